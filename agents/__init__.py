@@ -1,0 +1,1 @@
+"""The vocabulary, the models we ask, and the agents that ask them."""

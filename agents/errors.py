@@ -1,0 +1,109 @@
+"""The family of errors.
+
+    EmpathyError
+    ├── UserError            a mistake the user can mend: what, where, found, remedy (the CLI exits 2)
+    ├── CallError            a call to a model that got no answer (what may be done about it is a `Failure`)
+    └── LaneStopped          a lane that takes no more calls, and the one reason why
+
+Nothing here knows how an error is shown, retried or stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EmpathyError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One mistake: what is wrong, where it stands, what was found there, and how to mend it.
+
+    `where` is a file with its line, a flag, a table and key; any part but `what` may be empty.
+    """
+
+    what: str
+    where: str = ""
+    found: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        tail = [f"Found: {self.found}." if self.found else "", self.remedy]
+        return " ".join([head.rstrip(".") + ".", *(part for part in tail if part)])
+
+
+class UserError(EmpathyError):
+    """A mistake that the user can mend; it may carry several faults, all shown at once.
+
+    >>> str(UserError("no such judge", where="--judge", found="'gpt4'", remedy="Write openai/gpt-4o."))
+    "--judge: no such judge. Found: 'gpt4'. Write openai/gpt-4o."
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        found: str = "",
+        remedy: str = "",
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        self.fault = Fault(what, where, found, remedy)
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        super().__init__("\n".join([str(self.fault), *(f"  {fault}" for fault in self.faults)]))
+
+
+class Failure(StrEnum):
+    """Why a call got no answer. What is done about it is decided by the engine's retry policy."""
+
+    RATE_LIMITED = "rate limited"  # 429; may say how long to wait
+    QUOTA_EXHAUSTED = "quota exhausted"  # a limit that waiting minutes will not lift
+    AUTHENTICATION = "authentication"  # 401, 403: a missing or wrong key
+    UNKNOWN_MODEL = "unknown model"  # 404 for the model or the path
+    BAD_REQUEST = "bad request"  # 400, 413, 422: this very call is not accepted
+    SERVER = "server error"  # 5xx, overloaded, a proxy's error page
+    TIMEOUT = "timeout"  # no whole answer within the request's time
+    CONNECTION = "connection"  # DNS, TLS, refused, reset
+    MALFORMED = "malformed answer"  # a 200 whose body is not what the protocol says
+    TOO_LARGE = "answer too large"  # more bytes than any answer needs
+    NO_BUDGET = "budget reached"  # asking could cross the ceiling
+
+
+class CallError(EmpathyError):
+    """A call that got no answer.
+
+    Attributes:
+        failure: the kind.
+        status: HTTP status, where there was one.
+        retry_after_seconds: how long the server asked us to wait, ≥ 0; None where it did not say.
+        charged: whether the provider may have charged for it (a timeout: we cannot know, so yes).
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+        charged: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.charged = charged
+
+
+class LaneStopped(EmpathyError):
+    """The lane takes no more calls; `cause` is the one error that stopped it."""
+
+    def __init__(self, lane: str, cause: CallError) -> None:
+        super().__init__(f"{lane}: {cause}")
+        self.lane = lane
+        self.cause = cause

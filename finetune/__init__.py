@@ -1,0 +1,1 @@
+"""Which dialogues train what, and how a student is trained on them."""

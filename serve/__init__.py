@@ -1,0 +1,1 @@
+"""Base and students served to the harness."""
