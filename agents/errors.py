@@ -72,6 +72,7 @@ class Failure(StrEnum):
     MALFORMED = "malformed answer"  # a 200 whose body is not what the protocol says
     TOO_LARGE = "answer too large"  # more bytes than any answer needs
     NO_BUDGET = "budget reached"  # asking could cross the ceiling
+    INTERRUPTED = "interrupted"  # the user asked us to stop before it was sent
 
 
 class CallError(EmpathyError):
@@ -100,7 +101,7 @@ class CallError(EmpathyError):
         self.charged = charged
 
 
-class LaneStopped(EmpathyError):
+class LaneStopped(EmpathyError):  # noqa: N818  (it is what happened, as in the engine's vocabulary)
     """The lane takes no more calls; `cause` is the one error that stopped it."""
 
     def __init__(self, lane: str, cause: CallError) -> None:

@@ -28,4 +28,5 @@ def content_id(tag: str, content: Any) -> str:
 
 def hash_bytes(tag: str, content: bytes) -> str:
     """The content id of bytes that are canonical already (a request body, a file)."""
-    return f"{tag}:{sha256(tag.encode() + b'\x00' + content).hexdigest()[:HEX_DIGITS]}"
+    digest = sha256(tag.encode() + b"\x00" + content).hexdigest()
+    return f"{tag}:{digest[:HEX_DIGITS]}"

@@ -94,6 +94,7 @@ class Completion:
         logprobs: one entry per output token, first to last; () where none were asked or given.
         model: the model's name as the server gave it.
         request_id: the provider's id of the request, for its support desk.
+        latency_seconds: from sending to the last byte, as the client measured it; not part of the answer.
         server_limits: not part of the answer and never stored: for the engine alone.
     """
 
@@ -103,4 +104,5 @@ class Completion:
     logprobs: tuple[TokenLogprobs, ...] = ()
     model: str = ""
     request_id: str = ""
+    latency_seconds: float | None = field(default=None, compare=False)
     server_limits: ServerLimits | None = field(default=None, compare=False)

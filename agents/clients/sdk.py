@@ -1,0 +1,206 @@
+"""The providers' own SDKs: the general way (`client = "sdk"`), for Azure, Vertex, Bedrock and the like.
+
+Sends the very body that the wire formats make and hash, and reads the very JSON that they read: the SDK is
+the carrier, so both ways give the same completions under the same key. Its own retries are off: retrying
+is one layer of ours. Several times the CPU of plain HTTP; not the way for speed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+
+from agents.call import Call
+from agents.clients.http import IDEMPOTENCY_KEY
+from agents.errors import CallError, Failure
+from agents.messages import Completion
+from agents.models import Model, WireProtocol
+from agents.wire import FORMATS, read_answer
+from agents.wire.errors import refusal, without_secrets
+from agents.wire.limits import server_limits
+
+
+class _Carrier(Protocol):
+    """One SDK: sends a body, gives the answer's headers and bytes; raises its own errors."""
+
+    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]: ...
+
+    def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None: ...
+
+    async def close(self) -> None: ...
+
+
+class SdkClient:
+    """One model, asked through its provider's SDK."""
+
+    def __init__(self, model: Model, key: str, timeout_seconds: float = 120.0) -> None:
+        self._model = model
+        self._key = key
+        carriers: dict[WireProtocol, type[_OpenAI] | type[_Anthropic] | type[_Google]] = {
+            WireProtocol.OPENAI_CHAT: _OpenAI,
+            WireProtocol.OPENAI_COMPLETIONS: _OpenAI,
+            WireProtocol.ANTHROPIC_MESSAGES: _Anthropic,
+            WireProtocol.GEMINI_GENERATE: _Google,
+        }
+        self._carrier: _Carrier = carriers[model.protocol](model, key or "none", timeout_seconds)
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask once.
+
+        Raises:
+            CallError: there was no answer, and why.
+        """
+        sent_at = time.perf_counter()
+        try:
+            headers, content = await self._carrier.send(call)
+        except Exception as error:  # each SDK has its own family; what is not a refusal is told by kind
+            refused = self._carrier.refused(error)
+            if refused is not None:
+                raise refusal(self._model, *refused, self._key, datetime.now(UTC)) from error
+            raise self._unanswered(error) from error
+        try:
+            answer = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise CallError(
+                Failure.MALFORMED, f"{self._model.id}: the answer is not JSON ({error}).", charged=True
+            ) from error
+        return replace(
+            read_answer(self._model, answer),
+            latency_seconds=time.perf_counter() - sent_at,
+            server_limits=server_limits(headers, datetime.now(UTC)),
+        )
+
+    async def close(self) -> None:
+        """Close the SDK's connections."""
+        await self._carrier.close()
+
+    def _unanswered(self, error: Exception) -> CallError:
+        name = type(error).__name__
+        words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
+        if "Timeout" in name or isinstance(error, TimeoutError):
+            return CallError(Failure.TIMEOUT, words, charged=True)
+        if "JSON" in name or "Validation" in name or "Decode" in name:
+            return CallError(Failure.MALFORMED, words, charged=True)
+        if "Connection" in name or "Client" in name or "Protocol" in name or isinstance(error, OSError):
+            return CallError(Failure.CONNECTION, words, charged=True)
+        raise error
+
+
+class _OpenAI:
+    def __init__(self, model: Model, key: str, timeout_seconds: float) -> None:
+        import openai
+
+        self._status_error = openai.APIStatusError
+        self._path = FORMATS[model.protocol].path(model)
+        self._client = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=model.base_url,
+            max_retries=0,
+            timeout=timeout_seconds,
+            http_client=openai.DefaultAioHttpClient(),
+        )
+
+    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+        body = orjson.loads(call.body)
+        headers = {IDEMPOTENCY_KEY: call.key}
+        if self._path == "/completions":
+            told = await self._client.completions.with_raw_response.create(
+                model=body["model"], prompt=body["prompt"], extra_body=body, extra_headers=headers
+            )
+            return told.headers, told.content
+        response = await self._client.chat.completions.with_raw_response.create(
+            model=body["model"], messages=body["messages"], extra_body=body, extra_headers=headers
+        )
+        return response.headers, response.content
+
+    def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None:
+        if not isinstance(error, self._status_error):
+            return None
+        return error.status_code, error.response.headers, error.response.content
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class _Anthropic:
+    def __init__(self, model: Model, key: str, timeout_seconds: float) -> None:
+        import anthropic
+
+        self._status_error = anthropic.APIStatusError
+        self._client = anthropic.AsyncAnthropic(
+            api_key=key,
+            base_url=model.base_url,
+            max_retries=0,
+            timeout=timeout_seconds,
+            http_client=anthropic.DefaultAioHttpClient(),
+        )
+
+    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+        body = orjson.loads(call.body)
+        response = await self._client.messages.with_raw_response.create(
+            model=body["model"],
+            max_tokens=body["max_tokens"],
+            messages=body["messages"],
+            extra_body=body,
+            extra_headers={IDEMPOTENCY_KEY: call.key},
+        )
+        return response.headers, await response.read()
+
+    def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None:
+        if not isinstance(error, self._status_error):
+            return None
+        return error.status_code, error.response.headers, error.response.content
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class _Google:
+    def __init__(self, model: Model, key: str, timeout_seconds: float) -> None:
+        from google import genai
+        from google.genai import errors, types
+
+        self._types = types
+        self._status_error = errors.APIError
+        self._model = model.name
+        root, _, version = model.base_url.rpartition("/")
+        self._client = genai.Client(
+            api_key=key,
+            vertexai=False,
+            http_options=types.HttpOptions(
+                base_url=root, api_version=version, timeout=int(timeout_seconds * 1000)
+            ),
+        )
+
+    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+        body = orjson.loads(call.body)
+        config: dict[str, Any] = {
+            **body["generationConfig"],
+            "httpOptions": {"headers": {IDEMPOTENCY_KEY: call.key}},
+        }
+        if "systemInstruction" in body:
+            config["systemInstruction"] = body["systemInstruction"]
+        response = await self._client.aio.models.generate_content(
+            model=self._model,
+            contents=[self._types.Content.model_validate(turn) for turn in body["contents"]],
+            config=self._types.GenerateContentConfig.model_validate(config),
+        )
+        carried = response.sdk_http_response
+        headers = {name.lower(): value for name, value in ((carried and carried.headers) or {}).items()}
+        return headers, response.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+    def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None:
+        if not isinstance(error, self._status_error):
+            return None
+        headers = getattr(error.response, "headers", None) or {}
+        content = orjson.dumps(error.details) if error.details is not None else b""
+        return error.code, {name.lower(): value for name, value in headers.items()}, content
+
+    async def close(self) -> None:
+        await self._client.aio.aclose()
+        self._client.close()

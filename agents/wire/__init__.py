@@ -1,0 +1,73 @@
+"""The wire formats as pure functions: messages and sampling → JSON; JSON → `Completion`.
+
+One module a protocol, each with `path`, `headers`, `body` and `read`. Nothing here sends anything, holds a
+key longer than a call, or knows how often a call may be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from agents.errors import CallError, Failure
+from agents.messages import Completion, Message, Sampling
+from agents.models import Model, WireProtocol
+from agents.wire import anthropic_messages, control, gemini_generate, openai_chat, openai_completions
+
+
+class WireFormat(Protocol):
+    """What each protocol's module offers."""
+
+    def path(self, model: Model) -> str:
+        """The path below the model's base URL."""
+        ...
+
+    def headers(self, key: str) -> dict[str, str]:
+        """The headers that carry the key."""
+        ...
+
+    def body(self, model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+        """The request's JSON."""
+        ...
+
+    def read(self, answer: Mapping[str, Any]) -> Completion:
+        """The answer's JSON, read; KeyError, IndexError, TypeError or ValueError where it is another."""
+        ...
+
+
+FORMATS = cast(
+    dict[WireProtocol, WireFormat],
+    {
+        WireProtocol.OPENAI_CHAT: openai_chat,
+        WireProtocol.OPENAI_COMPLETIONS: openai_completions,
+        WireProtocol.ANTHROPIC_MESSAGES: anthropic_messages,
+        WireProtocol.GEMINI_GENERATE: gemini_generate,
+        WireProtocol.CONTROL: control,
+    },
+)
+
+
+def body_of(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+    """The request's JSON in the model's protocol; parameters it does not accept are left out."""
+    return FORMATS[model.protocol].body(model, messages, sampling)
+
+
+def url_of(model: Model) -> str:
+    """Where the model is asked."""
+    return model.base_url + FORMATS[model.protocol].path(model)
+
+
+def read_answer(model: Model, answer: Any) -> Completion:
+    """The answer's JSON, read.
+
+    Raises:
+        CallError: MALFORMED, where it is not what the protocol says.
+    """
+    try:
+        return FORMATS[model.protocol].read(answer)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise CallError(
+            Failure.MALFORMED,
+            f"{model.id} answered JSON that is not {model.protocol}'s ({type(error).__name__}: {error})",
+            charged=True,
+        ) from error

@@ -1,0 +1,325 @@
+"""The gate of a lane: who may send now, under limits of requests, tokens and concurrency.
+
+*Why.* A provider refuses what comes too fast (429) and a client that waits too long wastes its limit.
+*Objects.* One `Gate` per lane. Waiting calls stand in one queue; **one dispatcher** takes requests from
+asyncio-throttle for all of them (its waiters poll: ten thousand of them would cost a core), and takes
+tokens from a bucket of one second's worth. Where no rate is known there is no dispatcher: a call passes as
+soon as there is room.
+*Algorithm.* Concurrency starts at `max_in_flight` where that is given (and never passes it), at twice
+rate × latency where a rate is known, and otherwise at 8, doubling with every full round of answers until
+the first 429, then growing by one a round. A 429 pauses the lane for as long as the server asks, and
+shrinks concurrency by a quarter and the paced rates by a tenth, at most once per round trip; the rates
+recover by 2 % a second. A limit that the server states in its headers is adopted at once where none was
+given, or where it is lower than the one given. Every change is reported with its reason.
+
+The gate knows nothing of keys, money, retries or what a call says. Time is the event loop's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from asyncio_throttle import Throttler
+
+from agents.messages import ServerLimits
+from harness.engine.limits import Limits
+
+START_IN_FLIGHT = 8
+MOST_IN_FLIGHT = 2048
+SQUEEZE_CONCURRENCY = 0.75
+SQUEEZE_RATE = 0.9
+LEAST_RATE_FACTOR = 0.05
+RECOVERY_PER_SECOND = 1.02
+FIRST_LATENCY_SECONDS = 1.0
+FIRST_TOKENS_PER_CALL = 400.0
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """Tokens per minute, as a bucket of one second's worth that refills steadily.
+
+    It may go below zero: a call larger than the bucket passes when the bucket is full, and the debt is
+    waited off by the next. `level` is in tokens.
+    """
+
+    per_minute: float
+    level: float
+    at: float
+
+    @classmethod
+    def full(cls, per_minute: float, now: float) -> TokenBucket:
+        """A bucket that holds one second's worth."""
+        return cls(per_minute, per_minute / 60, now)
+
+    def wait_seconds(self, tokens: float, now: float) -> float:
+        """How long until `tokens` may be taken, ≥ 0."""
+        per_second = self.per_minute / 60
+        self.level = min(per_second, self.level + (now - self.at) * per_second)
+        self.at = now
+        return max(0.0, (min(tokens, per_second) - self.level) / per_second)
+
+    def take(self, tokens: float) -> None:
+        """Take (or, negative, give back) tokens."""
+        self.level -= tokens
+
+
+def throttle_setting(requests_per_minute: float) -> tuple[int, float]:
+    """(whole number of requests, period in seconds) for asyncio-throttle.
+
+    Its `rate_limit` must be whole; a tenth of a second's worth at a time also smooths the opening burst.
+    """
+    count = max(1, int(requests_per_minute // 600))
+    return count, 60 * count / requests_per_minute
+
+
+class Gate:
+    """Admission of one lane's calls. Not thread-safe; lives in one event loop.
+
+    Attributes:
+        in_flight: calls that have entered and not left.
+        concurrency: how many may be in flight now.
+        requests_per_minute, tokens_per_minute: the rates kept now, or None.
+    """
+
+    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
+        limits.check()
+        self._limits = limits
+        self._on_change = on_change or (lambda _: None)
+        self._server_requests: float | None = None
+        self._server_tokens: float | None = None
+        self._rate_factor = 1.0
+        self._recovered_at = 0.0
+        self._latency_seconds = FIRST_LATENCY_SECONDS
+        self._latency_seen = False
+        self._tokens_per_call = FIRST_TOKENS_PER_CALL
+        self._room = float(limits.max_in_flight or START_IN_FLIGHT)
+        self._slow_start = True
+        self._squeezed_at = -math.inf
+        self._paused_until = -math.inf
+        self._waiters: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._wake = asyncio.Event()
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._throttler: Throttler | None = None
+        self._bucket: TokenBucket | None = None
+        self._refusal: Exception | None = None
+        self.in_flight = 0
+        self.requests_per_minute: float | None = None
+        self.tokens_per_minute: float | None = None
+        self._set_rates()
+
+    # -- what is allowed now -------------------------------------------------------------------------
+
+    @property
+    def paced(self) -> bool:
+        """Whether a rate is known, so that the dispatcher admits."""
+        return self.requests_per_minute is not None or self.tokens_per_minute is not None
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be in flight now, ≥ 1."""
+        if self._limits.max_in_flight is None and self.paced:
+            wanted = 2 * self._requests_per_second() * self._latency_seconds
+            return max(START_IN_FLIGHT, min(MOST_IN_FLIGHT, math.ceil(wanted)))
+        return max(1, int(self._room))
+
+    @property
+    def ceiling(self) -> int:
+        """The most that can ever be in flight: what a pump must be able to feed."""
+        return self._limits.max_in_flight or MOST_IN_FLIGHT
+
+    # -- passing -------------------------------------------------------------------------------------
+
+    async def enter(self, tokens: float) -> None:
+        """Wait until a call of about `tokens` (input and output) may be sent.
+
+        Raises:
+            Exception: the error given to `refuse`.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if not self.paced and not self._waiters and self._may_admit():
+            self.in_flight += 1
+            return
+        self._tokens_per_call += 0.05 * (tokens - self._tokens_per_call)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((future, tokens))
+        self._admit_more()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.leave()  # admitted in the very moment of being cancelled
+            raise
+
+    def leave(self) -> None:
+        """A call has its answer, or has failed: its place is free."""
+        self.in_flight -= 1
+        if self._waiters:
+            self._admit_more()
+
+    def answered(
+        self,
+        latency_seconds: float,
+        correction_tokens: float = 0.0,
+        said: ServerLimits | None = None,
+    ) -> None:
+        """Learn from an answer: its latency, tokens beyond (or below) what was reserved, stated limits."""
+        if self._latency_seen:
+            self._latency_seconds += 0.1 * (latency_seconds - self._latency_seconds)
+        else:
+            self._latency_seconds, self._latency_seen = latency_seconds, True
+        if correction_tokens and self._bucket is not None:
+            self._bucket.take(correction_tokens)
+        if said is not None:
+            self.server_said(said)
+        if self._room < self.ceiling and not self.paced:
+            # one more per answer doubles within a round; one per round once a 429 has been met
+            self._room = min(self.ceiling, self._room + (1.0 if self._slow_start else 1.0 / self._room))
+        if self._rate_factor < 1.0:
+            self._recover()
+
+    def rate_limited(self, sent_at: float, retry_after_seconds: float | None) -> None:
+        """A 429: pause as asked; shrink, unless the call was sent before the last shrinking."""
+        now = asyncio.get_running_loop().time()
+        if retry_after_seconds:
+            self._pause(now, retry_after_seconds)
+        if sent_at < self._squeezed_at:
+            return
+        self._squeezed_at = self._recovered_at = now
+        self._slow_start = False
+        self._room = max(1.0, min(self._room, max(self.in_flight, 1)) * SQUEEZE_CONCURRENCY)
+        self._rate_factor = max(LEAST_RATE_FACTOR, self._rate_factor * SQUEEZE_RATE)
+        self._set_rates()
+        rates = f", rates to {self._rate_factor:.0%}" if self.paced else ""
+        self._on_change(f"429: concurrency to {self.concurrency}{rates}")
+
+    def server_said(self, said: ServerLimits) -> None:
+        """Adopt the limits that the server states, where they are news."""
+        requests = said.requests_per_minute or self._server_requests
+        tokens = said.tokens_per_minute or self._server_tokens
+        if requests == self._server_requests and tokens == self._server_tokens:
+            return
+        self._server_requests, self._server_tokens = requests, tokens
+        before = (self.requests_per_minute, self.tokens_per_minute)
+        self._set_rates()
+        if before != (self.requests_per_minute, self.tokens_per_minute):
+            self._on_change(
+                f"the server states {_rate(self._server_requests)} requests and "
+                f"{_rate(self._server_tokens)} tokens a minute: keeping "
+                f"{_rate(self.requests_per_minute)} and {_rate(self.tokens_per_minute)}"
+            )
+
+    def refuse(self, error: Exception) -> None:
+        """Let nobody else in: all who wait, and all who come, get this error."""
+        self._refusal = error
+        while self._waiters:
+            future, _ = self._waiters.popleft()
+            if not future.done():
+                future.set_exception(error)
+
+    async def close(self) -> None:
+        """End the dispatcher. Idempotent."""
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
+            await asyncio.gather(self._dispatcher, return_exceptions=True)
+            self._dispatcher = None
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _may_admit(self) -> bool:
+        return self.in_flight < self.concurrency and self._paused_until <= asyncio.get_running_loop().time()
+
+    def _admit_more(self) -> None:
+        if self.paced:
+            if self._dispatcher is None:
+                self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
+            self._wake.set()
+            return
+        while self._waiters and self._may_admit():
+            self._admit(self._waiters.popleft()[0])
+
+    def _admit(self, future: asyncio.Future[None]) -> None:
+        if not future.done():
+            self.in_flight += 1
+            future.set_result(None)
+
+    async def _dispatch(self) -> None:
+        """The one dispatcher: everybody's requests and tokens, in the order of asking."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            while self._waiters and self._waiters[0][0].done():
+                self._waiters.popleft()  # cancelled while waiting
+            if not self._waiters or self.in_flight >= self.concurrency:
+                await self._wake.wait()
+                continue
+            if (pause := self._paused_until - loop.time()) > 0:
+                await asyncio.sleep(pause)
+                continue
+            _, tokens = self._waiters[0]
+            if self._bucket is not None and (wait := self._bucket.wait_seconds(tokens, loop.time())) > 0:
+                await asyncio.sleep(wait)
+                continue
+            if self._throttler is not None:
+                await self._throttler.acquire()
+            if self._waiters and not self._waiters[0][0].done():
+                future, tokens = self._waiters.popleft()
+                if self._bucket is not None:
+                    self._bucket.take(tokens)
+                self._admit(future)
+
+    def _requests_per_second(self) -> float:
+        by_requests = math.inf if self.requests_per_minute is None else self.requests_per_minute
+        by_tokens = (
+            math.inf if self.tokens_per_minute is None else self.tokens_per_minute / self._tokens_per_call
+        )
+        return min(by_requests, by_tokens) / 60
+
+    def _pause(self, now: float, seconds: float) -> None:
+        if now + seconds > self._paused_until:
+            self._paused_until = now + seconds
+            asyncio.get_running_loop().call_at(self._paused_until, self._admit_more)
+            self._on_change(f"429: the server asks to wait {seconds:.3g} s")
+
+    def _recover(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._recovered_at >= 1.0:
+            self._rate_factor = min(
+                1.0, self._rate_factor * RECOVERY_PER_SECOND ** (now - self._recovered_at)
+            )
+            self._recovered_at = now
+            self._set_rates()
+
+    def _set_rates(self) -> None:
+        self.requests_per_minute = self._kept(self._limits.requests_per_minute, self._server_requests)
+        self.tokens_per_minute = self._kept(self._limits.tokens_per_minute, self._server_tokens)
+        if self.requests_per_minute is None:
+            self._throttler = None
+        else:
+            count, period = throttle_setting(self.requests_per_minute)
+            if self._throttler is None:
+                self._throttler = Throttler(count, period)
+            self._throttler.rate_limit, self._throttler.period = count, period
+            self._throttler.retry_interval = max(0.001, min(0.05, period / 100))
+        if self.tokens_per_minute is None:
+            self._bucket = None
+        elif self._bucket is None:
+            self._bucket = TokenBucket.full(self.tokens_per_minute, _now())
+        else:
+            self._bucket.per_minute = self.tokens_per_minute
+
+    def _kept(self, given: float | None, stated: float | None) -> float | None:
+        known = [rate for rate in (given, stated) if rate is not None]
+        return min(known) * self._rate_factor if known else None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _rate(rate: float | None) -> str:
+    return "no known limit of" if rate is None else f"{rate:,.0f}"

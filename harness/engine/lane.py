@@ -1,0 +1,92 @@
+"""One lane: one model at one address, with its own limits, patience and counters.
+
+record (look up, claim, commit) → retry → reserve money → limit (concurrency, rate) → client
+"""
+
+from __future__ import annotations
+
+from agents.call import Call, ModelClient
+from agents.errors import CallError, Failure, LaneStopped
+from agents.models import Model
+from harness.engine.events import EventLog, LaneStats
+from harness.engine.gate import Gate
+from harness.engine.ledger import Ledger
+from harness.engine.limiting import LimitedClient
+from harness.engine.limits import Limits
+from harness.engine.money import BudgetedClient, Price, Purse
+from harness.engine.recording import RecordingClient
+from harness.engine.retry import Decision, RetryAfter, RetryingClient, RetryPolicy
+
+
+class Lane:
+    """The stack of clients that every call of one model passes.
+
+    Attributes:
+        name: shown to people; `client`: the outermost client; `gate`: who may send; `stats`: counters.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        client: ModelClient,
+        ledger: Ledger,
+        *,
+        name: str = "",
+        limits: Limits | None = None,
+        policy: RetryPolicy | None = None,
+        price: Price | None = None,
+        purse: Purse | None = None,
+        events: EventLog | None = None,
+    ) -> None:
+        self.name = name or model.id
+        self.model = model
+        self.stats = LaneStats()
+        self._ledger = ledger
+        self._price = price
+        self._events = events or EventLog(None)
+        self.gate = Gate(limits or Limits(), self._limit_changed)
+        inner: ModelClient = LimitedClient(client, self.gate)
+        if purse is not None and price is not None:
+            inner = BudgetedClient(inner, purse, price)
+        self._retrying = RetryingClient(
+            inner, self.name, policy or RetryPolicy(), self._try_failed, self._stopped
+        )
+        self.client: ModelClient = RecordingClient(self._retrying, ledger, self.stats, price)
+
+    @property
+    def stopped(self) -> LaneStopped | None:
+        """Why the lane takes no more calls, or None."""
+        return self._retrying.stopped
+
+    def interrupt(self) -> None:
+        """Send nothing more; what is in flight may still be answered."""
+        self._retrying.stop(CallError(Failure.INTERRUPTED, "stopped as asked"))
+
+    async def close(self) -> None:
+        """Close every client of the stack."""
+        await self.client.close()
+
+    def _limit_changed(self, reason: str) -> None:
+        self._events.write("limit", lane=self.name, reason=reason)
+
+    def _try_failed(self, call: Call, error: CallError, tries: int, decision: Decision) -> None:
+        stats = self.stats
+        stats.rate_limited += error.failure is Failure.RATE_LIMITED
+        stats.retried += isinstance(decision, RetryAfter)
+        cost = self._price.upper_bound(call) if self._price is not None and error.charged else None
+        stats.spent_usd += cost or 0.0
+        self._ledger.record_failure(call, error, tries, cost)
+        self._events.write(
+            "retry" if isinstance(decision, RetryAfter) else "error",
+            lane=self.name,
+            call=call.key,
+            failure=error.failure,
+            status=error.status,
+            tries=tries,
+            wait_seconds=round(decision.seconds, 3) if isinstance(decision, RetryAfter) else None,
+        )
+
+    def _stopped(self, stopped: LaneStopped) -> None:
+        self.stats.stopped = str(stopped.cause)
+        self.gate.refuse(stopped)
+        self._events.write("stopped", lane=self.name, failure=stopped.cause.failure)

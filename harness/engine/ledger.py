@@ -1,0 +1,128 @@
+"""What a run knows of its calls: answered, being asked by somebody, or ours to ask.
+
+Looks keys up and claims them in batches, for all lanes together: whoever asks while a batch is under way
+joins the next. Keys that another process holds are asked about again until that process has answered
+them, or has died. Hands answers to the writer, and tells the purse what is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from agents.call import Call
+from agents.errors import CallError
+from agents.messages import Completion
+
+BATCH = 256
+WATCH_SECONDS = 0.25
+
+
+class Claimed(Protocol):
+    """What became of a batch of keys."""
+
+    won: Sequence[str]
+    answered: dict[str, Completion]
+    held: Sequence[str]
+
+
+class Ledger:
+    """The run's side of the store. One per process and run.
+
+    `store` claims and releases keys for this invocation; `writer` commits answers and failed tries.
+    """
+
+    def __init__(self, store: Any, writer: Any, invocation_id: str) -> None:
+        self._store = store
+        self._writer = writer
+        self._invocation_id = invocation_id
+        self._asked: list[tuple[str, asyncio.Future[Completion | None]]] = []
+        self._held: dict[str, asyncio.Future[Completion | None]] = {}
+        self._released: list[str] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def resolve(self, key: str) -> Completion | None:
+        """The stored answer of this call; or None, and then the call is ours to ask and to `record`."""
+        future: asyncio.Future[Completion | None] = asyncio.get_running_loop().create_future()
+        self._asked.append((key, future))
+        if self._flusher is None:
+            self._flusher = asyncio.get_running_loop().create_task(self._flush())
+        return await future
+
+    async def record(
+        self, call: Call, completion: Completion, reading: object, cost_usd: float | None
+    ) -> None:
+        """Commit an answer and what was read from it; returns when both are safe."""
+        await self._writer.put(call, completion, reading, cost_usd)
+
+    async def record_reading(self, reading: object) -> None:
+        """Commit what was read from an answer that was stored before."""
+        await self._writer.put_reading(reading)
+
+    def record_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
+        """Keep a failed try, with what it may have cost; committed with the next batch."""
+        self._writer.put_failure(call, error, tries, cost_usd)
+
+    def release(self, key: str) -> None:
+        """We shall not ask this call after all; somebody else may."""
+        self._released.append(key)
+
+    async def close(self) -> None:
+        """Give back what was claimed and not asked."""
+        for task in (self._flusher, self._watcher):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        released, self._released = self._released, []
+        if released:
+            await self._store.release(released, self._invocation_id)
+
+    async def _flush(self) -> None:
+        while self._asked:
+            batch, self._asked = self._asked[:BATCH], self._asked[BATCH:]
+            await self._claim(dict(batch))
+        self._flusher = None
+
+    async def _watch(self) -> None:
+        """Ask again about what others hold, until nobody holds anything that we want."""
+        while self._held:
+            await asyncio.sleep(WATCH_SECONDS)
+            held, self._held = self._held, {}
+            futures = list(held.items())
+            for start in range(0, len(futures), BATCH):
+                await self._claim(dict(futures[start : start + BATCH]))
+        self._watcher = None
+
+    async def _claim(self, futures: dict[str, asyncio.Future[Completion | None]]) -> None:
+        wanted = {key: future for key, future in futures.items() if not future.done()}
+        if not wanted:
+            return
+        try:
+            await self._give_back()
+            claimed = await self._store.claim(list(wanted), self._invocation_id)
+        except Exception as error:
+            for future in wanted.values():
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for key in claimed.won:
+            self._settle(wanted[key], key, None)
+        for key, completion in claimed.answered.items():
+            self._settle(wanted[key], key, completion)
+        for key in claimed.held:
+            self._held[key] = wanted[key]
+        if self._held and self._watcher is None:
+            self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    def _settle(
+        self, future: asyncio.Future[Completion | None], key: str, completion: Completion | None
+    ) -> None:
+        if not future.done():
+            future.set_result(completion)
+        elif completion is None:
+            self._released.append(key)  # whoever wanted it was cancelled meanwhile

@@ -1,0 +1,179 @@
+"""Money: what a call may cost at most, what it did cost, and a ceiling that is never crossed.
+
+Prices come from genai-prices (US dollars per token), or from the user; unknown is unknown, never 0. Before
+a call is sent, its upper bound is reserved: the input's UTF-8 bytes as tokens, plus the maximum output.
+After the answer the reservation shrinks to the usage returned; a try that may have been charged for (a
+timeout) is charged in full. The ceiling belongs to the run: a purse draws from what the database says is
+left, so that earlier invocations and other processes count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from agents.call import Call, ModelClient
+from agents.errors import CallError, Failure, UserError
+from agents.messages import Completion, Usage
+from agents.models import Model, WireProtocol
+
+EMULATED = "emulated-"
+SLACK_CALLS = 32  # how many calls' worth a purse draws ahead, to ask the database rarely
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per token, ≥ 0."""
+
+    input_usd: float
+    output_usd: float
+
+    def upper_bound(self, call: Call) -> float:
+        """The most that one try of this call can cost, in US dollars."""
+        return len(call.body) * self.input_usd + call.sampling.max_output_tokens * self.output_usd
+
+    def cost(self, call: Call, usage: Usage) -> float:
+        """What an answer cost; its upper bound where the provider did not say what was used."""
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return self.upper_bound(call)
+        return usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd
+
+
+FREE = Price(0.0, 0.0)
+
+
+def price_of(model: Model, given: dict[str, Price]) -> Price | None:
+    """The price of a model: the user's own, else genai-prices', else None.
+
+    Control judges and models served by the user's own vLLM cost nothing per token. An emulated model is
+    priced as the model it emulates, so that a rehearsal shows what the real thing would cost.
+    """
+    for name in (model.id, model.id.replace(EMULATED, "")):
+        if name in given:
+            return given[name]
+    if model.protocol is WireProtocol.CONTROL or model.provider == "vllm":
+        return FREE
+    from genai_prices import Usage as PricedUsage
+    from genai_prices import calc_price
+
+    name = model.name.removeprefix(EMULATED)
+    try:
+        per_thousand = [
+            float(calc_price(usage, model_ref=name, provider_id=model.provider).total_price) / 1000
+            for usage in (PricedUsage(input_tokens=1000), PricedUsage(output_tokens=1000))
+        ]
+    except LookupError:
+        return None
+    return Price(*per_thousand)
+
+
+def parse_prices(texts: tuple[str, ...]) -> dict[str, Price]:
+    """`--price openai/my-model=2.5,10`: US dollars per million input and output tokens."""
+    prices = {}
+    for text in texts:
+        name, _, numbers = text.partition("=")
+        try:
+            given, made = (float(number) for number in numbers.split(","))
+        except ValueError:
+            given = made = -1.0
+        if "/" not in name or given < 0 or made < 0:
+            raise UserError(
+                "a price must read MODEL=INPUT,OUTPUT in US dollars per million tokens",
+                where="--price",
+                found=repr(text),
+                remedy="For example: --price openai/my-model=2.5,10",
+            )
+        prices[name] = Price(given / 1e6, made / 1e6)
+    return prices
+
+
+class Purse:
+    """One process's share of a run's budget, drawn from the ledger when it runs low.
+
+    `draw(total_usd)` asks the ledger to hold `total_usd` for this process (everything it has in flight or
+    has not committed yet) and answers how much of it is granted. Nothing is sent that is not granted.
+    """
+
+    def __init__(self, draw: Callable[[float], Awaitable[float]], budget_usd: float) -> None:
+        self._draw = draw
+        self.budget_usd = budget_usd
+        self._held = 0.0  # reserved for calls in flight, or spent and not committed yet
+        self._in_flight = 0
+        self._granted = 0.0
+        self._lock = asyncio.Lock()
+        self._settled = asyncio.Event()
+
+    async def reserve(self, usd: float) -> None:
+        """Set `usd` aside for one call.
+
+        Raises:
+            CallError: NO_BUDGET, where asking could cross the ceiling and nothing in flight can free any.
+        """
+        if self._held + usd > self._granted:
+            async with self._lock:
+                await self._draw_for(usd)
+        self._held += usd
+        self._in_flight += 1
+
+    def settle(self, reserved_usd: float, spent_usd: float) -> None:
+        """The call is over: only what it cost stays held, until it is committed."""
+        self._held += spent_usd - reserved_usd
+        self._in_flight -= 1
+        self._settled.set()
+
+    def committed(self, usd: float) -> None:
+        """The ledger knows of this cost now; it is no longer held here."""
+        self._held -= usd
+        self._granted -= usd
+        self._settled.set()
+
+    async def _draw_for(self, usd: float) -> None:
+        while self._held + usd > self._granted:
+            self._settled.clear()
+            self._granted = await self._draw(self._held + usd * SLACK_CALLS)
+            if self._held + usd <= self._granted:
+                return
+            if self._in_flight == 0:
+                raise CallError(
+                    Failure.NO_BUDGET,
+                    f"the budget of ${self.budget_usd:.2f} is reached: the next call could cost "
+                    f"${usd:.4f} and ${max(0.0, self._granted - self._held):.4f} is left. "
+                    "Raise it with --budget and run the same command.",
+                )
+            await self._settled.wait()
+
+
+class BudgetedClient:
+    """Reserves a try's upper bound before it is sent, and settles it after."""
+
+    def __init__(self, inner: ModelClient, purse: Purse, price: Price) -> None:
+        self._inner = inner
+        self._purse = purse
+        self._price = price
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask, if the ceiling allows.
+
+        Raises:
+            CallError: NO_BUDGET, or as the wrapped client.
+        """
+        reserved = self._price.upper_bound(call)
+        await self._purse.reserve(reserved)
+        spent = 0.0
+        try:
+            completion = await self._inner.complete(call)
+            spent = self._price.cost(call, completion.usage)
+        except CallError as error:
+            spent = reserved if error.charged else 0.0
+            raise
+        except asyncio.CancelledError:
+            spent = reserved  # it may have been charged for; the next draw asks the ledger again
+            raise
+        finally:
+            self._purse.settle(reserved, spent)
+        return completion
+
+    async def close(self) -> None:
+        """Close what is wrapped."""
+        await self._inner.close()

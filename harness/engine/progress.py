@@ -1,0 +1,136 @@
+"""Long work shows where it is: a live table on a terminal, a plain line every few seconds elsewhere.
+
+Reads the lanes' counters and nothing else. Everything goes to stderr; results go to stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from harness.engine.lane import Lane
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LIVE_SECONDS = 0.25
+PLAIN_SECONDS = 5.0
+
+
+def per_second(lane: Lane) -> float:
+    """Items done per second since the lane began."""
+    elapsed = time.monotonic() - lane.stats.started_at
+    return lane.stats.done / elapsed if elapsed > 0 else 0.0
+
+
+def seconds_left(lane: Lane) -> float | None:
+    """At the present rate; None where the total or the rate is not known."""
+    rate = per_second(lane)
+    if lane.stats.total is None or rate == 0:
+        return None
+    return max(0, lane.stats.total - lane.stats.done) / rate
+
+
+def clock(seconds: float | None) -> str:
+    """`1:02:03` or `2:03`; `?` where it is not known."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plain_line(lane: Lane) -> str:
+    """One lane's state in one line."""
+    stats, gate = lane.stats, lane.gate
+    total = "?" if stats.total is None else f"{stats.total:,}"
+    limit = "" if gate.requests_per_minute is None else f" of {gate.requests_per_minute:,.0f}/min"
+    parts = [
+        f"{lane.name}: {stats.done:,}/{total}",
+        f"{per_second(lane) * 60:,.0f}/min{limit}",
+        f"{gate.in_flight} in flight",
+        f"{stats.reused:,} known",
+        f"429s {stats.rate_limited}",
+        f"retries {stats.retried}",
+        f"unscored {stats.unscored + stats.failed}",
+        f"${stats.spent_usd:.4f}",
+        f"left {clock(seconds_left(lane))}",
+    ]
+    return ", ".join(parts) + (f"  STOPPED: {stats.stopped}" if stats.stopped else "")
+
+
+def live_table(lanes: Sequence[Lane]) -> Table:
+    """All lanes' states as a table."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("lane")
+    for heading in (
+        "done",
+        "per min",
+        "limit",
+        "in flight",
+        "known",
+        "429",
+        "retries",
+        "unscored",
+        "spent",
+        "left",
+    ):
+        table.add_column(heading, justify="right")
+    for lane in lanes:
+        stats, gate = lane.stats, lane.gate
+        total = "?" if stats.total is None else f"{stats.total:,}"
+        limit = "-" if gate.requests_per_minute is None else f"{gate.requests_per_minute:,.0f}"
+        table.add_row(
+            lane.name,
+            f"{stats.done:,}/{total}",
+            f"{per_second(lane) * 60:,.0f}",
+            limit,
+            f"{gate.in_flight}/{gate.concurrency}",
+            f"{stats.reused:,}",
+            str(stats.rate_limited),
+            str(stats.retried),
+            str(stats.unscored + stats.failed),
+            f"${stats.spent_usd:.4f}",
+            "stopped" if stats.stopped else clock(seconds_left(lane)),
+        )
+    return table
+
+
+@contextlib.contextmanager
+def shown(lanes: Sequence[Lane], quiet: bool = False) -> Iterator[None]:
+    """Show the lanes' progress while the block runs (inside a running event loop)."""
+    if quiet or not lanes:
+        yield
+        return
+    show = _live if sys.stderr.isatty() else _plain
+    task = asyncio.get_running_loop().create_task(show(lanes))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _live(lanes: Sequence[Lane]) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(live_table(lanes), console=Console(stderr=True), auto_refresh=False) as live:
+        try:
+            while True:
+                await asyncio.sleep(LIVE_SECONDS)
+                live.update(live_table(lanes), refresh=True)
+        finally:
+            live.update(live_table(lanes), refresh=True)
+
+
+async def _plain(lanes: Sequence[Lane]) -> None:
+    while True:
+        await asyncio.sleep(PLAIN_SECONDS)
+        for lane in lanes:
+            print(plain_line(lane), file=sys.stderr, flush=True)  # noqa: T201  (this is the display)

@@ -1,0 +1,94 @@
+"""The outermost client: an answer that is stored is not asked again; a new one is stored before it is used.
+
+Identical calls in one process share one question. What is read from an answer (`Call.read`) is committed
+with it. Nothing here knows how the answer is got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from agents.call import Call, ModelClient
+from agents.messages import Completion
+from agents.vocabulary import Judgment, Unscored
+from harness.engine.events import LaneStats
+from harness.engine.ledger import Ledger
+from harness.engine.money import Price
+
+
+class RecordingClient:
+    """Look up, claim, ask, commit.
+
+    Args:
+        price: to state an answer's cost; None where the price is unknown (the cost is then unknown too).
+    """
+
+    def __init__(self, inner: ModelClient, ledger: Ledger, stats: LaneStats, price: Price | None) -> None:
+        self._inner = inner
+        self._ledger = ledger
+        self._stats = stats
+        self._price = price
+        self._being_asked: dict[str, asyncio.Future[Completion]] = {}
+
+    async def complete(self, call: Call) -> Completion:
+        """The stored answer, or a new one once it is committed.
+
+        Raises:
+            CallError, LaneStopped: as the wrapped client; the claim is given back.
+            UserError: the database cannot be written.
+        """
+        key = call.key
+        if (shared := self._being_asked.get(key)) is not None:
+            return await self._share(shared, call)
+        self._being_asked[key] = future = asyncio.get_running_loop().create_future()
+        try:
+            completion = await self._known_or_asked(call, key)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                future.cancel()
+            else:
+                future.set_exception(error)
+                future.exception()  # it is raised here; that nobody else waited for it is no mistake
+            raise
+        else:
+            future.set_result(completion)
+            return completion
+        finally:
+            del self._being_asked[key]
+
+    async def close(self) -> None:
+        """Close what is wrapped."""
+        await self._inner.close()
+
+    async def _known_or_asked(self, call: Call, key: str) -> Completion:
+        stats = self._stats
+        stored = await self._ledger.resolve(key)
+        if stored is not None:
+            stats.reused += 1
+            await self._read_again(call, stored)
+            return stored
+        try:
+            completion = await self._inner.complete(call)
+        except BaseException:
+            self._ledger.release(key)
+            raise
+        reading = call.read(completion, key) if call.read is not None else None
+        cost = None if self._price is None else self._price.cost(call, completion.usage)
+        stats.made += 1
+        stats.spent_usd += cost or 0.0
+        stats.unscored += isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
+        await self._ledger.record(call, completion, reading, cost)
+        return completion
+
+    async def _share(self, shared: asyncio.Future[Completion], call: Call) -> Completion:
+        completion = await asyncio.shield(shared)
+        self._stats.reused += 1
+        await self._read_again(call, completion)
+        return completion
+
+    async def _read_again(self, call: Call, completion: Completion) -> None:
+        """The same answer may say something of another pair of responses, or to a newer reader."""
+        if call.read is not None:
+            reading = call.read(completion, call.key)
+            self._stats.unscored += isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
+            await self._ledger.record_reading(reading)

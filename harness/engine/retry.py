@@ -1,0 +1,156 @@
+"""What is done about a call that got no answer: one pure decision, and the one layer that carries it out.
+
+A waiting retry holds no slot: this client stands outside the limit, and every further try passes the gate
+anew. Answers that cannot be read are no business of it: they are answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.call import Call, ModelClient
+from agents.errors import CallError, Failure, LaneStopped
+from agents.messages import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How patient a lane is.
+
+    Attributes:
+        most_tries: tries of one call that fail for another reason than a rate limit, ≥ 1.
+        patience_seconds: how long one call may be put off by rate limits in all.
+        first_wait_seconds, longest_wait_seconds: the backoff doubles from the first to the longest.
+        stop_after: calls in a row that were given up, with no answer between, before the lane stops.
+    """
+
+    most_tries: int = 6
+    patience_seconds: float = 3600.0
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 30.0
+    stop_after: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Try again, no sooner than this."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This call gets no answer now; the next run asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopLane:
+    """No call of this lane can get an answer."""
+
+
+Decision = RetryAfter | GiveUp | StopLane
+
+_STOPPING = {Failure.AUTHENTICATION, Failure.UNKNOWN_MODEL, Failure.QUOTA_EXHAUSTED, Failure.NO_BUDGET}
+
+
+def decide(
+    error: CallError, failed_tries: int, put_off_seconds: float, policy: RetryPolicy, jitter: float
+) -> Decision:
+    """What to do after the `failed_tries`-th ≥ 1 failed try of this kind (rate-limited or not).
+
+    `put_off_seconds` is how long rate limits have kept this call waiting; `jitter` in [0, 1) spreads the
+    backoff over its upper half. A server's own wait is honoured to the letter, never shortened.
+    """
+    if error.failure in _STOPPING:
+        return StopLane()
+    if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
+        return GiveUp()
+    backoff = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2 ** min(failed_tries - 1, 16))
+    backoff *= 0.5 + 0.5 * jitter
+    wait = backoff if error.retry_after_seconds is None else error.retry_after_seconds
+    if error.failure is Failure.RATE_LIMITED:
+        return GiveUp() if put_off_seconds + wait > policy.patience_seconds else RetryAfter(wait)
+    return GiveUp() if failed_tries >= policy.most_tries else RetryAfter(wait)
+
+
+class RetryingClient:
+    """Tries again as `decide` says; tells `on_failure(call, error, tries, decision)` of every failed try.
+
+    After `policy.stop_after` calls in a row that were given up with no answer between, the lane stops:
+    a base URL that answers HTML, a dead proxy or a full quota is one error, not ten thousand.
+    """
+
+    def __init__(
+        self,
+        inner: ModelClient,
+        lane: str,
+        policy: RetryPolicy,
+        on_failure: Callable[[Call, CallError, int, Decision], None],
+        on_stop: Callable[[LaneStopped], None],
+        seed: int = 0,
+    ) -> None:
+        self._inner = inner
+        self._lane = lane
+        self._policy = policy
+        self._on_failure = on_failure
+        self._on_stop = on_stop
+        self._random = random.Random(seed)
+        self._given_up_in_a_row = 0
+        self._stopping = asyncio.Event()
+        self.stopped: LaneStopped | None = None
+
+    def stop(self, cause: CallError) -> LaneStopped:
+        """Take no more calls; those that wait for a further try give up. The first cause stands."""
+        if self.stopped is None:
+            self.stopped = LaneStopped(self._lane, cause)
+            self._stopping.set()
+            self._on_stop(self.stopped)
+        return self.stopped
+
+    async def complete(self, call: Call) -> Completion:
+        """The answer, however many tries it takes within the policy.
+
+        Raises:
+            CallError: given up; all tries have been told.
+            LaneStopped: this or an earlier call stopped the lane.
+        """
+        put_off_seconds = 0.0
+        failed = {True: 0, False: 0}  # by whether a rate limit was the reason
+        while True:
+            if self.stopped is not None:
+                raise self.stopped
+            try:
+                completion = await self._inner.complete(call)
+            except CallError as error:
+                limited = error.failure is Failure.RATE_LIMITED
+                failed[limited] += 1
+                decision = decide(
+                    error, failed[limited], put_off_seconds, self._policy, self._random.random()
+                )
+                if isinstance(decision, GiveUp):
+                    self._given_up_in_a_row += error.failure is not Failure.BAD_REQUEST
+                    if self._given_up_in_a_row >= self._policy.stop_after:
+                        decision = StopLane()
+                self._on_failure(call, error, failed[True] + failed[False], decision)
+                if isinstance(decision, StopLane):
+                    raise self.stop(error) from error
+                if isinstance(decision, GiveUp):
+                    raise
+                if limited:
+                    put_off_seconds += decision.seconds
+                await self._wait(decision.seconds)
+            else:
+                self._given_up_in_a_row = 0
+                return completion
+
+    async def close(self) -> None:
+        """Close what is wrapped."""
+        await self._inner.close()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)

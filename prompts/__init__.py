@@ -1,0 +1,5 @@
+"""Every word we say to a model, as text files that a psychologist can edit: load, check, fill, hash."""
+
+from prompts.library import Library, Prompt, PromptError
+
+__all__ = ["Library", "Prompt", "PromptError"]
