@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
@@ -36,6 +36,7 @@ LEAST_RATE_FACTOR = 0.05
 RECOVERY_PER_SECOND = 1.02
 FIRST_LATENCY_SECONDS = 1.0
 FIRST_TOKENS_PER_CALL = 400.0
+LEAST_WAIT_SECONDS = 1e-6  # less is rounding
 
 
 @dataclass(slots=True)
@@ -60,7 +61,8 @@ class TokenBucket:
         per_second = self.per_minute / 60
         self.level = min(per_second, self.level + (now - self.at) * per_second)
         self.at = now
-        return max(0.0, (min(tokens, per_second) - self.level) / per_second)
+        wait = (min(tokens, per_second) - self.level) / per_second
+        return wait if wait > LEAST_WAIT_SECONDS else 0.0
 
     def take(self, tokens: float) -> None:
         """Take (or, negative, give back) tokens."""
@@ -181,6 +183,8 @@ class Gate:
             self._room = min(self.ceiling, self._room + (1.0 if self._slow_start else 1.0 / self._room))
         if self._rate_factor < 1.0:
             self._recover()
+        if self._waiters:
+            self._admit_more()
 
     def rate_limited(self, sent_at: float, retry_after_seconds: float | None) -> None:
         """A 429: pause as asked; shrink, unless the call was sent before the last shrinking."""

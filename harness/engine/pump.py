@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from agents.call import ModelClient
 from agents.errors import CallError, LaneStopped
@@ -99,11 +100,11 @@ async def pump(
         Exception: what a worker did not expect (a database that cannot be written); all crews are ended.
     """
     crews = [Crew(lane, source) for lane, source in sources]
-    running = asyncio.gather(*(crew.run() for crew in crews))
+    running: asyncio.Future[Any] = asyncio.gather(*(crew.run() for crew in crews))
     if interrupted is None:
         await running
         return
-    waiting = asyncio.ensure_future(interrupted.wait())
+    waiting: asyncio.Future[Any] = asyncio.ensure_future(interrupted.wait())
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
