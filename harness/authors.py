@@ -1,0 +1,122 @@
+"""From an author's name to its responses.
+
+`dataset:<responder>` from the dataset; `file:PATH` from JSONL rows `{"dialogue_id": …, "response": …}`,
+known by their content; every other author (a model, a student) from what has been generated and stored.
+`author@preset` names another set than the default one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from agents.errors import Fault, UserError
+from agents.identity import content_id, hash_bytes
+from agents.vocabulary import Dialogue, Response, ResponseSet
+from harness.dataset import Dataset
+from results.store import Store
+
+DEFAULT_PRESET = "default"
+
+
+@dataclass(frozen=True)
+class Author:
+    """An author and its responses, by the dialogues' keys."""
+
+    set: ResponseSet
+    responses: Mapping[str, Response]
+
+    @property
+    def name(self) -> str:
+        """As users write it; a preset other than the default is named."""
+        preset = "" if self.set.preset == DEFAULT_PRESET else f"@{self.set.preset}"
+        return self.set.author + preset
+
+
+async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
+    """The author that `name` means.
+
+    Raises:
+        UserError: there is none, its file is faulty, or it matches several sets.
+    """
+    if name.startswith("dataset:"):
+        return _author(*dataset.responses(name.removeprefix("dataset:")))
+    if name.startswith("file:"):
+        return read_file(Path(name.removeprefix("file:")), dataset.dialogues)
+    bare, _, preset = name.partition("@")
+    preset = preset or DEFAULT_PRESET
+    sets = await store.response_sets(bare, preset)
+    if len(sets) > 1:
+        raise UserError(
+            "several sets of responses have this name",
+            found=name,
+            remedy="They differ in how they were made; name one by its preset.",
+            faults=[Fault(f"{found.author}@{found.preset}: {found.made}") for found in sets],
+        )
+    if not sets:
+        known = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
+        raise UserError(
+            "there are no responses of this author",
+            found=repr(name),
+            remedy=f"Make them with: empathy respond {bare} --split test  ({known})",
+        )
+    return _author(sets[0], await store.responses(sets[0].id))
+
+
+def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:
+    return Author(of, {response.dialogue: response for response in responses})
+
+
+def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
+    """The author of a file of responses.
+
+    Raises:
+        UserError: the file cannot be used; every fault with its line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError("the file of responses cannot be read", where=str(path), found=str(error)) from error
+    author = f"file:{path}"
+    digest = hash_bytes("file-1", content)
+    of = ResponseSet(content_id("set-1", ["file", digest]), author, DEFAULT_PRESET, f"from a file, {digest}")
+    keys = {dialogue.id: dialogue.key for dialogue in dialogues}
+    responses: dict[str, Response] = {}
+    faults = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        row, fault = _row(line, f"{path}:{number}", keys, responses)
+        if fault is not None:
+            faults.append(fault)
+        else:
+            responses[keys[row[0]]] = Response(keys[row[0]], author, row[1], of.id)
+    if not responses and not faults:
+        faults.append(Fault("holds no responses", str(path)))
+    if faults:
+        raise UserError("this file of responses cannot be used", where=str(path), faults=faults)
+    return Author(of, responses)
+
+
+def _row(
+    line: bytes, where: str, keys: Mapping[str, str], there: Mapping[str, Response]
+) -> tuple[tuple[str, str], Fault | None]:
+    nothing = ("", "")
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return nothing, Fault("is not JSON", where, str(error))
+    if not isinstance(row, dict) or not all(isinstance(row.get(k), str) for k in ("dialogue_id", "response")):
+        shown = line[:80].decode(errors="replace")
+        return nothing, Fault('is not {"dialogue_id": "…", "response": "…"}', where, shown)
+    identity, text = row["dialogue_id"], row["response"]
+    if identity not in keys:
+        return nothing, Fault("names a dialogue that the dataset does not have", where, repr(identity))
+    if keys[identity] in there:
+        return nothing, Fault("answers a dialogue a second time", where, repr(identity))
+    if not text.strip():
+        return nothing, Fault("holds an empty response", where, repr(identity))
+    return (identity, text), None

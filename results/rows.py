@@ -1,0 +1,107 @@
+"""From the vocabulary's values to the database's rows, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from agents.messages import Completion, Finish, TokenLogprobs, Usage
+from agents.vocabulary import Dialogue, Judgment, Response, Verdict
+
+
+def completion_row(
+    key: str, model: str, completion: Completion, cost_usd: float | None, invocation_id: str, at: float
+) -> dict[str, Any]:
+    """An answer as a row of `completion`."""
+    logprobs = None
+    if completion.logprobs:
+        logprobs = orjson.dumps([[t.token, t.logprob, t.top] for t in completion.logprobs]).decode()
+    return {
+        "key": key,
+        "invocation_id": invocation_id,
+        "model": model,
+        "text": storable(completion.text),
+        "finish": completion.finish.value,
+        "input_tokens": completion.usage.input_tokens,
+        "output_tokens": completion.usage.output_tokens,
+        "logprobs": logprobs,
+        "server_model": completion.model,
+        "request_id": completion.request_id,
+        "latency_seconds": completion.latency_seconds,
+        "cost_usd": cost_usd,
+        "answered_at": at,
+    }
+
+
+def completion_of(row: Any) -> Completion:
+    """A row of `completion` as an answer."""
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    if row.logprobs:
+        logprobs = tuple(
+            TokenLogprobs(token, logprob, tuple((text, value) for text, value in top))
+            for token, logprob, top in orjson.loads(row.logprobs)
+        )
+    return Completion(
+        text=row.text,
+        finish=Finish(row.finish),
+        usage=Usage(row.input_tokens, row.output_tokens),
+        logprobs=logprobs,
+        model=row.server_model,
+        request_id=row.request_id,
+        latency_seconds=row.latency_seconds,
+    )
+
+
+def judgment_row(judgment: Judgment) -> dict[str, Any]:
+    """A judgment as a row of `judgment`; a preference, or the reason why there is none, never both."""
+    outcome = judgment.outcome
+    verdict = outcome if isinstance(outcome, Verdict) else None
+    return {
+        "call_key": judgment.call_key,
+        "first": judgment.first,
+        "second": judgment.second,
+        "parser": judgment.parser,
+        "judge_id": judgment.judge_id,
+        "dialogue": judgment.dialogue,
+        "sample": judgment.sample,
+        "attempt": judgment.attempt,
+        "preference": verdict.preference.value if verdict else None,
+        "p_first": verdict.p_first if verdict else None,
+        "p_second": verdict.p_second if verdict else None,
+        "p_tie": verdict.p_tie if verdict else None,
+        "outside": verdict.outside if verdict else None,
+        "unscored": None if isinstance(outcome, Verdict) else outcome.reason.value,
+    }
+
+
+def dialogue_row(dialogue: Dialogue) -> dict[str, Any]:
+    """A dialogue as a row of `dialogue`."""
+    return {
+        "key": dialogue.key,
+        "id": dialogue.id,
+        "situation": dialogue.situation,
+        "utterance": dialogue.utterance,
+        "emotion": dialogue.emotion,
+        "sentiment": dialogue.sentiment,
+        "part": dialogue.part,
+    }
+
+
+def response_row(response: Response) -> dict[str, Any]:
+    """A response as a row of `response`."""
+    return {
+        "id": response.id,
+        "dialogue": response.dialogue,
+        "set_id": response.set_id,
+        "author": response.author,
+        "text": storable(response.text),
+        "raw": storable(response.raw),
+    }
+
+
+def storable(text: str) -> str:
+    """Text that every database takes: PostgreSQL holds no zero character, and no lone surrogate."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

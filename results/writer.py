@@ -1,0 +1,217 @@
+"""The one writer of a run: many answers to a commit, no answer held back for long.
+
+Commits when nothing is in flight (nobody else is coming), when `MOST_SECONDS` have passed since the first
+waiting answer, or when `MOST_WAITING` answers wait; whoever puts an answer waits for its commit, which is the
+back-pressure. An answer, what was read from it, its cost and the end of its claim are one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.schema import Table
+
+from agents.call import Call
+from agents.errors import CallError
+from agents.messages import Completion
+from agents.vocabulary import Judgment, Response
+from results.opening import unusable
+from results.rows import completion_row, judgment_row, response_row
+from results.tables import (
+    AttemptRow,
+    ClaimRow,
+    CompletionRow,
+    InvocationRow,
+    JudgmentRow,
+    ResponseRow,
+    table,
+)
+
+MOST_SECONDS = 0.1
+MOST_WAITING = 256
+
+_completions, _judgments, _responses = table(CompletionRow), table(JudgmentRow), table(ResponseRow)
+_attempts, _claims, _invocations = table(AttemptRow), table(ClaimRow), table(InvocationRow)
+
+
+@dataclass(slots=True)
+class _Batch:
+    completions: list[dict[str, Any]] = field(default_factory=list)
+    judgments: list[dict[str, Any]] = field(default_factory=list)
+    responses: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    cost_usd: float = 0.0
+
+    def read(self, reading: object) -> None:
+        """Take what was read from an answer."""
+        if isinstance(reading, Judgment):
+            self.judgments.append(judgment_row(reading))
+        elif isinstance(reading, Response):
+            self.responses.append(response_row(reading))
+        elif isinstance(reading, tuple):
+            for part in reading:
+                self.read(part)
+        elif reading is not None:
+            raise TypeError(f"the database keeps no {type(reading).__name__}")
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.completions or self.judgments or self.responses or self.attempts)
+
+
+class Writer:
+    """Collects answers and commits them in batches.
+
+    Args:
+        idle: whether nothing is in flight, so that waiting would gain nothing.
+        on_commit: told the cost in US dollars of every batch, once it is committed.
+        shown: the database's name, for errors.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        invocation_id: str,
+        *,
+        idle: Callable[[], bool] = lambda: True,
+        on_commit: Callable[[float], None] = lambda _: None,
+        shown: str = "the database",
+    ) -> None:
+        self._engine = engine
+        self._invocation_id = invocation_id
+        self._idle = idle
+        self._on_commit = on_commit
+        self._shown = shown
+        self._batch = _Batch()
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self.commits = 0
+        self.busy_seconds = 0.0
+
+    def watch(self, idle: Callable[[], bool], on_commit: Callable[[float], None]) -> None:
+        """Set who knows what is in flight and who is told of costs (they are made after the writer)."""
+        self._idle, self._on_commit = idle, on_commit
+
+    async def put(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
+        """Commit an answer and what was read from it; returns when both are safe."""
+        batch = self._batch
+        batch.completions.append(
+            completion_row(
+                call.key, call.model.id, completion, cost_usd, self._invocation_id, round(time.time(), 3)
+            )
+        )
+        batch.read(reading)
+        batch.cost_usd += cost_usd or 0.0
+        await self._committed()
+
+    async def put_reading(self, reading: object) -> None:
+        """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
+        self._batch.read(reading)
+        await self._committed()
+
+    def put_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
+        """Keep a failed try; it is committed with the next batch."""
+        self._batch.attempts.append(
+            {
+                "key": call.key,
+                "invocation_id": self._invocation_id,
+                "model": call.model.id,
+                "failure": error.failure.value,
+                "status": error.status,
+                "message": str(error)[:500],
+                "tries": tries,
+                "cost_usd": cost_usd,
+                "failed_at": round(time.time(), 3),
+            }
+        )
+        self._batch.cost_usd += cost_usd or 0.0
+        self._start()
+
+    async def close(self) -> None:
+        """Commit what is left."""
+        if self._task is not None:
+            self._due.set()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if not self._batch.is_empty and self._error is None:
+            await self._commit()
+
+    async def _committed(self) -> None:
+        if self._error is not None:
+            raise self._error
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        batch = self._batch
+        batch.waiting.append(future)
+        self._start()
+        if len(batch.waiting) >= MOST_WAITING or self._idle():
+            self._due.set()
+        await future
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while not self._batch.is_empty and self._error is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MOST_SECONDS):
+                    await self._due.wait()
+            self._due.clear()
+            await self._commit()
+            if len(self._batch.waiting) >= MOST_WAITING or self._idle():
+                self._due.set()
+        self._task = None
+
+    async def _commit(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        began = time.perf_counter()
+        try:
+            async with self._engine.begin() as connection:
+                await _write(connection, batch, self._invocation_id)
+        except (SQLAlchemyError, OSError) as error:
+            self._error = unusable(error, self._shown)
+            for future in (*batch.waiting, *self._batch.waiting):
+                if not future.done():
+                    future.set_exception(self._error)
+            return
+        self.commits += 1
+        self.busy_seconds += time.perf_counter() - began
+        self._on_commit(batch.cost_usd)
+        for future in batch.waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+async def _write(connection: AsyncConnection, batch: _Batch, invocation_id: str) -> None:
+    await insert_new(connection, _completions, batch.completions)
+    await insert_new(connection, _judgments, batch.judgments)
+    await insert_new(connection, _responses, batch.responses)
+    if batch.attempts:
+        await connection.execute(insert(_attempts), batch.attempts)
+    if batch.completions:
+        keys = [row["key"] for row in batch.completions]
+        await connection.execute(delete(_claims).where(_claims.c.key.in_(keys)))
+    if batch.cost_usd:
+        columns, cost = _invocations.c, batch.cost_usd
+        await connection.execute(
+            update(_invocations)
+            .where(columns.id == invocation_id)
+            .values(spent_usd=columns.spent_usd + cost, reserved_usd=columns.reserved_usd - cost)
+        )
+
+
+async def insert_new(connection: AsyncConnection, into: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows; those whose key is there already stay as they are."""
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        await connection.execute(dialect.insert(into).on_conflict_do_nothing(), rows)
