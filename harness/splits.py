@@ -1,7 +1,8 @@
 """Which dialogues test, which train; made before anything is generated, and never mixed.
 
-The test split is the paper's: dialogues where fewer than two of the five ratings are 3 (250 of the 2,000).
-It is chosen *by* low ratings: numbers about the dataset's own responders on it are conditioned on the outcome.
+The test split is the paper's: dialogues where fewer than two of the five ratings are 3 (250 of 2,000).
+It is chosen *by* low ratings: numbers about the dataset's own responders on it are conditioned on the
+outcome.
 """
 
 from __future__ import annotations

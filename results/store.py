@@ -9,16 +9,17 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from agents.errors import UserError
 from agents.identity import canonical, content_id
 from agents.vocabulary import Dialogue, Response, ResponseSet
 from results.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started
@@ -32,6 +33,7 @@ from results.tables import (
     DialogueRow,
     InvocationRow,
     JudgeRow,
+    JudgmentRow,
     PromptRow,
     ResponseRow,
     ResponseSetRow,
@@ -83,6 +85,15 @@ class Store:
     async def close(self) -> None:
         """Close every connection. Idempotent."""
         await self.engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection to read with, in one transaction; it never waits for a writer."""
+        try:
+            async with self.reading.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise unusable(error, self.shown) from error
 
     # -- runs ----------------------------------------------------------------------------------------
 
@@ -165,7 +176,7 @@ class Store:
         """Which of these calls are answered."""
         completions = table(CompletionRow)
         found: set[str] = set()
-        async with self._reading() as connection:
+        async with self.read() as connection:
             for start in range(0, len(keys), CHUNK):
                 chunk = keys[start : start + CHUNK]
                 found |= set(
@@ -181,7 +192,7 @@ class Store:
         """What a model was asked since a moment, by every run in this database."""
         completions, attempts = table(CompletionRow).c, table(AttemptRow).c
         tokens = func.coalesce(completions.input_tokens, 0) + func.coalesce(completions.output_tokens, 0)
-        async with self._reading() as connection:
+        async with self.read() as connection:
             answered = (
                 await connection.execute(
                     select(func.count(), func.coalesce(func.sum(tokens), 0)).where(
@@ -225,7 +236,7 @@ class Store:
     async def spent_usd(self, run_id: str) -> float:
         """What all invocations of a run have spent, where prices are known."""
         columns = _invocations.c
-        async with self._reading() as connection:
+        async with self.read() as connection:
             spent = await connection.execute(
                 select(func.coalesce(func.sum(columns.spent_usd), 0.0)).where(columns.run_id == run_id)
             )
@@ -265,7 +276,7 @@ class Store:
     async def response_sets(self, author: str, preset: str) -> list[ResponseSet]:
         """The sets of responses of an author under a preset."""
         columns = table(ResponseSetRow).c
-        async with self._reading() as connection:
+        async with self.read() as connection:
             rows = await connection.execute(
                 select(columns.id, columns.author, columns.preset, columns.made)
                 .where(columns.author == author, columns.preset == preset)
@@ -276,13 +287,49 @@ class Store:
     async def responses(self, set_id: str) -> list[Response]:
         """All responses of a set."""
         columns = table(ResponseRow).c
-        async with self._reading() as connection:
+        async with self.read() as connection:
             rows = await connection.execute(
                 select(columns.dialogue, columns.author, columns.text, columns.set_id, columns.raw)
                 .where(columns.set_id == set_id)
                 .order_by(columns.dialogue, columns.id)
             )
             return [Response(*row) for row in rows]
+
+    # -- what a summary needs ------------------------------------------------------------------------
+
+    async def spec_of(self, run_id: str) -> str:
+        """A run's spec, as canonical JSON.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        async with self.read() as connection:
+            spec = (
+                await connection.execute(select(_runs.c.spec).where(_runs.c.id == run_id))
+            ).scalar_one_or_none()
+        if spec is None:
+            raise UserError("there is no such run in this database", where=self.shown, found=run_id)
+        return str(spec)
+
+    async def last_attempts(
+        self, judge_ids: Sequence[str]
+    ) -> dict[tuple[str, str, str, int], tuple[int, bool]]:
+        """(judge, first, second, sample) → (number of the last attempt, whether any is scored)."""
+        columns = table(JudgmentRow).c
+        async with self.read() as connection:
+            rows = await connection.execute(
+                select(
+                    columns.judge_id,
+                    columns.first,
+                    columns.second,
+                    columns.sample,
+                    func.max(columns.attempt),
+                    func.max(case((columns.preference.is_not(None), 1), else_=0)),
+                )
+                .where(columns.judge_id.in_(judge_ids))
+                .group_by(columns.judge_id, columns.first, columns.second, columns.sample)
+            )
+            return {tuple(row[:4]): (int(row[4]), bool(row[5])) for row in rows}
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -291,17 +338,9 @@ class Store:
             await insert_new(connection, table(row), rows)
 
     @contextlib.asynccontextmanager
-    async def _writing(self) -> Any:
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
         try:
             async with self.engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            raise unusable(error, self.shown) from error
-
-    @contextlib.asynccontextmanager
-    async def _reading(self) -> Any:
-        try:
-            async with self.reading.connect() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise unusable(error, self.shown) from error

@@ -1,0 +1,263 @@
+"""The one rendering of a student's prompt: what it is trained on is what it is asked with, token for token.
+
+A base model without a chat template reads plain text, the direct prompt and a cue:
+
+    A speaker tells you … </utterance>⏎⏎Response:| I can see why that would sting …<end of sequence>
+                                       prompt ends | completion begins with the one space
+
+An instruct model reads its own chat template around the same words. In either form a prompt is *text
+without a beginning-of-sequence token*: whoever turns it into ids (trl, transformers, vLLM's
+`/v1/completions`) does so with special tokens on, and so adds exactly one. The prompt ends on no white
+space, because a trailing space would be a token of its own in training and part of the next word's token in
+generation. The end of sequence follows a completion as the tokenizer's own token; nothing follows it.
+
+Works on text; a tokenizer is handed in as a small protocol. Knows no model, server or file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Protocol
+
+from agents.errors import UserError
+from agents.identity import content_id
+from agents.messages import Message
+from agents.models import WireProtocol
+from agents.vocabulary import Dialogue
+from prompts import Library, Prompt
+
+DIRECT_PROMPT = "respond"
+VARIABLES = ("context", "utterance")
+# After the prompt's last line a base model needs to be told that the answer comes now; the published
+# scripts end in the same word.
+CUE = "\n\nResponse:"
+
+
+class Tokenizer(Protocol):
+    """What of a `transformers` tokenizer is used here."""
+
+    bos_token: Any
+    eos_token: Any
+    bos_token_id: Any
+    eos_token_id: Any
+    chat_template: Any
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text, special tokens added as the tokenizer does by itself."""
+        ...
+
+    def decode(self, token_ids: list[int]) -> Any:
+        """The text of ids."""
+        ...
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
+        """The conversation as the model's own template writes it."""
+        ...
+
+
+class Form(StrEnum):
+    """How the words are put before the model."""
+
+    PLAIN = "plain"  # text to be continued: base models
+    CHAT = "chat"  # the model's own chat template: instruct models
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """With which words and in which form a student is asked.
+
+    Attributes:
+        prompt: the direct prompt: one turn, variables context and utterance.
+        form: plain or chat; a base model's tokenizer may carry a chat template that it was never trained
+            on, so the form is stated and recorded, not guessed at every use.
+    """
+
+    prompt: Prompt
+    form: Form = Form.PLAIN
+
+    def __post_init__(self) -> None:
+        if set(self.prompt.variables) != set(VARIABLES) or len(self.prompt.turns) != 1:
+            raise UserError(
+                "this is no direct prompt",
+                where=self.prompt.source,
+                found=f"variables {self.prompt.variables}, {len(self.prompt.turns)} turns",
+                remedy=f"It needs the variables {', '.join(VARIABLES)} and one turn.",
+            )
+
+    @cached_property
+    def id(self) -> str:
+        """Content id of everything that decides the prompt's text, but for a chat model's template."""
+        return content_id("rendering-1", [self.prompt.version, self.form, CUE])
+
+    @property
+    def protocol(self) -> WireProtocol:
+        """How a server is asked: the text itself, or the turn, which the server's template wraps."""
+        return WireProtocol.OPENAI_COMPLETIONS if self.form is Form.PLAIN else WireProtocol.OPENAI_CHAT
+
+    def turn(self, dialogue: Dialogue) -> str:
+        """The user's turn: the direct prompt with this dialogue, before any form is put on it."""
+        (turn,) = self.prompt.fill({"context": dialogue.situation, "utterance": dialogue.utterance})
+        return turn
+
+    def messages(self, dialogue: Dialogue) -> tuple[Message, ...]:
+        """What a `Call` under `protocol` carries: the whole plain prompt, or the user's turn alone."""
+        turn = self.turn(dialogue)
+        return (Message("user", plain_prompt(turn) if self.form is Form.PLAIN else turn),)
+
+    def request_text(self, turn: str, tokenizer: Tokenizer | None = None) -> str:
+        """The exact `prompt` of a `/v1/completions` request, special tokens left to the server.
+
+        Raises:
+            ValueError: the form is chat and no tokenizer was given.
+        """
+        if self.form is Form.PLAIN:
+            return plain_prompt(turn)
+        return chat_prompt(_needed(tokenizer), turn)
+
+    def completion_text(self, turn: str, response: str, tokenizer: Tokenizer | None = None) -> str:
+        """What a model is trained to say after `request_text`, without the end of sequence."""
+        if self.form is Form.PLAIN:
+            return plain_completion(response)
+        return chat_completion(_needed(tokenizer), turn, response)
+
+
+def rendering(form: Form = Form.PLAIN, library: Library | None = None) -> Rendering:
+    """The rendering with the library's direct prompt."""
+    return Rendering((library or Library())[DIRECT_PROMPT], form)
+
+
+def form_of(tokenizer: Tokenizer) -> Form:
+    """The form a tokenizer suggests: chat where it has a chat template."""
+    return Form.CHAT if tokenizer.chat_template else Form.PLAIN
+
+
+def plain_prompt(turn: str) -> str:
+    """The text a base model continues; it ends on no white space."""
+    return turn.rstrip() + CUE
+
+
+def plain_completion(response: str) -> str:
+    """The continuation: one space and the response, white space around it taken away."""
+    return " " + response.strip()
+
+
+def response_of(continuation: str) -> str:
+    """The response in what a student generated: the inverse of either completion."""
+    return continuation.strip()
+
+
+def chat_prompt(tokenizer: Tokenizer, turn: str) -> str:
+    """The turn in the model's own template, up to where its answer begins, without leading BOS text.
+
+    Raises:
+        UserError: the tokenizer has no chat template.
+    """
+    return _without_bos(tokenizer, _templated(tokenizer, [{"role": "user", "content": turn}], True))
+
+
+def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
+    """What the template writes after `chat_prompt` for this response, up to the end of sequence.
+
+    A template that ends a turn with a token and a newline would have the newline trained after it; what
+    follows the end of sequence is dropped, and white space at the end where there is none.
+
+    Raises:
+        UserError: with the answer in it, the template writes the prompt differently; such a model would
+            be trained on another text than it is asked with.
+    """
+    user = {"role": "user", "content": turn}
+    prompt = chat_prompt(tokenizer, turn)
+    answer = {"role": "assistant", "content": response.strip()}
+    whole = _without_bos(tokenizer, _templated(tokenizer, [user, answer], False))
+    if not whole.startswith(prompt):
+        raise UserError(
+            "the chat template writes a prompt differently when its answer follows",
+            where="the tokenizer's chat_template",
+            found=repr(whole[: len(prompt)][-60:]),
+            remedy="Use the base model, or a template whose generation prompt begins the answer.",
+        )
+    said, _, _ = whole[len(prompt) :].partition(str(tokenizer.eos_token))
+    return said.rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One training row as ids: `prompt` with its one BOS, `completion` with its one EOS."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+
+
+def encode(tokenizer: Tokenizer, prompt: str, completion: str) -> Encoded:
+    """A row's ids as every trainer and server makes them: the prompt's, and those that follow it.
+
+    A completion's tokens are those it has *after its prompt*: some tokenizers put a space before any text
+    that stands alone, so that the ids of the completion by itself mean nothing.
+    """
+    first = tokenizer.encode(prompt)
+    whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token))
+    return Encoded(tuple(whole[: len(first)]), tuple(whole[len(first) :]))
+
+
+def token_faults(tokenizer: Tokenizer, prompt: str, completion: str) -> tuple[str, ...]:
+    """Every way in which this row breaks the law of tokens; () for a row that may be trained on.
+
+    The law: tokens(prompt) + tokens(completion) = tokens(prompt + completion), exactly one BOS (none
+    where the tokenizer has none), at the front; exactly one EOS in the completion, at its end; no space at
+    the prompt's end (a chat template may end in a newline, which no token joins with what follows); a
+    completion that says something.
+    """
+    faults = []
+    first = tuple(tokenizer.encode(prompt))
+    row = encode(tokenizer, prompt, completion)
+    whole = row.prompt + row.completion
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    ends = row.completion.count(eos)
+    if eos is None:
+        return ("the tokenizer has no end-of-sequence token",)
+    if prompt.endswith((" ", "\t")):
+        faults.append("the prompt ends in a space")
+    if row.prompt != first:
+        faults.append("prompt and completion share a token: the prompt alone has other ids")
+    if ends != 1 or whole[-1] != eos:
+        faults.append(f"the end of sequence must stand once in a completion, at its end; found {ends}")
+    if eos in row.prompt and not tokenizer.chat_template:  # a template may end the user's turn with it
+        faults.append("the prompt holds an end of sequence")
+    if bos is not None and bos != eos and _puts(tokenizer, bos) and (whole.count(bos), whole[0]) != (1, bos):
+        faults.append(f"the beginning of sequence must stand once, at the front; found {whole.count(bos)}")
+    if not completion.strip():
+        faults.append("the completion is empty")
+    return tuple(faults)
+
+
+def _puts(tokenizer: Tokenizer, special: int) -> bool:
+    """Whether the tokenizer puts this special token by itself (some have a BOS and never use it)."""
+    return special in tokenizer.encode("a")
+
+
+def _templated(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks: bool) -> str:
+    if not tokenizer.chat_template:
+        raise UserError(
+            "the tokenizer has no chat template",
+            where="--form chat",
+            remedy="A base model is asked in plain form: --form plain.",
+        )
+    options = {"tokenize": False, "add_generation_prompt": asks}
+    return str(tokenizer.apply_chat_template(list(conversation), **options))
+
+
+def _without_bos(tokenizer: Tokenizer, text: str) -> str:
+    """The text without the BOS the template wrote, where the tokenizer will put one by itself."""
+    bos = tokenizer.bos_token
+    if bos and text.startswith(str(bos)) and _puts(tokenizer, tokenizer.bos_token_id):
+        return text.removeprefix(str(bos))
+    return text
+
+
+def _needed(tokenizer: Tokenizer | None) -> Tokenizer:
+    if tokenizer is None:
+        raise ValueError("the chat form needs the model's tokenizer")
+    return tokenizer

@@ -1,0 +1,56 @@
+"""`empathy emulate`: emulated providers on this machine, to rehearse a study before money is spent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from harness.cli.options import run
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8901, show_default=True, help="0: any free.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of every answer and fault.")
+@click.option("--rpm", type=float, help="Requests a minute, per model.")
+@click.option("--tpm", type=float, help="Tokens a minute, per model.")
+@click.option("--latency-ms", type=float, default=300.0, show_default=True, help="To an answer.")
+@click.option("--latency-sigma", type=float, default=0.0, show_default=True, help="Lognormal spread of it.")
+@click.option("--errors-500", type=float, default=0.0, help="Share of attempts that end in a 500.")
+@click.option("--resets", type=float, default=0.0, help="Share whose connection is reset.")
+@click.option("--malformed", type=float, default=0.0, help="Share whose body is broken.")
+@click.option("--hangs", type=float, default=0.0, help="Share that is never answered.")
+@click.option("--refusals", type=float, default=0.0, help="Share of questions that are declined.")
+@click.option("--position-bias", type=float, help="Of every judge, instead of each model's own.")
+@click.option("--bias-on", type=click.Choice(["probability", "logit"]), help="The scale it adds on.")
+@click.option("--mean-preference", type=float, help="Of every judge, for the more empathetic response.")
+@click.option("--lean", is_flag=True, help="The bare, fast server for benchmarks.")
+def emulate(host: str, port: int, rpm: float | None, tpm: float | None, **given: Any) -> None:
+    """Serve OpenAI's, Anthropic's and Gemini's protocols on this machine until Ctrl-C.
+
+    Point clients at it with OPENAI_BASE_URL=http://127.0.0.1:8901/v1,
+    ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta; any key will
+    do. Models are named emulated-gpt-4o and so on.
+    """
+    from harness.emulator.options import Options
+
+    options = Options(requests_per_minute=rpm, tokens_per_minute=tpm, **given)
+    run(_serve(options, host, port))
+
+
+async def _serve(options: Any, host: str, port: int) -> None:
+    import asyncio
+    import signal
+
+    from harness.emulator.models import MODELS
+    from harness.emulator.server import serve
+
+    running = await serve(options, host, port)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    click.echo(f"Emulating at {running.url}  ({options.definition_hash}); Ctrl-C stops.", err=True)
+    click.echo(f"Models: {', '.join(MODELS)}", err=True)
+    await stopped.wait()
+    await running.close()

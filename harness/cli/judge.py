@@ -1,0 +1,154 @@
+"""`empathy judge A B`: one author against another, every pair in both orders, by each judge named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.options import (
+    CallOptions,
+    calls_options,
+    data_option,
+    db_option,
+    json_option,
+    library,
+    prompts_option,
+    run,
+)
+from harness.judging import Summary, judge_contest, plan_judging
+from harness.presenting import as_data, as_table, notes
+from harness.splits import Split
+
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--judge", "judges", multiple=True, required=True, metavar="MODEL", help="A judge; repeat for more."
+)
+@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="How judges are asked.")
+@click.option("--split", type=click.Choice(list(Split)), default=Split.TEST, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
+@click.option(
+    "--fidelity",
+    type=click.Choice(["paper", "released", "ours"]),
+    default="ours",
+    show_default=True,
+    help="'paper' leaves the judges' temperature unset.",
+)
+@click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
+@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@data_option
+@db_option
+@prompts_option
+@json_option
+@calls_options
+def judge(
+    a: str,
+    b: str,
+    judges: tuple[str, ...],
+    judge_prompt: str,
+    split: str,
+    limit: int | None,
+    samples: int,
+    seed: int,
+    fidelity: str,
+    retry_unscored: bool,
+    dry_run: bool,
+    data: str | None,
+    db: str,
+    prompts_folder: Path | None,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """Judge author A against author B on the dialogues that both answered.
+
+    Authors: dataset:human, dataset:gpt-4, file:PATH, openai/gpt-4o, student:NAME, …
+    Judges: openai/gpt-4o, google/gemini-2.0-flash, control/ratings, …
+
+    \b
+    empathy judge dataset:gpt-4 dataset:human --judge control/ratings
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --emulate
+
+    Every answer is stored as it arrives: run the same command again and only what is missing is asked.
+    """
+    calls = CallOptions.take(rest)
+    settings = calls.settings()
+    prompt = _prompt(prompts_folder, judge_prompt)
+    temperature = None if fidelity == "paper" or samples > 1 else 0.0
+
+    async def main() -> Summary | None:
+        from harness.authors import author_of
+        from harness.dataset import load
+        from results.store import Store
+
+        dataset = load(data)
+        with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
+            async with await Store.open(db) as store:
+                plan = plan_judging(
+                    dataset,
+                    await author_of(a, dataset, store),
+                    await author_of(b, dataset, store),
+                    [Judge(model, prompt, temperature) for model in models],
+                    split=Split(split),
+                    limit=limit,
+                    samples=samples,
+                    seed=seed,
+                )
+                if dry_run:
+                    from harness.estimating import estimate, show_estimate
+
+                    show_estimate(await estimate(store, plan, settings), as_json)
+                    return None
+                return await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
+
+    summary = run(main())
+    if summary is None:
+        return
+    show(summary, as_json)
+    leave(summary)
+
+
+def _prompt(folder: Path | None, name: str) -> Any:
+    from prompts import PromptError
+
+    try:
+        return library(folder)[name]
+    except PromptError as error:
+        raise UserError(str(error), where="--judge-prompt") from error
+
+
+def show(summary: Summary, as_json: bool) -> None:
+    """The result: to stdout."""
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(as_table(summary))
+    for note in notes(summary):
+        console.print(note, style="dim", highlight=False)
+
+
+def leave(summary: Summary) -> None:
+    """Exit as the run ended: interrupted, a lane stopped, or well."""
+    stopped = [judge for judge in summary.judges if judge.lane and judge.lane.stopped]
+    if summary.interrupted:
+        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        sys.exit(INTERRUPTED)
+    for judge_summary in stopped:
+        lane = judge_summary.lane
+        click.echo(f"{judge_summary.contest.judge} stopped: {lane.stopped if lane else ''}", err=True)
+    if stopped:
+        sys.exit(1)

@@ -1,0 +1,220 @@
+"""Options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from agents.errors import Fault, UserError
+from agents.models import Model
+from agents.registry import Registry
+from harness.running import Settings
+from prompts import Library, PromptError
+
+DEFAULT_DB = "runs/empathy.sqlite"
+DEFAULT_EVENTS = Path("runs")
+
+Result = TypeVar("Result")
+Command = Callable[..., Any]
+
+
+def data_option(command: Command) -> Command:
+    """`--data`: which dataset."""
+    return click.option(
+        "--data",
+        metavar="FILE",
+        default=None,
+        help="The dataset's CSV, or 'sample' for the written one. [default: $EMPATHY_DATA, or "
+        "data/llms-vs-humans.csv]",
+    )(command)
+
+
+def db_option(command: Command) -> Command:
+    """`--db`: which database."""
+    return click.option(
+        "--db",
+        metavar="PATH|URL",
+        default=DEFAULT_DB,
+        envvar="EMPATHY_DB",
+        show_default=True,
+        help="The database: a path for SQLite, or postgresql://USER@HOST/NAME. [env: EMPATHY_DB]",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`: for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def prompts_option(command: Command) -> Command:
+    """`--prompts`: the user's own."""
+    return click.option(
+        "--prompts",
+        "prompts_folder",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="A folder whose prompts override ours, by name.",
+    )(command)
+
+
+def calls_options(command: Command) -> Command:
+    """How calls are made: limits, money, clients, progress."""
+    options = [
+        click.option(
+            "--max-in-flight", type=int, help="Calls in flight per model: the start, and the ceiling."
+        ),
+        click.option("--rpm", type=float, help="Requests a minute, per model."),
+        click.option("--tpm", type=float, help="Tokens a minute, per model."),
+        click.option("--rpd", type=int, help="Requests in any 24 hours, per model."),
+        click.option("--tpd", type=int, help="Tokens in any 24 hours, per model."),
+        click.option(
+            "--budget", type=float, metavar="USD", help="A ceiling of this run that is never crossed."
+        ),
+        click.option(
+            "--price",
+            "prices",
+            multiple=True,
+            metavar="MODEL=IN,OUT",
+            help="US dollars per million input and output tokens, where ours is not right.",
+        ),
+        click.option("--emulate", is_flag=True, help="Send every model's calls to an emulator instead."),
+        click.option(
+            "--client",
+            type=click.Choice(["http", "sdk"]),
+            default="http",
+            show_default=True,
+            help="Plain HTTP, or the providers' own SDKs.",
+        ),
+        click.option(
+            "--timeout", type=float, default=120.0, show_default=True, help="Seconds for one request."
+        ),
+        click.option(
+            "--models",
+            "models_file",
+            type=click.Path(path_type=Path),
+            help="Your own file of providers and models (see agents/models.toml).",
+        ),
+        click.option("--quiet", is_flag=True, help="No progress."),
+        click.option("--yes", is_flag=True, help="Ask nothing before spending money."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """The options of `calls_options`, as given."""
+
+    max_in_flight: int | None
+    rpm: float | None
+    tpm: float | None
+    rpd: int | None
+    tpd: int | None
+    budget: float | None
+    prices: tuple[str, ...]
+    emulate: bool
+    client: str
+    timeout: float
+    models_file: Path | None
+    quiet: bool
+    yes: bool
+
+    @classmethod
+    def take(cls, given: dict[str, Any]) -> CallOptions:
+        """These options out of all that a command was given."""
+        return cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
+
+    def settings(self) -> Settings:
+        """How calls are made.
+
+        Raises:
+            UserError: limits, budget or prices that cannot be kept; every one at once.
+        """
+        from harness.engine.limits import Limits
+        from harness.engine.money import parse_prices
+
+        limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
+        faults: list[Fault] = []
+        for name, value in (("--budget", self.budget), ("--timeout", self.timeout)):
+            if value is not None and not value > 0:
+                faults.append(Fault("must be above 0", name, f"{value:g}"))
+        try:
+            limits.check("--rpm, --tpm, --rpd, --tpd, --max-in-flight")
+        except UserError as error:
+            faults += error.faults
+        if faults:
+            raise UserError("these options cannot be kept", faults=faults)
+        return Settings(
+            limits=limits,
+            budget_usd=self.budget,
+            prices=parse_prices(self.prices),
+            client=self.client,
+            timeout_seconds=self.timeout,
+            quiet=self.quiet,
+            events=DEFAULT_EVENTS,
+        )
+
+    def registry(self) -> Registry:
+        """All models that can be named."""
+        return Registry(self.models_file, os.environ)
+
+    @contextmanager
+    def models(self, names: tuple[str, ...]) -> Iterator[tuple[Registry, list[Model]]]:
+        """The named models; with `--emulate`, their stand-ins, while the block runs."""
+        registry = self.registry() if not self.emulate else _EmulatedAddresses(self.models_file)
+        models = [registry.model(name) for name in names]
+        with ExitStack() as stack:
+            if self.emulate and any(model.provider != "control" for model in models):
+                from harness.emulator.options import Options
+                from harness.emulator.process import spawn
+
+                options = Options()
+                spawned = stack.enter_context(spawn(options))
+                models = [registry.emulated(model, spawned.url, options.definition_hash) for model in models]
+            yield registry, models
+
+
+class _EmulatedAddresses(Registry):
+    """A registry that needs no address: every call goes to the emulator."""
+
+    def __init__(self, user_file: Path | None) -> None:
+        super().__init__(user_file, {})
+        self._providers = {
+            name: replace(provider, base_url=provider.base_url or "http://emulated")
+            for name, provider in self._providers.items()
+        }
+
+
+def library(folder: Path | None) -> Library:
+    """The prompts, with the user's own over ours.
+
+    Raises:
+        UserError: some cannot be used; every fault at once.
+    """
+    try:
+        return Library(folder)
+    except PromptError as error:
+        raise UserError(
+            "these prompts cannot be used",
+            where=str(folder or "prompts"),
+            faults=[Fault(fault) for fault in error.faults],
+        ) from error
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine on the fast loop where there is one."""
+    import asyncio
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)

@@ -1,0 +1,179 @@
+"""A judging run's summary as data and as a table: the same numbers, no other.
+
+`as_data` is what `--json` prints (rates in [0, 1]); `as_table` is what people read (percent). Neither
+computes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.judging import JudgeSummary, Summary
+from harness.running import is_emulated
+from results.statistics import SingleOrder
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+EMULATED_NOTE = (
+    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real model."
+)
+SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data."""
+    return {
+        "run": summary.run_id,
+        "spec": dict(summary.spec),
+        "interrupted": summary.interrupted,
+        "emulated": any(_is_emulated(judge) for judge in summary.judges),
+        "judges": [_judge_data(judge) for judge in summary.judges],
+    }
+
+
+def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
+    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    return {
+        "judge": contest.judge,
+        "judge_id": contest.judge_id,
+        "a": contest.a.author,
+        "b": contest.b.author,
+        "win_rate": rate.rate,
+        "low": rate.low,
+        "high": rate.high,
+        "level": rate.level,
+        "interval": rate.interval_method,
+        "scope": rate.scope,
+        "n": rate.n,
+        "incomplete": rate.incomplete,
+        "bounds": [rate.bound_low, rate.bound_high],
+        "ties": rate.ties,
+        "consistency": rate.consistency,
+        "position_preference": rate.position_preference,
+        "repetition_stability": rate.repetition_stability,
+        "samples": contest.samples,
+        "soft": None
+        if judge.soft is None
+        else {"win_rate": judge.soft.rate, "low": judge.soft.low, "high": judge.soft.high},
+        "outside": rate.outside,
+        "single_orders": {
+            "note": SINGLE_ORDER_NOTE,
+            "a_first": _single(rate.a_first),
+            "b_first": _single(rate.b_first),
+        },
+        "unscored": judge.unscored,
+        "asked_again": contest.asked_again,
+        "calls": {
+            "expected": contest.expected,
+            "made": lane.made if lane else 0,
+            "reused": lane.reused if lane else 0,
+            "retried": lane.retried if lane else 0,
+            "rate_limited": lane.rate_limited if lane else 0,
+            "failed": lane.failed if lane else 0,
+        },
+        "stopped": lane.stopped if lane else "",
+        "cost_usd": contest.cost_usd,
+        "emulated": _is_emulated(judge),
+        "note": rate.note,
+    }
+
+
+def _single(order: SingleOrder) -> dict[str, Any]:
+    return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
+
+
+def _is_emulated(judge: JudgeSummary) -> bool:
+    return is_emulated(judge.contest.judge_model)
+
+
+def as_table(summary: Summary) -> Table:
+    """The summary as a table: one column a judge."""
+    from rich.table import Table
+
+    first = summary.judges[0].contest
+    table = Table(
+        title=f"{first.a.author} against {first.b.author}: {len(first.dialogues)} dialogues, both orders",
+        title_justify="left",
+        show_header=True,
+        header_style="bold",
+    )
+    table.add_column("", no_wrap=True)
+    for judge in summary.judges:
+        table.add_column(judge.contest.judge, justify="right", overflow="fold")
+    columns = [_rows(judge) for judge in summary.judges]
+    for name in columns[0]:
+        values = [column[name] for column in columns]
+        if any(values):
+            table.add_row(name, *values, style="bold" if name.startswith("win rate") else "")
+    return table
+
+
+def _rows(judge: JudgeSummary) -> dict[str, str]:
+    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    soft = judge.soft
+    return {
+        f"win rate of {contest.a.author}": percent(rate.rate),
+        "95 % interval": between(rate.low, rate.high),
+        "n (complete dialogues)": str(rate.n),
+        "incomplete": str(rate.incomplete),
+        "bounds with these": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
+        "soft win rate": percent(soft.rate) if soft else "-",
+        "its 95 % interval": between(soft.low, soft.high) if soft else "",
+        "ties": percent(rate.ties),
+        "consistency": percent(rate.consistency),
+        "prefers the first place": percent(rate.position_preference),
+        "repetition stability": percent(rate.repetition_stability) if contest.samples > 1 else "",
+        "A first": percent(rate.a_first.rate),
+        "B first": percent(rate.b_first.rate),
+        "unscored": reasons(judge.unscored),
+        "asked again": str(contest.asked_again) if contest.asked_again else "",
+        "calls made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
+        "cost": money(contest.cost_usd),
+        "stopped": lane.stopped if lane else "",
+    }
+
+
+def percent(rate: float | None) -> str:
+    """`61.6 %`, or `-` where there is none."""
+    return "-" if rate is None else f"{rate:.1%}".replace("%", " %")
+
+
+def between(low: float | None, high: float | None) -> str:
+    """`55.2 to 67.8`, in percent."""
+    return "-" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def money(usd: float | None) -> str:
+    """US dollars; unknown is unknown."""
+    return "not known" if usd is None else f"${usd:.4f}"
+
+
+def reasons(unscored: Mapping[str, int]) -> str:
+    """`3: refused 2, truncated 1`."""
+    if not unscored:
+        return "0"
+    told = ", ".join(f"{reason} {count}" for reason, count in sorted(unscored.items()))
+    return f"{sum(unscored.values())}: {told}"
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader of the table must know."""
+    told = []
+    if any(_is_emulated(judge) for judge in summary.judges):
+        told.append(EMULATED_NOTE)
+    told.append(
+        f"Intervals: {summary.judges[0].hard.scope}. Balanced over order. "
+        f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
+    )
+    if any(
+        contest.a.author.startswith("dataset:") and summary.spec.get("split") == "test"
+        for contest in (judge.contest for judge in summary.judges)
+    ):
+        told.append(
+            "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
+            "are conditioned on the outcome."
+        )
+    told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
+    return told

@@ -1,0 +1,221 @@
+"""A run's contests as columns for the statistics, from the database alone.
+
+Of several attempts at one judgment the last readable one counts; of several readings of one answer, the
+newest parser's. What was to be judged and was not stays visible: the columns know how many dialogues there
+were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import and_, or_, select
+
+from agents.vocabulary import Dialogue, ResponseSet
+from results.statistics.columns import Columns
+from results.store import Store
+from results.tables import (
+    CompletionRow,
+    ContestRow,
+    DialogueRow,
+    JudgeRow,
+    JudgmentRow,
+    ResponseRow,
+    ResponseSetRow,
+    RunDialogueRow,
+    table,
+)
+
+_A_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Author A against author B under one judge.
+
+    Attributes:
+        judge: as people write it; `judge_id` its content id; `judge_provider`, `judge_model` who it is.
+        a, b: the two sets of responses.
+        dialogues: those that were to be judged, in the run's order; columns' codes are their positions.
+        columns: the judgments that count.
+        samples: how many repetitions were asked for.
+        asked_again: judgments that needed more than one attempt.
+        cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
+    """
+
+    judge: str
+    judge_id: str
+    judge_provider: str
+    judge_model: str
+    prompt_version: str
+    identity: str
+    a: ResponseSet
+    b: ResponseSet
+    dialogues: tuple[Dialogue, ...]
+    columns: Columns
+    samples: int
+    asked_again: int
+    cost_usd: float | None
+
+    @property
+    def expected(self) -> int:
+        """Judgments that were to be made: both orders of every dialogue, every sample."""
+        return 2 * len(self.dialogues) * self.samples
+
+
+async def contests_of(store: Store, run_id: str) -> list[Contest]:
+    """All contests of a run, in the order of their judges' names."""
+    dialogues = await run_dialogues(store, run_id)
+    contest, judge = table(ContestRow).c, table(JudgeRow).c
+    async with store.read() as connection:
+        rows = (
+            await connection.execute(
+                select(
+                    contest.set_a,
+                    contest.set_b,
+                    contest.samples,
+                    judge.id,
+                    judge.name,
+                    judge.provider,
+                    judge.model,
+                    judge.prompt_version,
+                    judge.identity,
+                )
+                .join(table(JudgeRow), judge.id == contest.judge_id)
+                .where(contest.run_id == run_id)
+                .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
+            )
+        ).all()
+    found = []
+    for row in rows:
+        a, b = [await _set(store, set_id) for set_id in (row.set_a, row.set_b)]
+        judgments = await _judgments(store, run_id, row.id, a.id, b.id, row.samples)
+        columns, again = _columns(judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id)
+        found.append(
+            Contest(
+                row.name,
+                row.id,
+                row.provider,
+                row.model,
+                row.prompt_version,
+                row.identity,
+                a,
+                b,
+                tuple(dialogues),
+                columns,
+                row.samples,
+                again,
+                _cost(judgments),
+            )
+        )
+    return found
+
+
+async def run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
+    """The dialogues a run is about, in their seeded order."""
+    dialogue, of_run = table(DialogueRow).c, table(RunDialogueRow).c
+    async with store.read() as connection:
+        rows = await connection.execute(
+            select(
+                dialogue.id,
+                dialogue.situation,
+                dialogue.utterance,
+                dialogue.emotion,
+                dialogue.sentiment,
+                dialogue.part,
+            )
+            .join(table(RunDialogueRow), of_run.dialogue == dialogue.key)
+            .where(of_run.run_id == run_id)
+            .order_by(of_run.position)
+        )
+        return [Dialogue(*row) for row in rows]
+
+
+async def _set(store: Store, set_id: str) -> ResponseSet:
+    columns = table(ResponseSetRow).c
+    async with store.read() as connection:
+        row = (
+            await connection.execute(
+                select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
+            )
+        ).one()
+    return ResponseSet(*row)
+
+
+async def _judgments(
+    store: Store, run_id: str, judge_id: str, set_a: str, set_b: str, samples: int
+) -> Sequence[Any]:
+    judgment, of_run = table(JudgmentRow).c, table(RunDialogueRow).c
+    completion = table(CompletionRow).c
+    first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
+    orders = or_(
+        and_(first.c.set_id == set_a, second.c.set_id == set_b),
+        and_(first.c.set_id == set_b, second.c.set_id == set_a),
+    )
+    async with store.read() as connection:
+        return (
+            await connection.execute(
+                select(
+                    judgment.dialogue,
+                    first.c.set_id,
+                    judgment.sample,
+                    judgment.attempt,
+                    judgment.parser,
+                    judgment.preference,
+                    judgment.p_first,
+                    judgment.p_tie,
+                    judgment.outside,
+                    judgment.unscored,
+                    judgment.call_key,
+                    completion.cost_usd,
+                )
+                .join(table(CompletionRow), completion.key == judgment.call_key)
+                .join(first, first.c.id == judgment.first)
+                .join(second, second.c.id == judgment.second)
+                .join(
+                    table(RunDialogueRow),
+                    and_(of_run.dialogue == judgment.dialogue, of_run.run_id == run_id),
+                )
+                .where(judgment.judge_id == judge_id, judgment.sample < samples, orders)
+                # ascending: of several rows for one judgment the last one counts, readable ones last
+                .order_by(judgment.preference.is_not(None), judgment.attempt, judgment.parser)
+            )
+        ).all()
+
+
+def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Columns, int]:
+    """The rows that count, as columns; and how many judgments needed more than one attempt."""
+    counting: dict[tuple[int, bool, int], Any] = {}
+    again: set[tuple[int, bool, int]] = set()
+    for row in rows:
+        place = (codes[row.dialogue], row.set_id == set_a, row.sample)
+        counting[place] = row
+        if row.attempt > 0:
+            again.add(place)
+    places = list(counting)
+    chosen = [counting[place] for place in places]
+    a_first = np.array([place[1] for place in places], dtype=bool)
+    first_score = np.array([_A_SCORE.get(row.preference, np.nan) for row in chosen], dtype=float)
+    p_first = np.array([np.nan if row.p_first is None else row.p_first for row in chosen], dtype=float)
+    p_tie = np.array([np.nan if row.p_tie is None else row.p_tie for row in chosen], dtype=float)
+    soft_first = np.clip(p_first + 0.5 * p_tie, 0.0, 1.0)
+    columns = Columns(
+        dialogue=np.array([place[0] for place in places], dtype=np.int64),
+        n_dialogues=len(codes),
+        a_first=a_first,
+        sample=np.array([place[2] for place in places], dtype=np.int64),
+        outcome=np.where(a_first, first_score, 1.0 - first_score),
+        soft=np.where(a_first, soft_first, 1.0 - soft_first),
+        outside=np.array([np.nan if row.outside is None else row.outside for row in chosen], dtype=float),
+        reason=np.array([row.unscored or "" for row in chosen], dtype=object),
+    )
+    return columns, len(again)
+
+
+def _cost(rows: Sequence[Any]) -> float | None:
+    """What the answers cost, each counted once; None where the price of one is not known."""
+    costs = {row.call_key: row.cost_usd for row in rows}
+    return None if None in costs.values() else sum(costs.values())
