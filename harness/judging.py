@@ -161,6 +161,18 @@ async def judge_contest(
     Raises:
         UserError: as `run_calls`.
     """
+    report = await judge_all(store, registry, plan, settings, retry_unscored=retry_unscored)
+    return await summarise(store, report.run_id, plan.seed, report)
+
+
+async def judge_all(
+    store: Store, registry: Registry, plan: Plan, settings: Settings, *, retry_unscored: bool = False
+) -> RunReport:
+    """Judge and store; what a run of the plan did.
+
+    Raises:
+        UserError: as `run_calls`.
+    """
     retries = await _retries(store, plan) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
@@ -176,8 +188,7 @@ async def judge_contest(
     sources = [
         Source(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
     ]
-    report = await run_calls(store, registry, settings, "judging", plan.spec, describe, sources)
-    return await summarise(store, report.run_id, plan.seed, report)
+    return await run_calls(store, registry, settings, "judging", plan.spec, describe, sources)
 
 
 async def summarise(store: Store, run_id: str, seed: int = SEED, report: RunReport | None = None) -> Summary:

@@ -131,7 +131,6 @@ def _rows(judge: JudgeSummary) -> dict[str, str]:
         "asked again": str(contest.asked_again) if contest.asked_again else "",
         "calls made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
         "cost": money(contest.cost_usd),
-        "stopped": lane.stopped if lane else "",
     }
 
 

@@ -21,9 +21,11 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
-from harness.judging import Summary, judge_contest, plan_judging
-from harness.presenting import as_data, as_table, notes
+from harness.judging import Plan, Summary, judge_contest, plan_judging
+from harness.presenting import as_data, as_table, money, notes
+from harness.running import Settings
 from harness.splits import Split
+from results.store import Store
 
 INTERRUPTED = 130
 
@@ -35,7 +37,9 @@ INTERRUPTED = 130
     "--judge", "judges", multiple=True, required=True, metavar="MODEL", help="A judge; repeat for more."
 )
 @click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="How judges are asked.")
-@click.option("--split", type=click.Choice(list(Split)), default=Split.TEST, show_default=True)
+@click.option(
+    "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
@@ -90,7 +94,6 @@ def judge(
     async def main() -> Summary | None:
         from harness.authors import author_of
         from harness.dataset import load
-        from results.store import Store
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
@@ -110,6 +113,8 @@ def judge(
 
                     show_estimate(await estimate(store, plan, settings), as_json)
                     return None
+                if not calls.yes and not calls.emulate:
+                    await _agree(store, plan, settings)
                 return await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
 
     summary = run(main())
@@ -117,6 +122,25 @@ def judge(
         return
     show(summary, as_json)
     leave(summary)
+
+
+async def _agree(store: Store, plan: Plan, settings: Settings) -> None:
+    """Before money is spent, on a terminal: what it would take, and a yes."""
+    if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
+        return
+    from harness.estimating import estimate
+
+    estimates = [
+        each for each in await estimate(store, plan, settings) if each.calls and each.maximum_usd != 0
+    ]
+    for each in estimates:
+        click.echo(
+            f"{each.judge}: {each.calls:,} calls, expected {money(each.expected_usd)}, "
+            f"at most {money(each.maximum_usd)}",
+            err=True,
+        )
+    if estimates and not click.confirm("Ask them?", default=True, err=True):
+        raise click.Abort
 
 
 def _prompt(folder: Path | None, name: str) -> Any:

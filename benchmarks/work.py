@@ -1,0 +1,49 @@
+"""The work that is measured: pairs of about 350 tokens, made from the written sample."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from agents.identity import content_id
+from agents.judge import DEFAULT_PROMPT, Judge
+from agents.models import Model
+from agents.registry import Registry
+from agents.vocabulary import Dialogue, Response, ResponseSet
+from harness.authors import Author
+from harness.dataset import sample
+from harness.judging import Plan
+from prompts import Library
+
+
+def authors(pairs: int) -> tuple[tuple[Dialogue, ...], Author, Author]:
+    """`pairs` dialogues, all different, with a response of two authors each."""
+    written = sample()
+    dialogues = []
+    texts: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    for index in range(pairs):
+        source = written.dialogues[index % len(written.dialogues)]
+        dialogue = replace(source, id=f"bench:{index}", situation=f"{source.situation} (no. {index})")
+        dialogues.append(dialogue)
+        for of, responder in zip(texts, ("gpt-4", "human"), strict=True):
+            of[dialogue.key] = written.texts[responder][source.id]
+    return tuple(dialogues), _author("a", texts[0]), _author("b", texts[1])
+
+
+def _author(name: str, texts: dict[str, str]) -> Author:
+    of = ResponseSet(content_id("set-1", ["bench", name]), f"file:{name}", "default", "benchmark")
+    return Author(of, {key: Response(key, of.author, text, of.id) for key, text in texts.items()})
+
+
+def emulated_model(url: str) -> tuple[Registry, Model]:
+    """The model that is asked: GPT-4o's stand-in at this address."""
+    registry = Registry(None, os.environ)
+    model = registry.emulated(registry.model("openai/gpt-4o"), url, "benchmark")
+    return registry, model
+
+
+def plan(pairs: int, model: Model, samples: int = 1) -> Plan:
+    """Both orders of every pair, by one judge."""
+    dialogues, a, b = authors(pairs)
+    judge = Judge(model, Library()[DEFAULT_PROMPT])
+    return Plan(a, b, dialogues, (judge,), samples)

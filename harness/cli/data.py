@@ -1,0 +1,172 @@
+"""`empathy data`: fetch, describe and split the dataset; build and inspect training sets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from agents.vocabulary import Fidelity, Method
+from harness.cli.lazy import LazyGroup
+from harness.cli.options import data_option, json_option
+
+COMMANDS = {
+    "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
+    "describe": ("harness.cli.data:describe", "Ratings and rating pairs: the paper's Figures 3 and 4."),
+    "split": ("harness.cli.data:split", "Which dialogues train and test what."),
+}
+
+
+@click.command(cls=LazyGroup, places=COMMANDS)
+def data() -> None:
+    """Fetch, describe and split the dataset."""
+
+
+@click.command()
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Take it from a file instead.")
+@click.option(
+    "--to", type=click.Path(path_type=Path), help="Where it goes. [default: data/llms-vs-humans.csv]"
+)
+def fetch(source: Path | None, to: Path | None) -> None:
+    """Download the published dataset from the paper's repository, and check its hash."""
+    from harness.dataset import DEFAULT_PLACE
+    from harness.fetching import fetch as fetch_dataset
+
+    place = to or DEFAULT_PLACE
+    last = 0
+
+    def progress(done: int) -> None:
+        nonlocal last
+        if done - last >= 2**19:
+            last = done
+            click.echo(f"{done / 2**20:.1f} MiB", err=True)
+
+    count = fetch_dataset(place, source, progress=progress)
+    click.echo(f"{count:,} dialogues in {place}; the hash is right.")
+
+
+@click.command()
+@click.option("--plot", "plot_to", metavar="FILE", type=click.Path(path_type=Path), help="Draw both figures.")
+@data_option
+@json_option
+def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
+    """Ratings of each responder and rating pairs: the paper's Figures 3 and 4 as tables."""
+    from harness.dataset import load
+    from harness.describing import as_data, plot
+    from harness.describing import describe as describe_dataset
+
+    dataset = load(data)
+    described = describe_dataset(dataset)
+    if plot_to is not None:
+        try:
+            plot(described, plot_to)
+        except (OSError, ValueError) as error:
+            raise UserError("the plot cannot be written", where="--plot", found=str(error)) from error
+        click.echo(f"Drawn: {plot_to}", err=True)
+    if as_json:
+        click.echo(orjson.dumps(as_data(described), option=orjson.OPT_INDENT_2).decode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    sentiments = ", ".join(f"{count} {name}" for name, count in described.sentiments.items())
+    console.print(
+        f"{dataset.source}: {described.dialogues:,} dialogues ({sentiments}; {len(described.emotions)} "
+        f"emotions), {described.test} of them test dialogues",
+        highlight=False,
+    )
+    ratings = Table("responder", title="Ratings (the paper's Figure 3)", title_justify="left")
+    for value in (1, 2, 3):
+        ratings.add_column(f"rated {value}", justify="right")
+    for name, of in described.ratings.items():
+        ratings.add_row(name, *(f"{of[value]:,}" for value in (1, 2, 3)))
+    console.print(ratings)
+    pairs = Table("(human, LLM)", title="Rating pairs (the paper's Figure 4)", title_justify="left")
+    for name in described.pairs:
+        pairs.add_column(name, justify="right")
+    for kind in next(iter(described.pairs.values())):
+        pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{of[kind]:,}" for of in described.pairs.values()))
+    console.print(pairs)
+
+
+@click.command()
+@click.option(
+    "--method",
+    type=click.Choice([*(m.value for m in Method), "low-rated"]),
+    default="over-human",
+    show_default=True,
+)
+@click.option(
+    "--llm", default="combined", show_default=True, help="For direct: one of the four LLMs, or combined."
+)
+@click.option(
+    "--fidelity", type=click.Choice([f.value for f in Fidelity]), default="paper", show_default=True
+)
+@click.option("--seed", type=int, help="Of over-llm's partition. [default: the fidelity's own]")
+@click.option("--out", type=click.Path(path_type=Path), help="Write sft.jsonl, dpo.jsonl, test.jsonl here.")
+@data_option
+@json_option
+def split(
+    method: str,
+    llm: str,
+    fidelity: str,
+    seed: int | None,
+    out: Path | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Sizes of SFT, DPO and test; --out writes which dialogue is where."""
+    from finetune.membership import membership
+    from harness.dataset import load
+    from harness.describing import training_ratings
+    from harness.splits import Split, check_no_leak, dialogues_of
+
+    dataset = load(data)
+    train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
+    check_no_leak({"train": train, "test": test})
+    chosen = method if method == "low-rated" else Method(method)
+    members = membership(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
+    sizes: dict[str, Any] = {
+        "method": method,
+        "llm": llm if method == Method.DIRECT else None,
+        "fidelity": fidelity,
+        "sft_dialogues": len(members.sft),
+        "sft_rows": sum(len(entry.responses) for entry in members.sft),
+        "dpo": len(members.dpo),
+        "train": len(train),
+        "test": len(test),
+    }
+    if out is not None:
+        rows: dict[str, list[dict[str, Any]]] = {
+            "sft": [{"dialogue_id": e.dialogue, "responses": e.responses} for e in members.sft],
+            "dpo": [
+                {"dialogue_id": e.dialogue, "chosen": e.chosen, "rejected": e.rejected} for e in members.dpo
+            ],
+            "test": [{"dialogue_id": dialogue.id} for dialogue in test],
+        }
+        _write(out, rows)
+    if as_json:
+        click.echo(orjson.dumps(sizes, option=orjson.OPT_INDENT_2).decode())
+        return
+    click.echo(f"method {method}, fidelity {fidelity}" + (f", LLM {llm}" if sizes["llm"] else ""))
+    click.echo(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
+    click.echo(f"DPO   {sizes['dpo']:>6,} pairs")
+    click.echo(
+        f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} may train)"
+    )
+
+
+def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, of in rows.items():
+            lines = b"".join(orjson.dumps(row) + b"\n" for row in of)
+            (folder / f"{name}.jsonl").write_bytes(lines)
+    except OSError as error:
+        raise UserError("the split cannot be written", where="--out", found=str(error)) from error
+    click.echo(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}", err=True)
