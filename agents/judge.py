@@ -6,7 +6,6 @@ the comparison, the prompt and the model; what it read is a function of the answ
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -16,44 +15,16 @@ from agents.errors import UserError
 from agents.identity import canonical, content_id
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model, WireProtocol
+from agents.quoting import neutralised
 from agents.reading import PARSER, read_verdict
 from agents.vocabulary import Comparison, Judgment
+from agents.wire import body_of
 from prompts import Prompt
 
 DEFAULT_PROMPT = "judge/pairwise"
 VARIABLES = ("context", "utterance", "response_1", "response_2")
 TOP_LOGPROBS = 20
-
-_TAG = re.compile(
-    r"[<＜‹〈]\s*/?\s*(?:context|utterance|response(?:[_ -]?\w*)?)\b[^>＞›〉\n]*[>＞›〉]?", re.IGNORECASE
-)
-_CONTROL_TOKEN = re.compile(
-    r"<\|[^|\n]{0,60}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:bos|eos|start_of_turn|end_of_turn)>"
-    r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS)\]",
-    re.IGNORECASE,
-)
-_TURN = re.compile(
-    r"^([ \t>*#_`]*)(system|user|assistant|human|judge|evaluator)([ \t*_`]*):", re.IGNORECASE | re.MULTILINE
-)
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\x00-\x08\x0b-\x1f\x7f]")
-
-
-def neutralised(text: str) -> str:
-    """The text with nothing in it that could pass for our delimiters, a model's, or a new turn.
-
-    Words stay as they are (an instruction within a response is part of what is judged, and the prompt says
-    that it is not followed); only the marks that would give them another standing are taken away: our
-    tags, control tokens of chat templates, a leading "System:", and characters that cannot be seen.
-    """
-    text = _INVISIBLE.sub("", text)
-    text = _CONTROL_TOKEN.sub(_unbracketed, text)
-    text = _TAG.sub(_unbracketed, text)
-    text = _TURN.sub(r"\1\2\3 -", text)
-    return text.strip()
-
-
-def _unbracketed(found: re.Match[str]) -> str:
-    return "(" + re.sub(r"[<>＜＞‹›〈〉\[\]|/]", "", found[0]).strip() + ")"
+ALLOWED = (("1", "2"), ("1", "2", "tie"))
 
 
 @dataclass(frozen=True)
@@ -71,12 +42,16 @@ class Judge:
     temperature: float | None = 0.0
 
     def __post_init__(self) -> None:
-        if set(self.prompt.variables) != set(VARIABLES) or self.prompt.answers[:2] != ("1", "2"):
+        prompt = self.prompt
+        fits = set(prompt.variables) == set(VARIABLES) and prompt.answers in ALLOWED
+        if not fits or len(prompt.turns) != 1:
             raise UserError(
                 "this is no judge prompt",
-                where=self.prompt.source,
-                found=f"variables {self.prompt.variables}, answers {self.prompt.answers}",
-                remedy=f"It needs the variables {', '.join(VARIABLES)} and answers: 1, 2 (and tie).",
+                where=prompt.source,
+                found=f"variables {', '.join(prompt.variables) or 'none'}; "
+                f"answers {', '.join(prompt.answers) or 'none'}; turns {len(prompt.turns)}",
+                remedy=f"It needs the variables {', '.join(VARIABLES)}, answers: 1, 2 (or: 1, 2, tie), "
+                "and a single turn.",
             )
 
     @property
@@ -93,11 +68,9 @@ class Judge:
 
     @cached_property
     def id(self) -> str:
-        """Content id of model, address, prompt and every parameter; not of the sample."""
-        prompt = "" if self.is_control else self.prompt.version
-        sampling = self.sampling
-        told = [getattr(sampling, name) for name in sampling.__slots__]
-        model = self.model
+        """Content id of model, address, prompt and every parameter that is sent; not of the sample."""
+        model, prompt = self.model, "" if self.is_control else self.prompt.version
+        told = body_of(model, (Message("user", ""),), self.sampling)
         return content_id("judge-1", [model.protocol, model.name, model.identity, prompt, told])
 
     @cached_property

@@ -106,3 +106,10 @@ class Completion:
     request_id: str = ""
     latency_seconds: float | None = field(default=None, compare=False)
     server_limits: ServerLimits | None = field(default=None, compare=False)
+
+    def measured(self, latency_seconds: float, server_limits: ServerLimits | None) -> Completion:
+        """This answer, with what the client measured beside it (neither is part of the answer)."""
+        # set in place: the value is its maker's alone until now, and a copy costs as much as reading it
+        object.__setattr__(self, "latency_seconds", latency_seconds)
+        object.__setattr__(self, "server_limits", server_limits)
+        return self

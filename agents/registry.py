@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 from agents import controls
 from agents.errors import Fault, UserError
@@ -21,6 +22,7 @@ from agents.models import Model, Traits, WireProtocol
 EMULATED = "emulated-"
 _TRAITS = {field.name for field in fields(Traits)}
 _HINTS = get_type_hints(Traits)
+_LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Registry:
         self._providers: dict[str, Provider] = {}
         self._entries: list[dict[str, Any]] = []
         self._add(tomllib.loads(own), "models.toml")
+        self._own = {name: provider.base_url for name, provider in self._providers.items()}
         if user_file is not None:
             try:
                 self._add(tomllib.loads(user_file.read_text(encoding="utf-8")), str(user_file))
@@ -86,15 +89,16 @@ class Registry:
                 found=f"{provider.base_url_env} is not set",
                 remedy=f"Set {provider.base_url_env}, for example to http://127.0.0.1:8000/v1.",
             )
-        own_address = not given or given == provider.base_url
+        address = given or provider.base_url.rstrip("/")
+        _check_address(address, provider.base_url_env if given else f"[provider.{provider_name}] base_url")
         return Model(
             provider=provider_name,
             name=model_name,
             protocol=provider.protocol,
             traits=self.traits(name),
-            base_url=given or provider.base_url,
+            base_url=address,
             key_env=provider.key_env,
-            identity="" if own_address else given,
+            identity="" if address == self._own.get(provider_name) else address,
         )
 
     def emulated(self, model: Model, root_url: str, definition: str) -> Model:
@@ -130,6 +134,12 @@ class Registry:
                 found=f"{model.key_env} is not set",
                 remedy=f"Set it with: export {model.key_env}=…  (or rehearse without any key: --emulate)",
             )
+        if not all("!" <= character <= "~" for character in key):
+            raise UserError(
+                f"{model.key_env} holds no key",
+                found="spaces, quotation marks or other characters that no key has (not shown)",
+                remedy=f"Set it anew: export {model.key_env}=…",
+            )
         return key
 
     def _add(self, told: Mapping[str, Any], source: str) -> None:
@@ -138,23 +148,17 @@ class Registry:
             for key in told
             if key not in ("provider", "model")
         ]
-        for name, entry in told.get("provider", {}).items():
-            known = {field.name for field in fields(Provider)}
-            wrong = sorted(set(entry) - known)
-            try:
-                self._providers[name] = Provider(
-                    **{**entry, "protocol": WireProtocol(entry.get("protocol"))} if not wrong else {}
-                )
-            except (TypeError, ValueError):
-                faults.append(
-                    Fault(
-                        "is no provider",
-                        f"{source}: [provider.{name}]",
-                        ", ".join(wrong) or f"protocol {entry.get('protocol')!r}",
-                        f"Keys: {', '.join(sorted(known))}; protocols: {', '.join(WireProtocol)}.",
-                    )
-                )
-        for number, entry in enumerate(told.get("model", ()), 1):
+        providers, models = told.get("provider", {}), told.get("model", [])
+        if not isinstance(providers, dict) or not isinstance(models, list):
+            wrong = "provider" if not isinstance(providers, dict) else "model"
+            faults.append(Fault("has another form", f"{source}: {wrong}", remedy="See agents/models.toml."))
+            raise UserError("this file of models cannot be used", where=source, faults=faults)
+        for name, entry in providers.items():
+            wrong_keys = _check_provider(entry, self._providers.get(name), f"{source}: [provider.{name}]")
+            faults += wrong_keys
+            if not wrong_keys:
+                self._providers[name] = _provider(entry, self._providers.get(name))
+        for number, entry in enumerate(models, 1):
             entry_faults = _check(entry, f"{source}: [[model]] {number}")
             faults += entry_faults
             if not entry_faults:
@@ -164,7 +168,59 @@ class Registry:
             raise UserError("this file of models cannot be used", where=source, faults=faults)
 
 
-def _check(entry: Mapping[str, Any], where: str) -> list[Fault]:
+def _provider(entry: Mapping[str, Any], known: Provider | None) -> Provider:
+    """A provider as told; one that is known already keeps what is not told anew."""
+    given = dict(entry)
+    if "protocol" in given:
+        given["protocol"] = WireProtocol(given["protocol"])
+    return replace(known, **given) if known else Provider(**given)
+
+
+def _check_provider(entry: Any, known: Provider | None, where: str) -> list[Fault]:
+    hints = get_type_hints(Provider)
+    if not isinstance(entry, dict):
+        return [Fault("is no table", where, repr(entry), f"Keys: {', '.join(hints)}.")]
+    faults = []
+    for key, value in entry.items():
+        if key == "protocol":
+            continue
+        if key not in hints:
+            faults.append(Fault("is not known", f"{where} {key}", remedy=f"Keys: {', '.join(hints)}."))
+        elif type(value) is not hints[key]:
+            faults.append(Fault(f"must be {hints[key].__name__}", f"{where} {key}", repr(value)))
+    protocols = [protocol.value for protocol in WireProtocol if protocol is not WireProtocol.CONTROL]
+    if entry.get("protocol", known and known.protocol.value) not in protocols:
+        remedy = f"Protocols: {', '.join(protocols)}."
+        faults.append(Fault("has no protocol", where, repr(entry.get("protocol")), remedy))
+    return faults
+
+
+def _check_address(address: str, where: str) -> None:
+    """An address is one that can be asked; it is stored and shown, so nothing secret may stand in it.
+
+    Raises:
+        UserError: it is not.
+    """
+    remedy = "Write it as http://HOST:PORT/PATH; a key goes into its own variable."
+    if "@" in address or "?" in address:
+        raise UserError(
+            "an address must hold no password and no query",
+            where=where,
+            found="one (not shown)",
+            remedy=remedy,
+        )
+    try:
+        parts = urlsplit(address)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or any(character.isspace() for character in address):
+        raise UserError("this is no address", where=where, found=repr(address), remedy=remedy)
+
+
+def _check(entry: Any, where: str) -> list[Fault]:
+    if not isinstance(entry, dict):
+        return [Fault("is no table", where, repr(entry))]
     faults = [] if isinstance(entry.get("match"), str) else [Fault("has no match", where)]
     for key, value in entry.items():
         if key == "match" or (key == "extra" and isinstance(value, dict)):
@@ -172,9 +228,11 @@ def _check(entry: Mapping[str, Any], where: str) -> list[Fault]:
         if key not in _TRAITS:
             faults.append(Fault("is not known", f"{where}: {key}", remedy=f"Known: {sorted(_TRAITS)}."))
             continue
-        hint = _HINTS[key]
+        hint = dict if key == "extra" else _HINTS[key]
         choices = get_args(hint)
         fits = value in choices if choices else type(value) is hint
+        if fits and key in _LEAST and value < _LEAST[key]:
+            faults.append(Fault(f"must be {_LEAST[key]} or more", f"{where}: {key}", repr(value)))
         if not fits:
             wanted = f"one of {', '.join(choices)}" if choices else hint.__name__
             faults.append(Fault(f"must be {wanted}", f"{where}: {key}", repr(value)))

@@ -5,13 +5,17 @@ A base model without a chat template reads plain text, the direct prompt and a c
     A speaker tells you … </utterance>⏎⏎Response:| I can see why that would sting …<end of sequence>
                                        prompt ends | completion begins with the one space
 
-An instruct model reads its own chat template around the same words. In either form a prompt is *text
-without a beginning-of-sequence token*: whoever turns it into ids (trl, transformers, vLLM's
-`/v1/completions`) does so with special tokens on, and so adds exactly one. The prompt ends on no white
-space, because a trailing space would be a token of its own in training and part of the next word's token in
-generation. The end of sequence follows a completion as the tokenizer's own token; nothing follows it.
+Plain text carries no special token: whoever turns it into ids (trl, transformers, vLLM's `/v1/completions`)
+does so with special tokens on, and so puts exactly one beginning of sequence. It ends on no space, because a
+trailing space would be a token of its own in training and part of the next word's token in generation.
 
-Works on text; a tokenizer is handed in as a small protocol. Knows no model, server or file.
+An instruct model reads its own chat template around the same words. The template writes its beginning of
+sequence itself, so that text is turned into ids *without* adding special tokens (`add_special_tokens` is
+false in a request). It is not enough to take that token off and let the tokenizer put it back: a
+Mistral-type tokenizer puts a space before a text that begins without it.
+
+The end of sequence follows a completion as the tokenizer's own token; nothing follows it. Works on text; a
+tokenizer is handed in as a small protocol. Knows no model, server or file.
 """
 
 from __future__ import annotations
@@ -45,8 +49,8 @@ class Tokenizer(Protocol):
     eos_token_id: Any
     chat_template: Any
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of the text, special tokens added as the tokenizer does by itself."""
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Ids of the text; with special tokens as the tokenizer puts them by itself, or as it stands."""
         ...
 
     def decode(self, token_ids: list[int]) -> Any:
@@ -107,8 +111,13 @@ class Rendering:
         turn = self.turn(dialogue)
         return (Message("user", plain_prompt(turn) if self.form is Form.PLAIN else turn),)
 
+    @property
+    def adds_special_tokens(self) -> bool:
+        """Whether the tokenizer is to put its special tokens around `request_text`, or they stand in it."""
+        return self.form is Form.PLAIN
+
     def request_text(self, turn: str, tokenizer: Tokenizer | None = None) -> str:
-        """The exact `prompt` of a `/v1/completions` request, special tokens left to the server.
+        """The exact `prompt` of a `/v1/completions` request with `add_special_tokens` as above.
 
         Raises:
             ValueError: the form is chat and no tokenizer was given.
@@ -122,6 +131,27 @@ class Rendering:
         if self.form is Form.PLAIN:
             return plain_completion(response)
         return chat_completion(_needed(tokenizer), turn, response)
+
+    def prompt_ids(self, turn: str, tokenizer: Tokenizer) -> list[int]:
+        """The prompt's ids: in a training row, in generation and in a server."""
+        text = self.request_text(turn, tokenizer)
+        return tokenizer.encode(text, add_special_tokens=self.adds_special_tokens)
+
+    def encode(self, turn: str, response: str, tokenizer: Tokenizer) -> Encoded:
+        """A training row's ids."""
+        prompt, completion = (
+            self.request_text(turn, tokenizer),
+            self.completion_text(turn, response, tokenizer),
+        )
+        return encode(tokenizer, prompt, completion, special=self.adds_special_tokens)
+
+    def faults(self, turn: str, response: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+        """Every way in which this row breaks the law of tokens (`token_faults`)."""
+        prompt, completion = (
+            self.request_text(turn, tokenizer),
+            self.completion_text(turn, response, tokenizer),
+        )
+        return token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
 
 
 def rendering(form: Form = Form.PLAIN, library: Library | None = None) -> Rendering:
@@ -150,12 +180,12 @@ def response_of(continuation: str) -> str:
 
 
 def chat_prompt(tokenizer: Tokenizer, turn: str) -> str:
-    """The turn in the model's own template, up to where its answer begins, without leading BOS text.
+    """The turn in the model's own template, special tokens written out, up to where its answer begins.
 
     Raises:
         UserError: the tokenizer has no chat template.
     """
-    return _without_bos(tokenizer, _templated(tokenizer, [{"role": "user", "content": turn}], True))
+    return _templated(tokenizer, [{"role": "user", "content": turn}], True)
 
 
 def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
@@ -171,7 +201,7 @@ def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
     user = {"role": "user", "content": turn}
     prompt = chat_prompt(tokenizer, turn)
     answer = {"role": "assistant", "content": response.strip()}
-    whole = _without_bos(tokenizer, _templated(tokenizer, [user, answer], False))
+    whole = _templated(tokenizer, [user, answer], False)
     if not whole.startswith(prompt):
         raise UserError(
             "the chat template writes a prompt differently when its answer follows",
@@ -191,43 +221,50 @@ class Encoded:
     completion: tuple[int, ...]
 
 
-def encode(tokenizer: Tokenizer, prompt: str, completion: str) -> Encoded:
+def encode(tokenizer: Tokenizer, prompt: str, completion: str, *, special: bool = True) -> Encoded:
     """A row's ids as every trainer and server makes them: the prompt's, and those that follow it.
 
     A completion's tokens are those it has *after its prompt*: some tokenizers put a space before any text
     that stands alone, so that the ids of the completion by itself mean nothing.
+
+    Args:
+        special: whether the tokenizer puts its special tokens, or they stand in the text already.
     """
-    first = tokenizer.encode(prompt)
-    whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token))
+    first = tokenizer.encode(prompt, add_special_tokens=special)
+    whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
     return Encoded(tuple(whole[: len(first)]), tuple(whole[len(first) :]))
 
 
-def token_faults(tokenizer: Tokenizer, prompt: str, completion: str) -> tuple[str, ...]:
+def token_faults(
+    tokenizer: Tokenizer, prompt: str, completion: str, *, special: bool = True
+) -> tuple[str, ...]:
     """Every way in which this row breaks the law of tokens; () for a row that may be trained on.
 
-    The law: tokens(prompt) + tokens(completion) = tokens(prompt + completion), exactly one BOS (none
-    where the tokenizer has none), at the front; exactly one EOS in the completion, at its end; no space at
-    the prompt's end (a chat template may end in a newline, which no token joins with what follows); a
-    completion that says something.
+    The law: tokens(prompt) + tokens(completion) = tokens(prompt + completion), exactly one BOS, at the
+    front (none where the tokenizer puts none, or the chat template writes none); exactly one EOS in the
+    completion, at its end; no space at a plain prompt's end; a completion that says something.
     """
     faults = []
-    first = tuple(tokenizer.encode(prompt))
-    row = encode(tokenizer, prompt, completion)
-    whole = row.prompt + row.completion
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    ends = row.completion.count(eos)
     if eos is None:
         return ("the tokenizer has no end-of-sequence token",)
-    if prompt.endswith((" ", "\t")):
+    row = encode(tokenizer, prompt, completion, special=special)
+    whole = row.prompt + row.completion
+    ends = row.completion.count(eos)
+    if special and prompt.endswith((" ", "\t")):
         faults.append("the prompt ends in a space")
-    if row.prompt != first:
+    if row.prompt != tuple(tokenizer.encode(prompt, add_special_tokens=special)):
         faults.append("prompt and completion share a token: the prompt alone has other ids")
     if ends != 1 or whole[-1] != eos:
         faults.append(f"the end of sequence must stand once in a completion, at its end; found {ends}")
-    if eos in row.prompt and not tokenizer.chat_template:  # a template may end the user's turn with it
+    if special and eos in row.prompt:  # a chat template may end the user's turn with it
         faults.append("the prompt holds an end of sequence")
-    if bos is not None and bos != eos and _puts(tokenizer, bos) and (whole.count(bos), whole[0]) != (1, bos):
-        faults.append(f"the beginning of sequence must stand once, at the front; found {whole.count(bos)}")
+    if bos is not None and bos != eos:
+        begins = whole.count(bos)
+        written = prompt.startswith(str(tokenizer.bos_token))
+        wanted = int(_puts(tokenizer, bos) if special else written)
+        if begins != wanted or (wanted and whole[0] != bos):
+            faults.append(f"the beginning of sequence must stand once, at the front; found {begins}")
     if not completion.strip():
         faults.append("the completion is empty")
     return tuple(faults)
@@ -247,14 +284,6 @@ def _templated(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], ask
         )
     options = {"tokenize": False, "add_generation_prompt": asks}
     return str(tokenizer.apply_chat_template(list(conversation), **options))
-
-
-def _without_bos(tokenizer: Tokenizer, text: str) -> str:
-    """The text without the BOS the template wrote, where the tokenizer will put one by itself."""
-    bos = tokenizer.bos_token
-    if bos and text.startswith(str(bos)) and _puts(tokenizer, tokenizer.bos_token_id):
-        return text.removeprefix(str(bos))
-    return text
 
 
 def _needed(tokenizer: Tokenizer | None) -> Tokenizer:

@@ -18,16 +18,19 @@ import uvloop
 from agents.wire import url_of
 from benchmarks import floor, work
 from harness.engine.limits import Limits
+from harness.engine.money import price_of
 from harness.engine.retry import RetryPolicy
 from harness.judging import judge_all
 from harness.running import Settings
 from results.store import Store
 
 
-def measured(main: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+def measured(
+    main: Callable[[], Coroutine[Any, Any, dict[str, Any]]], run: Callable[..., dict[str, Any]] = uvloop.run
+) -> dict[str, Any]:
     """Run it; what it told, with wall and CPU seconds and the peak of memory in MiB."""
     cpu, wall = time.process_time(), time.perf_counter()
-    told = uvloop.run(main())
+    told = run(main())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {**told, "wall": wall, "cpu": cpu, "peak_mib": peak}
@@ -45,11 +48,14 @@ def main() -> None:
         async def ask() -> dict[str, Any]:
             return {"answered": await floor.ask_all(url_of(model), bodies, told["in_flight"])}
 
-        print(json.dumps(measured(ask)))
+        print(json.dumps(measured(ask, asyncio.run)))
         return
     limits = Limits(
-        requests_per_minute=told.get("rpm"), tokens_per_minute=told.get("tpm"), max_in_flight=told.get("in_flight")
+        requests_per_minute=told.get("rpm"),
+        tokens_per_minute=told.get("tpm"),
+        max_in_flight=told.get("in_flight"),
     )
+    price_of(model, {})  # loads the table of prices: part of starting up, like the imports
     settings = Settings(
         limits=limits,
         quiet=True,

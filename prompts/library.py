@@ -18,13 +18,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 PARTS = "parts/"
-NEXT_TURN = re.compile(r"^=== next turn ===\n", re.MULTILINE)
+NEXT_TURN = re.compile(r"^=== next turn ===[ \t]*(?:\n|\Z)", re.MULTILINE)
 VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 PART = re.compile(r"\{\{>\s*([a-z0-9][a-z0-9_/-]*)\s*\}\}")
 BRACES = re.compile(r"\{\{.*?\}\}|\{\{|\}\}", re.DOTALL)
@@ -39,7 +40,7 @@ class PromptError(Exception):
         self.faults = faults
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """One prompt.
 
@@ -62,19 +63,27 @@ class Prompt:
     version: str
     source: str
 
+    @cached_property
+    def _pieces(self) -> tuple[tuple[str, ...], ...]:
+        """Each turn as text, variable, text, variable, …, text."""
+        return tuple(tuple(VARIABLE.split(turn)) for turn in self.turns)
+
     def fill(self, values: Mapping[str, str]) -> tuple[str, ...]:
         """The turns with every variable replaced; what is filled in is never read as a template.
 
         Raises:
             PromptError: values are missing, or given and not declared.
         """
-        missing = [name for name in self.variables if name not in values]
-        unknown = [name for name in values if name not in self.variables]
-        if missing or unknown:
+        if values.keys() != set(self.variables):
+            missing = [name for name in self.variables if name not in values]
+            unknown = [name for name in values if name not in self.variables]
             faults = [f"{self.name}: {{{{{name}}}}} was not given" for name in missing]
             faults += [f"{self.name}: {name!r} was given and is not declared" for name in unknown]
             raise PromptError(faults)
-        return tuple(VARIABLE.sub(lambda found: values[found[1]], turn) for turn in self.turns)
+        return tuple(
+            "".join([values[piece] if at % 2 else piece for at, piece in enumerate(pieces)])
+            for pieces in self._pieces
+        )
 
 
 class Library:
@@ -82,14 +91,15 @@ class Library:
 
     def __init__(self, folder: Path | None = None) -> None:
         files = {name: (source, text) for name, source, text in _package_files()}
+        faults: list[str] = []
         if folder is not None:
             if not folder.is_dir():
                 raise PromptError([f"{folder}: is not a folder of prompts"])
-            files |= {name: (source, text) for name, source, text in _folder_files(folder)}
+            own, faults = _folder_files(folder)
+            files |= own
         parts = {
             name.removeprefix(PARTS): text for name, (_, text) in files.items() if name.startswith(PARTS)
         }
-        faults: list[str] = []
         self._prompts: dict[str, Prompt] = {}
         for name, (source, text) in sorted(files.items()):
             if name.startswith(PARTS):
@@ -128,16 +138,20 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, str, str]]:
             yield name, f"prompts/{name}.md", entry.read_text(encoding="utf-8")
 
 
-def _folder_files(folder: Path) -> Iterator[tuple[str, str, str]]:
-    faults = []
+def _folder_files(folder: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """(name → (source, text), faults) of a user's folder; hidden files and folders are not prompts."""
+    files, faults = {}, []
     for path in sorted(folder.rglob("*.md")):
-        name = path.relative_to(folder).as_posix().removesuffix(".md")
+        inside = path.relative_to(folder)
+        if any(piece.startswith(".") for piece in inside.parts):
+            continue
         try:
-            yield name, str(path), path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
         except (OSError, UnicodeDecodeError) as error:
             faults.append(f"{path}: cannot be read as UTF-8 text ({error})")
-    if faults:
-        raise PromptError(faults)
+            continue
+        files[inside.as_posix().removesuffix(".md")] = (str(path), text)
+    return files, faults
 
 
 def _parse(name: str, source: str, text: str, parts: Mapping[str, str]) -> tuple[Prompt | None, list[str]]:
@@ -148,6 +162,8 @@ def _parse(name: str, source: str, text: str, parts: Mapping[str, str]) -> tuple
     used = set(VARIABLE.findall(body))
     faults += [f"{source}: {{{{{v}}}}} is used and not declared" for v in sorted(used - set(declared))]
     faults += [f"{source}: {v!r} is declared and not used" for v in declared if v not in used]
+    answers = _listed(head.get("answers", ""))
+    faults += [f"{source}: {v!r} is listed twice" for v in _repeated(declared) + _repeated(answers)]
     faults += [
         f"{source}: {found[0]!r} is neither a variable nor a part"
         for found in BRACES.finditer(body)
@@ -158,7 +174,6 @@ def _parse(name: str, source: str, text: str, parts: Mapping[str, str]) -> tuple
         faults.append(f"{source}: a turn has no text")
     if faults:
         return None, faults
-    answers = _listed(head.get("answers", ""))
     told = "\x1f".join([*turns, "\x1e", *declared, "\x1e", *answers])
     version = f"prompt-1:{sha256(told.encode()).hexdigest()[:16]}"
     title, paper = head.get("title", name), head.get("paper", "")
@@ -204,3 +219,7 @@ def _with_parts(body: str, parts: Mapping[str, str], inside: tuple[str, ...]) ->
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in text.split(",") if piece.strip())
+
+
+def _repeated(names: tuple[str, ...]) -> list[str]:
+    return [name for index, name in enumerate(names) if name in names[:index]]

@@ -19,12 +19,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from agents.messages import Completion
-from results.rows import completion_of
+from results.rows import completion_of, insert_new
 from results.tables import ClaimRow, CompletionRow, InvocationRow, table
 
 DEAD_AFTER_SECONDS = 15.0
@@ -79,10 +77,10 @@ class Observer:
 
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    async def dead(self, connection: AsyncConnection, invocations: Collection[str]) -> set[str]:
+    def dead(self, connection: Connection, invocations: Collection[str]) -> set[str]:
         """Those of these invocations whose process no longer lives."""
         columns = _invocations.c
-        rows = await connection.execute(
+        rows = connection.execute(
             select(
                 columns.id,
                 columns.ended_at,
@@ -110,60 +108,51 @@ class Observer:
         return dead | (set(invocations) - known)
 
 
-async def claim(
-    connection: AsyncConnection, keys: Sequence[str], invocation_id: str, observer: Observer
-) -> Claimed:
+def claim(connection: Connection, keys: Sequence[str], invocation_id: str, observer: Observer) -> Claimed:
     """Claim what nobody has answered and nobody living holds (inside a transaction)."""
-    answered = await _answered(connection, keys)
+    answered = answers(connection, keys)
     wanted = sorted(key for key in keys if key not in answered)  # one order for all: no deadlock
     if not wanted:
         return Claimed((), answered, ())
-    won = await _insert(connection, wanted, invocation_id)
-    # what was answered between our look and our claim (PostgreSQL) is given back at once
-    late = await _answered(connection, sorted(won))
-    if late:
-        await connection.execute(delete(_claims).where(_claims.c.key.in_(list(late))))
-        answered |= late
-        won -= set(late)
-    held = [key for key in wanted if key not in won and key not in answered]
-    if held:
-        taken = await _take_over(connection, held, invocation_id, observer)
-        won |= taken
-        held = [key for key in held if key not in taken]
-    return Claimed(sorted(won), answered, held)
+    insert_new(connection, _claims, [{"key": key, "invocation_id": invocation_id} for key in wanted])
+    if connection.dialect.name != "sqlite":  # answered between our look and our claim: SQLite has one writer
+        answered |= answers(connection, wanted)
+        release(connection, [key for key in wanted if key in answered], invocation_id)
+        wanted = [key for key in wanted if key not in answered]
+    claims = select(_claims.c.key, _claims.c.invocation_id).where(_claims.c.key.in_(wanted))
+    holders = {row.key: row.invocation_id for row in connection.execute(claims)}
+    others = {holder for holder in holders.values() if holder != invocation_id}
+    dead = observer.dead(connection, others) if others else set()
+    taken = [key for key, holder in holders.items() if holder in dead]
+    if taken:
+        _take_over(connection, taken, dead, invocation_id)
+    won = [key for key in wanted if holders.get(key) == invocation_id or key in set(taken)]
+    lost = set(won)
+    return Claimed(won, answered, [key for key in wanted if key not in lost])
 
 
-async def _answered(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, Completion]:
+def release(connection: Connection, keys: Sequence[str], invocation_id: str) -> None:
+    """Give up claims of this invocation: it will not ask."""
+    if keys:
+        mine = delete(_claims).where(
+            _claims.c.key == bindparam("of"), _claims.c.invocation_id == invocation_id
+        )
+        connection.execute(mine, [{"of": key} for key in keys])
+
+
+def answers(connection: Connection, keys: Sequence[str]) -> dict[str, Completion]:
+    """The stored answers of these calls."""
     if not keys:
         return {}
-    rows = await connection.execute(select(_completions).where(_completions.c.key.in_(keys)))
+    rows = connection.execute(select(_completions).where(_completions.c.key.in_(keys)))
     return {row.key: completion_of(row) for row in rows}
 
 
-async def _insert(connection: AsyncConnection, keys: Sequence[str], invocation_id: str) -> set[str]:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    rows = [{"key": key, "invocation_id": invocation_id} for key in keys]
-    statement = dialect.insert(_claims).on_conflict_do_nothing().returning(_claims.c.key)
-    return set((await connection.execute(statement, rows)).scalars())
-
-
-async def _take_over(
-    connection: AsyncConnection, keys: Sequence[str], invocation_id: str, observer: Observer
-) -> set[str]:
-    rows = (
-        await connection.execute(
-            select(_claims.c.key, _claims.c.invocation_id).where(_claims.c.key.in_(keys))
-        )
-    ).all()
-    dead = await observer.dead(connection, {row.invocation_id for row in rows} - {invocation_id})
-    ours = {row.key for row in rows if row.invocation_id == invocation_id}
-    theirs = [row.key for row in rows if row.invocation_id in dead]
-    if not theirs:
-        return ours
-    taken = await connection.execute(
+def _take_over(
+    connection: Connection, keys: Sequence[str], dead: Collection[str], invocation_id: str
+) -> None:
+    connection.execute(
         update(_claims)
-        .where(_claims.c.key.in_(theirs), _claims.c.invocation_id.in_(dead))
+        .where(_claims.c.key.in_(keys), _claims.c.invocation_id.in_(dead))
         .values(invocation_id=invocation_id)
-        .returning(_claims.c.key)
     )
-    return ours | set(taken.scalars())

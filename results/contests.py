@@ -70,25 +70,23 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
     """All contests of a run, in the order of their judges' names."""
     dialogues = await run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
-    async with store.read() as connection:
-        rows = (
-            await connection.execute(
-                select(
-                    contest.set_a,
-                    contest.set_b,
-                    contest.samples,
-                    judge.id,
-                    judge.name,
-                    judge.provider,
-                    judge.model,
-                    judge.prompt_version,
-                    judge.identity,
-                )
-                .join(table(JudgeRow), judge.id == contest.judge_id)
-                .where(contest.run_id == run_id)
-                .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
-            )
-        ).all()
+    wanted = (
+        select(
+            contest.set_a,
+            contest.set_b,
+            contest.samples,
+            judge.id,
+            judge.name,
+            judge.provider,
+            judge.model,
+            judge.prompt_version,
+            judge.identity,
+        )
+        .join(table(JudgeRow), judge.id == contest.judge_id)
+        .where(contest.run_id == run_id)
+        .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
+    )
+    rows = await store.read(lambda connection: connection.execute(wanted).all())
     found = []
     for row in rows:
         a, b = [await _set(store, set_id) for set_id in (row.set_a, row.set_b)]
@@ -117,32 +115,26 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
 async def run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
     """The dialogues a run is about, in their seeded order."""
     dialogue, of_run = table(DialogueRow).c, table(RunDialogueRow).c
-    async with store.read() as connection:
-        rows = await connection.execute(
-            select(
-                dialogue.id,
-                dialogue.situation,
-                dialogue.utterance,
-                dialogue.emotion,
-                dialogue.sentiment,
-                dialogue.part,
-            )
-            .join(table(RunDialogueRow), of_run.dialogue == dialogue.key)
-            .where(of_run.run_id == run_id)
-            .order_by(of_run.position)
+    wanted = (
+        select(
+            dialogue.id,
+            dialogue.situation,
+            dialogue.utterance,
+            dialogue.emotion,
+            dialogue.sentiment,
+            dialogue.part,
         )
-        return [Dialogue(*row) for row in rows]
+        .join(table(RunDialogueRow), of_run.dialogue == dialogue.key)
+        .where(of_run.run_id == run_id)
+        .order_by(of_run.position)
+    )
+    return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(wanted)])
 
 
 async def _set(store: Store, set_id: str) -> ResponseSet:
     columns = table(ResponseSetRow).c
-    async with store.read() as connection:
-        row = (
-            await connection.execute(
-                select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
-            )
-        ).one()
-    return ResponseSet(*row)
+    wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
+    return ResponseSet(*await store.read(lambda connection: connection.execute(wanted).one()))
 
 
 async def _judgments(
@@ -155,35 +147,33 @@ async def _judgments(
         and_(first.c.set_id == set_a, second.c.set_id == set_b),
         and_(first.c.set_id == set_b, second.c.set_id == set_a),
     )
-    async with store.read() as connection:
-        return (
-            await connection.execute(
-                select(
-                    judgment.dialogue,
-                    first.c.set_id,
-                    judgment.sample,
-                    judgment.attempt,
-                    judgment.parser,
-                    judgment.preference,
-                    judgment.p_first,
-                    judgment.p_tie,
-                    judgment.outside,
-                    judgment.unscored,
-                    judgment.call_key,
-                    completion.cost_usd,
-                )
-                .join(table(CompletionRow), completion.key == judgment.call_key)
-                .join(first, first.c.id == judgment.first)
-                .join(second, second.c.id == judgment.second)
-                .join(
-                    table(RunDialogueRow),
-                    and_(of_run.dialogue == judgment.dialogue, of_run.run_id == run_id),
-                )
-                .where(judgment.judge_id == judge_id, judgment.sample < samples, orders)
-                # ascending: of several rows for one judgment the last one counts, readable ones last
-                .order_by(judgment.preference.is_not(None), judgment.attempt, judgment.parser)
-            )
-        ).all()
+    wanted = (
+        select(
+            judgment.dialogue,
+            first.c.set_id,
+            judgment.sample,
+            judgment.attempt,
+            judgment.parser,
+            judgment.preference,
+            judgment.p_first,
+            judgment.p_tie,
+            judgment.outside,
+            judgment.unscored,
+            judgment.call_key,
+            completion.cost_usd,
+        )
+        .join(table(CompletionRow), completion.key == judgment.call_key)
+        .join(first, first.c.id == judgment.first)
+        .join(second, second.c.id == judgment.second)
+        .join(
+            table(RunDialogueRow),
+            and_(of_run.dialogue == judgment.dialogue, of_run.run_id == run_id),
+        )
+        .where(judgment.judge_id == judge_id, judgment.sample < samples, orders)
+        # ascending: of several rows for one judgment the last one counts, readable ones last
+        .order_by(judgment.preference.is_not(None), judgment.attempt, judgment.parser)
+    )
+    return await store.read(lambda connection: connection.execute(wanted).all())
 
 
 def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Columns, int]:

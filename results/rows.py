@@ -1,11 +1,17 @@
-"""From the vocabulary's values to the database's rows, and back."""
+"""From the vocabulary's values to the database's rows, and back; and how rows go in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, Delete, Insert, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
+from agents.generation import Generation
 from agents.messages import Completion, Finish, TokenLogprobs, Usage
 from agents.vocabulary import Dialogue, Judgment, Response, Verdict
 
@@ -100,8 +106,46 @@ def response_row(response: Response) -> dict[str, Any]:
     }
 
 
+def generation_row(generation: Generation) -> dict[str, Any]:
+    """What was read from an answer as a row of `generation`; its response is a row of its own."""
+    row = {name: getattr(generation, name) for name in generation.__slots__ if name != "response"}
+    return {**row, "text": storable(generation.text), "flaw": str(generation.flaw)}
+
+
 def storable(text: str) -> str:
     """Text that every database takes: PostgreSQL holds no zero character, and no lone surrogate."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+
+
+def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that have the same columns; those whose key is there already stay as they are."""
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        run_many(connection, dialect.insert(into).on_conflict_do_nothing(), rows)
+
+
+def run_many(connection: Connection, statement: Insert | Delete, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run one statement for many rows, compiled once and handed to the driver as it is.
+
+    SQLAlchemy's own way binds every row's parameters in Python, which was half of the writer's time; our
+    columns are plain text and numbers, which drivers take as they are.
+    """
+    sql, names = _compiled(connection.dialect, statement, tuple(rows[0]))
+    connection.exec_driver_sql(sql, [tuple([row[name] for name in names]) for row in rows])
+
+
+_cache: dict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = {}
+
+
+def _compiled(
+    dialect: Dialect, statement: Insert | Delete, columns: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    key = (dialect.name, statement.__visit_name__, statement.table, columns)
+    if key not in _cache:
+        keys = list(columns) if isinstance(statement, Insert) else None
+        compiled = statement.compile(dialect=dialect, column_keys=keys)
+        order = tuple(compiled.positiontup or ()) if isinstance(compiled, SQLCompiler) else ()
+        _cache[key] = (str(compiled), order)
+    return _cache[key]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, Table
 from sqlmodel import Field, MetaData, SQLModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class _Row(SQLModel):
@@ -195,6 +195,23 @@ class JudgmentRow(_Row, table=True):
     p_tie: float | None = None
     outside: float | None = None
     unscored: str | None = None  # the reason; the raw text is the completion's
+
+
+class GenerationRow(_Row, table=True):
+    """What was read from an answer that was to be a response: its text, and why it may not train."""
+
+    __tablename__: ClassVar[Any] = "generation"
+    call_key: str = Field(primary_key=True)
+    set_id: str = Field(primary_key=True, index=True)
+    dialogue: str = Field(primary_key=True)
+    step: int = Field(primary_key=True)  # of a chain of prompts, from 1
+    attempt: int
+    reader: str
+    text: str  # cleaned; the raw text is the completion's
+    flaw: str  # "" where it may train
+    words: int
+    unchanged: bool
+    dimension: str
 
 
 def table(row: type[_Row]) -> Table:

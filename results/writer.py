@@ -14,22 +14,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.sql.schema import Table
+from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from agents.call import Call
-from agents.errors import CallError
+from agents.errors import CallError, UserError
+from agents.generation import Generation
 from agents.messages import Completion
 from agents.vocabulary import Judgment, Response
-from results.opening import unusable
-from results.rows import completion_row, judgment_row, response_row
+from results.database import Database
+from results.rows import completion_row, generation_row, insert_new, judgment_row, response_row, run_many
 from results.tables import (
     AttemptRow,
     ClaimRow,
     CompletionRow,
+    GenerationRow,
     InvocationRow,
     JudgmentRow,
     ResponseRow,
@@ -40,7 +38,9 @@ MOST_SECONDS = 0.1
 MOST_WAITING = 256
 
 _completions, _judgments, _responses = table(CompletionRow), table(JudgmentRow), table(ResponseRow)
+_generations = table(GenerationRow)
 _attempts, _claims, _invocations = table(AttemptRow), table(ClaimRow), table(InvocationRow)
+_UNCLAIM = delete(_claims).where(_claims.c.key == bindparam("of"))
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class _Batch:
     completions: list[dict[str, Any]] = field(default_factory=list)
     judgments: list[dict[str, Any]] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
+    generations: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
     cost_usd: float = 0.0
@@ -58,6 +59,9 @@ class _Batch:
             self.judgments.append(judgment_row(reading))
         elif isinstance(reading, Response):
             self.responses.append(response_row(reading))
+        elif isinstance(reading, Generation):
+            self.generations.append(generation_row(reading))
+            self.read(reading.response)
         elif isinstance(reading, tuple):
             for part in reading:
                 self.read(part)
@@ -66,7 +70,8 @@ class _Batch:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.completions or self.judgments or self.responses or self.attempts)
+        read = self.judgments or self.responses or self.generations
+        return not (self.completions or read or self.attempts)
 
 
 class Writer:
@@ -75,23 +80,20 @@ class Writer:
     Args:
         idle: whether nothing is in flight, so that waiting would gain nothing.
         on_commit: told the cost in US dollars of every batch, once it is committed.
-        shown: the database's name, for errors.
     """
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         invocation_id: str,
         *,
         idle: Callable[[], bool] = lambda: True,
         on_commit: Callable[[float], None] = lambda _: None,
-        shown: str = "the database",
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._invocation_id = invocation_id
         self._idle = idle
         self._on_commit = on_commit
-        self._shown = shown
         self._batch = _Batch()
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -176,10 +178,9 @@ class Writer:
         batch, self._batch = self._batch, _Batch()
         began = time.perf_counter()
         try:
-            async with self._engine.begin() as connection:
-                await _write(connection, batch, self._invocation_id)
-        except (SQLAlchemyError, OSError) as error:
-            self._error = unusable(error, self._shown)
+            await self._database.write(lambda connection: _write(connection, batch, self._invocation_id))
+        except UserError as error:
+            self._error = error
             for future in (*batch.waiting, *self._batch.waiting):
                 if not future.done():
                     future.set_exception(self._error)
@@ -192,26 +193,19 @@ class Writer:
                 future.set_result(None)
 
 
-async def _write(connection: AsyncConnection, batch: _Batch, invocation_id: str) -> None:
-    await insert_new(connection, _completions, batch.completions)
-    await insert_new(connection, _judgments, batch.judgments)
-    await insert_new(connection, _responses, batch.responses)
+def _write(connection: Connection, batch: _Batch, invocation_id: str) -> None:
+    insert_new(connection, _completions, batch.completions)
+    insert_new(connection, _judgments, batch.judgments)
+    insert_new(connection, _responses, batch.responses)
+    insert_new(connection, _generations, batch.generations)
     if batch.attempts:
-        await connection.execute(insert(_attempts), batch.attempts)
+        connection.execute(insert(_attempts), batch.attempts)
     if batch.completions:
-        keys = [row["key"] for row in batch.completions]
-        await connection.execute(delete(_claims).where(_claims.c.key.in_(keys)))
+        run_many(connection, _UNCLAIM, [{"of": row["key"]} for row in batch.completions])
     if batch.cost_usd:
         columns, cost = _invocations.c, batch.cost_usd
-        await connection.execute(
+        connection.execute(
             update(_invocations)
             .where(columns.id == invocation_id)
             .values(spent_usd=columns.spent_usd + cost, reserved_usd=columns.reserved_usd - cost)
         )
-
-
-async def insert_new(connection: AsyncConnection, into: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows; those whose key is there already stay as they are."""
-    if rows:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        await connection.execute(dialect.insert(into).on_conflict_do_nothing(), rows)

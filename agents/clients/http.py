@@ -11,7 +11,6 @@ import os
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,14 +84,12 @@ class HttpClient:
             ) from error
         except (aiohttp.ClientError, ssl.SSLError, OSError, asyncio.IncompleteReadError) as error:
             raise self._unreachable(error) from error
-        now = datetime.now(UTC)
         if response.status != 200:
+            now = datetime.now(UTC)
             raise refusal(self._model, response.status, response.headers, content, self._key, now)
         completion = read_answer(self._model, self._json(content, response.headers))
-        return replace(
-            completion,
-            latency_seconds=time.perf_counter() - sent_at,
-            server_limits=server_limits(response.headers, now),
+        return completion.measured(
+            time.perf_counter() - sent_at, server_limits(response.headers, datetime.now(UTC))
         )
 
     async def close(self) -> None:

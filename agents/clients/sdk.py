@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -69,10 +68,8 @@ class SdkClient:
             raise CallError(
                 Failure.MALFORMED, f"{self._model.id}: the answer is not JSON ({error}).", charged=True
             ) from error
-        return replace(
-            read_answer(self._model, answer),
-            latency_seconds=time.perf_counter() - sent_at,
-            server_limits=server_limits(headers, datetime.now(UTC)),
+        return read_answer(self._model, answer).measured(
+            time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC))
         )
 
     async def close(self) -> None:

@@ -64,10 +64,22 @@ def read_answer(model: Model, answer: Any) -> Completion:
         CallError: MALFORMED, where it is not what the protocol says.
     """
     try:
-        return FORMATS[model.protocol].read(answer)
+        completion = FORMATS[model.protocol].read(answer)
+        _check(completion)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CallError(
             Failure.MALFORMED,
             f"{model.id} answered JSON that is not {model.protocol}'s ({type(error).__name__}: {error})",
             charged=True,
         ) from error
+    return completion
+
+
+def _check(completion: Completion) -> None:
+    """JSON has no types of its own: what is no text and no number must not go on as if it were."""
+    if not isinstance(completion.text, str):
+        raise TypeError("the text is no text")
+    for token in completion.logprobs:
+        for text, logprob in ((token.token, token.logprob), *token.top):
+            if not isinstance(text, str) or not isinstance(logprob, int | float):
+                raise TypeError("a log-probability is none")

@@ -9,13 +9,14 @@ import orjson
 
 from agents.messages import Completion, Finish, Message, Sampling, Usage
 from agents.models import Model
-from agents.wire.openai_chat import answer_schema
+from agents.wire.openai_chat import answer_schema, count
 
 VERSION = "2023-06-01"
 FINISHES = {
     "end_turn": Finish.STOP,
     "stop_sequence": Finish.STOP,
     "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
     "refusal": Finish.REFUSAL,
 }
 
@@ -68,7 +69,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     return Completion(
         text="".join(block["text"] for block in answer["content"] if block["type"] == "text"),
         finish=FINISHES.get(answer.get("stop_reason") or "", Finish.OTHER),
-        usage=Usage(used.get("input_tokens"), used.get("output_tokens")),
-        model=answer.get("model") or "",
-        request_id=answer.get("id") or "",
+        usage=Usage(count(used.get("input_tokens")), count(used.get("output_tokens"))),
+        model=str(answer.get("model") or ""),
+        request_id=str(answer.get("id") or ""),
     )

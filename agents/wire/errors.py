@@ -17,8 +17,8 @@ from agents.models import Model
 from agents.wire.limits import retry_after_seconds
 
 LONGEST_MESSAGE = 300
-_LIKE_A_KEY = re.compile(r"\b(sk|pk|AIza|gsk|hf|xai|Bearer)[-_ ]?[A-Za-z0-9*_.\-]{8,}")
-_EXHAUSTED = ("insufficient_quota", "billing", "credit balance", "PerDay", "per day")
+_LIKE_A_KEY = re.compile(r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza|Bearer )[A-Za-z0-9*_.\-]{8,}")
+_EXHAUSTED = ("insufficient_quota", "billing", "credit balance", "per day")
 
 
 def without_secrets(text: str, key: str = "") -> str:
@@ -32,6 +32,8 @@ def refusal(
     model: Model, status: int, headers: Mapping[str, str], content: bytes, key: str, now: datetime
 ) -> CallError:
     """The error that an answer with another status than 200 means."""
+    if key:
+        content = content.replace(key.encode(), b"***")
     body = _json(content)
     said = _words(body) if body is not None else _plain(content)
     failure = _kind(status, body, said)
@@ -40,7 +42,7 @@ def refusal(
         message += f" The key in {model.key_env} is not accepted." if model.key_env else " It wants a key."
     elif failure is Failure.UNKNOWN_MODEL:
         message += f" Is the model's name right, and its address ({model.base_url})?"
-    if said and failure is not Failure.AUTHENTICATION:
+    if said and (failure is not Failure.AUTHENTICATION or status == 403):  # 403: a country, a closed project
         message += f" It says: {without_secrets(said, key)[:LONGEST_MESSAGE]}"
     wait = retry_after_seconds(headers, body, now) if status in (408, 429) or status >= 500 else None
     return CallError(failure, message, status=status, retry_after_seconds=wait)
@@ -49,29 +51,37 @@ def refusal(
 def _kind(status: int, body: Any, said: str) -> Failure:
     if status in (401, 403) or (status == 400 and "API key" in said):  # Google answers 400 to a bad key
         return Failure.AUTHENTICATION
-    if status == 404:
+    if status in (404, 405) or 300 <= status < 400:  # elsewhere, or a web site that takes no questions
         return Failure.UNKNOWN_MODEL
-    if status == 402:
+    if status == 402 or (status == 400 and "credit balance" in said):  # Anthropic answers 400 to no money
         return Failure.QUOTA_EXHAUSTED
     if status == 429:
-        everything = said + orjson.dumps(body).decode()
-        exhausted = any(word in everything for word in _EXHAUSTED)
-        return Failure.QUOTA_EXHAUSTED if exhausted else Failure.RATE_LIMITED
+        return Failure.QUOTA_EXHAUSTED if _is_exhausted(body, said) else Failure.RATE_LIMITED
     if status in (408, 409, 425) or status >= 500:
         return Failure.SERVER
     return Failure.BAD_REQUEST
 
 
+def _is_exhausted(body: Any, said: str) -> bool:
+    """Whether waiting minutes will not help. Google speaks of billing even where a minute would do: what
+    counts there is which quota it names, and whether it says when to come back."""
+    everything = orjson.dumps(body).decode()
+    if "PerDay" in everything:
+        return True
+    if "PerMinute" in everything or "RetryInfo" in everything:
+        return False
+    return any(word in said + everything for word in _EXHAUSTED)
+
+
 def _json(content: bytes) -> Any:
     try:
-        return orjson.loads(content)
+        body = orjson.loads(content)
     except orjson.JSONDecodeError:
         return None
+    return body[0] if isinstance(body, list) and body else body  # Gemini wraps some errors in a list
 
 
 def _words(body: Any) -> str:
-    if isinstance(body, list) and body:
-        body = body[0]  # Gemini wraps some errors in a list
     if not isinstance(body, dict):
         return ""
     error = body.get("error")

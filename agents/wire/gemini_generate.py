@@ -10,7 +10,7 @@ import orjson
 
 from agents.messages import Completion, Finish, Message, Sampling, TokenLogprobs, Usage
 from agents.models import Model
-from agents.wire.openai_chat import answer_schema
+from agents.wire.openai_chat import answer_schema, count
 
 FINISHES = {"STOP": Finish.STOP, "MAX_TOKENS": Finish.LENGTH}
 FILTERS = {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"}
@@ -65,7 +65,7 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 def read(answer: Mapping[str, Any]) -> Completion:
     """The answer's JSON, read; a prompt that was blocked is an answer too: it was filtered."""
     tokens = _usage(answer.get("usageMetadata") or {})
-    model, request_id = answer.get("modelVersion") or "", answer.get("responseId") or ""
+    model, request_id = str(answer.get("modelVersion") or ""), str(answer.get("responseId") or "")
     if not answer.get("candidates"):
         if not answer["promptFeedback"]["blockReason"]:
             raise ValueError("neither candidates nor a reason why not")
@@ -85,10 +85,11 @@ def read(answer: Mapping[str, Any]) -> Completion:
 
 def _usage(used: Mapping[str, Any]) -> Usage:
     """Thinking is part of the output; a count that is left out is 0 where the other is given."""
-    if used.get("promptTokenCount") is None:
+    read = count(used.get("promptTokenCount"))
+    if read is None:
         return Usage()
-    said = (used.get("candidatesTokenCount") or 0) + (used.get("thoughtsTokenCount") or 0)
-    return Usage(used["promptTokenCount"], said)
+    said = (count(used.get(name)) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    return Usage(read, sum(said))
 
 
 def _logprobs(given: Mapping[str, Any] | None) -> tuple[TokenLogprobs, ...]:

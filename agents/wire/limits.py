@@ -34,7 +34,7 @@ def retry_after_seconds(headers: Mapping[str, str], body: Any, now: datetime) ->
     if (seconds := _number(said)) is not None:
         return max(0.0, seconds)
     if said is not None:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
             at = parsedate_to_datetime(said)
             return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
     return _google_retry_delay(body)
@@ -43,7 +43,8 @@ def retry_after_seconds(headers: Mapping[str, str], body: Any, now: datetime) ->
 def _google_retry_delay(body: Any) -> float | None:
     if not isinstance(body, dict) or not isinstance(body.get("error"), dict):
         return None
-    for detail in body["error"].get("details") or ():
+    details = body["error"].get("details")
+    for detail in details if isinstance(details, list) else ():
         if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("google.rpc.RetryInfo"):
             return duration_seconds(str(detail.get("retryDelay", "")))
     return None

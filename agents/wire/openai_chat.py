@@ -83,15 +83,20 @@ def read(answer: Mapping[str, Any]) -> Completion:
         finish=Finish.REFUSAL if refusal else finish,
         usage=usage(answer),
         logprobs=_logprobs(choice.get("logprobs")),
-        model=answer.get("model") or "",
-        request_id=answer.get("id") or "",
+        model=str(answer.get("model") or ""),
+        request_id=str(answer.get("id") or ""),
     )
 
 
 def usage(answer: Mapping[str, Any]) -> Usage:
     """Tokens used; thinking is part of the output."""
     used = answer.get("usage") or {}
-    return Usage(used.get("prompt_tokens"), used.get("completion_tokens"))
+    return Usage(count(used.get("prompt_tokens")), count(used.get("completion_tokens")))
+
+
+def count(told: Any) -> int | None:
+    """A number of tokens; None where it is none: an answer is not lost for want of its bill."""
+    return told if isinstance(told, int) and told >= 0 else None
 
 
 def _logprobs(given: Mapping[str, Any] | None) -> tuple[TokenLogprobs, ...]:

@@ -37,8 +37,8 @@ def read(answer: Mapping[str, Any]) -> Completion:
         finish=FINISHES.get(choice.get("finish_reason") or "", Finish.OTHER),
         usage=usage(answer),
         logprobs=_logprobs(choice.get("logprobs")),
-        model=answer.get("model") or "",
-        request_id=answer.get("id") or "",
+        model=str(answer.get("model") or ""),
+        request_id=str(answer.get("id") or ""),
     )
 
 

@@ -129,6 +129,11 @@ class Gate:
         return max(1, int(self._room))
 
     @property
+    def waiting(self) -> int:
+        """How many calls wait to be let in."""
+        return len(self._waiters)
+
+    @property
     def ceiling(self) -> int:
         """The most that can ever be in flight: what a pump must be able to feed."""
         return self._limits.max_in_flight or MOST_IN_FLIGHT

@@ -17,6 +17,8 @@ from harness.engine.money import BudgetedClient, Price, Purse
 from harness.engine.recording import RecordingClient
 from harness.engine.retry import Decision, RetryAfter, RetryingClient, RetryPolicy
 
+LOW_WATER = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
+
 
 class Lane:
     """The stack of clients that every call of one model passes.
@@ -51,7 +53,9 @@ class Lane:
         self._retrying = RetryingClient(
             inner, self.name, policy or RetryPolicy(), self._try_failed, self._stopped
         )
-        self.client: ModelClient = RecordingClient(self._retrying, ledger, self.stats, price)
+        self.client: ModelClient = RecordingClient(
+            self._retrying, ledger, self.stats, price, lambda: self.gate.waiting < LOW_WATER
+        )
 
     @property
     def stopped(self) -> LaneStopped | None:

@@ -1,8 +1,9 @@
 """What a run knows of its calls: answered, being asked by somebody, or ours to ask.
 
-Looks keys up and claims them in batches, for all lanes together: whoever asks while a batch is under way
-joins the next. Keys that another process holds are asked about again until that process has answered
-them, or has died. Hands answers to the writer, and tells the purse what is committed.
+Looks keys up and claims them in batches, for all lanes together: as soon as a lane is hungry (few of its
+calls wait at its gate), else when a batch is full or somebody has waited for `MOST_SECONDS`. Keys that
+another process holds are asked about again until that process has answered them, or has died. Hands answers
+to the writer, and tells the purse what is committed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from agents.errors import CallError
 from agents.messages import Completion
 
 BATCH = 256
+MOST_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 
 
@@ -41,15 +43,36 @@ class Ledger:
         self._held: dict[str, asyncio.Future[Completion | None]] = {}
         self._released: list[str] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
-    async def resolve(self, key: str) -> Completion | None:
-        """The stored answer of this call; or None, and then the call is ours to ask and to `record`."""
-        future: asyncio.Future[Completion | None] = asyncio.get_running_loop().create_future()
+    async def resolve(self, key: str, hungry: bool = True) -> Completion | None:
+        """The stored answer of this call; or None, and then the call is ours to ask and to `record`.
+
+        Args:
+            hungry: whether the asker has little else to send, so that the batch should not wait to fill.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Completion | None] = loop.create_future()
         self._asked.append((key, future))
         if self._flusher is None:
-            self._flusher = asyncio.get_running_loop().create_task(self._flush())
+            if hungry or len(self._asked) >= BATCH:
+                self._start()
+            elif self._timer is None:
+                self._timer = loop.call_later(MOST_SECONDS, self._start)
         return await future
+
+    def hurry(self) -> None:
+        """Somebody has little left to send: claim what has been asked about, however little."""
+        if self._asked and self._flusher is None:
+            self._start()
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flusher is None:
+            self._flusher = asyncio.get_running_loop().create_task(self._flush())
 
     async def record(
         self, call: Call, completion: Completion, reading: object, cost_usd: float | None
@@ -71,6 +94,8 @@ class Ledger:
 
     async def close(self) -> None:
         """Give back what was claimed and not asked."""
+        if self._timer is not None:
+            self._timer.cancel()
         for task in (self._flusher, self._watcher):
             if task is not None:
                 task.cancel()

@@ -13,6 +13,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from genai_prices import Usage as PricedUsage
+from genai_prices import calc_price
+
 from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Usage
@@ -54,9 +57,6 @@ def price_of(model: Model, given: dict[str, Price]) -> Price | None:
             return given[name]
     if model.protocol is WireProtocol.CONTROL or model.provider == "vllm":
         return FREE
-    from genai_prices import Usage as PricedUsage
-    from genai_prices import calc_price
-
     name = model.name.removeprefix(EMULATED)
     try:
         per_thousand = [

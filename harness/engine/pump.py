@@ -20,7 +20,7 @@ from harness.engine.lane import Lane
 Work = Callable[[ModelClient], Awaitable[object]]
 
 UNCOMMITTED = 256  # answers that may wait for their commit, beside those in flight
-LOOK_AHEAD = 64  # work that is looked up and claimed before there is room to send it
+LOOK_AHEAD = 256  # work that is looked up and claimed before there is room to send it
 
 
 class Crew:
@@ -29,23 +29,17 @@ class Crew:
     def __init__(self, lane: Lane, source: Iterator[Work]) -> None:
         self._lane = lane
         self._source = source
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+        self._workers = 0
         self._exhausted = False
-        self._interrupted = False
 
     async def run(self) -> None:
         """Until the source is exhausted or the lane stops; what a worker did not expect is raised."""
-        self._grow()
         try:
-            while self._tasks:
-                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-                self._tasks -= done
-                for task in done:
-                    task.result()
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            async with self._group:
+                self._grow()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def interrupt(self) -> None:
         """Take no new work."""
@@ -56,13 +50,13 @@ class Crew:
         return self._lane.gate.concurrency + UNCOMMITTED + LOOK_AHEAD
 
     def _grow(self) -> None:
-        loop = asyncio.get_running_loop()
-        while not self._exhausted and len(self._tasks) < self._wanted():
+        while not self._exhausted and self._workers < self._wanted():
             work = next(self._source, None)
             if work is None:
                 self._exhausted = True
                 return
-            self._tasks.add(loop.create_task(self._work(work)))
+            self._workers += 1
+            self._group.create_task(self._work(work))
 
     async def _work(self, work: Work) -> None:
         lane = self._lane
@@ -81,7 +75,7 @@ class Crew:
                 return
             next_work = next(self._source, None)
             self._exhausted = next_work is None
-            if len(self._tasks) < self._wanted():
+            if self._workers < self._wanted():
                 self._grow()
 
 

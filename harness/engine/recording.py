@@ -7,6 +7,7 @@ with it. Nothing here knows how the answer is got.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from agents.call import Call, ModelClient
 from agents.messages import Completion
@@ -21,13 +22,22 @@ class RecordingClient:
 
     Args:
         price: to state an answer's cost; None where the price is unknown (the cost is then unknown too).
+        hungry: whether the lane has little else to send.
     """
 
-    def __init__(self, inner: ModelClient, ledger: Ledger, stats: LaneStats, price: Price | None) -> None:
+    def __init__(
+        self,
+        inner: ModelClient,
+        ledger: Ledger,
+        stats: LaneStats,
+        price: Price | None,
+        hungry: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._inner = inner
         self._ledger = ledger
         self._stats = stats
         self._price = price
+        self._hungry = hungry
         self._being_asked: dict[str, asyncio.Future[Completion]] = {}
 
     async def complete(self, call: Call) -> Completion:
@@ -62,7 +72,7 @@ class RecordingClient:
 
     async def _known_or_asked(self, call: Call, key: str) -> Completion:
         stats = self._stats
-        stored = await self._ledger.resolve(key)
+        stored = await self._ledger.resolve(key, self._hungry())
         if stored is not None:
             stats.reused += 1
             await self._read_again(call, stored)
@@ -72,6 +82,8 @@ class RecordingClient:
         except BaseException:
             self._ledger.release(key)
             raise
+        if self._hungry():
+            self._ledger.hurry()
         reading = call.read(completion, key) if call.read is not None else None
         cost = None if self._price is None else self._price.cost(call, completion.usage)
         stats.made += 1

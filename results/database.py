@@ -1,4 +1,10 @@
-"""From what the user named to an open database: SQLite by a path, PostgreSQL by its URL; one code path after.
+"""An open database: SQLite by a path, PostgreSQL by its URL, and one code path for both.
+
+Whatever is done in it is a plain function of a SQLAlchemy `Connection`, run as one transaction by
+`Database.write` or `Database.read`. SQLite runs such a function in a thread of its own (one for writing, a
+few
+for reading: one hop a transaction, where an asynchronous driver takes one a statement); PostgreSQL runs the
+same function on asyncpg.
 
 SQLite is opened with a write-ahead log and `synchronous=FULL`: a commit that has returned survives the
 death of the process and, on a disk that keeps its promises, the loss of power. A database of another
@@ -7,32 +13,37 @@ version, or a file that is no database of ours, is refused before anything is wr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import event, insert, inspect, select, text
+from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from agents.errors import UserError
 from results.tables import SCHEMA_VERSION, MetaRow, _Row, table
 
 BUSY_SECONDS = 60.0
+READERS = 2
 READ_ONLY = {"empathy_read": True}
+Result = TypeVar("Result")
 _ADVISORY_LOCK = 0x656D7061  # one number for "creating our tables" on a PostgreSQL server
 
 
 def database_url(named: str) -> URL:
-    """`runs/empathy.sqlite`, `sqlite:///…` or `postgresql://…`, with the asynchronous driver of each.
+    """`runs/empathy.sqlite`, `sqlite:///…` or `postgresql://…`, with the driver of each.
 
     Raises:
         UserError: it is neither.
     """
     if "://" not in named:
-        return URL.create("sqlite+aiosqlite", database=named)
+        return URL.create("sqlite", database=named)
     try:
         url = make_url(named)
     except ArgumentError:
@@ -46,7 +57,7 @@ def database_url(named: str) -> URL:
             remedy="Give a path for SQLite, or postgresql://USER@HOST/NAME.",
         )
     if backend == "sqlite":
-        return url.set(drivername="sqlite+aiosqlite")
+        return url.set(drivername="sqlite")
     try:
         import asyncpg  # noqa: F401  (only to know whether it is there)
     except ImportError:
@@ -58,32 +69,84 @@ def database_url(named: str) -> URL:
     return url.set(drivername="postgresql+asyncpg")
 
 
-async def open_engine(named: str, *, create: bool) -> AsyncEngine:
-    """An engine on a database with our tables in it.
+class Database:
+    """Runs plain functions of a connection, each as one transaction."""
+
+    def __init__(self, url: URL) -> None:
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.shown = str(url.database) if self.is_sqlite else url.render_as_string(hide_password=True)
+        if self.is_sqlite:
+            self._engine = create_engine(
+                url, pool_size=1 + READERS, max_overflow=0, pool_reset_on_return=None
+            )
+            _set_up_sqlite(self._engine)
+            self._writing = ThreadPoolExecutor(1, "database")
+            self._reading = ThreadPoolExecutor(READERS, "database-reading")
+        else:
+            self._server = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=BUSY_SECONDS)
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in a transaction that may write; it is committed when this returns.
+
+        Raises:
+            UserError: the database cannot be used; nothing of the transaction remains.
+        """
+        return await self._run(work, read=False)
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in a transaction that only reads; it never waits for a writer.
+
+        Raises:
+            UserError: the database cannot be used.
+        """
+        return await self._run(work, read=True)
+
+    async def close(self) -> None:
+        """Finish what is under way and close every connection. Idempotent."""
+        if self.is_sqlite:
+            self._writing.shutdown()
+            self._reading.shutdown()
+            self._engine.dispose()
+        else:
+            await self._server.dispose()
+
+    async def _run(self, work: Callable[[Connection], Result], *, read: bool) -> Result:
+        try:
+            if self.is_sqlite:
+                pool = self._reading if read else self._writing
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(pool, self._in_thread, work, read)
+            async with self._server.begin() as connection:
+                return await connection.run_sync(work)
+        except (SQLAlchemyError, OSError) as error:
+            raise unusable(error, self.shown) from error
+
+    def _in_thread(self, work: Callable[[Connection], Result], read: bool) -> Result:
+        engine = self._engine.execution_options(**READ_ONLY) if read else self._engine
+        with engine.begin() as connection:
+            return work(connection)
+
+
+async def open_database(named: str, *, create: bool) -> Database:
+    """A database with our tables in it.
 
     Args:
+        named: what the user named; see `database_url`.
         create: make the file and the tables where they are not there yet.
 
     Raises:
         UserError: it cannot be opened, is not ours, or is of another version.
     """
     url = database_url(named)
-    shown = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
     if url.get_backend_name() == "sqlite":
         _prepare_file(url.database or "", create)
-    engine = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=BUSY_SECONDS)
-    if url.get_backend_name() == "sqlite":
-        _set_up_sqlite(engine)
+    database = Database(url)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_check_schema, str(shown), create)
-    except UserError:
-        await engine.dispose()
+        await database.write(lambda connection: _check_schema(connection, database.shown, create))
+    except BaseException:
+        await database.close()
         raise
-    except (SQLAlchemyError, OSError) as error:
-        await engine.dispose()
-        raise unusable(error, str(shown)) from error
-    return engine
+    return database
 
 
 def unusable(error: BaseException, shown: str) -> UserError:
@@ -115,8 +178,8 @@ def _prepare_file(path: str, create: bool) -> None:
         )
 
 
-def _set_up_sqlite(engine: AsyncEngine) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
     def connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun by us, below
         cursor = connection.cursor()
@@ -126,7 +189,7 @@ def _set_up_sqlite(engine: AsyncEngine) -> None:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         # IMMEDIATE: a transaction that will write waits for the lock at its start and cannot fail half-way
         read = connection.get_execution_options().get("empathy_read")

@@ -1,0 +1,89 @@
+"""`empathy report RUN`: a run as one HTML page, from the database alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import click
+
+from agents.errors import UserError
+from harness.cli.options import db_option, run
+
+STDOUT = "-"
+
+
+@click.command()
+@click.argument("written", metavar="[RUN]", default="last")
+@click.option(
+    "--out",
+    "-o",
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    help="Where the page goes; '-' is stdout.",
+)
+@click.option("--seed", type=int, help="Of the resampling and the examples. [default: the run's own]")
+@db_option
+def report(written: str, out: str, seed: int | None, db: str) -> None:
+    """Tell a judging run in one self-contained HTML page.
+
+    RUN is a run's id, the beginning of one, or 'last' (the default): the run that was worked on last.
+    Nothing is asked and nothing is fetched; the same database gives the same page.
+
+    \b
+    empathy report
+    empathy report aa865be87 --out gpt-4-against-human.html
+    """
+
+    async def main() -> tuple[str, str]:
+        from results.report import find_run, render
+        from results.store import Store
+
+        async with await Store.open(db, create=False) as store:
+            run_id = await find_run(store, written)
+            return run_id, await render(store, run_id, seed=seed)
+
+    run_id, page = run(main())
+    if out == STDOUT:
+        sys.stdout.buffer.write(page.encode())
+        return
+    write_page(Path(out), page)
+    click.echo(f"{run_id} is told in {out}", err=True)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page whole or not at all: what is there stays until the new one is complete.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as unfinished:
+            try:
+                unfinished.write(page.encode())
+                unfinished.close()
+                Path(unfinished.name).chmod(0o666 & ~_umask())
+                Path(unfinished.name).replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(unfinished.name).unlink()
+                raise
+    except OSError as error:
+        raise UserError(
+            "the page cannot be written",
+            where=str(path),
+            found=error.strerror or str(error),
+            remedy="Name another file with --out.",
+        ) from error
+
+
+def _umask() -> int:
+    """What new files of this process may not be: a temporary file is private, a page is not."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,175 @@
+"""`empathy respond AUTHOR…`: direct responses of any model, teacher or contestant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from agents.registry import Registry
+from harness.cli.options import (
+    CallOptions,
+    calls_options,
+    data_option,
+    db_option,
+    json_option,
+    library,
+    prompts_option,
+    run,
+)
+from harness.splits import Split
+
+if TYPE_CHECKING:
+    from harness.generating import Plan, Summary
+    from results.store import Store
+
+INTERRUPTED = 130
+SPLITS = click.Choice([split.value for split in Split])
+
+
+@click.command()
+@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True)
+@click.option("--split", type=SPLITS, default="test", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset.")
+@click.option("--preset", default="", help="A name for this way of responding: AUTHOR@NAME. [default: none]")
+@click.option("--temperature", type=click.FloatRange(min=0), help="[default: the model's own]")
+@click.option(
+    "--top-p", type=click.FloatRange(min=0, max=1, min_open=True), help="[default: the model's own]"
+)
+@click.option("--max-tokens", type=click.IntRange(min=1), default=4096, show_default=True)
+@click.option("--retry-unusable", is_flag=True, help="Ask again where an answer had no text.")
+@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@data_option
+@db_option
+@prompts_option
+@json_option
+@calls_options
+def respond(
+    authors: tuple[str, ...],
+    split: str,
+    limit: int | None,
+    seed: int,
+    preset: str,
+    temperature: float | None,
+    top_p: float | None,
+    max_tokens: int,
+    retry_unusable: bool,
+    dry_run: bool,
+    data: str | None,
+    db: str,
+    prompts_folder: Path | None,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """Ask each AUTHOR for a direct response to every dialogue of a split, and store it.
+
+    \b
+    empathy respond openai/gpt-4o --split test
+    empathy respond openai/gpt-4o google/gemini-2.0-flash --split train --emulate
+
+    Every answer is stored as it arrives: run the same command again and only what is missing is asked.
+    """
+    _check_authors(authors)
+    calls = CallOptions.take(rest)
+    prompts = library(prompts_folder)
+
+    async def main() -> Summary | None:
+        from harness.dataset import load
+        from harness.planning import Chosen, plan_responding, responder_of
+        from results.store import Store
+
+        chosen = Chosen(load(data), Split(split), limit, seed)
+        with calls.models(tuple(dict.fromkeys(authors))) as (registry, models):
+            async with await Store.open(db) as store:
+                responders = [
+                    responder_of(
+                        model,
+                        prompts,
+                        preset=preset,
+                        temperature=temperature,
+                        top_p=top_p,
+                        max_output_tokens=max_tokens,
+                    )
+                    for model in models
+                ]
+                plan = plan_responding(chosen, responders)
+                return await carry_out(
+                    store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
+                )
+
+    finish(main, as_json)
+
+
+def _check_authors(authors: tuple[str, ...]) -> None:
+    for name in authors:
+        if name.startswith(("dataset:", "file:")):
+            raise UserError(
+                "this author's responses are there already",
+                found=repr(name),
+                remedy="Name it where you judge or build.",
+            )
+        if name == "base" or name.startswith("student:"):
+            raise UserError(
+                "a student is asked through a server",
+                found=repr(name),
+                remedy="Serve it, then name the server's model: vllm/NAME (with VLLM_BASE_URL).",
+            )
+
+
+async def carry_out(
+    store: Store,
+    registry: Registry,
+    plan: Plan,
+    calls: CallOptions,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    again: bool,
+) -> Summary | None:
+    """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
+    from harness.forecasting import forecast, lines, show_forecast
+    from harness.generating import generate
+
+    settings = calls.settings()
+    if dry_run:
+        show_forecast(await forecast(store, plan, settings), as_json)
+        return None
+    if not calls.yes and not calls.emulate and sys.stdin.isatty():
+        costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]
+        for line in lines(costly):
+            click.echo(line, err=True)
+        if costly and not click.confirm("Ask them?", default=True, err=True):
+            raise click.Abort
+    return await generate(store, registry, plan, settings, retry_unusable=again)
+
+
+def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: bool) -> None:
+    """Run the command's coroutine, show its summary on stdout, and exit as the run ended."""
+    summary = run(main())
+    if summary is None:
+        return
+    from harness.telling import as_data, as_table, notes
+
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        from rich.console import Console
+
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        console.print(as_table(summary))
+        for note in notes(summary):
+            console.print(note, style="dim", highlight=False)
+    if summary.interrupted:
+        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        sys.exit(INTERRUPTED)
+    stopped = {name: lane.stopped for name, lane in summary.lanes.items() if lane.stopped}
+    for name, why in stopped.items():
+        click.echo(f"{name} stopped: {why}", err=True)
+    if stopped:
+        sys.exit(1)

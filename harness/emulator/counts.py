@@ -1,0 +1,68 @@
+"""The server's books: what was asked, how it ended, and whether anything was asked or answered twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+
+class Counts:
+    """Counts of one server since it started. Keys are 16 bytes each; a million of them take about 150 MB."""
+
+    def __init__(self) -> None:
+        self.by_model: Counter[str] = Counter()
+        self.by_status: Counter[str] = Counter()
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.answered_again = 0
+        self._admitted: dict[bytes, int] = {}
+        self._answered: set[bytes] = set()
+        self._repeats = 0
+
+    def arrive(self) -> None:
+        """A request has come."""
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+
+    def leave(self, status: str) -> None:
+        """A request has ended, with that HTTP status, or "reset", "hang" or "abandoned"."""
+        self.in_flight -= 1
+        self.by_status[status] += 1
+
+    def admit(self, key: bytes) -> int:
+        """A key passes the limits; how often it had before."""
+        before = self._admitted.get(key, 0)
+        self._admitted[key] = before + 1
+        self._repeats += before > 0
+        return before
+
+    def answer(self, key: bytes, input_tokens: int, output_tokens: int) -> None:
+        """A key gets its whole answer (one that a provider would charge for)."""
+        self.input_tokens += input_tokens
+        self.output_tokens += output_tokens
+        if key in self._answered:
+            self.answered_again += 1
+        self._answered.add(key)
+
+    def report(self) -> dict[str, Any]:
+        """What `GET /stats` shows.
+
+        `unique_keys`: keys admitted; `repeats`: requests admitted beyond each key's first; `answered_keys`:
+        keys that got a whole answer; `answered_again`: answers beyond each key's first: paid for twice.
+        """
+        return {
+            "requests": sum(self.by_status.values()) + self.in_flight,
+            "by_model": dict(self.by_model),
+            "by_status": dict(self.by_status),
+            "unique_keys": len(self._admitted),
+            "repeats": self._repeats,
+            "answered_keys": len(self._answered),
+            "answered_again": self.answered_again,
+            "abandoned": self.by_status["abandoned"],
+            "in_flight": self.in_flight,
+            "max_in_flight": self.max_in_flight,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+        }

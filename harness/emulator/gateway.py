@@ -1,0 +1,196 @@
+"""What becomes of one request: key, reading, limits, faults, answer. Decides at once; waits for nothing.
+
+The server carries out what is decided here: it waits the delay, then answers, resets or hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hmac import compare_digest
+
+import orjson
+
+from agents.identity import canonical
+from harness.emulator import faults
+from harness.emulator.answering import answer_all, input_tokens
+from harness.emulator.counts import Counts
+from harness.emulator.draws import digest
+from harness.emulator.exchange import Question, RejectedError
+from harness.emulator.faults import Attempt, FaultKind
+from harness.emulator.limits import Limiter, ModelLimits
+from harness.emulator.options import Options
+from harness.emulator.protocols import WireForm
+
+
+class Act(StrEnum):
+    """What the server does once the delay is over."""
+
+    ANSWER = "answer"
+    RESET = "reset"
+    HANG = "hang"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one request.
+
+    Attributes:
+        act: answer, reset the connection, or never answer.
+        status, content, headers: the answer's.
+        content_type: of the content.
+        delay_seconds: before anything is done, ≥ 0.
+        key: the request's, where it was admitted; else b"".
+        input_tokens, output_tokens: charged with a whole answer; 0 for anything else.
+        whole: whether this is a whole answer, as the protocol says.
+    """
+
+    act: Act
+    status: int = 0
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    delay_seconds: float = 0.0
+    key: bytes = b""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came over the wire; `path_model` is the model where the path names it (Gemini), else ""."""
+
+    content: bytes
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    path_model: str = ""
+
+
+class Gateway:
+    """Decides every request of one server.
+
+    Args:
+        options: how the server behaves.
+        counts: the books it keeps.
+        clock: seconds, never falling, for the limits.
+        now: the time of day, for headers that name one.
+    """
+
+    def __init__(
+        self, options: Options, counts: Counts, clock: Callable[[], float], now: Callable[[], datetime]
+    ) -> None:
+        self._options = options
+        self._counts = counts
+        self._clock = clock
+        self._now = now
+        self._limiter = Limiter(
+            options.requests_per_minute,
+            options.tokens_per_minute,
+            options.lower_to_rpm,
+            options.lower_after_requests,
+        )
+
+    def decide(self, form: WireForm, request: Request) -> Decision:
+        """What becomes of this request."""
+        limits: ModelLimits | None = None
+        try:
+            self._check_key(form, request)
+            body, content = _parsed(request.content)
+            question = form.read(body, request.path_model, request.headers, self._options)
+            self._counts.by_model[question.model.name] += 1
+            limits = self._limiter.of(question.model.name)
+            charge = input_tokens(question) + question.max_tokens * question.samples
+            wait = self._limiter.admit(question.model.name, charge, self._clock())
+            if wait > 0.0:
+                raise RejectedError(
+                    429,
+                    "rate limit",
+                    f"Rate limit reached for {question.model.name}. Please try again in {wait:.3f}s.",
+                    retry_seconds=wait,
+                )
+        except RejectedError as rejection:
+            return self._rejected(form, rejection, limits)
+        return self._admitted(form, request, content, question, limits, charge)
+
+    def _check_key(self, form: WireForm, request: Request) -> None:
+        wanted = self._options.api_key
+        if wanted is None:
+            return
+        given = form.key_of(request.headers, request.query)
+        if not compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode()):
+            what = "Incorrect API key provided." if given else "You didn't provide an API key."
+            raise RejectedError(401, "authentication", what, code="invalid_api_key" if given else "")
+
+    def _rejected(self, form: WireForm, rejection: RejectedError, limits: ModelLimits | None) -> Decision:
+        status, told = form.error(rejection)
+        headers = self._headers(form, limits, rejection.retry_seconds)
+        return Decision(Act.ANSWER, status, orjson.dumps(told), headers)
+
+    def _headers(
+        self, form: WireForm, limits: ModelLimits | None, retry_seconds: float | None = None
+    ) -> dict[str, str]:
+        if limits is None:
+            return {}
+        return form.limit_headers(limits.standing(self._clock()), retry_seconds, self._now())
+
+    def _admitted(
+        self,
+        form: WireForm,
+        request: Request,
+        content: bytes,
+        question: Question,
+        limits: ModelLimits,
+        charge: int,
+    ) -> Decision:
+        key = request.headers.get("Idempotency-Key", "")
+        known_by = digest(form.NAME, key) if key else digest(form.NAME, request.path_model, content)
+        attempt = Attempt(known_by, self._counts.admit(known_by))
+        delay = faults.latency_seconds(attempt, self._options)
+        fault = faults.fault_of(attempt, self._options)
+        if fault in (FaultKind.RESET, FaultKind.HANG, FaultKind.ERROR_500):
+            limits.give_back(question.max_tokens * question.samples, self._clock())
+        if fault is FaultKind.RESET or fault is FaultKind.HANG:
+            act = Act.RESET if fault is FaultKind.RESET else Act.HANG
+            return Decision(act, delay_seconds=delay, key=known_by)
+        if fault is FaultKind.ERROR_500:
+            return self._failed(form, attempt, limits, delay)
+        outcome = answer_all(question, form.NAME, content, key, self._options)
+        limits.give_back(charge - outcome.input_tokens - outcome.output_tokens, self._clock())
+        answer = orjson.dumps(form.write(question, outcome))
+        if fault is FaultKind.MALFORMED:
+            answer = faults.malform(answer, attempt, self._options)
+        return Decision(
+            Act.ANSWER,
+            200,
+            answer,
+            {form.ID_HEADER: f"req_{outcome.identity}", **self._headers(form, limits)},
+            delay_seconds=delay,
+            key=known_by,
+            input_tokens=outcome.input_tokens,
+            output_tokens=outcome.output_tokens,
+            whole=fault is None,
+        )
+
+    def _failed(self, form: WireForm, attempt: Attempt, limits: ModelLimits, delay: float) -> Decision:
+        status = faults.error_status(attempt, self._options)
+        headers = self._headers(form, limits)
+        if status == 502:
+            page = faults.HTML_ERROR.encode()
+            return Decision(Act.ANSWER, status, page, headers, "text/html", delay, attempt.key)
+        words = "The server had an error while processing your request. Sorry about that!"
+        status, told = form.error(RejectedError(status, "server", words))
+        return Decision(Act.ANSWER, status, orjson.dumps(told), headers, delay_seconds=delay, key=attempt.key)
+
+
+def _parsed(content: bytes) -> tuple[object, bytes]:
+    """The body, and its canonical form."""
+    try:
+        body = orjson.loads(content)
+        return body, canonical(body)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:  # no JSON, or nested too deep
+        raise RejectedError(
+            400, "bad request", "We could not parse the JSON body of your request."
+        ) from error

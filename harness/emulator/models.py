@@ -1,0 +1,104 @@
+"""The emulated models: what each accepts, how well it writes, and its taste as a judge.
+
+Plain values. A judge's taste is known, so that an estimate made from its verdicts can be compared with the
+truth (`taste.py`). The names are those of real models with `emulated-` before them; the figures are not
+measurements of the real ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PREFIX = "emulated-"
+
+Provider = Literal["openai", "anthropic", "google", "vllm"]
+BiasScale = Literal["probability", "logit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """How a judge chooses.
+
+    Attributes:
+        mean_preference: mean over dialogues of P(the response with the higher empathy score is preferred), in
+            [0, 1]; ½ for a judge that sees no difference.
+        concentration: a dialogue's own preference is Beta(mean·c, (1−mean)·c), c > 0: small varies much.
+        position_bias: added for the response that stands first: to P(says first), then clipped to [0, 1],
+            or to its logit; negative favours the second.
+        bias_on: the scale on which the bias adds.
+        tie_share: P(tie) where the prompt offers one and the preference is ½; falls to 0 at 0 and at 1.
+    """
+
+    mean_preference: float
+    concentration: float
+    position_bias: float
+    bias_on: BiasScale = "probability"
+    tie_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedModel:
+    """One emulated model.
+
+    Attributes:
+        name: starts with `emulated-`.
+        provider: whose protocol it speaks and whose habits it has.
+        taste: as a judge.
+        skill: how many of the three dimensions of empathy it writes of by itself, 0–3.
+        chat, completions: which of the two ways of asking it accepts (completions: OpenAI's old form only).
+        sampling: whether temperature and top_p are accepted (thinking models of OpenAI refuse them).
+        top_p_with_temperature: whether both may be given.
+        max_top_logprobs: the most alternatives per token it gives; 0 where it gives no log-probabilities.
+        thinking: it thinks first, and its thoughts count as output tokens.
+        rambles: a base model: it writes on past its answer.
+    """
+
+    name: str
+    provider: Provider
+    taste: Taste
+    skill: int = 2
+    chat: bool = True
+    completions: bool = False
+    sampling: bool = True
+    top_p_with_temperature: bool = True
+    max_top_logprobs: int = 0
+    thinking: bool = False
+    rambles: bool = False
+
+
+MODELS: dict[str, EmulatedModel] = {
+    model.name: model
+    for model in (
+        EmulatedModel("emulated-gpt-4o", "openai", Taste(0.78, 6.0, 0.06), max_top_logprobs=20),
+        EmulatedModel("emulated-gpt-4o-mini", "openai", Taste(0.70, 5.0, 0.12), max_top_logprobs=20),
+        EmulatedModel("emulated-o4-mini", "openai", Taste(0.80, 8.0, 0.03), sampling=False, thinking=True),
+        EmulatedModel("emulated-gemini-2.0-flash", "google", Taste(0.74, 5.0, -0.05), max_top_logprobs=20),
+        EmulatedModel("emulated-gemini-2.5-flash", "google", Taste(0.80, 8.0, 0.02), skill=3, thinking=True),
+        EmulatedModel(
+            "emulated-claude-sonnet-4-5",
+            "anthropic",
+            Taste(0.82, 8.0, 0.04),
+            skill=3,
+            top_p_with_temperature=False,
+        ),
+        EmulatedModel(
+            "emulated-llama-3.1-8b",
+            "vllm",
+            Taste(0.55, 4.0, 0.10),
+            skill=0,
+            chat=False,
+            completions=True,
+            max_top_logprobs=20,
+            rambles=True,
+        ),
+        EmulatedModel(
+            "emulated-llama-3.1-8b-instruct",
+            "vllm",
+            Taste(0.64, 4.0, 0.8, bias_on="logit"),
+            skill=1,
+            completions=True,
+            max_top_logprobs=20,
+        ),
+    )
+}

@@ -1,0 +1,225 @@
+"""Anthropic's messages, `POST /v1/messages`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from agents.messages import Finish, Message
+from harness.emulator.exchange import Outcome, Question, RejectedError
+from harness.emulator.limits import Standing
+from harness.emulator.models import EmulatedModel
+from harness.emulator.options import Options
+from harness.emulator.protocols.reading import Fields, schema_fields
+
+NAME: str = "anthropic-messages"
+ID_HEADER: str = "request-id"
+KNOWN = frozenset(
+    [
+        "cache_control",
+        "inference_geo",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "model",
+        "output_config",
+        "service_tier",
+        "stop_sequences",
+        "stream",
+        "system",
+        "temperature",
+        "thinking",
+        "top_k",
+        "top_p",
+    ]
+)
+_STOP_REASONS = {
+    Finish.LENGTH: "max_tokens",
+    Finish.REFUSAL: "refusal",
+    Finish.FILTERED: "refusal",
+}
+_TYPES = {
+    "authentication": "authentication_error",
+    "unknown model": "not_found_error",
+    "unknown path": "not_found_error",
+    "bad request": "invalid_request_error",
+    "too large": "request_too_large",
+    "rate limit": "rate_limit_error",
+    "server": "api_error",
+}
+
+
+def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """The key in `x-api-key`, or the bearer token, or ""."""
+    return headers.get("x-api-key") or headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
+
+def reject(message: str, param: str = "", code: str = "") -> RejectedError:
+    """A 400 in Anthropic's words: the parameter's path first."""
+    if code == "missing_required_parameter":
+        message = "Field required"
+    return RejectedError(
+        400, "bad request", f"{param}: {message}" if param else message, param=param, code=code
+    )
+
+
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+    """The question in a request's JSON."""
+    if "anthropic-version" not in headers:
+        raise reject("anthropic-version: header is required")
+    if not isinstance(body, dict):
+        raise reject("The request body is not valid JSON: expected an object")
+    fields = Fields(body, reject)
+    model = _model(fields, options)
+    fields.only(KNOWN, "Extra inputs are not permitted")
+    limit = fields.whole("max_tokens", 1)
+    if limit is None:
+        raise reject("Field required", "max_tokens")
+    if limit > options.max_output_tokens:
+        raise reject(
+            f"{limit} > {options.max_output_tokens}, which is the maximum allowed number of output tokens "
+            f"for {model.name}",
+            "max_tokens",
+        )
+    _check_sampling(fields, model)
+    if fields.flag("stream"):
+        raise reject("the emulator does not stream", "stream")
+    thinking = fields.object("thinking")
+    if thinking is not None and thinking.content.get("type") != "disabled":
+        raise reject("the emulator knows thinking of type disabled only", "thinking")
+    return Question(
+        model=model,
+        messages=_messages(fields),
+        max_tokens=limit,
+        fields=_output_format(fields),
+        stop=fields.texts("stop_sequences", 8191),
+    )
+
+
+def _model(fields: Fields, options: Options) -> EmulatedModel:
+    name = fields.text("model")
+    if not name:
+        raise reject("Field required", "model")
+    model = options.model(name)
+    if model is None or model.provider != "anthropic":
+        raise RejectedError(404, "unknown model", f"model: {name}")
+    return model
+
+
+def _check_sampling(fields: Fields, model: EmulatedModel) -> None:
+    temperature, top_p = fields.number("temperature", 0.0, 1.0), fields.number("top_p", 0.0, 1.0)
+    fields.whole("top_k", 0)
+    if temperature is not None and top_p is not None and not model.top_p_with_temperature:
+        raise reject(
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+        )
+
+
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    messages = []
+    system = _text(fields, "system")
+    if system:
+        messages.append(Message("system", system))
+    for each in fields.objects("messages"):
+        role = each.text("role")
+        if role not in ("user", "assistant"):
+            raise reject("Input should be 'user' or 'assistant'", each.where + "role")
+        content = _text(each, "content")
+        if content is None:
+            raise reject("Field required", each.where + "content")
+        if not content.strip():
+            raise reject("text content blocks must be non-empty", "messages")
+        messages.append(Message("user" if role == "user" else "assistant", content))
+    return tuple(messages)
+
+
+def _text(fields: Fields, key: str) -> str | None:
+    """A string, or a list of text blocks."""
+    content = fields.content.get(key)
+    if not isinstance(content, list):
+        return fields.text(key)
+    blocks = fields.objects(key)
+    for block in blocks:
+        if block.content.get("type") != "text":
+            raise reject("the emulator reads text blocks only", block.where + "type")
+    return "".join(block.text("text") or "" for block in blocks)
+
+
+def _output_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    config = fields.object("output_config")
+    form = config.object("format") if config is not None else None
+    if form is None:
+        return ()
+    schema = form.object("schema")
+    if form.content.get("type") != "json_schema" or schema is None:
+        raise reject("Input should be of type json_schema, with a schema", "output_config.format")
+    if schema.content.get("additionalProperties") is not False:
+        raise reject(
+            "For 'object' type, 'additionalProperties' must be explicitly set to false",
+            "output_config.format.schema",
+        )
+    return schema_fields(schema, strict=False)
+
+
+def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+    """The response's JSON."""
+    answer = outcome.answers[0]
+    stop_reason = _STOP_REASONS.get(answer.finish, "stop_sequence" if answer.stopped_by else "end_turn")
+    refused = stop_reason == "refusal"
+    return {
+        "id": f"msg_{outcome.identity}",
+        "type": "message",
+        "role": "assistant",
+        "model": question.model.name,
+        "content": [{"type": "text", "text": answer.text}] if answer.text else [],
+        "stop_reason": stop_reason,
+        "stop_sequence": answer.stopped_by or None,
+        "stop_details": {"type": "refusal", "category": None, "explanation": None} if refused else None,
+        "usage": {
+            "input_tokens": outcome.input_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": outcome.output_tokens,
+            "service_tier": "standard",
+        },
+    }
+
+
+def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+    """Anthropic's error object; a 503 is its 529, overloaded."""
+    status, kind, message = rejection.status, _TYPES[rejection.kind], rejection.message
+    if status == 503:
+        status, kind, message = 529, "overloaded_error", "Overloaded"
+    if rejection.kind == "authentication":
+        message = "invalid x-api-key" if rejection.code else "x-api-key header is required"
+    return status, {"type": "error", "error": {"type": kind, "message": message}, "request_id": None}
+
+
+def limit_headers(standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+    """`anthropic-ratelimit-*` with RFC 3339 times; after a 429 `retry-after` in whole seconds."""
+    headers: dict[str, str] = {}
+    for name, gauge in (("requests", standing.requests), ("tokens", standing.tokens)):
+        if gauge is not None:
+            reset = now + timedelta(seconds=math.ceil(gauge.reset_seconds))
+            headers[f"anthropic-ratelimit-{name}-limit"] = f"{gauge.limit:.0f}"
+            headers[f"anthropic-ratelimit-{name}-remaining"] = f"{gauge.remaining:.0f}"
+            headers[f"anthropic-ratelimit-{name}-reset"] = reset.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if retry_seconds is not None:
+        headers["retry-after"] = str(max(1, math.ceil(retry_seconds)))
+    return headers
+
+
+def list_models(names: list[str]) -> dict[str, Any]:
+    """What `GET /v1/models` shows to a client of Anthropic's."""
+    models = [
+        {"type": "model", "id": name, "display_name": name, "created_at": "2023-11-14T00:00:00Z"}
+        for name in names
+    ]
+    return {
+        "data": models,
+        "has_more": False,
+        "first_id": names[0] if names else None,
+        "last_id": names[-1] if names else None,
+    }

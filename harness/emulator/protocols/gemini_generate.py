@@ -1,0 +1,296 @@
+"""Gemini's generateContent, `POST /v1beta/models/MODEL:generateContent`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agents.messages import Finish, Message, TokenLogprobs
+from harness.emulator.exchange import Answer, Outcome, Question, RejectedError
+from harness.emulator.limits import Standing
+from harness.emulator.models import EmulatedModel
+from harness.emulator.options import Options
+from harness.emulator.protocols.reading import Fields, schema_fields
+
+NAME: str = "gemini-generate"
+ID_HEADER: str = "x-request-id"
+TOP = frozenset(
+    [
+        "cachedContent",
+        "contents",
+        "generationConfig",
+        "labels",
+        "model",
+        "safetySettings",
+        "serviceTier",
+        "store",
+        "systemInstruction",
+    ]
+)
+CONFIG = frozenset(
+    [
+        "_responseJsonSchema",
+        "candidateCount",
+        "frequencyPenalty",
+        "logprobs",
+        "maxOutputTokens",
+        "presencePenalty",
+        "responseFormat",
+        "responseJsonSchema",
+        "responseLogprobs",
+        "responseMimeType",
+        "responseModalities",
+        "responseSchema",
+        "seed",
+        "stopSequences",
+        "temperature",
+        "thinkingConfig",
+        "topK",
+        "topP",
+    ]
+)
+_UNKNOWN = 'Invalid JSON payload received. Unknown name "{}": Cannot find field.'
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+_RPC = "type.googleapis.com/google.rpc."
+_FINISH_REASONS = {
+    Finish.STOP: "STOP",
+    Finish.LENGTH: "MAX_TOKENS",
+    Finish.REFUSAL: "SAFETY",
+    Finish.FILTERED: "SAFETY",
+}
+
+
+def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """The key in `x-goog-api-key` or in the query's `key`, or ""."""
+    return headers.get("x-goog-api-key") or query.get("key", "")
+
+
+def reject(message: str, param: str = "", code: str = "") -> RejectedError:
+    """A 400 in Google's words."""
+    return RejectedError(400, "bad request", message, param=param, code=code)
+
+
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+    """The question in a request's JSON; `path_model` is the model that the path names."""
+    if not isinstance(body, dict):
+        raise reject("Invalid JSON payload received. Root element must be a message.")
+    fields = Fields(_camel(body), reject)
+    model = options.model(path_model)
+    if model is None or model.provider != "google":
+        raise RejectedError(
+            404,
+            "unknown model",
+            f"models/{path_model} is not found for API version v1beta, or is not supported for "
+            "generateContent. Call ListModels to see the list of available models and their supported "
+            "methods.",
+        )
+    fields.only(TOP, _UNKNOWN)
+    given = fields.object("generationConfig")
+    config = Fields(_camel(given.content) if given is not None else {}, reject, "generation_config.")
+    config.only(CONFIG, _UNKNOWN)
+    config.number("temperature", 0.0, 2.0)
+    config.number("topP", 0.0, 1.0)
+    config.whole("topK", 1)
+    config.whole("seed", -(2**31), 2**31 - 1)
+    choices, schema = _response_form(config)
+    return Question(
+        model=model,
+        messages=_messages(fields),
+        max_tokens=config.whole("maxOutputTokens", 1, options.max_output_tokens) or options.max_output_tokens,
+        top_logprobs=_top_logprobs(config, model),
+        choices=choices,
+        fields=schema,
+        stop=config.texts("stopSequences", 5),
+        samples=config.whole("candidateCount", 1, 8) or 1,
+        thinking_budget=_thinking_budget(config, model),
+    )
+
+
+def _camel(content: dict[str, Any]) -> dict[str, Any]:
+    """Google's JSON takes `max_output_tokens` for `maxOutputTokens`; one level deep."""
+    return {
+        re.sub(r"(?<=[a-z0-9])_([a-z])", lambda found: found[1].upper(), key): value
+        for key, value in content.items()
+    }
+
+
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    messages = []
+    system = fields.object("systemInstruction")
+    if system is not None:
+        messages.append(Message("system", _parts(system)))
+    for content in fields.objects("contents"):
+        role = content.text("role") or "user"
+        if role not in ("user", "model"):
+            raise reject("Please use a valid role: user, model.", content.where + "role")
+        messages.append(Message("user" if role == "user" else "assistant", _parts(content)))
+    return tuple(messages)
+
+
+def _parts(fields: Fields) -> str:
+    texts = []
+    for part in fields.objects("parts"):
+        text = part.text("text")
+        if text is None:
+            raise reject("the emulator reads parts of text only", part.where)
+        texts.append(text)
+    return "".join(texts)
+
+
+def _top_logprobs(config: Fields, model: EmulatedModel) -> int | None:
+    wanted = config.flag("responseLogprobs")
+    count = config.whole("logprobs", 0, 20)
+    if count is not None and not wanted:
+        raise reject("logprobs is only valid if responseLogprobs is true", "generation_config.logprobs")
+    if wanted and not model.max_top_logprobs:
+        raise reject(f"Logprobs is not enabled for models/{model.name}")
+    return (count or 0) if wanted else None
+
+
+def _response_form(config: Fields) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """(allowed answers of `text/x.enum`, properties of a JSON schema)."""
+    kind = config.text("responseMimeType") or "text/plain"
+    names = ("responseSchema", "responseJsonSchema", "_responseJsonSchema")
+    schema = next((found for name in names if (found := config.object(name)) is not None), None)
+    if kind == "text/plain":
+        if schema is not None:
+            raise reject(
+                "response_schema is only supported with response_mime_type application/json or text/x.enum"
+            )
+        return (), ()
+    if schema is None:
+        raise reject("the emulator writes JSON by a schema only", "generation_config.response_schema")
+    if kind == "text/x.enum":
+        return schema.texts("enum", 100), ()
+    if kind != "application/json":
+        raise reject(f"Unsupported MIME type {kind!r}", "generation_config.response_mime_type")
+    return (), schema_fields(schema, strict=False)
+
+
+def _thinking_budget(config: Fields, model: EmulatedModel) -> int | None:
+    given = config.object("thinkingConfig")
+    if given is None:
+        return None
+    if not model.thinking:
+        raise reject("Thinking is not supported for this model.", "generation_config.thinking_config")
+    thinking = Fields(_camel(given.content), reject, given.where)
+    thinking.only(("thinkingBudget", "includeThoughts", "thinkingLevel"), _UNKNOWN)
+    budget = thinking.whole("thinkingBudget", -1, 24_576)
+    return None if budget == -1 else budget  # -1: as much as the model wants
+
+
+def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+    """The response's JSON; a prompt that the filter withheld has no candidates."""
+    thought = sum(answer.thinking_tokens for answer in outcome.answers)
+    usage = {
+        "promptTokenCount": outcome.input_tokens,
+        "candidatesTokenCount": outcome.output_tokens - thought,
+        "totalTokenCount": outcome.input_tokens + outcome.output_tokens,
+        **({"thoughtsTokenCount": thought} if thought else {}),
+    }
+    told = {"usageMetadata": usage, "modelVersion": question.model.name, "responseId": outcome.identity}
+    if all(answer.finish is Finish.FILTERED for answer in outcome.answers):
+        return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **told}
+    candidates = [_candidate(question, answer, index) for index, answer in enumerate(outcome.answers)]
+    return {"candidates": candidates, **told}
+
+
+def _candidate(question: Question, answer: Answer, index: int) -> dict[str, Any]:
+    content: dict[str, Any] = {"role": "model"}
+    if answer.text:
+        content["parts"] = [{"text": answer.text}]
+    candidate: dict[str, Any] = {
+        "content": content,
+        "finishReason": _FINISH_REASONS[answer.finish],
+        "index": index,
+    }
+    if question.top_logprobs is not None and answer.tokens:
+        total = sum(token.logprob for token in answer.tokens)
+        candidate["avgLogprobs"] = total / len(answer.tokens)
+        candidate["logprobsResult"] = {
+            "chosenCandidates": [_entry(token.token, token.logprob) for token in answer.tokens],
+            "topCandidates": [_top(token) for token in answer.tokens],
+            "logProbabilitySum": total,
+        }
+    return candidate
+
+
+def _top(token: TokenLogprobs) -> dict[str, Any]:
+    return {"candidates": [_entry(text, logprob) for text, logprob in token.top]}
+
+
+def _entry(text: str, logprob: float) -> dict[str, Any]:
+    return {"token": text, "tokenId": sum(text.encode("utf-8", "replace")), "logProbability": logprob}
+
+
+def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+    """Google's error object: a wrong key is a 400 there, a missing one a 403."""
+    status, message = rejection.status, rejection.message
+    details: list[dict[str, Any]] = []
+    if rejection.kind == "authentication" and rejection.code:
+        status, message = 400, "API key not valid. Please pass a valid API key."
+        details = [
+            {
+                "@type": _RPC + "ErrorInfo",
+                "reason": "API_KEY_INVALID",
+                "domain": "googleapis.com",
+                "metadata": {"service": "generativelanguage.googleapis.com"},
+            }
+        ]
+    elif rejection.kind == "authentication":
+        status = 403
+        message = (
+            "Method doesn't allow unregistered callers (callers without established identity). Please use "
+            "API Key or other form of API consumer identity to call this API."
+        )
+    elif rejection.kind == "rate limit":
+        message, details = _quota(rejection)
+    elif rejection.param:
+        violation = {"field": rejection.param.rstrip("."), "description": message}
+        details = [{"@type": _RPC + "BadRequest", "fieldViolations": [violation]}]
+    told: dict[str, Any] = {"code": status, "message": message, "status": _STATUSES.get(status, "UNKNOWN")}
+    return status, {"error": {**told, "details": details} if details else told}
+
+
+def _quota(rejection: RejectedError) -> tuple[str, list[dict[str, Any]]]:
+    """Google's 429 speaks of plan and billing even where only a minute's limit is reached."""
+    wait = rejection.retry_seconds or 0.0
+    message = (
+        "You exceeded your current quota, please check your plan and billing details. For more information "
+        "on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.\n"
+        "* Quota exceeded for metric: "
+        f"generativelanguage.googleapis.com/generate_content_requests\nPlease retry in {wait:.9f}s."
+    )
+    violation = {
+        "quotaMetric": "generativelanguage.googleapis.com/generate_content_requests",
+        "quotaId": "GenerateRequestsPerMinutePerProjectPerModel",
+    }
+    return message, [
+        {"@type": _RPC + "QuotaFailure", "violations": [violation]},
+        {"@type": _RPC + "RetryInfo", "retryDelay": f"{wait:.3f}s"},
+    ]
+
+
+def limit_headers(standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+    """None: Google says how long to wait in the error's body, and nothing of what remains."""
+    return {}
+
+
+def list_models(names: list[str]) -> dict[str, Any]:
+    """What `GET /v1beta/models` shows."""
+    return {
+        "models": [
+            {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": ["generateContent"]}
+            for name in names
+        ]
+    }

@@ -1,0 +1,212 @@
+"""OpenAI's chat completions, `POST /v1/chat/completions`, as OpenAI and vLLM answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agents.messages import Finish, Message, TokenLogprobs
+from harness.emulator.draws import uniform
+from harness.emulator.exchange import Answer, Outcome, Question
+from harness.emulator.models import EmulatedModel
+from harness.emulator.options import Options
+from harness.emulator.protocols import openai_common as common
+from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
+from harness.emulator.protocols.reading import Fields, schema_fields
+
+__all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
+
+NAME: str = "openai-chat"
+KNOWN = frozenset(
+    [
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "modalities",
+        "model",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+    ]
+)
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_EFFORT = {"minimal": 16, "low": 64, "medium": 128, "high": 192, "none": 0}
+
+
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+    """The question in a request's JSON."""
+    fields = common.fields_of(body)
+    model = common.model_of(fields, options)
+    if model.provider == "openai":
+        fields.only(KNOWN, "Unknown parameter: '{}'.")
+    if not model.chat:
+        raise reject(
+            "As of transformers v4.44, default chat template is no longer allowed, so you must provide a "
+            "chat template if the tokenizer does not define one."
+        )
+    common.refuse_stream(fields)
+    common.check_sampling(fields, model)
+    messages = tuple(_message(each) for each in fields.objects("messages"))
+    choices = common.choices_of(fields, model)
+    return Question(
+        model=model,
+        messages=messages,
+        max_tokens=_limit(fields, model, options),
+        top_logprobs=_top_logprobs(fields, model),
+        choices=choices,
+        fields=_response_format(fields),
+        stop=fields.texts("stop", 4, or_one=True),
+        samples=fields.whole("n", 1, 128) or 1,
+        thinking_budget=_EFFORT.get(fields.text("reasoning_effort") or ""),
+    )
+
+
+def _message(fields: Fields) -> Message:
+    role = fields.text("role")
+    if role not in ROLES:
+        raise reject(
+            f"Invalid value: '{role}'. Supported values are: 'system', 'assistant', 'user', and 'developer'.",
+            fields.where + "role",
+            "invalid_value",
+        )
+    content = fields.content.get("content")
+    if isinstance(content, list):
+        parts = [part.text("text") for part in fields.objects("content")]
+        content = "".join(part or "" for part in parts)
+    if not isinstance(content, str):
+        found = "null" if content is None else "another type"
+        raise reject(
+            f"Invalid value for 'content': expected a string, got {found}.",
+            fields.where + "content",
+            "invalid_type",
+        )
+    return Message(ROLES[role], content)  # type: ignore[arg-type]  # the values of ROLES are the literals
+
+
+def _limit(fields: Fields, model: EmulatedModel, options: Options) -> int:
+    if model.thinking and fields.content.get("max_tokens") is not None:
+        raise reject(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
+            "max_tokens",
+            "unsupported_parameter",
+        )
+    old, new = fields.whole("max_tokens", 1), fields.whole("max_completion_tokens", 1)
+    if old is not None and new is not None and model.provider == "openai":
+        raise reject(
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            "max_tokens",
+            "invalid_parameter_combination",
+        )
+    return common.limit_of(old if new is None else new, options.max_output_tokens, options)
+
+
+def _top_logprobs(fields: Fields, model: EmulatedModel) -> int | None:
+    wanted = fields.flag("logprobs")
+    count = fields.whole("top_logprobs", 0, 20)
+    if count is not None and not wanted:
+        raise reject(
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+            "top_logprobs",
+            "invalid_parameter_combination",
+        )
+    if wanted and not model.max_top_logprobs:
+        raise reject(
+            "Unsupported parameter: 'logprobs' is not supported with this model.",
+            "logprobs",
+            "unsupported_parameter",
+        )
+    return (count or 0) if wanted else None
+
+
+def _response_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    wanted = fields.object("response_format")
+    if wanted is None or wanted.content.get("type") == "text":
+        return ()
+    kind = wanted.text("type")
+    if kind != "json_schema":
+        raise reject(f"the emulator knows response_format json_schema, not {kind!r}", "response_format")
+    form = wanted.object("json_schema")
+    schema = form.object("schema") if form is not None else None
+    if form is None or schema is None or not form.text("name"):
+        raise reject(
+            "Missing required parameter: 'response_format.json_schema'.",
+            "response_format.json_schema",
+            "missing_required_parameter",
+        )
+    return schema_fields(schema, strict=form.flag("strict"))
+
+
+def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+    """The response's JSON."""
+    return {
+        "id": f"chatcmpl-{outcome.identity}",
+        "object": "chat.completion",
+        "created": common.CREATED,
+        "model": question.model.name,
+        "choices": [_choice(question, outcome, index) for index in range(len(outcome.answers))],
+        "usage": common.usage(outcome),
+        "service_tier": "default",
+        "system_fingerprint": "fp_emulated",
+    }
+
+
+def _choice(question: Question, outcome: Outcome, index: int) -> dict[str, Any]:
+    answer = outcome.answers[index]
+    refusal = "I'm sorry, but I can't assist with that." if answer.finish is Finish.REFUSAL else None
+    finish = common.FINISH_REASONS[answer.finish]
+    if refusal and uniform("refusal finish", outcome.identity, index) < 0.5:
+        finish = "content_filter"  # both are seen: the refusal alone, and with the filter's reason
+    return {
+        "index": index,
+        "message": {
+            "role": "assistant",
+            "content": None if refusal else answer.text,
+            "refusal": refusal,
+            "annotations": [],
+        },
+        "logprobs": _logprobs(question, answer),
+        "finish_reason": finish,
+    }
+
+
+def _logprobs(question: Question, answer: Answer) -> dict[str, Any] | None:
+    if question.top_logprobs is None:
+        return None
+    return {"content": [_position(token) for token in answer.tokens], "refusal": None}
+
+
+def _position(token: TokenLogprobs) -> dict[str, Any]:
+    top = [_entry(text, logprob) for text, logprob in token.top]
+    return {**_entry(token.token, token.logprob), "top_logprobs": top}
+
+
+def _entry(text: str, logprob: float) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
+
+
+def list_models(names: list[str]) -> dict[str, Any]:
+    """What `GET /v1/models` shows."""
+    models = [
+        {"id": name, "object": "model", "created": common.CREATED, "owned_by": "emulator"} for name in names
+    ]
+    return {"object": "list", "data": models}

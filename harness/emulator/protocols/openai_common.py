@@ -1,0 +1,184 @@
+"""What OpenAI's chat and plain completions share, in OpenAI's words and in vLLM's habits.
+
+Models of provider `vllm` ignore keys they do not know, as vLLM does, and take `structured_outputs`; models of
+provider `openai` refuse both, as OpenAI does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agents.messages import Finish
+from harness.emulator.draws import uniform
+from harness.emulator.exchange import Outcome, RejectedError
+from harness.emulator.limits import Gauge, Standing
+from harness.emulator.models import EmulatedModel
+from harness.emulator.options import Options
+from harness.emulator.protocols.reading import Fields
+
+ID_HEADER: str = "x-request-id"
+CREATED = 1_700_000_000  # a constant: an answer must not depend on the clock
+SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+FINISH_REASONS = {
+    Finish.STOP: "stop",
+    Finish.LENGTH: "length",
+    Finish.FILTERED: "content_filter",
+    Finish.REFUSAL: "stop",
+}
+_TYPES = {
+    "authentication": "invalid_request_error",
+    "unknown model": "invalid_request_error",
+    "unknown path": "invalid_request_error",
+    "bad request": "invalid_request_error",
+    "too large": "invalid_request_error",
+    "rate limit": "requests",
+    "server": "server_error",
+}
+
+
+def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """The bearer token, or ""."""
+    return headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
+
+def reject(message: str, param: str = "", code: str = "") -> RejectedError:
+    """A 400 in OpenAI's words."""
+    return RejectedError(400, "bad request", message, param=param, code=code)
+
+
+def fields_of(body: Any) -> Fields:
+    """The request's top object."""
+    if not isinstance(body, dict):
+        raise reject("We could not parse the JSON body of your request.")
+    return Fields(body, reject)
+
+
+def model_of(fields: Fields, options: Options) -> EmulatedModel:
+    """The model that a request names; a 404 where this server has no such model."""
+    name = fields.text("model")
+    if not name:
+        raise reject("you must provide a model parameter")
+    model = options.model(name)
+    if model is None or model.provider not in ("openai", "vllm"):
+        raise RejectedError(
+            404,
+            "unknown model",
+            f"The model `{name}` does not exist or you do not have access to it.",
+            code="model_not_found",
+        )
+    return model
+
+
+def refuse_stream(fields: Fields) -> None:
+    """The emulator does not stream."""
+    if fields.flag("stream"):
+        raise reject("the emulator does not stream", "stream", "unsupported_value")
+
+
+def check_sampling(fields: Fields, model: EmulatedModel) -> None:
+    """Ranges of the sampling parameters, and models that take none."""
+    for key, low, high in (
+        ("temperature", 0.0, 2.0),
+        ("top_p", 0.0, 1.0),
+        ("frequency_penalty", -2.0, 2.0),
+        ("presence_penalty", -2.0, 2.0),
+    ):
+        value = fields.number(key, low, high)
+        neutral = 1.0 if key in ("temperature", "top_p") else 0.0
+        if value is not None and not model.sampling and value != neutral:
+            raise reject(
+                f"Unsupported value: '{key}' does not support {value:g} with this model. Only the default "
+                f"({neutral:g}) value is supported.",
+                key,
+                "unsupported_value",
+            )
+    fields.whole("seed", -(2**63), 2**63 - 1)
+
+
+def choices_of(fields: Fields, model: EmulatedModel) -> tuple[str, ...]:
+    """vLLM's `structured_outputs: {"choice": […]}`; () where it is not asked."""
+    constraint = fields.object("structured_outputs") if model.provider == "vllm" else None
+    if constraint is None:
+        return ()
+    if set(constraint.content) != {"choice"}:
+        raise reject("the emulator knows structured_outputs of kind choice only", "structured_outputs")
+    choices = constraint.texts("choice", 100)
+    if not choices:
+        raise reject("structured_outputs.choice must not be empty", "structured_outputs")
+    return choices
+
+
+def limit_of(given: int | None, own: int, options: Options) -> int:
+    """The output limit: what was asked, or the model's `own`; a 400 where more is asked than it can write."""
+    if given is not None and given > options.max_output_tokens:
+        raise reject(
+            f"max_tokens is too large: {given}. This model supports at most {options.max_output_tokens} "
+            f"completion tokens, whereas you provided {given}.",
+            "max_tokens",
+            "invalid_value",
+        )
+    return own if given is None else given
+
+
+def usage(outcome: Outcome) -> dict[str, Any]:
+    """Tokens used, thinking included."""
+    thought = sum(answer.thinking_tokens for answer in outcome.answers)
+    return {
+        "prompt_tokens": outcome.input_tokens,
+        "completion_tokens": outcome.output_tokens,
+        "total_tokens": outcome.input_tokens + outcome.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},
+    }
+
+
+def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+    """OpenAI's error object."""
+    code = rejection.code or None
+    if rejection.kind == "rate limit":
+        code = "rate_limit_exceeded"
+    told = {
+        "message": rejection.message,
+        "type": rejection.details.get("type", _TYPES[rejection.kind]),
+        "param": rejection.param or None,
+        "code": code,
+    }
+    return rejection.status, {"error": told}
+
+
+def limit_headers(standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+    """`x-ratelimit-*`; after a 429 `retry-after` in whole seconds, and now and then `retry-after-ms` too."""
+    headers: dict[str, str] = {}
+    for name, gauge in (("requests", standing.requests), ("tokens", standing.tokens)):
+        if gauge is not None:
+            headers |= _gauge_headers(name, gauge)
+    if retry_seconds is not None:
+        headers["retry-after"] = str(max(1, math.ceil(retry_seconds)))
+        if uniform("retry-after-ms", repr(retry_seconds)) < 0.5:
+            headers["retry-after-ms"] = str(math.ceil(retry_seconds * 1000))
+    return headers
+
+
+def _gauge_headers(name: str, gauge: Gauge) -> dict[str, str]:
+    return {
+        f"x-ratelimit-limit-{name}": f"{gauge.limit:g}" if gauge.limit < 1e5 else f"{gauge.limit:.0f}",
+        f"x-ratelimit-remaining-{name}": f"{gauge.remaining:.0f}",
+        f"x-ratelimit-reset-{name}": duration(gauge.reset_seconds),
+    }
+
+
+def duration(seconds: float) -> str:
+    """A time as OpenAI writes it.
+
+    >>> duration(0.012), duration(1), duration(2.5), duration(360)
+    ('12ms', '1s', '2.5s', '6m0s')
+    """
+    if seconds < 1.0:
+        return f"{math.ceil(seconds * 1000)}ms"
+    minutes, rest = divmod(seconds, 60.0)
+    hours, minutes = divmod(int(minutes), 60)
+    head = (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or hours else "")
+    return f"{head}{round(rest, 3):g}s"

@@ -1,0 +1,103 @@
+"""OpenAI's plain completions, `POST /v1/completions`, as vLLM serves base models by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Any
+
+from agents.messages import Message
+from harness.emulator.exchange import Answer, Outcome, Question
+from harness.emulator.options import Options
+from harness.emulator.protocols import openai_common as common
+from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
+
+__all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
+
+NAME: str = "openai-completions"
+KNOWN = frozenset(
+    [
+        "best_of",
+        "echo",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "max_tokens",
+        "model",
+        "n",
+        "presence_penalty",
+        "prompt",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "suffix",
+        "temperature",
+        "top_p",
+        "user",
+    ]
+)
+DEFAULT_LIMIT = 16  # of the real protocol, when a request names none
+
+
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+    """The question in a request's JSON; one prompt a request."""
+    fields = common.fields_of(body)
+    model = common.model_of(fields, options)
+    if not model.completions:
+        raise reject(
+            "This is a chat model and not supported in the v1/completions endpoint. Did you mean to use "
+            "v1/chat/completions?",
+            "model",
+        )
+    if model.provider == "openai":
+        fields.only(KNOWN, "Unknown parameter: '{}'.")
+    common.refuse_stream(fields)
+    common.check_sampling(fields, model)
+    prompts = fields.texts("prompt", 1, or_one=True)
+    if not prompts:
+        raise reject("Either prompt or prompt_embeds must be provided and non-empty.", "prompt")
+    if fields.flag("echo"):
+        raise reject("the emulator does not echo", "echo")
+    return Question(
+        model=model,
+        messages=(Message("user", prompts[0]),),
+        max_tokens=common.limit_of(fields.whole("max_tokens", 1), DEFAULT_LIMIT, options),
+        top_logprobs=fields.whole("logprobs", 0, 20),
+        choices=common.choices_of(fields, model),
+        stop=fields.texts("stop", 16, or_one=True),
+        samples=fields.whole("n", 1, 128) or 1,
+    )
+
+
+def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+    """The response's JSON."""
+    return {
+        "id": f"cmpl-{outcome.identity}",
+        "object": "text_completion",
+        "created": common.CREATED,
+        "model": question.model.name,
+        "choices": [
+            {
+                "index": index,
+                "text": answer.text,
+                "logprobs": _logprobs(question, answer),
+                "finish_reason": common.FINISH_REASONS[answer.finish],
+                "stop_reason": answer.stopped_by or None,
+            }
+            for index, answer in enumerate(outcome.answers)
+        ],
+        "usage": common.usage(outcome),
+    }
+
+
+def _logprobs(question: Question, answer: Answer) -> dict[str, Any] | None:
+    if question.top_logprobs is None:
+        return None
+    lengths = [len(token.token) for token in answer.tokens]
+    return {
+        "tokens": [token.token for token in answer.tokens],
+        "token_logprobs": [token.logprob for token in answer.tokens],
+        "top_logprobs": [dict(token.top) for token in answer.tokens],
+        "text_offset": list(accumulate([0, *lengths[:-1]])) if lengths else [],
+    }

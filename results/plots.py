@@ -1,0 +1,200 @@
+"""Plots as inline SVG: no library, no network, the same bytes for the same numbers.
+
+Positions are percentages of the drawing's width and sizes are pixels, so that a plot fills a phone and a
+wide page alike and its words stay readable on both. Colours are those of Okabe and Ito (2008), "Color
+Universal Design", which every common kind of colour vision tells apart; shape says everything that colour
+says. Styles hang on classes (`plot-…`) that the page defines, for light, dark and print; without them the
+drawing takes the colour of the text around it. Knows nothing of judges or statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+
+from markupsafe import Markup
+
+OKABE_ITO = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky blue": "#56B4E9",
+    "bluish green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "reddish purple": "#CC79A7",
+}
+
+TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+NAME_WIDTH = 34  # characters of a name in one line: what fits beside the number on a phone
+
+_LINE = 18  # pixels, height of a line of text
+_BAND = 57  # height of the marks of one estimate
+_CENTRE, _BOUNDS, _FIRST, _SECOND = 13, 23, 31, 42  # heights within the band
+_AXIS = 46
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One line of the plot; all shares in [0, 1], None where there is none.
+
+    Attributes:
+        name: whose it is.
+        rate, low, high: the estimate with its interval.
+        told: the number, as written beside the name.
+        bound_low, bound_high: what is possible with what is missing; drawn where they are given.
+        a_first, b_first: the two single-order estimates, drawn small.
+        note: written in place of the marks where there is no rate.
+    """
+
+    name: str
+    rate: float | None
+    low: float | None
+    high: float | None
+    told: str
+    bound_low: float | None = None
+    bound_high: float | None = None
+    a_first: float | None = None
+    b_first: float | None = None
+    note: str = ""
+
+
+def interval_plot(estimates: Sequence[Estimate], *, name: str, title: str, described: str) -> Markup:
+    """Estimates with their intervals on the axis from 0 to 100 %, with a line at one half.
+
+    Args:
+        name: unique in the page; the drawing's ids begin with it.
+        title, described: what a screen reader says instead of the drawing.
+    """
+    rows, top = [], 0
+    for estimate in estimates:
+        row, height = _row(estimate)
+        rows.append(
+            Markup(
+                '<svg y="{}" width="100%" height="{}" class="plot-row" overflow="visible">{}</svg>'
+            ).format(top, height, row)
+        )
+        top += height
+    grid = Markup("").join(
+        Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="{}" stroke="currentColor"{}/>').format(
+            "plot-half" if tick == 0.5 else "plot-grid",
+            _at(tick),
+            _at(tick),
+            top + 4,
+            Markup(' stroke-dasharray="5 4"') if tick == 0.5 else Markup(' stroke-opacity="0.25"'),
+        )
+        for tick in TICKS
+    )
+    return Markup(
+        '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
+        'aria-labelledby="{name}-title {name}-description" overflow="visible" fill="currentColor">'
+        '<title id="{name}-title">{title}</title><desc id="{name}-description">{described}</desc>'
+        "{grid}{rows}{axis}</svg>"
+    ).format(
+        height=top + _AXIS,
+        name=name,
+        title=title,
+        described=described,
+        grid=grid,
+        rows=Markup("").join(rows),
+        axis=_axis(top + 4),
+    )
+
+
+def symbol(kind: str) -> Markup:
+    """A mark as it is drawn in the plot, for its legend: estimate, bounds, a_first or b_first."""
+    drawn = {
+        "estimate": _interval(0.1, 0.9, 8) + _dot(0.5, 8),
+        "bounds": _bounds(0.0, 1.0, 8),
+        "a_first": _triangle(0.5, 8, first=True),
+        "b_first": _triangle(0.5, 8, first=False),
+    }[kind]
+    return Markup(
+        '<svg class="plot-symbol" width="28" height="16" aria-hidden="true" fill="currentColor">{}</svg>'
+    ).format(drawn)
+
+
+def _row(estimate: Estimate) -> tuple[Markup, int]:
+    lines = wrap(estimate.name, NAME_WIDTH, break_on_hyphens=True) or [""]
+    written = [
+        Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(14 + _LINE * at, line)
+        for at, line in enumerate(lines)
+    ]
+    written.append(
+        Markup('<text class="plot-told" x="100%" y="14" text-anchor="end">{}</text>').format(estimate.told)
+    )
+    top = _LINE * len(lines)
+    marks = [_tip(estimate)]
+    if estimate.bound_low is not None and estimate.bound_high is not None:
+        marks.append(_bounds(estimate.bound_low, estimate.bound_high, top + _BOUNDS))
+    if estimate.rate is None or estimate.low is None or estimate.high is None:
+        marks.append(
+            Markup('<text class="plot-note" x="0" y="{}">{}</text>').format(top + _SECOND - 4, estimate.note)
+        )
+        return Markup("").join([*written, *marks]), top + _BAND
+    marks += [_interval(estimate.low, estimate.high, top + _CENTRE), _dot(estimate.rate, top + _CENTRE)]
+    if estimate.a_first is not None:
+        marks.append(_triangle(estimate.a_first, top + _FIRST, first=True))
+    if estimate.b_first is not None:
+        marks.append(_triangle(estimate.b_first, top + _SECOND, first=False))
+    return Markup("").join([*written, *marks]), top + _BAND
+
+
+def _tip(estimate: Estimate) -> Markup:
+    """What a pointer resting on the row is told."""
+    return Markup("<title>{}: {}</title>").format(estimate.name, estimate.told)
+
+
+def _axis(top: int) -> Markup:
+    ticks = Markup("").join(
+        Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{}\u00a0%</text>').format(
+            _at(tick), top + 15, {0.0: "start", 1.0: "end"}.get(tick, "middle"), f"{100 * tick:.0f}"
+        )
+        for tick in TICKS
+    )
+    ends = Markup(
+        '<text class="plot-end" x="0" y="{y}">\u2190 B preferred</text>'
+        '<text class="plot-end" x="100%" y="{y}" text-anchor="end">A preferred \u2192</text>'
+    ).format(y=top + 36)
+    return ticks + ends
+
+
+def _at(share: float) -> str:
+    """A share of the width, to a hundredth of a percent."""
+    return f"{100 * share:.2f}%"
+
+
+def _interval(low: float, high: float, y: int) -> Markup:
+    return Markup(
+        '<line class="plot-interval" x1="{low}" x2="{high}" y1="{y}" y2="{y}" stroke="currentColor" '
+        'stroke-width="3"/>'
+        '<line class="plot-interval" x1="{low}" x2="{low}" y1="{above}" y2="{below}" '
+        'stroke="currentColor" stroke-width="2"/>'
+        '<line class="plot-interval" x1="{high}" x2="{high}" y1="{above}" y2="{below}" '
+        'stroke="currentColor" stroke-width="2"/>'
+    ).format(low=_at(low), high=_at(high), y=y, above=y - 7, below=y + 7)
+
+
+def _bounds(low: float, high: float, y: int) -> Markup:
+    return Markup(
+        '<line class="plot-bounds" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor" '
+        'stroke-dasharray="2 3"/>'
+    ).format(_at(low), _at(high), y, y)
+
+
+def _dot(rate: float, y: int) -> Markup:
+    return Markup('<circle class="plot-rate" cx="{}" cy="{}" r="4.5"/>').format(_at(rate), y)
+
+
+def _triangle(rate: float, y: int, *, first: bool) -> Markup:
+    """A filled triangle that points up for "A first", a hollow one that points down for "B first"."""
+    path = "M0 -4 L4.5 4 L-4.5 4 Z" if first else "M0 4 L4.5 -4 L-4.5 -4 Z"
+    drawn = (
+        Markup('<path class="plot-a-first" d="{}"/>')
+        if first
+        else Markup(
+            '<path class="plot-b-first" d="{}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
+        )
+    )
+    return Markup('<svg x="{}" y="{}" overflow="visible">{}</svg>').format(_at(rate), y, drawn.format(path))

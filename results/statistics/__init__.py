@@ -1,0 +1,81 @@
+"""Pure statistics: arrays in, frozen values out; no database, no clock, randomness an argument.
+
+`docs/statistics.md` gives each formula, its source, its assumptions and when not to use it.
+"""
+
+from results.statistics.breakdown import breakdown
+from results.statistics.columns import Columns
+from results.statistics.comparing import Answer, compare, compare_all, single_order_mcnemar
+from results.statistics.differences import (
+    Difference,
+    Pairs,
+    against_common_opponent,
+    difference_of,
+    head_to_head,
+)
+from results.statistics.families import Family, family_of
+from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
+from results.statistics.length import LengthControl, length_controlled
+from results.statistics.pooling import PooledRate, pooled_over_judges
+from results.statistics.power import Needed, needed, smallest_detectable
+from results.statistics.reach import Reach, reachable
+from results.statistics.refusal import Refusal
+from results.statistics.scores import Scores, dialogue_scores
+from results.statistics.sequences import (
+    ConfidenceSequence,
+    Estimand,
+    judging_order,
+    sequence_of,
+    sequence_path,
+)
+from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
+from results.statistics.training_seeds import StrategyEstimate, strategy_difference, strategy_rate
+from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
+
+__all__ = [
+    "SCOPE",
+    "Answer",
+    "Columns",
+    "ConfidenceSequence",
+    "Difference",
+    "Estimand",
+    "Family",
+    "Interval",
+    "LengthControl",
+    "McNemar",
+    "Needed",
+    "Pairs",
+    "PooledRate",
+    "Reach",
+    "Refusal",
+    "Scores",
+    "SignFlip",
+    "SingleOrder",
+    "StrategyEstimate",
+    "WinRate",
+    "against_common_opponent",
+    "breakdown",
+    "clopper_pearson",
+    "compare",
+    "compare_all",
+    "dialogue_scores",
+    "difference_of",
+    "exact_mcnemar",
+    "family_of",
+    "head_to_head",
+    "holm",
+    "interval_of_scores",
+    "judging_order",
+    "length_controlled",
+    "needed",
+    "pooled_over_judges",
+    "reachable",
+    "sequence_of",
+    "sequence_path",
+    "sign_flip",
+    "single_order_mcnemar",
+    "smallest_detectable",
+    "strategy_difference",
+    "strategy_rate",
+    "win_rate",
+]

@@ -1,0 +1,201 @@
+"""The judgments of one contest as columns: what every statistic here starts from.
+
+A contest is author A against author B under one judge. One row is one judgment: of one dialogue, in one
+order, in one repetition. Knows nothing of databases, judges or texts; who fills the columns has already
+chosen, per row, the one attempt that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMN_TYPES = {
+    "dialogue": np.int64,
+    "a_first": np.bool_,
+    "sample": np.int64,
+    "outcome": np.float64,
+    "soft": np.float64,
+    "outside": np.float64,
+    "reason": np.object_,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The judgments of one contest, one row each, in any order.
+
+    The rows' order never matters; the dialogues' codes do, in one way: they are the order in which
+    resampling draws, so they should come from the dataset's own order and not from that of arrival.
+
+    Attributes:
+        dialogue: code of the dialogue, 0 … n_dialogues − 1.
+        n_dialogues: how many dialogues were to be judged; some may have no row.
+        a_first: whether A's response stood first.
+        sample: which repetition, from 0. The contest has as many as there are different values here.
+        outcome: 1 where A was preferred, ½ for a tie, 0 where B was, nan where unscored.
+        soft: P(A) + ½ P(tie), in [0, 1], over the allowed answers; nan where there is none.
+        outside: probability mass on anything but an allowed answer, in [0, 1]; nan where there is none.
+        reason: why unscored; "" where scored.
+
+    Raises:
+        ValueError: columns of different lengths, a value out of its range, or two rows for the same
+            dialogue, order and sample.
+    """
+
+    dialogue: NDArray[np.int64]
+    n_dialogues: int
+    a_first: NDArray[np.bool_]
+    sample: NDArray[np.int64]
+    outcome: NDArray[np.float64]
+    soft: NDArray[np.float64]
+    outside: NDArray[np.float64]
+    reason: NDArray[np.object_]
+
+    def __post_init__(self) -> None:
+        for name, kind in COLUMN_TYPES.items():
+            column: NDArray[Any] = np.array(getattr(self, name), dtype=kind)  # a copy: frozen means frozen
+            column.setflags(write=False)
+            object.__setattr__(self, name, column)
+        object.__setattr__(self, "n_dialogues", int(self.n_dialogues))
+        faults = _shape_faults(self) or _value_faults(self)
+        if faults:
+            raise ValueError("not the columns of one contest: " + "; ".join(faults))
+
+    @classmethod
+    def of(
+        cls,
+        dialogue: Sequence[int] | NDArray[Any],
+        a_first: Sequence[bool] | NDArray[Any],
+        outcome: Sequence[float] | NDArray[Any],
+        *,
+        n_dialogues: int | None = None,
+        sample: Sequence[int] | NDArray[Any] | None = None,
+        soft: Sequence[float] | NDArray[Any] | None = None,
+        outside: Sequence[float] | NDArray[Any] | None = None,
+        reason: Sequence[str] | NDArray[Any] | None = None,
+    ) -> Columns:
+        """Columns from the three that are always there; what is left out is filled with "none".
+
+        `n_dialogues` is by default the largest code plus one; an unscored row's reason, "unscored".
+        """
+        codes = np.asarray(dialogue, dtype=np.int64)
+        verdicts = np.asarray(outcome, dtype=np.float64)
+        missing = np.full(codes.shape, np.nan)
+        unsaid = np.where(np.isnan(verdicts), "unscored", "").astype(object)
+        return cls(
+            dialogue=codes,
+            n_dialogues=(int(codes.max()) + 1 if codes.size else 0) if n_dialogues is None else n_dialogues,
+            a_first=np.asarray(a_first),
+            sample=np.zeros(codes.shape, dtype=np.int64) if sample is None else np.asarray(sample),
+            outcome=verdicts,
+            soft=missing if soft is None else np.asarray(soft),
+            outside=missing if outside is None else np.asarray(outside),
+            reason=unsaid if reason is None else np.asarray(reason, dtype=object),
+        )
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, *, n_dialogues: int | None = None) -> Columns:
+        """Columns from a DataFrame that has `dialogue`, `a_first`, `outcome` and any of the others.
+
+        Raises:
+            ValueError: one of the three is missing, or as in the constructor.
+        """
+        lacking = [name for name in ("dialogue", "a_first", "outcome") if name not in frame.columns]
+        if lacking:
+            raise ValueError(f"the frame has no column {', '.join(lacking)}")
+        optional = ("sample", "soft", "outside", "reason")
+        rest = {name: frame[name].to_numpy() for name in optional if name in frame.columns}
+        needed = [frame[name].to_numpy() for name in ("dialogue", "a_first", "outcome")]
+        return cls.of(*needed, n_dialogues=n_dialogues, **rest)
+
+    def __len__(self) -> int:
+        return int(self.dialogue.size)
+
+    def relabelled(self) -> Columns:
+        """The same judgments with A and B changing names; every statistic mirrors."""
+        return Columns(
+            dialogue=self.dialogue,
+            n_dialogues=self.n_dialogues,
+            a_first=~self.a_first,
+            sample=self.sample,
+            outcome=1.0 - self.outcome,
+            soft=1.0 - self.soft,
+            outside=self.outside,
+            reason=self.reason,
+        )
+
+    def of_dialogues(self, wanted: Sequence[bool] | NDArray[Any]) -> Columns:
+        """Only the dialogues where `wanted` (one boolean per dialogue) holds, coded anew in their order.
+
+        Raises:
+            ValueError: `wanted` has not one entry per dialogue.
+        """
+        keep = np.asarray(wanted, dtype=np.bool_)
+        if keep.shape != (self.n_dialogues,):
+            raise ValueError(f"{keep.size} marks for {self.n_dialogues} dialogues")
+        code = np.cumsum(keep) - 1
+        return self._rows(keep[self.dialogue], codes=code, n_dialogues=int(keep.sum()))
+
+    def first_samples(self, count: int) -> Columns:
+        """Only the repetitions 0 … count − 1: what a run of more samples shows before it is done."""
+        same = np.arange(self.n_dialogues)
+        return self._rows(self.sample < count, codes=same, n_dialogues=self.n_dialogues)
+
+    def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> Columns:
+        return Columns(
+            dialogue=codes[self.dialogue[mask]],
+            n_dialogues=n_dialogues,
+            a_first=self.a_first[mask],
+            sample=self.sample[mask],
+            outcome=self.outcome[mask],
+            soft=self.soft[mask],
+            outside=self.outside[mask],
+            reason=self.reason[mask],
+        )
+
+
+def _shape_faults(columns: Columns) -> list[str]:
+    rows = columns.dialogue.shape
+    if len(rows) != 1:
+        return [f"dialogue has {len(rows)} dimensions, not one"]
+    return [
+        f"{name} has {getattr(columns, name).shape} entries, dialogue {rows}"
+        for name in COLUMN_TYPES
+        if getattr(columns, name).shape != rows
+    ]
+
+
+def _value_faults(columns: Columns) -> list[str]:
+    faults = []
+    codes, outcome, soft, outside = columns.dialogue, columns.outcome, columns.soft, columns.outside
+    if columns.n_dialogues < 0:
+        faults.append(f"n_dialogues is {columns.n_dialogues}")
+    if codes.size and (codes.min() < 0 or codes.max() >= columns.n_dialogues):
+        faults.append(f"dialogue codes {codes.min()} … {codes.max()} for {columns.n_dialogues} dialogues")
+    if columns.sample.size and columns.sample.min() < 0:
+        faults.append(f"a sample is {columns.sample.min()}")
+    scored = ~np.isnan(outcome)
+    if not np.isin(outcome[scored], (0.0, 0.5, 1.0)).all():
+        faults.append("an outcome is neither 0, ½, 1 nor nan")
+    for name, values in (("soft", soft), ("outside", outside)):
+        given = values[~np.isnan(values)]
+        if given.size and (given.min() < 0.0 or given.max() > 1.0):
+            faults.append(f"{name} goes from {given.min():g} to {given.max():g}, outside [0, 1]")
+    if (~np.isnan(soft) & ~scored).any():
+        faults.append("an unscored row has a soft verdict")
+    if ((columns.reason != "") == scored).any():
+        faults.append("a scored row has a reason, or an unscored one has none")
+    samples, position = np.unique(columns.sample, return_inverse=True)
+    places = (codes * 2 + columns.a_first) * max(1, samples.size) + position
+    repeated = codes.size - np.unique(places).size
+    if repeated:
+        faults.append(f"{repeated} rows repeat another's dialogue, order and sample")
+    return faults

@@ -1,0 +1,201 @@
+"""Is student A better than student B? By how much, and can we tell?
+
+Against a common opponent, and head to head where that contest was judged. Where the common opponent is
+beaten too often to tell students apart (a rate over 0.9), the head-to-head comparison is primary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.statistics.columns import Columns
+from results.statistics.differences import (
+    COMMON_OPPONENT,
+    HEAD_TO_HEAD,
+    Difference,
+    against_common_opponent,
+    difference_of,
+    head_to_head,
+)
+from results.statistics.families import Family, family_of
+from results.statistics.power import Needed, needed, repetition_variance
+from results.statistics.refusal import Refusal
+from results.statistics.scores import dialogue_scores, spread
+from results.statistics.testing import McNemar, exact_mcnemar
+
+SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether the first student is better than the second.
+
+    Attributes:
+        against_opponent: their difference against the common opponent.
+        head_to_head: their difference where one was judged against the other; None where it was not.
+        rate_first, rate_second: each one's rate against the opponent over its own complete dialogues, in
+            [0, 1]; None where it has none.
+        saturated: whether either of these is over 0.9.
+        primary: which comparison answers the question: "against a common opponent" or "head to head".
+        needed: what it would take to detect the asked-for difference, by the primary comparison; None
+            where it has no spread to plan with.
+        note: in words, what must be said with the answer.
+    """
+
+    against_opponent: Difference
+    head_to_head: Difference | None
+    rate_first: float | None
+    rate_second: float | None
+    saturated: bool
+    primary: str
+    needed: Needed | None
+    note: str = ""
+
+    @property
+    def answer(self) -> Difference:
+        """The primary comparison."""
+        if self.primary == HEAD_TO_HEAD and self.head_to_head is not None:
+            return self.head_to_head
+        return self.against_opponent
+
+
+def compare(
+    first: Columns,
+    second: Columns,
+    *,
+    seed: int,
+    direct: Columns | None = None,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+    worth: float = 0.05,
+    name: str = "",
+) -> Answer:
+    """Compare two students.
+
+    Args:
+        first, second: each student (as A) against the same opponent (as B), under the same judge, with
+            the same dialogue codes.
+        direct: the first student (as A) against the second (as B), where that was judged.
+        worth: the difference that `needed` plans for, in (0, 1]; chosen for its meaning, not from the data.
+
+    Raises:
+        ValueError: contests over different numbers of dialogues, or a level or `worth` out of range.
+    """
+    through = difference_of(
+        against_common_opponent(first, second, name=name, soft=soft),
+        seed=seed,
+        level=level,
+        resamples=resamples,
+    )
+    straight = None
+    if direct is not None:
+        straight = difference_of(
+            head_to_head(direct, name=name, soft=soft), seed=seed, level=level, resamples=resamples
+        )
+    rates = [_own_rate(columns, soft=soft) for columns in (first, second)]
+    saturated = any(rate is not None and rate > SATURATED + 1e-9 for rate in rates)
+    usable = straight is not None and straight.difference is not None
+    use_direct = usable and (saturated or through.difference is None)
+    primary = straight if use_direct and straight is not None else through
+    contests = [direct] if use_direct and direct is not None else [first, second]
+    return Answer(
+        against_opponent=through,
+        head_to_head=straight,
+        rate_first=rates[0],
+        rate_second=rates[1],
+        saturated=saturated,
+        primary=HEAD_TO_HEAD if use_direct else COMMON_OPPONENT,
+        needed=_needed(primary, contests, worth=worth, level=level, soft=soft),
+        note=_note(saturated=saturated, usable=usable, through=through),
+    )
+
+
+def compare_all(
+    contests: Mapping[str, Columns],
+    *,
+    seed: int,
+    pairwise: bool = False,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+) -> Family:
+    """Every author against one opponent, or every author against every other by way of that opponent.
+
+    The tests returned are one table and one family: Holm and the simultaneous intervals count them all.
+
+    Args:
+        contests: per author (as A), its contest with the common opponent (as B).
+        pairwise: all pairs of authors, in the order given, instead of each against the opponent.
+
+    Raises:
+        ValueError: no contest (or no pair), or contests over different numbers of dialogues.
+    """
+    if pairwise:
+        pairs = [
+            against_common_opponent(contests[one], contests[other], name=f"{one} – {other}", soft=soft)
+            for one, other in combinations(contests, 2)
+        ]
+    else:
+        pairs = [head_to_head(columns, name=author, soft=soft) for author, columns in contests.items()]
+    return family_of(pairs, seed=seed, level=level, resamples=resamples)
+
+
+def single_order_mcnemar(first: Columns, second: Columns, *, a_first: bool) -> McNemar | Refusal:
+    """Exact McNemar test of two students against a common opponent, on the verdicts of one order alone.
+
+    Args:
+        a_first: the order: the students' responses first, or the opponent's.
+
+    Refused where a verdict is a tie, where samples differ, or where no dialogue is shared.
+
+    Raises:
+        ValueError: contests over different numbers of dialogues.
+    """
+    if first.n_dialogues != second.n_dialogues:
+        raise ValueError(f"{first.n_dialogues} and {second.n_dialogues} dialogues cannot be paired")
+    order = 0 if a_first else 1
+    verdicts = [spread(columns, columns.outcome)[:, order].mean(axis=1) for columns in (first, second)]
+    return exact_mcnemar(verdicts[0], verdicts[1])
+
+
+def _own_rate(columns: Columns, *, soft: bool) -> float | None:
+    scores: NDArray[np.float64] = dialogue_scores(columns, soft=soft).score
+    there = scores[~np.isnan(scores)]
+    return float(there.mean()) if there.size else None
+
+
+def _needed(
+    primary: Difference, contests: list[Columns], *, worth: float, level: float, soft: bool
+) -> Needed | None:
+    if primary.spread is None or primary.spread <= 0.0:
+        return None
+    between = repetition_variance(contests, soft=soft)
+    if between is not None and primary.kind == HEAD_TO_HEAD:
+        between *= 4.0  # 2 · score − 1 varies four times as much as the score
+    samples = max(dialogue_scores(columns).by_order.shape[2] for columns in contests)
+    return needed(
+        worth,
+        primary.spread,
+        primary.n,
+        samples=samples,
+        repetition_variance=between,
+        level=level,
+    )
+
+
+def _note(*, saturated: bool, usable: bool, through: Difference) -> str:
+    said = [through.note] if through.note else []
+    if saturated and usable:
+        said.append("the common opponent saturates (a rate over 0.9): head to head is primary")
+    elif saturated:
+        said.append(
+            "the common opponent saturates (a rate over 0.9) and can hide a difference: "
+            "judge the two students head to head"
+        )
+    return "; ".join(said)

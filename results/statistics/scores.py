@@ -1,0 +1,60 @@
+"""From judgments to one score per dialogue: the unit that everything is resampled by.
+
+The score of a dialogue is the mean over its two orders of the mean over their samples. Where a judgment is
+missing (unscored, or never made) the dialogue is incomplete: it has no score, only the two bounds that the
+missing judgment leaves open. Knows nothing of intervals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.statistics.columns import Columns
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One entry per dialogue of a contest, in the order of their codes.
+
+    Attributes:
+        score: in [0, 1], 1 where A was preferred throughout; nan where the dialogue is incomplete.
+        low, high: the score with every missing judgment at 0 and at 1; equal to `score` where complete.
+        by_order: shape (dialogues, 2, samples): each judgment, A first in [:, 0], B first in [:, 1]; nan
+            where missing. Soft verdicts where `soft` was asked for.
+    """
+
+    score: Floats
+    low: Floats
+    high: Floats
+    by_order: Floats
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Whether every judgment of the dialogue, in both orders and all samples, is scored."""
+        return ~np.isnan(self.score)
+
+
+def spread(columns: Columns, values: Floats) -> Floats:
+    """`values` (one per row) laid out as (dialogues, 2 orders, samples); nan where there is no row."""
+    samples, position = np.unique(columns.sample, return_inverse=True)
+    laid_out = np.full((columns.n_dialogues, 2, max(1, samples.size)), np.nan)
+    laid_out[columns.dialogue, np.where(columns.a_first, 0, 1), position] = values
+    return laid_out
+
+
+def dialogue_scores(columns: Columns, *, soft: bool = False) -> Scores:
+    """Score every dialogue of a contest; hard verdicts, or soft ones, never both.
+
+    A verdict without probabilities is missing where `soft` is asked for.
+    """
+    laid_out = spread(columns, columns.soft if soft else columns.outcome)
+    missing = np.isnan(laid_out)
+    low = np.where(missing, 0.0, laid_out).mean(axis=2).mean(axis=1)
+    high = np.where(missing, 1.0, laid_out).mean(axis=2).mean(axis=1)
+    score = np.where(missing.any(axis=(1, 2)), np.nan, low)
+    return Scores(score, low, high, laid_out)

@@ -1,0 +1,173 @@
+"""Claims about a strategy or a method: several training seeds, resampled as a second level.
+
+One checkpoint per strategy only supports "these two checkpoints". With several, both the dialogues (shared
+by all checkpoints) and the training seeds are resampled. Few seeds are the weak level: k − 1 of k are drawn
+(Rao and Wu 1988, JASA 83), which makes the resampled variance unbiased, and the interval uses Student's t
+with Satterthwaite's degrees of freedom, near k − 1 where seeds dominate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from results.statistics.columns import Columns
+from results.statistics.intervals import check_level
+from results.statistics.refusal import Refusal
+from results.statistics.scores import dialogue_scores
+
+Floats = NDArray[np.float64]
+
+ONE_SEED = "these two checkpoints"
+SCOPE = "over dialogues and training seeds; this judge"
+_MOST_COUNTS, _COUNTS_AT_ONCE, _FEWEST_RESAMPLES = 40_000_000, 4_000_000, 400
+METHOD = "two-level resampling (dialogues and training seeds), Student's t"
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyEstimate:
+    """A rate, or a difference of rates, that speaks of a strategy and not of one checkpoint.
+
+    Attributes:
+        estimate: mean over seeds and dialogues; a rate in [0, 1], or a difference in [−1, 1].
+        low, high: its interval over dialogues and training seeds at `level`.
+        level: confidence level.
+        p: two-sided p-value, in [0, 1], of a rate of ½ or a difference of 0.
+        seeds: training seeds of each strategy.
+        n: dialogues complete under every checkpoint.
+        left_out: the other dialogues.
+        degrees: degrees of freedom of the t distribution, ≥ 1.
+        between_seeds: standard deviation between checkpoints' rates (pooled over strategies), ≥ 0.
+        method, scope: how the interval was made and what it covers.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    p: float
+    seeds: tuple[int, ...]
+    n: int
+    left_out: int
+    degrees: float
+    between_seeds: float
+    method: str = METHOD
+    scope: str = SCOPE
+
+
+def strategy_rate(
+    checkpoints: Sequence[Columns],
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+) -> StrategyEstimate | Refusal:
+    """Win rate of a strategy: one contest per training seed, all against one opponent under one judge.
+
+    Refused with fewer than two seeds or two shared complete dialogues.
+
+    Raises:
+        ValueError: contests over different numbers of dialogues, or a level outside (0, 1).
+    """
+    return _estimate([checkpoints], null=0.5, seed=seed, level=level, resamples=resamples, soft=soft)
+
+
+def strategy_difference(
+    first: Sequence[Columns],
+    second: Sequence[Columns],
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+) -> StrategyEstimate | Refusal:
+    """Win rate of the first strategy minus that of the second, against a common opponent.
+
+    Dialogues are shared by all checkpoints; seeds belong to one strategy each and are not paired.
+    Refused with fewer than two seeds of either.
+
+    Raises:
+        ValueError: contests over different numbers of dialogues, or a level outside (0, 1).
+    """
+    return _estimate([first, second], null=0.0, seed=seed, level=level, resamples=resamples, soft=soft)
+
+
+def _estimate(
+    groups: Sequence[Sequence[Columns]],
+    *,
+    null: float,
+    seed: int,
+    level: float,
+    resamples: int,
+    soft: bool,
+) -> StrategyEstimate | Refusal:
+    check_level(level)
+    seeds = tuple(len(group) for group in groups)
+    what = "claim about a strategy"
+    if min(seeds) < 2:
+        return Refusal(what, f"it takes two or more training seeds each; one supports only “{ONE_SEED}”")
+    if len({columns.n_dialogues for group in groups for columns in group}) != 1:
+        raise ValueError("all checkpoints' contests must be over the same dialogues")
+    tables = [np.stack([dialogue_scores(c, soft=soft).score for c in group]) for group in groups]
+    complete = ~np.isnan(np.concatenate(tables)).any(axis=0)
+    n = int(complete.sum())
+    if n < 2:
+        return Refusal(what, f"{n} dialogues are complete under every checkpoint")
+    tables = [table[:, complete] for table in tables]
+    signs = [1.0, -1.0][: len(tables)]
+    estimate = sum(sign * float(table.mean()) for sign, table in zip(signs, tables, strict=True))
+    draws = _resampled(tables, signs, seed=seed, resamples=resamples)
+    variance = float(np.mean((draws - estimate) ** 2))
+    of_seeds = [float(table.mean(axis=1).var(ddof=1)) / table.shape[0] for table in tables]
+    net = sum(sign * table.mean(axis=0) for sign, table in zip(signs, tables, strict=True))
+    of_dialogues = float(np.var(net, ddof=1)) / n
+    parts = [(part, k - 1) for part, k in zip(of_seeds, seeds, strict=True)] + [(of_dialogues, n - 1)]
+    degrees = _satterthwaite(parts)
+    error = max(np.sqrt(variance), 1e-12)
+    reach = max(float(stdtrit(degrees, (1.0 + level) / 2.0)) * error, 1.0 / (2.0 * n))
+    lowest = 0.0 if len(tables) == 1 else -1.0
+    between = float(np.sqrt(np.mean([table.mean(axis=1).var(ddof=1) for table in tables])))
+    return StrategyEstimate(
+        estimate=estimate,
+        low=max(lowest, estimate - reach),
+        high=min(1.0, estimate + reach),
+        level=level,
+        p=float(min(1.0, 2.0 * stdtr(degrees, -abs(estimate - null) / error))),
+        seeds=seeds,
+        n=n,
+        left_out=int((~complete).sum()),
+        degrees=degrees,
+        between_seeds=between,
+    )
+
+
+def _resampled(tables: Sequence[Floats], signs: Sequence[float], *, seed: int, resamples: int) -> Floats:
+    """The estimate on resampled dialogues (n of n) and seeds (k − 1 of k, within each strategy).
+
+    Only their variance is used, so over many dialogues fewer of them do.
+    """
+    generator = np.random.default_rng(seed)
+    n = tables[0].shape[1]
+    resamples = max(_FEWEST_RESAMPLES, min(resamples, _MOST_COUNTS // n))
+    total = np.zeros(resamples)
+    step = max(1, _COUNTS_AT_ONCE // n)
+    for start in range(0, resamples, step):
+        size = min(resamples, start + step) - start
+        dialogues = generator.multinomial(n, np.full(n, 1.0 / n), size=size) / n
+        for sign, table in zip(signs, tables, strict=True):
+            k = table.shape[0]
+            chosen = generator.multinomial(k - 1, np.full(k, 1.0 / k), size=size) / (k - 1)
+            total[start : start + size] += sign * np.einsum("rk,rk->r", chosen, dialogues @ table.T)
+    return total
+
+
+def _satterthwaite(parts: Sequence[tuple[float, int]]) -> float:
+    """Degrees of freedom of a sum of variance estimates (Satterthwaite 1946)."""
+    total = sum(variance for variance, _ in parts)
+    weighted = sum(variance**2 / degrees for variance, degrees in parts)
+    return max(1.0, total**2 / weighted) if weighted > 0.0 else float(parts[-1][1])

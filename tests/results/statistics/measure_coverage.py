@@ -1,0 +1,61 @@
+"""Print the measured coverage that `docs/statistics.md` gives.
+
+    PYTHONPATH=.:tests/results/statistics python tests/results/statistics/measure_coverage.py
+
+Not a test: the tests assert the same with fewer runs, and with these under `pytest -m slow`. Minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from conftest import contest
+from test_comparing import simultaneous_coverage, strategy_coverage
+from test_intervals import by_call, by_dialogue, coverage
+from test_sequences import these_dialogues_coverage
+
+from results.statistics import Estimand, judging_order, sequence_of
+from results.statistics.intervals import bca_interval
+
+RUNS = 4000
+
+
+def say(*words: object) -> None:
+    """One line of the table, at once."""
+    sys.stdout.write(" | ".join(str(word) for word in words) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Print every row."""
+    say("win rate, n = 250, preferences vary by dialogue", f"{RUNS} runs")
+    for mean in (0.5, 0.8, 0.9, 0.95, 0.97, 0.99, 0.996, 1.0):
+        other = f"{coverage(by_call, mean, runs=RUNS):.3f}" if mean < 0.95 else ""
+        say(mean, f"{coverage(by_dialogue, mean, runs=RUNS):.3f}", "by call", other)
+    generator = np.random.default_rng(5)
+    hits = 0
+    for run in range(RUNS):
+        scores = (generator.random(250) < 0.996).astype(float)
+        if scores.min() < 1.0:
+            low, high = bca_interval(scores, seed=run, resamples=600)
+            hits += low <= 0.996 <= high
+    say("BCa alone at 0.996", f"{hits / RUNS:.3f}")
+    for mean in (0.5, 0.8, 0.99):
+        held = sum(_population_holds(run, mean) for run in range(RUNS // 4))
+        say("sequence, population, every look", mean, f"{held / (RUNS // 4):.3f}")
+        these = these_dialogues_coverage(mean, runs=RUNS // 8, n=250)
+        say("sequence, these dialogues, every look", mean, f"{these:.3f}")
+    say("family of five, max-t", f"{simultaneous_coverage(RUNS // 2, 1000):.3f}")
+    for seeds in (3, 5, 8):
+        say("strategy, training seeds", seeds, f"{strategy_coverage(seeds, runs=RUNS // 4):.3f}")
+
+
+def _population_holds(run: int, mean: float) -> bool:
+    columns = contest(250, seed=run, mean=mean, spread=0.8)
+    sequence = sequence_of(columns, judging_order(250, run), estimand=Estimand.POPULATION)
+    return sequence.low <= mean <= sequence.high
+
+
+if __name__ == "__main__":
+    main()

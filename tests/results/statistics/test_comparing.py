@@ -1,0 +1,340 @@
+"""Comparing students: symmetry, pairing, saturation, families, power and training seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from results.statistics import (
+    Columns,
+    McNemar,
+    Pairs,
+    Refusal,
+    StrategyEstimate,
+    against_common_opponent,
+    compare,
+    compare_all,
+    dialogue_scores,
+    difference_of,
+    family_of,
+    head_to_head,
+    holm,
+    needed,
+    single_order_mcnemar,
+    smallest_detectable,
+    strategy_difference,
+    strategy_rate,
+    win_rate,
+)
+
+MakeContest = Callable[..., Columns]
+Floats = NDArray[np.float64]
+
+
+def contest_of(scores: Floats) -> Columns:
+    """A contest whose dialogues have these scores, in {0, ½, 1}."""
+    n = scores.size
+    first = np.where(scores > 0, 1.0, 0.0)
+    second = np.where(scores == 1, 1.0, 0.0)
+    return Columns.of(
+        np.repeat(np.arange(n), 2), np.tile([True, False], n), np.stack([first, second], axis=1).ravel()
+    )
+
+
+def test_exchanging_the_students_mirrors_the_difference(contest: MakeContest) -> None:
+    one, other = contest(80, seed=1, mean=0.7, unscored=0.03), contest(80, seed=2, mean=0.5)
+    there = difference_of(against_common_opponent(one, other), seed=3)
+    back = difference_of(against_common_opponent(other, one), seed=3)
+    assert there.difference is not None and there.low is not None and back.high is not None
+    assert there.difference == pytest.approx(-(back.difference or 0))
+    assert there.low == pytest.approx(-back.high, abs=1e-9)
+    assert there.bound_low == pytest.approx(-(back.bound_high or 0))
+    assert (there.p, there.spread, there.n) == (back.p, back.spread, back.n)
+
+
+def test_the_difference_is_that_of_the_rates_over_shared_dialogues(contest: MakeContest) -> None:
+    one, other = contest(80, seed=1, mean=0.7), contest(80, seed=2, mean=0.5)
+    result = difference_of(against_common_opponent(one, other), seed=0)
+    rates = [win_rate(columns, seed=0).rate for columns in (one, other)]
+    assert [result.rate_first, result.rate_second] == pytest.approx(rates)
+    assert result.difference == pytest.approx((rates[0] or 0) - (rates[1] or 0))
+
+
+def test_head_to_head_says_the_same_as_the_win_rate(contest: MakeContest) -> None:
+    columns = contest(80, mean=0.6, unscored=0.02)
+    rate = win_rate(columns, seed=4)
+    result = difference_of(head_to_head(columns), seed=4)
+    assert rate.rate is not None and rate.low is not None and rate.high is not None
+    assert result.difference == pytest.approx(2 * rate.rate - 1)
+    assert result.low == pytest.approx(2 * rate.low - 1)
+    assert result.high == pytest.approx(2 * rate.high - 1)
+    assert result.bound_low == pytest.approx(2 * (rate.bound_low or 0) - 1)
+
+
+def test_a_student_compared_with_itself(contest: MakeContest) -> None:
+    columns = contest(50)
+    result = difference_of(against_common_opponent(columns, columns), seed=0)
+    assert (result.difference, result.p, result.discordant, result.detectable) == (0, 1, 0, None)
+    assert result.low is not None and result.high is not None and result.low < 0 < result.high
+    assert result.note == "the two have the same score in every dialogue"
+
+
+def test_students_that_share_no_dialogue() -> None:
+    rows = {"a_first": [True, False], "outcome": [1, 1], "n_dialogues": 2}
+    result = compare(Columns.of([0, 0], **rows), Columns.of([1, 1], **rows), seed=0)
+    answer = result.answer
+    assert (answer.difference, answer.p, answer.low, answer.n, answer.left_out) == (None, None, None, 0, 2)
+    assert "share no dialogue" in result.note
+    assert result.needed is None
+
+
+def test_contests_over_other_dialogues_cannot_be_paired(contest: MakeContest) -> None:
+    with pytest.raises(ValueError, match="same dialogues"):
+        compare(contest(10), contest(11), seed=0)
+
+
+def test_where_the_opponent_saturates_head_to_head_is_primary(contest: MakeContest) -> None:
+    strong, stronger, direct = contest(100, mean=0.95), contest(100, seed=1, mean=0.99), contest(100, seed=2)
+    without = compare(stronger, strong, seed=0)
+    assert without.saturated and without.primary == "against a common opponent"
+    assert "judge the two students head to head" in without.note
+    with_it = compare(stronger, strong, direct=direct, seed=0)
+    assert with_it.primary == "head to head"
+    assert with_it.answer is with_it.head_to_head
+    assert "head to head is primary" in with_it.note
+
+
+def test_where_it_does_not_the_common_opponent_stays_primary(contest: MakeContest) -> None:
+    result = compare(contest(100, mean=0.6), contest(100, seed=1), direct=contest(100, seed=2), seed=0)
+    assert not result.saturated and result.primary == "against a common opponent"
+    assert result.head_to_head is not None
+
+
+def test_single_order_mcnemar_takes_one_order_alone(contest: MakeContest) -> None:
+    one, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
+    result = single_order_mcnemar(one, other, a_first=True)
+    assert isinstance(result, McNemar)
+    wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (one, other)]
+    assert result.only_first == int(((wins[0] == 1) & (wins[1] == 0)).sum())
+    tied = single_order_mcnemar(contest(100, ties=0.2), other, a_first=False)
+    assert isinstance(tied, Refusal)
+
+
+def test_a_family_adjusts_by_holm_and_widens_every_interval(contest: MakeContest) -> None:
+    contests = {f"student:{seed}": contest(100, seed=seed, mean=0.5 + seed / 20) for seed in range(4)}
+    family = compare_all(contests, seed=0)
+    alone = [difference_of(head_to_head(columns), seed=0) for columns in contests.values()]
+    assert family.size == 4
+    assert [test.p_adjusted for test in family.tests] == pytest.approx(holm([one.p or 0 for one in alone]))
+    assert family.critical is not None and 2.0 < family.critical < 3.5
+    for test, one in zip(family.tests, alone, strict=True):
+        assert test.low is not None and test.high is not None and one.low is not None
+        assert one.high is not None
+        assert test.high - test.low > one.high - one.low
+        assert test.family_size == 4
+
+
+def test_all_pairs_of_authors_are_one_family(contest: MakeContest) -> None:
+    contests = {name: contest(60, seed=place) for place, name in enumerate("abcd")}
+    family = compare_all(contests, seed=0, pairwise=True)
+    assert family.size == 6
+    assert family.tests[0].name == "a – b"
+
+
+def test_a_family_mirrors(contest: MakeContest) -> None:
+    contests = {name: contest(60, seed=place, mean=0.6) for place, name in enumerate("abc")}
+    mirrored = {name: columns.relabelled() for name, columns in contests.items()}
+    for one, other in zip(
+        compare_all(contests, seed=1).tests, compare_all(mirrored, seed=1).tests, strict=True
+    ):
+        assert one.low == pytest.approx(-(other.high or 0), abs=1e-9)
+        assert one.p_adjusted == other.p_adjusted
+
+
+def test_a_family_over_many_dialogues_has_the_same_critical_value(contest: MakeContest) -> None:
+    small = compare_all({str(s): contest(2000, seed=s) for s in range(3)}, seed=0)
+    large = compare_all({str(s): contest(6000, seed=s) for s in range(3)}, seed=0)
+    assert small.critical is not None and large.critical is not None
+    assert small.critical == pytest.approx(large.critical, abs=0.1)
+
+
+def test_a_member_that_cannot_be_resampled_gets_its_share_of_a_guaranteed_interval(
+    contest: MakeContest,
+) -> None:
+    perfect = contest_of(np.ones(100))
+    family = compare_all({"a": contest(100), "b": contest(100, seed=1), "perfect": perfect}, seed=0)
+    last = family.tests[2]
+    assert last.interval_method == "exact binomial (Clopper–Pearson), one of 3"
+    assert last.low == pytest.approx(2 * (0.05 / 3 / 2) ** (1 / 100) - 1)
+
+
+def test_a_member_without_shared_dialogues_is_no_test(contest: MakeContest) -> None:
+    nothing = Columns.of([], [], [], n_dialogues=60)
+    family = compare_all({"a": contest(60), "b": contest(60, seed=1), "none": nothing}, seed=0)
+    assert family.size == 2
+    assert family.tests[2].p is None and family.tests[2].difference is None
+
+
+def simultaneous_coverage(runs: int, resamples: int) -> float:
+    """Share of simulated tables whose intervals, five strongly dependent ones, all cover."""
+    generator = np.random.default_rng(8)
+    means = np.array([0.4, 0.5, 0.6, 0.7, 0.8])
+    held = 0
+    for run in range(runs):
+        shared = generator.normal(0, 1, (150, 1))
+        scores = (shared + generator.normal(0, 1, (150, 5)) < stats_threshold(means)).astype(float)
+        pairs = [
+            Pairs("", "head to head", scores[:, k], 1 - scores[:, k], scores[:, k], scores[:, k])
+            for k in range(5)
+        ]
+        tests = family_of(pairs, seed=run, resamples=resamples).tests
+        held += all(
+            (test.low or 0) - 1e-9 <= 2 * mean - 1 <= (test.high or 0) + 1e-9
+            for test, mean in zip(tests, means, strict=True)
+        )
+    return held / runs
+
+
+def stats_threshold(means: Floats) -> Floats:
+    from scipy.stats import norm
+
+    return np.asarray(norm.ppf(means) * np.sqrt(2))
+
+
+def test_all_intervals_of_a_family_hold_at_once() -> None:
+    assert simultaneous_coverage(runs=150, resamples=300) >= 0.91
+
+
+@pytest.mark.slow
+def test_all_intervals_of_a_family_hold_at_once_many_times() -> None:
+    assert 0.93 <= simultaneous_coverage(runs=1500, resamples=1000) <= 0.98
+
+
+def test_the_paired_interval_covers() -> None:
+    generator = np.random.default_rng(12)
+    held = 0
+    for run in range(300):
+        ease = generator.beta(1, 1, (120, 1))
+        scores = (generator.random((120, 2)) < np.clip(ease + np.array([0.1, -0.1]), 0, 1)).astype(float)
+        truth = float(np.mean(np.clip(np.linspace(0, 1, 10001) + 0.1, 0, 1)))
+        truth -= float(np.mean(np.clip(np.linspace(0, 1, 10001) - 0.1, 0, 1)))
+        pairs = Pairs("", "against a common opponent", scores[:, 0], scores[:, 1], scores[:, 0], scores[:, 1])
+        result = difference_of(pairs, seed=run, resamples=400)
+        held += (result.low or 0) <= truth <= (result.high or 0)
+    assert 0.915 <= held / 300 <= 0.985
+
+
+def test_what_is_detectable_is_detected_four_times_in_five() -> None:
+    generator = np.random.default_rng(13)
+    n = 250
+    effect = smallest_detectable(np.sqrt(0.4), n)
+    assert effect is not None
+    shares = [0.2 + effect / 2, 0.6, 0.2 - effect / 2]
+    p_values = [
+        difference_of(Pairs("", "", d.clip(0), (-d).clip(0), d, d), seed=0, resamples=10).p
+        for d in (generator.choice([1.0, 0.0, -1.0], n, p=shares) for _ in range(300))
+    ]
+    assert np.mean([p is not None and p < 0.05 for p in p_values]) == pytest.approx(0.8, abs=0.07)
+
+
+def test_more_dialogues_detect_less_and_the_two_are_inverse() -> None:
+    spread = 0.6
+    smallest = smallest_detectable(spread, 250)
+    assert smallest is not None
+    assert needed(smallest, spread, 250).dialogues == 250
+    assert needed(smallest, spread, 100).more_dialogues == 150
+    assert needed(smallest / 2, spread, 250).dialogues == pytest.approx(1000, abs=1)
+    assert smallest_detectable(0.0, 250) is None
+    assert smallest_detectable(0.5, 0) is None
+
+
+def test_the_plan_never_looks_at_the_observed_effect(contest: MakeContest) -> None:
+    scores = dialogue_scores(contest(100, mean=0.5)).score
+    flipped = np.where(np.arange(100) % 2 == 0, scores, 1 - scores)
+    one = difference_of(head_to_head(contest_of(scores)), seed=0)
+    other = difference_of(head_to_head(contest_of(flipped)), seed=0)
+    assert one.difference != other.difference
+    assert one.detectable == other.detectable
+
+
+def test_repeats_help_only_as_far_as_the_noise_between_them(contest: MakeContest) -> None:
+    one, other = contest(200, seed=1, samples=2, spread=50), contest(200, seed=2, samples=2, spread=50)
+    plan = compare(one, other, seed=0, worth=0.06).needed
+    assert plan is not None and plan.samples is not None and plan.samples > 2
+    hopeless = compare(one, other, seed=0, worth=0.001).needed
+    assert hopeless is not None and hopeless.samples is None and hopeless.more_dialogues > 0
+    single = compare(contest(50), contest(50, seed=1), seed=0).needed
+    assert single is not None and single.samples is None
+
+
+@pytest.mark.parametrize("worth", [0.0, -0.1, 1.2])
+def test_a_difference_out_of_range_cannot_be_planned_for(worth: float) -> None:
+    with pytest.raises(ValueError, match="difference to be detected"):
+        needed(worth, 0.5, 100)
+
+
+def checkpoints(
+    generator: np.random.Generator, seeds: int, *, n: int = 120, between: float = 0.06, mean: float = 0.6
+) -> list[Columns]:
+    taste = generator.beta(mean * 2, (1 - mean) * 2, n)
+    found = []
+    for shift in generator.normal(0, between, seeds):
+        chance = np.clip(taste + shift, 0, 1)
+        outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
+        found.append(Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()))
+    return found
+
+
+def test_one_training_seed_supports_no_claim_about_a_strategy() -> None:
+    result = strategy_rate(checkpoints(np.random.default_rng(0), 1), seed=0)
+    assert isinstance(result, Refusal) and "these two checkpoints" in result.reason
+
+
+def test_a_strategys_interval_is_wider_than_its_checkpoints() -> None:
+    group = checkpoints(np.random.default_rng(1), 4, between=0.1)
+    result = strategy_rate(group, seed=0)
+    assert isinstance(result, StrategyEstimate)
+    own = [win_rate(columns, seed=0) for columns in group]
+    assert result.estimate == pytest.approx(np.mean([rate.rate for rate in own]))
+    assert result.high - result.low > max((rate.high or 0) - (rate.low or 0) for rate in own)
+    assert result.seeds == (4,)
+
+
+def test_strategies_mirror() -> None:
+    generator = np.random.default_rng(2)
+    one, other = checkpoints(generator, 3), checkpoints(generator, 5)
+    there = strategy_rate(one, seed=1)
+    back = strategy_rate([columns.relabelled() for columns in one], seed=1)
+    assert isinstance(there, StrategyEstimate) and isinstance(back, StrategyEstimate)
+    assert there.low == pytest.approx(1 - back.high)
+    assert there.p == pytest.approx(back.p)
+    difference = strategy_difference(one, other, seed=1)
+    assert isinstance(difference, StrategyEstimate)
+    assert difference.seeds == (3, 5)
+    assert difference.low < difference.estimate < difference.high
+
+
+def strategy_coverage(seeds: int, *, runs: int) -> float:
+    """Share of simulated studies whose interval covers a strategy's rate of ½ over dialogues and seeds."""
+    generator = np.random.default_rng(14)
+    held = 0
+    for run in range(runs):
+        taste = 0.3 + 0.4 * generator.random(150)
+        group = []
+        for shift in generator.normal(0, 0.05, seeds):
+            outcome = (generator.random((150, 2)) < (taste + shift)[:, None]).astype(float)
+            group.append(
+                Columns.of(np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel())
+            )
+        result = strategy_rate(group, seed=run, resamples=300)
+        assert isinstance(result, StrategyEstimate)
+        held += result.low <= 0.5 <= result.high
+    return held / runs
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_strategys_interval_covers(seeds: int) -> None:
+    assert strategy_coverage(seeds, runs=200) >= 0.91

@@ -1,0 +1,170 @@
+"""Intervals: symmetry, references in scipy and statsmodels, and coverage by simulation.
+
+Coverage is simulated with preferences that vary by dialogue (n = 250). The same check, run on resampling
+by call instead of by dialogue, must fail: two orders of one dialogue are not two independent calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from results.statistics.intervals import (
+    BCA,
+    BOUNDED,
+    EXACT,
+    bca_interval,
+    clopper_pearson,
+    interval_of_scores,
+)
+
+Floats = NDArray[np.float64]
+Method = Callable[[Floats, int], tuple[float, float]]
+
+
+def simulated_orders(generator: np.random.Generator, mean: float, n: int) -> Floats:
+    """Verdicts, shape (n, 2), of a judge whose preference varies by dialogue around `mean`."""
+    if mean >= 1.0:
+        return np.ones((n, 2))
+    taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, n)
+    return (generator.random((n, 2)) < taste[:, None]).astype(float)
+
+
+def by_dialogue(orders: Floats, seed: int) -> tuple[float, float]:
+    interval = interval_of_scores(orders.mean(axis=1), seed=seed, resamples=600)
+    return interval.low, interval.high
+
+
+def by_call(orders: Floats, seed: int) -> tuple[float, float]:
+    return bca_interval(orders.ravel(), seed=seed, resamples=600)
+
+
+def coverage(method: Method, mean: float, *, runs: int, n: int = 250) -> float:
+    """Share of simulated contests whose interval contains the true mean."""
+    generator = np.random.default_rng(20_26)
+    hits = 0
+    for run in range(runs):
+        low, high = method(simulated_orders(generator, mean, n), run)
+        hits += low - 1e-12 <= mean <= high + 1e-12
+    return hits / runs
+
+
+def covers(method: Method, mean: float, *, runs: int) -> bool:
+    """Whether METHOD's bounds hold, allowing the simulation two and a half standard errors."""
+    slack = 2.5 * np.sqrt(0.95 * 0.05 / runs)
+    share = coverage(method, mean, runs=runs)
+    return bool(share >= 0.95 - slack and (mean > 0.8 or share <= 0.95 + slack))
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.99, 1.0])
+def test_the_interval_covers(mean: float) -> None:
+    assert covers(by_dialogue, mean, runs=600)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.99, 1.0])
+def test_the_interval_covers_as_the_method_asks(mean: float) -> None:
+    share = coverage(by_dialogue, mean, runs=4000)
+    assert share >= 0.93
+    assert mean > 0.8 or share <= 0.97
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.8])
+def test_the_check_of_coverage_fails_for_resampling_by_call(mean: float) -> None:
+    assert not covers(by_call, mean, runs=600)
+    assert coverage(by_call, mean, runs=600) < 0.93
+
+
+def test_the_bootstrap_alone_does_not_cover_near_the_edge_which_is_why_it_is_replaced() -> None:
+    generator = np.random.default_rng(5)
+    hits = 0
+    for run in range(300):
+        scores = (generator.random(250) < 0.996).astype(float)
+        if scores.min() < 1.0:  # constant scores cannot be resampled, and would have zero width
+            low, high = bca_interval(scores, seed=run, resamples=400)
+            hits += low <= 0.996 <= high
+    assert hits / 300 < 0.8
+
+
+def test_the_interval_covers_with_few_dialogues() -> None:
+    generator = np.random.default_rng(11)
+    hits = 0
+    for run in range(300):
+        interval = interval_of_scores(simulated_orders(generator, 0.8, 15).mean(axis=1), seed=run)
+        hits += interval.low <= 0.8 <= interval.high
+    assert hits / 300 >= 0.95
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 2 / 3, 1.0]), min_size=1, max_size=80),
+    seed=st.integers(0, 1000),
+)
+def test_mirrored_scores_have_the_mirrored_interval(scores: list[float], seed: int) -> None:
+    values = np.array(scores)
+    one = interval_of_scores(values, seed=seed, resamples=200)
+    other = interval_of_scores(1.0 - values, seed=seed, resamples=200)
+    assert one.low + other.high == pytest.approx(1, abs=1e-9)
+    assert one.high + other.low == pytest.approx(1, abs=1e-9)
+    assert one.method == other.method
+    assert one.low < one.high
+    assert one.low - 1e-12 <= values.mean() <= one.high + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("scores", "method"),
+    [
+        (np.r_[np.ones(100), np.zeros(100)], BCA),
+        (np.ones(250), EXACT),
+        (np.r_[np.ones(245), np.zeros(5)], EXACT),
+        (np.r_[np.ones(240), np.full(10, 0.5)], BOUNDED),
+        (np.full(250, 0.5), BOUNDED),
+        (np.r_[np.full(247, 0.5), np.ones(3)], BOUNDED),
+        (np.r_[np.ones(8), np.zeros(8)], EXACT),
+    ],
+)
+def test_which_interval_is_used(scores: Floats, method: str) -> None:
+    assert interval_of_scores(scores, seed=0).method == method
+
+
+@pytest.mark.parametrize(("wins", "n"), [(0, 250), (1, 250), (125, 250), (249, 250), (250, 250), (1, 1)])
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_clopper_pearson_equals_the_reference(wins: int, n: int, level: float) -> None:
+    expected = proportion_confint(wins, n, alpha=1 - level, method="beta")
+    assert clopper_pearson(wins, n, level=level) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_bca_equals_scipys_up_to_resampling(seed: int) -> None:
+    scores = np.random.default_rng(seed).beta(2, 1, 120)
+    expected = stats.bootstrap((scores,), np.mean, n_resamples=20_000, method="BCa", rng=seed)
+    low, high = bca_interval(scores, seed=seed, resamples=20_000)
+    assert low == pytest.approx(expected.confidence_interval.low, abs=0.002)
+    assert high == pytest.approx(expected.confidence_interval.high, abs=0.002)
+
+
+def test_with_many_dialogues_the_limit_law_gives_what_resampling_gives() -> None:
+    scores = np.random.default_rng(6).beta(4, 1, 5200)
+    expected = stats.bootstrap((scores,), np.mean, n_resamples=4000, method="BCa", rng=1, batch=200)
+    low, high = bca_interval(scores, seed=0)
+    width = high - low
+    assert low == pytest.approx(expected.confidence_interval.low, abs=0.05 * width)
+    assert high == pytest.approx(expected.confidence_interval.high, abs=0.05 * width)
+
+
+@pytest.mark.parametrize("scores", [[], [1.2], [np.nan, 0.5], [-0.1, 0.5]])
+def test_what_is_no_score_is_refused(scores: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        interval_of_scores(np.array(scores), seed=0)
+
+
+def test_constant_scores_are_never_resampled() -> None:
+    with pytest.raises(ValueError, match="constant"):
+        bca_interval(np.full(30, 0.5), seed=0)

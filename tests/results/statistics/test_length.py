@@ -1,0 +1,132 @@
+"""Length control: antisymmetry, a GLM fitted independently, and its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from numpy.typing import NDArray
+
+from results.statistics import Columns, LengthControl, Refusal, dialogue_scores, length_controlled
+
+MakeContest = Callable[..., Columns]
+Floats = NDArray[np.float64]
+
+
+def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[Columns, Floats, Floats]:
+    """A contest in which A is preferred at equal length with log-odds theta, and longer by phi."""
+    generator = np.random.default_rng(seed)
+    length_a, length_b = (
+        generator.integers(10, 60, n).astype(float),
+        generator.integers(5, 50, n).astype(float),
+    )
+    apart = length_a - length_b
+    chance = 1 / (1 + np.exp(-theta - phi * np.tanh(apart / apart.std())))
+    outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
+    columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+    return columns, length_a, length_b
+
+
+def fitted(*arguments: object, **options: float) -> LengthControl:
+    result = length_controlled(*arguments, **options)  # type: ignore[arg-type]
+    assert isinstance(result, LengthControl)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_swapping_the_authors_gives_one_minus(seed: int) -> None:
+    columns, length_a, length_b = long_wins(200, seed, theta=0.4, phi=1)
+    one, other = fitted(columns, length_a, length_b), fitted(columns.relabelled(), length_b, length_a)
+    assert one.rate + other.rate == pytest.approx(1, abs=1e-9)
+    assert one.low + other.high == pytest.approx(1, abs=1e-9)
+    assert one.effect == pytest.approx(other.effect)
+    assert (one.longer, one.shorter) == (other.shorter, other.longer)
+
+
+def test_an_author_against_itself_is_a_half() -> None:
+    columns, length_a, length_b = long_wins(150, 1, theta=0.0, phi=1)
+    other = columns.relabelled()
+    both = Columns.of(
+        np.r_[columns.dialogue, other.dialogue + 150],
+        np.r_[columns.a_first, other.a_first],
+        np.r_[columns.outcome, other.outcome],
+    )
+    result = fitted(both, np.r_[length_a, length_b], np.r_[length_b, length_a])
+    assert result.rate == pytest.approx(0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_equals_a_glm_fitted_independently(seed: int) -> None:
+    columns, length_a, length_b = long_wins(180, seed, theta=0.5, phi=-0.8)
+    result = fitted(columns, length_a, length_b)
+    apart = length_a - length_b
+    design = sm.add_constant(np.tanh(apart / np.std(apart)))
+    glm = sm.GLM(dialogue_scores(columns).score, design, family=sm.families.Binomial()).fit(
+        cov_type="HC0", tol=1e-12
+    )
+    assert result.rate == pytest.approx(1 / (1 + np.exp(-glm.params[0])), abs=1e-7)
+    assert result.effect == pytest.approx(glm.params[1], abs=1e-6)
+    low, high = 1 / (1 + np.exp(-glm.conf_int()[0]))  # HC0: without the correction for leverage
+    assert result.low < low and high < result.high
+    assert (result.low, result.high) == pytest.approx((low, high), abs=2e-3)
+
+
+def test_the_interval_is_that_of_leaving_out_one_dialogue_at_a_time() -> None:
+    columns, length_a, length_b = long_wins(120, 7, theta=0.5, phi=0.8)
+    result = fitted(columns, length_a, length_b)
+    keep = ~np.eye(120, dtype=bool)
+    fits = [fitted(columns.of_dialogues(others), length_a[others], length_b[others]).rate for others in keep]
+    log_odds = np.log(np.array(fits) / (1 - np.array(fits)))
+    error = np.sqrt(119 / 120 * ((log_odds - log_odds.mean()) ** 2).sum())
+    ends = np.log(np.array([result.low, result.high]) / (1 - np.array([result.low, result.high])))
+    assert np.ptp(ends) == pytest.approx(2 * 1.959964 * error, rel=0.03)
+
+
+def test_where_longer_wins_the_controlled_rate_falls_and_is_called_an_association() -> None:
+    columns, length_a, length_b = long_wins(2000, 3, theta=0.0, phi=1.5)
+    result = fitted(columns, length_a, length_b)
+    assert result.plain > 0.53
+    assert result.rate == pytest.approx(0.5, abs=0.03)
+    assert result.wording == "association given length"
+
+
+def test_the_interval_covers() -> None:
+    truth = 1 / (1 + np.exp(-0.6))
+    held = 0
+    for seed in range(300):
+        result = fitted(*long_wins(150, seed, theta=0.6, phi=1))
+        held += result.low <= truth <= result.high
+    assert 0.92 <= held / 300 <= 0.98
+
+
+def test_a_rambling_author_is_refused_with_the_shares(contest: MakeContest) -> None:
+    result = length_controlled(contest(100), np.full(100, 400.0), np.r_[np.full(95, 30.0), np.full(5, 900.0)])
+    assert isinstance(result, Refusal)
+    assert "longer in 95% of the dialogues and shorter in 5%" in result.reason
+
+
+def test_equal_lengths_are_refused(contest: MakeContest) -> None:
+    assert isinstance(length_controlled(contest(60), np.ones(60), np.ones(60)), Refusal)
+
+
+@pytest.mark.parametrize("shape", ["length decides", "one always wins"])
+def test_perfect_separation_is_refused_and_no_nan(shape: str) -> None:
+    apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
+    wins = (apart > 0).astype(float) if shape == "length decides" else np.ones(60)
+    columns = Columns.of(np.repeat(np.arange(60), 2), np.tile([True, False], 60), np.repeat(wins, 2))
+    result = length_controlled(columns, 20 + apart, np.full(60, 20.0))
+    assert isinstance(result, Refusal) and "separates" in result.reason
+
+
+def test_few_dialogues_are_refused(contest: MakeContest) -> None:
+    result = length_controlled(contest(10), np.arange(10.0), np.full(10, 5.0))
+    assert isinstance(result, Refusal) and "at least 20" in result.reason
+
+
+def test_lengths_must_be_there_for_every_dialogue(contest: MakeContest) -> None:
+    with pytest.raises(ValueError, match="each of 30 dialogues"):
+        length_controlled(contest(30), np.ones(29), np.ones(29))
+    with pytest.raises(ValueError, match="finite"):
+        length_controlled(contest(30), np.full(30, np.nan), np.ones(30))

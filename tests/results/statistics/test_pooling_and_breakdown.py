@@ -1,0 +1,97 @@
+"""Pooling over judges and breaking down by groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from results.statistics import Columns, breakdown, dialogue_scores, pooled_over_judges, win_rate
+
+MakeContest = Callable[..., Columns]
+
+
+def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judges(
+    contest: MakeContest,
+) -> None:
+    judges = {"one": contest(80, seed=1, unscored=0.1), "two": contest(80, seed=2, samples=3, unscored=0.02)}
+    pooled = pooled_over_judges(judges, seed=0)
+    scores = [dialogue_scores(columns).score for columns in judges.values()]
+    shared = ~np.isnan(scores[0]) & ~np.isnan(scores[1])
+    assert pooled.rate == pytest.approx(((scores[0] + scores[1]) / 2)[shared].mean())
+    assert (pooled.n, pooled.n + pooled.left_out) == (shared.sum(), 80)
+    assert pooled.judges["one"] == win_rate(judges["one"], seed=0)
+    rates = [result.rate for result in pooled.judges.values()]
+    assert [pooled.lowest, pooled.highest] == sorted(rate for rate in rates if rate is not None)
+
+
+def test_relabelling_mirrors_the_pool(contest: MakeContest) -> None:
+    judges = {"one": contest(60, seed=1), "two": contest(60, seed=2)}
+    one = pooled_over_judges(judges, seed=0)
+    other = pooled_over_judges({name: c.relabelled() for name, c in judges.items()}, seed=0)
+    assert one.rate is not None and other.rate is not None and one.low is not None
+    assert one.rate + other.rate == pytest.approx(1)
+    assert one.low + (other.high or 0) == pytest.approx(1)
+    assert (one.disagree_on_sign, one.disagree_by_points) == (
+        other.disagree_on_sign,
+        other.disagree_by_points,
+    )
+
+
+@pytest.mark.parametrize(
+    ("means", "sign", "points", "says"),
+    [
+        ((0.2, 0.8), True, True, "which author is better"),
+        ((0.6, 0.95), False, True, "more than 10 points"),
+        ((0.75, 0.75), False, False, ""),
+    ],
+)
+def test_judges_that_disagree_are_flagged(
+    contest: MakeContest, means: tuple[float, float], sign: bool, points: bool, says: str
+) -> None:
+    judges = {str(place): contest(400, seed=place, mean=mean) for place, mean in enumerate(means)}
+    pooled = pooled_over_judges(judges, seed=0, resamples=50)
+    assert (pooled.disagree_on_sign, pooled.disagree_by_points) == (sign, points)
+    assert pooled.disagree == (sign or points)
+    assert says in pooled.note
+
+
+def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
+    one = Columns.of([0, 0], [True, False], [1, 1], n_dialogues=2)
+    other = Columns.of([1, 1], [True, False], [1, 1], n_dialogues=2)
+    pooled = pooled_over_judges({"one": one, "other": other}, seed=0)
+    assert (pooled.rate, pooled.low, pooled.n) == (None, None, 0)
+    assert "no pooled rate" in pooled.note
+
+
+def test_judges_of_other_dialogues_are_not_pooled(contest: MakeContest) -> None:
+    with pytest.raises(ValueError, match="pool the same ones"):
+        pooled_over_judges({"one": contest(5), "two": contest(6)}, seed=0)
+    with pytest.raises(ValueError, match="no dialogues"):
+        pooled_over_judges({}, seed=0)
+
+
+def test_groups_make_up_the_whole(contest: MakeContest) -> None:
+    columns = contest(100, samples=2)
+    groups = ["negative" if code % 3 else "positive" for code in range(100)]
+    found = breakdown(columns, groups, seed=0)
+    assert list(found) == ["negative", "positive"]
+    total = sum((part.rate or 0) * part.n for part in found.values())
+    assert total / 100 == pytest.approx(win_rate(columns, seed=0).rate)
+    assert all(part.low is not None for part in found.values())
+
+
+def test_a_small_group_has_a_rate_and_no_interval(contest: MakeContest) -> None:
+    groups = ["proud"] * 19 + ["sad"] * 20 + [""] * 11
+    found = breakdown(contest(50), groups, seed=0)
+    assert set(found) == {"proud", "sad"}
+    assert found["proud"].rate is not None
+    assert (found["proud"].low, found["proud"].a_first.low) == (None, None)
+    assert found["proud"].note == "19 complete dialogues: too few for an interval"
+    assert found["sad"].low is not None
+
+
+def test_every_dialogue_needs_a_group(contest: MakeContest) -> None:
+    with pytest.raises(ValueError, match="2 groups for 5 dialogues"):
+        breakdown(contest(5), ["a", "b"], seed=0)

@@ -1,0 +1,109 @@
+"""Tests of no difference, against brute force, scipy and statsmodels."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from results.statistics import McNemar, Refusal, exact_mcnemar, holm, sign_flip
+
+GRID = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(GRID), min_size=1, max_size=10))
+def test_the_exact_test_counts_every_pattern_of_signs(differences: list[float]) -> None:
+    values = np.array(differences)
+    patterns = np.array(list(product([-1, 1], repeat=values.size)))
+    expected = (np.abs(patterns @ values) >= abs(values.sum()) - 1e-9).mean()
+    result = sign_flip(values, seed=0)
+    assert result.p == pytest.approx(expected, rel=1e-9)
+    assert "exact" in result.method
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(GRID), min_size=1, max_size=200), st.integers(0, 99))
+def test_relabelling_and_order_change_nothing(differences: list[float], seed: int) -> None:
+    values = np.array(differences)
+    p = sign_flip(values, seed=0).p
+    assert 0 < p <= 1
+    assert sign_flip(-values, seed=1).p == p
+    assert sign_flip(np.random.default_rng(seed).permutation(values), seed=2).p == pytest.approx(p)
+
+
+def test_drawn_signs_agree_with_scipy() -> None:
+    values = np.random.default_rng(4).normal(0.1, 1, 80).clip(-1, 1) / 3
+    ours = sign_flip(values, seed=0)
+    theirs = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1)
+    assert "Monte Carlo" in ours.method
+    assert ours.p == pytest.approx(theirs.pvalue, abs=0.02)
+    assert sign_flip(-values, seed=0).p == ours.p
+
+
+def test_counted_and_drawn_agree() -> None:
+    values = np.random.default_rng(5).choice(GRID, 60)
+    exact = sign_flip(values, seed=0)
+    drawn = sign_flip(values * np.pi / 4, seed=0)  # off every grid, but the same test
+    assert ("exact" in exact.method, "Monte Carlo" in drawn.method) == (True, True)
+    assert drawn.p == pytest.approx(exact.p, abs=0.015)
+
+
+def test_the_normal_limit_agrees_with_counting() -> None:
+    values = np.random.default_rng(5).choice(GRID, 4800)
+    many = np.r_[values * np.pi / 4, np.full(400, 1e-12)]  # the same test, off the grid and over 5,000
+    assert "normal limit" in sign_flip(many, seed=0).method
+    assert sign_flip(many, seed=0).p == pytest.approx(sign_flip(values, seed=0).p, abs=0.005)
+
+
+def test_under_the_null_p_is_uniform_enough() -> None:
+    generator = np.random.default_rng(6)
+    p_values = np.array([sign_flip(generator.choice(GRID, 50), seed=0).p for _ in range(500)])
+    for level in (0.05, 0.2, 0.5):
+        assert (p_values <= level).mean() <= level + 3 * np.sqrt(level * (1 - level) / 500)
+
+
+def test_no_difference_at_all_is_no_evidence() -> None:
+    assert sign_flip(np.zeros(30), seed=0).p == 1
+
+
+def test_a_test_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="one or more"):
+        sign_flip(np.array([]), seed=0)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (5, 5), (12, 3), (0, 30), (90, 60)])
+def test_mcnemar_equals_the_reference(only_first: int, only_second: int) -> None:
+    first = np.r_[np.ones(only_first), np.zeros(only_second), np.ones(7), np.zeros(4), np.nan]
+    second = np.r_[np.zeros(only_first), np.ones(only_second), np.ones(7), np.zeros(4), 1.0]
+    result = exact_mcnemar(first, second)
+    assert isinstance(result, McNemar)
+    expected = mcnemar([[7, only_first], [only_second, 4]], exact=True).pvalue
+    assert result.p == pytest.approx(expected)
+    assert (result.only_first, result.only_second) == (only_first, only_second)
+    assert result.n == only_first + only_second + 11
+
+
+def test_mcnemar_is_refused_for_ties_and_for_nothing_shared() -> None:
+    tied = exact_mcnemar(np.array([1, 0.5]), np.array([0.0, 1]))
+    assert isinstance(tied, Refusal) and "not binary" in tied.reason
+    none = exact_mcnemar(np.array([1, np.nan]), np.array([np.nan, 1]))
+    assert isinstance(none, Refusal) and "share no dialogue" in str(none)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_equals_the_reference(p_values: list[float]) -> None:
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_holm_of_nothing_and_of_nonsense() -> None:
+    assert holm([]) == []
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        holm([0.2, 1.5])
