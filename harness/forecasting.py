@@ -1,9 +1,9 @@
 """What a run that makes responses would take, before anything is asked.
 
 The number of calls is exact but for what is asked again: everything that is to be asked is rendered (an
-answer that is not known yet by a stand-in of usual length), and identical calls are counted once. Tokens
-are estimated from bytes; the most it can cost is an upper bound: every byte a token, the whole output,
-every allowed try charged.
+answer that is not known yet by a stand-in of usual length), and identical calls are counted once. Tokens are
+estimated from bytes; the most it can cost is an upper bound: every byte a token, the whole output, every
+allowed try charged.
 """
 
 from __future__ import annotations

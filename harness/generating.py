@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+import orjson
+
 from agents.call import ModelClient
 from agents.cleaning import WORD_LIMIT
 from agents.errors import Fault, UserError
@@ -251,7 +253,9 @@ async def _check_names(store: Store, plan: Plan) -> None:
     for of in plan.sets:
         for other in await store.response_sets(of.author, of.preset):
             if other.id != of.id and await store.responses(other.id):
-                faults.append(Fault(f"{of.author}@{of.preset} is there: {other.made}", found=of.made))
+                faults.append(
+                    Fault(f"{of.author}@{of.preset} is there, made in another way: {_apart(other, of)}")
+                )
     if faults:
         raise UserError(
             "these responses would be a second set under the same name",
@@ -260,6 +264,16 @@ async def _check_names(store: Store, plan: Plan) -> None:
             "responses that are there: --initial AUTHOR).",
             faults=faults,
         )
+
+
+def _apart(there: ResponseSet, wanted: ResponseSet) -> str:
+    """In which points two sets were made differently."""
+    try:
+        one, other = orjson.loads(there.made), orjson.loads(wanted.made)
+    except orjson.JSONDecodeError:
+        return there.made
+    keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
+    return "; ".join(f"{key} {one.get(key)}, here {other.get(key)}" for key in keys)
 
 
 async def _tries(store: Store, plan: Plan, *, again: bool) -> Tries:

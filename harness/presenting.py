@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 EMULATED_NOTE = (
-    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real model."
+    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real model; "
+    "their cost is what the real one's would be."
 )
 SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
 
@@ -89,47 +90,49 @@ def _is_emulated(judge: JudgeSummary) -> bool:
 
 
 def as_table(summary: Summary) -> Table:
-    """The summary as a table: one column a judge."""
+    """The summary as a table: one row a judge; a column that says nothing is left out."""
     from rich.table import Table
 
     first = summary.judges[0].contest
     table = Table(
         title=f"{first.a.author} against {first.b.author}: {len(first.dialogues)} dialogues, both orders",
         title_justify="left",
-        show_header=True,
         header_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
     )
-    table.add_column("", no_wrap=True)
-    for judge in summary.judges:
-        table.add_column(judge.contest.judge, justify="right", overflow="fold")
-    columns = [_rows(judge) for judge in summary.judges]
-    for name in columns[0]:
-        values = [column[name] for column in columns]
-        if any(values):
-            table.add_row(name, *values, style="bold" if name.startswith("win rate") else "")
+    rows = [_row(judge) for judge in summary.judges]
+    table.add_column("judge", overflow="fold", min_width=18)
+    shown = [name for name in rows[0] if any(row[name] not in NOTHING for row in rows)]
+    for name in shown:
+        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
+    for judge, row in zip(summary.judges, rows, strict=True):
+        table.add_row(judge.contest.judge, *(row[name] for name in shown))
     return table
 
 
-def _rows(judge: JudgeSummary) -> dict[str, str]:
+NOTHING = ("", "-", "0", "0.0 %")
+
+
+def _row(judge: JudgeSummary) -> dict[str, str]:
     rate, contest, lane = judge.hard, judge.contest, judge.lane
     soft = judge.soft
     return {
-        f"win rate of {contest.a.author}": percent(rate.rate),
-        "95 % interval": between(rate.low, rate.high),
-        "n (complete dialogues)": str(rate.n),
-        "incomplete": str(rate.incomplete),
-        "bounds with these": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
-        "soft win rate": percent(soft.rate) if soft else "-",
-        "its 95 % interval": between(soft.low, soft.high) if soft else "",
+        "win rate": percent(rate.rate),
+        "95 %": between(rate.low, rate.high),
+        "n": str(rate.n),
+        "incom-\nplete": str(rate.incomplete),
+        "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
+        "soft": percent(soft.rate) if soft else "-",
         "ties": percent(rate.ties),
-        "consistency": percent(rate.consistency),
-        "prefers the first place": percent(rate.position_preference),
-        "repetition stability": percent(rate.repetition_stability) if contest.samples > 1 else "",
+        "consis-\ntency": percent(rate.consistency),
+        "first\nplace": percent(rate.position_preference),
+        "repeats\nagree": percent(rate.repetition_stability) if contest.samples > 1 else "",
         "A first": percent(rate.a_first.rate),
         "B first": percent(rate.b_first.rate),
         "unscored": reasons(judge.unscored),
-        "asked again": str(contest.asked_again) if contest.asked_again else "",
-        "calls made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
+        "asked\nagain": str(contest.asked_again),
+        "made / reused\n/ retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
         "cost": money(contest.cost_usd),
     }
 
@@ -163,7 +166,8 @@ def notes(summary: Summary) -> list[str]:
     if any(_is_emulated(judge) for judge in summary.judges):
         told.append(EMULATED_NOTE)
     told.append(
-        f"Intervals: {summary.judges[0].hard.scope}. Balanced over order. "
+        f"Win rate of {summary.judges[0].contest.a.author}, balanced over order; "
+        f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
         f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
     if any(

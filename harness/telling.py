@@ -59,17 +59,21 @@ def as_table(summary: Summary) -> Table:
     from rich.table import Table
 
     first = summary.sets[0]
+    authors = {one.of.author for one in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
+    if len(authors) == 1:
+        title = f"{first.of.author} {title}"
     table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("author", overflow="fold", min_width=12)
-    table.add_column("preset", overflow="fold", min_width=26)
+    if len(authors) > 1:
+        table.add_column("author", overflow="fold")
+    table.add_column("preset", overflow="fold")
     for name in ("responses", "missing", "flawed", f"> {WORD_LIMIT} words", "unchanged", "again", "words"):
         table.add_column(name, justify="right")
-    table.add_column("cost", justify="right")
+    table.add_column("cost", justify="right", no_wrap=True)
     for one in summary.sets:
+        named = (one.of.preset,) if len(authors) == 1 else (one.of.author, one.of.preset)
         table.add_row(
-            one.of.author,
-            one.of.preset,
+            *named,
             f"{one.responses:,}",
             f"{one.missing:,}",
             f"{sum(one.flaws.values()):,}",

@@ -21,6 +21,7 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
+from harness.cli.report import write_page
 from harness.judging import Plan, Summary, judge_contest, plan_judging
 from harness.presenting import as_data, as_table, money, notes
 from harness.running import Settings
@@ -52,6 +53,7 @@ INTERRUPTED = 130
 )
 @click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
 @data_option
 @db_option
 @prompts_option
@@ -69,6 +71,7 @@ def judge(
     fidelity: str,
     retry_unscored: bool,
     dry_run: bool,
+    report_to: Path | None,
     data: str | None,
     db: str,
     prompts_folder: Path | None,
@@ -91,7 +94,7 @@ def judge(
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
 
-    async def main() -> Summary | None:
+    async def main() -> tuple[Summary, str] | None:
         from harness.authors import author_of
         from harness.dataset import load
 
@@ -115,13 +118,24 @@ def judge(
                     return None
                 if not calls.yes and not calls.emulate:
                     await _agree(store, plan, settings)
-                return await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
+                summary = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
+                return summary, await _page(store, summary) if report_to is not None else ""
 
-    summary = run(main())
-    if summary is None:
+    done = run(main())
+    if done is None:
         return
+    summary, page = done
     show(summary, as_json)
+    if report_to is not None:
+        write_page(report_to, page)
+        click.echo(f"Report: {report_to}", err=True)
     leave(summary)
+
+
+async def _page(store: Store, summary: Summary) -> str:
+    from results.report import render
+
+    return await render(store, summary.run_id)
 
 
 async def _agree(store: Store, plan: Plan, settings: Settings) -> None:
@@ -159,7 +173,7 @@ def show(summary: Summary, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 132)
     console.print(as_table(summary))
     for note in notes(summary):
         console.print(note, style="dim", highlight=False)

@@ -1,0 +1,85 @@
+"""`empathy demo`: the main job with embedded defaults; no key, no GPU, no network."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agents.errors import UserError
+from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.judge import leave, show
+from harness.cli.options import library, run
+from harness.cli.report import write_page
+from harness.judging import Summary, judge_contest, plan_judging
+from harness.running import Settings
+
+A, B = "dataset:gpt-4", "dataset:human"
+CONTROLS = ("control/ratings", "control/longer", "control/first")
+EMULATED = ("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet-4-5")
+FOLDER = Path("runs/demo")
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=FOLDER,
+    show_default=True,
+    help="Folder for the database and the report.",
+)
+def demo(out: Path) -> None:
+    """Judge GPT-4's responses against people's, in both orders, by six judges; write a report.
+
+    The real dataset where it already is, else the written sample. Control judges answer in this process;
+    GPT-4o, Gemini and Claude are emulated, over real HTTP on this machine.
+    """
+    began = time.monotonic()
+    summary, page = run(_demo(out))
+    show(summary, as_json=False)
+    place = out / "report.html"
+    write_page(place, page)
+    click.echo(f"\nReport: {place.resolve()}")
+    click.echo(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
+    leave(summary)
+
+
+async def _demo(out: Path) -> tuple[Summary, str]:
+    import os
+
+    from agents.registry import Registry
+    from harness.authors import author_of
+    from harness.dataset import Dataset, locate, sample
+    from harness.dataset import load as load_dataset
+    from harness.emulator.options import Options
+    from harness.emulator.process import spawn
+    from harness.splits import Split
+    from results.report import render
+    from results.store import Store
+
+    dataset: Dataset
+    try:
+        locate(None)
+        dataset, split = load_dataset(None), Split.TEST
+    except UserError:
+        dataset, split = sample(), Split.ALL
+    click.echo(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.", err=True)
+    registry = Registry(None, os.environ)
+    prompt = library(None)[DEFAULT_PROMPT]
+    options = Options()
+    with spawn(options) as emulator:
+        named = [registry.model(name) for name in CONTROLS]
+        asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]
+        async with await Store.open(str(out / "empathy.sqlite")) as store:
+            a, b = [await author_of(name, dataset, store) for name in (A, B)]
+            judges = [Judge(model, prompt) for model in (*named, *asked)]
+            plan = plan_judging(dataset, a, b, judges, split=split)
+            summary = await judge_contest(store, registry, plan, Settings(events=out))
+            return summary, await render(store, summary.run_id)
+
+
+def _emulated(registry: Any, name: str, url: str, definition: str) -> Any:
+    """A model's stand-in; the real one's own address and key play no part."""
+    return registry.emulated(registry.model(name), url, definition)

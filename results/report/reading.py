@@ -1,0 +1,25 @@
+"""Rows of a query, and keys in portions that every database takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select
+
+from results.store import CHUNK, Store
+
+
+async def rows_of(store: Store, query: Select[Any]) -> Sequence[Any]:
+    """All rows of a query, in a transaction that only reads.
+
+    Raises:
+        UserError: the database cannot be read.
+    """
+    return await store.read(lambda connection: connection.execute(query).all())
+
+
+def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The keys, at most so many at a time as one query may name."""
+    for start in range(0, len(keys), CHUNK):
+        yield keys[start : start + CHUNK]
