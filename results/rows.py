@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -119,21 +120,26 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
 
-def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that have the same columns; those whose key is there already stay as they are."""
-    if rows:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        run_many(connection, dialect.insert(into).on_conflict_do_nothing(), rows)
+def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows that have the same columns; those whose key is there already stay as they are.
+
+    Returns how many went in, or −1 where the driver does not say.
+    """
+    if not rows:
+        return 0
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return run_many(connection, dialect.insert(into).on_conflict_do_nothing(), rows)
 
 
-def run_many(connection: Connection, statement: Insert | Delete, rows: Sequence[Mapping[str, Any]]) -> None:
+def run_many(connection: Connection, statement: Insert | Delete, rows: Sequence[Mapping[str, Any]]) -> int:
     """Run one statement for many rows, compiled once and handed to the driver as it is.
 
     SQLAlchemy's own way binds every row's parameters in Python, which was half of the writer's time; our
     columns are plain text and numbers, which drivers take as they are.
     """
     sql, names = _compiled(connection.dialect, statement, tuple(rows[0]))
-    connection.exec_driver_sql(sql, [tuple([row[name] for name in names]) for row in rows])
+    take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+    return connection.exec_driver_sql(sql, [take(row) for row in rows]).rowcount
 
 
 _cache: dict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = {}

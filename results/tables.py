@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, Table
+from sqlalchemy import Table
 from sqlmodel import Field, MetaData, SQLModel
 
+_ONE_TREE = {"sqlite_with_rowid": False}  # SQLite keeps the rows in the key's own tree: half the work
 SCHEMA_VERSION = 2
 
 
@@ -172,23 +173,25 @@ class ClaimRow(_Row, table=True):
     """A call that an invocation is about to make, or is making."""
 
     __tablename__: ClassVar[Any] = "claim"
+    __table_args__ = _ONE_TREE
     key: str = Field(primary_key=True)
-    invocation_id: str = Field(index=True)
+    invocation_id: str
 
 
 class JudgmentRow(_Row, table=True):
     """What was read from an answer about two responses: a preference, or the reason why there is none."""
 
     __tablename__: ClassVar[Any] = "judgment"
-    __table_args__ = (Index("judgment_by_contest", "judge_id", "dialogue"),)
-    call_key: str = Field(primary_key=True)
+    __table_args__ = _ONE_TREE
+    # in this order the key is also the way to a contest's judgments: no second index
+    judge_id: str = Field(primary_key=True)
+    dialogue: str = Field(primary_key=True)
     first: str = Field(primary_key=True)
     second: str = Field(primary_key=True)
+    sample: int = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
     parser: str = Field(primary_key=True)
-    judge_id: str
-    dialogue: str
-    sample: int
-    attempt: int
+    call_key: str = Field(primary_key=True)
     preference: str | None = None  # first, second or tie
     p_first: float | None = None
     p_second: float | None = None

@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -17,7 +18,9 @@ from harness.cli.lazy import LazyGroup
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
     "data": ("harness.cli.data:data", "Fetch, describe and split the dataset; build training sets."),
+    "respond": ("harness.cli.respond:respond", "Ask models for direct responses, and store them."),
     "judge": ("harness.cli.judge:judge", "Judge one author against another, every pair in both orders."),
+    "train": ("harness.cli.train:train", "Fine-tune a student (SFT, then DPO), plan it, merge it."),
     "report": ("harness.cli.report:report", "Write a run's report: one HTML page."),
     "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
@@ -34,6 +37,9 @@ def root() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit: 0 done, 2 a mistake the user can mend, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
     try:
         sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
     except click.exceptions.Exit as done:
@@ -53,3 +59,9 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fault = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
+        click.echo(f"empathy: {fault}", err=True)
+        sys.exit(USER_MISTAKE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,12 @@ from harness.cli.options import library, run
 from harness.cli.report import write_page
 from harness.judging import Summary, judge_contest, plan_judging
 from harness.running import Settings
+
+if TYPE_CHECKING:
+    from agents.models import Model
+    from agents.registry import Registry
+    from harness.dataset import Dataset
+    from harness.splits import Split
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
@@ -47,26 +54,16 @@ def demo(out: Path) -> None:
 
 
 async def _demo(out: Path) -> tuple[Summary, str]:
-    import os
-
     from agents.registry import Registry
     from harness.authors import author_of
-    from harness.dataset import Dataset, locate, sample
-    from harness.dataset import load as load_dataset
     from harness.emulator.options import Options
     from harness.emulator.process import spawn
-    from harness.splits import Split
     from results.report import render
     from results.store import Store
 
-    dataset: Dataset
-    try:
-        locate(None)
-        dataset, split = load_dataset(None), Split.TEST
-    except UserError:
-        dataset, split = sample(), Split.ALL
+    dataset, split = _dataset()
     click.echo(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.", err=True)
-    registry = Registry(None, os.environ)
+    registry = Registry(None, {})  # the real models' own addresses and keys play no part
     prompt = library(None)[DEFAULT_PROMPT]
     options = Options()
     with spawn(options) as emulator:
@@ -80,6 +77,26 @@ async def _demo(out: Path) -> tuple[Summary, str]:
             return summary, await render(store, summary.run_id)
 
 
-def _emulated(registry: Any, name: str, url: str, definition: str) -> Any:
-    """A model's stand-in; the real one's own address and key play no part."""
+def _dataset() -> tuple[Dataset, Split]:
+    """The real dataset's test split where it already is, else the whole written sample.
+
+    Raises:
+        UserError: what is there cannot be used: a faulty file is told, not passed over.
+    """
+    from harness.dataset import ENVIRONMENT, SAMPLE, load, locate, sample
+    from harness.splits import Split
+
+    if os.environ.get(ENVIRONMENT) == SAMPLE:
+        return sample(), Split.ALL
+    try:
+        locate(None)
+    except UserError:
+        if os.environ.get(ENVIRONMENT):
+            raise
+        return sample(), Split.ALL
+    return load(None), Split.TEST
+
+
+def _emulated(registry: Registry, name: str, url: str, definition: str) -> Model:
+    """A model's stand-in."""
     return registry.emulated(registry.model(name), url, definition)

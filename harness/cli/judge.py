@@ -170,6 +170,7 @@ def show(summary: Summary, as_json: bool) -> None:
     """The result: to stdout."""
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
         return
     from rich.console import Console
 

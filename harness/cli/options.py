@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from agents.errors import Fault, UserError
 from agents.models import Model
-from agents.registry import Registry
+from agents.registry import EMULATED, Registry
 from harness.running import Settings
 from prompts import Library, PromptError
+
+if TYPE_CHECKING:
+    from harness.engine.money import Price
 
 DEFAULT_DB = "runs/empathy.sqlite"
 DEFAULT_EVENTS = Path("runs")
@@ -139,13 +143,15 @@ class CallOptions:
             UserError: limits, budget or prices that cannot be kept; every one at once.
         """
         from harness.engine.limits import Limits
-        from harness.engine.money import parse_prices
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
-        faults: list[Fault] = []
+        prices, faults = self._prices()
         for name, value in (("--budget", self.budget), ("--timeout", self.timeout)):
             if value is not None and not value > 0:
                 faults.append(Fault("must be above 0", name, f"{value:g}"))
+        for name in ("rpm", "tpm", "budget", "timeout"):
+            if getattr(self, name) == math.inf:
+                faults.append(Fault("must be a number", f"--{name}", "inf", "Leave it out for no limit."))
         try:
             limits.check("--rpm, --tpm, --rpd, --tpd, --max-in-flight")
         except UserError as error:
@@ -155,12 +161,29 @@ class CallOptions:
         return Settings(
             limits=limits,
             budget_usd=self.budget,
-            prices=parse_prices(self.prices),
+            prices=prices,
             client=self.client,
             timeout_seconds=self.timeout,
             quiet=self.quiet,
             events=DEFAULT_EVENTS,
         )
+
+    def _prices(self) -> tuple[dict[str, Price], list[Fault]]:
+        from harness.engine.money import parse_prices
+
+        prices: dict[str, Price] = {}
+        faults = []
+        for text in self.prices:
+            try:
+                given = parse_prices((text,))
+            except UserError as error:
+                faults.append(error.fault)
+                continue
+            numbers = [number for price in given.values() for number in (price.input_usd, price.output_usd)]
+            if not all(map(math.isfinite, numbers)):
+                faults.append(Fault("a price must be a number", "--price", repr(text)))
+            prices |= given
+        return prices, faults
 
     def registry(self) -> Registry:
         """All models that can be named."""
@@ -168,18 +191,57 @@ class CallOptions:
 
     @contextmanager
     def models(self, names: tuple[str, ...]) -> Iterator[tuple[Registry, list[Model]]]:
-        """The named models; with `--emulate`, their stand-ins, while the block runs."""
+        """The named models; with `--emulate`, their stand-ins, while the block runs.
+
+        Raises:
+            UserError: some cannot be asked; every one at once.
+        """
         registry = self.registry() if not self.emulate else _EmulatedAddresses(self.models_file)
-        models = [registry.model(name) for name in names]
+        models, wrong = [], []
+        for name in names:
+            try:
+                models.append(registry.model(name))
+            except UserError as error:
+                wrong.append(error)
+        if wrong:
+            raise _together(wrong)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
                 from harness.emulator.options import Options
                 from harness.emulator.process import spawn
 
                 options = Options()
+                _check_emulated([registry.emulated(model, "", "") for model in models])
                 spawned = stack.enter_context(spawn(options))
                 models = [registry.emulated(model, spawned.url, options.definition_hash) for model in models]
             yield registry, models
+
+
+def _together(wrong: list[UserError]) -> UserError:
+    """One mistake as it is; several as one error that lists them."""
+    if len(wrong) == 1:
+        return wrong[0]
+    return UserError("these models cannot be asked", faults=[error.fault for error in wrong])
+
+
+def _check_emulated(models: list[Model]) -> None:
+    """Every stand-in is one that the emulator has."""
+    from harness.emulator.models import MODELS
+
+    names = [f"{known.provider}/{known.name.removeprefix(EMULATED)}" for known in MODELS.values()]
+    wrong = [
+        UserError(
+            "the emulator has no stand-in for this model",
+            where="--emulate",
+            found=repr(f"{model.provider}/{model.name.removeprefix(EMULATED)}"),
+            remedy=f"It has: {', '.join(names)}.",
+        )
+        for model in models
+        if model.provider != "control"
+        and (model.name not in MODELS or MODELS[model.name].provider != model.provider)
+    ]
+    if wrong:
+        raise _together(wrong)
 
 
 class _EmulatedAddresses(Registry):

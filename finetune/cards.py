@@ -1,0 +1,115 @@
+"""Cards in the Hub's format: what a dataset is, what a checkpoint is, in words that a stranger can check.
+
+Pure text from a manifest or a checkpoint's record; no time of day and no path, so that the same content
+gives the same card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LICENCE = "cc-by-nc-4.0"  # the dialogues derive from EmpatheticDialogues
+
+WHAT_A_DATASET_IS = """\
+Responses to short emotional dialogues, for fine-tuning a small language model in two steps: SFT on good
+responses, then DPO on pairs of a better and a worse one (Distilling Empathy from Large Language Models).
+"""
+FORMS_AND_TERMS = """\
+The plain form (`sft.jsonl`, `dpo.jsonl`) is for base models; each prompt ends in `Response:` and each
+response begins with one space, so that prompt and response share no token. `conversational/` holds the
+same rows for models with a chat template, `llama-factory/` for LLaMA-Factory.
+
+The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0); responses by language models fall under
+their makers' terms as well. Ratings of empathy were one person's each. Do not use a student trained on
+this where people in need expect a person.
+"""
+WHAT_A_STUDENT_IS = """\
+A LoRA adapter of `{base}`, trained to respond with empathy: stage **{stage}** of two (SFT, then DPO).
+`checkpoint.json` beside this says all that it was made of.
+"""
+USE_AND_LIMITS = """\
+## Use
+
+Ask it in **{form}** form: the text that it was trained on, token for token, is rendered by
+`agents/student.py`. Another prompt is another model.
+
+## Limits
+
+A win over an uncut base model is not a gain in empathy: a student may have learned only to stop. See the
+check of forgetting and collapse in `checkpoint.json`. The training dialogues derive from
+EmpatheticDialogues (CC BY-NC 4.0). Not for use where people in need expect a person.
+"""
+
+
+def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
+    """README.md of a dataset's folder."""
+    rows = manifest["rows"]
+    configs = [stage for stage in ("sft", "dpo") if rows[stage]]
+    front = [
+        "---",
+        f"license: {LICENCE}",
+        "language: [en]",
+        "task_categories: [text-generation]",
+        "tags: [empathy, distillation, dpo, sft, trl]",
+        "configs:",
+        *(f"- config_name: {stage}\n  data_files: {stage}.jsonl" for stage in configs),
+        "---",
+    ]
+    excluded = manifest["excluded"] or {"nothing": 0}
+    left_out = ", ".join(f"{why} ({count})" for why, count in excluded.items())
+    body = [
+        f"# Empathy distillation: {name}",
+        "",
+        WHAT_A_DATASET_IS,
+        "| | |",
+        "|---|---|",
+        f"| method | {manifest['method']} |",
+        *(f"| {key} | {manifest[key]} |" for key in ("llm", "strategy", "teacher") if manifest[key]),
+        f"| fidelity | {manifest['fidelity']} |",
+        f"| SFT rows | {rows['sft']} of {rows['sft_dialogues']} dialogues |",
+        f"| DPO pairs | {rows['dpo']} of {rows['dpo_dialogues']} dialogues |",
+        f"| responses over 97 words | {manifest['over_97_words']} (kept) |",
+        f"| prompt | {manifest['prompt']['name']}, {manifest['prompt']['version']} |",
+        "",
+        f"Left out, with the reason: {left_out}.",
+        "",
+        FORMS_AND_TERMS,
+    ]
+    return "\n".join([*front, "", *body])
+
+
+def model_card(record: Mapping[str, Any]) -> str:
+    """README.md of a checkpoint's folder, from its `checkpoint.json`."""
+    base, settings, data = record["base"], record["settings"], record["data"]
+    front = [
+        "---",
+        f"base_model: {base['name']}",
+        "library_name: peft",
+        "pipeline_tag: text-generation",
+        "language: [en]",
+        f"tags: [empathy, distillation, lora, trl, {record['stage']}]",
+        "---",
+    ]
+    losses = record.get("losses", {})
+    body = [
+        f"# {record['name']}",
+        "",
+        WHAT_A_STUDENT_IS.format(base=base["name"], stage=record["stage"]),
+        "| | |",
+        "|---|---|",
+        f"| base | {base['name']}, revision {base['revision'] or 'none'}, {base['weights']} |",
+        f"| dataset | {data['name']}, {data['id']} |",
+        f"| rows | {data['rows_used']} of {data['rows']} |",
+        f"| parent | {record['parent'] or 'the base'} |",
+        f"| steps | {record['steps']} |",
+        f"| loss | first {losses.get('first', '–')}, last {losses.get('last', '–')} |",
+        f"| seed | {settings['seed']} |",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in settings.items()),
+        "",
+        USE_AND_LIMITS.format(form=record["form"]),
+    ]
+    return "\n".join([*front, "", *body])

@@ -1,0 +1,220 @@
+"""A checkpoint explains itself: `checkpoint.json` beside the adapter, from which it could be rebuilt.
+
+    DIR/adapter_model.safetensors, adapter_config.json     the LoRA adapter
+    DIR/tokenizer.json, …                                  its tokenizer
+    DIR/checkpoint.json                                    base, data, settings, versions, losses, parent
+    DIR/README.md, metrics.jsonl, losses.png               model card, every step's metrics, the loss curves
+
+Reads and writes that record and hashes weights by content. Imports no heavy library, so that whoever only
+needs to know what a folder holds can ask here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from agents.errors import Fault, UserError
+from agents.identity import content_id
+from agents.student import Form
+
+RECORD = "checkpoint.json"
+ADAPTER = "adapter_model.safetensors"
+VERSION = 1
+KEYS = (
+    "kind",
+    "version",
+    "name",
+    "stage",
+    "base",
+    "data",
+    "settings",
+    "form",
+    "rendering",
+    "adapter",
+    "parent",
+)
+_BLOB = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model by content: what it is called, which commit of it, and the hash of its weights."""
+
+    name: str
+    revision: str
+    weights: str
+
+    def told(self) -> dict[str, str]:
+        """As it stands in a record."""
+        return {"name": self.name, "revision": self.revision, "weights": self.weights}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint's folder as read; `record` is the whole of `checkpoint.json`."""
+
+    path: Path
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called: `student:NAME`."""
+        return str(self.record["name"])
+
+    @property
+    def stage(self) -> Literal["sft", "dpo"]:
+        """The last training it had."""
+        return "sft" if self.record["stage"] == "sft" else "dpo"
+
+    @property
+    def base(self) -> Base:
+        """What the adapter belongs to."""
+        return Base(**self.record["base"])
+
+    @property
+    def form(self) -> Form:
+        """The form in which it was trained and must be asked."""
+        return Form(self.record["form"])
+
+    @property
+    def id(self) -> str:
+        """Content id: base weights, adapter, rendering and form; not where it lies or when it was made."""
+        told = [self.record[key] for key in ("adapter", "rendering", "form")]
+        return content_id("checkpoint-1", [self.record["base"]["weights"], *told])
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`, its adapter's hash checked.
+
+    Raises:
+        UserError: it is not a checkpoint, or not whole; every fault at once.
+    """
+    path = folder / RECORD
+    remedy = "Make one with: empathy train two-step."
+    if not folder.is_dir():
+        raise UserError("there is no such folder", where=str(folder), remedy=remedy)
+    if not path.is_file():
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
+        raise UserError("this is not a checkpoint's folder", where=str(path), found=found, remedy=remedy)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError("the record cannot be read", where=str(path), found=str(error)) from error
+    if not isinstance(record, dict):
+        raise UserError("the record must be an object", where=str(path), found=type(record).__name__)
+    missing = [key for key in KEYS if key not in record]
+    if missing:
+        raise UserError("the record lacks keys", where=str(path), found=", ".join(missing), remedy=remedy)
+    faults = []
+    if (record["kind"], record["version"]) != ("empathy-checkpoint", VERSION):
+        found = f"kind {record['kind']!r}, version {record['version']!r}"
+        faults.append(Fault("is another kind of record", str(path), found))
+    adapter = folder / ADAPTER
+    if not adapter.is_file():
+        faults.append(Fault("is missing", str(adapter)))
+    elif hash_file(adapter) != record["adapter"]:
+        faults.append(Fault("is not the adapter that the record describes", str(adapter), "another SHA-256"))
+    if faults:
+        raise UserError("the checkpoint cannot be used", where=str(folder), remedy=remedy, faults=faults)
+    return Checkpoint(folder, record)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write `checkpoint.json`, readable by people and by machines."""
+    text = json.dumps(dict(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / RECORD).write_text(text, encoding="utf-8")
+
+
+def same_base(checkpoint: Checkpoint, found: Base) -> None:
+    """Make sure that this is the base that the adapter was trained on.
+
+    Raises:
+        UserError: its weights are other ones.
+    """
+    wanted = checkpoint.base
+    if wanted.weights != found.weights:
+        raise UserError(
+            "the base does not match the adapter",
+            where=f"{checkpoint.path} on {found.name}",
+            found=f"weights {found.weights}, revision {found.revision or 'none'}",
+            remedy=f"It was trained on {wanted.name}, weights {wanted.weights}: name that with --base.",
+        )
+
+
+def weights_id(folder: Path) -> str:
+    """Content id of a model's folder: its config and every safetensors file, by name and SHA-256.
+
+    A file in the Hub's cache is a link to a blob that is named by its SHA-256; that name is used, so that
+    16 GB need not be read again.
+
+    Raises:
+        UserError: no config or no safetensors weights.
+    """
+    files = weight_files(folder)
+    config = folder / "config.json"
+    if not config.is_file() or not files:
+        found = (
+            ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) if folder.is_dir() else "nothing"
+        )
+        raise UserError(
+            "there is no model here that can be trained",
+            where=str(folder),
+            found=found,
+            remedy="A base needs config.json and weights as safetensors.",
+        )
+    told = [[file.name, hash_file(file)] for file in files]
+    return content_id("weights-1", [*told, ["config.json", _config_hash(config)]])
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that make up the model: those of its index, or all that are its own.
+
+    Some repositories hold the weights twice (`consolidated…`); the second set is nobody's business here.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [folder / name for name in sorted(set(names))]
+    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("consolidated"))
+
+
+def hash_file(path: Path) -> str:
+    """`sha256:` and 64 hex digits of a file's content."""
+    blob = path.resolve().name if path.is_symlink() else ""
+    if _BLOB.fullmatch(blob):
+        return f"sha256:{blob}"
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def git_state(folder: Path | None = None) -> dict[str, Any]:
+    """Commit and dirtiness of the code, `{}` where it is no git repository."""
+    where = folder or Path(__file__).parent
+
+    def said(*arguments: str) -> str:
+        command = ["git", "-C", str(where), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout.strip()
+
+    try:
+        return {"commit": said("rev-parse", "HEAD"), "dirty": bool(said("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def _config_hash(path: Path) -> str:
+    """Of what the config says: the library's version in it and the order of its keys do not count."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("transformers_version", None)
+    config.pop("_name_or_path", None)
+    return content_id("config-1", config)

@@ -1,0 +1,134 @@
+"""Step two, DPO: the SFT adapter goes on learning, now from pairs of a better and a worse response.
+
+The reference is a frozen copy of the SFT adapter on the same base, so that the first loss is ln 2; or, in
+fidelity `released`, the base alone, as LLaMA-Factory does when it continues an adapter (first loss then is
+another). Either costs no second model in memory: trl switches adapters.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from finetune.checkpoint import Checkpoint, read_checkpoint, same_base
+from finetune.encoding import prepare_pairs
+from finetune.loading import device_for, load_model, load_tokenizer, locate
+from finetune.needs import reporters, training_libraries
+from finetune.reading import needed_rows, read
+from finetune.running import REFERENCE, arguments
+from finetune.settings import Settings
+from finetune.training import How, Made, Task, student_rendering, train
+from finetune.work import Work
+
+
+def train_dpo(
+    parent: Path,
+    data: Path,
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    base: str = "",
+    name: str = "",
+    how: How | None = None,
+) -> Checkpoint:
+    """Train an SFT checkpoint on a dataset's pairs; the same call goes on where a killed one stopped.
+
+    Args:
+        parent: an SFT checkpoint's folder; base, revision and form are inherited from it.
+        base: where the base lies now, if not where the checkpoint says; its weights must be the same.
+
+    Raises:
+        UserError: for everything that a user can mend; among it a base that does not match the adapter.
+    """
+    training_libraries()
+    settings = settings or Settings()
+    how = how or How()
+    trackers = reporters(how.report_to)
+    started = read_checkpoint(parent)
+    if started.stage != "sft":
+        raise UserError(
+            "DPO begins from an SFT checkpoint",
+            where=str(parent),
+            found=f"a {started.stage} checkpoint",
+            remedy="Name the SFT step's folder with --from.",
+        )
+    folder = read(data)
+    needed_rows(folder, "dpo")
+    found = locate(base or started.base.name, "" if base else started.base.revision)
+    same_base(started, found.base)
+    tokenizer = load_tokenizer(parent)
+    rendering = student_rendering(folder, started.form)
+    if rendering.id != started.record["rendering"]:
+        found_ = f"{started.record['rendering']}, now {rendering.id}"
+        raise UserError("the SFT step was trained with another prompt", where=str(parent), found=found_)
+    prepared = prepare_pairs(folder.dpo, tokenizer, rendering, settings.max_length)
+    device = device_for(settings.dtype, cpu=how.cpu)
+    task = Task(
+        "dpo",
+        out,
+        name or out.name,
+        folder,
+        settings,
+        rendering,
+        found.folder,
+        started.base,
+        tokenizer,
+        prepared,
+        device,
+        started,
+    )
+
+    def make(task: Task, work: Work) -> Made:
+        return Made(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
+
+    return train(task, make, how)
+
+
+def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
+    from datasets import Dataset
+    from peft import PeftModel
+    from transformers import set_seed
+    from trl import DPOConfig, DPOTrainer
+
+    class Pairs(DPOTrainer):  # type: ignore[misc,unused-ignore]  # untyped where trl is not installed
+        """trl's trainer, given ids instead of text."""
+
+        def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+            return dataset
+
+    assert task.parent is not None
+    settings = task.settings
+    set_seed(settings.seed)
+    base = load_model(task.base_folder, settings.dtype, task.device)
+    model = PeftModel.from_pretrained(base, task.parent.path, is_trainable=True)
+    # With reference "base" trl's copy of the adapter is taken away again below, before anything is computed.
+    early = settings.precompute_reference and settings.reference == "sft"
+    trainer = Pairs(
+        model=model,
+        ref_model=None,
+        args=DPOConfig(
+            **arguments(settings, work.state, task.device, trackers),
+            beta=settings.beta,
+            loss_type=[settings.loss],
+            precompute_ref_log_probs=early,
+        ),
+        train_dataset=Dataset.from_list(list(task.prepared.rows)),
+        processing_class=task.tokenizer,
+    )
+    if settings.reference == "base":
+        trainer.model.delete_adapter(REFERENCE)  # without it trl's reference is the model without adapter
+        if settings.precompute_reference:
+            _precompute(trainer, settings)
+    return trainer
+
+
+def _precompute(trainer: Any, settings: Settings) -> None:
+    """The base's log-probabilities once, by the trainer's own function (trl 1.16 is pinned)."""
+    from trl.trainer.utils import hash_module
+
+    trainer._precompute_model_hash = hash_module(trainer.model)
+    trainer.train_dataset = trainer._precompute_ref_logps(
+        trainer.train_dataset, "train", settings.rows_per_pass
+    )
+    trainer.precompute_ref_logps = True

@@ -1,0 +1,123 @@
+"""Rows for one student: rendered in its form, turned into ids, checked, the unfit left out and counted.
+
+The ids are made here, once, by `agents.student`, and handed to trl as they are: trl's own way of turning
+text into ids gives the same ones for plain rows, and for some chat templates a newline too many.
+
+Works with any tokenizer of that protocol; knows nothing of models and trainers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from agents.errors import Fault, UserError
+from agents.student import Encoded, Rendering, Tokenizer
+from finetune.reading import Example, Pair
+
+TOO_LONG = "longer than the length"
+NOT_LEARNED = -100  # the label that every loss of torch's ignores
+
+_Row = tuple[dict[str, list[int]], int, int, tuple[str, ...]]  # the row, its tokens, those learned, faults
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows as a trainer takes them.
+
+    Attributes:
+        rows: `{"input_ids", "labels"}`, or `{"prompt_ids", "chosen_ids", "rejected_ids"}` for pairs. Labels
+            are the completion's ids, and -100 where nothing is to be learned.
+        lengths: tokens of each row; of a pair, of its longer side. BOS and EOS counted.
+        completion_tokens: tokens of each row that count in the loss; of a pair, of both sides together.
+        left_out: rows that were not taken, by reason.
+    """
+
+    rows: tuple[dict[str, list[int]], ...]
+    lengths: tuple[int, ...]
+    completion_tokens: tuple[int, ...]
+    left_out: dict[str, int]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row; 0 without rows."""
+        return max(self.lengths, default=0)
+
+    def told(self) -> str:
+        """One line for the person who waits: `1,900 rows, 412,000 tokens, longest 377; left out: …`."""
+        left = ", ".join(f"{why} ({count})" for why, count in self.left_out.items()) or "nothing"
+        return (
+            f"{len(self.rows):,} rows, {sum(self.lengths):,} tokens, longest {self.longest}; left out: {left}"
+        )
+
+
+def prepare_examples(
+    examples: Sequence[Example], tokenizer: Tokenizer, rendering: Rendering, max_length: int
+) -> Prepared:
+    """SFT rows for this student.
+
+    Raises:
+        UserError: no row is left; the reasons are counted.
+    """
+
+    def rows() -> Iterator[_Row]:
+        for one in examples:
+            (row,), faults = _encoded(one.turn, (one.response,), tokenizer, rendering)
+            ids = [*row.prompt, *row.completion]
+            labels = [NOT_LEARNED] * len(row.prompt) + [*row.completion]
+            yield {"input_ids": ids, "labels": labels}, len(ids), len(row.completion), faults
+
+    return _prepared(rows(), max_length)
+
+
+def prepare_pairs(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Rendering, max_length: int
+) -> Prepared:
+    """DPO pairs for this student; a pair is left out where either side is unfit.
+
+    Raises:
+        UserError: no pair is left; the reasons are counted.
+    """
+
+    def rows() -> Iterator[_Row]:
+        for one in pairs:
+            (chosen, rejected), faults = _encoded(one.turn, (one.chosen, one.rejected), tokenizer, rendering)
+            row = {
+                "prompt_ids": [*chosen.prompt],
+                "chosen_ids": [*chosen.completion],
+                "rejected_ids": [*rejected.completion],
+            }
+            said = (len(chosen.completion), len(rejected.completion))
+            yield row, len(chosen.prompt) + max(said), sum(said), faults
+
+    return _prepared(rows(), max_length)
+
+
+def _encoded(
+    turn: str, responses: tuple[str, ...], tokenizer: Tokenizer, rendering: Rendering
+) -> tuple[tuple[Encoded, ...], tuple[str, ...]]:
+    rows = tuple(rendering.encode(turn, response, tokenizer) for response in responses)
+    return rows, tuple(fault for one in responses for fault in rendering.faults(turn, one, tokenizer))
+
+
+def _prepared(made: Iterable[_Row], max_length: int) -> Prepared:
+    rows, lengths, counted = [], [], []
+    left_out: Counter[str] = Counter()
+    for row, length, said, faults in made:
+        if faults:
+            left_out[faults[0]] += 1
+        elif length > max_length:
+            left_out[f"{TOO_LONG} of {max_length} tokens"] += 1
+        else:
+            rows.append(row)
+            lengths.append(length)
+            counted.append(said)
+    if not rows:
+        raise UserError(
+            "no row is left to train on",
+            found=f"{sum(left_out.values())} rows left out",
+            remedy="Raise --max-length, or look at the dataset with: empathy data inspect.",
+            faults=[Fault(why, found=f"{count} rows") for why, count in left_out.items()],
+        )
+    return Prepared(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))

@@ -1,0 +1,153 @@
+"""Find a base model and load what of it is needed: its folder, tokenizer, weights; and the device.
+
+Errors of the Hub, of the disk and of the card become words that say what to do. Knows nothing of data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from agents.student import Form, Tokenizer, form_of
+from finetune.checkpoint import Base, weights_id
+from finetune.needs import is_folder, offline
+
+# Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
+WANTED = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
+UNWANTED = ["consolidated*", "original/*"]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A base model on this machine."""
+
+    folder: Path
+    base: Base
+
+
+def locate(name: str, revision: str = "") -> Located:
+    """The base's folder, from the Hub where it is not one already, and its identity by content.
+
+    Raises:
+        UserError: it cannot be found, fetched or read.
+    """
+    if is_folder(name):
+        folder = Path(name)
+        return Located(folder, Base(name, revision, weights_id(folder)))
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        remedy = "Name a folder with config.json and safetensors, or a model on the Hub: owner/name."
+        raise UserError("there is no such model folder", where="--base", found=repr(name), remedy=remedy)
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    try:
+        found = huggingface_hub.snapshot_download(
+            name, revision=revision or None, allow_patterns=WANTED, ignore_patterns=UNWANTED
+        )
+    except errors.GatedRepoError as error:
+        remedy = f"Accept its licence at https://huggingface.co/{name} and log in: hf auth login."
+        raise UserError("the base is behind a licence", where="--base", found=name, remedy=remedy) from error
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, ValueError) as error:
+        why = "HF_HUB_OFFLINE is set and it is not in the cache" if offline() else _first_line(error)
+        remedy = "Name a folder on this machine, or fetch it where there is a network: hf download " + name
+        raise UserError(
+            "the base cannot be had", where="--base", found=f"{name}: {why}", remedy=remedy
+        ) from error
+    folder = Path(found)
+    return Located(folder, Base(name, folder.name, weights_id(folder)))
+
+
+def locate_tokenizer(name: str) -> Path:
+    """A folder with the base's tokenizer, its weights not needed.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    if is_folder(name):
+        return Path(name)
+    import huggingface_hub
+
+    try:
+        patterns = [pattern for pattern in WANTED if pattern != "*.safetensors"]
+        return Path(
+            huggingface_hub.snapshot_download(name, allow_patterns=patterns, ignore_patterns=UNWANTED)
+        )
+    except Exception as error:  # of the Hub's client, of the network, of the disk: the same remedy
+        raise UserError("the tokenizer cannot be had", where="--base", found=_first_line(error)) from error
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder.
+
+    Raises:
+        UserError: there is none, or it has no end of sequence.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError("no tokenizer can be loaded", where=str(folder), found=_first_line(error)) from error
+    if tokenizer.eos_token is None:
+        raise UserError("the tokenizer has no end-of-sequence token", where=str(folder))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = (
+            tokenizer.eos_token
+        )  # padding is masked everywhere; the last real one is learned
+    return tokenizer
+
+
+def load_model(folder: Path, dtype: str, device: str) -> Any:
+    """The base's weights in this dtype ("bf16", "fp16", "fp32") on this device.
+
+    Raises:
+        UserError: they cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtypes[dtype], use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+    return model.to(device)
+
+
+def device_for(dtype: str, *, cpu: bool = False) -> str:
+    """ "cuda" where there is a card that can do this dtype, else "cpu".
+
+    Raises:
+        UserError: the card cannot do bf16.
+    """
+    import torch
+
+    if cpu or not torch.cuda.is_available():
+        return "cpu"
+    if dtype == "bf16" and not torch.cuda.is_bf16_supported():
+        raise UserError(
+            "this card cannot compute in bf16", remedy="Train with --dtype fp16 (a recorded departure)."
+        )
+    return "cuda"
+
+
+def chosen_form(wanted: str, tokenizer: Tokenizer) -> Form:
+    """The form to train in: as said, or what the tokenizer suggests for "auto".
+
+    Raises:
+        UserError: chat was asked of a tokenizer without a chat template.
+    """
+    if wanted == "auto":
+        return form_of(tokenizer)
+    if wanted == Form.CHAT and not tokenizer.chat_template:
+        remedy = "A base model is trained in plain form: --form plain."
+        raise UserError("the tokenizer has no chat template", where="--form", found="chat", remedy=remedy)
+    return Form(wanted)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]

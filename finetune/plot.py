@@ -1,0 +1,27 @@
+"""Loss curves as a picture, from the steps' metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def plot_losses(metrics: Sequence[Mapping[str, Any]], target: Path, title: str) -> None:
+    """Write `target` (PNG): loss by step, and for DPO the margin of chosen over rejected below it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    curves = [("loss", "loss (nats)"), ("rewards/margins", "reward margin")]
+    shown = [(key, label) for key, label in curves if any(key in row for row in metrics)]
+    figure = Figure(figsize=(7.0, 1.2 + 2.4 * max(len(shown), 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    for place, (key, label) in enumerate(shown, 1):
+        axes = figure.add_subplot(len(shown), 1, place)
+        points = [(row["step"], float(row[key])) for row in metrics if key in row]
+        axes.plot([step for step, _ in points], [value for _, value in points], linewidth=1.2)
+        axes.set_xlabel("optimiser step")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+    figure.savefig(target, dpi=120, metadata={"Software": None})

@@ -1,0 +1,100 @@
+"""Step one, SFT: a fresh LoRA adapter on the base learns the good responses, completion tokens only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from finetune.checkpoint import Checkpoint
+from finetune.encoding import prepare_examples
+from finetune.loading import chosen_form, device_for, load_model, load_tokenizer, locate
+from finetune.needs import reporters, training_libraries
+from finetune.reading import needed_rows, read
+from finetune.running import arguments
+from finetune.settings import Settings
+from finetune.training import How, Made, Task, student_rendering, train
+from finetune.work import Work
+
+
+def train_sft(
+    base: str,
+    data: Path,
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    revision: str = "",
+    form: str = "auto",
+    name: str = "",
+    how: How | None = None,
+) -> Checkpoint:
+    """Fine-tune `base` on a dataset's SFT rows; the same call goes on where a killed one stopped.
+
+    Args:
+        base: a folder, or a model's name on the Hub.
+        form: "plain", "chat", or "auto" for what the tokenizer suggests.
+        name: of the checkpoint; "" for the folder's name.
+
+    Raises:
+        UserError: for everything that a user can mend.
+    """
+    training_libraries()
+    settings = settings or Settings()
+    how = how or How()
+    trackers = reporters(how.report_to)
+    folder = read(data)
+    needed_rows(folder, "sft")
+    found = locate(base, revision)
+    tokenizer = load_tokenizer(found.folder)
+    rendering = student_rendering(folder, chosen_form(form, tokenizer))
+    prepared = prepare_examples(folder.sft, tokenizer, rendering, settings.max_length)
+    device = device_for(settings.dtype, cpu=how.cpu)
+    task = Task(
+        "sft",
+        out,
+        name or out.name,
+        folder,
+        settings,
+        rendering,
+        found.folder,
+        found.base,
+        tokenizer,
+        prepared,
+        device,
+    )
+
+    def make(task: Task, work: Work) -> Made:
+        return Made(_trainer(task, work, trackers))
+
+    return train(task, make, how)
+
+
+def lora(settings: Settings) -> Any:
+    """The adapter's shape as peft's `LoraConfig`."""
+    from peft import LoraConfig
+
+    names = [part.strip() for part in settings.target_modules.split(",")]
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules="all-linear" if names == ["all-linear"] else names,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
+    from datasets import Dataset
+    from peft import get_peft_model
+    from transformers import set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    set_seed(task.settings.seed)  # the adapter begins from random numbers
+    model = load_model(task.base_folder, task.settings.dtype, task.device)
+    common = arguments(task.settings, work.state, task.device, trackers)
+    return SFTTrainer(
+        model=get_peft_model(model, lora(task.settings)),
+        args=SFTConfig(**common, packing=False),
+        train_dataset=Dataset.from_list(list(task.prepared.rows)),  # labels say what is learned
+        processing_class=task.tokenizer,
+    )

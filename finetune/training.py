@@ -1,0 +1,228 @@
+"""One training from beginning to end, SFT or DPO: prepare, train, check, write the checkpoint whole.
+
+The two stages differ in how the trainer is made (`sft.py`, `dpo.py`); everything around it is here, once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from agents.errors import UserError
+from agents.student import Form, Rendering, rendering
+from finetune import health
+from finetune.cards import model_card
+from finetune.checkpoint import (
+    ADAPTER,
+    VERSION,
+    Base,
+    Checkpoint,
+    git_state,
+    hash_file,
+    read_checkpoint,
+    write_record,
+)
+from finetune.encoding import Prepared
+from finetune.needs import versions
+from finetune.plot import plot_losses
+from finetune.reading import DatasetFolder, rendering_matches
+from finetune.running import Watch, metrics_of, run, told_clearly
+from finetune.settings import Settings
+from finetune.work import Work, finished, recipe_id, step_of, working
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that decides one training, found and checked before anything slow begins.
+
+    Attributes:
+        base_folder, base: the base's files and identity.
+        parent: the SFT checkpoint that DPO goes on from; None for SFT.
+        prepared: the rows for this student.
+    """
+
+    stage: Literal["sft", "dpo"]
+    out: Path
+    name: str
+    data: DatasetFolder
+    settings: Settings
+    rendering: Rendering
+    base_folder: Path
+    base: Base
+    tokenizer: Any
+    prepared: Prepared
+    device: str
+    parent: Checkpoint | None = None
+
+    def recipe(self) -> dict[str, Any]:
+        """What the result depends on, by content; names, paths and how often it saves are no part of it."""
+        settings = asdict(self.settings)
+        for detail in ("save_steps",):
+            settings.pop(detail)
+        return {
+            "stage": self.stage,
+            "base": self.base.weights,
+            "parent": self.parent.id if self.parent else "",
+            "data": self.data.id,
+            "rendering": self.rendering.id,
+            "form": str(self.rendering.form),
+            "settings": settings,
+            "device": self.device,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A trainer ready to run, and the adapter that its student began from ("" for the base)."""
+
+    trainer: Any
+    began_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What changes nothing in a recipe, but for the device.
+
+    Attributes:
+        watch: is given every optimiser step.
+        tell: is given, line by line, what a person who waits wants to know.
+        report_to: trackers beside metrics.jsonl.
+        restart: throw unfinished work away.
+        new_tokens: limit of the responses in the check after training.
+        cpu: leave a card alone that is there.
+    """
+
+    watch: Watch | None = None
+    tell: Tell = lambda line: None
+    report_to: tuple[str, ...] = ()
+    restart: bool = False
+    new_tokens: int = health.NEW_TOKENS
+    cpu: bool = False
+
+
+def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoint:
+    """Train, or give back what this very recipe has made already.
+
+    Raises:
+        UserError: the machine ran out of something, a loss is not a number, `out` is taken; nothing
+            half-written is left at `out`.
+    """
+    tell = how.tell
+    recipe = task.recipe()
+    done = finished(task.out, recipe_id(recipe))
+    if done is not None:
+        tell(f"{done.path}: this recipe is trained already; nothing to do")
+        return done
+    with working(task.out, recipe, restart=how.restart) as work, told_clearly(task.settings, work):
+        tell(f"{task.stage}: {task.prepared.told()}")
+        save = work.last_save()
+        if save:
+            tell(f"{task.stage}: going on from step {step_of(save)}")
+        began = time.monotonic()
+        made = make(task, work)
+        run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), how.watch)
+        tell(f"{task.stage}: checking for forgetting and collapse")
+        model = made.trainer.accelerator.unwrap_model(made.trainer.model)
+        found = health.check(
+            model,
+            task.tokenizer,
+            task.rendering,
+            task.data,
+            task.settings.seed,
+            parent=made.began_from,
+            new_tokens=how.new_tokens,
+        )
+        for warning in found.warnings:
+            tell(f"{task.stage}: look at this: {warning}")
+        _write(task, work, model, found, round(time.monotonic() - began, 1), made.trainer.state.global_step)
+        work.finish()
+    return read_checkpoint(task.out)
+
+
+def student_rendering(data: DatasetFolder, form: Form) -> Rendering:
+    """The rendering that this dataset was made with.
+
+    Raises:
+        UserError: the dataset was made with another direct prompt than the present one; a student would
+            be asked with other words than it was trained on.
+    """
+    if not rendering_matches(data, rendering(Form.PLAIN).id):
+        raise UserError(
+            "the dataset was made with another direct prompt than the present one",
+            where=str(data.path),
+            found=f"prompt version {data.manifest['prompt']['version']}",
+            remedy="Build the dataset anew, or put the prompt back as it was (prompts/respond.md).",
+        )
+    return rendering(form)
+
+
+def _write(task: Task, work: Work, model: Any, found: health.Health, seconds: float, steps: int) -> None:
+    final = work.final
+    adapter = model.peft_config["default"]
+    adapter.base_model_name_or_path, adapter.revision = task.base.name, task.base.revision or None
+    model.save_pretrained(final, safe_serialization=True, selected_adapters=["default"])
+    task.tokenizer.save_pretrained(final)
+    metrics = metrics_of(work.metrics)
+    (final / "metrics.jsonl").write_bytes(work.metrics.read_bytes())
+    plot_losses(metrics, final / "losses.png", f"{task.name}, {task.stage}")
+    record = _record(task, model, metrics, found, seconds, steps, hash_file(final / ADAPTER))
+    write_record(final, record)
+    (final / "README.md").write_text(model_card(record), encoding="utf-8")
+
+
+def _record(
+    task: Task,
+    model: Any,
+    metrics: list[dict[str, Any]],
+    found: health.Health,
+    seconds: float,
+    steps: int,
+    adapter: str,
+) -> dict[str, Any]:
+    manifest = task.data.manifest
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return {
+        "kind": "empathy-checkpoint",
+        "version": VERSION,
+        "name": task.name,
+        "stage": task.stage,
+        "base": task.base.told(),
+        "parent": {"name": task.parent.name, "id": task.parent.id} if task.parent else None,
+        "data": {
+            "id": task.data.id,
+            "name": task.data.path.name,
+            "method": manifest["method"],
+            "fidelity": manifest.get("fidelity", ""),
+            "rows": len(task.data.sft if task.stage == "sft" else task.data.dpo),
+            "rows_used": len(task.prepared.rows),
+            "left_out": task.prepared.left_out,
+        },
+        "settings": asdict(task.settings),
+        "form": str(task.rendering.form),
+        "rendering": task.rendering.id,
+        "prompt": {"name": task.rendering.prompt.name, "version": task.rendering.prompt.version},
+        "adapter": adapter,
+        "recipe": recipe_id(task.recipe()),
+        "steps": steps,
+        "losses": _ends(metrics, "loss"),
+        "margins": _ends(metrics, "rewards/margins") if task.stage == "dpo" else {},
+        "health": found.told(),
+        "trainable_parameters": trainable,
+        "seconds": seconds,
+        "device": task.device,
+        "versions": versions(),
+        "git": git_state(),
+    }
+
+
+def _ends(metrics: list[dict[str, Any]], key: str) -> dict[str, float]:
+    values = [float(row[key]) for row in metrics if key in row]
+    if not values:
+        return {}
+    tail = values[-max(len(values) // 10, 1) :]
+    return {"first": values[0], "last": values[-1], "mean_of_last_tenth": round(sum(tail) / len(tail), 6)}

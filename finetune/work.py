@@ -1,0 +1,155 @@
+"""Where a training works until it is whole: `OUT.partial`, then one rename to `OUT`.
+
+A training is named by its recipe: base, data, settings, form and parent by content. The same command finds
+its own unfinished work and goes on; another recipe never continues it, and never overwrites what is done.
+
+    OUT.partial/recipe.json      what is being trained
+    OUT.partial/state/           trainer saves, the last two; those with a `whole` mark can be resumed from
+    OUT.partial/metrics.jsonl    one line per optimiser step
+    OUT.partial/final/           the checkpoint while it is written
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from agents.identity import content_id
+from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint
+
+WHOLE = "whole"  # written into a save after everything else
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An unfinished training's folder."""
+
+    out: Path
+    partial: Path
+    recipe: str
+
+    @property
+    def state(self) -> Path:
+        """Where the trainer saves."""
+        return self.partial / "state"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per step."""
+        return self.partial / "metrics.jsonl"
+
+    @property
+    def final(self) -> Path:
+        """The checkpoint while it is written."""
+        return self.partial / "final"
+
+    def last_save(self) -> Path | None:
+        """The newest save that is whole, or None; saves that were cut off are removed."""
+        saves = sorted(self.state.glob("checkpoint-*"), key=step_of)
+        for save in saves:
+            if not (save / WHOLE).is_file():
+                shutil.rmtree(save)
+        whole = [save for save in saves if save.exists()]
+        return whole[-1] if whole else None
+
+    def finish(self) -> None:
+        """The final folder becomes OUT, and the rest goes."""
+        self.final.replace(self.out)
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def step_of(save: Path) -> int:
+    """The optimiser step that a save was made at."""
+    return int(save.name.rpartition("-")[2])
+
+
+def recipe_id(recipe: Mapping[str, Any]) -> str:
+    """Content id of all that decides a training's result."""
+    return content_id("recipe-1", dict(recipe))
+
+
+def finished(out: Path, recipe: str) -> Checkpoint | None:
+    """The checkpoint at OUT, where this very recipe made it; None where OUT is free.
+
+    Raises:
+        UserError: something else is there.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if out.is_dir() and (out / RECORD).is_file():
+        there = read_checkpoint(out)
+        if there.record.get("recipe") == recipe:
+            return there
+        found = f"{there.stage} checkpoint {there.name!r} of another recipe"
+    else:
+        found = "something that is no checkpoint"
+    raise UserError("there is something already", where=str(out), found=found, remedy="Name another --out.")
+
+
+@contextmanager
+def working(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> Iterator[Work]:
+    """The folder for this training, new or as it was left; no other process may hold it.
+
+    Args:
+        restart: throw unfinished work of any recipe away.
+
+    Raises:
+        UserError: unfinished work of another recipe is there, or another process is at it.
+    """
+    partial = out.with_name(out.name + ".partial")
+    work = Work(out, partial, recipe_id(recipe))
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("the folder cannot be made", where=str(partial), found=str(error)) from error
+    with (partial / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            remedy = "Wait for it, or name another --out."
+            raise UserError("another process is training this", where=str(partial), remedy=remedy) from error
+        told = partial / "recipe.json"
+        if restart:
+            _clear(partial)
+        elif told.is_file():
+            _same_recipe(told, recipe)
+        if not told.is_file():
+            told.write_text(json.dumps(dict(recipe), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        shutil.rmtree(work.final, ignore_errors=True)
+        if out.is_dir():
+            out.rmdir()  # empty, or `finished` would have refused it
+        yield work
+
+
+def _same_recipe(told: Path, recipe: Mapping[str, Any]) -> None:
+    try:
+        there = json.loads(told.read_text(encoding="utf-8"))
+    except ValueError:
+        there = {}  # cut off while it was written: nothing was trained yet
+        told.unlink()
+        return
+    differing = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
+    if differing:
+        settings, before = recipe.get("settings", {}), there.get("settings", {})
+        inside = [key for key in settings if settings[key] != before.get(key)]
+        raise UserError(
+            "unfinished training of another recipe is here",
+            where=str(told.parent),
+            found="other " + ", ".join(inside if differing == ["settings"] else differing),
+            remedy="Name another --out, or throw the unfinished work away with --restart.",
+        )
+
+
+def _clear(partial: Path) -> None:
+    for entry in partial.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != "lock":
+            entry.unlink()

@@ -1,0 +1,53 @@
+"""`empathy profile AUTHOR…`: what responses are like, counted from their words; no key needed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from harness.cli.options import data_option, db_option, json_option, run
+from harness.splits import Split
+
+if TYPE_CHECKING:
+    from harness.profiling import Profiles
+
+
+@click.command()
+@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True)
+@click.option(
+    "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
+)
+@data_option
+@db_option
+@json_option
+def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_json: bool) -> None:
+    """Length, variety, openings, questions, advice and flags of each AUTHOR's responses.
+
+    \b
+    empathy profile dataset:human dataset:gpt-4
+    empathy profile openai/gpt-4o openai/gpt-4o@naive-over-human --split train
+
+    Over the dialogues that all authors answered. Descriptive; the word lists are shown.
+    """
+    from harness.dataset import load
+    from harness.profiling import as_data, as_table, notes, profiles
+    from results.store import Store
+
+    async def main() -> Profiles:
+        dataset = load(data)
+        async with await Store.open(db) as store:
+            return await profiles(authors, dataset, store, Split(split))
+
+    found = run(main())
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(as_data(found), option=orjson.OPT_INDENT_2) + b"\n")
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(as_table(found))
+    for note in notes(found):
+        console.print(note, style="dim", highlight=False, markup=False)

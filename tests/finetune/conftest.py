@@ -1,0 +1,108 @@
+"""Dialogues, rows and datasets written for these tests, and tiny students built once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agents.student import rendering
+from agents.vocabulary import Dialogue, Fidelity
+from finetune.datasets import Origin, write
+from finetune.rows import DpoRow, Rows, SftRow
+
+THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden", "phone", "team", "boat", "choir")
+GOOD = "I can hear how much the {} means to you, and I am glad you told me. What would help?"
+PLAIN = "That is good to know about the {}. I am sorry it went that way for you."
+POOR = "The {} is nothing. Get over it, others have worse."
+
+
+def dialogues_of(count: int) -> dict[str, Dialogue]:
+    """So many short dialogues, each of its own."""
+    made = {}
+    for number in range(count):
+        thing = THINGS[number % len(THINGS)]
+        told = f"It was about the {thing}, for the {number}th time this year."
+        made[f"t{number}"] = Dialogue(
+            f"t{number}", told, f"I keep thinking about the {thing} and what I said."
+        )
+    return made
+
+
+def rows_of(dialogues: dict[str, Dialogue]) -> Rows:
+    """Two SFT rows of every even dialogue, one pair of every odd one."""
+    sft, dpo = [], []
+    for number, name in enumerate(dialogues):
+        thing = THINGS[int(name[1:]) % len(THINGS)]
+        if number % 2 == 0:
+            sft.append(SftRow(name, "human", PLAIN.format(thing)))
+            sft.append(SftRow(name, "improved", GOOD.format(thing)))
+        else:
+            dpo.append(DpoRow(name, "improved", "human", GOOD.format(thing), POOR.format(thing)))
+    return Rows(tuple(sft), tuple(dpo), ())
+
+
+@pytest.fixture(scope="session")
+def make_dialogues() -> Callable[[int], dict[str, Dialogue]]:
+    """`dialogues_of`, for tests."""
+    return dialogues_of
+
+
+@pytest.fixture(scope="session")
+def make_rows() -> Callable[[dict[str, Dialogue]], Rows]:
+    """`rows_of`, for tests."""
+    return rows_of
+
+
+MakeDataset = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
+    """A function that writes a dataset's folder of so many dialogues, an eighth of them held out."""
+
+    def make(count: int = 32, *, held_out: bool = True) -> Path:
+        dialogues = dialogues_of(count)
+        kept = dict(list(dialogues.items())[: count // 8 * 7]) if held_out else dialogues
+        rest = {name: one for name, one in dialogues.items() if name not in kept}
+        folder = tmp_path_factory.mktemp("data") / "over-human"
+        origin = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
+        held = rows_of(rest) if rest else None
+        write(folder, rows_of(kept), dialogues, rendering(), origin, held_out=held)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dataset(make_dataset: MakeDataset) -> Path:
+    """The dataset that most tests train on."""
+    return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaMA-type base without chat template."""
+    pytest.importorskip("torch")
+    from finetune.tiny import build
+
+    return build(tmp_path_factory.mktemp("models") / "tiny-llama", "llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Mistral-type base without chat template."""
+    pytest.importorskip("torch")
+    from finetune.tiny import build
+
+    return build(tmp_path_factory.mktemp("models") / "tiny-mistral", "mistral")
+
+
+@pytest.fixture(scope="session")
+def tiny_instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaMA-type model with a chat template."""
+    pytest.importorskip("torch")
+    from finetune.tiny import build
+
+    return build(tmp_path_factory.mktemp("models") / "tiny-instruct", "llama", chat=True)

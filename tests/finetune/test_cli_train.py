@@ -1,0 +1,107 @@
+"""`empathy train` from the outside: help without torch, plan, tiny, two steps, merge; results on stdout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agents.errors import UserError
+from finetune.running import Step
+from harness.cli.train import Progress, train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(train, list(arguments), catch_exceptions=True)
+
+
+def test_help_imports_no_torch() -> None:
+    code = (
+        "import sys, harness.cli.train\n"
+        "heavy = {'torch', 'transformers', 'trl', 'peft', 'datasets', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("sft", "dpo", "two-step", "merge", "plan", "tiny"):
+        shown = _run(command, "--help")
+        assert shown.exit_code == 0, shown.output
+    assert "paper, section 4.2" in " ".join(_run("sft", "--help").output.split())
+
+
+def test_plan_of_the_papers_base_needs_neither_weights_nor_network(dataset: Path) -> None:
+    shown = _run("plan", "--base", "meta-llama/Llama-3.1-8B", "--data", str(dataset), "--json")
+    assert shown.exit_code == 0, shown.output
+    plan = json.loads(shown.stdout)
+    assert [stage["stage"] for stage in plan["stages"]] == ["sft", "dpo"]
+    assert all(stage["fits"] and stage["gib"]["weights"] == 14.96 for stage in plan["stages"])
+    text = _run("plan", "--base", "mistralai/Mistral-7B-v0.3", "--data", str(dataset), "--card-mib", "9000")
+    assert "does not fit; turn on:" in text.stdout and "7,248,023,552 parameters" in text.stdout
+
+
+def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
+    for arguments, told in (
+        (("plan", "--base", "x", "--data", str(tmp_path)), "not a dataset's folder"),
+        (("plan", "--base", "x/y", "--data", str(dataset), "--rank", "0"), "--rank: must be 1 or more"),
+    ):
+        shown = _run(*arguments)
+        assert isinstance(shown.exception, UserError)
+        assert told in str(shown.exception)
+
+
+def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show = Progress(every_seconds=1e9)
+    for number in range(1, 101):
+        show(Step("dpo", number, 100, 0.5, 1000 * number, 10.0 * number, number, 1.25))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "dpo 1/100: loss 0.5000, margin 1.250, 100 tokens/s, 16:30 left",
+        "dpo 100/100: loss 0.5000, margin 1.250, 100 tokens/s, 0:00 left",
+    ]
+
+
+@pytest.mark.train
+def test_tiny_two_steps_and_merge(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    shown = _run("tiny", "--out", "models/tiny")
+    assert (shown.exit_code, shown.stdout.strip()) == (0, str(Path("models/tiny"))), shown.output
+    recipe = ["--dtype", "fp32", "--max-steps", "2", "--accumulation", "1", "--cpu"]
+    shown = _run(
+        "two-step",
+        "--base",
+        "models/tiny",
+        "--data",
+        str(dataset),
+        "--out",
+        "checkpoints/s",
+        "--json",
+        *recipe,
+    )
+    assert shown.exit_code == 0, shown.output
+    record = json.loads(shown.stdout)
+    assert (record["stage"], record["steps"], record["parent"]["name"]) == ("dpo", 2, "s-sft")
+    assert record["base"]["name"] == "models/tiny"
+    assert "dpo 2/2: loss" in shown.stderr
+    released = _run(
+        "dpo", "--from", "checkpoints/s-sft", "--data", str(dataset), "--out", "checkpoints/r", "--json",
+        "--fidelity", "released", *recipe,
+    )  # fmt: skip
+    assert json.loads(released.stdout)["settings"]["reference"] == "base"
+    shown = _run("merge", "checkpoints/s", "--out", "merged/s")
+    assert shown.exit_code == 0, shown.output
+    assert "s merged, weights-1:" in shown.stdout
+    planned = _run("plan", "--base", "models/tiny", "--data", str(dataset), "--json", *recipe[:6])
+    assert json.loads(planned.stdout)["measured"] is True
+    again = _run(
+        "two-step", "--base", "models/tiny", "--data", str(dataset), "--out", "checkpoints/s", *recipe
+    )
+    assert "nothing to do" in again.stderr and again.exit_code == 0

@@ -1,0 +1,72 @@
+"""Merged equals adapter: logits within 1e-4, on both families; another base is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agents.errors import UserError
+from finetune.checkpoint import read_checkpoint, weights_id
+from finetune.settings import Settings
+from finetune.training import How
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+SETTINGS = Settings(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=12)
+HOW = How(cpu=True, new_tokens=4)
+
+
+@pytest.mark.parametrize("family", ["tiny_llama", "tiny_mistral"])
+def test_merged_equals_adapter(
+    family: str, request: pytest.FixtureRequest, dataset: Path, tmp_path: Path
+) -> None:
+    import torch
+    from peft import PeftModel
+
+    from finetune.loading import load_model, load_tokenizer
+    from finetune.merge import merge
+    from finetune.sft import train_sft
+
+    base = request.getfixturevalue(family)
+    train_sft(str(base), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    record = merge(tmp_path / "s", tmp_path / "merged")
+    assert record["largest_logit_difference"] < 1e-4
+    assert record["checkpoint"] == read_checkpoint(tmp_path / "s").id
+    assert record["weights"] == weights_id(tmp_path / "merged") != weights_id(base)
+    assert json.loads((tmp_path / "merged/merged.json").read_text()) == record
+
+    tokenizer = load_tokenizer(tmp_path / "merged")
+    ids = torch.tensor([tokenizer.encode("It rained all day and my café was flooded 😀.")])
+    adapted = PeftModel.from_pretrained(load_model(base, "fp32", "cpu"), tmp_path / "s").eval()
+    merged = load_model(tmp_path / "merged", "fp32", "cpu").eval()
+    with torch.no_grad():
+        one, two, plain = adapted(ids).logits, merged(ids).logits, load_model(base, "fp32", "cpu")(ids).logits
+    assert float((one - two).abs().max()) < 1e-4
+    assert float((one - plain).abs().max()) > 0.01
+
+    half = merge(tmp_path / "s", tmp_path / "half", dtype="bf16")
+    assert half["dtype"] == "bf16"
+    assert half["weights"] != record["weights"]
+    with pytest.raises(UserError, match="something already"):
+        merge(tmp_path / "s", tmp_path / "merged")
+
+
+def test_another_base_is_refused(tiny_llama: Path, tiny_mistral: Path, dataset: Path, tmp_path: Path) -> None:
+    from finetune.dpo import train_dpo
+    from finetune.merge import merge
+    from finetune.sft import train_sft
+    from finetune.tiny import build
+
+    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    with pytest.raises(UserError, match="does not match the adapter"):
+        merge(tmp_path / "s", tmp_path / "m", base=str(tiny_mistral))
+    twin = build(tmp_path / "twin", "llama", seed=2)  # the same shape, other weights
+    with pytest.raises(UserError, match="does not match the adapter"):
+        train_dpo(tmp_path / "s", dataset, tmp_path / "d", SETTINGS, base=str(twin), how=HOW)
+    assert not (tmp_path / "m").exists() and not (tmp_path / "d").exists()
+    moved = tmp_path / "moved"
+    tiny_llama_copy = build(moved, "llama")  # the same seed: the same weights elsewhere
+    assert merge(tmp_path / "s", tmp_path / "m", base=str(tiny_llama_copy))["dtype"] == "fp32"

@@ -1,0 +1,132 @@
+"""Killed and gone on is the same as undisturbed: real kills, in another process, in both steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.errors import UserError
+from finetune.checkpoint import read_checkpoint
+from finetune.settings import Settings
+from finetune.training import How
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+SETTINGS = {
+    "dtype": "fp32",
+    "learning_rate": 5e-3,
+    "batch_size": 2,
+    "accumulation": 2,
+    "epochs": 2.0,
+    "save_steps": 3,
+}
+ROOT = Path(__file__).resolve().parents[2]
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from finetune.settings import Settings
+from finetune.training import How
+from finetune.two_step import train_two_step
+
+base, data, out, stage, step, settings = sys.argv[1:]
+
+def watch(seen):
+    if (seen.stage, seen.step) == (stage, int(step)):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+how = How(cpu=True, new_tokens=4, watch=watch)
+train_two_step(base, Path(data), Path(out), Settings(**json.loads(settings)), how=how)
+"""
+
+
+def _losses(folder: Path) -> list[tuple[int, float, float]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().split("\n") if line]
+    return [(row["step"], row["loss"], row["grad_norm"]) for row in rows]
+
+
+def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+    from finetune.two_step import train_two_step
+
+    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    settings = Settings(**SETTINGS)
+    how = How(cpu=True, new_tokens=4)
+    train_two_step(str(tiny_llama), dataset, undisturbed, settings, how=how)
+    for stage, step in (("sft", 8), ("dpo", 5)):
+        arguments = [str(tiny_llama), str(dataset), str(killed), stage, str(step), json.dumps(SETTINGS)]
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+        assert not killed.exists()
+    assert read_checkpoint(tmp_path / "b-sft").stage == "sft"  # the first step was finished by the second run
+    told: list[str] = []
+    train_two_step(
+        str(tiny_llama), dataset, killed, settings, how=How(cpu=True, new_tokens=4, tell=told.append)
+    )
+    assert "dpo: going on from step 3" in told
+    for suffix in ("-sft", ""):
+        one, two = (path.with_name(path.name + suffix) for path in (undisturbed, killed))
+        assert _losses(one) == _losses(two)
+        assert read_checkpoint(one).record["adapter"] == read_checkpoint(two).record["adapter"]
+        assert read_checkpoint(one).record["losses"] == read_checkpoint(two).record["losses"]
+
+
+def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+    from finetune.sft import train_sft
+
+    class StopError(Exception):
+        pass
+
+    def stop(step: object) -> None:
+        if getattr(step, "step", 0) == 8:
+            raise StopError
+
+    settings = Settings(**SETTINGS)
+    with pytest.raises(StopError):
+        train_sft(
+            str(tiny_llama), dataset, tmp_path / "c", settings, how=How(cpu=True, new_tokens=4, watch=stop)
+        )
+    state = tmp_path / "c.partial/state"
+    assert sorted(path.name for path in state.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-6"]
+    (state / "checkpoint-6/whole").unlink()
+    (state / "checkpoint-6/adapter_model.safetensors").write_bytes(b"cut off")
+    told: list[str] = []
+    train_sft(
+        str(tiny_llama), dataset, tmp_path / "c", settings, how=How(cpu=True, new_tokens=4, tell=told.append)
+    )
+    assert "sft: going on from step 3" in told
+    train_sft(str(tiny_llama), dataset, tmp_path / "d", settings, how=How(cpu=True, new_tokens=4))
+    assert _losses(tmp_path / "c") == _losses(tmp_path / "d")
+
+
+def test_unfinished_work_of_another_recipe_is_not_gone_on_with(
+    tiny_llama: Path, dataset: Path, tmp_path: Path
+) -> None:
+    from finetune.sft import train_sft
+
+    def interrupt(step: object) -> None:
+        raise KeyboardInterrupt
+
+    settings = Settings(**SETTINGS)
+    out, base = tmp_path / "e", str(tiny_llama)
+    with pytest.raises(KeyboardInterrupt):
+        train_sft(base, dataset, out, settings, how=How(cpu=True, watch=interrupt))
+    other = Settings(**{**SETTINGS, "learning_rate": 1e-3, "max_steps": 1})
+    with pytest.raises(UserError, match=r"another recipe.*learning_rate"):
+        train_sft(base, dataset, out, other, how=How(cpu=True))
+    made = train_sft(base, dataset, out, other, how=How(cpu=True, restart=True, new_tokens=4))
+    assert made.record["steps"] == 1
+    with pytest.raises(UserError, match="something already"):
+        train_sft(base, dataset, out, settings, how=How(cpu=True))

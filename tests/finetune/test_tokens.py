@@ -1,0 +1,201 @@
+"""One prompt, one way: the same token ids in training rows, in `transformers` and as text to be requested.
+
+On a LLaMA-type tokenizer, a Mistral-type one in both of its forms, and instruct ones with a chat template.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.student import CUE, Form, Rendering, form_of, rendering, token_faults
+from agents.vocabulary import Dialogue
+from finetune.encoding import prepare_examples, prepare_pairs
+from finetune.reading import Example, Pair, read
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+KINDS = ["llama", "mistral", "mistral-legacy", "llama-chat", "mistral-chat"]
+PLAIN_KINDS, CHAT_KINDS = KINDS[:3], KINDS[3:]
+words = st.text(
+    st.characters(codec="utf-8", exclude_characters="<[|]>", exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+)
+answers = words.filter(lambda text: text.strip() != "")
+
+
+@pytest.fixture(scope="module")
+def tokenizers() -> dict[str, Any]:
+    from finetune.tiny import tokenizer_of
+
+    return {
+        "llama": tokenizer_of("llama"),
+        "mistral": tokenizer_of("mistral"),
+        "mistral-legacy": tokenizer_of("mistral", legacy=True),
+        "llama-chat": tokenizer_of("llama", chat=True),
+        "mistral-chat": tokenizer_of("mistral", chat=True),
+    }
+
+
+def _how(tokenizer: Any) -> Rendering:
+    return rendering(form_of(tokenizer))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(context=words, utterance=words, answer=answers)
+def test_law_of_tokens(
+    tokenizers: dict[str, Any], kind: str, context: str, utterance: str, answer: str
+) -> None:
+    tokenizer = tokenizers[kind]
+    how = _how(tokenizer)
+    turn = how.turn(Dialogue("d", context, utterance))
+    assert how.faults(turn, answer, tokenizer) == ()
+    row = how.encode(turn, answer, tokenizer)
+    prompt, completion = how.request_text(turn, tokenizer), how.completion_text(turn, answer, tokenizer)
+    special = {"add_special_tokens": how.adds_special_tokens}
+    assert list(row.prompt) == tokenizer(prompt, **special)["input_ids"] == how.prompt_ids(turn, tokenizer)
+    whole = tokenizer(prompt + completion, **special)["input_ids"]
+    assert list(row.prompt + row.completion) == [*whole, tokenizer.eos_token_id]
+    assert (row.prompt + row.completion).count(tokenizer.bos_token_id) == 1
+    assert row.completion.count(tokenizer.eos_token_id) == 1
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral"])
+@settings(max_examples=60, deadline=None)
+@given(answer=answers)
+def test_law_of_tokens_holds_for_the_completion_alone(
+    tokenizers: dict[str, Any], kind: str, answer: str
+) -> None:
+    # Of `mistral-legacy` it cannot: that tokenizer puts a space of its own before whatever stands alone.
+    tokenizer = tokenizers[kind]
+    turn = _how(tokenizer).turn(Dialogue("d", "It rained.", "All day."))
+    prompt, completion = _how(tokenizer).request_text(turn), _how(tokenizer).completion_text(turn, answer)
+    alone = tokenizer(completion, add_special_tokens=False)["input_ids"]
+    assert tokenizer(prompt)["input_ids"] + alone == tokenizer(prompt + completion)["input_ids"]
+
+
+@pytest.mark.parametrize("kind", PLAIN_KINDS)
+def test_a_trailing_space_would_break_it(tokenizers: dict[str, Any], kind: str) -> None:
+    tokenizer = tokenizers[kind]
+    assert "the prompt ends in a space" in token_faults(tokenizer, f"Say it.{CUE} ", "I see.")
+    with_space = tokenizer(f"Say it.{CUE} ")["input_ids"]
+    whole = tokenizer(f"Say it.{CUE} I see.")["input_ids"]
+    assert whole[: len(with_space)] != with_space
+
+
+@pytest.mark.parametrize("kind", CHAT_KINDS)
+def test_the_chat_form_is_the_models_own_template(tokenizers: dict[str, Any], kind: str) -> None:
+    tokenizer = tokenizers[kind]
+    how = _how(tokenizer)
+    turn = how.turn(Dialogue("d", "It rained.", "All day."))
+    user, answer = {"role": "user", "content": turn}, {"role": "assistant", "content": "Oh dear."}
+    options = {"tokenize": True, "return_dict": True}
+    asked = tokenizer.apply_chat_template([user], add_generation_prompt=True, **options)["input_ids"]
+    assert how.prompt_ids(turn, tokenizer) == asked
+    row = how.encode(turn, "Oh dear.", tokenizer)
+    whole = tokenizer.apply_chat_template([user, answer], **options)["input_ids"]
+    learned = list(row.prompt + row.completion)
+    assert whole[: len(learned)] == learned
+    assert tokenizer.decode(whole[len(learned) :]).strip() == ""  # a newline at most, and it is not learned
+
+
+def test_taking_the_bos_off_a_template_would_change_a_mistral_types_ids(tokenizers: dict[str, Any]) -> None:
+    tokenizer = tokenizers["mistral-chat"]
+    how = _how(tokenizer)
+    turn = how.turn(Dialogue("d", "It rained.", "All day."))
+    put_back = tokenizer(how.request_text(turn, tokenizer).removeprefix("<s>"))["input_ids"]
+    assert put_back != how.prompt_ids(turn, tokenizer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_control_tokens_in_a_dialogue_are_found(tokenizers: dict[str, Any], kind: str) -> None:
+    tokenizer = tokenizers[kind]
+    how = _how(tokenizer)
+    tokens = [tokenizer.bos_token, *([tokenizer.eos_token] if how.form is Form.PLAIN else [])]
+    for token in tokens:
+        assert how.faults(how.turn(Dialogue("d", "It rained.", f"All {token} day.")), "Oh.", tokenizer)
+        assert how.faults(how.turn(Dialogue("d", "It rained.", "All day.")), f"Oh {token} dear.", tokenizer)
+
+
+@pytest.mark.parametrize("kind", PLAIN_KINDS)
+def test_trl_makes_the_same_ids_of_a_dataset_folders_rows(
+    tokenizers: dict[str, Any], dataset: Path, tmp_path: Path, kind: str
+) -> None:
+    """We hand trl ids; who trains on the folder's JSONL with trl alone trains on the same ones."""
+    from datasets import Dataset
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+    tokenizer = tokenizers[kind]
+    tokenizer.pad_token = tokenizer.eos_token
+    data, how = read(dataset), rendering()
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(tokenizer), **shape)
+    shared: dict[str, Any] = {
+        "output_dir": str(tmp_path),
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": "none",
+    }
+    examples, pairs = (
+        [json.loads(line) for line in (dataset / name).read_text(encoding="utf-8").split("\n") if line]
+        for name in ("sft.jsonl", "dpo.jsonl")
+    )
+    sft = SFTTrainer(
+        model=LlamaForCausalLM(config),
+        args=SFTConfig(**shared, max_length=None),
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+    ).train_dataset
+    dpo = DPOTrainer(
+        model=LlamaForCausalLM(config),
+        ref_model=LlamaForCausalLM(config),
+        args=DPOConfig(**shared, max_length=None),
+        train_dataset=Dataset.from_list(pairs),
+        processing_class=tokenizer,
+    ).train_dataset
+    ours = prepare_examples(data.sft, tokenizer, how, 1024)
+    assert [{key: row[key] for key in ("input_ids", "labels")} for row in sft] == list(ours.rows)
+    theirs = [{key: row[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids")} for row in dpo]
+    assert theirs == list(prepare_pairs(data.dpo, tokenizer, how, 1024).rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[str, Any], kind: str) -> None:
+    tokenizer = tokenizers[kind]
+    how = _how(tokenizer)
+    turn = how.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
+    said = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
+    examples = prepare_examples([Example("d", turn, text) for text in said], tokenizer, how, 1024)
+    pairs = prepare_pairs([Pair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024)
+    prompt = how.prompt_ids(turn, tokenizer)
+    for text, row, length, count, pair in zip(
+        said, examples.rows, examples.lengths, examples.completion_tokens, pairs.rows, strict=True
+    ):
+        learned = [label for label in row["labels"] if label != -100]
+        assert row["labels"] == [-100] * len(prompt) + learned
+        assert row["input_ids"] == prompt + learned
+        assert (len(row["input_ids"]), len(learned)) == (length, count)
+        assert learned[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(learned[:-1]).strip() == text
+        assert (pair["prompt_ids"], pair["chosen_ids"]) == (prompt, learned)
+
+
+def test_rows_over_the_length_are_left_out_and_counted(tokenizers: dict[str, Any]) -> None:
+    tokenizer, how = tokenizers["llama"], rendering()
+    turn = how.turn(Dialogue("d", "It rained.", "All day."))
+    short, long = Example("a", turn, "Oh."), Example("b", turn, "Oh dear. " * 200)
+    bad = Example("c", turn, f"Oh {tokenizer.eos_token} dear.")
+    prepared = prepare_examples([short, long, bad], tokenizer, how, 512)
+    assert [row["input_ids"] for row in prepared.rows] == [
+        [*how.prompt_ids(turn, tokenizer), *how.encode(turn, "Oh.", tokenizer).completion]
+    ]
+    assert sorted(prepared.left_out.values()) == [1, 1]
+    assert "longer than the length of 512 tokens" in prepared.left_out
+    assert "left out: longer" in prepared.told()
