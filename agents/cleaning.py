@@ -33,7 +33,7 @@ _OF_QUALITY = (
 )
 _LABEL = re.compile(
     rf"^{_MARK}{_OF_QUALITY}(?:response|reply|version|listener)(?:[ \t]*\([^)\n]{{0,60}}\))?"
-    r"[ \t]*[*_]*:[ \t]*[*_]*[ \t]*",
+    r"[ \t]*:[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
 _ANNOUNCED = re.compile(
@@ -55,6 +55,10 @@ _DIMENSION_LINE = re.compile(
 _ABOUT_ORIGINAL = re.compile(
     r"\A(?=[^\n]*\b(?:original|given|initial) response\b)(?=[^\n]*\b(?:dimensions?|empathy|lack\w*)\b)"
     r"[^\n]*\n+",
+    re.IGNORECASE,
+)
+_ABOUT_DIMENSION = re.compile(
+    r"\A(?=[^\n]*\bdimension\b)(?=[^\n]*\b(?:cognitive|affective|emotional|compassionate)\b)[^\n]*\n+",
     re.IGNORECASE,
 )
 _REMARK = re.compile(
@@ -134,19 +138,19 @@ def _once(text: str, dialogue: Dialogue | None) -> str:
     """One round: every rule only takes away, so the rounds end."""
     text = _THOUGHT.sub("", text).strip()
     text = _FENCE.sub(r"\1", text)
+    text = _EMPHASIS.sub(r"\2", _LINE_MARK.sub("", _RULE.sub("", text)))
     tagged = list(_TAGGED.finditer(text))
     if tagged:
         text = tagged[-1]["said"]
     text = _STRAY_TAG.sub("", _RESTATED_TAG.sub("", text)).strip()
     text = _ANNOUNCED.sub("", text)
     text = _after_label(text)
-    for leading in (_RESTATED, _DIMENSION_LINE, _ABOUT_ORIGINAL):
+    for leading in (_RESTATED, _DIMENSION_LINE, _ABOUT_ORIGINAL, _ABOUT_DIMENSION):
         text = leading.sub("", text)
     if dialogue is not None:
         text = _without_dialogue(text, dialogue)
     for trailing in (_REMARK, _ABOUT_ITSELF, _BRACKETED):
         text = trailing.sub("", text)
-    text = _EMPHASIS.sub(r"\2", _LINE_MARK.sub("", _RULE.sub("", text)))
     text = _SPACES.sub(lambda found: "\n\n" if "\n" in found[0] else "", text)
     return _unquoted(text.strip())
 
@@ -180,7 +184,8 @@ def _unquoted(text: str) -> str:
     inside = text[1:-1]
     if text[0] in "'‘":  # an apostrophe is the same character: only where no word could end in it
         return inside if not re.search(r"(?<!\w)['‘]|['’](?!\w)", inside) else text
-    return inside if text[0] not in inside and closing not in inside else text
+    alone = text[0] not in inside and closing not in inside
+    return inside if alone or _QUOTES.get(inside[:1]) == inside[-1:] else text
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -148,10 +148,13 @@ def told_model(model: Model) -> dict[str, str]:
 def told_sampling(model: Model, sampling: Sampling) -> dict[str, Any]:
     """Sampling as `made` tells it: what is sent; what is not sent is the model's own."""
     told: dict[str, Any] = {"max_output_tokens": sampling.max_output_tokens}
-    for name, value in asdict(sampling).items():
-        accepted = model.traits.temperature or name not in ("temperature", "top_p")
-        if name in ("temperature", "top_p", "top_k", "seed"):
-            told[name] = value if value is not None and accepted else "the model's own"
-        elif name == "stop" and value:
-            told[name] = list(value)
+    for name in ("temperature", "top_p"):
+        value = getattr(sampling, name) if model.traits.temperature else None
+        told[name] = "the model's own" if value is None else value
+    if sampling.seed is not None and model.traits.seed:
+        told["seed"] = sampling.seed
+    if sampling.top_k is not None:
+        told["top_k"] = sampling.top_k
+    if sampling.stop:
+        told["stop"] = list(sampling.stop)
     return told

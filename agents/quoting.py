@@ -48,10 +48,11 @@ _LIKE_OUR_TAG = re.compile(
     re.IGNORECASE,
 )
 _TURN = re.compile(
-    r"^([ \t<>*#_`~|\"'(\[-]*+)(system|developer|user|human|assistant|model|judge|evaluator|grader"
-    r"|instructions?|(?:final )?(?:answer|verdict)|response[ _]?[12])([ \t*_`\"'\])]*+)[:：]",
+    r"^((?:[^\w\n]|_)*+(?:system|developer|user|human|assistant|model|judge|evaluator|grader|instructions?"
+    r"|(?:final )?(?:answer|verdict)|response[ _]?[12]))((?:[^\w\n]|_)++)",
     re.IGNORECASE | re.MULTILINE,
 )
+_COLON = re.compile(r"[:：]")
 _MARKS = re.compile(rf"{_OPEN}|{_CLOSE}|{_SLASH}|[\[\]|｜{_OPEN_ALIKE}{_CLOSE_ALIKE}]", re.IGNORECASE)
 _LOOKALIKES = str.maketrans("асеорхѕтпцɑοτυχραεηոսʀꞇ", "aceopxstnuaotuxpaennurt")
 """Cyrillic, Greek and other letters that look like the Latin ones of our tags' names."""
@@ -66,11 +67,17 @@ def neutralised(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text.strip()
     text = _INVISIBLE.sub("", _LINE_END.sub("\n", text)).strip()
+    before = ""
+    while text != before:  # what stood within a tag may have hidden another around it
+        before, text = text, _without_tags(text)
+    return _TURN.sub(lambda found: found[1] + _COLON.sub(" -", found[2]), text).strip()
+
+
+def _without_tags(text: str) -> str:
     for pattern in (_CONTROL_TOKEN, _LIKE_A_TAG):
         text = pattern.sub(_bracketed, text)
     text = _LIKE_AN_END.sub("(", text)
-    text = _LIKE_OUR_TAG.sub(lambda found: _bracketed(found) if _is_ours(found[1]) else found[0], text)
-    return _TURN.sub(r"\1\2\3 -", text).strip()
+    return _LIKE_OUR_TAG.sub(lambda found: _bracketed(found) if _is_ours(found[1]) else found[0], text)
 
 
 def _is_ours(word: str) -> bool:

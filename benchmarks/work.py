@@ -16,14 +16,14 @@ from harness.judging import Plan
 from prompts import Library
 
 
-def authors(pairs: int) -> tuple[tuple[Dialogue, ...], Author, Author]:
-    """`pairs` dialogues, all different, with a response of two authors each."""
+def authors(pairs: int, salt: str = "") -> tuple[tuple[Dialogue, ...], Author, Author]:
+    """`pairs` dialogues, all different (and by another `salt` others), with a response of two authors each."""
     written = sample()
     dialogues = []
     texts: tuple[dict[str, str], dict[str, str]] = ({}, {})
     for index in range(pairs):
         source = written.dialogues[index % len(written.dialogues)]
-        dialogue = replace(source, id=f"bench:{index}", situation=f"{source.situation} (no. {index})")
+        dialogue = replace(source, id=f"bench:{index}", situation=f"{source.situation} (no. {salt}{index})")
         dialogues.append(dialogue)
         for of, responder in zip(texts, ("gpt-4", "human"), strict=True):
             of[dialogue.key] = written.texts[responder][source.id]
@@ -42,8 +42,8 @@ def emulated_model(url: str) -> tuple[Registry, Model]:
     return registry, model
 
 
-def plan(pairs: int, model: Model, samples: int = 1) -> Plan:
+def plan(pairs: int, model: Model, samples: int = 1, salt: str = "") -> Plan:
     """Both orders of every pair, by one judge."""
-    dialogues, a, b = authors(pairs)
+    dialogues, a, b = authors(pairs, salt)
     judge = Judge(model, Library()[DEFAULT_PROMPT])
     return Plan(a, b, dialogues, (judge,), samples)

@@ -2,7 +2,7 @@
 
 `dataset:<responder>` from the dataset; `file:PATH` from JSONL rows `{"dialogue_id": …, "response": …}`,
 known by their content; every other author (a model, a student) from what has been generated and stored.
-`author@preset` names another set than the default one.
+`author@preset` names another set than the default one; `author@set-1:…` one by the beginning of its id.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from sqlalchemy import select
 
 from agents.errors import Fault, UserError
 from agents.identity import content_id, hash_bytes
+from agents.registry import EMULATED
 from agents.vocabulary import Dialogue, Response, ResponseSet
 from harness.dataset import Dataset
 from results.store import Store
+from results.tables import ResponseSetRow, table
 
 DEFAULT_PRESET = "default"
+FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -47,23 +52,43 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
     if name.startswith("file:"):
         return read_file(Path(name.removeprefix("file:")), dataset.dialogues)
     bare, _, preset = name.partition("@")
-    preset = preset or DEFAULT_PRESET
-    sets = await store.response_sets(bare, preset)
-    if len(sets) > 1:
+    stored = await _stored(store, bare, preset or DEFAULT_PRESET)
+    if len(stored) > 1:
         raise UserError(
             "several sets of responses have this name",
-            found=name,
-            remedy="They differ in how they were made; name one by its preset.",
-            faults=[Fault(f"{found.author}@{found.preset}: {found.made}") for found in sets],
-        )
-    if not sets:
-        known = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
-        raise UserError(
-            "there are no responses of this author",
             found=repr(name),
-            remedy=f"Make them with: empathy respond {bare} --split test  ({known})",
+            remedy=f"They differ in how they were made; name one by its id: {bare}@{stored[0].set.id}",
+            faults=[Fault(f"{one.name}, {one.set.id}: {one.set.made}") for one in stored],
         )
-    return _author(sets[0], await store.responses(sets[0].id))
+    if not stored:
+        raise UserError(
+            "there are no responses of this author", found=repr(name), remedy=await _remedy(store, bare)
+        )
+    return stored[0]
+
+
+async def _stored(store: Store, author: str, preset: str) -> list[Author]:
+    """The sets that a name means; one that never got a response is none."""
+    if preset.startswith("set-1:"):
+        columns = table(ResponseSetRow).c
+        wanted = select(columns.id, columns.author, columns.preset, columns.made).where(
+            columns.author == author, columns.id.startswith(preset, autoescape=True)
+        )
+        sets = await store.read(lambda connection: [ResponseSet(*row) for row in connection.execute(wanted)])
+    else:
+        sets = await store.response_sets(author, preset)
+    found = [_author(of, await store.responses(of.id)) for of in sets]
+    return [author for author in found if author.responses]
+
+
+async def _remedy(store: Store, author: str) -> str:
+    provider, slash, model = author.partition("/")
+    if not slash:
+        return f"Write it another way: {FORMS}."
+    rehearsed = f"{provider}/{EMULATED}{model}"
+    there = await _stored(store, rehearsed, DEFAULT_PRESET)
+    aside = f"rehearsed ones are there: {rehearsed}" if there else FORMS
+    return f"Make them with: empathy respond {author} --split test  ({aside})"
 
 
 def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:
@@ -86,7 +111,7 @@ def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
     keys = {dialogue.id: dialogue.key for dialogue in dialogues}
     responses: dict[str, Response] = {}
     faults = []
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.removeprefix(BOM).splitlines(), 1):
         if not line.strip():
             continue
         row, fault = _row(line, f"{path}:{number}", keys, responses)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -48,7 +48,10 @@ COLUMNS = (
     "speaker_uttr",
     *(f"{kind}_{name}" for kind in ("response", "rating", "annotator") for name in RESPONDERS.values()),
 )
+TEXTS = ("situation", "speaker_uttr", *(f"response_{name}" for name in RESPONDERS.values()))
+SAMPLE = "sample"
 MOST_FAULTS = 50
+_Found = list[tuple[int, Fault]]  # with the line, to be told in the file's order
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,11 @@ def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> Path:
         UserError: it is not there; says how to get it.
     """
     path = Path(given or environ.get(ENVIRONMENT) or DEFAULT_PLACE)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that no file can have
+        there = False
+    if not there:
         where = "--data" if given else ENVIRONMENT if environ.get(ENVIRONMENT) else ""
         raise UserError(
             "the dataset is not there",
@@ -123,8 +130,12 @@ def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(given: str | None, environ: Mapping[str, str] = os.environ) -> Dataset:
-    """The dataset that `given` names (`sample` is the written one); see `locate` and `read`."""
-    if given == "sample":
+    """The dataset that `given` (else `EMPATHY_DATA`) names, `sample` being the written one.
+
+    Raises:
+        UserError: as `locate` and `read`.
+    """
+    if (given or environ.get(ENVIRONMENT)) == SAMPLE:
         return sample()
     path = locate(given, environ)
     try:
@@ -147,27 +158,31 @@ def read(content: bytes, source: str) -> Dataset:
     """
     if not content:
         raise UserError("the dataset is empty", where=source, found="0 bytes", remedy="Fetch it again.")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(
-            "the dataset is not UTF-8 text",
-            where=f"{source}:{line}",
-            found=f"byte 0x{content[error.start]:02x}",
-            remedy="Save it as UTF-8, or fetch it again.",
-        ) from error
-    rows = _rows(text, source)
-    faults: list[Fault] = []
+    found = _not_utf8(content, source)
+    table = _table(content.decode("utf-8-sig", errors="replace"), source, found)
+    line, heading = table[0] if table else (1, [])
+    delimiter = _delimiter(heading)
+    if delimiter:
+        what, remedy = "the cells are not separated by commas", "Save it with commas."
+        found.append((line, Fault(what, f"{source}:{line}", f"{delimiter!r} between them", remedy)))
+    else:
+        found += _faults_of_heading(heading, line, source)
+        found += _faults_of_rows(heading, table[1:], source)
+    if not found and len(table) == 1:
+        found.append((line, Fault("has no dialogues, only a heading", source)))
+    if found:
+        faults = [fault for _, fault in sorted(found, key=lambda pair: pair[0])]
+        more = [Fault(f"and {len(faults) - MOST_FAULTS} more")] if len(faults) > MOST_FAULTS else []
+        raise UserError("this dataset cannot be used", where=source, faults=[*faults[:MOST_FAULTS], *more])
+    rows = [dict(zip(heading, cells, strict=True)) for _, cells in table[1:]]
+    return _dataset(rows, source, sha256(content).hexdigest())
+
+
+def _dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -> Dataset:
     dialogues: list[Dialogue] = []
     ratings: list[Rating] = []
     texts: dict[str, dict[str, str]] = {name: {} for name in RESPONDERS}
-    lines: dict[str, int] = {}
-    for line, row in rows:
-        wrong = _faults(row, f"{source}:{line}", lines)
-        faults += wrong
-        if wrong:
-            continue
+    for row in rows:
         dialogue = Dialogue(
             id=row["dialog_id"],
             situation=row["situation"],
@@ -176,66 +191,87 @@ def read(content: bytes, source: str) -> Dataset:
             sentiment=row["sentiment"],
             part=row["part_no"],
         )
-        lines[dialogue.id] = line
         dialogues.append(dialogue)
         for name, column in RESPONDERS.items():
             texts[name][dialogue.id] = row[f"response_{column}"]
             rater = row[f"annotator_{column}"]
             ratings.append(Rating(dialogue.id, name, int(row[f"rating_{column}"]), rater, dialogue.part))
-    if not dialogues and not faults:
-        faults.append(Fault("has no dialogues, only a heading", source))
-    if faults:
-        more = [Fault(f"and {len(faults) - MOST_FAULTS} more")] if len(faults) > MOST_FAULTS else []
-        raise UserError("this dataset cannot be used", where=source, faults=[*faults[:MOST_FAULTS], *more])
-    digest = sha256(content).hexdigest()
     return Dataset(source, digest, tuple(dialogues), texts, tuple(ratings))
 
 
-def _rows(text: str, source: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _not_utf8(content: bytes, source: str) -> _Found:
+    """Every line that is not UTF-8."""
+    found = []
+    for number, line in enumerate(content.split(b"\n"), 1):  # no longer character holds this byte
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            byte = f"byte 0x{line[error.start]:02x}"
+            remedy = "Save it as UTF-8, or fetch it again."
+            found.append((number, Fault("is not UTF-8 text", f"{source}:{number}", byte, remedy)))
+    return found
+
+
+def _table(text: str, source: str, found: _Found) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line it begins on; what is no CSV is added to `found`."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, begins = [], 1
     try:
-        heading = next(reader, [])
-        missing = [name for name in COLUMNS if name not in heading]
-        if missing:
-            others = [other for other in (";", "\t", "|") if len(heading) == 1 and other in heading[0]]
-            raise UserError(
-                "columns are missing",
-                where=f"{source}:1",
-                found=f"the delimiter seems to be {others[0]!r}" if others else f"{len(heading)} columns",
-                remedy="Save it with commas." if others else f"Missing: {', '.join(missing)}.",
-            )
-        end = reader.line_num
         for cells in reader:
-            line, end = end + 1, reader.line_num
-            if not cells:
-                continue
-            row = dict(zip(heading, cells, strict=False))
-            if len(cells) != len(heading):
-                row[""] = f"{len(cells)} cells of {len(heading)}"
-            yield line, row
+            if cells:
+                rows.append((begins, cells))
+            begins = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(
-            "the file ends within a quoted text, or is no CSV",
-            where=f"{source}:{reader.line_num}",
-            found=str(error),
-            remedy="It may be truncated: fetch it again.",
-        ) from error
+        what = "the row that begins here has a quoted text without an end, or is no CSV"
+        told = f"{error}, on line {reader.line_num}"
+        remedy = "The file may be truncated: fetch it again."
+        found.append((begins, Fault(what, f"{source}:{begins}", told, remedy)))
+    return rows
 
 
-def _faults(row: Mapping[str, str], where: str, lines: Mapping[str, int]) -> list[Fault]:
-    if "" in row:
-        return [Fault("the row has another number of cells than the heading", where, row[""])]
+def _delimiter(heading: Sequence[str]) -> str:
+    """The delimiter that was used instead of a comma, or ""."""
+    others = [other for other in (";", "\t", "|") if len(heading) == 1 and other in heading[0]]
+    return others[0] if others else ""
+
+
+def _faults_of_heading(heading: Sequence[str], line: int, source: str) -> _Found:
+    where = f"{source}:{line}"
+    missing = [name for name in COLUMNS if name not in heading]
+    twice = [name for name in COLUMNS if heading.count(name) > 1]
     faults = []
-    identity = row["dialog_id"].strip()
-    if not identity:
-        faults.append(Fault("dialog_id is empty", where))
-    elif identity in lines:
-        faults.append(Fault("dialog_id is there already", where, f"{identity}, as on line {lines[identity]}"))
-    texts = ("situation", "speaker_uttr", *(f"response_{name}" for name in RESPONDERS.values()))
-    faults += [Fault(f"{name} is empty", where) for name in texts if not row[name].strip()]
-    faults += [
-        Fault(f"{name} is not 1, 2 or 3", where, repr(row[name]))
-        for name in (f"rating_{name}" for name in RESPONDERS.values())
-        if row[name].strip() not in RATINGS
-    ]
+    if missing:
+        there = f"{len(heading)} columns" + ("" if len(missing) < len(COLUMNS) else ", none of ours")
+        faults.append(Fault("columns are missing", where, there, f"Missing: {', '.join(missing)}."))
+    if twice:
+        faults.append(Fault("columns are there twice", where, ", ".join(twice)))
+    return [(line, fault) for fault in faults]
+
+
+def _faults_of_rows(heading: Sequence[str], rows: Sequence[tuple[int, list[str]]], source: str) -> _Found:
+    """What is wrong in the columns that are there."""
+    found = []
+    lines: dict[str, int] = {}
+    for line, cells in rows:
+        where = f"{source}:{line}"
+        if len(cells) != len(heading):
+            what = "the row has another number of cells than the heading"
+            found.append((line, Fault(what, where, f"{len(cells)} of {len(heading)}")))
+            continue
+        row = dict(zip(heading, cells, strict=True))
+        faults = _faults(row, where)
+        identity = row.get("dialog_id", "").strip()
+        if identity and lines.setdefault(identity, line) != line:
+            first = f"{identity}, as on line {lines[identity]}"
+            faults.insert(0, Fault("dialog_id is there already", where, first))
+        found += [(line, fault) for fault in faults]
+    return found
+
+
+def _faults(row: Mapping[str, str], where: str) -> list[Fault]:
+    texts = ("dialog_id", *TEXTS)
+    faults = [Fault(f"{name} is empty", where) for name in texts if name in row and not row[name].strip()]
+    for name in (f"rating_{name}" for name in RESPONDERS.values()):
+        if name in row and row[name].strip() not in RATINGS:
+            faults.append(Fault(f"{name} is not 1, 2 or 3", where, repr(row[name])))
     return faults

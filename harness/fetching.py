@@ -5,12 +5,13 @@ It derives from EmpatheticDialogues (CC BY-NC 4.0): it is fetched by whoever use
 
 from __future__ import annotations
 
-import os
-import tempfile
+import contextlib
 from collections.abc import Callable
 from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from tempfile import NamedTemporaryFile
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from agents.errors import UserError
@@ -47,15 +48,27 @@ def fetch(
             remedy=f"Expected sha256 {REAL_SHA256}. Another file can be used as it is: --data FILE.",
         )
     dataset = read(content, where)
+    _write(to, content)
+    return len(dataset.dialogues)
+
+
+def _write(to: Path, content: bytes) -> None:
+    """Whole or not at all: a reader sees the old file or the new one, and nothing unfinished stays."""
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=to.parent, prefix=to.name, delete=False) as part:
-            part.write(content)
-        os.replace(part.name, to)  # noqa: PTH105  (one step: a reader sees the old file or the whole new one)
-        to.chmod(0o644)
+        with NamedTemporaryFile(dir=to.parent, prefix=f".{to.name}.", delete=False) as unfinished:
+            part = Path(unfinished.name)
+            try:
+                unfinished.write(content)
+                unfinished.close()
+                part.chmod(0o644)
+                part.replace(to)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+                raise
     except OSError as error:
         raise UserError("the dataset cannot be written", where=str(to), found=str(error)) from error
-    return len(dataset.dialogues)
 
 
 def _from_file(source: Path) -> bytes:
@@ -75,10 +88,10 @@ def _from_network(url: str, progress: Callable[[int], None]) -> bytes:
                 if len(content) > MOST_BYTES:
                     break
             return bytes(content)
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         raise UserError(
             "the dataset cannot be downloaded",
             where=url,
-            found=str(getattr(error, "reason", error)),
+            found=str(error if isinstance(error, HTTPError) else getattr(error, "reason", error)),
             remedy="Where there is no network: empathy data fetch --from FILE",
         ) from error

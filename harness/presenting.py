@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 EMULATED_NOTE = (
-    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real model; "
-    "their cost is what the real one's would be."
+    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real "
+    "model; their cost is what the real one's would be."
 )
 SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
 

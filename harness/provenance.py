@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,14 +23,35 @@ PACKAGES = (
     "numpy",
     "scipy",
 )
+HIDDEN = "***"
 _SECRET_FLAGS = ("--api-key", "--key")
+_SECRET_VARIABLES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/]*@")  # of postgresql://USER:PASSWORD@HOST/NAME
+_SHORTEST_SECRET = 8
 
 
-def command_line() -> str:
-    """The command that was given, as it could be given again; no value of a flag that holds a secret."""
+def command_line(environ: Mapping[str, str] = os.environ) -> str:
+    """The command that was given, as it could be given again, without anything secret.
+
+    Hidden are the values of flags that hold a key, passwords in addresses, and whatever stands in a
+    variable of the environment that is named for a secret.
+    """
+    secrets = {
+        value
+        for name, value in environ.items()
+        if name.upper().endswith(_SECRET_VARIABLES) and len(value) >= _SHORTEST_SECRET
+    }
     words, hide = [], False
     for word in ["empathy", *sys.argv[1:]]:
-        words.append("***" if hide else word)
+        flag, given, _ = word.partition("=")
+        if hide:
+            words.append(HIDDEN)
+        elif given and flag in _SECRET_FLAGS:
+            words.append(f"{flag}={HIDDEN}")
+        else:
+            words.append(_PASSWORD.sub(rf"\1:{HIDDEN}@", word))
+        for secret in secrets:
+            words[-1] = words[-1].replace(secret, HIDDEN)
         hide = word in _SECRET_FLAGS
     return shlex.join(words)
 

@@ -53,11 +53,16 @@ def place() -> str:
 
 def process_started(pid: int) -> str:
     """When a process began, in the kernel's own ticks; "" where that cannot be told or it is gone."""
+    return _state_and_start(pid)[1]
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
+        return "", ""
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], fields[19]
 
 
 def _is_gone(pid: int, started: str) -> bool:
@@ -67,8 +72,9 @@ def _is_gone(pid: int, started: str) -> bool:
         return True
     except PermissionError:
         pass
-    now = process_started(pid)
-    return bool(started and now and now != started)
+    state, now = _state_and_start(pid)
+    # killed, and nobody has asked how it ended (a container's first process may never ask): it does no more
+    return state in ("Z", "X") or bool(started and now and now != started)
 
 
 @dataclass

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import and_, or_, select
 
 from agents.vocabulary import Dialogue, ResponseSet
+from results.rows import parser_order
 from results.statistics.columns import Columns
 from results.store import Store
 from results.tables import (
@@ -170,8 +171,7 @@ async def _judgments(
             and_(of_run.dialogue == judgment.dialogue, of_run.run_id == run_id),
         )
         .where(judgment.judge_id == judge_id, judgment.sample < samples, orders)
-        # ascending: of several rows for one judgment the last one counts, readable ones last
-        .order_by(judgment.preference.is_not(None), judgment.attempt, judgment.parser)
+        .order_by(judgment.attempt)
     )
     return await store.read(lambda connection: connection.execute(wanted).all())
 
@@ -180,9 +180,10 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
     """The rows that count, as columns; and how many judgments needed more than one attempt."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
-    for row in rows:
+    for row in _newest_readings(rows):  # attempt by attempt
         place = (codes[row.dialogue], row.set_id == set_a, row.sample)
-        counting[place] = row
+        if row.preference is not None or place not in counting or counting[place].preference is None:
+            counting[place] = row
         if row.attempt > 0:
             again.add(place)
     places = list(counting)
@@ -203,6 +204,16 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
         reason=np.array([row.unscored or "" for row in chosen], dtype=object),
     )
     return columns, len(again)
+
+
+def _newest_readings(rows: Sequence[Any]) -> list[Any]:
+    """Of several readings of one answer about one pair, the newest parser's; in the order of the rows."""
+    newest: dict[tuple[str, str, str], Any] = {}
+    for row in rows:
+        reading = (row.call_key, row.dialogue, row.set_id)
+        if reading not in newest or parser_order(row.parser) >= parser_order(newest[reading].parser):
+            newest[reading] = row
+    return list(newest.values())
 
 
 def _cost(rows: Sequence[Any]) -> float | None:

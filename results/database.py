@@ -2,9 +2,8 @@
 
 Whatever is done in it is a plain function of a SQLAlchemy `Connection`, run as one transaction by
 `Database.write` or `Database.read`. SQLite runs such a function in a thread of its own (one for writing, a
-few
-for reading: one hop a transaction, where an asynchronous driver takes one a statement); PostgreSQL runs the
-same function on asyncpg.
+few for reading: one hop a transaction, where an asynchronous driver takes one a statement); PostgreSQL runs
+the same function on asyncpg.
 
 SQLite is opened with a write-ahead log and `synchronous=FULL`: a commit that has returned survives the
 death of the process and, on a disk that keeps its promises, the loss of power. A database of another
@@ -42,10 +41,8 @@ def database_url(named: str) -> URL:
     Raises:
         UserError: it is neither.
     """
-    if "://" not in named:
-        return URL.create("sqlite", database=named)
     try:
-        url = make_url(named)
+        url = make_url(named) if "://" in named else URL.create("sqlite", database=named)
     except ArgumentError:
         url = None
     backend = url.get_backend_name() if url is not None else ""
@@ -57,6 +54,13 @@ def database_url(named: str) -> URL:
             remedy="Give a path for SQLite, or postgresql://USER@HOST/NAME.",
         )
     if backend == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise UserError(
+                "a database in memory is lost with its process",
+                where="--db",
+                found=repr(named),
+                remedy="Give the path of a file.",
+            )
         return url.set(drivername="sqlite")
     try:
         import asyncpg  # noqa: F401  (only to know whether it is there)
@@ -74,7 +78,7 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.shown = str(url.database) if self.is_sqlite else url.render_as_string(hide_password=True)
+        self.shown = _shown(url)
         if self.is_sqlite:
             self._engine = create_engine(
                 url, pool_size=1 + READERS, max_overflow=0, pool_reset_on_return=None
@@ -83,7 +87,14 @@ class Database:
             self._writing = ThreadPoolExecutor(1, "database")
             self._reading = ThreadPoolExecutor(READERS, "database-reading")
         else:
-            self._server = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=BUSY_SECONDS)
+            self._server = create_async_engine(
+                url,
+                pool_size=4,
+                max_overflow=4,
+                pool_timeout=BUSY_SECONDS,
+                # a plan made while a table was empty reads all of it when it has grown
+                connect_args={"server_settings": {"plan_cache_mode": "force_custom_plan"}},
+            )
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that may write; it is committed when this returns.
@@ -100,6 +111,11 @@ class Database:
             UserError: the database cannot be used.
         """
         return await self._run(work, read=True)
+
+    async def write_ahead(self) -> None:
+        """Let SQLite keep a write-ahead log. It is a property of the file: set once the file is ours."""
+        if self.is_sqlite:
+            await asyncio.get_running_loop().run_in_executor(self._writing, self._set_write_ahead)
 
     async def close(self) -> None:
         """Finish what is under way and close every connection. Idempotent."""
@@ -121,6 +137,11 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise unusable(error, self.shown) from error
 
+    def _set_write_ahead(self) -> None:
+        connection = self._engine.raw_connection()
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(connection):
+            connection.cursor().execute("PRAGMA journal_mode=WAL")  # read-only, or busy: it stays as it is
+
     def _in_thread(self, work: Callable[[Connection], Result], read: bool) -> Result:
         engine = self._engine.execution_options(**READ_ONLY) if read else self._engine
         with engine.begin() as connection:
@@ -140,13 +161,38 @@ async def open_database(named: str, *, create: bool) -> Database:
     url = database_url(named)
     if url.get_backend_name() == "sqlite":
         _prepare_file(url.database or "", create)
-    database = Database(url)
     try:
-        await database.write(lambda connection: _check_schema(connection, database.shown, create))
+        database = Database(url)
+    except (TypeError, ValueError, SQLAlchemyError) as error:
+        raise _no_address(url, error) from error
+    try:
+        run = database.write if create else database.read
+        await run(lambda connection: _check_schema(connection, database.shown, create))
+        if create:
+            await database.write_ahead()
+    except TypeError as error:  # what stands behind a "?" goes to the driver as it is
+        await database.close()
+        raise _no_address(url, error) from error
     except BaseException:
         await database.close()
         raise
     return database
+
+
+def _shown(url: URL) -> str:
+    """For people: a path, or an address without the password, wherever that may stand."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _no_address(url: URL, error: Exception) -> UserError:
+    return UserError(
+        "this address of a database cannot be used",
+        where=_shown(url),
+        found=str(error),
+        remedy="Write it as postgresql://USER@HOST:PORT/NAME.",
+    )
 
 
 def unusable(error: BaseException, shown: str) -> UserError:
@@ -158,6 +204,8 @@ def unusable(error: BaseException, shown: str) -> UserError:
         remedy = "Another process has been writing for very long. " + remedy
     if "readonly" in words or "read-only" in words:
         remedy = "It is read-only: change its permissions, or name another with --db. " + remedy
+    if "unable to open" in words:
+        remedy = "Is it a file, and may you write in its folder? " + remedy
     if "full" in words:
         remedy = "The disk is full: free some space. " + remedy
     if "not a database" in words:
@@ -184,8 +232,6 @@ def _set_up_sqlite(engine: Engine) -> None:
         connection.isolation_level = None  # transactions are begun by us, below
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-        with contextlib.suppress(sqlite3.OperationalError):  # a read-only database is read as it is
-            cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
@@ -199,9 +245,10 @@ def _set_up_sqlite(engine: Engine) -> None:
 def _check_schema(connection: Connection, shown: str, create: bool) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-    there = set(inspect(connection).get_table_names())
+    found = inspect(connection)
+    there = set(found.get_table_names())
     meta = table(MetaRow)
-    if "meta" in there:
+    if "meta" in there and {column["name"] for column in found.get_columns("meta")} == {"name", "value"}:
         version = connection.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one_or_none()
         if version == str(SCHEMA_VERSION):
             return

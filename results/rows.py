@@ -30,11 +30,11 @@ def completion_row(
         "model": model,
         "text": storable(completion.text),
         "finish": completion.finish.value,
-        "input_tokens": completion.usage.input_tokens,
-        "output_tokens": completion.usage.output_tokens,
+        "input_tokens": _count(completion.usage.input_tokens),
+        "output_tokens": _count(completion.usage.output_tokens),
         "logprobs": logprobs,
-        "server_model": completion.model,
-        "request_id": completion.request_id,
+        "server_model": storable(completion.model),
+        "request_id": storable(completion.request_id),
         "latency_seconds": completion.latency_seconds,
         "cost_usd": cost_usd,
         "answered_at": at,
@@ -82,6 +82,12 @@ def judgment_row(judgment: Judgment) -> dict[str, Any]:
     }
 
 
+def parser_order(parser: str) -> tuple[str, int]:
+    """What readers' versions are sorted by, the newest last: `verdict-10` is newer than `verdict-9`."""
+    name, _, number = parser.rpartition("-")
+    return (name, int(number)) if number.isdecimal() else (parser, 0)
+
+
 def dialogue_row(dialogue: Dialogue) -> dict[str, Any]:
     """A dialogue as a row of `dialogue`."""
     return {
@@ -111,6 +117,11 @@ def generation_row(generation: Generation) -> dict[str, Any]:
     """What was read from an answer as a row of `generation`; its response is a row of its own."""
     row = {name: getattr(generation, name) for name in generation.__slots__ if name != "response"}
     return {**row, "text": storable(generation.text), "flaw": str(generation.flaw)}
+
+
+def _count(tokens: int | None) -> int | None:
+    """A server may say anything; what is no number of tokens is not known."""
+    return tokens if tokens is not None and 0 <= tokens < 2**31 else None
 
 
 def storable(text: str) -> str:

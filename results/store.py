@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
-from agents.errors import UserError
+from agents.errors import Failure, UserError
 from agents.identity import canonical, content_id
 from agents.vocabulary import Dialogue, Response, ResponseSet
 from results.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started, release
 from results.database import Database, open_database
-from results.rows import dialogue_row, insert_new, response_row
+from results.rows import dialogue_row, insert_new, parser_order, response_row
 from results.tables import (
     AttemptRow,
     ClaimRow,
@@ -42,6 +42,7 @@ from results.tables import (
 from results.writer import Writer
 
 CHUNK = 500
+NEVER_SENT = (Failure.NO_BUDGET.value, Failure.QUOTA_EXHAUSTED.value)  # without a status: our own refusals
 Result = TypeVar("Result")
 
 _runs, _invocations, _claims = table(RunRow), table(InvocationRow), table(ClaimRow)
@@ -79,7 +80,11 @@ class Store:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection. Idempotent."""
+        """Close every connection. Idempotent. An invocation that was not ended is dead from now on."""
+        for heart in self._hearts.values():
+            heart.cancel()
+        await asyncio.gather(*self._hearts.values(), return_exceptions=True)
+        self._hearts.clear()
         await self.database.close()
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
@@ -179,14 +184,25 @@ class Store:
 
         return await self.read(work)
 
-    async def used_since(self, model: str, since: float) -> Used:
-        """What a model was asked since a moment, by every run in this database."""
+    async def used_since(self, model: str, since: float, *, besides: str = "") -> Used:
+        """What a model was asked since a moment, by every run in this database.
+
+        Args:
+            besides: an invocation that is not counted (it counts for itself what it sends).
+        """
         completions, attempts = table(CompletionRow).c, table(AttemptRow).c
         tokens = func.coalesce(completions.input_tokens, 0) + func.coalesce(completions.output_tokens, 0)
         answered = select(func.count(), func.coalesce(func.sum(tokens), 0)).where(
-            completions.model == model, completions.answered_at >= since
+            completions.model == model,
+            completions.answered_at >= since,
+            completions.invocation_id != besides,
         )
-        failed = select(func.count()).where(attempts.model == model, attempts.failed_at >= since)
+        failed = select(func.count()).where(
+            attempts.model == model,
+            attempts.failed_at >= since,
+            attempts.invocation_id != besides,
+            or_(attempts.status.is_not(None), attempts.failure.not_in(NEVER_SENT)),
+        )
 
         def work(connection: Connection) -> Used:
             requests, used = connection.execute(answered).one()
@@ -304,18 +320,25 @@ class Store:
         """(judge, first, second, sample) → (number of the last attempt, whether any is scored)."""
         columns = table(JudgmentRow).c
         place_of = (columns.judge_id, columns.first, columns.second, columns.sample)
-        scored = func.max(case((columns.preference.is_not(None), 1), else_=0))
         wanted = (
-            select(*place_of, func.max(columns.attempt), scored)
+            select(*place_of, columns.attempt, columns.parser, columns.preference.is_not(None))
             .where(columns.judge_id.in_(judge_ids))
-            .group_by(*place_of)
+            .order_by(columns.attempt)
         )
-        return await self.read(
-            lambda connection: {
-                (row[0], row[1], row[2], row[3]): (int(row[4]), bool(row[5]))
-                for row in connection.execute(wanted)
-            }
-        )
+
+        def work(connection: Connection) -> dict[tuple[str, str, str, int], tuple[int, bool]]:
+            newest: dict[tuple[tuple[str, str, str, int], int], tuple[tuple[str, int], bool]] = {}
+            for row in connection.execute(wanted):
+                reading = ((row[0], row[1], row[2], row[3]), int(row[4]))
+                parser, scored = parser_order(row[5]), bool(row[6])
+                if reading not in newest or parser >= newest[reading][0]:
+                    newest[reading] = (parser, scored)
+            last: dict[tuple[str, str, str, int], tuple[int, bool]] = {}
+            for (judged, attempt), (_, scored) in newest.items():
+                last[judged] = attempt, scored or (judged in last and last[judged][1])
+            return last
+
+        return await self.read(work)
 
 
 __all__ = ["Store", "Used"]

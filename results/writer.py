@@ -17,12 +17,20 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from agents.call import Call
-from agents.errors import CallError, UserError
+from agents.errors import CallError
 from agents.generation import Generation
 from agents.messages import Completion
 from agents.vocabulary import Judgment, Response
 from results.database import Database
-from results.rows import completion_row, generation_row, insert_new, judgment_row, response_row, run_many
+from results.rows import (
+    completion_row,
+    generation_row,
+    insert_new,
+    judgment_row,
+    response_row,
+    run_many,
+    storable,
+)
 from results.tables import (
     AttemptRow,
     ClaimRow,
@@ -80,6 +88,10 @@ class Writer:
     Args:
         idle: whether nothing is in flight, so that waiting would gain nothing.
         on_commit: told the cost in US dollars of every batch, once it is committed.
+
+    Attributes:
+        held: answers (and readings) that wait for their commit.
+        commits, busy_seconds: how many batches were committed, and how long that took in all.
     """
 
     def __init__(
@@ -98,6 +110,7 @@ class Writer:
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._error: Exception | None = None
+        self.held = 0
         self.commits = 0
         self.busy_seconds = 0.0
 
@@ -131,7 +144,7 @@ class Writer:
                 "model": call.model.id,
                 "failure": error.failure.value,
                 "status": error.status,
-                "message": str(error)[:500],
+                "message": storable(str(error)[:500]),
                 "tries": tries,
                 "cost_usd": cost_usd,
                 "failed_at": round(time.time(), 3),
@@ -154,6 +167,7 @@ class Writer:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         batch = self._batch
         batch.waiting.append(future)
+        self.held += 1
         self._start()
         if len(batch.waiting) >= MOST_WAITING or self._idle():
             self._due.set()
@@ -179,12 +193,14 @@ class Writer:
         began = time.perf_counter()
         try:
             await self._database.write(lambda connection: _write(connection, batch, self._invocation_id))
-        except UserError as error:
+        except Exception as error:  # whatever it is, those who wait must hear of it
             self._error = error
+            self.held = 0
             for future in (*batch.waiting, *self._batch.waiting):
                 if not future.done():
                     future.set_exception(self._error)
             return
+        self.held -= len(batch.waiting)
         self.commits += 1
         self.busy_seconds += time.perf_counter() - began
         self._on_commit(batch.cost_usd)

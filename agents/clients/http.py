@@ -6,28 +6,22 @@ of the requests and nowhere else.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import ssl
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
-import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
 from agents.call import Call
-from agents.errors import CallError, Failure
+from agents.clients.failing import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
 from agents.messages import Completion
 from agents.models import Model
-from agents.wire import FORMATS, read_answer, url_of
+from agents.wire import FORMATS, read_content, url_of
 from agents.wire.errors import refusal
 from agents.wire.limits import server_limits
 
-MOST_BYTES = 8 * 2**20
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -77,17 +71,13 @@ class HttpClient:
             ) as response:
                 content = await self._content(response)
         except TimeoutError as error:
-            raise CallError(
-                Failure.TIMEOUT,
-                f"{self._model.id}: no whole answer within {self._timeout_seconds:g} s.",
-                charged=True,
-            ) from error
-        except (aiohttp.ClientError, ssl.SSLError, OSError, asyncio.IncompleteReadError) as error:
-            raise self._unreachable(error) from error
+            raise timed_out(self._model, self._timeout_seconds) from error
+        except BROKEN as error:
+            raise (unreachable(self._model, self._key, error) or error) from error
         if response.status != 200:
             now = datetime.now(UTC)
             raise refusal(self._model, response.status, response.headers, content, self._key, now)
-        completion = read_answer(self._model, self._json(content, response.headers))
+        completion = read_content(self._model, content, response.headers.get("Content-Type", ""))
         return completion.measured(
             time.perf_counter() - sent_at, server_limits(response.headers, datetime.now(UTC))
         )
@@ -98,10 +88,11 @@ class HttpClient:
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
         """The whole body, unless it is larger than any answer needs to be."""
         length = response.content_length
-        if length is not None and length <= MOST_BYTES:
+        compressed = "Content-Encoding" in response.headers
+        if length is not None and length <= MOST_BYTES and not compressed:
             return await response.read()
-        content = bytearray()
-        if length is None:
+        if length is None or length <= MOST_BYTES:
+            content = bytearray()
             async for chunk in response.content.iter_any():
                 content += chunk
                 if len(content) > MOST_BYTES:
@@ -109,42 +100,4 @@ class HttpClient:
             else:
                 return bytes(content)
         response.close()
-        raise CallError(
-            Failure.TOO_LARGE,
-            f"{self._model.id}: the answer is over {MOST_BYTES // 2**20} MiB; it was not read.",
-            status=response.status,
-            charged=True,
-        )
-
-    def _json(self, content: bytes, headers: Mapping[str, str]) -> Any:
-        try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            if "html" in headers.get("content-type", "") or content.lstrip()[:1] == b"<":
-                raise CallError(
-                    Failure.UNKNOWN_MODEL,
-                    f"{self._model.id}: {self._model.base_url} answers a web page, not the API. "
-                    "Is the address right?",
-                    status=200,
-                ) from error
-            raise CallError(
-                Failure.MALFORMED,
-                f"{self._model.id}: the answer is not JSON ({error}).",
-                status=200,
-                charged=True,
-            ) from error
-
-    def _unreachable(self, error: Exception) -> CallError:
-        kind, sent = "the connection broke", True
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | ssl.SSLError):
-            kind, sent = "no secure (TLS) connection", False
-        elif isinstance(error, aiohttp.ClientConnectorDNSError):
-            kind, sent = "its name is not known (DNS)", False
-        elif isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
-            kind, sent = "no connection", False
-        words = str(error).replace(self._key, "***") if self._key else str(error)
-        return CallError(
-            Failure.CONNECTION,
-            f"{self._model.id}: {kind} at {self._model.base_url} ({type(error).__name__}: {words})",
-            charged=sent,
-        )
+        raise too_large(self._model, response.status)

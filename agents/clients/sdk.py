@@ -2,11 +2,14 @@
 
 Sends the very body that the wire formats make and hash, and reads the very JSON that they read: the SDK is
 the carrier, so both ways give the same completions under the same key. Its own retries are off: retrying
-is one layer of ours. Several times the CPU of plain HTTP; not the way for speed.
+is one layer of ours. No redirection is followed: the key would go with it. Several times the CPU of plain
+HTTP; not the way for speed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,11 +18,12 @@ from typing import Any, Protocol
 import orjson
 
 from agents.call import Call
+from agents.clients.failing import MOST_BYTES, timed_out, too_large, unreachable
 from agents.clients.http import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models import Model, WireProtocol
-from agents.wire import FORMATS, read_answer
+from agents.wire import FORMATS, read_content
 from agents.wire.errors import refusal, without_secrets
 from agents.wire.limits import server_limits
 
@@ -40,6 +44,7 @@ class SdkClient:
     def __init__(self, model: Model, key: str, timeout_seconds: float = 120.0) -> None:
         self._model = model
         self._key = key
+        self._timeout_seconds = timeout_seconds
         carriers: dict[WireProtocol, type[_OpenAI] | type[_Anthropic] | type[_Google]] = {
             WireProtocol.OPENAI_CHAT: _OpenAI,
             WireProtocol.OPENAI_COMPLETIONS: _OpenAI,
@@ -56,36 +61,33 @@ class SdkClient:
         """
         sent_at = time.perf_counter()
         try:
-            headers, content = await self._carrier.send(call)
-        except Exception as error:  # each SDK has its own family; what is not a refusal is told by kind
+            async with asyncio.timeout(self._timeout_seconds):  # the SDKs' own are per read, not per answer
+                headers, content = await self._carrier.send(call)
+        except Exception as error:  # each SDK has its own family; what is not a refusal is told by its cause
             refused = self._carrier.refused(error)
             if refused is not None:
                 raise refusal(self._model, *refused, self._key, datetime.now(UTC)) from error
             raise self._unanswered(error) from error
-        try:
-            answer = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            raise CallError(
-                Failure.MALFORMED, f"{self._model.id}: the answer is not JSON ({error}).", charged=True
-            ) from error
-        return read_answer(self._model, answer).measured(
-            time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC))
-        )
+        if len(content) > MOST_BYTES:
+            raise too_large(self._model, 200)
+        completion = read_content(self._model, content, headers.get("content-type", ""))
+        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)))
 
     async def close(self) -> None:
         """Close the SDK's connections."""
         await self._carrier.close()
 
-    def _unanswered(self, error: Exception) -> CallError:
+    def _unanswered(self, error: Exception) -> Exception:
+        unmade = unreachable(self._model, self._key, error)
+        if unmade is not None:
+            return unmade
         name = type(error).__name__
-        words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
-        if "Timeout" in name or isinstance(error, TimeoutError):
-            return CallError(Failure.TIMEOUT, words, charged=True)
+        if "Timeout" in name:
+            return timed_out(self._model, self._timeout_seconds)
         if "JSON" in name or "Validation" in name or "Decode" in name:
-            return CallError(Failure.MALFORMED, words, charged=True)
-        if "Connection" in name or "Client" in name or "Protocol" in name or isinstance(error, OSError):
-            return CallError(Failure.CONNECTION, words, charged=True)
-        raise error
+            words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
+            return CallError(Failure.MALFORMED, words, status=200, charged=True)
+        return error
 
 
 class _OpenAI:
@@ -99,7 +101,7 @@ class _OpenAI:
             base_url=model.base_url,
             max_retries=0,
             timeout=timeout_seconds,
-            http_client=openai.DefaultAioHttpClient(),
+            http_client=openai.DefaultAioHttpClient(follow_redirects=False),
         )
 
     async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
@@ -134,7 +136,7 @@ class _Anthropic:
             base_url=model.base_url,
             max_retries=0,
             timeout=timeout_seconds,
-            http_client=anthropic.DefaultAioHttpClient(),
+            http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
         )
 
     async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
@@ -170,7 +172,11 @@ class _Google:
             api_key=key,
             vertexai=False,
             http_options=types.HttpOptions(
-                base_url=root, api_version=version, timeout=int(timeout_seconds * 1000)
+                base_url=root,
+                api_version=version,
+                timeout=int(timeout_seconds * 1000),
+                async_client_args={"allow_redirects": False},
+                retry_options=types.HttpRetryOptions(attempts=1),  # without it, it asks again by itself
             ),
         )
 
@@ -182,11 +188,14 @@ class _Google:
         }
         if "systemInstruction" in body:
             config["systemInstruction"] = body["systemInstruction"]
-        response = await self._client.aio.models.generate_content(
-            model=self._model,
-            contents=[self._types.Content.model_validate(turn) for turn in body["contents"]],
-            config=self._types.GenerateContentConfig.model_validate(config),
-        )
+        try:
+            response = await self._client.aio.models.generate_content(
+                model=self._model,
+                contents=[self._types.Content.model_validate(turn) for turn in body["contents"]],
+                config=self._types.GenerateContentConfig.model_validate(config),
+            )
+        except json.JSONDecodeError as error:
+            return {}, error.doc.encode()  # what came instead, for our own reader
         carried = response.sdk_http_response
         headers = {name.lower(): value for name, value in ((carried and carried.headers) or {}).items()}
         return headers, response.model_dump_json(by_alias=True, exclude_none=True).encode()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
+import orjson
+
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model, WireProtocol
@@ -57,6 +59,28 @@ def url_of(model: Model) -> str:
     return model.base_url + FORMATS[model.protocol].path(model)
 
 
+def read_content(model: Model, content: bytes, content_type: str) -> Completion:
+    """The body of a 200, read.
+
+    Raises:
+        CallError: MALFORMED, where it is not JSON or not what the protocol says; UNKNOWN_MODEL, where it is
+            a web page: the address is not that of an API.
+    """
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        if "html" in content_type or content.lstrip()[:1] == b"<":
+            raise CallError(
+                Failure.UNKNOWN_MODEL,
+                f"{model.id}: {model.base_url} answers a web page, not the API. Is the address right?",
+                status=200,
+            ) from error
+        raise CallError(
+            Failure.MALFORMED, f"{model.id}: the answer is not JSON ({error}).", status=200, charged=True
+        ) from error
+    return read_answer(model, answer)
+
+
 def read_answer(model: Model, answer: Any) -> Completion:
     """The answer's JSON, read.
 
@@ -70,6 +94,7 @@ def read_answer(model: Model, answer: Any) -> Completion:
         raise CallError(
             Failure.MALFORMED,
             f"{model.id} answered JSON that is not {model.protocol}'s ({type(error).__name__}: {error})",
+            status=200,
             charged=True,
         ) from error
     return completion

@@ -86,7 +86,8 @@ def _words(body: Any) -> str:
         return ""
     error = body.get("error")
     words = error.get("message") if isinstance(error, dict) else error
-    return str(words or body.get("message") or "")
+    said = str(words or body.get("message") or "")
+    return _plain(said.encode()) if said.lstrip().startswith("<") else said
 
 
 def _plain(content: bytes) -> str:

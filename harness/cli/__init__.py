@@ -18,10 +18,12 @@ from harness.cli.lazy import LazyGroup
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
     "data": ("harness.cli.data:data", "Fetch, describe and split the dataset; build training sets."),
-    "respond": ("harness.cli.respond:respond", "Ask models for direct responses, and store them."),
-    "judge": ("harness.cli.judge:judge", "Judge one author against another, every pair in both orders."),
+    "improve": ("harness.cli.improve:improve", "Let a teacher improve responses, by the seven strategies."),
+    "respond": ("harness.cli.respond:respond", "Let a model answer the dialogues, with the direct prompt."),
     "train": ("harness.cli.train:train", "Fine-tune a student (SFT, then DPO), plan it, merge it."),
+    "judge": ("harness.cli.judge:judge", "Judge one author against another, every pair in both orders."),
     "report": ("harness.cli.report:report", "Write a run's report: one HTML page."),
+    "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
     "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
 }

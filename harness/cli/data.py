@@ -18,12 +18,14 @@ COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
     "describe": ("harness.cli.data:describe", "Ratings and rating pairs: the paper's Figures 3 and 4."),
     "split": ("harness.cli.data:split", "Which dialogues train and test what."),
+    "build": ("harness.cli.build:build", "Build the SFT and DPO sets of a method and strategy."),
+    "inspect": ("harness.cli.build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
 }
 
 
 @click.command(cls=LazyGroup, places=COMMANDS)
 def data() -> None:
-    """Fetch, describe and split the dataset."""
+    """Fetch, describe and split the dataset; build and inspect training sets."""
 
 
 @click.command()

@@ -100,12 +100,13 @@ def judge(
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
+            asked = [Judge(model, prompt, temperature) for model in models]
             async with await Store.open(db) as store:
                 plan = plan_judging(
                     dataset,
                     await author_of(a, dataset, store),
                     await author_of(b, dataset, store),
-                    [Judge(model, prompt, temperature) for model in models],
+                    asked,
                     split=Split(split),
                     limit=limit,
                     samples=samples,

@@ -71,6 +71,8 @@ def decide(
         return GiveUp()
     backoff = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2 ** min(failed_tries - 1, 16))
     backoff *= 0.5 + 0.5 * jitter
+    if error.failure is Failure.TIMEOUT and failed_tries == 1:
+        backoff = 0.0  # it has waited a whole timeout already
     wait = backoff if error.retry_after_seconds is None else error.retry_after_seconds
     if error.failure is Failure.RATE_LIMITED:
         return GiveUp() if put_off_seconds + wait > policy.patience_seconds else RetryAfter(wait)

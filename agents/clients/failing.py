@@ -1,0 +1,67 @@
+"""What goes wrong on the way to a model and back, told alike by every client: the same trouble is the same
+`Failure`, whoever carried the call. No key is ever part of a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+
+import aiohttp
+
+from agents.errors import CallError, Failure
+from agents.models import Model
+from agents.wire.errors import without_secrets
+
+MOST_BYTES = 8 * 2**20
+"""More than any answer needs, log-probabilities included."""
+
+BROKEN = (aiohttp.ClientError, ssl.SSLError, OSError, asyncio.IncompleteReadError)
+
+
+def timed_out(model: Model, seconds: float) -> CallError:
+    """No whole answer in time; what was done for it may have been charged."""
+    return CallError(Failure.TIMEOUT, f"{model.id}: no whole answer within {seconds:g} s.", charged=True)
+
+
+def too_large(model: Model, status: int) -> CallError:
+    """An answer that nobody should read."""
+    return CallError(
+        Failure.TOO_LARGE,
+        f"{model.id}: the answer is over {MOST_BYTES // 2**20} MiB; it was not read.",
+        status=status,
+        charged=True,
+    )
+
+
+def unreachable(model: Model, key: str, error: BaseException) -> CallError | None:
+    """A connection that was not made, or broke; None where the error is of another kind.
+
+    SDKs wrap what happened in errors of their own: the chain of causes is searched for it.
+    """
+    broken = next((cause for cause in _causes(error) if isinstance(cause, BROKEN)), None)
+    if broken is None or isinstance(broken, TimeoutError):
+        return None
+    kind, sent = "the connection broke", True
+    if isinstance(broken, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | ssl.SSLError):
+        kind, sent = "no secure (TLS) connection", False
+    elif isinstance(broken, aiohttp.ClientConnectorDNSError):
+        kind, sent = "its name is not known (DNS)", False
+    elif isinstance(broken, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
+        kind, sent = "no connection", False
+    words = without_secrets(str(broken), key)
+    return CallError(
+        Failure.CONNECTION,
+        f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {words})",
+        charged=sent,
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__

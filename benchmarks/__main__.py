@@ -1,0 +1,42 @@
+"""`python -m benchmarks [NAME…]`: every measure (or those named), one table."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import measures
+from benchmarks.store import store
+
+MEASURES = {
+    "throughput": measures.throughput,
+    "limits": measures.limits,
+    "faults": measures.faults,
+    "kills": measures.kills,
+    "memory": measures.memory,
+    "store": store,
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    names = sys.argv[1:] or list(MEASURES)
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        sys.exit(f"benchmarks: not known: {', '.join(unknown)}. Choose from: {', '.join(MEASURES)}.")
+    began = time.monotonic()
+    table = Table("measure", "value", "goal", "", title=f"{time.strftime('%Y-%m-%d')}, {platform.platform()}")
+    for name in names:
+        for row in MEASURES[name]():
+            print(f"{row.what}: {row.value}  {row.goal}", file=sys.stderr, flush=True)
+            table.add_row(row.what, row.value, row.goal, {True: "met", False: "NOT MET", None: ""}[row.met])
+    Console(width=150).print(table)
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Clients of both kinds for every protocol, the emulator, and small servers that misbehave."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from agents.call import Call, ModelClient
+from agents.clients.http import HttpClient, open_session
+from agents.clients.sdk import SdkClient
+from agents.errors import CallError
+from agents.messages import Message, Sampling
+from agents.models import Model, Traits, WireProtocol
+from harness.emulator.options import Options
+from harness.emulator.server import Running, serve
+
+KEY = "sk-test-0123456789abcdef"
+KEY_ENV = "TEST_API_KEY"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One protocol: a model of the emulator's that speaks it, and where its base URL ends."""
+
+    protocol: WireProtocol
+    provider: str
+    name: str
+    suffix: str
+    traits: Traits
+
+    def model(self, root: str, **changed: Any) -> Model:
+        """The model at a server's root."""
+        values = {"name": self.name, "base_url": root + self.suffix, "key_env": KEY_ENV, **changed}
+        return Model(provider=self.provider, protocol=self.protocol, traits=self.traits, **values)
+
+
+WAYS = [
+    Way(WireProtocol.OPENAI_CHAT, "openai", "emulated-gpt-4o", "/v1", Traits(max_top_logprobs=20, seed=True)),
+    Way(WireProtocol.OPENAI_COMPLETIONS, "vllm", "emulated-llama-3.1-8b", "/v1", Traits(max_top_logprobs=20)),
+    Way(WireProtocol.ANTHROPIC_MESSAGES, "anthropic", "emulated-claude-sonnet-4-5", "", Traits()),
+    Way(
+        WireProtocol.GEMINI_GENERATE,
+        "google",
+        "emulated-gemini-2.0-flash",
+        "/v1beta",
+        Traits(max_top_logprobs=20, seed=True),
+    ),
+]
+
+Client = Callable[..., ModelClient]
+Start = Callable[..., Awaitable[Running]]
+Serve = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(autouse=True)
+def _straight_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy on the way, and no name server asked: `.invalid` is never a name."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: str(way.protocol))
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each protocol."""
+    chosen: Way = request.param
+    return chosen
+
+
+@pytest.fixture(params=["http", "sdk"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of client."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """Makes clients; closes them, and their session, at the end."""
+    session = open_session()
+    made: list[ModelClient] = []
+
+    def make(kind: str, model: Model, key: str = KEY, timeout_seconds: float = 20.0) -> ModelClient:
+        if kind == "http":
+            made.append(HttpClient(model, key, session, timeout_seconds))
+        else:
+            made.append(SdkClient(model, key, timeout_seconds))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+        await each.close()  # closing is idempotent
+    await session.close()
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Start]:
+    """Starts emulators without latency."""
+    running: list[Running] = []
+
+    async def begin(**options: Any) -> Running:
+        running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        await each.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Serve]:
+    """Starts a server that handles every request alike; gives its root."""
+    runners: list[web.AppRunner] = []
+
+    async def begin(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{anything:.*}", handle)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield begin
+    for runner in runners:
+        await runner.cleanup()
+
+
+def question(model: Model, text: str = "Say something kind.", **sampling: Any) -> Call:
+    """A call with one message."""
+    return Call(model, (Message("user", text),), Sampling(**{"max_output_tokens": 40, **sampling}))
+
+
+async def failure(client: ModelClient, call: Call) -> CallError:
+    """The error that a call ends in; what it says names the model and never the key."""
+    with pytest.raises(CallError) as caught:
+        await client.complete(call)
+    assert KEY not in str(caught.value)
+    assert call.model.id in str(caught.value)
+    return caught.value
+
+
+async def stats(root: str) -> dict[str, Any]:
+    """The emulator's books."""
+    async with aiohttp.ClientSession() as session, session.get(f"{root}/stats") as answer:
+        told: dict[str, Any] = await answer.json()
+        return told

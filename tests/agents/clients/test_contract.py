@@ -1,0 +1,216 @@
+"""The contract of a client, for both kinds and every protocol, against the emulator."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from aiohttp import web
+
+from agents.call import Call
+from agents.errors import Failure
+from agents.messages import Completion, Finish, Message, Sampling
+from agents.models import WireProtocol
+from agents.wire import url_of
+from prompts import Library
+from tests.agents.clients.conftest import (
+    KEY,
+    KEY_ENV,
+    Client,
+    Serve,
+    Start,
+    Way,
+    failure,
+    question,
+    stats,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+
+PROMPT = Library()["judge/pairwise"].fill(
+    {
+        "context": "I lost my old dog.",
+        "utterance": "My dog died yesterday.",
+        "response_1": "I am so sorry. I understand how much that hurts, and I am here for you.",
+        "response_2": "Dogs do not live long.",
+    }
+)[0]
+
+
+def questions(way: Way, root: str) -> list[Call]:
+    """Questions as a judge and a responder would ask them."""
+    model = way.model(root)
+    chat = way.protocol is not WireProtocol.OPENAI_COMPLETIONS
+    judged = [Sampling(5, temperature=0.0, top_logprobs=20 if model.traits.max_top_logprobs else None)]
+    judged += [Sampling(40, choices=("1", "2"), constraint="json")] if chat else []
+    free = [
+        Sampling(60, temperature=0.7, top_p=0.9 if way.provider != "anthropic" else None, seed=3),
+        Sampling(3, temperature=1.0),
+        Sampling(200, stop=(".",)),
+    ]
+    told = (Message("user", "Tell me about “naïve” 🐶 dogs."),)
+    calls = [Call(model, (Message("user", PROMPT),), sampling) for sampling in judged]
+    calls += [Call(model, told, sampling) for sampling in free]
+    calls.append(Call(model, told, free[0], sample=4))
+    if chat:
+        turns = [Message("system", "Be brief."), Message("user", "My dog died.")]
+        turns += [Message("assistant", "Oh no."), Message("user", "Yes.")]
+        calls.append(Call(model, tuple(turns), free[0]))
+    return calls
+
+
+async def test_both_kinds_give_the_same_completions(way: Way, client: Client, emulator: Start) -> None:
+    running = await emulator(seed=5)
+    seen = set()
+    for call in questions(way, running.url):
+        http, sdk = [await client(kind, call.model).complete(call) for kind in ("http", "sdk")]
+        assert http == sdk
+        assert http.text
+        assert http.model == way.name
+        assert http.request_id
+        assert http.usage.input_tokens
+        assert http.usage.output_tokens
+        assert bool(http.logprobs) == (call.sampling.top_logprobs is not None)
+        seen.add(http.finish)
+    assert seen == {Finish.STOP, Finish.LENGTH}
+    told = await stats(running.url)
+    assert told["unique_keys"] == len(questions(way, running.url)), "both send the call's key"
+    assert told["requests"] == 2 * told["unique_keys"]
+
+
+async def test_both_kinds_send_the_very_body_that_is_hashed(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
+    sent: list[tuple[str, bytes]] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        assert request.method == "POST"
+        assert request.headers["Content-Type"].startswith("application/json")
+        sent.append((str(request.rel_url), await request.read()))
+        assert request.headers["Idempotency-Key"] == expected.key
+        return web.Response(status=500)
+
+    root = await server(handle)
+    for expected in questions(way, root):
+        await failure(client(kind, expected.model), expected)
+        path, body = sent[-1]
+        assert root + path == url_of(expected.model)
+        assert orjson.loads(body) == orjson.loads(expected.body)
+    assert len(sent) == len(questions(way, root))
+
+
+async def test_a_refusal_is_an_answer_and_the_same_under_both(
+    way: Way, client: Client, emulator: Start
+) -> None:
+    running = await emulator(refusals=1.0)
+    finishes = set()
+    for number in range(6):
+        call = question(way.model(running.url), f"Question {number}")
+        http, sdk = [await client(kind, call.model).complete(call) for kind in ("http", "sdk")]
+        assert http == sdk
+        finishes.add(http.finish)
+    declined = {Finish.REFUSAL, Finish.FILTERED}
+    base_model = way.protocol is WireProtocol.OPENAI_COMPLETIONS  # which cannot decline
+    assert not finishes & declined if base_model else finishes <= declined
+
+
+async def test_measures_stand_beside_the_answer(way: Way, kind: str, client: Client, emulator: Start) -> None:
+    running = await emulator(requests_per_minute=600, tokens_per_minute=90_000)
+    call = question(way.model(running.url))
+    completion = await client(kind, call.model).complete(call)
+    assert completion.latency_seconds is not None
+    assert completion.latency_seconds > 0
+    assert completion == Completion(
+        completion.text,
+        completion.finish,
+        completion.usage,
+        completion.logprobs,
+        completion.model,
+        completion.request_id,
+    ), "latency and limits are not part of the answer"
+    if way.protocol is WireProtocol.GEMINI_GENERATE:
+        assert completion.server_limits is None
+    else:
+        assert completion.server_limits is not None
+        assert completion.server_limits.requests_per_minute == 600
+        assert completion.server_limits.tokens_per_minute == 90_000
+        assert completion.server_limits.remaining_requests == 599
+
+
+async def test_a_key_that_is_not_accepted(way: Way, kind: str, client: Client, emulator: Start) -> None:
+    running = await emulator(api_key="the-right-one")
+    call = question(way.model(running.url))
+    error = await failure(client(kind, call.model), call)
+    assert error.failure is Failure.AUTHENTICATION
+    assert KEY_ENV in str(error)
+    assert (await client(kind, call.model, "the-right-one").complete(call)).text
+
+
+async def test_the_key_that_is_accepted_is_the_one_that_was_given(
+    way: Way, kind: str, client: Client, emulator: Start
+) -> None:
+    running = await emulator(api_key=KEY)
+    call = question(way.model(running.url))
+    assert (await client(kind, call.model).complete(call)).text
+
+
+async def test_a_model_that_is_not_there(way: Way, kind: str, client: Client, emulator: Start) -> None:
+    running = await emulator()
+    call = question(way.model(running.url, name="gpt-4o"))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.status) == (Failure.UNKNOWN_MODEL, 404)
+    assert running.url in str(error), "the address is part of what may be wrong"
+
+
+async def test_a_request_that_is_not_accepted(way: Way, kind: str, client: Client, emulator: Start) -> None:
+    running = await emulator(max_output_tokens=10)
+    call = question(way.model(running.url), max_output_tokens=11)
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.status, error.charged) == (Failure.BAD_REQUEST, 400, False)
+    assert "It says: " in str(error)
+
+
+async def test_a_rate_limit_says_how_long_to_wait(
+    way: Way, kind: str, client: Client, emulator: Start
+) -> None:
+    running = await emulator(requests_per_minute=1)
+    asked = client(kind, way.model(running.url))
+    for number in range(2):
+        await asked.complete(question(way.model(running.url), f"Question {number}"))
+    error = await failure(asked, question(way.model(running.url), "One more"))
+    assert (error.failure, error.status, error.charged) == (Failure.RATE_LIMITED, 429, False)
+    assert error.retry_after_seconds is not None
+    assert 0 < error.retry_after_seconds <= 60
+    assert (await stats(running.url))["by_status"] == {"200": 2, "429": 1}, "nobody tried again"
+
+
+@pytest.mark.parametrize(
+    ("fault", "failures", "charged"),
+    [
+        ("errors_500", {Failure.SERVER}, {False}),
+        ("resets", {Failure.CONNECTION}, {True}),
+        ("malformed", {Failure.MALFORMED}, {True}),
+    ],
+)
+async def test_faults_of_a_server(
+    way: Way,
+    kind: str,
+    client: Client,
+    emulator: Start,
+    fault: str,
+    failures: set[Failure],
+    charged: set[bool],
+) -> None:
+    running = await emulator(**{fault: 1.0})
+    asked = client(kind, way.model(running.url))
+    calls = [question(way.model(running.url), f"Question {number}") for number in range(6)]
+    errors = [await failure(asked, call) for call in calls]
+    assert {error.failure for error in errors} == failures
+    assert {error.charged for error in errors} == charged
+    assert sum((await stats(running.url))["by_status"].values()) == 6, "nobody tried again"
+
+
+async def test_an_answer_that_does_not_come(way: Way, kind: str, client: Client, emulator: Start) -> None:
+    running = await emulator(hangs=1.0)
+    call = question(way.model(running.url))
+    error = await failure(client(kind, call.model, timeout_seconds=0.05), call)
+    assert (error.failure, error.status, error.charged) == (Failure.TIMEOUT, None, True)

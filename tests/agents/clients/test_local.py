@@ -1,0 +1,38 @@
+"""The clients that ask nobody: a function, and the control judges."""
+
+from __future__ import annotations
+
+from agents import controls
+from agents.call import Call, ModelClient
+from agents.clients.control import ControlClient
+from agents.clients.function import FunctionClient
+from agents.judge import Judge
+from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.models import Model, WireProtocol
+from agents.vocabulary import Comparison, Dialogue, Judgment, Preference, Response, Verdict
+from prompts import Library
+
+MODEL = Model("test", "m", WireProtocol.OPENAI_CHAT)
+
+
+async def test_a_function_is_a_client() -> None:
+    client: ModelClient = FunctionClient(lambda messages: messages[-1].content.upper())
+    call = Call(MODEL, (Message("system", "Be brief."), Message("user", "Oh dear.")), Sampling(9))
+    assert await client.complete(call) == Completion(
+        "OH DEAR.", Finish.STOP, Usage(input_tokens=4, output_tokens=2), model="m"
+    )
+    await client.close()
+    await client.close()
+
+
+async def test_control_judges_answer_in_this_process() -> None:
+    client: ModelClient = ControlClient()
+    dialogue = Dialogue("d", "I moved.", "I moved house.")
+    short, long = (Response(dialogue.key, "file:x", text, "s") for text in ("Nice.", "How was it for you?"))
+    judge = Judge(controls.model("longer"), Library()["judge/pairwise"])
+    call = judge.call(Comparison(dialogue, short, long))
+    assert call.read is not None
+    judgment = call.read(await client.complete(call), call.key)
+    assert isinstance(judgment, Judgment)
+    assert judgment.outcome == Verdict(Preference.SECOND)
+    await client.close()

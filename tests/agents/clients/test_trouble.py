@@ -1,0 +1,272 @@
+"""Servers that misbehave as the emulator does not, and addresses where there is none; for both kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+
+import orjson
+import pytest
+from aiohttp import web
+
+from agents.clients.failing import MOST_BYTES
+from agents.errors import CallError, Failure
+from agents.messages import Finish
+from agents.models import WireProtocol
+from tests.agents.clients.conftest import KEY, WAYS, Client, Serve, Way, failure, question
+
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+
+PAGE = "<html><head><title>Welcome</title></head><body><h1>Welcome to our site</h1></body></html>"
+BAD_GATEWAY = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>"
+    "</center>\r\n<hr><center>proxy/1.2</center>\r\n</body>\r\n</html>\r\n"
+)
+
+
+def answer(way: Way, text: str) -> bytes:
+    """A whole answer in the way's protocol."""
+    forms: dict[WireProtocol, object] = {
+        WireProtocol.OPENAI_CHAT: {
+            "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]
+        },
+        WireProtocol.OPENAI_COMPLETIONS: {"choices": [{"text": text, "finish_reason": "stop"}]},
+        WireProtocol.ANTHROPIC_MESSAGES: {
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": "end_turn",
+        },
+        WireProtocol.GEMINI_GENERATE: {
+            "candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]
+        },
+    }
+    return orjson.dumps(forms[way.protocol])
+
+
+async def test_the_least_that_a_protocol_says_is_an_answer(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=answer(way, "Yes."), content_type="application/json")
+
+    call = question(way.model(await server(handle)))
+    completion = await client(kind, call.model).complete(call)
+    assert (completion.text, completion.finish) == ("Yes.", Finish.STOP)
+    assert completion.usage.input_tokens is None
+    assert completion.server_limits is None
+
+
+async def test_a_web_page_is_a_wrong_address(way: Way, kind: str, client: Client, server: Serve) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=PAGE, content_type="text/html")
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.charged) == (Failure.UNKNOWN_MODEL, False)
+    assert call.model.base_url in str(error)
+    assert "web page" in str(error)
+
+
+async def test_a_redirection_is_not_followed_with_the_key(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
+    asked = []
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers)
+        return web.Response(text=PAGE, content_type="text/html")
+
+    target = await server(elsewhere)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": target + request.path})
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.status) == (Failure.UNKNOWN_MODEL, 307)
+    assert asked == []
+
+
+async def test_a_proxys_error_page_is_told_without_its_markup(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=502, text=BAD_GATEWAY, content_type="text/html")
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.status, error.charged) == (Failure.SERVER, 502, False)
+    assert "502 Bad Gateway" in str(error)
+    assert "<" not in str(error)
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["with length", "chunked"])
+async def test_an_answer_that_is_too_large(
+    way: Way, kind: str, client: Client, server: Serve, length: bool
+) -> None:
+    content = answer(way, "x" * MOST_BYTES)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if length:
+            return web.Response(body=content, content_type="application/json")
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        for start in range(0, len(content), 2**20):
+            await response.write(content[start : start + 2**20])
+        return response
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.status, error.charged) == (Failure.TOO_LARGE, 200, True)
+    assert "8 MiB" in str(error)
+
+
+async def test_an_answer_just_within_bounds_is_read(kind: str, client: Client, server: Serve) -> None:
+    way = WAYS[0]
+    text = "x" * (MOST_BYTES - len(answer(way, "")))
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=answer(way, text), content_type="application/json")
+
+    call = question(way.model(await server(handle)))
+    assert (await client(kind, call.model).complete(call)).text == text
+
+
+async def test_a_compressed_answer_is_measured_unpacked(client: Client, server: Serve) -> None:
+    packed = {
+        "/small": gzip.compress(answer(WAYS[0], "Yes.")),
+        "/large": gzip.compress(answer(WAYS[0], "x" * 4 * MOST_BYTES), 1),
+    }
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        body = packed["/" + request.path.split("/")[1]]
+        return web.Response(
+            body=body, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        )
+
+    root = await server(handle)
+    small, large = (question(WAYS[0].model(root + path)) for path in packed)
+    assert (await client("http", small.model).complete(small)).text == "Yes."
+    assert len(packed["/large"]) < MOST_BYTES
+    assert (await failure(client("http", large.model), large)).failure is Failure.TOO_LARGE
+
+
+async def test_an_answer_that_never_ends(way: Way, kind: str, client: Client, server: Serve) -> None:
+    started = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:  # the client goes away: writing is then cancelled
+            await response.write(b" ")
+            started.set()
+            await asyncio.get_running_loop().run_in_executor(None, int)  # lets others run
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model, timeout_seconds=0.1), call)
+    assert started.is_set()
+    assert (error.failure, error.charged) == (Failure.TIMEOUT, True)
+    assert "0.1 s" in str(error)
+
+
+async def test_an_answer_that_breaks_off(way: Way, kind: str, client: Client, server: Serve) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b'{"choices": [')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.charged) == (Failure.CONNECTION, True)
+
+
+@pytest.mark.parametrize(
+    ("root", "words"),
+    [
+        ("http://nobody.invalid", "its name is not known (DNS)"),
+        ("http://", "no connection"),
+        ("https://", "no secure (TLS) connection"),
+    ],
+    ids=["DNS", "refused", "TLS"],
+)
+async def test_an_address_where_nobody_answers(
+    way: Way, kind: str, client: Client, server: Serve, root: str, words: str
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="plain")
+
+    if root == "https://":  # to a server that speaks no TLS
+        root = (await server(handle)).replace("http://", root)
+    if root == "http://":  # to a port that was free a moment ago
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            root = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    call = question(way.model(root))
+    error = await failure(client(kind, call.model), call)
+    assert (error.failure, error.status, error.charged) == (Failure.CONNECTION, None, False)
+    assert words in str(error)
+    assert root in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500, 503])
+async def test_a_server_that_repeats_the_key_makes_nobody_else_repeat_it(
+    way: Way, kind: str, client: Client, server: Serve, status: int
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "") + request.headers.get("x-api-key", "")
+        given += request.headers.get("x-goog-api-key", "")
+        assert KEY in given
+        body = {"error": {"message": f"no: {given} ({KEY}, {KEY[:-1]})", "code": status, "status": given}}
+        return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+    call = question(way.model(await server(handle)))
+    error = await failure(client(kind, call.model), call)  # which looks for the key
+    assert KEY[:-1] not in str(error)
+    assert KEY not in repr(error)
+
+
+async def test_calls_at_once_do_not_mix(way: Way, kind: str, client: Client, server: Serve) -> None:
+    waiting: list[asyncio.Future[None]] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        """Answers only when eight are waiting, the last one first."""
+        said = (await request.read()).decode()
+        own = asyncio.get_running_loop().create_future()
+        waiting.append(own)
+        if len(waiting) == 8:
+            for other in reversed(waiting):
+                other.set_result(None)
+        await own
+        number = next(piece for piece in range(8) if f"number {piece}." in said)
+        return web.Response(body=answer(way, f"to {number}"), content_type="application/json")
+
+    model = way.model(await server(handle))
+    asked = client(kind, model)
+    calls = [question(model, f"This is number {number}.") for number in range(8)]
+    completions = await asyncio.gather(*(asked.complete(call) for call in calls))
+    assert [completion.text for completion in completions] == [f"to {number}" for number in range(8)]
+
+
+async def test_a_cancelled_call_is_cancelled_and_no_failure(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
+    arrived = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        arrived.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    call = question(way.model(await server(handle)))
+    task = asyncio.create_task(client(kind, call.model).complete(call))
+    await arrived.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_call_errors_know_what_may_be_done() -> None:
+    error = CallError(Failure.TIMEOUT, "m: late", charged=True)
+    assert (error.status, error.retry_after_seconds, error.charged) == (None, None, True)

@@ -1,0 +1,273 @@
+"""The judge: what it asks is a function of comparison, prompt and model; what it read, of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import controls
+from agents.errors import UserError
+from agents.judge import Judge
+from agents.messages import Completion, Finish
+from agents.models import Model, Traits, WireProtocol
+from agents.reading import PARSER
+from agents.registry import Registry
+from agents.vocabulary import (
+    Comparison,
+    Dialogue,
+    Judgment,
+    Preference,
+    Reason,
+    Response,
+    Unscored,
+    Verdict,
+)
+from agents.wire import body_of
+from prompts import Library, Prompt
+
+LIBRARY = Library()
+PAIRWISE, WITH_TIE = LIBRARY["judge/pairwise"], LIBRARY["judge/pairwise-tie"]
+REGISTRY = Registry(None, {"VLLM_BASE_URL": "http://127.0.0.1:8000/v1"})
+GPT = REGISTRY.model("openai/gpt-4o")
+DIALOGUE = Dialogue("7", "I adopted a dog.", "We have a puppy now!")
+ONE = Response(DIALOGUE.key, "student:x", "How lovely! What is its name?", "set-1")
+OTHER = Response(DIALOGUE.key, "base", "Dogs are work.", "set-2")
+PAIR = Comparison(DIALOGUE, ONE, OTHER)
+
+
+def told(judge: Judge, comparison: Comparison = PAIR, **which: int) -> dict[str, Any]:
+    call = judge.call(comparison, **which)
+    return body_of(call.model, call.messages, call.sampling)
+
+
+def judged(judge: Judge, answer: Completion, **which: int) -> Judgment:
+    call = judge.call(PAIR, **which)
+    assert call.read is not None
+    judgment: Judgment = call.read(answer, call.key)
+    return judgment
+
+
+# ---- what it asks ----------------------------------------------------------------------------------------
+
+
+def test_the_prompt_is_filled_with_dialogue_and_responses_in_their_order() -> None:
+    text = Judge(GPT, PAIRWISE).call(PAIR).messages[-1].content
+    assert (
+        text
+        == PAIRWISE.fill(
+            {
+                "context": DIALOGUE.situation,
+                "utterance": DIALOGUE.utterance,
+                "response_1": ONE.text,
+                "response_2": OTHER.text,
+            }
+        )[0]
+    )
+
+
+def test_the_other_order_is_the_same_prompt_with_the_responses_exchanged() -> None:
+    judge = Judge(GPT, PAIRWISE)
+    here, there = (judge.call(order).messages[-1].content for order in PAIR.both_orders())
+    assert here != there
+    assert here.replace(ONE.text, "{}").replace(OTHER.text, "{}").format(OTHER.text, ONE.text) == there
+
+
+def test_a_judge_sees_no_author_id_or_rating() -> None:
+    rated = replace(DIALOGUE, emotion="excited", sentiment="cheerful", part="part-12")
+    seen = str(told(Judge(GPT, PAIRWISE), Comparison(rated, ONE, OTHER)))
+    hidden = ("student:x", "set-1", "set-2", "excited", "cheerful", "part-12", ONE.id, DIALOGUE.key)
+    assert [name for name in hidden if name in seen] == []
+    assert seen == str(told(Judge(GPT, PAIRWISE)))
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("openai/gpt-4o", {"max_tokens": 5, "temperature": 0.0, "logprobs": True, "top_logprobs": 20}),
+        ("vllm/base", {"max_tokens": 5, "temperature": 0.0, "logprobs": True, "top_logprobs": 20}),
+        ("anthropic/claude-sonnet-4-5", {"max_tokens": 16, "temperature": 0.0}),
+        ("openai/o4-mini", {"max_completion_tokens": 4096}),
+        ("openai/gpt-5-mini", {"max_completion_tokens": 4096}),
+    ],
+)
+def test_each_model_is_asked_in_the_way_it_answers_best(name: str, sent: dict[str, Any]) -> None:
+    body = told(Judge(REGISTRY.model(name), PAIRWISE))
+    constraint = {key: body.pop(key, None) for key in ("response_format", "structured_outputs")}
+    assert {key: value for key, value in body.items() if key not in ("model", "messages")} == sent
+    assert (constraint["structured_outputs"] is not None) == name.startswith("vllm/")
+    assert (constraint["response_format"] is not None) == ("4096" in str(sent))
+
+
+def test_gemini_is_asked_in_its_own_words() -> None:
+    flash = told(Judge(REGISTRY.model("google/gemini-2.0-flash"), PAIRWISE))["generationConfig"]
+    assert flash == {"maxOutputTokens": 5, "temperature": 0.0, "responseLogprobs": True, "logprobs": 20}
+    pro = told(Judge(REGISTRY.model("google/gemini-2.5-pro"), WITH_TIE))["generationConfig"]
+    assert pro["responseJsonSchema"]["properties"]["answer"]["enum"] == ["1", "2", "tie"]
+
+
+def test_answers_are_those_of_the_prompt() -> None:
+    two, three = (told(Judge(REGISTRY.model("vllm/base"), prompt)) for prompt in (PAIRWISE, WITH_TIE))
+    assert two["structured_outputs"] == {"choice": ["1", "2"]}
+    assert three["structured_outputs"] == {"choice": ["1", "2", "tie"]}
+
+
+def test_temperature_may_be_left_unset() -> None:
+    assert "temperature" not in told(Judge(GPT, PAIRWISE, temperature=None))
+    assert told(Judge(GPT, PAIRWISE, temperature=0.7))["temperature"] == 0.7
+
+
+# ---- who it is -------------------------------------------------------------------------------------------
+
+
+def test_another_judge_is_another_judge() -> None:
+    judges = {
+        "as it is": Judge(GPT, PAIRWISE),
+        "another model": Judge(REGISTRY.model("openai/gpt-4o-mini"), PAIRWISE),
+        "another address": Judge(replace(GPT, identity="http://elsewhere/v1"), PAIRWISE),
+        "another prompt": Judge(GPT, WITH_TIE),
+        "another word": Judge(GPT, replace(PAIRWISE, version="prompt-1:other")),
+        "another temperature": Judge(GPT, PAIRWISE, temperature=1.0),
+        "no temperature": Judge(GPT, PAIRWISE, temperature=None),
+        "another limit": Judge(replace(GPT, traits=replace(GPT.traits, verdict_tokens=6)), PAIRWISE),
+        "no log-probabilities": Judge(replace(GPT, traits=replace(GPT.traits, max_top_logprobs=0)), PAIRWISE),
+        "held to a schema": Judge(replace(GPT, traits=replace(GPT.traits, verdict="json")), PAIRWISE),
+        "an extra key": Judge(replace(GPT, traits=replace(GPT.traits, extra='{"x":1}')), PAIRWISE),
+        "another name of the limit": Judge(
+            replace(GPT, traits=replace(GPT.traits, token_limit="m")), PAIRWISE
+        ),
+        "a control judge": Judge(controls.model("longer"), PAIRWISE),
+        "another control judge": Judge(controls.model("first"), PAIRWISE),
+    }
+    same = [(one, other) for one, other in combinations(judges, 2) if judges[one].id == judges[other].id]
+    assert same == []
+
+
+def test_the_same_judge_is_the_same_judge() -> None:
+    judge = Judge(GPT, PAIRWISE)
+    for same in (
+        Judge(Registry(None, {}).model("openai/gpt-4o"), Library()["judge/pairwise"]),
+        Judge(replace(GPT, base_url="http://moved/v1"), PAIRWISE),
+        Judge(replace(GPT, key_env="MY_KEY"), PAIRWISE),
+        Judge(GPT, replace(PAIRWISE, title="Which is kinder", source="elsewhere.md", name="mine")),
+    ):
+        assert same.id == judge.id
+    control = Judge(controls.model("longer"), PAIRWISE)
+    assert Judge(controls.model("longer"), WITH_TIE).id == control.id, "control judges read no prompt"
+
+
+def test_what_is_not_sent_is_no_part_of_a_judge() -> None:
+    thinking = replace(GPT, traits=Traits(temperature=False))
+    assert Judge(thinking, PAIRWISE, temperature=0.0).id == Judge(thinking, PAIRWISE, temperature=None).id
+
+
+def test_names_are_as_people_write_them() -> None:
+    assert Judge(GPT, PAIRWISE).name == "openai/gpt-4o"
+    assert Judge(GPT, WITH_TIE).name == "openai/gpt-4o (judge/pairwise-tie)"
+    assert Judge(controls.model("longer"), PAIRWISE).is_control
+    assert not Judge(GPT, PAIRWISE).is_control
+
+
+# ---- what it read ----------------------------------------------------------------------------------------
+
+
+def test_a_judgment_names_everything_it_was_read_from() -> None:
+    judge = Judge(GPT, PAIRWISE)
+    judgment = judged(judge, Completion("1", Finish.STOP), sample=3, attempt=1)
+    assert judgment == Judgment(
+        call_key=judge.call(PAIR, 3, 1).key,
+        judge_id=judge.id,
+        dialogue=DIALOGUE.key,
+        first=ONE.id,
+        second=OTHER.id,
+        sample=3,
+        attempt=1,
+        parser=PARSER,
+        outcome=Verdict(Preference.FIRST),
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "finish", "outcome"),
+    [
+        (PAIRWISE, "2", Finish.STOP, Verdict(Preference.SECOND)),
+        (PAIRWISE, "tie", Finish.STOP, Unscored(Reason.UNREADABLE, "tie")),
+        (WITH_TIE, "tie", Finish.STOP, Verdict(Preference.TIE)),
+        (PAIRWISE, "No.", Finish.REFUSAL, Unscored(Reason.REFUSED, "No.")),
+        (PAIRWISE, "", Finish.FILTERED, Unscored(Reason.FILTERED, "")),
+        (PAIRWISE, "", Finish.LENGTH, Unscored(Reason.TRUNCATED, "")),
+    ],
+)
+def test_outcomes(prompt: Prompt, text: str, finish: Finish, outcome: Verdict | Unscored) -> None:
+    assert judged(Judge(GPT, prompt), Completion(text, finish)).outcome == outcome
+
+
+@given(st.sampled_from(["1", "2"]))
+def test_samples_and_attempts_are_calls_of_their_own_with_the_same_words(text: str) -> None:
+    judge = Judge(GPT, PAIRWISE)
+    calls = [judge.call(PAIR, sample, attempt) for sample in range(2) for attempt in range(2)]
+    assert len({call.key for call in calls}) == 4
+    assert len({call.body for call in calls}) == 1
+    assert {call.read and call.read(Completion(text, Finish.STOP), "k").judge_id for call in calls} == {
+        judge.id
+    }
+
+
+# ---- which prompts judge ---------------------------------------------------------------------------------
+
+Write = Callable[[str], Library]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a judge prompt of a user's."""
+
+    def file(text: str) -> Library:
+        (tmp_path / "judge").mkdir(exist_ok=True)
+        (tmp_path / "judge" / "mine.md").write_text(text, encoding="utf-8")
+        return Library(tmp_path)
+
+    return file
+
+
+HEAD = "---\nvariables: context, utterance, response_1, response_2\nanswers: 1, 2\n---\n"
+BODY = "{{> dialogue}} {{> two-responses}} Which?"
+
+
+def test_a_users_prompt_judges(write: Write) -> None:
+    judge = Judge(GPT, write(HEAD + BODY)["judge/mine"])
+    assert judge.name == "openai/gpt-4o (judge/mine)"
+    assert judge.call(PAIR).messages[-1].content.endswith("Which?")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            HEAD.replace(", response_2", "") + "{{> dialogue}} {{response_1}}",
+            "context, utterance, response_1;",
+        ),
+        (HEAD.replace("answers: 1, 2\n", "") + BODY, "answers none"),
+        (HEAD.replace("1, 2", "2, 1") + BODY, "answers 2, 1"),
+        (HEAD.replace("1, 2", "1, 2, both") + BODY, "answers 1, 2, both"),
+        (HEAD.replace("1, 2", "1") + BODY, "answers 1"),
+        (HEAD + BODY + "\n=== next turn ===\nSure?", "turns 2"),
+    ],
+)
+def test_what_is_no_judge_prompt_is_told_so(write: Write, text: str, found: str) -> None:
+    with pytest.raises(UserError, match="this is no judge prompt") as caught:
+        Judge(GPT, write(text)["judge/mine"])
+    assert found in str(caught.value)
+    assert "mine.md" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["respond", "improve/naive", "improve/sequential"])
+def test_our_other_prompts_do_not_judge(name: str) -> None:
+    with pytest.raises(UserError, match="this is no judge prompt"):
+        Judge(Model("openai", "m", WireProtocol.OPENAI_CHAT), LIBRARY[name])

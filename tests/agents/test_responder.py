@@ -1,0 +1,86 @@
+"""Direct responses: one rendering for all authors, a contestant asked once, its flaws recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.generation import Flaw
+from agents.messages import Completion, Finish
+from agents.models import Model, WireProtocol
+from agents.responder import OUTPUT_TOKENS, Responder
+from agents.student import Form, rendering
+from agents.vocabulary import Dialogue
+
+MODEL = Model("openai", "someone", WireProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
+DIALOGUE = Dialogue("d", "I lost my old dog. ", "My dog died yesterday.")
+CHAT = Responder(MODEL, rendering(Form.CHAT))
+
+
+class Fixed:
+    """Always the same answer; counts."""
+
+    def __init__(self, *answers: Completion) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def complete(self, call: object) -> Completion:
+        self.asked += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_every_author_is_asked_with_the_students_words() -> None:
+    assert CHAT.call(DIALOGUE).messages[0].content == rendering().turn(DIALOGUE)
+    plain = Responder(MODEL, rendering(Form.PLAIN))
+    assert plain.call(DIALOGUE).messages == rendering(Form.PLAIN).messages(DIALOGUE)
+
+
+def test_sampling_is_the_models_own_unless_it_is_given() -> None:
+    sampling = CHAT.call(DIALOGUE).sampling
+    assert (sampling.temperature, sampling.top_p, sampling.max_output_tokens) == (None, None, OUTPUT_TOKENS)
+    assert b"temperature" not in CHAT.call(DIALOGUE).body
+    assert "the model's own" in CHAT.set.made
+    warm = Responder(MODEL, rendering(Form.CHAT), temperature=0.7)
+    assert warm.set.id != CHAT.set.id
+    assert warm.call(DIALOGUE).key != CHAT.call(DIALOGUE).key
+
+
+@pytest.mark.parametrize(
+    ("answer", "flaw", "text"),
+    [
+        (Completion('"I hear you."', Finish.STOP), "", "I hear you."),
+        (Completion("I can't assist with that.", Finish.STOP), Flaw.REFUSED, "I can't assist with that."),
+        (Completion("I hear y", Finish.LENGTH), Flaw.TRUNCATED, "I hear y"),
+        (Completion("", Finish.FILTERED), Flaw.FILTERED, None),
+        (Completion(" ", Finish.STOP), Flaw.EMPTY, None),
+        (Completion(" ".join(["word"] * 200), Finish.STOP), "", " ".join(["word"] * 200)),
+    ],
+)
+async def test_whatever_text_a_contestant_gave_is_its_response_and_it_is_asked_once(
+    answer: Completion, flaw: str, text: str | None
+) -> None:
+    client = Fixed(answer)
+    got = await CHAT.respond(client, DIALOGUE)
+    assert client.asked == 1
+    assert got.flaw == flaw
+    assert (got.response.text if got.response else None) == text
+    if got.response is not None:
+        assert (got.response.raw or got.response.text) == answer.text
+
+
+async def test_only_an_answer_without_text_is_asked_again_and_only_on_purpose() -> None:
+    client = Fixed(Completion("", Finish.FILTERED), Completion("I hear you.", Finish.STOP))
+    got = await CHAT.respond(client, DIALOGUE, {1: 1})
+    assert (client.asked, got.attempt, got.text) == (2, 1, "I hear you.")
+    client = Fixed(Completion("I can't assist with that.", Finish.STOP))
+    await CHAT.respond(client, DIALOGUE, {1: 1})
+    assert client.asked == 1
+
+
+async def test_a_base_models_text_is_not_cut_here() -> None:
+    plain = Responder(MODEL, rendering(Form.PLAIN))
+    rambled = " I hear you.\n\nSpeaker: Yes.\nResponse: **And** so on."
+    got = await plain.respond(Fixed(Completion(rambled, Finish.STOP)), DIALOGUE)
+    assert got.text == rambled.strip()
