@@ -17,7 +17,7 @@ from prompts import Library
 
 
 def authors(pairs: int, salt: str = "") -> tuple[tuple[Dialogue, ...], Author, Author]:
-    """`pairs` dialogues, all different (and by another `salt` others), with a response of two authors each."""
+    """`pairs` different dialogues (others by another `salt`), with a response of two authors each."""
     written = sample()
     dialogues = []
     texts: tuple[dict[str, str], dict[str, str]] = ({}, {})
