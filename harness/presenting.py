@@ -6,7 +6,7 @@ computes anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.judging import JudgeSummary, Summary
@@ -90,7 +90,8 @@ def _is_emulated(judge: JudgeSummary) -> bool:
 
 
 def as_table(summary: Summary) -> Table:
-    """The summary as a table: one row a judge; a column that says nothing is left out."""
+    """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
+    say nothing are left out (`notes` names them)."""
     from rich.table import Table
 
     first = summary.judges[0].contest
@@ -103,7 +104,8 @@ def as_table(summary: Summary) -> Table:
     )
     rows = [_row(judge) for judge in summary.judges]
     table.add_column("judge", overflow="fold", min_width=18)
-    shown = [name for name in rows[0] if any(row[name] not in NOTHING for row in rows)]
+    empty = _empty(rows)
+    shown = [name for name in rows[0] if name not in empty]
     for name in shown:
         table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
     for judge, row in zip(summary.judges, rows, strict=True):
@@ -112,6 +114,14 @@ def as_table(summary: Summary) -> Table:
 
 
 NOTHING = ("", "-", "0", "0.0 %")
+INCOMPLETE, ASKED_AGAIN, REPEATS = "incom-\nplete", "asked\nagain", "repeats\nagree"
+LEFT_OUT_EMPTY = (INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
+
+
+def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The columns that need not be shown: nothing of their kind in any row."""
+    return [name for name in LEFT_OUT_EMPTY if all(row[name] in NOTHING for row in rows)]
 
 
 def _row(judge: JudgeSummary) -> dict[str, str]:
@@ -121,17 +131,17 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
         "win rate": percent(rate.rate),
         "95 %": between(rate.low, rate.high),
         "n": str(rate.n),
-        "incom-\nplete": str(rate.incomplete),
+        INCOMPLETE: str(rate.incomplete),
         "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
         "soft": percent(soft.rate) if soft else "-",
         "ties": percent(rate.ties),
         "consis-\ntency": percent(rate.consistency),
         "first\nplace": percent(rate.position_preference),
-        "repeats\nagree": percent(rate.repetition_stability) if contest.samples > 1 else "",
+        REPEATS: percent(rate.repetition_stability) if contest.samples > 1 else "",
         "A first": percent(rate.a_first.rate),
         "B first": percent(rate.b_first.rate),
         "unscored": reasons(judge.unscored),
-        "asked\nagain": str(contest.asked_again),
+        ASKED_AGAIN: str(contest.asked_again),
         "made / reused\n/ retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
         "cost": money(contest.cost_usd),
     }
@@ -178,5 +188,9 @@ def notes(summary: Summary) -> list[str]:
             "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
             "are conditioned on the outcome."
         )
+    empty = _empty([_row(judge) for judge in summary.judges])
+    none = [name.replace("-\n", "").replace("\n", " ") for name in COUNTED if name in empty]
+    if none:
+        told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
     return told

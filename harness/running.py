@@ -139,7 +139,9 @@ async def run_calls(
     run_id, invocation_id = await store.begin(kind, spec, command=provenance.command_line(), context=context)
     interrupted = asyncio.Event()
     lanes: list[Lane] = []
+    watched = gc.get_threshold()
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
+    gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
     try:
         await describe(run_id)
         writer = store.writer(invocation_id)
@@ -174,6 +176,7 @@ async def run_calls(
                     await writer.close()
                     await ledger.close()
     finally:
+        gc.set_threshold(*watched)
         gc.unfreeze()
         await store.end(invocation_id)
     reports = {lane.model.id: _report(lane, prices[lane.model]) for lane in lanes}

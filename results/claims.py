@@ -131,12 +131,12 @@ def claim(connection: Connection, keys: Sequence[str], invocation_id: str, obser
     holders = {row.key: row.invocation_id for row in connection.execute(claims)}
     others = {holder for holder in holders.values() if holder != invocation_id}
     dead = observer.dead(connection, others) if others else set()
-    taken = [key for key, holder in holders.items() if holder in dead]
-    if taken:
-        _take_over(connection, taken, dead, invocation_id)
-    won = [key for key in wanted if holders.get(key) == invocation_id or key in set(taken)]
-    lost = set(won)
-    return Claimed(won, answered, [key for key in wanted if key not in lost])
+    orphaned = [key for key, holder in holders.items() if holder in dead]
+    taken = _take_over(connection, orphaned, dead, invocation_id) if orphaned else set()
+    ours = {key for key, holder in holders.items() if holder == invocation_id} | taken
+    return Claimed(
+        [key for key in wanted if key in ours], answered, [key for key in wanted if key not in ours]
+    )
 
 
 def release(connection: Connection, keys: Sequence[str], invocation_id: str) -> None:
@@ -158,9 +158,10 @@ def answers(connection: Connection, keys: Sequence[str]) -> dict[str, Completion
 
 def _take_over(
     connection: Connection, keys: Sequence[str], dead: Collection[str], invocation_id: str
-) -> None:
-    connection.execute(
-        update(_claims)
-        .where(_claims.c.key.in_(keys), _claims.c.invocation_id.in_(dead))
-        .values(invocation_id=invocation_id)
-    )
+) -> set[str]:
+    """Make the claims of the dead ours; which of them are, where others may be doing the same."""
+    key = _claims.c.key
+    still_theirs = select(key).where(key.in_(keys), _claims.c.invocation_id.in_(dead)).order_by(key)
+    taken = set(connection.execute(still_theirs.with_for_update()).scalars())
+    connection.execute(update(_claims).where(key.in_(taken)).values(invocation_id=invocation_id))
+    return taken

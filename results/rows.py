@@ -138,7 +138,11 @@ def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, 
     """
     if not rows:
         return 0
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    dialect: Any = sqlite
+    if connection.dialect.name == "postgresql":
+        dialect = postgresql
+        keys = [column.name for column in into.primary_key]  # one order for all processes: no deadlock
+        rows = sorted(rows, key=lambda row: [row[key] for key in keys])
     return run_many(connection, dialect.insert(into).on_conflict_do_nothing(), rows)
 
 

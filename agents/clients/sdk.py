@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -182,17 +182,13 @@ class _Google:
 
     async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
         body = orjson.loads(call.body)
-        config: dict[str, Any] = {
-            **body["generationConfig"],
-            "httpOptions": {"headers": {IDEMPOTENCY_KEY: call.key}},
-        }
-        if "systemInstruction" in body:
-            config["systemInstruction"] = body["systemInstruction"]
+        # the whole body is given as it is: its own types would rename keys and make 4.0 of 4
+        options = self._types.HttpOptions(headers={IDEMPOTENCY_KEY: call.key}, extra_body=body)
         try:
             response = await self._client.aio.models.generate_content(
                 model=self._model,
                 contents=[self._types.Content.model_validate(turn) for turn in body["contents"]],
-                config=self._types.GenerateContentConfig.model_validate(config),
+                config=self._types.GenerateContentConfig(http_options=options),
             )
         except json.JSONDecodeError as error:
             return {}, error.doc.encode()  # what came instead, for our own reader

@@ -14,13 +14,12 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from harness.cli.judge import leave, show
 from harness.cli.options import library, run
 from harness.cli.report import write_page
-from harness.judging import Summary, judge_contest, plan_judging
-from harness.running import Settings
 
 if TYPE_CHECKING:
     from agents.models import Model
     from agents.registry import Registry
     from harness.dataset import Dataset
+    from harness.judging import Summary
     from harness.splits import Split
 
 A, B = "dataset:gpt-4", "dataset:human"
@@ -58,6 +57,8 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     from harness.authors import author_of
     from harness.emulator.options import Options
     from harness.emulator.process import spawn
+    from harness.judging import judge_contest, plan_judging
+    from harness.running import Settings
     from results.report import render
     from results.store import Store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -22,11 +22,12 @@ from harness.cli.options import (
     run,
 )
 from harness.cli.report import write_page
-from harness.judging import Plan, Summary, judge_contest, plan_judging
-from harness.presenting import as_data, as_table, money, notes
-from harness.running import Settings
 from harness.splits import Split
-from results.store import Store
+
+if TYPE_CHECKING:
+    from harness.judging import Plan, Summary
+    from harness.running import Settings
+    from results.store import Store
 
 INTERRUPTED = 130
 
@@ -97,6 +98,8 @@ def judge(
     async def main() -> tuple[Summary, str] | None:
         from harness.authors import author_of
         from harness.dataset import load
+        from harness.judging import judge_contest, plan_judging
+        from results.store import Store
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
@@ -144,6 +147,7 @@ async def _agree(store: Store, plan: Plan, settings: Settings) -> None:
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
     from harness.estimating import estimate
+    from harness.presenting import money
 
     estimates = [
         each for each in await estimate(store, plan, settings) if each.calls and each.maximum_usd != 0
@@ -169,6 +173,8 @@ def _prompt(folder: Path | None, name: str) -> Any:
 
 def show(summary: Summary, as_json: bool) -> None:
     """The result: to stdout."""
+    from harness.presenting import as_data, as_table, notes
+
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()

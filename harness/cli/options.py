@@ -15,11 +15,11 @@ import click
 from agents.errors import Fault, UserError
 from agents.models import Model
 from agents.registry import EMULATED, Registry
-from harness.running import Settings
 from prompts import Library, PromptError
 
 if TYPE_CHECKING:
     from harness.engine.money import Price
+    from harness.running import Settings
 
 DEFAULT_DB = "runs/empathy.sqlite"
 DEFAULT_EVENTS = Path("runs")
@@ -143,6 +143,7 @@ class CallOptions:
             UserError: limits, budget or prices that cannot be kept; every one at once.
         """
         from harness.engine.limits import Limits
+        from harness.running import Settings
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
         prices, faults = self._prices()

@@ -104,7 +104,7 @@ HUGE = [
     "\u200b" * 100_000,
     "\n" * 50_000,
 ]
-HUGE += ["<a" * 30_000 + ">" * 30_000, "‹response" * 10_000, "System" * 10_000, "- " * 30_000 + ":"]
+HUGE += ["<a" * 5_000 + ">" * 5_000, "‹response" * 10_000, "System" * 10_000, "- " * 30_000 + ":"]
 HOSTILE = [*FAKE_TAGS, *FAKE_TURNS, *FAKE_VERDICTS, *HUGE]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import Connection, insert, text, update
 
 from agents.errors import UserError
 from results.database import Database, database_url, open_database
@@ -86,10 +86,10 @@ async def test_many_that_open_it_first_at_once_all_get_it(named: str) -> None:
 async def test_a_transaction_that_fails_leaves_nothing(named: str) -> None:
     database = await open_database(named, create=True)
 
-    def half(connection: object) -> None:
+    def half(connection: Connection) -> None:
         row = {"id": "run-1:x", "kind": "judging", "spec": "{}", "created_at": 0.0}
-        connection.execute(insert(table(RunRow)), [row])  # type: ignore[attr-defined]
-        connection.execute(insert(table(RunRow)), [row])  # type: ignore[attr-defined]
+        connection.execute(insert(table(RunRow)), [row])
+        connection.execute(insert(table(RunRow)), [row])
 
     with pytest.raises(UserError, match="cannot be used"):
         await database.write(half)
@@ -194,7 +194,7 @@ async def test_it_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:
     database = await open_database(str(tmp_path / "x.sqlite"), create=True)
     for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("busy_timeout", 60_000)):
         for run in (database.write, database.read):
-            told = await run(lambda c, of=pragma: c.exec_driver_sql(f"PRAGMA {of}").scalar_one())  # type: ignore[misc]
+            told = await run(lambda c, of=pragma: c.exec_driver_sql(f"PRAGMA {of}").scalar_one())
             assert told == value
     await database.close()
 
@@ -256,5 +256,9 @@ async def test_a_file_that_is_read_only_is_told_and_can_be_read(folder_of_others
         assert await count(store, MetaRow) == 1
         with pytest.raises(UserError, match="It is read-only: change its permissions"):
             await begin(store)
-    _by_its_owner(folder_of_others, 0o555, make=False)
-    assert "read-only" in await refused(str(file))
+
+
+async def test_a_file_that_is_read_only_in_a_folder_that_is_too(folder_of_others: Path) -> None:
+    file = _by_its_owner(folder_of_others, 0o555, make=True)
+    for create in (True, False):
+        assert "read-only" in await refused(str(file), create=create)

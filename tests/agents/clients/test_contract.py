@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from aiohttp import web
 
 from agents.call import Call
 from agents.errors import Failure
+from agents.identity import canonical
 from agents.messages import Completion, Finish, Message, Sampling
 from agents.models import WireProtocol
 from agents.wire import url_of
@@ -90,12 +93,25 @@ async def test_both_kinds_send_the_very_body_that_is_hashed(
         return web.Response(status=500)
 
     root = await server(handle)
-    for expected in questions(way, root):
+    extra = {
+        WireProtocol.OPENAI_CHAT: '{"reasoning_effort":"low","unheard_of":[1,1.0,null]}',
+        WireProtocol.OPENAI_COMPLETIONS: '{"echo":false,"unheard_of":[1,1.0,null]}',
+        WireProtocol.ANTHROPIC_MESSAGES: '{"thinking":{"type":"disabled"},"unheard_of":[1,1.0,null]}',
+        WireProtocol.GEMINI_GENERATE: '{"thinkingConfig":{"thinkingBudget":0},"unheardOf":[1,1.0,null]}',
+    }[way.protocol]
+    model = way.model(root)
+    model = replace(model, traits=replace(model.traits, extra=extra))
+    everything = Sampling(5, 1.0, top_p=0.9, top_k=4, seed=1, stop=("x",), top_logprobs=2, choices=("1", "2"))
+    for expected in (
+        *questions(way, root),
+        question(model),
+        Call(model, (Message("user", "x"),), everything),
+    ):
         await failure(client(kind, expected.model), expected)
-        path, body = sent[-1]
+        path, body = sent.pop()
         assert root + path == url_of(expected.model)
-        assert orjson.loads(body) == orjson.loads(expected.body)
-    assert len(sent) == len(questions(way, root))
+        assert canonical(orjson.loads(body)) == expected.body
+        assert sent == [], "once"
 
 
 async def test_a_refusal_is_an_answer_and_the_same_under_both(

@@ -1,0 +1,357 @@
+"""Stopping when it is known: when a contest's question is answered, and how its lane is told.
+
+Dialogues are judged in the run's seeded order and looked at after fixed numbers of them. At a look only the
+first so many dialogues count, and only once all their judgments are in: never what arrived by chance. So the
+answer is the same however the answers arrived, and however often the run was killed and gone on with. What
+the interval is, `results.statistics.sequences` knows; how calls are made, the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.errors import UserError
+from agents.vocabulary import Judgment, Preference, Reason, Verdict
+from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
+
+DECIDED = "decided"
+LEVEL = 0.95
+LOOK_EVERY = 10  # dialogues, and from a hundred on a tenth of those judged
+LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
+
+Place = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """What a contest is judged until.
+
+    Attributes:
+        half_width: of the interval, in (0, ½); None until the interval excludes ½.
+        estimand: what the interval is about.
+    """
+
+    half_width: float | None = None
+    estimand: Estimand = Estimand.THESE_DIALOGUES
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """As it is recorded in a run's spec."""
+        return {"until": self.half_width or DECIDED, "estimand": str(self.estimand)}
+
+    def answered(self, sequence: ConfidenceSequence) -> bool:
+        """Whether the question is answered."""
+        return sequence.decided if self.half_width is None else sequence.narrow
+
+    def __str__(self) -> str:
+        return DECIDED if self.half_width is None else f"half-width {self.half_width:g}"
+
+
+def until_of(text: str, estimand: str = Estimand.THESE_DIALOGUES) -> Until:
+    """`decided`, or a half-width such as `0.10`.
+
+    Raises:
+        UserError: it is neither.
+    """
+    about = Estimand(estimand.replace("-", " "))
+    if text == DECIDED:
+        return Until(None, about)
+    try:
+        half_width = float(text)
+    except ValueError:
+        half_width = 0.0
+    if not 0.0 < half_width < 0.5:
+        raise UserError(
+            "is neither 'decided' nor a half-width between 0 and 0.5",
+            where="--until",
+            found=repr(text),
+            remedy="Write --until decided, or the half-width in the unit of rates: --until 0.10.",
+        )
+    return Until(half_width, about)
+
+
+def looks(dialogues: int) -> tuple[int, ...]:
+    """After how many dialogues is looked: every ten, from a hundred on after a tenth more; last, the end."""
+    found: list[int] = []
+    at = 0
+    while at < dialogues:
+        at = min(dialogues, max(at + LOOK_EVERY, at + at // 10))
+        found.append(at)
+    return tuple(found)
+
+
+def check_reach(dialogues: int, until: Until, lanes: int) -> Reach:
+    """What can be reached, before anything is asked.
+
+    Raises:
+        UserError: no contest over so many dialogues could answer the question.
+    """
+    reach = reachable(
+        dialogues, half_width=until.half_width, level=LEVEL, lanes=lanes, estimand=until.estimand
+    )
+    remedy = f"Judge more dialogues, fewer judges at once (now {lanes}), or "
+    if not reach.possible:
+        raise UserError(
+            reach.note,
+            where="--until",
+            found=f"{until.half_width:g}",
+            remedy=remedy + f"ask for {_up(reach.narrowest)} or more. Nothing was asked.",
+        )
+    if until.half_width is None and not _one_sided(dialogues, until, lanes).decided:
+        raise UserError(
+            f"{dialogues} dialogues cannot decide: not even if one author won them all",
+            where="--until",
+            found=f"{DECIDED} ({until.estimand})",
+            remedy=remedy + "leave --until away. Nothing was asked.",
+        )
+    return reach
+
+
+def _up(half_width: float) -> str:
+    return f"{np.ceil(half_width * 1000) / 1000:.3f}"
+
+
+def _one_sided(dialogues: int, until: Until, lanes: int) -> ConfidenceSequence:
+    codes = np.repeat(np.arange(dialogues), 2)
+    won = Columns.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
+    return sequence_of(won, np.arange(dialogues), level=LEVEL, lanes=lanes, estimand=until.estimand)
+
+
+@dataclass(frozen=True, eq=False)
+class Stopped:
+    """Where a contest that is judged until its question is answered stands.
+
+    It stands alone: no interval or test for a fixed number of dialogues holds beside it.
+
+    Attributes:
+        until: the question.
+        sequence: at the first look that answered it; else at the last look that could be taken.
+        answered: whether it is.
+        finished: whether it is, or all dialogues are judged.
+        looked: looks taken, ≥ 0.
+        expected: judgments of the whole contest.
+        asked: judgments that have been made, or were tried and got no answer.
+        beyond: of these, those of dialogues after the look that counts.
+        cost_usd: of what was asked; None where a price is not known.
+    """
+
+    until: Until
+    sequence: ConfidenceSequence
+    answered: bool
+    finished: bool
+    looked: int
+    expected: int
+    asked: int
+    beyond: int
+    cost_usd: float | None
+
+    @property
+    def saved(self) -> int:
+        """Judgments that need not be made; 0 while the question is open."""
+        return self.expected - self.asked if self.answered else 0
+
+    @property
+    def saved_usd(self) -> float | None:
+        """What these would have cost, at the mean price of those made; None where that is not known."""
+        if self.cost_usd is None or not self.asked:
+            return None
+        return self.cost_usd / self.asked * self.saved
+
+    @property
+    def note(self) -> str:
+        """What it says, in words."""
+        sequence, of = self.sequence, f"{self.sequence.prefix} of {self.sequence.total} dialogues"
+        if self.answered and self.until.half_width is None:
+            return f"decided after {of}: {sequence.better} is preferred"
+        if self.answered:
+            aside = f"; {sequence.better} is preferred" if sequence.better else "; which is better stays open"
+            return f"as narrow as asked for after {of}{aside}"
+        if self.finished:
+            missed = "undecided" if self.until.half_width is None else "not as narrow as asked for"
+            return f"judged to the end ({sequence.total} dialogues), {missed}"
+        return f"not answered yet after {of}; go on with the same command"
+
+
+def stopped_at(
+    columns: Columns,
+    until: Until,
+    *,
+    lanes: int,
+    samples: int,
+    cost_usd: float | None = None,
+    given_up: Collection[Place] = (),
+) -> Stopped:
+    """Where a contest stands, from its judgments alone: the looks are taken anew, from the first on.
+
+    Args:
+        columns: the contest's judgments; the codes are the order of judging.
+        lanes: contests that are stopped at the same time; they share 1 − level.
+        given_up: judgments that were asked for and got no answer; they enter by their bounds.
+    """
+    columns = _with_unanswered(columns, given_up)
+    n = columns.n_dialogues
+    complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
+    sequence = _look(columns, 0, until, lanes, samples)
+    looked = 0
+    for at in looks(n):
+        if at > complete:
+            break
+        looked += 1
+        sequence = _look(columns, at, until, lanes, samples)
+        if until.answered(sequence):
+            break
+    answered = until.answered(sequence)
+    return Stopped(
+        until=until,
+        sequence=sequence,
+        answered=answered,
+        finished=answered or sequence.exhausted,
+        looked=looked,
+        expected=2 * n * samples,
+        asked=len(columns),
+        beyond=int((columns.dialogue >= sequence.prefix).sum()),
+        cost_usd=cost_usd,
+    )
+
+
+def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
+    """How many dialogues, from the first on, have all their judgments; `judgments` counts them for each."""
+    lacking = judgments < 2 * samples
+    return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
+
+
+def _look(columns: Columns, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
+    """The sequence after the first `at` dialogues, whatever else has come in."""
+    return sequence_of(
+        _kept(columns, columns.dialogue < at),
+        np.arange(columns.n_dialogues, dtype=np.int64),
+        level=LEVEL,
+        lanes=lanes,
+        estimand=until.estimand,
+        half_width=until.half_width,
+        samples=samples,
+    )
+
+
+def _kept(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
+    return Columns(
+        dialogue=columns.dialogue[mask],
+        n_dialogues=columns.n_dialogues,
+        a_first=columns.a_first[mask],
+        sample=columns.sample[mask],
+        outcome=columns.outcome[mask],
+        soft=columns.soft[mask],
+        outside=columns.outside[mask],
+        reason=columns.reason[mask],
+    )
+
+
+def _with_unanswered(columns: Columns, given_up: Collection[Place]) -> Columns:
+    """The columns with a row, unscored, for every judgment that was tried and got no answer."""
+    there = set(zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True))
+    more = sorted(set(given_up) - there)
+    if not more:
+        return columns
+    unknown = np.full(len(more), np.nan)
+    return Columns(
+        dialogue=np.concatenate([columns.dialogue, [place[0] for place in more]]),
+        n_dialogues=columns.n_dialogues,
+        a_first=np.concatenate([columns.a_first, [place[1] for place in more]]),
+        sample=np.concatenate([columns.sample, [place[2] for place in more]]),
+        outcome=np.concatenate([columns.outcome, unknown]),
+        soft=np.concatenate([columns.soft, unknown]),
+        outside=np.concatenate([columns.outside, unknown]),
+        reason=np.concatenate([columns.reason, np.array([str(Reason.NO_ANSWER)] * len(more), dtype=object)]),
+    )
+
+
+_A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5, Preference.SECOND: 0.0}
+
+
+class Watch:
+    """Follows one contest while it is judged, and holds its lane back to a few looks ahead.
+
+    Work waits in `may_ask` until the looks before it have been taken; where one answered the question, it is
+    told not to ask. What was asked by then is stored like any other answer and counts for nothing here.
+    """
+
+    def __init__(self, dialogues: int, until: Until, *, lanes: int, samples: int) -> None:
+        self._until, self._lanes, self._samples = until, lanes, samples
+        self._looks = looks(dialogues)
+        self._taken = 0
+        self._in = np.zeros(dialogues, dtype=np.int64)
+        self._outcome: dict[Place, float] = {}
+        self._closed = False
+        self._changed = asyncio.Event()
+        self.given_up: set[Place] = set()
+        self.answered = False
+
+    async def may_ask(self, position: int) -> bool:
+        """Wait until a dialogue's turn; False where the question is answered by then."""
+        while not (self.answered or self._closed or position < self._open_to):
+            await self._changed.wait()
+        return not self.answered
+
+    def told(self, place: Place, judgment: Judgment) -> None:
+        """A judgment is in."""
+        outcome = judgment.outcome
+        if isinstance(outcome, Verdict):
+            score = _A_WON[outcome.preference]
+            self._take(place, score if place[1] else 1.0 - score)
+        else:
+            self._take(place, float("nan"))
+
+    def give_up(self, place: Place) -> None:
+        """A judgment was tried and got no answer."""
+        self.given_up.add(place)
+        self._take(place, float("nan"))
+
+    def close(self) -> None:
+        """The lane takes no more calls: nothing need wait."""
+        self._closed = True
+        self._wake()
+
+    @property
+    def _open_to(self) -> int:
+        ahead = min(self._taken + LOOKS_AHEAD, len(self._looks)) - 1
+        return self._looks[ahead] if self._looks else 0
+
+    def _take(self, place: Place, outcome: float) -> None:
+        if place in self._outcome:
+            return
+        self._outcome[place] = outcome
+        self._in[place[0]] += 1
+        if self.answered or self._taken == len(self._looks):
+            return
+        if self._in[place[0]] < 2 * self._samples or place[0] >= self._looks[self._taken]:
+            return
+        complete = complete_prefix(self._in, self._samples)
+        before = self._taken
+        while not self.answered and self._taken < len(self._looks) and self._looks[self._taken] <= complete:
+            sequence = _look(
+                self._columns(), self._looks[self._taken], self._until, self._lanes, self._samples
+            )
+            self.answered = self._until.answered(sequence)
+            self._taken += 1
+        if self._taken > before:
+            self._wake()
+
+    def _columns(self) -> Columns:
+        places = list(self._outcome)
+        return Columns.of(
+            [place[0] for place in places],
+            [place[1] for place in places],
+            list(self._outcome.values()),
+            n_dialogues=int(self._in.size),
+            sample=[place[2] for place in places],
+        )
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,135 @@
+"""`empathy data fetch | describe | split` and `empathy prompts`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import fetching
+from harness.dataset import sample
+from harness.splits import Split, dialogues_of
+from prompts import Library
+
+Run = Callable[..., Any]
+SAMPLE = resources.files("harness.sample").joinpath("dialogues.csv").read_bytes()
+
+
+def test_fetch_from_a_file_puts_it_where_every_command_looks(
+    empathy: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "REAL_SHA256", sha256(SAMPLE).hexdigest())
+    (workplace / "mine.csv").write_bytes(SAMPLE)
+    done = empathy("data", "fetch", "--from", "mine.csv")
+    assert (done.code, done.out) == (0, "64 dialogues in data/llms-vs-humans.csv; the hash is right.\n")
+    assert (workplace / "data" / "llms-vs-humans.csv").read_bytes() == SAMPLE
+    assert empathy("data", "describe", "--json").data["dialogues"] == 64
+    assert empathy("data", "fetch", "--from", "mine.csv", "--to", "else/where.csv").code == 0
+    assert (workplace / "else" / "where.csv").read_bytes() == SAMPLE
+
+
+def test_describe_shows_both_figures_as_tables(empathy: Run) -> None:
+    shown = empathy("data", "describe", "--data", "sample").out
+    data = empathy("data", "describe", "--data", "sample", "--json").data
+    assert "the paper's Figure 3" in shown
+    assert "the paper's Figure 4" in shown
+    assert f"64 dialogues ({data['sentiments']['negative']} negative" in shown
+    for responder, of in data["ratings"].items():
+        [line] = [line for line in shown.splitlines() if f"│ {responder} " in line]
+        assert [cell.strip() for cell in line.split("│")[2:5]] == [str(of[v]) for v in ("1", "2", "3")]
+    assert sum(data["pairs"]["gpt-4"].values()) == 64
+
+
+def test_describe_the_real_one_by_the_environment(
+    empathy: Run, real_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMPATHY_DATA", str(real_dataset))
+    data = empathy("data", "describe", "--json").data
+    assert (data["dialogues"], data["train"], data["test"]) == (2000, 1750, 250)
+    assert "1,295" in empathy("data", "describe").out
+
+
+def test_describe_draws(empathy: Run, workplace: Path) -> None:
+    done = empathy("data", "describe", "--data", "sample", "--plot", "figures.png", "--json")
+    assert done.data["dialogues"] == 64
+    assert (workplace / "figures.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_split_over_human_has_the_papers_sizes(empathy: Run, real_dataset: Path) -> None:
+    sizes = empathy("data", "split", "--method", "over-human", "--data", real_dataset, "--json").data
+    assert (sizes["sft_dialogues"], sizes["dpo"], sizes["test"], sizes["train"]) == (950, 800, 250, 1750)
+    assert sizes["sft_rows"] == 1900
+    shown = empathy("data", "split", "--method", "over-human", "--data", real_dataset).out
+    for number in ("950", "1,900", "800", "250", "1,750"):
+        assert number in shown
+
+
+@pytest.mark.parametrize("method", ["direct", "over-human", "over-llm", "low-rated"])
+@pytest.mark.parametrize("fidelity", ["paper", "released", "ours"])
+def test_split_writes_what_it_counts_and_never_trains_on_test(
+    empathy: Run, workplace: Path, method: str, fidelity: str
+) -> None:
+    words = ("data", "split", "--method", method, "--fidelity", fidelity, "--data", "sample")
+    sizes = empathy(*words, "--out", "parts", "--json").data
+    rows = {
+        name: [json.loads(line) for line in (workplace / "parts" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("sft", "dpo", "test")
+    }
+    assert len(rows["test"]) == sizes["test"] == len(dialogues_of(sample(), Split.TEST))
+    assert (len(rows["sft"]), len(rows["dpo"])) == (sizes["sft_dialogues"], sizes["dpo"])
+    assert sum(len(row["responses"]) for row in rows["sft"]) == sizes["sft_rows"]
+    test = {row["dialogue_id"] for row in rows["test"]}
+    assert not test & {row["dialogue_id"] for row in rows["sft"] + rows["dpo"]}
+    assert empathy(*words, "--out", "parts", "--json").data == sizes
+
+
+def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) -> None:
+    def sizes(llm: str) -> dict[str, int]:
+        done = empathy("data", "split", "--method", "direct", "--llm", llm, "--data", real_dataset, "--json")
+        found: dict[str, int] = done.data
+        return found
+
+    each = [sizes(llm) for llm in ("gpt-4", "llama-2-70b", "gemini-1.0-pro", "mixtral-8x7b")]
+    combined = sizes("combined")
+    for name in ("sft_rows", "dpo"):
+        assert combined[name] == sum(one[name] for one in each)
+
+
+# -- prompts -------------------------------------------------------------------------------------------
+
+
+def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
+    library = Library()
+    shown = empathy("prompts").out
+    rows = empathy("prompts", "--json").data
+    assert [row["name"] for row in rows] == [prompt.name for prompt in library]
+    for row, prompt in zip(rows, library, strict=True):
+        assert row["version"] == prompt.version
+        assert row["variables"] == list(prompt.variables)
+        assert prompt.version.removeprefix("prompt-1:") in shown
+    assert {"respond", "judge/pairwise"} <= {row["name"] for row in rows}
+    assert sum(row["name"].startswith("improve/") for row in rows) >= 7
+
+
+def test_one_prompt_is_shown_as_it_is_said(empathy: Run) -> None:
+    for prompt in Library():
+        done = empathy("prompts", "--show", prompt.name)
+        assert done.code == 0
+        assert done.out.removesuffix("\n").split("\n=== next turn ===\n") == list(prompt.turns)
+
+
+def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> None:
+    (workplace / "mine").mkdir()
+    head = "---\ntitle: Mine\nvariables: context, utterance\n---\n"
+    (workplace / "mine" / "respond.md").write_text(head + "{{context}} {{utterance}} Say a word.")
+    assert "Say a word." in empathy("prompts", "--show", "respond", "--prompts", "mine").out
+    ours, theirs = (
+        {row["name"]: row["version"] for row in empathy("prompts", "--json", *more).data}
+        for more in ((), ("--prompts", "mine"))
+    )
+    assert {name for name in ours if ours[name] != theirs[name]} == {"respond"}
