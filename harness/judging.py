@@ -6,7 +6,7 @@ summary. What a number means is the statistics' business; how calls are made, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from agents.call import ModelClient
-from agents.errors import UserError
+from agents.errors import CallError, LaneStopped, UserError
 from agents.identity import content_id
 from agents.judge import Judge
 from agents.registry import Registry
@@ -25,11 +25,14 @@ from harness.engine.pump import Work
 from harness.registering import put_judges
 from harness.running import LaneReport, RunReport, Settings, Source, run_calls
 from harness.splits import Split, dialogues_of, seeded_order
+from harness.stopping import Place, Stopped, Until, Watch, stopped_at
 from results.contests import Contest, contests_of
 from results.statistics import WinRate, win_rate
 from results.store import Store
 
 SEED = 0
+JUDGING = "judging"
+JUDGING_UNTIL = "judging until known"  # its contests may be judged in part: other tools pass it over
 Retries = Mapping[tuple[str, str, str, int], int]
 
 
@@ -45,6 +48,7 @@ class Plan:
         seed: of the order, the subset and the resampling.
         split: where the dialogues come from, for people.
         data_sha256: the dataset's content.
+        until: what each contest is judged until; None judges every dialogue.
     """
 
     a: Author
@@ -55,11 +59,19 @@ class Plan:
     seed: int = SEED
     split: str = Split.TEST
     data_sha256: str = ""
+    until: Until | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of its run."""
+        return JUDGING if self.until is None else JUDGING_UNTIL
 
     @cached_property
     def spec(self) -> dict[str, Any]:
         """Everything that decides what is asked and summarised."""
+        stopping = {} if self.until is None else self.until.spec
         return {
+            **stopping,
             "a": self.a.set.id,
             "b": self.b.set.id,
             "dialogues": content_id("dialogues-1", [dialogue.key for dialogue in self.dialogues]),
@@ -81,16 +93,43 @@ class Plan:
             a, b = self.a.responses[dialogue.key], self.b.responses[dialogue.key]
             yield from Comparison(dialogue, a, b).both_orders()
 
-    def work(self, judge: Judge, retries: Retries) -> Iterator[Work]:
-        """One piece of work per judgment of this judge."""
-        for comparison in self.comparisons():
+    def work(self, judge: Judge, retries: Retries, watch: Watch | None = None) -> Iterator[Work]:
+        """One piece of work per judgment of this judge; `watch` holds it back, and ends it."""
+        for number, comparison in enumerate(self.comparisons()):
             for sample in range(self.samples):
-                place = (judge.id, comparison.first.id, comparison.second.id, sample)
-                yield partial(_ask, judge, comparison, sample, retries.get(place, 0))
+                if watch is not None and watch.answered:
+                    return
+                of = (judge.id, comparison.first.id, comparison.second.id, sample)
+                attempt = retries.get(of, 0)
+                if watch is None:
+                    yield partial(_ask, judge, comparison, sample, attempt)
+                else:
+                    place = (number // 2, number % 2 == 0, sample)
+                    yield partial(_ask_watched, watch, place, judge, comparison, attempt)
 
 
 async def _ask(judge: Judge, comparison: Comparison, sample: int, attempt: int, client: ModelClient) -> None:
     await client.complete(judge.call(comparison, sample, attempt))
+
+
+async def _ask_watched(
+    watch: Watch, place: Place, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
+) -> None:
+    """Ask, where the question is still open when this dialogue's turn comes."""
+    if not await watch.may_ask(place[0]):
+        return
+    sample = place[2]
+    call = judge.call(comparison, sample, attempt)
+    try:
+        answer = await client.complete(call)
+    except LaneStopped:
+        watch.close()
+        raise
+    except CallError:
+        watch.give_up(place)
+        raise
+    of = (comparison.dialogue.key, comparison.first.id, comparison.second.id)
+    watch.told(place, judge.read(*of, sample, attempt, answer, call.key))
 
 
 def plan_judging(
@@ -103,6 +142,7 @@ def plan_judging(
     limit: int | None = None,
     samples: int = 1,
     seed: int = SEED,
+    until: Until | None = None,
 ) -> Plan:
     """The plan for judging A against B on the dialogues of a split that both answered.
 
@@ -122,17 +162,21 @@ def plan_judging(
             remedy="Choose another --split, or make the missing responses with: empathy respond",
         )
     ordered = seeded_order(both, seed)[:limit]
-    return Plan(a, b, tuple(ordered), tuple(judges), samples, seed, split, dataset.sha256)
+    return Plan(a, b, tuple(ordered), tuple(judges), samples, seed, split, dataset.sha256, until)
 
 
 @dataclass(frozen=True)
 class JudgeSummary:
-    """One judge's result: the contest, its win rate, what its lane did in this invocation."""
+    """One judge's result: the contest, its win rate, what its lane did in this invocation.
+
+    Where `stopped` is there, it alone tells the result: the win rates' intervals do not hold beside it.
+    """
 
     contest: Contest
     hard: WinRate
     soft: WinRate | None
     lane: LaneReport | None
+    stopped: Stopped | None = None
 
     @property
     def unscored(self) -> dict[str, int]:
@@ -161,14 +205,33 @@ async def judge_contest(
     Raises:
         UserError: as `run_calls`.
     """
-    report = await judge_all(store, registry, plan, settings, retry_unscored=retry_unscored)
-    return await summarise(store, report.run_id, plan.seed, report)
+    watches = _watches(plan)
+    report = await judge_all(store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches)
+    given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
+    return await summarise(store, report.run_id, plan.seed, report, given_up)
+
+
+def _watches(plan: Plan) -> dict[str, Watch]:
+    """One for each judge of a plan whose contests stop when they are answered."""
+    if plan.until is None:
+        return {}
+    lanes = len(plan.judges)
+    return {
+        judge.id: Watch(len(plan.dialogues), plan.until, lanes=lanes, samples=plan.samples)
+        for judge in plan.judges
+    }
 
 
 async def judge_all(
-    store: Store, registry: Registry, plan: Plan, settings: Settings, *, retry_unscored: bool = False
+    store: Store,
+    registry: Registry,
+    plan: Plan,
+    settings: Settings,
+    *,
+    retry_unscored: bool = False,
+    watches: Mapping[str, Watch] | None = None,
 ) -> RunReport:
-    """Judge and store; what a run of the plan did.
+    """Judge and store; what a run of the plan did. `watches`, by judge, end what is answered.
 
     Raises:
         UserError: as `run_calls`.
@@ -185,21 +248,45 @@ async def judge_all(
             run_id, [(judge.id, plan.a.set.id, plan.b.set.id, plan.samples) for judge in plan.judges]
         )
 
+    watched = watches or {}
     sources = [
-        Source(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
+        Source(judge.model, partial(plan.work, judge, retries, watched.get(judge.id)), plan.calls_per_judge)
+        for judge in plan.judges
     ]
-    return await run_calls(store, registry, settings, "judging", plan.spec, describe, sources)
+    return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
 
 
-async def summarise(store: Store, run_id: str, seed: int = SEED, report: RunReport | None = None) -> Summary:
-    """A run's result, from the database alone (and what this invocation did, where there was one)."""
+async def summarise(
+    store: Store,
+    run_id: str,
+    seed: int = SEED,
+    report: RunReport | None = None,
+    given_up: Mapping[str, Collection[Place]] | None = None,
+) -> Summary:
+    """A run's result, from the database alone (and what this invocation did, where there was one).
+
+    Args:
+        given_up: by judge, what this invocation asked for and got no answer to.
+    """
+    spec = orjson.loads(await store.spec_of(run_id))
+    until = Until.of_spec(spec)
+    contests = await contests_of(store, run_id)
     judges = []
-    for contest in await contests_of(store, run_id):
+    for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
         lane = report.lanes.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
-        judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane))
-    spec = await store.spec_of(run_id)
-    return Summary(run_id, orjson.loads(spec), tuple(judges), bool(report and report.interrupted))
+        stopped = None
+        if until is not None:
+            stopped = stopped_at(
+                contest.columns,
+                until,
+                lanes=len(contests),
+                samples=contest.samples,
+                cost_usd=contest.cost_usd,
+                given_up=(given_up or {}).get(contest.judge_id, ()),
+            )
+        judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped))
+    return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
 
 
 def _soft(contest: Contest, seed: int) -> WinRate | None:

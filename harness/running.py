@@ -143,7 +143,8 @@ async def run_calls(
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
     gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
     try:
-        await describe(run_id)
+        async with store.together():
+            await describe(run_id)
         writer = store.writer(invocation_id)
         ledger = Ledger(store, writer, invocation_id)
         purse = _purse(store, settings, run_id, invocation_id)

@@ -45,6 +45,14 @@ class Until:
         """As it is recorded in a run's spec."""
         return {"until": self.half_width or DECIDED, "estimand": str(self.estimand)}
 
+    @classmethod
+    def of_spec(cls, spec: Mapping[str, Any]) -> Until | None:
+        """What a run of this spec is judged until; None where to the end."""
+        if "until" not in spec:
+            return None
+        asked = spec["until"]
+        return cls(None if asked == DECIDED else float(asked), Estimand(spec["estimand"]))
+
     def answered(self, sequence: ConfidenceSequence) -> bool:
         """Whether the question is answered."""
         return sequence.decided if self.half_width is None else sequence.narrow
@@ -254,7 +262,9 @@ def _kept(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
 
 def _with_unanswered(columns: Columns, given_up: Collection[Place]) -> Columns:
     """The columns with a row, unscored, for every judgment that was tried and got no answer."""
-    there = set(zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True))
+    there = set(
+        zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
+    )
     more = sorted(set(given_up) - there)
     if not more:
         return columns

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -63,6 +63,7 @@ class Store:
         self.database = database
         self._observer = Observer()
         self._hearts: dict[str, asyncio.Task[None]] = {}
+        self._together: list[Callable[[Connection], object]] | None = None
 
     @classmethod
     async def open(cls, named: str, *, create: bool = True) -> Store:
@@ -243,6 +244,23 @@ class Store:
 
     # -- what a run is about -------------------------------------------------------------------------
 
+    @contextlib.asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """What is put inside is one transaction: all of it, or nothing. Not to be nested."""
+        self._together = []
+        try:
+            yield
+            works = self._together
+        finally:
+            self._together = None
+        await self.database.write(lambda connection: [work(connection) for work in works])
+
+    async def _write(self, work: Callable[[Connection], object]) -> None:
+        if self._together is None:
+            await self.database.write(work)
+        else:
+            self._together.append(work)
+
     async def put_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
         """Keep dialogues; those that are there stay."""
         await self._insert(DialogueRow, [dialogue_row(dialogue) for dialogue in dialogues])
@@ -256,7 +274,7 @@ class Store:
             insert_new(connection, table(ResponseSetRow), [described])
             insert_new(connection, table(ResponseRow), rows)
 
-        await self.database.write(work)
+        await self._write(work)
 
     async def put_prompt(self, version: str, name: str, text: str) -> None:
         """Keep a prompt's text under its version."""
@@ -278,7 +296,7 @@ class Store:
         await self._insert(RunDialogueRow, rows)
 
     async def _insert(self, row: Any, rows: list[dict[str, Any]]) -> None:
-        await self.database.write(lambda connection: insert_new(connection, table(row), rows))
+        await self._write(lambda connection: insert_new(connection, table(row), rows))
 
     # -- what is there -------------------------------------------------------------------------------
 

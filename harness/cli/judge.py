@@ -25,11 +25,14 @@ from harness.cli.report import write_page
 from harness.splits import Split
 
 if TYPE_CHECKING:
+    from harness.beside import Beside
     from harness.judging import Plan, Summary
     from harness.running import Settings
+    from harness.stopping import Until
     from results.store import Store
 
 INTERRUPTED = 130
+PROPERTIES = ("sentiment", "emotion")
 
 
 @click.command()
@@ -53,6 +56,20 @@ INTERRUPTED = 130
     help="'paper' leaves the judges' temperature unset.",
 )
 @click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
+@click.option(
+    "--until",
+    metavar="decided|WIDTH",
+    help="Stop a judge when its question is answered: 'decided', or a half-width such as 0.10.",
+)
+@click.option(
+    "--estimand",
+    type=click.Choice(["these-dialogues", "population"]),
+    default="these-dialogues",
+    show_default=True,
+    help="What --until's interval is about.",
+)
+@click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
+@click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
 @click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
 @data_option
@@ -71,6 +88,10 @@ def judge(
     seed: int,
     fidelity: str,
     retry_unscored: bool,
+    until: str | None,
+    estimand: str,
+    by: str | None,
+    length_control: bool,
     dry_run: bool,
     report_to: Path | None,
     data: str | None,
@@ -87,16 +108,19 @@ def judge(
     \b
     empathy judge dataset:gpt-4 dataset:human --judge control/ratings
     empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --emulate
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --until decided
 
     Every answer is stored as it arrives: run the same command again and only what is missing is asked.
     """
     calls = CallOptions.take(rest)
     settings = calls.settings()
+    wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
 
-    async def main() -> tuple[Summary, str] | None:
+    async def main() -> tuple[Summary, str, Beside] | None:
         from harness.authors import author_of
+        from harness.beside import beside
         from harness.dataset import load
         from harness.judging import judge_contest, plan_judging
         from results.store import Store
@@ -114,7 +138,9 @@ def judge(
                     limit=limit,
                     samples=samples,
                     seed=seed,
+                    until=wanted,
                 )
+                _tell_reach(plan)
                 if dry_run:
                     from harness.estimating import estimate, show_estimate
 
@@ -123,17 +149,45 @@ def judge(
                 if not calls.yes and not calls.emulate:
                     await _agree(store, plan, settings)
                 summary = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
-                return summary, await _page(store, summary) if report_to is not None else ""
+                page = await _page(store, summary) if report_to is not None else ""
+                more = await beside(store, summary, seed=seed, by=by, length=length_control)
+                return summary, page, more
 
     done = run(main())
     if done is None:
         return
-    summary, page = done
-    show(summary, as_json)
+    summary, page, more = done
+    show(summary, as_json, more)
     if report_to is not None:
         write_page(report_to, page)
         click.echo(f"Report: {report_to}", err=True)
     leave(summary)
+
+
+def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until | None:
+    """What is judged until; nothing that needs every dialogue may be asked for with it."""
+    if until is None:
+        return None
+    from harness.stopping import until_of
+
+    if any(alone):
+        raise UserError(
+            "a contest that stops when it is known reports its sequence alone",
+            where="--until",
+            found="--by, --length-control or --report beside it",
+            remedy="Leave --until away to judge every dialogue.",
+        )
+    return until_of(until, estimand)
+
+
+def _tell_reach(plan: Plan) -> None:
+    """What --until can reach with these dialogues, before anything is asked."""
+    if plan.until is None:
+        return
+    from harness.stopping import check_reach
+
+    reach = check_reach(len(plan.dialogues), plan.until, len(plan.judges))
+    click.echo(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.", err=True)
 
 
 async def _page(store: Store, summary: Summary) -> str:
@@ -171,20 +225,26 @@ def _prompt(folder: Path | None, name: str) -> Any:
         raise UserError(str(error), where="--judge-prompt") from error
 
 
-def show(summary: Summary, as_json: bool) -> None:
-    """The result: to stdout."""
-    from harness.presenting import as_data, as_table, notes
+def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
+    """The result, and what stands beside it: to stdout."""
+    from harness import presenting, presenting_stopped
+    from harness.beside import Beside, told, with_beside
 
+    more = more or Beside()
+    shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")
+        data = with_beside(shown.as_data(summary), more)
+        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 132)
-    console.print(as_table(summary))
-    for note in notes(summary):
-        console.print(note, style="dim", highlight=False)
+    console.print(shown.as_table(summary))
+    for line in told(summary, more):
+        console.print(line, highlight=False, markup=False)
+    for note in shown.notes(summary):
+        console.print(note, style="dim", highlight=False, markup=False)
 
 
 def leave(summary: Summary) -> None:

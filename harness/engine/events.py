@@ -7,6 +7,7 @@ call's key say enough to look the rest up in the database.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 import orjson
+
+from agents.errors import UserError
 
 
 @dataclass(slots=True)
@@ -44,18 +47,35 @@ class LaneStats:
 
 
 class EventLog:
-    """Appends events to a file, line by line; a context manager. `None` as path keeps nothing."""
+    """Appends events to a file, line by line; a context manager. `None` as path keeps nothing.
+
+    Raises:
+        UserError: the file cannot be opened.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._file: BinaryIO | None = None
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab", buffering=0)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("ab", buffering=0)
+            except OSError as error:
+                raise UserError(
+                    "the run's log cannot be written",
+                    where=str(path),
+                    found=str(error),
+                    remedy="Run the command in a folder that may be written to.",
+                ) from error
 
     def write(self, event: str, **details: Any) -> None:
-        """One line: the time (seconds since 1970), the event and its details."""
+        """One line: the time (seconds since 1970), the event and its details.
+
+        What cannot be written (a full disk) is left out: a run that is paid for does not end for its log.
+        """
         if self._file is not None:
-            self._file.write(orjson.dumps({"at": round(time.time(), 3), "event": event, **details}) + b"\n")
+            line = orjson.dumps({"at": round(time.time(), 3), "event": event, **details}) + b"\n"
+            with contextlib.suppress(OSError):
+                self._file.write(line)
 
     def __enter__(self) -> EventLog:
         return self

@@ -158,7 +158,7 @@ class Gate:
         try:
             await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
+            if future.done() and not future.cancelled() and future.exception() is None:
                 self.leave()  # admitted in the very moment of being cancelled
             raise
 
@@ -275,6 +275,8 @@ class Gate:
                 continue
             if self._throttler is not None:
                 await self._throttler.acquire()
+                if (pause := self._paused_until - loop.time()) > 0:
+                    await asyncio.sleep(pause)  # asked of us while we waited for our turn
             if self._waiters and not self._waiters[0][0].done():
                 future, tokens = self._waiters.popleft()
                 if self._bucket is not None:

@@ -33,12 +33,18 @@ class Ledger:
     """The run's side of the store. One per process and run.
 
     `store` claims and releases keys for this invocation; `writer` commits answers and failed tries.
+
+    Attributes:
+        being_asked: calls of this process that are looked up or asked right now, whichever lane's: identical
+            ones share one question.
     """
 
     def __init__(self, store: Any, writer: Any, invocation_id: str) -> None:
         self._store = store
         self._writer = writer
         self._invocation_id = invocation_id
+        self.being_asked: dict[str, asyncio.Future[Completion]] = {}
+        self._abandoned: Exception | None = None
         self._asked: list[tuple[str, asyncio.Future[Completion | None]]] = []
         self._held: dict[str, asyncio.Future[Completion | None]] = {}
         self._released: list[str] = []
@@ -52,6 +58,8 @@ class Ledger:
         Args:
             hungry: whether the asker has little else to send, so that the batch should not wait to fill.
         """
+        if self._abandoned is not None:
+            raise self._abandoned
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Completion | None] = loop.create_future()
         self._asked.append((key, future))
@@ -91,6 +99,19 @@ class Ledger:
     def release(self, key: str) -> None:
         """We shall not ask this call after all; somebody else may."""
         self._released.append(key)
+
+    def abandon(self, error: Exception) -> None:
+        """Nothing new is to be asked: all who wait for a claim, or for another process, get this error."""
+        self._abandoned = error
+        waiting = [future for _, future in self._asked] + list(self._held.values())
+        self._asked, self._held = [], {}
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+
+    async def used_since(self, model: str, since: float) -> Any:
+        """What a model was asked since a moment, by everybody but this invocation."""
+        return await self._store.used_since(model, since, besides=self._invocation_id)
 
     async def close(self) -> None:
         """Give back what was claimed and not asked."""
@@ -140,7 +161,10 @@ class Ledger:
         for key, completion in claimed.answered.items():
             self._settle(wanted[key], key, completion)
         for key in claimed.held:
-            self._held[key] = wanted[key]
+            if self._abandoned is None:
+                self._held[key] = wanted[key]
+            elif not wanted[key].done():
+                wanted[key].set_exception(self._abandoned)
         if self._held and self._watcher is None:
             self._watcher = asyncio.get_running_loop().create_task(self._watch())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from agents.errors import Fault, UserError
@@ -26,9 +27,9 @@ class Limits:
     def check(self, where: str = "limits") -> None:
         """Raise one `UserError` with every limit that cannot be kept, and every pair that contradicts."""
         faults = [
-            Fault(f"{field.name} must be above 0", where, repr(value), "Leave it out for no limit.")
+            Fault(f"{field.name} must be a number above 0", where, repr(value), "Leave it out for no limit.")
             for field in fields(self)
-            if (value := getattr(self, field.name)) is not None and not value > 0
+            if (value := getattr(self, field.name)) is not None and not 0 < value < math.inf
         ]
         for unit in ("requests", "tokens"):
             minute = getattr(self, f"{unit}_per_minute")

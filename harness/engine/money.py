@@ -10,6 +10,7 @@ left, so that earlier invocations and other processes count.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ def parse_prices(texts: tuple[str, ...]) -> dict[str, Price]:
             given, made = (float(number) for number in numbers.split(","))
         except ValueError:
             given = made = -1.0
-        if "/" not in name or given < 0 or made < 0:
+        if "/" not in name or not (0 <= given < math.inf and 0 <= made < math.inf):
             raise UserError(
                 "a price must read MODEL=INPUT,OUTPUT in US dollars per million tokens",
                 where="--price",
@@ -101,6 +102,7 @@ class Purse:
         self._held = 0.0  # reserved for calls in flight, or spent and not committed yet
         self._in_flight = 0
         self._granted = 0.0
+        self._committed = 0.0
         self._lock = asyncio.Lock()
         self._settled = asyncio.Event()
 
@@ -126,22 +128,27 @@ class Purse:
         """The ledger knows of this cost now; it is no longer held here."""
         self._held -= usd
         self._granted -= usd
+        self._committed += usd
         self._settled.set()
 
     async def _draw_for(self, usd: float) -> None:
         while self._held + usd > self._granted:
             self._settled.clear()
-            self._granted = await self._draw(self._held + usd * SLACK_CALLS)
+            committed = self._committed
+            granted = await self._draw(self._held + usd * SLACK_CALLS)
+            # what was committed meanwhile may or may not be in the answer: it is taken to be missing
+            self._granted = granted - (self._committed - committed)
             if self._held + usd <= self._granted:
                 return
-            if self._in_flight == 0:
+            if self._in_flight == 0 and self._committed == committed:
                 raise CallError(
                     Failure.NO_BUDGET,
-                    f"the budget of ${self.budget_usd:.2f} is reached: the next call could cost "
+                    f"the budget of ${self.budget_usd:,.4g} is reached: the next call could cost "
                     f"${usd:.4f} and ${max(0.0, self._granted - self._held):.4f} is left. "
                     "Raise it with --budget and run the same command.",
                 )
-            await self._settled.wait()
+            if self._in_flight:
+                await self._settled.wait()
 
 
 class BudgetedClient:

@@ -79,6 +79,16 @@ class Crew:
                 self._grow()
 
 
+async def _all(crews: list[Crew]) -> None:
+    """Run all crews; where one meets what it did not expect, end the others and raise that."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for crew in crews:
+                group.create_task(crew.run())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
 async def pump(
     sources: list[tuple[Lane, Iterator[Work]]],
     interrupted: asyncio.Event | None = None,
@@ -94,7 +104,7 @@ async def pump(
         Exception: what a worker did not expect (a database that cannot be written); all crews are ended.
     """
     crews = [Crew(lane, source) for lane, source in sources]
-    running: asyncio.Future[Any] = asyncio.gather(*(crew.run() for crew in crews))
+    running = asyncio.ensure_future(_all(crews))
     if interrupted is None:
         await running
         return

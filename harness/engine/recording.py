@@ -38,7 +38,7 @@ class RecordingClient:
         self._stats = stats
         self._price = price
         self._hungry = hungry
-        self._being_asked: dict[str, asyncio.Future[Completion]] = {}
+        self._being_asked = ledger.being_asked
 
     async def complete(self, call: Call) -> Completion:
         """The stored answer, or a new one once it is committed.
@@ -84,16 +84,27 @@ class RecordingClient:
             raise
         if self._hungry():
             self._ledger.hurry()
-        reading = call.read(completion, key) if call.read is not None else None
         cost = None if self._price is None else self._price.cost(call, completion.usage)
         stats.made += 1
         stats.spent_usd += cost or 0.0
+        try:
+            reading = call.read(completion, key) if call.read is not None else None
+        except Exception:
+            await self._ledger.record(call, completion, None, cost)  # paid for, whatever its reader thinks
+            raise
         stats.unscored += isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
         await self._ledger.record(call, completion, reading, cost)
         return completion
 
     async def _share(self, shared: asyncio.Future[Completion], call: Call) -> Completion:
-        completion = await asyncio.shield(shared)
+        """Wait for whoever asks already."""
+        try:
+            completion = await asyncio.shield(shared)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not shared.cancelled() or (task is not None and task.cancelling()):
+                raise
+            return await self.complete(call)  # it was whoever asked that was cancelled, not we
         self._stats.reused += 1
         await self._read_again(call, completion)
         return completion

@@ -16,6 +16,8 @@ from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 
+TRUSTED_WAITS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -23,7 +25,7 @@ class RetryPolicy:
 
     Attributes:
         most_tries: tries of one call that fail for another reason than a rate limit, ≥ 1.
-        patience_seconds: how long one call may be put off by rate limits in all.
+        patience_seconds: how long one call may be put off by rate limits in all, or by a server at once.
         first_wait_seconds, longest_wait_seconds: the backoff doubles from the first to the longest.
         stop_after: calls in a row that were given up, with no answer between, before the lane stops.
     """
@@ -63,7 +65,8 @@ def decide(
     """What to do after the `failed_tries`-th ≥ 1 failed try of this kind (rate-limited or not).
 
     `put_off_seconds` is how long rate limits have kept this call waiting; `jitter` in [0, 1) spreads the
-    backoff over its upper half. A server's own wait is honoured to the letter, never shortened.
+    backoff over its upper half. A server's own wait is honoured to the letter, never shortened; where it was
+    in vain `TRUSTED_WAITS` times, the backoff is waited too (a server may say "0" for ever).
     """
     if error.failure in _STOPPING:
         return StopLane()
@@ -73,10 +76,14 @@ def decide(
     backoff *= 0.5 + 0.5 * jitter
     if error.failure is Failure.TIMEOUT and failed_tries == 1:
         backoff = 0.0  # it has waited a whole timeout already
-    wait = backoff if error.retry_after_seconds is None else error.retry_after_seconds
-    if error.failure is Failure.RATE_LIMITED:
-        return GiveUp() if put_off_seconds + wait > policy.patience_seconds else RetryAfter(wait)
-    return GiveUp() if failed_tries >= policy.most_tries else RetryAfter(wait)
+    asked = error.retry_after_seconds
+    wait = backoff if asked is None else asked if failed_tries <= TRUSTED_WAITS else max(asked, backoff)
+    limited = error.failure is Failure.RATE_LIMITED
+    if put_off_seconds + wait > policy.patience_seconds or (
+        failed_tries >= policy.most_tries and not limited
+    ):
+        return GiveUp()
+    return RetryAfter(wait)
 
 
 class RetryingClient:

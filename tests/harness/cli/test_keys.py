@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from harness import provenance
 from harness.provenance import command_line
 
 Run = Callable[..., Any]
@@ -72,13 +71,13 @@ def test_an_error_that_quotes_the_key(
 ) -> None:
     seen = asked(quoting(status))
     done = empathy(*JUDGE, *JUDGES, "--client", client)
-    page = empathy("report", "--out", "page.html") if status == 400 else done
+    page = empathy("report", "--out", "page.html")
     assert seen == set(KEYS.values())
     everything = told_everywhere(workplace, done.out, done.err, page.err)
     for key in KEYS.values():
         assert key.encode() not in everything
         assert key[8:].encode() not in everything
-    assert (done.code, page.code) == ((0, 0) if status == 400 else (1, 1))
+    assert done.code == 1
     assert "Traceback" not in done.err
 
 
@@ -144,7 +143,7 @@ def test_a_key_is_sent_only_where_it_belongs_and_an_answer_stores_none(
 def test_the_command_is_recorded_without_secrets(
     monkeypatch: pytest.MonkeyPatch, words: list[str], recorded: str
 ) -> None:
-    monkeypatch.setattr(provenance.sys, "argv", ["/somewhere/bin/empathy", *words])
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/empathy", *words])
     environ = {"OPENAI_API_KEY": "sk-test-0123456789", "MY_TOKEN": "", "SHORT_KEY": "A", "HOME": "judge"}
     assert command_line(environ) == recorded
 

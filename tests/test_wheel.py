@@ -1,0 +1,131 @@
+"""The wheel, installed elsewhere, carries and finds all that the program reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("harness", "agents", "prompts", "finetune", "serve", "results")
+RUN = "import sys; from harness.cli import main; main(sys.argv[1:])"
+
+pytest.importorskip("build", reason="building a wheel needs build and hatchling (development dependencies)")
+pytest.importorskip("hatchling", reason="building a wheel needs build and hatchling")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel."""
+    out = tmp_path_factory.mktemp("wheel")
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [built] = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel in it, and nothing of ours beside."""
+    place = tmp_path_factory.mktemp("installed")
+    words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
+    done = subprocess.run(
+        [*words, "--target", str(place), str(wheel)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place
+
+
+def run(installed: Path, place: Path, *words: str, code: str = RUN) -> str:
+    """What a Python that finds the wheel first prints, from another working folder."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("EMPATHY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=place,
+        env=environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_holds_every_file_of_the_six_rooms_and_nothing_else(wheel: Path) -> None:
+    ours = {
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == ours
+    for name in (
+        "prompts/respond.md",
+        "prompts/judge/pairwise.md",
+        "agents/models.toml",
+        "agents/controls/weights.json",
+        "harness/sample/dialogues.csv",
+        "results/report/template.html.j2",
+        "results/report/style.css",
+        "results/report/page.js",
+    ):
+        assert name in held
+
+
+def test_its_metadata_says_what_it_is(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        read = {Path(name).name: name for name in archive.namelist() if ".dist-info/" in name}
+        metadata = Parser().parsestr(archive.read(read["METADATA"]).decode())
+        entries = archive.read(read["entry_points.txt"]).decode()
+    assert metadata["Name"] == "empathy-harness"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert {"train", "serve", "postgres", "dev"} <= set(metadata.get_all("Provides-Extra", []))
+    assert "empathy = harness.cli:main" in entries
+
+
+def test_it_is_what_is_imported(installed: Path, tmp_path: Path) -> None:
+    code = "import agents, finetune, harness, prompts, results, serve as s; print(*map(lambda m: m.__file__, "
+    found = run(installed, tmp_path, code=code + "(agents, finetune, harness, prompts, results, s)))").split()
+    assert len(found) == 6
+    assert all(Path(place).is_relative_to(installed) for place in found)
+
+
+def test_prompts_sample_weights_and_models_are_found(installed: Path, tmp_path: Path) -> None:
+    names = {row["name"] for row in json.loads(run(installed, tmp_path, "prompts", "--json"))}
+    assert {"respond", "judge/pairwise"} <= names
+    assert json.loads(run(installed, tmp_path, "data", "describe", "--data", "sample", "--json"))["test"] > 0
+    controls = ("--judge", "control/ratings", "--judge", "control/author", "--judge", "openai/gpt-4o")
+    words = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", *controls, "--emulate", "--quiet")
+    told = json.loads(run(installed, tmp_path, *words, "--limit", "2", "--json", "--report", "page.html"))
+    assert [judge["n"] for judge in told["judges"]] == [2, 2, 2]
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for piece in ("<style>", "<script", "<svg", told["run"]):
+        assert piece in page
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "runs"]
+
+
+def test_the_demo_runs_from_it_by_its_command(installed: Path, tmp_path: Path) -> None:
+    script = installed / "bin" / "empathy"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("EMPATHY_")}
+    done = subprocess.run(
+        [script, "demo", "--out", "here"],
+        cwd=tmp_path,
+        env=environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the written sample, 64 dialogues" in done.stderr
+    assert (tmp_path / "here" / "report.html").is_file()
