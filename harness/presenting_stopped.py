@@ -82,7 +82,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "cost_usd": contest.cost_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "note": stopped.note,
+        "note": stopped.note(contest.a.author, contest.b.author),
     }
 
 
@@ -93,7 +93,7 @@ def as_table(summary: Summary) -> Table:
     first, told = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
     table = Table(
-        title=f"{a} against {b}, until {_until(told.until)}: at most {told.sequence.total} dialogues, both orders",
+        title=f"{a} against {b}, until {_until(told.until)}: at most {told.sequence.total} dialogues",
         title_justify="left",
         header_style="bold",
         pad_edge=False,
@@ -145,7 +145,7 @@ def notes(summary: Summary) -> list[str]:
         "test for a fixed number of dialogues does not hold for a contest that stopped on its own answers."
     )
     for judge, stopped in judged:
-        said = [stopped.note]
+        said = [stopped.note(judge.contest.a.author, judge.contest.b.author)]
         if stopped.saved:
             said.append(f"{stopped.saved:,} of {stopped.expected:,} calls saved, {_saved_money(stopped)}")
         if stopped.beyond:

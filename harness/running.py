@@ -12,6 +12,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +163,11 @@ async def run_calls(
                         events=events,
                     )
                     lane.stats.total = source.total
+                    lane.gate.backlog = lambda: writer.held
                     lanes.append(lane)
                 writer.watch(
                     lambda: not any(lane.gate.in_flight for lane in lanes),
-                    purse.committed if purse is not None else lambda _: None,
+                    partial(_committed, lanes, purse),
                 )
                 try:
                     with shown(lanes, settings.quiet):
@@ -182,6 +184,14 @@ async def run_calls(
         await store.end(invocation_id)
     reports = {lane.model.id: _report(lane, prices[lane.model]) for lane in lanes}
     return RunReport(run_id, reports, interrupted.is_set())
+
+
+def _committed(lanes: Sequence[Lane], purse: Purse | None, cost_usd: float) -> None:
+    """A batch is safe: its cost is the database's business now, and there is room for what comes next."""
+    if purse is not None:
+        purse.committed(cost_usd)
+    for lane in lanes:
+        lane.gate.wake()
 
 
 def _report(lane: Lane, price: Price | None) -> LaneReport:
@@ -247,13 +257,21 @@ def _events(settings: Settings, run_id: str) -> EventLog:
 
 @contextlib.contextmanager
 def _signals(interrupted: asyncio.Event) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) asks for a clean stop; the second one ends the process as usual."""
+    """The first Ctrl-C (or SIGTERM) asks for a clean stop; the second one stops at once.
+
+    Raises:
+        KeyboardInterrupt: there was a second one.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     wanted = (signal.SIGINT, signal.SIGTERM)
 
+    forced = False
+
     def stop() -> None:
+        nonlocal forced
         if interrupted.is_set() and task is not None:
+            forced = True
             task.cancel()
         interrupted.set()
 
@@ -265,6 +283,10 @@ def _signals(interrupted: asyncio.Event) -> Iterator[None]:
         return
     try:
         yield
+    except asyncio.CancelledError:
+        if forced:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         for number in wanted:
             loop.remove_signal_handler(number)

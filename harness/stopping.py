@@ -171,14 +171,14 @@ class Stopped:
             return None
         return self.cost_usd / self.asked * self.saved
 
-    @property
-    def note(self) -> str:
-        """What it says, in words."""
+    def note(self, a: str = "A", b: str = "B") -> str:
+        """What it says, in words, of the two authors of these names."""
         sequence, of = self.sequence, f"{self.sequence.prefix} of {self.sequence.total} dialogues"
+        better = {"A": a, "B": b}.get(sequence.better, "")
         if self.answered and self.until.half_width is None:
-            return f"decided after {of}: {sequence.better} is preferred"
+            return f"decided after {of}: {better} is preferred"
         if self.answered:
-            aside = f"; {sequence.better} is preferred" if sequence.better else "; which is better stays open"
+            aside = f"; {better} is preferred" if better else "; which is better stays open"
             return f"as narrow as asked for after {of}{aside}"
         if self.finished:
             missed = "undecided" if self.until.half_width is None else "not as narrow as asked for"

@@ -17,6 +17,7 @@ ROOMS = ("harness", "agents", "prompts", "finetune", "serve", "results")
 RUN = "import sys; from harness.cli import main; main(sys.argv[1:])"
 
 pytest.importorskip("build", reason="building a wheel needs build and hatchling (development dependencies)")
+pytest.importorskip("pip", reason="installing a wheel needs pip")
 pytest.importorskip("hatchling", reason="building a wheel needs build and hatchling")
 
 

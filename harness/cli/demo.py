@@ -12,7 +12,7 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from harness.cli.judge import leave, show
-from harness.cli.options import library, run
+from harness.cli.options import library, no_proxy_between, run
 from harness.cli.report import write_page
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     registry = Registry(None, {})  # the real models' own addresses and keys play no part
     prompt = library(None)[DEFAULT_PROMPT]
     options = Options()
-    with spawn(options) as emulator:
+    with no_proxy_between(), spawn(options) as emulator:
         named = [registry.model(name) for name in CONTROLS]
         asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]
         async with await Store.open(str(out / "empathy.sqlite")) as store:

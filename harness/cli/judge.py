@@ -187,7 +187,8 @@ def _tell_reach(plan: Plan) -> None:
     from harness.stopping import check_reach
 
     reach = check_reach(len(plan.dialogues), plan.until, len(plan.judges))
-    click.echo(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.", err=True)
+    if plan.until.half_width is not None:
+        click.echo(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.", err=True)
 
 
 async def _page(store: Store, summary: Summary) -> str:
@@ -256,5 +257,15 @@ def leave(summary: Summary) -> None:
     for judge_summary in stopped:
         lane = judge_summary.lane
         click.echo(f"{judge_summary.contest.judge} stopped: {lane.stopped if lane else ''}", err=True)
-    if stopped:
+    unanswered = [
+        judge for judge in summary.judges if judge.lane and judge.lane.failed and judge not in stopped
+    ]
+    for judge_summary in unanswered:
+        lane = judge_summary.lane
+        click.echo(
+            f"{judge_summary.contest.judge}: {lane.failed if lane else 0} calls got no answer; "
+            "the same command asks them again.",
+            err=True,
+        )
+    if stopped or unanswered:
         sys.exit(1)

@@ -213,9 +213,28 @@ class CallOptions:
 
                 options = Options()
                 _check_emulated([registry.emulated(model, "", "") for model in models])
+                stack.enter_context(no_proxy_between())
                 spawned = stack.enter_context(spawn(options))
                 models = [registry.emulated(model, spawned.url, options.definition_hash) for model in models]
             yield registry, models
+
+
+@contextmanager
+def no_proxy_between() -> Iterator[None]:
+    """While the block runs, calls to the emulator on this machine pass no proxy of the environment."""
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    exempt = before["no_proxy"] or before["NO_PROXY"] or ""
+    if exempt.strip() != "*":
+        exempt = ",".join([exempt, "127.0.0.1"]).lstrip(",")
+    os.environ.update(dict.fromkeys(before, exempt))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _together(wrong: list[UserError]) -> UserError:

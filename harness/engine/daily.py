@@ -133,7 +133,7 @@ class Allowance:
         if unit == "tokens" and tokens > limit:
             return CallError(
                 Failure.QUOTA_EXHAUSTED,
-                f"the limit of {limit:,} tokens a day is below what a call may take ({tokens:,.0f}): raise it",
+                f"the limit of {limit:,} tokens a day is below what a call may take: {tokens:,.0f}",
             )
         return CallError(
             Failure.QUOTA_EXHAUSTED,

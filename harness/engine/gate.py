@@ -37,6 +37,7 @@ RECOVERY_PER_SECOND = 1.02
 FIRST_LATENCY_SECONDS = 1.0
 FIRST_TOKENS_PER_CALL = 400.0
 LEAST_WAIT_SECONDS = 1e-6  # less is rounding
+UNCOMMITTED = 256  # answers that may wait for their commit, beside what may be in flight
 
 
 @dataclass(slots=True)
@@ -83,6 +84,8 @@ class Gate:
 
     Attributes:
         in_flight: calls that have entered and not left.
+        backlog: how many answers, of all lanes, wait for their commit: a death now would lose what is in
+            flight and these, so the two together stay within `concurrency` and `UNCOMMITTED`.
         concurrency: how many may be in flight now.
         requests_per_minute, tokens_per_minute: the rates kept now, or None.
     """
@@ -109,6 +112,7 @@ class Gate:
         self._bucket: TokenBucket | None = None
         self._refusal: Exception | None = None
         self.in_flight = 0
+        self.backlog: Callable[[], int] = lambda: 0
         self.requests_per_minute: float | None = None
         self.tokens_per_minute: float | None = None
         self._set_rates()
@@ -161,6 +165,11 @@ class Gate:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self.leave()  # admitted in the very moment of being cancelled
             raise
+
+    def wake(self) -> None:
+        """The backlog has shrunk: there may be room now."""
+        if self._waiters:
+            self._admit_more()
 
     def leave(self) -> None:
         """A call has its answer, or has failed: its place is free."""
@@ -239,8 +248,12 @@ class Gate:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    def _has_room(self) -> bool:
+        room = self.concurrency - self.in_flight
+        return room > 0 and room + UNCOMMITTED > self.backlog()
+
     def _may_admit(self) -> bool:
-        return self.in_flight < self.concurrency and self._paused_until <= asyncio.get_running_loop().time()
+        return self._has_room() and self._paused_until <= asyncio.get_running_loop().time()
 
     def _admit_more(self) -> None:
         if self.paced:
@@ -263,7 +276,7 @@ class Gate:
             self._wake.clear()
             while self._waiters and self._waiters[0][0].done():
                 self._waiters.popleft()  # cancelled while waiting
-            if not self._waiters or self.in_flight >= self.concurrency:
+            if not self._waiters or not self._has_room():
                 await self._wake.wait()
                 continue
             if (pause := self._paused_until - loop.time()) > 0:

@@ -1,13 +1,16 @@
 """One lane: one model at one address, with its own limits, patience and counters.
 
-record (look up, claim, commit) → retry → reserve money → limit (concurrency, rate) → client
+record (look up, claim, commit) → retry → reserve money, and of the day → limit (concurrency, rate) → client
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.models import Model
+from harness.engine.daily import Allowance, DailyClient
 from harness.engine.events import EventLog, LaneStats
 from harness.engine.gate import Gate
 from harness.engine.ledger import Ledger
@@ -45,9 +48,12 @@ class Lane:
         self.stats = LaneStats()
         self._ledger = ledger
         self._price = price
+        self._purse = purse
         self._events = events or EventLog(None)
         self.gate = Gate(limits or Limits(), self._limit_changed)
-        inner: ModelClient = LimitedClient(client, self.gate)
+        inner: ModelClient = LimitedClient(client, self.gate, self._abandoned)
+        if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
+            inner = DailyClient(inner, Allowance(limits, partial(ledger.used_since, model.id)))
         if purse is not None and price is not None:
             inner = BudgetedClient(inner, purse, price)
         self._retrying = RetryingClient(
@@ -64,7 +70,9 @@ class Lane:
 
     def interrupt(self) -> None:
         """Send nothing more; what is in flight may still be answered."""
-        self._retrying.stop(CallError(Failure.INTERRUPTED, "stopped as asked"))
+        asked = CallError(Failure.INTERRUPTED, "stopped as asked")
+        self._retrying.stop(asked)
+        self._ledger.abandon(LaneStopped(self.name, asked))
 
     async def close(self) -> None:
         """Close every client of the stack."""
@@ -89,6 +97,15 @@ class Lane:
             tries=tries,
             wait_seconds=round(decision.seconds, 3) if isinstance(decision, RetryAfter) else None,
         )
+
+    def _abandoned(self, call: Call) -> None:
+        """A call in flight was cancelled: what it cost nobody knows, so it is charged in full."""
+        error = CallError(Failure.INTERRUPTED, "stopped before its answer came", charged=True)
+        cost = self._price.upper_bound(call) if self._price is not None else None
+        self.stats.spent_usd += cost or 0.0
+        if self._purse is not None:
+            self._purse.keep(cost or 0.0)
+        self._ledger.record_failure(call, error, 1, cost)
 
     def _stopped(self, stopped: LaneStopped) -> None:
         self.stats.stopped = str(stopped.cause)

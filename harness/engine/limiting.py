@@ -7,6 +7,7 @@ mean of outputs; both are corrected by the usage returned. Frees its place the m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure
@@ -19,11 +20,18 @@ LEARNING_RATE = 0.05
 
 
 class LimitedClient:
-    """One call at a time through the gate, as many at once as it allows."""
+    """One call at a time through the gate, as many at once as it allows.
 
-    def __init__(self, inner: ModelClient, gate: Gate) -> None:
+    Args:
+        on_abandoned: told of a call that was sent and then cancelled: its answer, and what it cost, are lost.
+    """
+
+    def __init__(
+        self, inner: ModelClient, gate: Gate, on_abandoned: Callable[[Call], None] = lambda _: None
+    ) -> None:
         self._inner = inner
         self._gate = gate
+        self._on_abandoned = on_abandoned
         self._tokens_per_byte = FIRST_TOKENS_PER_BYTE
         self._output_tokens: float | None = None
 
@@ -50,9 +58,13 @@ class LimitedClient:
         except CallError as error:
             if error.failure is Failure.RATE_LIMITED:
                 gate.rate_limited(sent_at, error.retry_after_seconds)
+            loop.call_soon(gate.leave)  # not before it is decided whether this error stops the lane
             raise
-        finally:
+        except BaseException:
             gate.leave()
+            self._on_abandoned(call)
+            raise
+        gate.leave()
         gate.answered(
             loop.time() - sent_at, self._learn(call, completion) - reserved, completion.server_limits
         )

@@ -27,7 +27,7 @@ class Limits:
     def check(self, where: str = "limits") -> None:
         """Raise one `UserError` with every limit that cannot be kept, and every pair that contradicts."""
         faults = [
-            Fault(f"{field.name} must be a number above 0", where, repr(value), "Leave it out for no limit.")
+            Fault(f"{field.name} must be above 0", where, repr(value), "Leave it out for no limit.")
             for field in fields(self)
             if (value := getattr(self, field.name)) is not None and not 0 < value < math.inf
         ]

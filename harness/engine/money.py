@@ -23,6 +23,7 @@ from agents.messages import Completion, Usage
 from agents.models import Model, WireProtocol
 
 EMULATED = "emulated-"
+ROUNDING_USD = 1e-9  # less than this is the rounding of sums
 SLACK_CALLS = 32  # how many calls' worth a purse draws ahead, to ask the database rarely
 
 
@@ -99,12 +100,18 @@ class Purse:
     def __init__(self, draw: Callable[[float], Awaitable[float]], budget_usd: float) -> None:
         self._draw = draw
         self.budget_usd = budget_usd
-        self._held = 0.0  # reserved for calls in flight, or spent and not committed yet
+        self._reserved = 0.0  # for calls in flight
         self._in_flight = 0
-        self._granted = 0.0
+        self._uncommitted = 0.0  # spent, and not known to the ledger yet
         self._committed = 0.0
+        self._granted = 0.0
         self._lock = asyncio.Lock()
-        self._settled = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    @property
+    def held_usd(self) -> float:
+        """What is in flight, or spent and not committed yet."""
+        return self._reserved + self._uncommitted
 
     async def reserve(self, usd: float) -> None:
         """Set `usd` aside for one call.
@@ -112,43 +119,48 @@ class Purse:
         Raises:
             CallError: NO_BUDGET, where asking could cross the ceiling and nothing in flight can free any.
         """
-        if self._held + usd > self._granted:
+        if self.held_usd + usd > self._granted:
             async with self._lock:
                 await self._draw_for(usd)
-        self._held += usd
+        self._reserved += usd
         self._in_flight += 1
 
     def settle(self, reserved_usd: float, spent_usd: float) -> None:
         """The call is over: only what it cost stays held, until it is committed."""
-        self._held += spent_usd - reserved_usd
         self._in_flight -= 1
-        self._settled.set()
+        self._reserved = self._reserved - reserved_usd if self._in_flight else 0.0  # no rounding is kept
+        self.keep(spent_usd)
+
+    def keep(self, spent_usd: float) -> None:
+        """This was spent (or may have been), and will be committed."""
+        self._uncommitted += spent_usd
+        self._changed.set()
 
     def committed(self, usd: float) -> None:
         """The ledger knows of this cost now; it is no longer held here."""
-        self._held -= usd
+        self._uncommitted -= usd
         self._granted -= usd
         self._committed += usd
-        self._settled.set()
+        self._changed.set()
 
     async def _draw_for(self, usd: float) -> None:
-        while self._held + usd > self._granted:
-            self._settled.clear()
+        while self.held_usd + usd > self._granted:
+            self._changed.clear()
             committed = self._committed
-            granted = await self._draw(self._held + usd * SLACK_CALLS)
+            granted = await self._draw(self.held_usd + usd * SLACK_CALLS)
             # what was committed meanwhile may or may not be in the answer: it is taken to be missing
             self._granted = granted - (self._committed - committed)
-            if self._held + usd <= self._granted:
+            if self.held_usd + usd <= self._granted:
                 return
-            if self._in_flight == 0 and self._committed == committed:
+            if self._in_flight == 0 and self._uncommitted < ROUNDING_USD and self._committed == committed:
                 raise CallError(
                     Failure.NO_BUDGET,
                     f"the budget of ${self.budget_usd:,.4g} is reached: the next call could cost "
-                    f"${usd:.4f} and ${max(0.0, self._granted - self._held):.4f} is left. "
+                    f"${usd:.4f} and ${max(0.0, self._granted):.4f} is left. "
                     "Raise it with --budget and run the same command.",
                 )
-            if self._in_flight:
-                await self._settled.wait()
+            if self._committed == committed:
+                await self._changed.wait()
 
 
 class BudgetedClient:
@@ -174,10 +186,7 @@ class BudgetedClient:
         except CallError as error:
             spent = reserved if error.charged else 0.0
             raise
-        except asyncio.CancelledError:
-            spent = reserved  # it may have been charged for; the next draw asks the ledger again
-            raise
-        finally:
+        finally:  # cancelled: if it was in flight, the lane has it charged in full
             self._purse.settle(reserved, spent)
         return completion
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from agents.call import ModelClient
 from agents.errors import CallError, LaneStopped
+from harness.engine.gate import UNCOMMITTED
 from harness.engine.lane import Lane
 
 Work = Callable[[ModelClient], Awaitable[object]]
 
-UNCOMMITTED = 256  # answers that may wait for their commit, beside those in flight
 LOOK_AHEAD = 256  # work that is looked up and claimed before there is room to send it
 
 

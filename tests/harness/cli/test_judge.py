@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -227,8 +228,10 @@ EMULATED = ("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet
 
 
 def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
-    empathy: Run, workplace: Path
+    empathy: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # no proxy stands between us and this machine
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
     command = (*JUDGE, *(word for name in EMULATED for word in ("--judge", name)), "--limit", "3")
     once = empathy(*command, "--emulate", "--json").data
     assert once["emulated"] is True
@@ -238,6 +241,7 @@ def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
     assert all(judge["emulated"] for judge in once["judges"])
     assert by_name(once)["openai/emulated-gpt-4o"]["soft"] is not None
     assert all(judge["cost_usd"] > 0 for judge in once["judges"])
+    assert os.environ["NO_PROXY"] == "intranet.example"
     again = empathy(*command, "--emulate")
     assert "EMULATED" in again.out
     assert again.out.count("0 / 6 / 0") == 3

@@ -1,15 +1,27 @@
-"""Virtual time: an event loop whose clock jumps to the next timer, so that hours pass in milliseconds."""
+"""Virtual time, and what stands around the engine there: a server, a store and its writer, in memory.
+
+In virtual time an event loop's clock jumps to the next timer, so that hours pass in milliseconds.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import asyncio_throttle.throttler
 import pytest
+
+from agents.call import Call
+from agents.errors import CallError
+from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.models import Model, WireProtocol
+from results.claims import Claimed
+from results.store import Used
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -48,3 +60,127 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> Callable[[Coroutine[Any, Any, An
             return runner.run(coroutine)
 
     return run
+
+
+MODEL = Model("openai", "gpt-test", WireProtocol.OPENAI_CHAT)
+
+
+def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL) -> Call:
+    """A call of its own for every number; its answer has at most `most` tokens."""
+    return Call(model, (Message("user", f"question {at}"),), Sampling(most), sample, 0, read)
+
+
+def answer(text: str = "1", usage: Usage = Usage(10, 1)) -> Completion:
+    """An answer."""
+    return Completion(text, Finish.STOP, usage)
+
+
+Outcome = Completion | BaseException
+
+
+@dataclass
+class Server:
+    """A client that answers after `seconds`, or as it is told: `told[key]` are the first tries' outcomes."""
+
+    seconds: float = 1.0
+    told: dict[str, list[Outcome]] = field(default_factory=dict)
+    otherwise: Callable[[Call], Outcome] = field(default=lambda call: answer())
+    sent: list[tuple[str, float]] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    closed: int = 0
+
+    async def complete(self, call: Call) -> Completion:
+        self.sent.append((call.key, asyncio.get_running_loop().time()))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.in_flight -= 1
+        script = self.told.get(call.key)
+        outcome = script.pop(0) if script else self.otherwise(call)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each call was sent."""
+        return Counter(key for key, _ in self.sent)
+
+    def moments(self, call: Call) -> list[float]:
+        """When a call was sent."""
+        return [moment for key, moment in self.sent if key == call.key]
+
+
+@dataclass
+class Memory:
+    """The store of all processes of a test; every look at it takes `seconds`."""
+
+    seconds: float = 0.01
+    answered: dict[str, Completion] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    broken: Exception | None = None
+    batches: list[int] = field(default_factory=list)
+    used: Used = Used(0, 0)
+    looks: int = 0
+
+    async def claim(self, keys: Sequence[str], invocation: str) -> Claimed:
+        await asyncio.sleep(self.seconds)
+        if self.broken is not None:
+            raise self.broken
+        self.batches.append(len(keys))
+        answered = {key: self.answered[key] for key in keys if key in self.answered}
+        wanted = [key for key in keys if key not in answered]
+        for key in wanted:
+            if self.claims.get(key, "") in ("", *self.dead):
+                self.claims[key] = invocation
+        won = [key for key in wanted if self.claims[key] == invocation]
+        return Claimed(won, answered, [key for key in wanted if self.claims[key] != invocation])
+
+    async def release(self, keys: Sequence[str], invocation: str) -> None:
+        await asyncio.sleep(self.seconds)
+        for key in keys:
+            if self.claims.get(key) == invocation:
+                del self.claims[key]
+
+    async def used_since(self, model: str, since: float, *, besides: str = "") -> Used:
+        self.looks += 1
+        await asyncio.sleep(self.seconds)
+        return self.used
+
+
+@dataclass
+class Notes:
+    """A writer that commits into a `Memory`; every commit takes `seconds`."""
+
+    memory: Memory
+    seconds: float = 0.05
+    readings: list[object] = field(default_factory=list)
+    costs: dict[str, float | None] = field(default_factory=dict)
+    failures: list[tuple[str, CallError, int, float | None]] = field(default_factory=list)
+    on_cost: Callable[[float], None] = field(default=lambda cost: None)
+    held: int = 0
+
+    async def put(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
+        self.held += 1
+        await asyncio.sleep(self.seconds)
+        self.held -= 1
+        self.memory.answered.setdefault(call.key, completion)
+        self.memory.claims.pop(call.key, None)
+        self.readings.append(reading)
+        self.costs[call.key] = cost
+        self.on_cost(cost or 0.0)
+
+    async def put_reading(self, reading: object) -> None:
+        await asyncio.sleep(self.seconds)
+        self.readings.append(reading)
+
+    def put_failure(self, call: Call, error: CallError, tries: int, cost: float | None) -> None:
+        self.failures.append((call.key, error, tries, cost))
+        self.on_cost(cost or 0.0)
