@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.errors import UserError
+from harness.catalogue import LOOKED_AT_TEST, catalogue_of, name_of
 from harness.judging import JudgeSummary, Summary
 from harness.presenting import between, percent
 from results.contests import Contest
@@ -36,12 +37,14 @@ class Beside:
         by: the property of dialogues that `groups` is by; "" for none.
         groups: by judge id, the win rate of each group.
         lengths: by judge id, the win rate at equal length, or why there is none.
+        looks: by author, which look at the test split this is; empty for another split.
     """
 
     pooled: PooledRate | None = None
     by: str = ""
     groups: Mapping[str, Mapping[str, WinRate]] = field(default_factory=dict)
     lengths: Mapping[str, LengthControl | Refusal] = field(default_factory=dict)
+    looks: Mapping[str, int] = field(default_factory=dict)
 
 
 async def beside(
@@ -59,7 +62,7 @@ async def beside(
                 where="--by" if by else "--length-control",
                 remedy="Leave --until away to judge every dialogue.",
             )
-        return Beside()
+        return Beside(looks=await _looks(store, summary))
     groups, lengths = {}, {}
     for judge in summary.judges:
         contest = judge.contest
@@ -69,7 +72,16 @@ async def beside(
         if length:
             words = [await _words(store, of.id, contest) for of in (contest.a, contest.b)]
             lengths[contest.judge_id] = length_controlled(contest.columns, *words)
-    return Beside(_pooled(summary, seed), by or "", groups, lengths)
+    looks = await _looks(store, summary)
+    return Beside(_pooled(summary, seed), by or "", groups, lengths, looks)
+
+
+async def _looks(store: Store, summary: Summary) -> dict[str, int]:
+    if summary.spec.get("split") not in LOOKED_AT_TEST or not summary.judges:
+        return {}
+    catalogue = await catalogue_of(store)
+    contest = summary.judges[0].contest
+    return {name_of(of): catalogue.looks_at_test(of) for of in (contest.a, contest.b)}
 
 
 def _pooled(summary: Summary, seed: int) -> PooledRate | None:
@@ -164,6 +176,9 @@ def told(summary: Summary, of: Beside) -> list[str]:
             f"By {of.by}: descriptive, no test of whether groups differ; an interval only from 20 complete "
             "dialogues on."
         )
+    if of.looks:
+        looks = ", ".join(f"look {count} at {name}" for name, count in of.looks.items())
+        lines.append(f"On the test split this is {looks} (contests, under any judge, in this database).")
     return lines
 
 

@@ -211,7 +211,7 @@ def _mcnemars(
     under: UnderJudge, first: ResponseSet, second: ResponseSet
 ) -> list[tuple[str, McNemar | Refusal]]:
     one, other = under.standings[first.id].columns, under.standings[second.id].columns
-    orders = (("their response first", True), ("the opponent's first", False))
+    orders = (("theirs first", True), ("opponent first", False))
     return [(name, single_order_mcnemar(one, other, a_first=a_first)) for name, a_first in orders]
 
 

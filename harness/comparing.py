@@ -95,7 +95,8 @@ async def gather(
     """The contests of these authors against one opponent; with no authors, of all that any judge judged so.
 
     Args:
-        judges: names, or beginnings of ids; none means every judge that judged all of the authors.
+        judges: names, or beginnings of ids; none means every model that judged all of the authors, or
+            every control judge where no model did.
 
     Raises:
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
@@ -180,6 +181,8 @@ def _judges_of(
     names = {entry.judge_id: entry for entry in entries}
     everyone = sorted(names, key=lambda judge_id: (names[judge_id].judge, judge_id))
     ids = [one for one in everyone if all((one, pair) in judged for pair in wanted)]
+    if not chosen:  # control judges are floors: they are told only where they are named, or alone
+        ids = [one for one in ids if names[one].provider != CONTROL] or ids
     same = [one for one in ids if sum(names[other].judge == names[one].judge for other in ids) > 1]
     if same:
         raise UserError(

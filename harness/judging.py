@@ -162,7 +162,8 @@ def plan_judging(
             remedy="Choose another --split, or make the missing responses with: empathy respond",
         )
     ordered = seeded_order(both, seed)[:limit]
-    return Plan(a, b, tuple(ordered), tuple(judges), samples, seed, split, dataset.sha256, until)
+    different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge
+    return Plan(a, b, tuple(ordered), different, samples, seed, split, dataset.sha256, until)
 
 
 @dataclass(frozen=True)

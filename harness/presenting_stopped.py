@@ -68,6 +68,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "looks": stopped.looked,
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
+        "exact": stopped.is_exact,
         "calls": {
             "expected": stopped.expected,
             "asked": stopped.asked,
@@ -110,7 +111,7 @@ def as_table(summary: Summary) -> Table:
         table.add_row(
             judge.contest.judge,
             percent(sequence.rate),
-            between(sequence.low, sequence.high),
+            "exact" if stopped.is_exact else between(sequence.low, sequence.high),
             f"{sequence.prefix} of {sequence.total}",
             str(sequence.incomplete),
             _answer(judge, stopped),

@@ -23,6 +23,7 @@ from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, rea
 DECIDED = "decided"
 LEVEL = 0.95
 LOOK_EVERY = 10  # dialogues, and from a hundred on a tenth of those judged
+EXACT = 1e-6  # half-width of an interval that is one number
 LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
 
 Place = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
@@ -171,10 +172,18 @@ class Stopped:
             return None
         return self.cost_usd / self.asked * self.saved
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether all of these dialogues are judged and scored: their mean is then known."""
+        return self.sequence.exhausted and self.sequence.half_width < EXACT
+
     def note(self, a: str = "A", b: str = "B") -> str:
         """What it says, in words, of the two authors of these names."""
         sequence, of = self.sequence, f"{self.sequence.prefix} of {self.sequence.total} dialogues"
         better = {"A": a, "B": b}.get(sequence.better, "")
+        if self.answered and self.is_exact and self.until.half_width is None:
+            whole = f"judged to the end ({sequence.total} dialogues)"
+            return f"{whole}: {better} is preferred on these, which says nothing of others"
         if self.answered and self.until.half_width is None:
             return f"decided after {of}: {better} is preferred"
         if self.answered:

@@ -85,6 +85,7 @@ class Database:
             )
             _set_up_sqlite(self._engine)
             self._writing = ThreadPoolExecutor(1, "database")
+            self._writer: Connection | None = None
             self._reading = ThreadPoolExecutor(READERS, "database-reading")
         else:
             self._server = create_async_engine(
@@ -122,6 +123,8 @@ class Database:
         if self.is_sqlite:
             self._writing.shutdown()
             self._reading.shutdown()
+            if self._writer is not None:
+                self._writer.close()
             self._engine.dispose()
         else:
             await self._server.dispose()
@@ -143,9 +146,13 @@ class Database:
             connection.cursor().execute("PRAGMA journal_mode=WAL")  # read-only, or busy: it stays as it is
 
     def _in_thread(self, work: Callable[[Connection], Result], read: bool) -> Result:
-        engine = self._engine.execution_options(**READ_ONLY) if read else self._engine
-        with engine.begin() as connection:
-            return work(connection)
+        if read:
+            with self._engine.execution_options(**READ_ONLY).begin() as connection:
+                return work(connection)
+        if self._writer is None or self._writer.closed:
+            self._writer = self._engine.connect()  # kept: to take it from the pool costs as much as a commit
+        with self._writer.begin():
+            return work(self._writer)
 
 
 async def open_database(named: str, *, create: bool) -> Database:

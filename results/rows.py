@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Delete, Insert, Table
+from sqlalchemy import Connection, Delete, Insert, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -146,7 +147,17 @@ def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, 
     return run_many(connection, dialect.insert(into).on_conflict_do_nothing(), rows)
 
 
-def run_many(connection: Connection, statement: Insert | Delete, rows: Sequence[Mapping[str, Any]]) -> int:
+@cache
+def _insert_into(dialect_name: str, into: Table) -> Insert:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    statement: Insert = dialect.insert(into).on_conflict_do_nothing()
+    return statement
+
+
+Statement = Insert | Update | Delete
+
+
+def run_many(connection: Connection, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> int:
     """Run one statement for many rows, compiled once and handed to the driver as it is.
 
     SQLAlchemy's own way binds every row's parameters in Python, which was half of the writer's time; our
@@ -161,7 +172,7 @@ _cache: dict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = {}
 
 
 def _compiled(
-    dialect: Dialect, statement: Insert | Delete, columns: tuple[str, ...]
+    dialect: Dialect, statement: Statement, columns: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
     key = (dialect.name, statement.__visit_name__, statement.table, columns)
     if key not in _cache:

@@ -48,6 +48,14 @@ MOST_WAITING = 256
 _completions, _judgments, _responses = table(CompletionRow), table(JudgmentRow), table(ResponseRow)
 _generations = table(GenerationRow)
 _attempts, _claims, _invocations = table(AttemptRow), table(ClaimRow), table(InvocationRow)
+_SPEND = (
+    update(_invocations)
+    .where(_invocations.c.id == bindparam("of"))
+    .values(
+        spent_usd=_invocations.c.spent_usd + bindparam("cost"),
+        reserved_usd=_invocations.c.reserved_usd - bindparam("cost"),
+    )
+)
 _UNCLAIM = delete(_claims).where(_claims.c.key == bindparam("of"))
 
 
@@ -219,9 +227,4 @@ def _write(connection: Connection, batch: _Batch, invocation_id: str) -> None:
     if batch.completions:
         run_many(connection, _UNCLAIM, [{"of": row["key"]} for row in batch.completions])
     if batch.cost_usd:
-        columns, cost = _invocations.c, batch.cost_usd
-        connection.execute(
-            update(_invocations)
-            .where(columns.id == invocation_id)
-            .values(spent_usd=columns.spent_usd + cost, reserved_usd=columns.reserved_usd - cost)
-        )
+        run_many(connection, _SPEND, [{"of": invocation_id, "cost": batch.cost_usd}])

@@ -145,6 +145,8 @@ def judge(
                     from harness.estimating import estimate, show_estimate
 
                     show_estimate(await estimate(store, plan, settings), as_json)
+                    if plan.until is not None:
+                        click.echo("With --until this is the most it can take.", err=True)
                     return None
                 if not calls.yes and not calls.emulate:
                     await _agree(store, plan, settings)

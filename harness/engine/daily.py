@@ -94,15 +94,16 @@ class Allowance:
             if self._reached is not None:
                 raise self._reached
             self._settled.clear()
-            if self._is_stale() or self._crossed(tokens):
+            if self._is_stale() or (self._crossed(tokens) and not self._in_flight):
                 self._others, self._looked_at = await self._used_since(self._now() - DAY_SECONDS), self._now()
             crossed = self._crossed(tokens)
             if not crossed:
                 return
-            if crossed == "requests" or not self._in_flight:
+            if not self._in_flight:
                 self._reached = self._error(crossed, tokens)
                 raise self._reached
-            await self._settled.wait()  # what is in flight may use fewer tokens than it has reserved
+            # what is counted has to be sent before the lane stops, and may use fewer tokens than reserved
+            await self._settled.wait()
 
     def _is_stale(self) -> bool:
         return self._others is None or self._now() - self._looked_at > REFRESH_SECONDS

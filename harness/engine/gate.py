@@ -144,8 +144,11 @@ class Gate:
 
     # -- passing -------------------------------------------------------------------------------------
 
-    async def enter(self, tokens: float) -> None:
+    async def enter(self, tokens: float, *, again: bool = False) -> None:
         """Wait until a call of about `tokens` (input and output) may be sent.
+
+        Args:
+            again: it was here before: it goes to the head of the queue, not behind all who have not been.
 
         Raises:
             Exception: the error given to `refuse`.
@@ -157,7 +160,10 @@ class Gate:
             return
         self._tokens_per_call += 0.05 * (tokens - self._tokens_per_call)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((future, tokens))
+        if again:
+            self._waiters.appendleft((future, tokens))
+        else:
+            self._waiters.append((future, tokens))
         self._admit_more()
         try:
             await future
@@ -250,7 +256,7 @@ class Gate:
 
     def _has_room(self) -> bool:
         room = self.concurrency - self.in_flight
-        return room > 0 and room + UNCOMMITTED > self.backlog()
+        return room > 0 and room + UNCOMMITTED > self.backlog() + 1  # the one that has just come back
 
     def _may_admit(self) -> bool:
         return self._has_room() and self._paused_until <= asyncio.get_running_loop().time()

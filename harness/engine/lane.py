@@ -68,6 +68,11 @@ class Lane:
         """Why the lane takes no more calls, or None."""
         return self._retrying.stopped
 
+    @property
+    def spent_usd(self) -> float | None:
+        """What its calls have cost in this invocation; None where the price is not known."""
+        return self.stats.spent_usd if self._price is not None else None
+
     def interrupt(self) -> None:
         """Send nothing more; what is in flight may still be answered."""
         asked = CallError(Failure.INTERRUPTED, "stopped as asked")

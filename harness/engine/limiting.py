@@ -34,6 +34,7 @@ class LimitedClient:
         self._on_abandoned = on_abandoned
         self._tokens_per_byte = FIRST_TOKENS_PER_BYTE
         self._output_tokens: float | None = None
+        self._failed: set[str] = set()
 
     def estimate_tokens(self, call: Call) -> float:
         """Input and output tokens this call will probably use."""
@@ -50,12 +51,13 @@ class LimitedClient:
         """
         gate = self._gate
         reserved = self.estimate_tokens(call)
-        await gate.enter(reserved)
+        await gate.enter(reserved, again=call.key in self._failed)
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
         try:
             completion = await self._inner.complete(call)
         except CallError as error:
+            self._failed.add(call.key)
             if error.failure is Failure.RATE_LIMITED:
                 gate.rate_limited(sent_at, error.retry_after_seconds)
             loop.call_soon(gate.leave)  # not before it is decided whether this error stops the lane
@@ -65,6 +67,7 @@ class LimitedClient:
             self._on_abandoned(call)
             raise
         gate.leave()
+        self._failed.discard(call.key)
         gate.answered(
             loop.time() - sent_at, self._learn(call, completion) - reserved, completion.server_limits
         )

@@ -67,7 +67,8 @@ def price_of(model: Model, given: dict[str, Price]) -> Price | None:
         ]
     except LookupError:
         return None
-    return Price(*per_thousand)
+    # a 0 there is what nobody knows, or what is not sold by the token
+    return Price(*per_thousand) if all(per_thousand) else None
 
 
 def parse_prices(texts: tuple[str, ...]) -> dict[str, Price]:

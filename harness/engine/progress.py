@@ -44,6 +44,10 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _money(usd: float | None) -> str:
+    return "not known" if usd is None else f"${usd:.4f}"
+
+
 def plain_line(lane: Lane) -> str:
     """One lane's state in one line."""
     stats, gate = lane.stats, lane.gate
@@ -57,7 +61,7 @@ def plain_line(lane: Lane) -> str:
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
-        f"${stats.spent_usd:.4f}",
+        f"cost {_money(lane.spent_usd)}",
         f"left {clock(seconds_left(lane))}",
     ]
     return ", ".join(parts) + (f"  STOPPED: {stats.stopped}" if stats.stopped else "")
@@ -96,7 +100,7 @@ def live_table(lanes: Sequence[Lane]) -> Table:
             str(stats.rate_limited),
             str(stats.retried),
             str(stats.unscored + stats.failed),
-            f"${stats.spent_usd:.4f}",
+            _money(lane.spent_usd),
             "stopped" if stats.stopped else clock(seconds_left(lane)),
         )
     return table

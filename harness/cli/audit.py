@@ -1,0 +1,235 @@
+"""`empathy audit JUDGE…`: judges against the dataset's human ratings, beside the floors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.options import (
+    CallOptions,
+    calls_options,
+    data_option,
+    db_option,
+    json_option,
+    library,
+    prompts_option,
+    run,
+)
+from harness.splits import Split
+
+if TYPE_CHECKING:
+    from harness.auditing import AuditPlan, AuditSummary
+    from harness.running import Settings
+    from prompts import Prompt
+    from results.store import Store
+
+INTERRUPTED = 130
+BOTH = "both"
+
+
+@click.command()
+@click.argument("judges", metavar="[JUDGE…]", nargs=-1)
+@click.option(
+    "--on",
+    "split",
+    type=click.Choice(["test", "train", BOTH]),
+    default="test",
+    show_default=True,
+    help="Which dialogues; 'both' gives two audits, for their numbers mean different things.",
+)
+@click.option(
+    "--judge-prompt",
+    "judge_prompts",
+    multiple=True,
+    metavar="NAME",
+    help=f"How judges are asked; repeat to audit each with each. [default: {DEFAULT_PROMPT}]",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
+@click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
+@click.option("--dry-run", is_flag=True, help="Print how many calls it takes; ask nothing.")
+@click.option(
+    "--page", "page_to", metavar="FILE", type=click.Path(path_type=Path), help="Write the page on trust."
+)
+@data_option
+@db_option
+@prompts_option
+@json_option
+@calls_options
+def audit(
+    judges: tuple[str, ...],
+    split: str,
+    judge_prompts: tuple[str, ...],
+    limit: int | None,
+    samples: int,
+    seed: int,
+    retry_unscored: bool,
+    dry_run: bool,
+    page_to: Path | None,
+    data: str | None,
+    db: str,
+    prompts_folder: Path | None,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """How far judges agree with people: every pair of the dataset's responses whose ratings differ.
+
+    Each pair is asked in both orders and stored; the control judges stand beside, as floors. Without a
+    JUDGE, the floors alone.
+
+    \b
+    empathy audit
+    empathy audit openai/gpt-4o google/gemini-2.0-flash --on test
+    empathy audit openai/gpt-4o --on both --limit 100 --page judges.html
+    """
+    calls = CallOptions.take(rest)
+    settings = calls.settings()
+    asked_with = _prompts(prompts_folder, judge_prompts or (DEFAULT_PROMPT,))
+    splits = [Split.TRAIN, Split.TEST] if split == BOTH else [Split(split)]
+
+    async def main() -> list[AuditSummary]:
+        from harness.auditing import plan_audit, run_audit
+        from harness.dataset import load
+        from results.store import Store
+
+        dataset = load(data)
+        with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
+            temperature = None if samples > 1 else 0.0
+            asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
+            plans = [
+                plan_audit(dataset, asked, asked_with[0], split=one, limit=limit, samples=samples, seed=seed)
+                for one in splits
+            ]
+            _tell_left_out(plans, judges)
+            async with await Store.open(db) as store:
+                if dry_run:
+                    await _tell_size(store, plans, as_json)
+                    return []
+                if not calls.yes and not calls.emulate:
+                    await _agree(store, plans, settings)
+                done = []
+                for plan in plans:
+                    done.append(
+                        await run_audit(store, registry, plan, settings, retry_unscored=retry_unscored)
+                    )
+                    if done[-1].interrupted:
+                        break
+                return done
+
+    summaries = run(main())
+    if not summaries:
+        return
+    show(summaries, as_json)
+    if page_to is not None:
+        from harness.cli.report import write_page
+        from harness.trust_page import page
+
+        write_page(page_to, page(summaries))
+        click.echo(f"Page: {page_to}", err=True)
+    _leave(summaries)
+
+
+def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
+    from prompts import PromptError
+
+    ours = library(folder)
+    try:
+        return [ours[name] for name in dict.fromkeys(names)]
+    except PromptError as error:
+        raise UserError(str(error), where="--judge-prompt") from error
+
+
+def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
+    """On training dialogues the fitted control judges stand out of fold, whoever named them."""
+    from harness.auditing import NOT_ASKED_ON_TRAIN
+
+    named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
+    if named and any(plan.split == Split.TRAIN for plan in plans):
+        click.echo(
+            f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.", err=True
+        )
+
+
+async def _tell_size(store: Store, plans: list[AuditPlan], as_json: bool) -> None:
+    rows = [
+        {"split": plan.split, "judge": judge.name, "pairs": len(plan.pairs), "calls": count}
+        for plan in plans
+        for judge, count in (await _unanswered(store, plan)).items()
+    ]
+    if as_json:
+        click.echo(orjson.dumps({"dry_run": True, "judges": rows}, option=orjson.OPT_INDENT_2).decode())
+        return
+    for row in rows:
+        click.echo(f"{row['split']}: {row['judge']}: {row['calls']:,} calls for {row['pairs']:,} pairs")
+    click.echo("Nothing was asked.")
+
+
+async def _unanswered(store: Store, plan: AuditPlan) -> dict[Judge, int]:
+    """How many calls each judge that is asked for money still takes."""
+    found = {}
+    for judge in plan.judges:
+        if not judge.is_control:
+            keys = {
+                judge.call(comparison, sample).key
+                for comparison in plan.comparisons()
+                for sample in range(plan.samples)
+            }
+            found[judge] = len(keys - await store.known(sorted(keys)))
+    return found
+
+
+async def _agree(store: Store, plans: list[AuditPlan], settings: Settings) -> None:
+    """Before money is spent, on a terminal: how many calls, and a yes."""
+    if not sys.stdin.isatty():
+        return
+    counts = [
+        (plan, judge, count)
+        for plan in plans
+        for judge, count in (await _unanswered(store, plan)).items()
+        if count
+    ]
+    for plan, judge, count in counts:
+        click.echo(f"{judge.name}: {count:,} calls for the {plan.split} split", err=True)
+    if counts and not click.confirm("Ask them?", default=True, err=True):
+        raise click.Abort
+
+
+def show(summaries: list[AuditSummary], as_json: bool) -> None:
+    """The audits: to stdout."""
+    from harness import presenting_audit
+
+    if as_json:
+        told = {"audits": [presenting_audit.as_data(summary) for summary in summaries]}
+        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 170)
+    for summary in summaries:
+        console.print(presenting_audit.as_table(summary))
+        for note in presenting_audit.notes(summary):
+            console.print(note, style="dim", highlight=False, markup=False)
+
+
+def _leave(summaries: list[AuditSummary]) -> None:
+    """Exit as the runs ended: interrupted, calls without an answer, or well."""
+    if any(summary.interrupted for summary in summaries):
+        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        sys.exit(INTERRUPTED)
+    lanes = {one.name: one.lane for summary in summaries for one in summary.judges if one.lane}
+    trouble = {name: lane for name, lane in lanes.items() if lane.stopped or lane.failed}
+    for name, lane in trouble.items():
+        click.echo(
+            f"{name}: {lane.stopped or f'{lane.failed} calls got no answer; the same command asks again.'}",
+            err=True,
+        )
+    if trouble:
+        sys.exit(1)

@@ -1,0 +1,186 @@
+"""`empathy compare A B --opponent C`: is B better than A, by how much, and can we tell?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from harness.cli.options import db_option, json_option, run
+from harness.splits import Split
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.comparing import Gathered
+
+WIDTH = 132
+
+
+@click.command()
+@click.argument("authors", metavar="[A B]", nargs=-1)
+@click.option("--opponent", required=True, metavar="C", help="The author that all were judged against.")
+@click.option(
+    "--judge",
+    "judges",
+    multiple=True,
+    metavar="MODEL",
+    help="Repeat for more. [default: every model that can say]",
+)
+@click.option("--all", "everyone", is_flag=True, help="Every author that was judged against the opponent.")
+@click.option("--pairwise", is_flag=True, help="With --all: every pair of them.")
+@click.option(
+    "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
+)
+@click.option("--soft", is_flag=True, help="Of the judges' probabilities instead of their verdicts.")
+@click.option(
+    "--worth",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="A difference of rates that would matter: what it would take to find it is told.",
+)
+@click.option("--single-orders", is_flag=True, help="Also exact McNemar tests of each order alone.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
+@db_option
+@json_option
+def compare(
+    authors: tuple[str, ...],
+    opponent: str,
+    judges: tuple[str, ...],
+    everyone: bool,
+    pairwise: bool,
+    split: str,
+    soft: bool,
+    worth: float,
+    single_orders: bool,
+    seed: int,
+    db: str,
+    as_json: bool,
+) -> None:
+    """Compare authors that were judged against one opponent; nothing is asked.
+
+    \b
+    empathy compare student:A student:B --opponent base
+    empathy compare --all --opponent base --judge openai/gpt-4o
+    empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
+
+    The contests come from the database, across runs: judge them first, with the same judge. Several
+    training seeds of one strategy are written with commas between them.
+    """
+    groups = _groups(authors, everyone=everyone, pairwise=pairwise)
+    names = [name for group in groups for name in group]
+
+    async def main() -> Gathered:
+        from harness.comparing import gather
+        from results.store import Store
+
+        async with await Store.open(db, create=False) as store:
+            return await gather(store, names, opponent, judges, split=Split(split))
+
+    gathered = run(main())
+    if everyone:
+        shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
+    elif len(names) > 2:
+        shown = _strategies(gathered, len(groups[0]), seed, soft=soft)
+    else:
+        shown = _two(gathered, seed, soft=soft, worth=worth, single_orders=single_orders)
+    _show(shown, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is printed: as data; or a table, then what it comes to, then what must be known."""
+
+    data: dict[str, Any]
+    table: Table | None
+    lines: list[str]
+    notes: list[str]
+
+
+def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[list[str]]:
+    """The authors of each side: one, or a strategy's several training seeds.
+
+    Raises:
+        UserError: not two sides, or names beside --all.
+    """
+    if pairwise and not everyone:
+        raise UserError("is for --all", where="--pairwise", remedy="Write --all --pairwise.")
+    if everyone:
+        if authors:
+            raise UserError(
+                "compares every author that was judged against the opponent",
+                where="--all",
+                found=" ".join(authors),
+                remedy="Leave the names away, or --all.",
+            )
+        return []
+    if len(authors) != 2:
+        raise UserError(
+            "two authors are compared",
+            found=f"{len(authors)}: {' '.join(authors)}" if authors else "none",
+            remedy="empathy compare A B --opponent C, or --all for every author.",
+        )
+    return [[name.strip() for name in side.split(",") if name.strip()] for side in authors]
+
+
+def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool) -> Shown:
+    from harness import compared_data
+    from harness import presenting_compared as telling
+    from harness.compared import compare_two
+
+    found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders)
+    return Shown(
+        compared_data.compared_data(found),
+        telling.compared_table(found),
+        telling.compared_lines(found),
+        telling.compared_notes(found),
+    )
+
+
+def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
+    from harness import compared_data
+    from harness import presenting_compared as telling
+    from harness.compared import compare_everyone
+
+    found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
+    return Shown(
+        compared_data.everyone_data(found), telling.everyone_table(found), [], telling.everyone_notes(found)
+    )
+
+
+def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool) -> Shown:
+    from harness import compared_data
+    from harness import presenting_compared as telling
+    from harness.compared import compare_strategies
+
+    found = compare_strategies(gathered, first, seed=seed, soft=soft)
+    return Shown(
+        compared_data.strategies_data(found),
+        None,
+        telling.strategies_lines(found),
+        telling.strategies_notes(found),
+    )
+
+
+def _show(shown: Shown, *, as_json: bool) -> None:
+    """The result: to stdout."""
+    if as_json:
+        option = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+        sys.stdout.buffer.write(orjson.dumps(shown.data, option=option) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    if shown.table is not None:
+        console.print(shown.table)
+    for line in shown.lines:
+        console.print(line, highlight=False, markup=False)
+    for note in shown.notes:
+        console.print(note, style="dim", highlight=False, markup=False)

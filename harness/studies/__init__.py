@@ -1,0 +1,1 @@
+"""The studies that are shipped: the paper's, and `tiny`."""

@@ -1,0 +1,262 @@
+"""What each kind of stage does: the chain, composed of what the other commands do.
+
+    improve → build → train → generate → judge → choose → report      (and: base, respond)
+
+Every function takes a stage that may begin and gives what it made. All of them can be killed anywhere and
+begun again: calls are remembered by the database, trainings by their own folder, files are written whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agents.errors import EmpathyError
+from agents.identity import content_id
+from agents.judge import Judge
+from agents.models import Model
+from agents.vocabulary import Response
+from finetune.datasets import MANIFEST, dataset_id
+from finetune.settings import Settings as TrainingSettings
+from harness.authors import Author, author_of
+from harness.building import build
+from harness.estimating import estimate
+from harness.forecasting import forecast
+from harness.generating import Plan, Summary, generate
+from harness.judging import JUDGING, judge_contest, plan_judging
+from harness.recipe import Recipe
+from harness.splits import Split
+from harness.study.child import in_child
+from harness.study.file import TINY, Learner
+from harness.study.stages import Made, Ready
+from harness.study.world import World
+from results.store import Store
+
+Tell = Callable[[str, str], None]  # a stage's name, and how far it is
+TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
+
+
+class NotFinished(EmpathyError):
+    """A stage that did not come to its end; the same command goes on with it."""
+
+
+class Interrupted(EmpathyError):
+    """The user asked us to stop; what is answered is stored."""
+
+
+async def ask(world: World, plan: Plan, ready: Ready) -> Made:
+    """Improve or respond: every response of a plan that is not there yet."""
+    async with await Store.open(world.db) as store:
+        cost = _most([each.maximum_usd for each in await _costs(store, world, plan)])
+        run_id = content_id("run-1", [plan.kind, plan.spec])
+        async with world.purse.grant(run_id, cost) as budget:
+            settings = replace(world.settings, budget_usd=budget)
+            summary = await generate(store, world.registry, plan, settings)
+        _check_whole(summary)
+        return await responses_made(store, summary, plan)
+
+
+async def responses_made(store: Store, summary: Summary, plan: Plan) -> Made:
+    """The output of a run that made responses: of every set, which response each dialogue has."""
+    keys = {dialogue.key for dialogue in plan.dialogues}
+    told = {of.id: _ids(await store.responses(of.id), keys) for of in plan.sets}
+    last = summary.sets[-1]
+    result = {
+        "run": summary.run_id,
+        "set": last.of.id,
+        "author": last.name,
+        "responses": last.responses,
+        "dialogues": last.dialogues,
+        "unusable": sum(last.flaws.values()),
+        "words": last.mean_words,
+        "cost_usd": summary.cost_usd,
+    }
+    return Made(content_id("responses-1", told), result)
+
+
+async def make_dataset(world: World, recipe: Recipe, ready: Ready) -> Made:
+    """The training set of a recipe, in a folder of this key's own."""
+    folder = ready.folder(world.folder / "data")
+    if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
+        async with await Store.open(world.db) as store:
+            built = await build(world.dataset, store, recipe)
+        built.write(folder, world.library, ())
+    manifest = orjson.loads((folder / MANIFEST).read_bytes())
+    rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
+    left_out = manifest["excluded"]
+    return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
+
+
+async def find_base(world: World, learner: Learner, tell: Tell, ready: Ready) -> Made:
+    """The base on this machine, known by its weights."""
+    folder = ready.folder(world.folder / "models")
+    tiny = learner.base.removeprefix(TINY) if learner.base.startswith(TINY) else ""
+    job = {
+        "do": "base",
+        "base": learner.base,
+        "revision": learner.revision,
+        "tiny": tiny,
+        "folder": str(folder),
+    }
+    got = await in_child(job, _log(world, ready), partial(tell, ready.stage.name))
+    if tiny:
+        got |= {"base": "", "folder": world.near(folder)}
+    return Made(got["weights"], got)
+
+
+async def train(
+    world: World, settings: TrainingSettings, step: str, name: str, learner: Learner, tell: Tell, ready: Ready
+) -> Made:
+    """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
+    base = ready.needs[f"base {learner.name}"].result
+    data = next(one for one in ready.needs.values() if one.kind == "build").result
+    parent = next((one for one in ready.needs.values() if one.kind == "train"), None)
+    out = ready.folder(world.folder / "checkpoints")
+    tiny = learner.base.startswith(TINY)
+    job = {
+        "do": "train",
+        "base": base_place(world, base),
+        "revision": base["revision"],
+        "form": learner.form,
+        "data": str(world.folder / data["folder"]),
+        "parent": str(world.folder / parent.result["folder"]) if parent else "",
+        "out": str(out),
+        "name": name,
+        "settings": asdict(settings),
+        "cpu": world.study.training.device == "cpu",
+        "new_tokens": TINY_NEW_TOKENS if tiny else 128,
+    }
+    got = await in_child(job, _log(world, ready), partial(tell, ready.stage.name))
+    return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
+
+
+def base_place(world: World, base: Mapping[str, Any]) -> str:
+    """Where a base is: its name on the Hub or its folder."""
+    return str(base["base"]) or str(world.folder / base["folder"])
+
+
+async def judge(
+    world: World, names: tuple[str, str], by: Judge, split: Split, ready: Ready
+) -> Made:
+    """One contest under one judge, every pair in both orders."""
+    study = world.study
+    async with await Store.open(world.db) as store:
+        a, b = [await contestant(world, store, name, ready) for name in names]
+        plan = plan_judging(
+            world.dataset,
+            a,
+            b,
+            [by],
+            split=split,
+            limit=study.data.limit or None,
+            samples=study.judging.samples,
+            seed=study.data.seed,
+        )
+        cost = _most([each.maximum_usd for each in await estimate(store, plan, world.settings)])
+        async with world.purse.grant(content_id("run-1", [plan.kind, plan.spec]), cost) as budget:
+            settings = replace(world.settings, budget_usd=budget)
+            summary = await judge_contest(store, world.registry, plan, settings)
+        (one,) = summary.judges
+        if summary.interrupted:
+            raise Interrupted("interrupted; every answer is stored")
+        if one.lane is not None and (one.lane.stopped or one.lane.failed):
+            why = one.lane.stopped or f"{one.lane.failed} calls got no answer"
+            raise NotFinished(f"{by.name}: {why}; the same command asks them again")
+        rate = one.hard
+        columns = one.contest.columns
+        told = [columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist()]
+        told += [[None if value != value else value for value in columns.outcome.tolist()]]
+        rows = sorted(zip(*told, strict=True), key=lambda row: row[:3])
+        result = {
+            "run": summary.run_id,
+            "judge": by.name,
+            "judge_id": by.id,
+            "a": a.name,
+            "b": b.name,
+            "set_a": a.set.id,
+            "set_b": b.set.id,
+            "win_rate": rate.rate,
+            "low": rate.low,
+            "high": rate.high,
+            "n": rate.n,
+            "incomplete": rate.incomplete,
+            "unscored": one.unscored,
+            "cost_usd": one.contest.cost_usd,
+        }
+        return Made(content_id("judgments-1", [by.id, a.set.id, b.set.id, [list(row) for row in rows]]), result)
+
+
+async def contestant(world: World, store: Store, name: str, ready: Ready) -> Author:
+    """A contest's author: from the stage that made its responses, or as it is named."""
+    if name in ready.needs:
+        made = ready.needs[name].result
+        return await author_of(f"{made['author'].partition('@')[0]}@{made['set']}", world.dataset, store)
+    return await author_of(name, world.dataset, store)
+
+
+async def choose(world: World, ready: Ready) -> Made:
+    """The best of the students by their win rate on the development dialogues; equal ones by name."""
+    found = [(one.result["win_rate"], one.result["a"], name) for name, one in ready.needs.items()
+             if one.kind == "judge" and one.result["win_rate"] is not None]
+    if not found:
+        raise NotFinished("no student has a win rate to be chosen by")
+    ranked = sorted(found, key=lambda one: (-one[0], one[1]))
+    rate, author, _ = ranked[0]
+    student = author.partition("@")[0].removeprefix("student:")
+    trained = next(one for one in ready.needs.values() if one.kind == "train" and one.result["student"] == student)
+    result = {
+        **{name: trained.result[name] for name in ("student", "folder", "id", "step")},
+        "win_rate": rate,
+        "of": len(ranked),
+    }
+    return Made(trained.output, result)
+
+
+async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
+    """One page of every contest that is judged, from the database alone."""
+    from harness.study.reporting import one_run, write_report
+
+    judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
+    if not judged:
+        raise NotFinished("nothing is judged yet")
+    async with await Store.open(world.db) as store:
+        run_id = await one_run(world, store, judged, list(dialogues))
+        return await write_report(world, store, run_id, ready)
+
+
+def _check_whole(summary: Summary) -> None:
+    """Every call was answered; what may not train is an answer too.
+
+    Raises:
+        Interrupted, NotFinished: it was not.
+    """
+    if summary.interrupted:
+        raise Interrupted("interrupted; every answer is stored")
+    for name, lane in summary.lanes.items():
+        if lane.stopped or lane.failed:
+            why = lane.stopped or f"{lane.failed} calls got no answer"
+            raise NotFinished(f"{name}: {why}; the same command asks them again")
+
+
+def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
+    return sorted(one.id for one in responses if one.dialogue in keys)
+
+
+async def _costs(store: Store, world: World, plan: Plan) -> list[Any]:
+    return await forecast(store, plan, world.settings) if world.purse.ceiling_usd is not None else []
+
+
+def _most(costs: list[float | None]) -> float | None:
+    return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def _log(world: World, ready: Ready) -> Path:
+    return ready.folder(world.folder / "logs").with_suffix(".log")
+
+
+__all__ = ["JUDGING", "Model"]

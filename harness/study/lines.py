@@ -1,0 +1,210 @@
+"""Where each key of a TOML file stands, and reading its tables with every mistake kept.
+
+`tomllib` gives values and no places; a small scan finds them, so that an error can name its line. Knows
+nothing of studies.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agents.errors import Fault, UserError
+
+Path_ = tuple[str | int, ...]
+_HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=(.*)$""")
+_STRINGS = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'')
+_TYPES = {str: "text in quotation marks", int: "a whole number", float: "a number", bool: "true or false"}
+Value = TypeVar("Value", str, int, float, bool)
+
+
+def read_toml(path: Path | Any, source: str) -> tuple[dict[str, Any], dict[Path_, int]]:
+    """A TOML file's values, and the line of each of its keys (from 1).
+
+    Raises:
+        UserError: it cannot be read, or is no TOML.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        return tomllib.loads(text), lines_of(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError("the file is not TOML", where=source, found=str(error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError("the file cannot be read", where=source, found=str(error)) from error
+
+
+def lines_of(text: str) -> dict[Path_, int]:
+    """The line of every table and key, by its path; the tables of an array are counted from 0.
+
+    >>> lines_of('a = 1\\n[[b]]\\nc = 2\\n')
+    {('a',): 1, ('b', 0): 2, ('b', 0, 'c'): 3}
+    """
+    found: dict[Path_, int] = {}
+    table: Path_ = ()
+    count: dict[Path_, int] = {}
+    depth, within = 0, ""  # open brackets of a value, and the delimiter of a text of several lines
+    for number, line in enumerate(text.splitlines(), 1):
+        rest = line
+        if within:
+            if within not in line:
+                continue
+            rest, within = line.split(within, 1)[1], ""
+        elif depth == 0:
+            header, key = _HEADER.match(line), _KEY.match(line)
+            if header and not key:
+                table = _parts(header[2])
+                if header[1] == "[[":
+                    count[table] = count.get(table, -1) + 1
+                    table = (*table, count[table])
+                elif table[:1] and (table[:1] in count):
+                    table = (table[0], count[table[:1]], *table[1:])
+                found.setdefault(table, number)
+                continue
+            if key is None:
+                continue
+            found.setdefault((*table, *_parts(key[1])), number)
+            rest = key[2]
+        for delimiter in ('"""', "'''"):
+            if rest.count(delimiter) % 2:
+                within = delimiter
+        if not within:
+            bare = _STRINGS.sub("", rest).split("#")[0]
+            depth = max(0, depth + bare.count("[") + bare.count("{") - bare.count("]") - bare.count("}"))
+    return found
+
+
+def _parts(dotted: str) -> Path_:
+    """`a."b/c".d` → ("a", "b/c", "d")."""
+    parts = re.findall(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)", dotted)
+    return tuple(next(part for part in groups if part) for groups in parts if any(groups))
+
+
+class Mistakes:
+    """Every fault of one file, with its line, told in the file's order."""
+
+    def __init__(self, source: str, lines: Mapping[Path_, int]) -> None:
+        self._source = source
+        self._lines = lines
+        self._found: list[tuple[int, Fault]] = []
+
+    def add(self, path: Path_, what: str, found: str = "", remedy: str = "") -> None:
+        """One more; the place is the key's line, or that of the nearest table around it."""
+        line = next(
+            (self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), 0
+        )
+        name = ".".join(str(part) for part in path if isinstance(part, str))
+        where = ":".join(part for part in (self._source, str(line) if line else "") if part)
+        self._found.append((line, Fault(what, f"{where}: {name}" if name else where, found, remedy)))
+
+    def take(self, error: UserError, path: Path_) -> None:
+        """The mistakes that somebody else found in the value at `path`."""
+        for fault in error.faults or (error.fault,):
+            key = fault.where.rpartition(" ")[2]
+            at = (*path, key) if (*path, key) in self._lines else path
+            self.add(at, fault.what, fault.found, fault.remedy)
+
+    def tell(self, what: str, remedy: str = "") -> None:
+        """All of them at once.
+
+        Raises:
+            UserError: there are any.
+        """
+        if self._found:
+            faults = [fault for _, fault in sorted(self._found, key=lambda one: one[0])]
+            raise UserError(what, where=self._source, remedy=remedy, faults=faults)
+
+
+class Table:
+    """One table of the file; what is asked of it is checked, and what nobody asked for is a mistake."""
+
+    def __init__(self, values: Any, path: Path_, mistakes: Mistakes) -> None:
+        self.path = path
+        self.mistakes = mistakes
+        self._asked: list[str] = []
+        self._values: dict[str, Any] = {}
+        if isinstance(values, dict):
+            self._values = values
+        else:
+            mistakes.add(path, "must be a table", repr(values), f"Write [{'.'.join(map(str, path))}].")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def take(self, key: str) -> Any:
+        """The value as it stands; None where there is none."""
+        self._asked.append(key)
+        return self._values.get(key)
+
+    def value(self, key: str, default: Value, *, of: Iterable[str] = (), least: float | None = None) -> Value:
+        """A value of the default's type; one of `of`, and not below `least`, where these are given."""
+        found = self.take(key)
+        if found is None:
+            return default
+        wanted = type(default)
+        if wanted is float and type(found) is int:
+            found = float(found)
+        if type(found) is not wanted:
+            self.wrong(key, f"must be {_TYPES[wanted]}", found)
+            return default
+        choices = list(of)
+        if choices and found not in choices:
+            self.wrong(key, "is not one of those there are", found, _near(str(found), choices))
+        elif least is not None and not float(found) >= least:
+            self.wrong(key, f"must be {least:g} or more", found)
+        else:
+            return found
+        return default
+
+    def texts(self, key: str, default: tuple[str, ...] = (), *, of: Iterable[str] = ()) -> tuple[str, ...]:
+        """A list of texts, each once; with `of` also the word "all", for all of them."""
+        found, choices = self.take(key), list(of)
+        if found is None:
+            return default
+        if choices and found == "all":
+            return tuple(choices)
+        if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
+            self.wrong(key, "must be a list of texts", found, 'For example ["…"].')
+            return default
+        for one in found:
+            if choices and one not in choices:
+                self.wrong(key, "is not one of those there are", one, _near(one, choices))
+        return tuple(dict.fromkeys(found))
+
+    def table(self, key: str) -> Table:
+        """A table within; an empty one where there is none."""
+        found = self.take(key)
+        return Table({} if found is None else found, (*self.path, key), self.mistakes)
+
+    def tables(self, key: str) -> list[Table]:
+        """An array of tables."""
+        found = self.take(key)
+        if found is not None and not isinstance(found, list):
+            self.wrong(key, "must be an array of tables", found, f"Write [[{key}]].")
+            return []
+        return [Table(one, (*self.path, key, at), self.mistakes) for at, one in enumerate(found or ())]
+
+    def rest(self) -> dict[str, Any]:
+        """What nobody has asked for yet; asked for with this."""
+        left = {key: value for key, value in self._values.items() if key not in self._asked}
+        self._asked += left
+        return left
+
+    def done(self) -> None:
+        """Nobody will ask for more: what is left is unknown."""
+        known = list(dict.fromkeys(self._asked))
+        for key in self.rest():
+            self.mistakes.add((*self.path, key), "is not known here", repr(key), _near(key, known))
+
+    def wrong(self, key: str, what: str, found: Any = None, remedy: str = "") -> None:
+        """One mistake of a key of this table."""
+        self.mistakes.add((*self.path, key), what, "" if found is None else repr(found), remedy)
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, 1)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."

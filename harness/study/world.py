@@ -1,0 +1,113 @@
+"""What a study meets when it is planned or run: dataset, models, prompts, the database, the folder.
+
+Puts together what the command line was told and what the study file says; the command line wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agents.errors import UserError
+from agents.models import Model
+from agents.registry import EMULATED, Registry
+from harness.dataset import Dataset
+from harness.dataset import load as load_dataset
+from harness.engine.limits import Limits
+from harness.running import Settings
+from harness.study.file import BEST, STUDENT, Study
+from harness.study.purse import Purse
+from harness.study.stages import Memory
+from prompts import Library
+from results.store import Store
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything around a study.
+
+    Attributes:
+        models: every model that may be asked, by the name that the study gives it (stand-ins where it is
+            rehearsed).
+        settings: how calls are made.
+        db: the database, as `Store.open` takes it.
+        memory: the folder.
+        store: open, for planning.
+    """
+
+    study: Study
+    dataset: Dataset
+    registry: Registry
+    models: Mapping[str, Model]
+    library: Library
+    settings: Settings
+    db: str
+    memory: Memory
+    store: Store
+    purse: Purse
+    emulated: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's files are."""
+        return self.memory.folder
+
+    def near(self, path: Path) -> str:
+        """A path as records keep it: within the folder, so that the folder can be moved."""
+        return str(path.relative_to(self.folder))
+
+
+def dataset_of(study: Study, given: str | None) -> Dataset:
+    """The study's dataset; `--data` wins.
+
+    Raises:
+        UserError: as `harness.dataset.load`.
+    """
+    return load_dataset(given or study.data.source or None)
+
+
+def asked(study: Study) -> tuple[str, ...]:
+    """Every model that the study may ask, by name: teachers, contestants, judges."""
+    words = sorted(word for word in study.words() if _is_model(word))
+    judges = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))
+    return tuple(dict.fromkeys((*study.teaching.teachers, *words, *judges)))
+
+
+def _is_model(word: str) -> bool:
+    return "/" in word and ":" not in word and word not in (STUDENT, BEST)
+
+
+def stand_ins(names: tuple[str, ...], registry: Registry, definition: str) -> dict[str, Model]:
+    """The emulator's models by the names they stand for, at no address: for planning, not for asking."""
+    return {name: registry.emulated(registry.model(name), "http://emulated", definition) for name in names}
+
+
+def settings_of(study: Study, given: Settings, models: Mapping[str, Model]) -> Settings:
+    """How calls are made: what the command line says, else what the study says.
+
+    Raises:
+        UserError: a limit is for a model that the study never asks.
+    """
+    unknown = [name for name in study.limits if name and name not in models]
+    if unknown:
+        raise UserError(
+            "the study limits a model that it never asks",
+            where=f"{study.source} [limits]",
+            found=", ".join(unknown),
+            remedy=f"It asks: {', '.join(models)}.",
+        )
+    lanes = {models[name].id: limits for name, limits in study.limits.items() if name}
+    told = given.limits != Limits()
+    return replace(
+        given,
+        limits=given.limits if told else study.limits.get("", Limits()),
+        lane_limits={} if told else lanes,
+        budget_usd=None,  # the study's purse grants each run its own
+        quiet=True,  # the study shows its stages
+    )
+
+
+def is_emulated(world: World) -> bool:
+    """Whether anything that is asked is the emulator's."""
+    return any(model.name.startswith(EMULATED) for model in world.models.values())

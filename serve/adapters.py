@@ -1,0 +1,116 @@
+"""What an adapter's folder says of itself, read without torch: rank, layers, size, and whether it holds NaN.
+
+Reads the safetensors format itself (a length, a JSON header, the tensors' bytes). Knows nothing of how an
+adapter was trained.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.errors import Fault, UserError
+from serve.presets import read_json
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank takes
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One LoRA adapter.
+
+    Attributes:
+        name: the author it is, `student:NAME`.
+        folder: where it lies.
+        rank: the highest of its layers', ≥ 1.
+        bytes: of its weights.
+    """
+
+    name: str
+    folder: Path
+    rank: int
+    bytes: int
+
+
+def read_adapter(name: str, folder: Path) -> Adapter:
+    """The adapter in `folder`, its weights read through.
+
+    Raises:
+        UserError: it is none, vLLM cannot serve it, or a weight is not a number; every fault at once.
+    """
+    weights, config = folder / WEIGHTS, read_json(folder / CONFIG)
+    if not config or not weights.is_file():
+        missing = CONFIG if not config else WEIGHTS
+        raise UserError("this is no adapter's folder", where=str(folder), found=f"no {missing}")
+    faults = []
+    ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
+    if not all(isinstance(rank, int) and rank >= 1 for rank in ranks):
+        faults.append(Fault("the rank is none", str(folder / CONFIG), repr(config.get("r"))))
+        ranks = [1]
+    if max(ranks) > RANKS[-1]:
+        remedy = f"vLLM serves ranks up to {RANKS[-1]}: merge it instead (--merged)."
+        faults.append(
+            Fault("the rank is too high to be served", str(folder / CONFIG), f"{max(ranks)}", remedy)
+        )
+    if config.get("use_dora"):
+        faults.append(Fault("DoRA cannot be served beside a base", str(folder), remedy="Use --merged."))
+    if config.get("modules_to_save"):
+        found = ", ".join(config["modules_to_save"])
+        remedy = "Use --merged."
+        faults.append(
+            Fault("whole layers are in the adapter; it cannot stand beside a base", "", found, remedy)
+        )
+    faults += [
+        Fault("holds weights that are not numbers", f"{weights}: {tensor}", remedy="Train it again.")
+        for tensor in bad_tensors(weights)[:3]
+    ]
+    if faults:
+        raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
+    return Adapter(name, folder, max(ranks), weights.stat().st_size)
+
+
+def bad_tensors(path: Path) -> list[str]:
+    """The tensors of a safetensors file that hold NaN or infinity, by name.
+
+    Raises:
+        UserError: it is not such a file.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > size:
+                raise ValueError("the header is longer than the file")
+            header: dict[str, Any] = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            found = []
+            for name, told in header.items():
+                begin, end = told["data_offsets"]
+                if 8 + length + end > size:
+                    raise ValueError("it ends before its last tensor")
+                file.seek(8 + length + begin)
+                if not _finite(file.read(end - begin), told["dtype"]):
+                    found.append(name)
+            return found
+    except (OSError, ValueError, KeyError, struct.error) as error:
+        raise UserError("this is no safetensors file", where=str(path), found=str(error)) from error
+
+
+def vllm_rank(rank: int) -> int:
+    """The least rank that vLLM can be told and that holds this one (1 ≤ rank ≤ 512)."""
+    return next(each for each in RANKS if each >= rank)
+
+
+def _finite(content: bytes, dtype: str) -> bool:
+    """Whether every number is one; dtypes without NaN are fine as they are."""
+    if dtype == "BF16":  # the upper half of a 32-bit float: infinity and NaN have all exponent bits set
+        return not bool((np.frombuffer(content, "<u2") & 0x7F80 == 0x7F80).any())
+    kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+    return dtype not in kinds or bool(np.isfinite(np.frombuffer(content, kinds[dtype])).all())

@@ -1,0 +1,54 @@
+"""Who answers, by content: weights, adapter and how they are run, whatever it is called or where it is.
+
+Two servers with the same identity answer the same question alike (as far as an engine of floating-point
+numbers does); what decides an answer and is no part of the question is in here. A quantised model, another
+dtype or another engine is another author's answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from agents.identity import content_id
+
+How = Literal["base", "adapter", "merged"]
+Dtype = Literal["bf16", "fp16", "fp32"]
+Device = Literal["cpu", "cuda"]
+VLLM_DTYPES: dict[str, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One model as it is run.
+
+    Attributes:
+        weights: content id of the base's weights.
+        adapter: SHA-256 of the adapter; "" for the base.
+        how: the base itself, the adapter beside it, or both merged into one.
+        rendering: content id of how it is asked, as it was trained; "" for the base.
+        dtype: of the computation.
+        device: what it runs on.
+        backend: "vllm" (server and in-process alike) or "transformers".
+        quantisation: its name; "" for none.
+        address: of a server that we did not start, whose weights we take on trust; "" else.
+    """
+
+    weights: str
+    adapter: str = ""
+    how: How = "base"
+    rendering: str = ""
+    dtype: Dtype = "bf16"
+    device: Device = "cuda"
+    backend: str = "vllm"
+    quantisation: str = ""
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.how == "base") != (self.adapter == ""):
+            raise ValueError("a base has no adapter, and everything else has one")
+
+    @property
+    def id(self) -> str:
+        """Content id of all of it."""
+        return content_id("served-1", asdict(self))

@@ -1,0 +1,299 @@
+"""What fits on a card, before anything is started: arithmetic on the base's config and the adapters, in GiB.
+
+    weights      parameters × bytes of the dtype
+    KV cache     2 × layers × key-value heads × head size × 2 bytes for every token that is held
+    adapters     max_loras slots, each as large as an adapter of max_lora_rank on every linear layer
+    activations  one pass of max_num_batched_tokens: 6 h + 3 i of every token, in the dtype
+    logits       max_num_seqs × vocabulary × 16 bytes: 32 bits, and what sampling sorts beside them
+    reserve      context, kernels' workspace, captured graphs
+
+LLaMA-3.1-8B: 14.96 GiB of weights and 128 KiB of KV cache a token, exact from the config alone. What has not
+been measured on a card: reserve, activations and logits are assumptions. Starts nothing, knows no author.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from serve.adapters import Adapter, vllm_rank
+from serve.identity import VLLM_DTYPES, Device, Dtype
+
+GIB = 2**30
+MIB = 2**20
+CARD_MIB = 24_564  # an RTX 4090
+FRACTION = 0.92
+BYTES: dict[str, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
+BATCHED_TOKENS = 2048
+MOST_SEQUENCES = 256
+USUAL_TOKENS = 768  # of a prompt and its answer
+MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
+MOST_LORAS = 8
+BLOCK = 16
+RESERVE = {"cuda": round(1.1 * GIB), "cpu": round(1.0 * GIB)}
+CPU_CACHE_GIB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a decoder of LLaMA's type memory depends on."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    head_size: int
+    vocabulary: int
+    context: int
+    tied: bool
+
+    @property
+    def linear(self) -> tuple[tuple[int, int], ...]:
+        """(in, out) of every linear layer of a block: q, k, v, o, gate, up, down."""
+        query, key = self.heads * self.head_size, self.key_value_heads * self.head_size
+        h, i = self.hidden, self.intermediate
+        return ((h, query), (h, key), (h, key), (query, h), (h, i), (h, i), (i, h))
+
+    @property
+    def parameters(self) -> int:
+        """All of them; biases, which a few families have, not counted."""
+        block = sum(a * b for a, b in self.linear) + 2 * self.hidden
+        return block * self.layers + self.vocabulary * self.hidden * (1 if self.tied else 2) + self.hidden
+
+    def cache_bytes(self, width: int = 2) -> int:
+        """KV cache of one token."""
+        return 2 * self.layers * self.key_value_heads * self.head_size * width
+
+    def adapter_bytes(self, rank: int, width: int) -> int:
+        """One slot of an adapter of this rank on every linear layer."""
+        return self.layers * rank * sum(a + b for a, b in self.linear) * width
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be served, and on what.
+
+    Attributes:
+        memory_mib: the card's whole memory, or the machine's where there is no card.
+        fraction: the share of it that the server may take, (0, 1].
+        model_length: the longest prompt with its answer, in tokens; None for what fits the presets.
+        sequences: how many at once; None for what the cache holds, 256 at most.
+        loras: adapters in one batch; None for as many as there are, 8 at most.
+        spare_loras: more adapters that may be loaded while it runs.
+        least_rank: room for adapters of this rank, that are loaded later.
+    """
+
+    device: Device = "cuda"
+    dtype: Dtype = "bf16"
+    memory_mib: int = CARD_MIB
+    fraction: float = FRACTION
+    model_length: int | None = None
+    sequences: int | None = None
+    loras: int | None = None
+    spare_loras: int = 0
+    least_rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServePlan:
+    """What a server is started with, and what it takes (bytes).
+
+    Attributes:
+        cache_tokens: that the KV cache holds, all sequences together.
+        ways: what would make it fit, the least change first; () where it fits.
+    """
+
+    wanted: Wanted
+    weights: int
+    adapters: int
+    activations: int
+    logits: int
+    reserve: int
+    cache: int
+    cache_tokens: int
+    cache_per_token: int
+    max_loras: int
+    max_lora_rank: int
+    max_num_seqs: int
+    max_model_len: int
+    fits: bool
+    ways: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> int:
+        """What the server may take in all."""
+        return round(self.wanted.memory_mib * MIB * self.wanted.fraction)
+
+    def told(self) -> dict[str, Any]:
+        """As numbers for people and programs, GiB to two decimals."""
+        parts = ("weights", "adapters", "activations", "logits", "reserve", "cache")
+        return {
+            "device": self.wanted.device,
+            "dtype": self.wanted.dtype,
+            "memory_gib": round(self.wanted.memory_mib * MIB / GIB, 2),
+            "memory_fraction": self.wanted.fraction,
+            **{f"{name}_gib": round(getattr(self, name) / GIB, 2) for name in parts},
+            "cache_kib_per_token": self.cache_per_token / 1024,
+            "cache_tokens": self.cache_tokens,
+            "max_loras": self.max_loras,
+            "max_lora_rank": self.max_lora_rank,
+            "max_num_seqs": self.max_num_seqs,
+            "max_model_len": self.max_model_len,
+            "fits": self.fits,
+            "ways": list(self.ways),
+        }
+
+    def arguments(self) -> list[str]:
+        """What vLLM is told of it, on its command line."""
+        told = ["--dtype", VLLM_DTYPES[self.wanted.dtype], "--max-model-len", str(self.max_model_len)]
+        told += ["--max-num-seqs", str(self.max_num_seqs), "--max-num-batched-tokens"]
+        told += [
+            str(max(BATCHED_TOKENS, self.max_model_len) if self.wanted.device == "cpu" else BATCHED_TOKENS)
+        ]
+        # on a CPU the cache's size is told in the environment, and a small share keeps vLLM from more
+        fraction = self.wanted.fraction if self.wanted.device == "cuda" else 0.1
+        told += ["--gpu-memory-utilization", f"{fraction:g}"]
+        if self.wanted.device == "cpu":
+            told.append("--enforce-eager")
+        if self.max_loras:
+            told += ["--enable-lora", "--max-loras", str(self.max_loras)]
+            told += ["--max-lora-rank", str(self.max_lora_rank)]
+            told += ["--max-cpu-loras", str(self.max_loras + max(MOST_LORAS, self.wanted.spare_loras))]
+        return told
+
+    def environment(self) -> dict[str, str]:
+        """What vLLM is told of it in its environment."""
+        if self.wanted.device == "cuda":
+            return {}
+        return {"VLLM_CPU_KVCACHE_SPACE": str(max(1, self.cache // GIB))}
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The shape in a config.json.
+
+    Raises:
+        UserError: it is of another type than these formulas know.
+    """
+    inner = config.get("text_config", config)
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+    missing = [name for name in names if not isinstance(inner.get(name), int)]
+    if missing or "num_experts" in inner or "num_local_experts" in inner:
+        raise UserError(
+            "the plan knows LLaMA-type models alone",
+            where="config.json",
+            found=f"model_type {config.get('model_type')!r}, without {', '.join(missing) or 'a single MLP'}",
+            remedy="Start vLLM yourself and name it with --url.",
+        )
+    heads = inner["num_attention_heads"]
+    return Shape(
+        inner["hidden_size"],
+        inner["intermediate_size"],
+        inner["num_hidden_layers"],
+        heads,
+        inner.get("num_key_value_heads") or heads,
+        inner.get("head_dim") or inner["hidden_size"] // heads,
+        inner["vocab_size"],
+        inner.get("max_position_embeddings") or MODEL_LENGTH,
+        bool(inner.get("tie_word_embeddings", False)),
+    )
+
+
+def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted | None = None) -> ServePlan:
+    """What serving this base with these adapters takes, and what would make it fit where it does not.
+
+    Raises:
+        UserError: the base is of an unknown type, or the length asked for is longer than its context.
+    """
+    asked = wanted or Wanted()
+    shape = shape_of(config)
+    if asked.model_length is not None and asked.model_length > shape.context:
+        raise UserError(
+            "that is longer than the base's context",
+            where="--max-model-len",
+            found=f"{asked.model_length} tokens",
+            remedy=f"It is {shape.context}.",
+        )
+    made = _plan(shape, adapters, asked)
+    return made if made.fits else replace(made, ways=_ways(shape, adapters, asked))
+
+
+def command(plan: ServePlan, model: Path | str, name: str, host: str, port: int) -> list[str]:
+    """The whole command; keys are in the environment, never here. The `vllm` script is not relied upon."""
+    return [
+        sys.executable,
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        *("--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)),
+        # what is not asked for is not added: every value comes with the request
+        *("--generation-config", "vllm"),
+        *plan.arguments(),
+    ]
+
+
+def _plan(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+    width = BYTES[asked.dtype]
+    rank = max([asked.least_rank, *(adapter.rank for adapter in adapters)])
+    count = len(adapters) + asked.spare_loras
+    loras = min(count, MOST_LORAS) if asked.loras is None else asked.loras
+    rank = vllm_rank(max(rank, 1)) if loras else 0
+    length = min(asked.model_length or MODEL_LENGTH, shape.context)
+    per_token = shape.cache_bytes(width)
+    held = shape.parameters * width
+    slots = loras * shape.adapter_bytes(rank, width)
+    passing = BATCHED_TOKENS * (6 * shape.hidden + 3 * shape.intermediate) * width
+    most = asked.sequences or MOST_SEQUENCES
+    logits = most * shape.vocabulary * 16
+    reserve = RESERVE[asked.device]
+    budget = round(asked.memory_mib * MIB * asked.fraction)
+    cache = max(0, budget - held - slots - passing - logits - reserve)
+    if asked.device == "cpu":
+        cache = min(cache // GIB, CPU_CACHE_GIB) * GIB
+    tokens = cache // (per_token * BLOCK) * BLOCK
+    at_once = asked.sequences or max(1, min(MOST_SEQUENCES, tokens // min(length, USUAL_TOKENS) // 8 * 8))
+    return ServePlan(
+        asked,
+        held,
+        slots,
+        passing,
+        logits,
+        reserve,
+        cache,
+        tokens,
+        per_token,
+        loras,
+        rank,
+        at_once,
+        length,
+        tokens >= length,
+    )
+
+
+def _ways(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> tuple[str, ...]:
+    """Changes that add up until it fits; the last says what card would do."""
+    trial, ways = asked, []
+    tries: list[tuple[str, dict[str, Any]]] = [
+        ("--max-num-seqs 64", {"sequences": 64}),
+        (f"--max-model-len {min(1280, shape.context)} (enough for the preset cut)", {"model_length": 1280}),
+        ("--max-loras 1 (students one after another)", {"loras": 1} if adapters else {}),
+    ]
+    for told, change in tries:
+        if not change:
+            continue
+        trial = replace(trial, **change)
+        ways.append(told)
+        if _plan(shape, adapters, trial).fits:
+            return tuple(ways)
+    if asked.dtype == "fp32":
+        trial = replace(trial, dtype="bf16")
+        ways.append("--dtype bf16")
+        if _plan(shape, adapters, trial).fits:
+            return tuple(ways)
+    without = _plan(shape, adapters, trial)
+    least = without.weights + without.adapters + without.activations + without.logits + without.reserve
+    least += without.cache_per_token * without.max_model_len
+    return (*ways, f"a smaller base, or {least / asked.fraction / GIB:.1f} GiB of memory instead")

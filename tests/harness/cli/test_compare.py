@@ -1,0 +1,497 @@
+"""`empathy compare`, and what `empathy judge` tells beside the win rates, through the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.dataset import sample
+
+Run = Callable[..., Any]
+A, B, C = "dataset:gpt-4", "dataset:llama-2-70b", "dataset:human"
+LLMS = (A, B, "dataset:gemini-1.0-pro", "dataset:mixtral-8x7b")
+SAMPLE = ("--data", "sample", "--split", "all", "--quiet")
+COMPARE = ("compare", A, B, "--opponent", C, "--split", "all")
+DB = Path("runs") / "empathy.sqlite"
+
+
+def judge(empathy: Run, a: str, b: str, *more: str) -> Any:
+    return empathy("judge", a, b, *SAMPLE, *more, "--json").data
+
+
+def judged(
+    empathy: Run, *pairs: tuple[str, str], by: Iterable[str] = ("control/longer",), more: Any = ()
+) -> None:
+    """Let every pair be judged."""
+    judges = [word for name in by for word in ("--judge", name)]
+    for a, b in pairs:
+        judge(empathy, a, b, *judges, *more)
+
+
+def author(name: str, texts: dict[int, str]) -> str:
+    """A file of responses: the sample's dialogues by number."""
+    ids = [dialogue.id for dialogue in sample().dialogues]
+    rows = [json.dumps({"dialogue_id": ids[at], "response": text}) for at, text in texts.items()]
+    Path(name).write_text("\n".join(rows), encoding="utf-8")
+    return f"file:{name}"
+
+
+def change(statement: str) -> None:
+    """Change the database behind everybody's back."""
+    with sqlite3.connect(DB) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def flat(done: Any) -> str:
+    """What was printed, without its line breaks."""
+    return " ".join(done.out.split())
+
+
+def only(data: Any) -> Any:
+    assert len(data["judges"]) == 1
+    return data["judges"][0]
+
+
+# -- two authors ---------------------------------------------------------------------------------------
+
+
+def test_the_difference_is_that_of_the_two_runs_win_rates_and_mirrors(empathy: Run) -> None:
+    rates = [judge(empathy, a, C, "--judge", "control/ratings")["judges"][0]["win_rate"] for a in (A, B)]
+    one = only(empathy(*COMPARE, "--json").data)
+    test = one["against_opponent"]
+    assert one["rates"] == test["rates"] == rates
+    assert test["difference"] == pytest.approx(rates[0] - rates[1])
+    assert test["low"] < test["difference"] < test["high"]
+    assert (test["n"], test["left_out"], test["family_size"], one["head_to_head"]) == (64, 0, 1, None)
+    mirrored = only(empathy("compare", B, A, *COMPARE[3:], "--json").data)["against_opponent"]
+    assert mirrored["difference"] == pytest.approx(-test["difference"])
+    assert mirrored["low"] == pytest.approx(-test["high"], abs=0.02)
+    assert mirrored["p"] == pytest.approx(test["p"])
+
+
+def test_contests_are_found_whichever_way_round_they_were_judged(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C))
+    one = empathy(*COMPARE, "--json").data
+    DB.unlink()
+    judged(empathy, (C, A), (B, C))
+    other = empathy(*COMPARE, "--json").data
+    for data in (one, other):
+        data["judges"][0].pop("runs")
+    assert one == other
+
+
+def test_dialogues_are_paired_over_runs_of_different_orders_and_sizes(empathy: Run) -> None:
+    judged(empathy, (A, C))
+    whole = only(empathy_of(empathy, B, seed=None))
+    DB.unlink()
+    judged(empathy, (A, C), more=("--seed", "7"))
+    judged(empathy, (B, C), more=("--seed", "3", "--limit", "40"))
+    some = only(empathy(*COMPARE, "--json").data)
+    assert (some["against_opponent"]["n"], some["against_opponent"]["left_out"], some["unshared"]) == (
+        40,
+        0,
+        24,
+    )
+    assert "24 dialogues were to be judged for only one of the two" in empathy(*COMPARE).out
+    judged(empathy, (B, C), more=("--seed", "5"))
+    again = only(empathy(*COMPARE, "--json").data)
+    assert again["against_opponent"] == whole["against_opponent"]  # the order of judging is nothing
+
+
+def empathy_of(empathy: Run, b: str, seed: int | None) -> Any:
+    judged(empathy, (b, C))
+    return empathy(*COMPARE, "--json").data
+
+
+def test_all_printed_tests_are_one_family_and_its_size_is_printed(empathy: Run) -> None:
+    by = ("control/ratings", "control/longer", "control/author")
+    judged(empathy, (A, C), (B, C), (A, B), by=by)
+    names = [word for name in by for word in ("--judge", name)]
+    data = empathy(*COMPARE, *names, "--single-orders", "--json").data
+    tests = [one[kind] for one in data["judges"] for kind in ("against_opponent", "head_to_head")]
+    orders = [order for one in data["judges"] for order in one["single_orders"] if order["refused"] is None]
+    assert data["family_size"] == len(tests) + len(orders)
+    assert {test["family_size"] for test in tests} == {data["family_size"]}
+    p = sorted((one["p"], one["p_adjusted"]) for one in [*tests, *orders])
+    stepped = 0.0
+    for place, (plain, adjusted) in enumerate(p):
+        stepped = max(stepped, min(1.0, plain * (len(p) - place)))
+        assert adjusted == pytest.approx(stepped)
+    assert all(
+        order["refused"] or 0 < order["p"] <= 1 for one in data["judges"] for order in one["single_orders"]
+    )
+    table = empathy(*COMPARE, *names, "--single-orders").out
+    assert f"a family of {data['family_size']} tests (Holm)" in table
+    assert "simultaneous" in table
+
+
+def test_a_saturated_opponent_makes_head_to_head_primary(empathy: Run) -> None:
+    long, longer, short = (
+        author(f"{name}.jsonl", dict.fromkeys(range(40), text))
+        for name, text in (("long", "word " * 30), ("longer", "word " * 60), ("short", "no"))
+    )
+    judged(empathy, (long, short), (longer, short))
+    words = ("compare", longer, long, "--opponent", short, "--split", "all")
+    blind = only(empathy(*words, "--json").data)
+    assert (blind["saturated"], blind["verdict"]) == (True, "undecided")
+    assert "judge the two students head to head" in flat(empathy(*words))
+    judged(empathy, (long, longer))
+    seen = only(empathy(*words, "--json").data)
+    assert (seen["primary"], seen["verdict"]) == ("head to head", "first")
+    assert seen["head_to_head"]["difference"] == 1
+    assert seen["head_to_head"]["low"] < 1  # never of zero width
+    assert "head to head is primary" in flat(empathy(*words))
+
+
+def test_what_it_would_take_is_told_of_a_difference_that_matters(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), by=("control/ratings",))
+    small, large = (
+        only(empathy(*COMPARE, "--worth", worth, "--json").data)["needed"] for worth in ("0.02", "0.5")
+    )
+    assert small["dialogues"] > 64
+    assert small["more_dialogues"] == small["dialogues"] - 64
+    assert large["more_dialogues"] == 0
+    assert "To find a true difference of 2 points takes" in empathy(*COMPARE, "--worth", "0.02").out
+
+
+def test_strategies_need_training_seeds(empathy: Run) -> None:
+    judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings",))
+    one = ",".join(LLMS[:2])
+    data = empathy("compare", one, ",".join(LLMS[2:]), *COMPARE[3:], "--json").data
+    found = only(data)
+    assert found["seeds"] == [2, 2]
+    assert found["low"] < found["estimate"] < found["high"]
+    assert "training seeds" in found["scope"]
+    refused = empathy("compare", one, LLMS[2], *COMPARE[3:])
+    assert refused.code == 0
+    assert "these two checkpoints" in flat(refused)
+
+
+# -- everyone ------------------------------------------------------------------------------------------
+
+
+def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> None:
+    judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings", "control/longer"))
+    words = ("compare", "--all", "--opponent", C, "--split", "all", "--judge", "control/ratings")
+    data = empathy(*words, "--json").data
+    assert [row["first"] for row in data["rows"]] == sorted(LLMS)
+    assert data["family_size"] == 4
+    for row in data["rows"]:
+        assert row["p_adjusted"] >= row["p"]
+        assert row["low"] <= 2 * row["alone"]["low"] - 1 + 0.02
+        assert row["difference"] == pytest.approx(2 * row["alone"]["win_rate"] - 1)
+    both = empathy(*words, "--judge", "control/longer", "--json").data
+    assert both["family_size"] == 8
+    pairs = empathy(*words, "--pairwise", "--json").data
+    assert (len(pairs["rows"]), pairs["family_size"]) == (6, 6)
+    printed = empathy(*words).out
+    assert "a family of 4 tests (Holm)" in printed
+    assert "The best of several" in printed
+
+
+def test_looks_at_the_test_split_are_counted(empathy: Run) -> None:
+    short = ("--data", "sample", "--quiet", "--judge", "control/longer")
+    for words in ((A, C), (B, C), (A, B)):
+        empathy("judge", *words, *short)
+    empathy("judge", A, C, *short)  # the same question again is the same look
+    empathy("judge", A, C, *short, "--split", "train")
+    told = empathy("judge", A, C, "--data", "sample", "--quiet", "--judge", "control/first").out
+    assert f"look 3 at {A}" in told
+    data = empathy("compare", A, B, "--opponent", C, "--json").data
+    assert data["looks_at_test"] == {A: 3, B: 2}
+    assert f"look 3 at {A}, look 2 at {B}" in flat(empathy("compare", A, B, "--opponent", C))
+
+
+def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) -> None:
+    judged(
+        empathy,
+        (A, C),
+        (B, C),
+        by=("openai/gpt-4o", "google/gemini-2.0-flash", "control/longer"),
+        more=("--emulate",),
+    )
+    data = empathy(*COMPARE, "--json").data
+    assert [one["judge"] for one in data["judges"]] == [
+        "google/emulated-gemini-2.0-flash",
+        "openai/emulated-gpt-4o",
+    ]
+    assert data["emulated"] is True
+    assert "EMULATED" in empathy(*COMPARE).out
+    soft = empathy(*COMPARE, "--soft", "--json").data
+    assert soft["judges"][0]["rates"] != data["judges"][0]["rates"]
+    refused = empathy(*COMPARE, "--soft", "--judge", "control/longer")
+    assert refused.code == 2
+    assert "no probabilities" in refused.err
+
+
+# -- mistakes ------------------------------------------------------------------------------------------
+
+
+def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), (A, B))
+    for words, said in (
+        ((A, "dataset:gpt4"), "There are: dataset:gpt-4"),
+        ((A, A), "cannot be compared with itself"),
+        ((A, C), "cannot be compared with itself"),
+        ((A,), "two authors are compared"),
+        ((A, B, "--judge", "openai/gpt-4o"), "There are: control/longer"),
+        ((A, B, "--split", "train"), "--split all"),
+        ((A, B, "--all"), "Leave the names away"),
+        ((A, B, "--pairwise"), "--all --pairwise"),
+    ):
+        done = empathy(
+            "compare", *words, "--opponent", C, *(() if "--split" in words else ("--split", "all"))
+        )
+        assert (done.code, done.out) == (2, "")
+        assert said in done.err
+    lacking = empathy("compare", A, C, "--opponent", B, "--split", "all")
+    assert lacking.code == 0  # B is the opponent of both: A was judged against it, and C
+    nowhere = empathy("compare", A, B, "--opponent", C, "--db", "none.sqlite")
+    assert nowhere.code == 2
+    assert not Path("none.sqlite").exists()
+
+
+def test_a_contest_that_was_never_judged_is_told_with_its_command(empathy: Run) -> None:
+    judged(empathy, (A, C), (A, B))
+    done = empathy(*COMPARE)
+    assert done.code == 2
+    assert f"empathy judge {B} {C} --judge MODEL --split all" in done.err
+    assert f"{A} against {C}: judged by control/longer" in done.err
+
+
+def test_a_contest_that_stopped_when_it_was_known_is_not_compared(empathy: Run) -> None:
+    judged(empathy, (A, C))
+    judged(empathy, (B, C), more=("--until", "decided"))
+    done = empathy(*COMPARE)
+    assert done.code == 2
+    assert "its sequence stands alone" in done.err
+    judged(empathy, (B, C))
+    assert only(empathy(*COMPARE, "--json").data)["against_opponent"]["n"] == 64
+
+
+def test_several_ways_of_judging_with_one_name_are_told_apart(empathy: Run) -> None:
+    for more in (("--fidelity", "ours"), ("--fidelity", "paper")):
+        judged(empathy, (A, C), (B, C), by=("openai/gpt-4o",), more=("--emulate", "--limit", "3", *more))
+    done = empathy(*COMPARE)
+    assert done.code == 2
+    assert "several ways of judging have this name" in done.err
+    one = next(word.strip(":") for word in done.err.split() if word.startswith("judge-1:") and len(word) > 40)
+    assert only(empathy(*COMPARE, "--judge", one, "--json").data)["judge_id"] == one
+
+
+# -- bad input -----------------------------------------------------------------------------------------
+
+
+def test_one_dialogue_is_little_and_says_so(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), more=("--limit", "1"))
+    test = only(empathy(*COMPARE, "--json").data)["against_opponent"]
+    assert (test["n"], test["p"]) == (1, 1)
+    assert test["high"] - test["low"] > 1
+    assert "one shared dialogue" in empathy(*COMPARE).out
+    told = empathy(
+        "judge",
+        A,
+        C,
+        *SAMPLE,
+        "--judge",
+        "control/longer",
+        "--limit",
+        "1",
+        "--length-control",
+        "--by",
+        "emotion",
+    )
+    assert told.code == 0
+    assert "1 complete dialogues, at least 20 are needed" in told.out
+    assert "too few" in told.out or "one complete dialogue" in told.out
+
+
+def test_all_ties_are_no_difference_and_no_interval_of_zero_width(empathy: Run) -> None:
+    texts = ("one two three", "four five six", "seven eight nine")
+    a, b, c = (author(f"{at}.jsonl", dict.fromkeys(range(30), text)) for at, text in enumerate(texts))
+    judged(empathy, (a, c), (b, c))
+    words = ("compare", a, b, "--opponent", c, "--split", "all")
+    found = only(empathy(*words, "--json").data)
+    test = found["against_opponent"]
+    assert (test["difference"], test["p"], test["rates"], found["verdict"]) == (0, 1, [0.5, 0.5], "undecided")
+    assert test["low"] < 0 < test["high"]
+    assert (test["detectable"], found["needed"]) == (None, None)
+    assert "the same score in every dialogue" in empathy(*words).out
+    until = empathy("judge", a, c, *SAMPLE, "--judge", "control/longer", "--until", "decided")
+    assert "judged to the end (30 dialogues), undecided" in until.out
+
+
+def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C))
+    change("UPDATE judgment SET preference = NULL, unscored = 'refused'")
+    found = only(empathy(*COMPARE, "--json").data)
+    test = found["against_opponent"]
+    assert (test["difference"], test["low"], test["p"], found["verdict"]) == (None, None, None, "")
+    assert (test["bounds"], test["left_out"]) == ([-1, 1], 64)
+    told = empathy(*COMPARE)
+    assert told.code == 0
+    assert "no dialogue that is complete for both" in flat(told)
+    everyone = empathy("compare", "--all", "--opponent", C, "--split", "all")
+    assert everyone.code == 0
+    pooled = empathy(
+        "judge", A, C, *SAMPLE, "--judge", "control/longer", "--by", "sentiment", "--length-control"
+    )
+    assert pooled.code == 0
+    assert "0 complete dialogues" in pooled.out
+
+
+def test_perfect_separation_is_refused_by_length_control_and_told_by_the_comparison(empathy: Run) -> None:
+    lengths = [(at * 7) % 50 + 1 for at in range(50)]
+    a = author("a.jsonl", {at: "word " * lengths[at] for at in range(50)})
+    b = author("b.jsonl", dict.fromkeys(range(50), "word " * 25))
+    c = author("c.jsonl", dict.fromkeys(range(50), "word"))
+    told = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer", "--length-control", "--json").data
+    control = told["judges"][0]["length_control"]
+    assert control["win_rate"] is None
+    assert "perfectly" in control["refused"]
+    judged(empathy, (b, a), (c, a))
+    found = only(empathy("compare", b, c, "--opponent", a, "--split", "all", "--json").data)
+    assert found["verdict"] == "first"
+    assert 0 < found["against_opponent"]["p"] < 0.05
+
+
+def test_authors_that_share_no_dialogue_cannot_be_compared_and_it_says_so(empathy: Run) -> None:
+    a = author("a.jsonl", dict.fromkeys(range(20), "a few words"))
+    b = author("b.jsonl", dict.fromkeys(range(20, 40), "a few words"))
+    refused = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer")
+    assert refused.code == 2
+    assert "no dialogue in common" in refused.err
+    judged(empathy, (a, C), (b, C))
+    words = ("compare", a, b, "--opponent", C, "--split", "all")
+    data = empathy(*words, "--json").data
+    found = only(data)
+    assert (found["against_opponent"]["difference"], found["unshared"], data["family_size"]) == (None, 40, 0)
+    told = empathy(*words)
+    assert told.code == 0
+    assert "nothing to say" in told.out
+    strategies = empathy("compare", f"{a},{A}", f"{b},{B}", *words[3:])
+    assert strategies.code == 2  # A and B were not judged yet
+    judged(empathy, (A, C), (B, C))
+    strategies = empathy("compare", f"{a},{A}", f"{b},{B}", *words[3:])
+    assert strategies.code == 0
+    assert "0 dialogues are complete under every checkpoint" in flat(strategies)
+
+
+def test_one_order_missing_leaves_only_the_bounds(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C))
+    change("DELETE FROM judgment WHERE first IN (SELECT id FROM response WHERE author = 'dataset:gpt-4')")
+    found = only(empathy(*COMPARE, "--single-orders", "--json").data)
+    test = found["against_opponent"]
+    assert test["difference"] is None
+    assert -1 < test["bounds"][0] < test["bounds"][1] < 1
+    assert found["single_orders"][0]["refused"]
+    assert "with their missing judgments all one way or all the other" in empathy(*COMPARE).out.replace(
+        "\n", " "
+    )
+
+
+# -- beside the win rates ------------------------------------------------------------------------------
+
+
+def test_groups_are_the_whole_and_small_ones_have_no_interval(empathy: Run) -> None:
+    words = ("--judge", "control/ratings", "--by")
+    whole = judge(empathy, A, C, "--judge", "control/ratings")["judges"][0]
+    for by in ("sentiment", "emotion"):
+        groups = judge(empathy, A, C, *words, by)["judges"][0]["by"]["groups"]
+        assert sum(group["n"] for group in groups.values()) == 64
+        mean = sum(group["n"] * group["win_rate"] for group in groups.values()) / 64
+        assert mean == pytest.approx(whole["win_rate"])
+        assert all((group["low"] is not None) is (group["n"] >= 20) for group in groups.values())
+    assert set(groups) == {dialogue.emotion for dialogue in sample().dialogues}
+
+
+def test_judges_are_pooled_beside_their_own_and_their_disagreement_is_told(empathy: Run) -> None:
+    models = ("openai/gpt-4o", "google/gemini-2.0-flash")
+    words = [word for name in (*models, "control/first") for word in ("--judge", name)]
+    data = judge(empathy, A, C, *words, "--emulate")
+    pooled = data["pooled"]
+    own = {one["judge"]: one["win_rate"] for one in data["judges"] if one["judge"] in pooled["judges"]}
+    assert len(own) == 2  # floors are not pooled
+    assert pooled["range"] == [min(own.values()), max(own.values())]
+    assert pooled["win_rate"] == pytest.approx(sum(own.values()) / 2)
+    assert pooled["disagree"] == (pooled["disagree_on_sign"] or pooled["disagree_by_points"])
+    assert "Pooled over judges" in empathy("judge", A, C, *SAMPLE, *words, "--emulate").out
+    assert "pooled" not in judge(empathy, A, C, "--judge", "control/first", "--judge", "control/longer")
+
+
+def test_length_control_stands_beside_the_plain_rate(empathy: Run) -> None:
+    data = judge(empathy, A, "dataset:mixtral-8x7b", "--judge", "control/ratings", "--length-control")
+    found = data["judges"][0]["length_control"]
+    if found["refused"] is None:
+        assert found["low"] < found["win_rate"] < found["high"]
+        assert found["plain"] == data["judges"][0]["win_rate"]
+        assert found["wording"] == "association given length"
+    else:
+        assert "%" in found["refused"]
+
+
+def test_repetitions_tell_their_stability(empathy: Run) -> None:
+    words = ("--judge", "openai/gpt-4o", "--emulate", "--limit", "8", "--samples", "3")
+    data = judge(empathy, A, C, *words)["judges"][0]
+    assert 0 <= data["repetition_stability"] <= 1
+    assert data["calls"]["made"] == 48
+
+
+# -- stopping ------------------------------------------------------------------------------------------
+
+
+def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
+    words = (
+        "judge",
+        A,
+        C,
+        *SAMPLE,
+        "--judge",
+        "control/longer",
+        "--judge",
+        "control/first",
+        "--until",
+        "decided",
+    )
+    data = empathy(*words, "--json").data
+    first, longer = sorted(data["judges"], key=lambda one: one["judge"])
+    assert (longer["answered"], longer["better"]) == (True, "A")
+    assert longer["calls"]["saved"] == 128 - longer["calls"]["asked"] > 0
+    assert longer["low"] > 0.5
+    assert (first["answered"], first["finished"], first["exact"], first["calls"]["saved"]) == (
+        False,
+        True,
+        True,
+        0,
+    )
+    assert {"p", "consistency", "single_orders", "soft"} & set(longer) == set()
+    told = empathy(*words)
+    assert told.code == 0
+    assert f"decided after {longer['dialogues']} of 64 dialogues: {A} is preferred" in told.out.replace(
+        "\n", " "
+    )
+    assert "calls saved" in told.out
+    assert "judged to the end (64 dialogues), undecided" in told.out
+    again = empathy(*words, "--json").data
+    assert [one["calls"]["made"] for one in again["judges"]] == [0, 0]
+    assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]
+
+
+def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
+    words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until")
+    done = empathy(*words, "0.2")
+    assert "a half-width of 0.2 takes" in done.err
+    assert "as narrow as asked for after" in done.out
+    refused = empathy(*words, "0.01", "--estimand", "population")
+    assert refused.code == 2
+    assert "Nothing was asked" in refused.err
+    for more in (("--by", "emotion"), ("--length-control",), ("--report", "page.html")):
+        beside = empathy(*words, "decided", *more)
+        assert beside.code == 2
+        assert "sequence alone" in beside.err

@@ -1,0 +1,114 @@
+"""A judging run from end to end: the written sample, the emulator in this process, a database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from agents.judge import DEFAULT_PROMPT, Judge
+from agents.registry import Registry
+from harness import dataset
+from harness.authors import author_of
+from harness.emulator.options import Options
+from harness.emulator.server import Running, serve
+from harness.engine.limits import Limits
+from harness.engine.retry import RetryPolicy
+from harness.judging import Plan, Summary, judge_contest, plan_judging
+from harness.running import Settings
+from harness.splits import Split
+from prompts import Library
+from results.store import Store
+from tests.results.conftest import count, named, opening, rows
+
+__all__ = ["count", "named", "opening", "rows"]  # fixtures of the store's tests are fixtures here too
+
+GPT = "openai/emulated-gpt-4o"
+GEMINI = "google/emulated-gemini-2.0-flash"
+CLAUDE = "anthropic/emulated-claude-sonnet-4-5"
+KEY = "sk-test-0123456789abcdef"
+AT_ONCE = RetryPolicy(first_wait_seconds=0.001, longest_wait_seconds=0.01)
+SETTINGS = Settings(limits=Limits(max_in_flight=32), policy=AT_ONCE, quiet=True)
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a contest is judged: a database, and a server that answers."""
+
+    store: Store
+    root: str
+
+    def registry(self, **keys: str) -> Registry:
+        """Every provider at the emulator; `openai="…"` gives it another key."""
+        given = dict.fromkeys(("openai", "google", "anthropic"), KEY) | keys
+        return Registry(
+            None,
+            {
+                "OPENAI_BASE_URL": self.root + "/v1",
+                "OPENAI_API_KEY": given["openai"],
+                "GEMINI_BASE_URL": self.root + "/v1beta",
+                "GEMINI_API_KEY": given["google"],
+                "ANTHROPIC_BASE_URL": self.root,
+                "ANTHROPIC_API_KEY": given["anthropic"],
+            },
+        )
+
+    async def plan(self, *judges: str, samples: int = 1, **asked: Any) -> Plan:
+        """GPT-4 against the human responders, on all dialogues of the sample unless told otherwise."""
+        data, registry = dataset.load("sample"), self.registry()
+        prompt = Library()[DEFAULT_PROMPT]
+        temperature = None if samples > 1 else 0.0
+        return plan_judging(
+            data,
+            await author_of("dataset:gpt-4", data, self.store),
+            await author_of("dataset:human", data, self.store),
+            [Judge(registry.model(name), prompt, temperature) for name in judges],
+            **{"split": Split.ALL, "samples": samples, **asked},
+        )
+
+    async def judge(
+        self, plan: Plan, *, retry_unscored: bool = False, keys: dict[str, str] | None = None, **changed: Any
+    ) -> Summary:
+        """Judge a plan, with these settings changed."""
+        settings = replace(SETTINGS, **changed)
+        registry = self.registry(**(keys or {}))
+        return await judge_contest(self.store, registry, plan, settings, retry_unscored=retry_unscored)
+
+    async def stats(self) -> dict[str, Any]:
+        """The server's books."""
+        async with aiohttp.ClientSession() as session, session.get(self.root + "/stats") as answered:
+            told: dict[str, Any] = await answered.json()
+            return told
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Start]:
+    """Starts emulators without latency, in this process."""
+    running: list[Running] = []
+
+    async def begin(port: int = 0, **options: Any) -> Running:
+        running.append(await serve(Options(**{"latency_ms": 0.0, **options}), port=port))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        await each.close()
+
+
+@pytest.fixture
+async def bench(emulator: Start, tmp_path: Any) -> AsyncIterator[Callable[..., Awaitable[Bench]]]:
+    """Makes benches over one SQLite file: `await bench(errors_500=0.1)`."""
+    stores: list[Store] = []
+
+    async def make(**options: Any) -> Bench:
+        stores.append(await Store.open(str(tmp_path / "empathy.sqlite")))
+        return Bench(stores[-1], (await emulator(**options)).url)
+
+    yield make
+    for store in stores:
+        await store.close()

@@ -1,0 +1,122 @@
+"""What is shown while it runs: plain lines, a table, and nothing where nothing is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.engine import progress
+from harness.engine.lane import Lane
+from harness.engine.limits import Limits
+from harness.engine.money import Price
+from harness.engine.progress import clock, live_table, plain_line, seconds_left, shown
+from tests.harness.engine.conftest import Server
+from tests.harness.engine.test_pump import House
+
+Run = Callable[[Any], Any]
+
+
+@pytest.fixture
+def lane(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Lane:
+    """A lane a minute after it began."""
+
+    async def make() -> Lane:
+        limits = Limits(requests_per_minute=3000)
+        return House().lane(Server(), limits=limits, name="openai/gpt-test", price=Price(1.0, 1.0))
+
+    made: Lane = virtual(make())
+    stats = made.stats
+    stats.total, stats.done, stats.made, stats.reused = 2000, 1500, 1200, 300
+    stats.rate_limited, stats.retried, stats.unscored, stats.failed, stats.spent_usd = 3, 7, 2, 1, 0.25
+    stats.started_at = 0.0
+    made.gate.in_flight = 12
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: 60.0))
+    return made
+
+
+def test_a_line_says_all_that_one_wants_to_know(lane: Lane) -> None:
+    assert plain_line(lane) == (
+        "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 known, 429s 3, retries 7, "
+        "unscored 3, cost $0.2500, left 0:20"
+    )
+
+
+def test_a_stopped_lane_says_why(lane: Lane) -> None:
+    lane.stats.stopped = "the key is not accepted"
+    assert plain_line(lane).endswith("STOPPED: the key is not accepted")
+
+
+def test_what_is_not_known_is_not_0(lane: Lane, virtual: Run) -> None:
+    lane.stats.total = None
+    assert "1,500/?" in plain_line(lane)
+    assert "left ?" in plain_line(lane)
+    assert seconds_left(lane) is None
+
+    async def make() -> Lane:
+        return House().lane(Server())
+
+    unpriced = virtual(make())
+    assert "cost not known" in plain_line(unpriced)
+    assert "left ?" in plain_line(unpriced)
+    assert " of " not in plain_line(unpriced)
+
+
+def test_the_clock_reads_like_one() -> None:
+    assert [clock(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
+
+
+def test_the_table_has_a_row_for_every_lane(lane: Lane) -> None:
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(live_table([lane, lane]))
+    text = console.export_text()
+    assert text.count("openai/gpt-test") == 2
+    for shown_in_it in ("1,500/2,000", "3,000", "12/", "$0.2500", "0:20", "429"):
+        assert shown_in_it in text
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
+    virtual: Run, lane: Lane, quiet: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> None:
+        with shown([lane], quiet):
+            await asyncio.sleep(3.5 * progress.PLAIN_SECONDS)
+        await asyncio.sleep(10 * progress.PLAIN_SECONDS)
+
+    virtual(scenario())
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("openai/gpt-test") == (0 if quiet else 3)
+
+
+def test_on_a_terminal_the_table_is_drawn(
+    virtual: Run, lane: Lane, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    async def scenario() -> None:
+        with shown([lane]):
+            await asyncio.sleep(2 * progress.LIVE_SECONDS)
+        await asyncio.sleep(0)
+
+    virtual(scenario())
+    assert "1,500/2,000" in capsys.readouterr().err
+
+
+def test_an_interrupted_lane_says_so(virtual: Run) -> None:
+    house = House()
+
+    async def scenario() -> Lane:
+        lane = house.lane(Server())
+        lane.interrupt()
+        return lane
+
+    assert "STOPPED: stopped as asked" in plain_line(virtual(scenario()))

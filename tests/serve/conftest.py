@@ -1,0 +1,57 @@
+"""A tiny base and two students of it, trained once a session; and what serves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agents.student import Rendering, rendering
+from agents.vocabulary import Dialogue, Fidelity
+
+THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden")
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A base and its students, by name."""
+
+    base: Path
+    students: dict[str, Path]
+    rendering: Rendering
+
+
+@pytest.fixture(scope="session")
+def dialogues() -> list[Dialogue]:
+    """A few dialogues of one's own."""
+    return [
+        Dialogue(f"d{number}", f"It was about the {thing}.", f"I keep thinking about the {thing}.")
+        for number, thing in enumerate(THINGS)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) -> Tiny:
+    """The tiny base, and two students that learned to say different things."""
+    pytest.importorskip("torch")
+    from finetune.datasets import Origin, write
+    from finetune.rows import Rows, SftRow
+    from finetune.settings import Settings
+    from finetune.sft import train_sft
+    from finetune.tiny import build
+    from finetune.training import How
+
+    place = tmp_path_factory.mktemp("tiny")
+    base = build(place / "tiny-base")
+    students = {}
+    for name, said in (("glad", "I am glad to hear about the {}."), ("sorry", "So sorry, the {} is lost!")):
+        rows = [SftRow(one.id, "human", said.format(THINGS[int(one.id[1:])])) for one in dialogues]
+        origin = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
+        by_id = {one.id: one for one in dialogues}
+        write(place / f"data-{name}", Rows(tuple(rows), (), ()), by_id, rendering(), origin)
+        settings = Settings(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=40)
+        out = place / "checkpoints" / name
+        how = How(cpu=True, new_tokens=4)
+        students[name] = train_sft(str(base), place / f"data-{name}", out, settings, how=how).path
+    return Tiny(base, students, rendering())
