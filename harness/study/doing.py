@@ -140,9 +140,7 @@ def base_place(world: World, base: Mapping[str, Any]) -> str:
     return str(base["base"]) or str(world.folder / base["folder"])
 
 
-async def judge(
-    world: World, names: tuple[str, str], by: Judge, split: Split, ready: Ready
-) -> Made:
+async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
     """One contest under one judge, every pair in both orders."""
     study = world.study
     async with await Store.open(world.db) as store:
@@ -188,7 +186,9 @@ async def judge(
             "unscored": one.unscored,
             "cost_usd": one.contest.cost_usd,
         }
-        return Made(content_id("judgments-1", [by.id, a.set.id, b.set.id, [list(row) for row in rows]]), result)
+        return Made(
+            content_id("judgments-1", [by.id, a.set.id, b.set.id, [list(row) for row in rows]]), result
+        )
 
 
 async def contestant(world: World, store: Store, name: str, ready: Ready) -> Author:
@@ -201,14 +201,19 @@ async def contestant(world: World, store: Store, name: str, ready: Ready) -> Aut
 
 async def choose(world: World, ready: Ready) -> Made:
     """The best of the students by their win rate on the development dialogues; equal ones by name."""
-    found = [(one.result["win_rate"], one.result["a"], name) for name, one in ready.needs.items()
-             if one.kind == "judge" and one.result["win_rate"] is not None]
+    found = [
+        (one.result["win_rate"], one.result["a"], name)
+        for name, one in ready.needs.items()
+        if one.kind == "judge" and one.result["win_rate"] is not None
+    ]
     if not found:
         raise NotFinished("no student has a win rate to be chosen by")
     ranked = sorted(found, key=lambda one: (-one[0], one[1]))
     rate, author, _ = ranked[0]
     student = author.partition("@")[0].removeprefix("student:")
-    trained = next(one for one in ready.needs.values() if one.kind == "train" and one.result["student"] == student)
+    trained = next(
+        one for one in ready.needs.values() if one.kind == "train" and one.result["student"] == student
+    )
     result = {
         **{name: trained.result[name] for name in ("student", "folder", "id", "step")},
         "win_rate": rate,

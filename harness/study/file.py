@@ -103,11 +103,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Generation:
-    """How contestants respond: a preset of serving, and what serves the students."""
+    """How base and students respond: a preset of serving, and what serves them."""
 
     preset: str = "cut"
     backend: str = "auto"
-    max_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -311,7 +310,6 @@ def _generation(table: Table) -> Generation:
     got = Generation(
         preset=table.value("preset", "cut", of=PRESETS),
         backend=table.value("backend", "auto", of=BACKENDS),
-        max_tokens=table.value("max_tokens", 0, least=1),
     )
     table.done()
     return got
@@ -405,6 +403,10 @@ def _check_together(study: Study, mistakes: Mistakes) -> None:
         mistakes.add(at, "names no student, though some are taught", remedy='Name "student" or "best".')
     if (BEST in words) != (study.selection is not None):
         mistakes.add(("selection",), 'and the contestant "best" belong together')
+    if CUT_BASE in words and study.generation.preset == "cut":
+        mistakes.add(
+            at, f"names {CUT_BASE!r}, and the preset cuts every response already", remedy='Name "base".'
+        )
     chosen = study.selection
     if chosen and chosen.split is Split.DEVELOPMENT and not study.data.hold_out:
         remedy = (

@@ -146,13 +146,20 @@ async def gather(store: Store, run_id: str, *, seed: int | None = None, examples
         examples: how many at most, over all pairs of authors.
 
     Raises:
-        UserError: there is no such run, or it judges nothing.
+        UserError: there is no such run, it judges nothing, or it stopped when its question was answered.
     """
     run = table(RunRow).c
     found = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
     if not found:
         raise UserError("there is no such run in this database", where=store.database.shown, found=run_id)
     row = found[0]
+    spec = orjson.loads(row.spec)
+    if "until" in spec:
+        raise UserError(
+            "this run stopped when its question was answered: its sequence stands alone, without a page",
+            found=run_id,
+            remedy="Read it with the same empathy judge … --until; judge without --until for a page.",
+        )
     # models before the floor that they are held against
     contests = sorted(await contests_of(store, run_id), key=lambda one: one.judge_provider == CONTROL)
     if row.kind != JUDGING and not contests:
@@ -162,7 +169,6 @@ async def gather(store: Store, run_id: str, *, seed: int | None = None, examples
             found=f"a run of the kind {row.kind!r}",
             remedy="Report a judging run; 'last' is the newest of them.",
         )
-    spec = orjson.loads(row.spec)
     own_seed = int(spec.get("seed", 0)) if seed is None else seed
     samplings = await _samplings(store, [contest.judge_id for contest in contests])
     by_pair: dict[tuple[str, str], list[Contest]] = {}

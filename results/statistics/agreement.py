@@ -150,10 +150,11 @@ def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | Refus
     coincidences[np.diag_indices_from(coincidences)] -= (counts / (answered - 1.0)).sum(axis=1)
     totals = coincidences.sum(axis=0)
     distance = _distances(values, totals, level)
-    expected = float((np.outer(totals, totals) * distance).sum()) / (totals.sum() - 1.0)
+    expected = float(np.sum(np.outer(totals, totals) * distance)) / (float(totals.sum()) - 1.0)
     if expected <= 0.0:
         return Refusal("α", "all answers are the same: nothing could disagree")
-    return 1.0 - float((coincidences * distance).sum()) / expected
+    observed = float(np.sum(coincidences * distance))
+    return 1.0 - observed / expected
 
 
 def _distances(values: Floats, totals: Floats, level: str) -> Floats:

@@ -299,3 +299,12 @@ async def test_a_run_that_is_not_there_or_judges_nothing_is_a_mistake_of_the_use
     other = await put_run({}, kind="responding", described=False)
     with pytest.raises(UserError, match="judges nothing"):
         await render(store, other)
+
+
+async def test_a_run_that_stopped_on_its_own_answers_has_no_page(store: Store) -> None:
+    run_id, invocation = await store.begin(
+        "judging until known", {"until": "decided"}, command="", context={}
+    )
+    await store.end(invocation)
+    with pytest.raises(UserError, match="its sequence stands alone"):
+        await render(store, run_id)

@@ -1,0 +1,335 @@
+"""From a study to its stages: who improves what, what is built of it, who is trained, asked and judged.
+
+Pure but for reading the dataset. The order of the stages is the order in which they are taken when several
+may begin: trainings stand before the generations that share the card with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+from agents.identity import content_id
+from agents.judge import Judge
+from agents.student import rendering
+from agents.vocabulary import Fidelity, Method, Strategy
+from finetune.membership import LOW_RATED
+from finetune.settings import with_seed
+from harness.generating import Plan
+from harness.planning import Chosen, plan_improving, plan_responding, responder_of
+from harness.recipe import Recipe
+from harness.splits import Split
+from harness.study import doing
+from harness.study.doing import Tell
+from harness.study.file import BASE, BEST, CUT_BASE, STUDENT, Learner
+from harness.study.stages import Stage
+from harness.study.students import generate_students, session_of
+from harness.study.world import World
+
+CARD = "card"
+KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
+CONTROL_STEP = "sft"
+
+
+@dataclass(frozen=True)
+class Student:
+    """One student to be: a learner, a training set, a seed, a step."""
+
+    learner: Learner
+    recipe: str  # the training set's name
+    seed: int
+    step: str
+    many_seeds: bool
+
+    @property
+    def name(self) -> str:
+        """As it is called everywhere: `llama-over-human-naive-dpo`."""
+        seed = f"-seed-{self.seed}" if self.many_seeds else ""
+        return f"{self.learner.name}-{self.recipe}{seed}-{self.step}"
+
+    @property
+    def stage(self) -> str:
+        """Its training's stage."""
+        return f"train {self.name}"
+
+
+def _silent(stage: str, how_far: str) -> None:
+    """Nobody watches."""
+
+
+class Graph:
+    """A study's stages, by name, in order.
+
+    Args:
+        tell: is told how far a stage is.
+    """
+
+    def __init__(self, world: World, tell: Tell = _silent) -> None:
+        self.world = world
+        self.study = world.study
+        self._tell = tell
+        self.stages: dict[str, Stage] = {}
+
+    @classmethod
+    async def of(cls, world: World, tell: Tell = _silent) -> Graph:
+        """The graph of a study in a world.
+
+        Raises:
+            UserError: a model cannot be asked, or a prompt is not there.
+        """
+        graph = cls(world, tell)
+        await graph._improve()
+        for name, recipe in graph.recipes.items():
+            graph._build(name, recipe)
+        for learner in graph.study.learners:
+            graph._base(learner)
+            for student in (*graph.students(learner), *graph.controls(learner)):
+                graph._train(student)
+        graph._contests()
+        graph._report()
+        return graph
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self.stages.values())
+
+    # -- what there is to be -------------------------------------------------------------------------
+
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """Every training set by its name, the format control's last."""
+        study, found = self.study, {}
+        common: dict[str, Any] = {"fidelity": study.fidelity, "hold_out": study.data.hold_out}
+        common["partial"] = bool(study.data.train_limit)
+        for method in study.teaching.methods:
+            if method == Method.DIRECT:
+                for llm in study.teaching.llms:
+                    found[f"direct-{llm}"] = Recipe(method, llm=llm, **common)
+                continue
+            for teacher in study.teaching.teachers:
+                model = self.world.models[teacher]
+                for strategy in study.teaching.strategies:
+                    name = f"{method}-{strategy}"
+                    if len(study.teaching.teachers) > 1:
+                        name += f"-{model.name}"
+                    seed = study.teaching.partition_seed if method == Method.OVER_LLM else None
+                    found[name] = Recipe(
+                        method,
+                        strategy=Strategy(strategy),
+                        teacher=model.id,
+                        tag=self.tag,
+                        seed=seed,
+                        **common,
+                    )
+        if LOW_RATED in study.words():
+            found[LOW_RATED] = Recipe(LOW_RATED, **common)
+        return found
+
+    @property
+    def tag(self) -> str:
+        """What makes the names of these improvements differ from those made in the usual way."""
+        temperature = self.study.teaching.temperature
+        return "" if temperature is None else f"t{temperature:g}"
+
+    def students(self, learner: Learner) -> list[Student]:
+        """Every student that is a contestant."""
+        of = [name for name in self.recipes if name != LOW_RATED]
+        return self._students(learner, of, self.study.training.steps)
+
+    def controls(self, learner: Learner) -> list[Student]:
+        """The format controls that are trained: on low-rated human responses, SFT alone."""
+        return self._students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
+
+    def _students(self, learner: Learner, recipes: list[str], steps: tuple[str, ...]) -> list[Student]:
+        seeds = self.study.training.seeds
+        return [
+            Student(learner, recipe, seed, step, len(seeds) > 1)
+            for recipe in recipes
+            for seed in seeds
+            for step in steps
+        ]
+
+    # -- stages --------------------------------------------------------------------------------------
+
+    def _add(self, stage: Stage) -> str:
+        self.stages.setdefault(stage.name, stage)
+        return stage.name
+
+    async def improving(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> Plan:
+        """What a teacher is asked."""
+        study, world = self.study, self.world
+        return await plan_improving(
+            Chosen(world.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
+            world.store,
+            world.library,
+            [world.models[teacher]],
+            [method.removeprefix("over-") for method in methods],
+            [Strategy(strategy) for strategy in strategies],
+            fidelity=study.fidelity,
+            temperature=study.teaching.temperature,
+            tag=self.tag,
+        )
+
+    async def _improve(self) -> None:
+        for method in self.improving_methods:
+            for teacher in self.study.teaching.teachers:
+                for strategy in self.study.teaching.strategies:
+                    plan = await self.improving((method,), teacher, (strategy,))
+                    self._asking("improve", f"{plan.models[0].id} {method} {strategy}", plan)
+
+    @property
+    def improving_methods(self) -> tuple[str, ...]:
+        """The methods that ask a teacher."""
+        return tuple(method for method in self.study.teaching.methods if method != Method.DIRECT)
+
+    def _asking(self, kind: str, title: str, plan: Plan) -> str:
+        uses = frozenset(model.id for model in plan.models)
+        do = partial(doing.ask, self.world, plan)
+        return self._add(Stage(kind, title, plan.spec, do, uses=uses))
+
+    def _build(self, name: str, recipe: Recipe) -> None:
+        needs = ()
+        if recipe.needs_store:
+            needs = (f"improve {recipe.teacher} {recipe.method} {recipe.strategy}",)
+        settings = {
+            **asdict(recipe),
+            "data_sha256": self.world.dataset.sha256,
+            "rendering": rendering(library=self.world.library).id,
+        }
+        self._add(Stage("build", name, settings, partial(doing.make_dataset, self.world, recipe), needs))
+
+    def _base(self, learner: Learner) -> None:
+        settings = {"base": learner.base, "revision": learner.revision}
+        do = partial(doing.find_base, self.world, learner, self._tell)
+        self._add(Stage("base", learner.name, settings, do))
+
+    def _train(self, student: Student) -> None:
+        learner, training = student.learner, self.study.training
+        of_step = with_seed(training.sft if student.step == "sft" else training.dpo, student.seed)
+        needs = [f"base {learner.name}", f"build {student.recipe}"]
+        if student.step == "dpo":
+            first = replace(student, step="sft")
+            self._train(first)
+            needs.append(first.stage)
+        deciding = asdict(of_step)
+        deciding.pop("save_steps")
+        settings = {"settings": deciding, "form": learner.form, "device": training.device}
+        do = partial(doing.train, self.world, of_step, student.step, student.name, learner, self._tell)
+        self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
+
+    def dialogues(self, split: Split) -> Chosen:
+        """What is judged on."""
+        data = self.study.data
+        return Chosen(self.world.dataset, split, data.limit or None, data.seed)
+
+    def _responses(self, word: str, learner: Learner | None, student: Student | None, split: Split) -> str:
+        """The stage that makes a contestant's responses; the name itself where they are there already."""
+        if word.startswith(("dataset:", "file:")):
+            return word
+        if learner is None:
+            model = self.world.models[word]
+            plan = plan_responding(self.dialogues(split), [responder_of(model, self.world.library)])
+            return self._asking("respond", f"{model.id} {split}", plan)
+        preset = "cut" if word == CUT_BASE else self.study.generation.preset
+        needs = [f"base {learner.name}"]
+        title = f"{learner.name} {word}"
+        if student is not None:
+            needs.append(student.stage)
+            title = student.name
+        elif word == BEST:
+            needs.append(self._choose(learner))
+            title = f"{learner.name} best"
+        chosen = self.dialogues(split)
+        settings = {
+            "preset": preset,
+            "backend": self.study.generation.backend,
+            "dialogues": content_id("dialogues-1", [one.key for one in chosen.dialogues()]),
+            "split": str(split),
+            "device": self.study.training.device,
+            "rendering": rendering(library=self.world.library).id,
+        }
+        stage = Stage(
+            "generate",
+            f"{title} {split}",
+            settings,
+            partial(generate_students, self.world, chosen, preset),
+            tuple(needs),
+            frozenset({CARD}),
+            together=f"{learner.name} {preset}",
+            session=partial(session_of, self.world, learner, preset, self._tell),
+        )
+        return self._add(stage)
+
+    def _judge(self, a: str, b: str, judge: str, split: Split) -> str:
+        model = self.world.models[judge]
+        study = self.study
+        temperature = None if study.fidelity is Fidelity.PAPER or study.judging.samples > 1 else 0.0
+        by = Judge(model, self.world.library[study.judging.prompt], temperature)
+        names = [name.partition(" ")[2].removesuffix(f" {split}") or name for name in (a, b)]
+        settings = {
+            "judge": by.id,
+            "samples": study.judging.samples,
+            "split": str(split),
+            "limit": study.data.limit,
+            "seed": study.data.seed,
+            "data_sha256": self.world.dataset.sha256,
+        }
+        needs = tuple(name for name in (a, b) if name in self.stages)
+        uses = frozenset() if by.is_control else frozenset({model.id})
+        do = partial(doing.judge, self.world, (a, b), by, split)
+        where = "" if split == study.data.split else f" ({split})"
+        title = f"{names[0]} : {names[1]} by {by.name}{where}"
+        return self._add(Stage("judge", title, settings, do, needs, uses))
+
+    def _choose(self, learner: Learner) -> str:
+        chosen = self.study.selection
+        assert chosen is not None  # the file is checked: "best" and [selection] belong together
+        students = self.students(learner)
+        judged = []
+        for student in students:
+            a = self._responses(STUDENT, learner, student, chosen.split)
+            for b in self._of_word(chosen.against, learner, chosen.split):
+                judged.append(self._judge(a, b, chosen.judge, chosen.split))
+        needs = (*judged, *(student.stage for student in students))
+        return self._add(Stage("choose", learner.name, {}, partial(doing.choose, self.world), needs))
+
+    def _of_word(self, word: str, learner: Learner, split: Split) -> list[str]:
+        if word == STUDENT:
+            return [self._responses(word, learner, one, split) for one in self.students(learner)]
+        if word == LOW_RATED:
+            return [self._responses(word, learner, one, split) for one in self.controls(learner)]
+        if word in (BASE, CUT_BASE, BEST):
+            return [self._responses(word, learner, None, split)]
+        return [self._responses(word, None, None, split)]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every contest as two stages' names (or two authors'), each once."""
+        split = self.study.data.split
+        learners: tuple[Learner | None, ...] = self.study.learners or (None,)
+        found = []
+        for learner in learners:
+            for a, b in self.study.judging.contests:
+                if learner is None:
+                    found.append(
+                        (self._responses(a, None, None, split), self._responses(b, None, None, split))
+                    )
+                    continue
+                left, right = (self._of_word(word, learner, split) for word in (a, b))
+                found += [(one, other) for one in left for other in right]
+        return list(dict.fromkeys(found))
+
+    def _contests(self) -> None:
+        split = self.study.data.split
+        for a, b in self.pairs():
+            for judge in self.study.judging.judges:
+                self._judge(a, b, judge, split)
+
+    def _report(self) -> None:
+        study = self.study
+        on_test = f" ({study.selection.split})" if study.selection else "\n"
+        needs = tuple(one.name for one in self if one.kind == "judge" and not one.name.endswith(on_test))
+        keys = [one.key for one in self.dialogues(study.data.split).dialogues()]
+        settings = {"title": study.title, "fidelity": str(study.fidelity), "seed": study.judging.seed}
+        do = partial(doing.report, self.world, keys)
+        self._add(Stage("report", study.name, settings, do, needs, patient=True))

@@ -1,0 +1,61 @@
+"""One run, and one page, of all that a study has judged.
+
+Each contest is judged by a run of its own; here they are put together as one run of the database, so that
+the report (and `empathy report`) tells the study as a whole. Nothing is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from agents.identity import content_id
+from harness import provenance
+from harness.judging import JUDGING
+from harness.study.stages import Made, Ready, write_whole
+from harness.study.world import World
+from results.store import Store
+
+
+async def one_run(
+    world: World, store: Store, judged: Sequence[Mapping[str, Any]], dialogues: Sequence[str]
+) -> str:
+    """The run of all these contests; its id.
+
+    Args:
+        judged: results of judging stages.
+        dialogues: keys of what is judged on, in the study's order.
+    """
+    study = world.study
+    samples = study.judging.samples
+    contests = sorted((one["judge_id"], one["set_a"], one["set_b"], samples) for one in judged)
+    spec = {
+        "study": study.title,
+        "fidelity": str(study.fidelity),
+        "contests": contests,
+        "dialogues": content_id("dialogues-1", list(dialogues)),
+        "samples": samples,
+        "seed": study.judging.seed,
+        "split": str(study.data.split),
+        "data_sha256": world.dataset.sha256,
+    }
+    context = provenance.context(study=study.source)
+    run_id, invocation = await store.begin(JUDGING, spec, command=provenance.command_line(), context=context)
+    try:
+        async with store.together():
+            await store.put_run_dialogues(run_id, dialogues)
+            await store.put_contests(run_id, contests)
+    finally:
+        await store.end(invocation)
+    return run_id
+
+
+async def write_report(world: World, store: Store, run_id: str, ready: Ready) -> Made:
+    """The page of a run, `NAME-….html` in the study's folder."""
+    from results.report import render
+
+    page = await render(store, run_id)
+    place = ready.folder(world.folder / "reports").with_suffix(".html")
+    write_whole(place, page)
+    return Made(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.near(place), "run": run_id})

@@ -1,0 +1,118 @@
+"""Ours beside a published value: their difference, with an interval that counts the error of both.
+
+The published values are shares of 250 dialogues and have sampling error like ours: of 112, a perfect
+replication would put 19 outside our own intervals. Newcombe (1998), "Interval estimation for the difference
+between independent proportions", Stat. Med. 17, method 10. Numbers in, frozen values out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from results.statistics.intervals import check_level
+from results.statistics.testing import holm
+
+PUBLISHED_N = 250
+_HALVINGS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """One published value and ours. Rates in [0, 1], differences in [−1, 1].
+
+    Attributes:
+        ours, published: the two rates.
+        difference: ours − published, with `low`, `high` at `level`.
+        p: two-sided; the level at which the interval just touches 0.
+        p_adjusted, family_size: after Holm over the table; None and 0 before.
+    """
+
+    ours: float
+    published: float
+    difference: float
+    low: float
+    high: float
+    level: float
+    p: float
+    p_adjusted: float | None = None
+    family_size: int = 0
+
+
+def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson's interval (1927) of a share of `n`, which may be an effective number and no whole one."""
+    centre = (rate + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
+    reach = z * float(np.sqrt(rate * (1.0 - rate) / n + z**2 / (4.0 * n**2))) / (1.0 + z**2 / n)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def newcombe(ours: float, n_ours: float, other: float, n_other: float, z: float) -> tuple[float, float]:
+    """Interval of ours − other, from Wilson's of either, at the normal quantile `z`."""
+    low_1, high_1 = wilson(ours, n_ours, z)
+    low_2, high_2 = wilson(other, n_other, z)
+    difference = ours - other
+    below = float(np.hypot(ours - low_1, high_2 - other))
+    above = float(np.hypot(high_1 - ours, other - low_2))
+    return max(-1.0, difference - below), min(1.0, difference + above)
+
+
+def effective_n(rate: float, variance: float, n: int) -> float:
+    """How many yes-or-no dialogues would be as noisy as `n` scores of this variance (two orders, ties).
+
+    At a rate of 0 or 1 nothing varies, and it is `n`.
+    """
+    binary = rate * (1.0 - rate)
+    if binary <= 0.0 or variance <= 0.0:
+        return float(n)
+    return max(float(n), n * binary / variance)
+
+
+def replicated(
+    ours: float, n_ours: float, published: float, *, n_published: int = PUBLISHED_N, level: float = 0.95
+) -> Replicated:
+    """Our rate beside a published one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], no dialogues, or a level outside (0, 1).
+    """
+    check_level(level)
+    if not (0.0 <= ours <= 1.0 and 0.0 <= published <= 1.0 and n_ours > 0 and n_published > 0):
+        raise ValueError(f"{ours} of {n_ours} against {published} of {n_published}")
+    z = -float(ndtri((1.0 - level) / 2.0))
+    low, high = newcombe(ours, n_ours, published, n_published, z)
+    return Replicated(
+        ours, published, ours - published, low, high, level, _p(ours, n_ours, published, n_published)
+    )
+
+
+def _p(ours: float, n_ours: float, published: float, n_published: float) -> float:
+    """The level at which Newcombe's interval touches 0, by bisection of its normal quantile."""
+    if ours == published:
+        return 1.0
+    low, high = 0.0, 40.0
+    for _ in range(_HALVINGS):
+        z = (low + high) / 2.0
+        ends = newcombe(ours, n_ours, published, n_published, z)
+        holds_zero = ends[0] <= 0.0 <= ends[1]
+        low, high = (low, z) if holds_zero else (z, high)
+    return max(2.0 * float(ndtr(-low)), 1e-300)
+
+
+def as_family(cells: Sequence[Replicated]) -> list[Replicated]:
+    """The cells of one table with Holm's p-values over all of them."""
+    adjusted = holm([cell.p for cell in cells])
+    return [
+        replace(cell, p_adjusted=p, family_size=len(cells)) for cell, p in zip(cells, adjusted, strict=True)
+    ]
+
+
+def expected_outside(published: Sequence[float], *, n: int = PUBLISHED_N, level: float = 0.95) -> float:
+    """Of these values, how many a perfect replication with `n` dialogues would put outside our own intervals.
+
+    With equal true rates, equal n and normal errors the difference has √2 times the error of one.
+    """
+    z = -float(ndtri((1.0 - level) / 2.0))
+    return 2.0 * float(ndtr(-z * np.sqrt(n / (n + PUBLISHED_N)))) * len(published)
