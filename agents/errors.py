@@ -72,6 +72,7 @@ class Failure(StrEnum):
     MALFORMED = "malformed answer"  # a 200 whose body is not what the protocol says
     TOO_LARGE = "answer too large"  # more bytes than any answer needs
     NO_BUDGET = "budget reached"  # asking could cross the ceiling
+    GONE = "server gone"  # a server that we started has died
     INTERRUPTED = "interrupted"  # the user asked us to stop before it was sent
 
 

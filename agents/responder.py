@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Protocol
 
 from agents.call import Call, ModelClient
 from agents.cleaning import READER, clean, words_in
@@ -28,6 +29,19 @@ OUTPUT_TOKENS = 4096  # the paper's; the same for all authors
 STEP = 1  # a direct response has but one
 
 
+class Cut(Protocol):
+    """How a response is cut out of what a model wrote; `name` is recorded with the set."""
+
+    @property
+    def name(self) -> str:
+        """Of this way of cutting, its version in it."""
+        ...
+
+    def __call__(self, text: str) -> str:
+        """The response in `text`, white space around it taken away."""
+        ...
+
+
 @dataclass(frozen=True)
 class Responder:
     """One author's one way of responding.
@@ -40,6 +54,9 @@ class Responder:
         author: the author's name; "" for the model's own.
         temperature: ≥ 0; None leaves it to the model.  top_p: likewise, in (0, 1].
         max_output_tokens: ≥ 1, thinking included.
+        seed: of the sampling; None leaves it to the model.
+        stop: strings that end an answer.
+        cut: how the response is cut out of the answer; None leaves it whole.
     """
 
     model: Model
@@ -49,6 +66,9 @@ class Responder:
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int = OUTPUT_TOKENS
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    cut: Cut | None = None
 
     @property
     def name(self) -> str:
@@ -63,7 +83,13 @@ class Responder:
     @cached_property
     def sampling(self) -> Sampling:
         """How its answers are drawn."""
-        return Sampling(self.max_output_tokens, temperature=self.temperature, top_p=self.top_p)
+        return Sampling(
+            self.max_output_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+            stop=self.stop,
+        )
 
     @cached_property
     def set(self) -> ResponseSet:
@@ -77,6 +103,8 @@ class Responder:
             "sampling": told_sampling(self.model, self.sampling),
             "reader": READER,
         }
+        if self.cut is not None:
+            made["cut"] = self.cut.name
         return response_set(self.name, self.preset, made)
 
     async def respond(
@@ -109,6 +137,8 @@ class Responder:
         """What the answer is to be remembered as."""
         plain = self.rendering.form is Form.PLAIN
         text = response_of(answer.text) if plain else clean(answer.text, dialogue)
+        if self.cut is not None:
+            text = self.cut(text)
         raw = answer.text if answer.text != text else ""
         response = Response(dialogue.key, self.name, text, self.set.id, raw) if text else None
         return Generation(

@@ -3,6 +3,7 @@
 `dataset:<responder>` from the dataset; `file:PATH` from JSONL rows `{"dialogue_id": …, "response": …}`,
 known by their content; every other author (a model, a student) from what has been generated and stored.
 `author@preset` names another set than the default one; `author@set-1:…` one by the beginning of its id.
+`base` is the one base whose responses are stored; where there are several, `base:NAME` says which.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from results.tables import ResponseSetRow, table
 
 DEFAULT_PRESET = "default"
 FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
+STUDENT, BASES = "student", ("base", "base-cut")
+OURS = "cut"  # the preset of base and students that is not named
 BOM = b"\xef\xbb\xbf"
 
 
@@ -52,6 +55,10 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
     if name.startswith("file:"):
         return read_file(Path(name.removeprefix("file:")), dataset.dialogues)
     bare, _, preset = name.partition("@")
+    if bare in BASES:
+        bare = await _the_base(store, bare)
+    if preset == OURS and is_served(bare):
+        preset = DEFAULT_PRESET
     stored = await _stored(store, bare, preset or DEFAULT_PRESET)
     if len(stored) > 1:
         raise UserError(
@@ -65,6 +72,31 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
             "there are no responses of this author", found=repr(name), remedy=await _remedy(store, bare)
         )
     return stored[0]
+
+
+def is_served(author: str) -> bool:
+    """Whether an author is one that is served here: a student, or a base."""
+    return author.partition(":")[0] in (STUDENT, *BASES)
+
+
+async def _the_base(store: Store, kind: str) -> str:
+    """The base that `base` (or `base-cut`) means: the only one there is.
+
+    Raises:
+        UserError: there are several, or none.
+    """
+    author = table(ResponseSetRow).c.author
+    wanted = select(author).where(author.startswith(f"{kind}:", autoescape=True)).distinct().order_by(author)
+    names = await store.read(lambda connection: connection.execute(wanted).scalars().all())
+    if len(names) == 1:
+        return str(names[0])
+    raise UserError(
+        "several bases have responses here" if names else "no base has responses here",
+        found=repr(kind),
+        remedy=f"Write one of: {', '.join(names)}."
+        if names
+        else f"Make them with: empathy respond {kind} --base MODEL --split test",
+    )
 
 
 async def _stored(store: Store, author: str, preset: str) -> list[Author]:
@@ -82,6 +114,8 @@ async def _stored(store: Store, author: str, preset: str) -> list[Author]:
 
 
 async def _remedy(store: Store, author: str) -> str:
+    if is_served(author):
+        return f"Make them with: empathy respond {author} --split test"
     provider, slash, model = author.partition("/")
     if not slash:
         return f"Write it another way: {FORMS}."

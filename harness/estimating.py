@@ -19,7 +19,7 @@ from agents.judge import Judge
 from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
 from harness.engine.money import Price, price_of
-from harness.judging import Plan
+from harness.judging import Plan, Retries, retries_of
 from harness.presenting import money
 from harness.running import Settings
 from results.store import Store
@@ -52,17 +52,20 @@ class Estimate:
     maximum_usd: float | None
 
 
-async def estimate(store: Store, plan: Plan, settings: Settings) -> list[Estimate]:
-    """An estimate for each judge of a plan; asks nothing."""
-    return [await _estimate(store, plan, judge, settings) for judge in plan.judges]
+async def estimate(
+    store: Store, plan: Plan, settings: Settings, *, retry_unscored: bool = False
+) -> list[Estimate]:
+    """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing."""
+    retries = await retries_of(store, plan) if retry_unscored else {}
+    return [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
 
 
-async def _estimate(store: Store, plan: Plan, judge: Judge, settings: Settings) -> Estimate:
+async def _estimate(store: Store, plan: Plan, judge: Judge, settings: Settings, retries: Retries) -> Estimate:
     price = price_of(judge.model, dict(settings.prices))
     asked: set[str] = set()
     size = known = 0
     most = 0.0
-    calls = _calls(plan, judge)
+    calls = _calls(plan, judge, retries)
     while chunk := list(islice(calls, CHUNK)):
         answered = await store.known([call.key for call in chunk])
         for call in chunk:
@@ -87,10 +90,11 @@ async def _estimate(store: Store, plan: Plan, judge: Judge, settings: Settings) 
     )
 
 
-def _calls(plan: Plan, judge: Judge) -> Iterator[Call]:
+def _calls(plan: Plan, judge: Judge, retries: Retries) -> Iterator[Call]:
     for comparison in plan.comparisons():
         for sample in range(plan.samples):
-            yield judge.call(comparison, sample)
+            place = (judge.id, comparison.first.id, comparison.second.id, sample)
+            yield judge.call(comparison, sample, retries.get(place, 0))
 
 
 def _expected(price: Price | None, tokens: float, output: float) -> float | None:

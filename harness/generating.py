@@ -32,6 +32,7 @@ from harness.running import LaneReport, Settings, Source, run_calls
 from harness.splits import Split
 from results.generations import Outcome, cost_of, last_attempts, outcome_of, reads_of
 from results.store import Store
+from serve.cutting import rambles
 
 Agent = Responder | Improver
 Tries = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
@@ -148,6 +149,7 @@ class SetSummary:
         responses: how many of them have one.
         flaws: why the others may not train, or why those there may not: reason → count.
         missing: dialogues without any answer yet, or with a chain that broke off on a failed call.
+        rambling: responses whose author wrote more than one: another turn, or more than 97 words.
         over_limit: responses of more than 97 words.  unchanged: those that say what the original said.
         asked_again: dialogues that took more than one attempt.
         dimensions: what teachers named as lacking → count.
@@ -160,6 +162,7 @@ class SetSummary:
     responses: int
     flaws: Mapping[str, int]
     missing: int
+    rambling: int
     over_limit: int
     unchanged: int
     asked_again: int
@@ -234,6 +237,7 @@ async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
         responses=len(responses),
         flaws=dict(sorted(flaws.items())),
         missing=len(keys - told),
+        rambling=sum(rambles(one.raw or one.text) for one in responses.values()),
         over_limit=sum(count > WORD_LIMIT for count in words),
         unchanged=sum(one.unchanged for key, one in outcomes.items() if key in responses),
         asked_again=sum(one.attempts > 1 for one in outcomes.values()),

@@ -204,8 +204,8 @@ def notes(summary: AuditSummary) -> list[str]:
         NO_CEILING,
         "Agreement: share of verdicts for the response rated higher, a tie one half; ½ is chance. Intervals "
         "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
-        f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings for it, in "
-        "points. Seconds: of waiting, one call after another.",
+        f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
+        "for it, in points. Seconds: of waiting, one call after another.",
     ]
     told += [line for one in summary.judges for line in trust(one)]
     return told

@@ -50,6 +50,8 @@ class Settings:
         grace_seconds: how long what is in flight may take after an interrupt.
         quiet: no progress on stderr.
         events: folder of the runs' event logs; None keeps none.
+        own: clients that are there already, by model (of a server that we started, of an engine in this
+            process); they are closed by whoever made them.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -62,6 +64,7 @@ class Settings:
     quiet: bool = False
     events: Path | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    own: Mapping[Model, ModelClient] = field(default_factory=dict)
 
     def limits_of(self, model: Model) -> Limits:
         """The limits of a model's lane; a control judge answers at once and needs none."""
@@ -236,7 +239,9 @@ async def _opened(keys: Mapping[Model, str], settings: Settings) -> AsyncIterato
     clients: dict[Model, ModelClient] = {}
     try:
         for model, key in keys.items():
-            if model.protocol is WireProtocol.CONTROL:
+            if model in settings.own:
+                clients[model] = settings.own[model]
+            elif model.protocol is WireProtocol.CONTROL:
                 clients[model] = ControlClient()
             elif settings.client == "sdk":
                 clients[model] = SdkClient(model, key, settings.timeout_seconds)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from agents.cleaning import WORD_LIMIT
+from agents.generation import Flaw
 from harness.generating import SetSummary, Summary
 from harness.presenting import EMULATED_NOTE, money
 from harness.running import LaneReport, is_emulated
@@ -40,6 +41,8 @@ def _set_data(one: SetSummary) -> dict[str, Any]:
         "responses": one.responses,
         "flaws": dict(one.flaws),
         "missing": one.missing,
+        "truncated": one.flaws.get(Flaw.TRUNCATED, 0),
+        "rambling": one.rambling,
         "over_limit": one.over_limit,
         "unchanged": one.unchanged,
         "asked_again": one.asked_again,
@@ -67,7 +70,17 @@ def as_table(summary: Summary) -> Table:
     if len(authors) > 1:
         table.add_column("author", overflow="fold")
     table.add_column("preset", overflow="fold")
-    for name in ("responses", "missing", "flawed", f"> {WORD_LIMIT} words", "unchanged", "again", "words"):
+    shown = (
+        "responses",
+        "missing",
+        "flawed",
+        "rambling",
+        f"> {WORD_LIMIT} words",
+        "unchanged",
+        "again",
+        "words",
+    )
+    for name in shown:
         table.add_column(name, justify="right")
     table.add_column("cost", justify="right", no_wrap=True)
     for one in summary.sets:
@@ -77,6 +90,7 @@ def as_table(summary: Summary) -> Table:
             f"{one.responses:,}",
             f"{one.missing:,}",
             f"{sum(one.flaws.values()):,}",
+            f"{one.rambling:,}",
             f"{one.over_limit:,}",
             f"{one.unchanged:,}",
             f"{one.asked_again:,}",

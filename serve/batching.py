@@ -1,8 +1,8 @@
 """Calls that come one by one are answered in batches: for engines in this process.
 
-Every client of one engine puts its calls into one queue; whatever has come while the engine was busy is the next
-batch, all models together. The engine is a plain function of a list of calls, run in a thread of its own. Knows
-no engine.
+Every client of one engine puts its calls into one queue; whatever has come while the engine was busy is the
+next batch, all models together. The engine is a plain function of a list of calls, run in a thread of its
+own. Knows no engine.
 """
 
 from __future__ import annotations

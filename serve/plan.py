@@ -129,6 +129,11 @@ class ServePlan:
         """What the server may take in all."""
         return round(self.wanted.memory_mib * MIB * self.wanted.fraction)
 
+    @property
+    def batched_tokens(self) -> int:
+        """Of one pass: on a CPU a prompt is read whole."""
+        return max(BATCHED_TOKENS, self.max_model_len) if self.wanted.device == "cpu" else BATCHED_TOKENS
+
     def told(self) -> dict[str, Any]:
         """As numbers for people and programs, GiB to two decimals."""
         parts = ("weights", "adapters", "activations", "logits", "reserve", "cache")
@@ -151,15 +156,14 @@ class ServePlan:
     def arguments(self) -> list[str]:
         """What vLLM is told of it, on its command line."""
         told = ["--dtype", VLLM_DTYPES[self.wanted.dtype], "--max-model-len", str(self.max_model_len)]
-        told += ["--max-num-seqs", str(self.max_num_seqs), "--max-num-batched-tokens"]
-        told += [
-            str(max(BATCHED_TOKENS, self.max_model_len) if self.wanted.device == "cpu" else BATCHED_TOKENS)
-        ]
+        told += ["--max-num-seqs", str(self.max_num_seqs)]
+        told += ["--max-num-batched-tokens", str(self.batched_tokens)]
         # on a CPU the cache's size is told in the environment, and a small share keeps vLLM from more
         fraction = self.wanted.fraction if self.wanted.device == "cuda" else 0.1
         told += ["--gpu-memory-utilization", f"{fraction:g}"]
         if self.wanted.device == "cpu":
-            told.append("--enforce-eager")
+            # vLLM 0.32's CPU engine dies of a seeded request whose prompt is read in two parts
+            told += ["--enforce-eager", "--no-enable-chunked-prefill"]
         if self.max_loras:
             told += ["--enable-lora", "--max-loras", str(self.max_loras)]
             told += ["--max-lora-rank", str(self.max_lora_rank)]

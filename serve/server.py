@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -263,14 +264,17 @@ def _wait(server: Server, start_seconds: float, tell: Callable[[str], None]) -> 
 
 def died(server: Server) -> UserError:
     """What a dead server's log means, with its end."""
-    words = server.last_words()
-    whole = server.log.read_text(errors="replace") if server.log else words
+    whole = server.log.read_text(errors="replace") if server.log else ""
+    causes = _CAUSE.findall(whole)
+    words = "\n".join([*dict.fromkeys(causes[:1] + causes[-1:]), "", server.last_words()]).strip()
     unknown = ("the server died", "Its whole log may say more.")
     known = [(means, remedy) for sign, means, remedy in _MEANINGS if sign.lower() in whole.lower()]
     meaning, remedy = next(iter(known), unknown)
     return UserError(meaning, where=str(server.log or server.url), found=f"\n{words}\n", remedy=remedy)
 
 
+_CAUSE = re.compile(r"^.*?((?:\w+\.)*\w+(?:Error|Exception): .{1,400})$", re.MULTILINE)
+_NOISE = ("nanobind:", " - leaked", " - ... skipped", "See https://nanobind", "resource_tracker")
 _STAGES = (
     ("Capturing CUDA graph", "capturing graphs"),
     ("Starting vLLM", "starting to listen"),
@@ -297,4 +301,5 @@ def _tail(log: Path | None, lines: int = LOG_LINES) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 64 * 1024))
         text = file.read().decode(errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
+    said = [line for line in text.splitlines() if not any(noise in line for noise in _NOISE)]
+    return "\n".join(said[-lines:])

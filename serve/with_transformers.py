@@ -54,8 +54,9 @@ class TransformersEngine:
             )
         import torch
         from peft import PeftModel
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
+        logging.disable_progress_bar()
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(base)
             model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, VLLM_DTYPES[dtype]))

@@ -49,6 +49,8 @@ class VllmEngine:
                 max_num_seqs=plan.max_num_seqs,
                 gpu_memory_utilization=plan.wanted.fraction if on_card else 0.1,
                 enforce_eager=not on_card,
+                enable_chunked_prefill=on_card,
+                max_num_batched_tokens=plan.batched_tokens,
                 generation_config="vllm",
                 **told,
             )

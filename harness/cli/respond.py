@@ -22,6 +22,7 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
+from harness.cli.serving_options import ServingOptions, serving_options
 from harness.splits import Split
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ SPLITS = click.Choice([split.value for split in Split])
 @click.option("--split", type=SPLITS, default="test", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset.")
-@click.option("--preset", default="", help="A name for this way of responding: AUTHOR@NAME. [default: none]")
+@click.option(
+    "--preset",
+    default="",
+    help="A name for this way of responding: AUTHOR@NAME. Base and students: cut (the default), paper, "
+    "released, or a name that begins with one of them.",
+)
 @click.option("--temperature", type=click.FloatRange(min=0), help="[default: the model's own]")
 @click.option(
     "--top-p", type=click.FloatRange(min=0, max=1, min_open=True), help="[default: the model's own]"
@@ -45,6 +51,7 @@ SPLITS = click.Choice([split.value for split in Split])
 @click.option("--max-tokens", type=click.IntRange(min=1), default=4096, show_default=True)
 @click.option("--retry-unusable", is_flag=True, help="Ask again where an answer had no text.")
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@serving_options
 @data_option
 @db_option
 @prompts_option
@@ -69,15 +76,32 @@ def respond(
 ) -> None:
     """Ask each AUTHOR for a direct response to every dialogue of a split, and store it.
 
+    Authors: openai/gpt-4o, vllm/NAME, …; student:NAME, base, base-cut (the base cut to one response).
+
     \b
     empathy respond openai/gpt-4o --split test
     empathy respond openai/gpt-4o google/gemini-2.0-flash --split train --emulate
+    empathy respond student:llama-over-llm-2 base --split test
+    empathy respond student:tiny base --with transformers
 
-    Every answer is stored as it arrives: run the same command again and only what is missing is asked.
+    Students are served with their base: by the server that `empathy serve` has started, else by one that is
+    started here. Every answer is stored as it arrives: run the same command again and only what is missing
+    is asked.
     """
     _check_authors(authors)
+    serving = ServingOptions.take(rest)
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
+    named = tuple(dict.fromkeys(authors))
+    from harness.authors import is_served
+
+    local = [name for name in named if is_served(name)]
+    if local and (temperature, top_p, max_tokens) != (None, None, 4096) and len(local) == len(named):
+        raise UserError(
+            "base and students are sampled as a preset says",
+            where="--temperature, --top-p, --max-tokens",
+            remedy="Choose one: --preset cut, paper or released.",
+        )
 
     async def main() -> Summary | None:
         from harness.dataset import load
@@ -85,22 +109,43 @@ def respond(
         from results.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
-        with calls.models(tuple(dict.fromkeys(authors))) as (registry, models):
+        with calls.models(tuple(name for name in named if name not in local)) as (registry, models):
             async with await Store.open(db) as store:
-                responders = [
+                others = [
                     responder_of(
                         model,
                         prompts,
-                        preset=preset,
+                        preset="" if local else preset,
                         temperature=temperature,
                         top_p=top_p,
                         max_output_tokens=max_tokens,
                     )
                     for model in models
                 ]
-                plan = plan_responding(chosen, responders)
-                return await carry_out(
-                    store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
+                if not local:
+                    plan = plan_responding(chosen, others)
+                    return await carry_out(
+                        store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
+                    )
+                from harness import serving as kitchen
+
+                who = serving.cast(local)
+                how = serving.serving(who, preset, quiet=calls.quiet)
+                settings = calls.settings()
+                made = [kitchen.responder(one, who, how, prompts) for one in who.contestants]
+                plan = plan_responding(chosen, [*made, *others])
+                if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
+                    return None
+                return await kitchen.respond(
+                    store,
+                    registry,
+                    chosen,
+                    who,
+                    how,
+                    settings,
+                    prompts,
+                    others=others,
+                    retry_unusable=retry_unusable,
                 )
 
     finish(main, as_json)
@@ -114,12 +159,23 @@ def _check_authors(authors: tuple[str, ...]) -> None:
                 found=repr(name),
                 remedy="Name it where you judge or build.",
             )
-        if name == "base" or name.startswith("student:"):
-            raise UserError(
-                "a student is asked through a server",
-                found=repr(name),
-                remedy="Serve it, then name the server's model: vllm/NAME (with VLLM_BASE_URL).",
-            )
+
+
+async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
+    """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
+    from harness.forecasting import forecast, lines, show_forecast
+
+    settings = calls.settings()
+    if dry_run:
+        show_forecast(await forecast(store, plan, settings), as_json)
+        return False
+    if not calls.yes and not calls.emulate and sys.stdin.isatty():
+        costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]
+        for line in lines(costly):
+            click.echo(line, err=True)
+        if costly and not click.confirm("Ask them?", default=True, err=True):
+            raise click.Abort
+    return True
 
 
 async def carry_out(
@@ -133,19 +189,11 @@ async def carry_out(
     again: bool,
 ) -> Summary | None:
     """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
-    from harness.forecasting import forecast, lines, show_forecast
     from harness.generating import generate
 
-    settings = calls.settings()
-    if dry_run:
-        show_forecast(await forecast(store, plan, settings), as_json)
+    if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
         return None
-    if not calls.yes and not calls.emulate and sys.stdin.isatty():
-        costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]
-        for line in lines(costly):
-            click.echo(line, err=True)
-        if costly and not click.confirm("Ask them?", default=True, err=True):
-            raise click.Abort
+    settings = calls.settings()
     return await generate(store, registry, plan, settings, retry_unusable=again)
 
 

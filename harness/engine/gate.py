@@ -23,10 +23,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asyncio_throttle.throttler import Throttler
-
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
+from harness.engine.pacing import Pacer
 
 START_IN_FLIGHT = 8
 MOST_IN_FLIGHT = 2048
@@ -108,7 +107,7 @@ class Gate:
         self._waiters: deque[tuple[asyncio.Future[None], float]] = deque()
         self._wake = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
-        self._throttler: Throttler | None = None
+        self._throttler: Pacer | None = None
         self._bucket: TokenBucket | None = None
         self._refusal: Exception | None = None
         self.in_flight = 0
@@ -198,7 +197,7 @@ class Gate:
             self._bucket.take(correction_tokens)
         if said is not None:
             self.server_said(said)
-        if self._room < self.ceiling and not self.paced:
+        if self._room < self.ceiling:
             # one more per answer doubles within a round; one per round once a 429 has been met
             self._room = min(self.ceiling, self._room + (1.0 if self._slow_start else 1.0 / self._room))
         if self._rate_factor < 1.0:
@@ -323,6 +322,8 @@ class Gate:
             )
             self._recovered_at = now
             self._set_rates()
+            if self._rate_factor == 1.0 and self.paced:
+                self._on_change("no 429 for a while: rates back to what is stated")
 
     def _set_rates(self) -> None:
         self.requests_per_minute = self._kept(self._limits.requests_per_minute, self._server_requests)
@@ -332,9 +333,8 @@ class Gate:
         else:
             count, period = throttle_setting(self.requests_per_minute)
             if self._throttler is None:
-                self._throttler = Throttler(count, period)
-            self._throttler.rate_limit, self._throttler.period = count, period
-            self._throttler.retry_interval = max(0.001, min(0.05, period / 100))
+                self._throttler = Pacer(count, period)
+            self._throttler.set(count, period)
         if self.tokens_per_minute is None:
             self._bucket = None
         elif self._bucket is None:

@@ -56,7 +56,13 @@ class StopLane:
 
 Decision = RetryAfter | GiveUp | StopLane
 
-_STOPPING = {Failure.AUTHENTICATION, Failure.UNKNOWN_MODEL, Failure.QUOTA_EXHAUSTED, Failure.NO_BUDGET}
+_STOPPING = {
+    Failure.AUTHENTICATION,
+    Failure.UNKNOWN_MODEL,
+    Failure.QUOTA_EXHAUSTED,
+    Failure.NO_BUDGET,
+    Failure.GONE,
+}
 
 
 def decide(

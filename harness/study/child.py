@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from agents.errors import EmpathyError, UserError
 
@@ -34,14 +34,13 @@ async def in_child(job: Mapping[str, Any], log: Path, tell: Tell) -> dict[str, A
         UserError: what the child found wrong.
         EmpathyError: it ended without a word.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as errors:
+    with _opened(log) as errors:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "harness.study.child"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            process_group=0,  # an interrupt at the terminal reaches the parent alone
+            start_new_session=True,  # an interrupt at the terminal reaches the parent alone
         )
     assert child.stdin is not None
     assert child.stdout is not None
@@ -57,14 +56,22 @@ async def in_child(job: Mapping[str, Any], log: Path, tell: Tell) -> dict[str, A
                 raise UserError(**told["wrong"])
             tell(str(told["tell"]))
         await child.wait()
-        words = log.read_text(encoding="utf-8", errors="replace").strip()[-LAST_WORDS:]
-        raise EmpathyError(f"the child process ended with {child.returncode}; see {log}: {words}")
+        raise EmpathyError(f"the child process ended with {child.returncode}; see {log}: {_last_words(log)}")
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
         child.stdin.close()
         await child.wait()
+
+
+def _opened(log: Path) -> BinaryIO:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("ab")
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace").strip()[-LAST_WORDS:]
 
 
 def main() -> None:
@@ -98,14 +105,19 @@ def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from finetune.tiny import build
 
     training_libraries()
-    name, folder = str(job["base"]), Path(job["folder"])
+    name, folder = str(job["base"]), Path(job["new"])
     if kind := job.get("tiny"):
         tell(f"building a tiny {kind}")
         if not folder.is_dir():
             build(folder, kind)
         name = str(folder)
     found = locate(name, job["revision"])
-    return {"base": name, "weights": found.base.weights, "revision": found.base.revision}
+    return {
+        "base": name,
+        "revision": found.base.revision,
+        "weights": found.base.weights,
+        "at": str(found.folder),
+    }
 
 
 def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:

@@ -8,9 +8,10 @@ begun again: calls are remembered by the database, trainings by their own folder
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +20,33 @@ import orjson
 from agents.errors import EmpathyError
 from agents.identity import content_id
 from agents.judge import Judge
-from agents.models import Model
-from agents.vocabulary import Response
+from agents.vocabulary import Dialogue, Response
 from finetune.datasets import MANIFEST, dataset_id
 from finetune.settings import Settings as TrainingSettings
 from harness.authors import Author, author_of
 from harness.building import build
 from harness.estimating import estimate
 from harness.forecasting import forecast
-from harness.generating import Plan, Summary, generate
-from harness.judging import JUDGING, judge_contest, plan_judging
+from harness.generating import Plan, SetSummary, Summary, generate
+from harness.judging import judge_contest, plan_judging
 from harness.recipe import Recipe
 from harness.splits import Split
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
 from harness.study.stages import Made, Ready
 from harness.study.world import World
+from results.statistics.columns import Columns
 from results.store import Store
 
 Tell = Callable[[str, str], None]  # a stage's name, and how far it is
 TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
 
 
-class NotFinished(EmpathyError):
+class NotFinished(EmpathyError):  # noqa: N818  (it is what happened)
     """A stage that did not come to its end; the same command goes on with it."""
 
 
-class Interrupted(EmpathyError):
+class Interrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
@@ -58,14 +59,20 @@ async def ask(world: World, plan: Plan, ready: Ready) -> Made:
             settings = replace(world.settings, budget_usd=budget)
             summary = await generate(store, world.registry, plan, settings)
         _check_whole(summary)
-        return await responses_made(store, summary, plan)
+        return await responses_made(store, summary, summary.sets, plan.dialogues)
 
 
-async def responses_made(store: Store, summary: Summary, plan: Plan) -> Made:
-    """The output of a run that made responses: of every set, which response each dialogue has."""
-    keys = {dialogue.key for dialogue in plan.dialogues}
-    told = {of.id: _ids(await store.responses(of.id), keys) for of in plan.sets}
-    last = summary.sets[-1]
+async def responses_made(
+    store: Store, summary: Summary, sets: Sequence[SetSummary], dialogues: Iterable[Dialogue]
+) -> Made:
+    """The output of a run that made responses: of every set, which response each dialogue has.
+
+    Args:
+        sets: those that count, the one that the stage is about last.
+    """
+    keys = {dialogue.key for dialogue in dialogues}
+    told = {one.of.id: _ids(await store.responses(one.of.id), keys) for one in sets}
+    last = sets[-1]
     result = {
         "run": summary.run_id,
         "set": last.of.id,
@@ -74,7 +81,7 @@ async def responses_made(store: Store, summary: Summary, plan: Plan) -> Made:
         "dialogues": last.dialogues,
         "unusable": sum(last.flaws.values()),
         "words": last.mean_words,
-        "cost_usd": summary.cost_usd,
+        "cost_usd": last.cost_usd,
     }
     return Made(content_id("responses-1", told), result)
 
@@ -101,11 +108,11 @@ async def find_base(world: World, learner: Learner, tell: Tell, ready: Ready) ->
         "base": learner.base,
         "revision": learner.revision,
         "tiny": tiny,
-        "folder": str(folder),
+        "new": str(folder),
     }
     got = await in_child(job, _log(world, ready), partial(tell, ready.stage.name))
     if tiny:
-        got |= {"base": "", "folder": world.near(folder)}
+        got |= {"base": "", "at": "", "folder": world.near(folder)}
     return Made(got["weights"], got)
 
 
@@ -114,6 +121,7 @@ async def train(
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {learner.name}"].result
+    name = f"{name}-{ready.key.rpartition(':')[2][:6]}"  # another training is another student
     data = next(one for one in ready.needs.values() if one.kind == "build").result
     parent = next((one for one in ready.needs.values() if one.kind == "train"), None)
     out = ready.folder(world.folder / "checkpoints")
@@ -166,10 +174,6 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             why = one.lane.stopped or f"{one.lane.failed} calls got no answer"
             raise NotFinished(f"{by.name}: {why}; the same command asks them again")
         rate = one.hard
-        columns = one.contest.columns
-        told = [columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist()]
-        told += [[None if value != value else value for value in columns.outcome.tolist()]]
-        rows = sorted(zip(*told, strict=True), key=lambda row: row[:3])
         result = {
             "run": summary.run_id,
             "judge": by.name,
@@ -186,9 +190,8 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             "unscored": one.unscored,
             "cost_usd": one.contest.cost_usd,
         }
-        return Made(
-            content_id("judgments-1", [by.id, a.set.id, b.set.id, [list(row) for row in rows]]), result
-        )
+        told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]
+        return Made(content_id("judgments-1", told), result)
 
 
 async def contestant(world: World, store: Store, name: str, ready: Ready) -> Author:
@@ -248,6 +251,15 @@ def _check_whole(summary: Summary) -> None:
             raise NotFinished(f"{name}: {why}; the same command asks them again")
 
 
+def _verdicts(columns: Columns) -> list[list[Any]]:
+    """Who was preferred at each place, in an order of its own; None where it is unscored."""
+    outcome = [None if isnan(value) else value for value in columns.outcome.tolist()]
+    places = zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
+    return [
+        [*place, value] for place, value in sorted(zip(places, outcome, strict=True), key=lambda one: one[0])
+    ]
+
+
 def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
     return sorted(one.id for one in responses if one.dialogue in keys)
 
@@ -262,6 +274,3 @@ def _most(costs: list[float | None]) -> float | None:
 
 def _log(world: World, ready: Ready) -> Path:
     return ready.folder(world.folder / "logs").with_suffix(".log")
-
-
-__all__ = ["JUDGING", "Model"]

@@ -25,7 +25,7 @@ from harness.study import doing
 from harness.study.doing import Tell
 from harness.study.file import BASE, BEST, CUT_BASE, STUDENT, Learner
 from harness.study.stages import Stage
-from harness.study.students import generate_students, session_of
+from harness.study.students import generate_students, served
 from harness.study.world import World
 
 CARD = "card"
@@ -189,7 +189,7 @@ class Graph:
         return self._add(Stage(kind, title, plan.spec, do, uses=uses))
 
     def _build(self, name: str, recipe: Recipe) -> None:
-        needs = ()
+        needs: tuple[str, ...] = ()
         if recipe.needs_store:
             needs = (f"improve {recipe.teacher} {recipe.method} {recipe.strategy}",)
         settings = {
@@ -231,7 +231,6 @@ class Graph:
             model = self.world.models[word]
             plan = plan_responding(self.dialogues(split), [responder_of(model, self.world.library)])
             return self._asking("respond", f"{model.id} {split}", plan)
-        preset = "cut" if word == CUT_BASE else self.study.generation.preset
         needs = [f"base {learner.name}"]
         title = f"{learner.name} {word}"
         if student is not None:
@@ -242,8 +241,8 @@ class Graph:
             title = f"{learner.name} best"
         chosen = self.dialogues(split)
         settings = {
-            "preset": preset,
-            "backend": self.study.generation.backend,
+            "preset": self.study.generation.preset,
+            "through": self.study.generation.through,
             "dialogues": content_id("dialogues-1", [one.key for one in chosen.dialogues()]),
             "split": str(split),
             "device": self.study.training.device,
@@ -253,11 +252,11 @@ class Graph:
             "generate",
             f"{title} {split}",
             settings,
-            partial(generate_students, self.world, chosen, preset),
+            partial(generate_students, self.world, chosen),
             tuple(needs),
             frozenset({CARD}),
-            together=f"{learner.name} {preset}",
-            session=partial(session_of, self.world, learner, preset, self._tell),
+            together=f"{learner.name} {split}",
+            session=partial(served, self.world, learner, chosen, self._tell),
         )
         return self._add(stage)
 

@@ -270,7 +270,7 @@ class Runner:
         began = time.monotonic()
         try:
             async with first.session(group) if first.session else nullcontext() as opened:
-                await asyncio.gather(*(self._one(ready, opened) for ready in group))
+                await asyncio.gather(*(self._one(ready, opened, began) for ready in group))
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -279,8 +279,7 @@ class Runner:
                 if ready.stage.name not in self._known:
                     self._fail(ready, error, time.monotonic() - began)
 
-    async def _one(self, ready: Ready, opened: object) -> None:
-        began = time.monotonic()
+    async def _one(self, ready: Ready, opened: object, began: float) -> None:
         stage = ready.stage
         try:
             made = await stage.do(Ready(stage, ready.key, ready.needs, opened))

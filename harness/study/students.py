@@ -1,28 +1,90 @@
-"""Serving a base and its students, and asking them: the seam between a study and `serve/`."""
+"""Base and students of a study, served together and asked: from stages to `harness/serving.py` and back.
+
+One server (or engine) serves the base and every student that is ready, in the same batches; each stage then
+takes its own author out of what came.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from pathlib import Path
 
-from agents.errors import UserError
+from finetune.checkpoint import Base, read_checkpoint
+from finetune.loading import Located
+from harness import rooms
+from harness.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
+from harness.generating import Summary
 from harness.planning import Chosen
-from harness.study.doing import Tell
-from harness.study.file import Learner
+from harness.serving import Serving, respond
+from harness.study.doing import Interrupted, NotFinished, Tell, base_place, responses_made
+from harness.study.file import CUT_BASE, Learner
 from harness.study.stages import Made, Ready
 from harness.study.world import World
+from results.store import Store
 
 
 @asynccontextmanager
-async def session_of(
-    world: World, learner: Learner, preset: str, tell: Tell, group: Sequence[Ready]
-) -> AsyncIterator[Any]:
-    """A base and the students of these stages, served together while the block runs."""
-    raise UserError("serving is not here yet")
-    yield
+async def served(
+    world: World, learner: Learner, chosen: Chosen, tell: Tell, group: Sequence[Ready]
+) -> AsyncIterator[Summary]:
+    """What the authors of these stages, served together, responded to the chosen dialogues.
+
+    Raises:
+        UserError: they cannot be served.
+    """
+    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars would cover our progress
+    base = _located(world, learner, group[0])
+    check_base(base.folder)
+    by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}
+    study = world.study
+    how = Serving(
+        through=study.generation.through,
+        preset=study.generation.preset,
+        device="cpu" if study.training.device == "cpu" else rooms.device_here(),
+        tell=partial(tell, group[0].stage.name),
+    )
+    async with await Store.open(world.db) as store:
+        who = Cast(base, tuple(by_author.values()))
+        yield await respond(store, world.registry, chosen, who, how, world.settings, world.library)
 
 
-async def generate_students(world: World, chosen: Chosen, preset: str, ready: Ready) -> Made:
-    """The responses of one base or student to the chosen dialogues."""
-    raise UserError("serving is not here yet")
+async def generate_students(world: World, chosen: Chosen, ready: Ready) -> Made:
+    """One author's responses, out of what was made together."""
+    summary: Summary = ready.opened
+    if summary.interrupted:
+        raise Interrupted("interrupted; every answer is stored")
+    base = _located(world, _learner(world, ready), ready)
+    author = contestant_of(world, ready, base).author
+    (mine,) = (one for one in summary.sets if one.of.author == author)
+    if mine.missing:
+        why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
+        raise NotFinished(
+            f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
+        )
+    async with await Store.open(world.db) as store:
+        return await responses_made(store, summary, [mine], chosen.dialogues())
+
+
+def contestant_of(world: World, ready: Ready, base: Located) -> Contestant:
+    """Who a stage's author is: a student that was trained (or chosen), or the base."""
+    trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
+    if trained:
+        made = read_checkpoint(world.folder / trained[0]["folder"])
+        return Contestant(f"{STUDENT}{made.name}", made)
+    cut = CUT_BASE in ready.stage.title.split(" ")
+    return Contestant(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
+
+
+def _learner(world: World, ready: Ready) -> Learner:
+    return next(one for one in world.study.learners if f"base {one.name}" in ready.needs)
+
+
+def _located(world: World, learner: Learner, ready: Ready) -> Located:
+    """The base as its stage found it; its weights are not hashed again."""
+    told = ready.needs[f"base {learner.name}"].result
+    place = base_place(world, told)
+    folder = Path(told["at"]) if told["at"] else Path(place)
+    return Located(folder, Base(place, told["revision"], told["weights"]))

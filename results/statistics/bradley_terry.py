@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 PRIOR_TIES = 1.0  # dialogues, a tie each, added to every pair that met
-ELO_PER_LOG = 400.0 / np.log(10.0)
+ELO_PER_LOG = 400.0 / float(np.log(10.0))
 _STEPS = 20_000
 _CLOSE = 1e-10
 

@@ -134,6 +134,8 @@ async def test_what_could_not_be_read_is_asked_again_only_on_purpose(bench: Make
     refused = sum(first.judges[0].unscored.values())
     assert 0 < refused < N
     assert made(await house.judge(plan)) == {GPT: 0}
+    (told,) = await estimate(house.store, plan, SETTINGS, retry_unscored=True)
+    assert (told.calls, told.known) == (refused, 2 * N - refused)
     again = await house.judge(plan, retry_unscored=True)
     assert made(again) == {GPT: refused}
     assert again.judges[0].contest.asked_again == refused
@@ -167,7 +169,7 @@ async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
 
 @pytest.mark.parametrize("bias", [0.2, -0.25])
 async def test_both_orders_cover_the_truth_and_one_order_is_off_by_the_bias(bench: Make, bias: float) -> None:
-    taste = {"mean_preference": 0.55, "concentration": 60.0, "position_bias": bias}
+    taste: dict[str, Any] = {"mean_preference": 0.55, "concentration": 60.0, "position_bias": bias}
     house = await bench(**taste)
     plan = await house.plan(GPT, samples=6)
     rate = (await house.judge(plan)).judges[0].hard

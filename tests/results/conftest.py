@@ -26,7 +26,8 @@ Open = Callable[[], Awaitable[Store]]
 _no_server = ""  # why there is none, once it has been tried
 
 
-async def _administer(*statements: str) -> None:
+async def administer(*statements: str) -> None:
+    """Run statements on the test server, outside any test's database."""
     import asyncpg
 
     server = make_url(SERVER).set(drivername="postgresql")
@@ -43,7 +44,7 @@ async def _make_database(name: str) -> URL:
     global _no_server  # noqa: PLW0603  (asked once, not once a test)
     if not _no_server:
         try:
-            await _administer(f'CREATE DATABASE "{name}"')
+            await administer(f'CREATE DATABASE "{name}"')
         except Exception as error:  # no driver, no server, no right to make one: all of them mean a skip
             _no_server = f"no PostgreSQL at {make_url(SERVER)!r} ({type(error).__name__}: {error})"
     if _no_server:
@@ -60,7 +61,7 @@ async def named(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     name = f"empathy_test_{uuid4().hex[:12]}"
     url = await _make_database(name)
     yield url.render_as_string(hide_password=False)
-    await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ async def test_samples_are_counted_up_to_those_asked_for(store: Store) -> None:
 
 async def test_relabelling_the_authors_mirrors_everything(store: Store) -> None:
     soft = Verdict(Preference.FIRST, 0.75, 0.15, 0.1, 0.02)
-    outcomes = [soft, soft.swap(), FIRST, SECOND, TIE, unscored()]
+    outcomes: list[Outcome] = [soft, soft.swap(), FIRST, SECOND, TIE, unscored()]
     asked: Asked = {
         (at, a_first, 0, 0, "verdict-1"): outcomes[(at + 2 * a_first) % len(outcomes)]
         for at in range(len(DIALOGUES))
@@ -176,10 +176,7 @@ async def test_relabelling_the_authors_mirrors_everything(store: Store) -> None:
     one, other = win_rate(contest.columns, seed=0), win_rate(mirror.columns, seed=0)
     assert one.rate is not None
     assert other.rate == pytest.approx(1.0 - one.rate)
-    assert (other.low, other.high) == (
-        pytest.approx(1.0 - (one.high or 0)),
-        pytest.approx(1.0 - (one.low or 0)),
-    )
+    assert [other.low, other.high] == pytest.approx([1.0 - (one.high or 0), 1.0 - (one.low or 0)])
     assert (other.consistency, other.position_preference) == (one.consistency, one.position_preference)
     assert (other.n, other.incomplete, other.unscored) == (one.n, one.incomplete, one.unscored)
     assert other.a_first.rate == pytest.approx(1.0 - (one.b_first.rate or 0) - unscored_share(contest, False))

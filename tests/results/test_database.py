@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, text, update
@@ -18,7 +19,7 @@ from agents.errors import UserError
 from results.database import Database, database_url, open_database
 from results.store import Store
 from results.tables import SCHEMA_VERSION, MetaRow, RunRow, table
-from tests.results.conftest import Open, begin, count
+from tests.results.conftest import Open, administer, begin, count
 
 META = table(MetaRow)
 
@@ -192,10 +193,13 @@ async def test_a_cut_file_is_told(tmp_path: Path) -> None:
 
 async def test_it_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:
     database = await open_database(str(tmp_path / "x.sqlite"), create=True)
-    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("busy_timeout", 60_000)):
-        for run in (database.write, database.read):
-            told = await run(lambda c, of=pragma: c.exec_driver_sql(f"PRAGMA {of}").scalar_one())
-            assert told == value
+
+    def set_to(connection: Connection) -> list[Any]:
+        pragmas = ("journal_mode", "synchronous", "busy_timeout")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
+
+    for run in (database.write, database.read):
+        assert await run(set_to) == ["wal", 2, 60_000]
     await database.close()
 
 
@@ -262,3 +266,17 @@ async def test_a_file_that_is_read_only_in_a_folder_that_is_too(folder_of_others
     file = _by_its_owner(folder_of_others, 0o555, make=True)
     for create in (True, False):
         assert "read-only" in await refused(str(file), create=create)
+
+
+async def test_a_connection_that_is_cut_is_one_error_and_the_next_works(named: str) -> None:
+    if "://" not in named:
+        pytest.skip("a file has no connection to cut")
+    database = await open_database(named, create=True)
+    name = database_url(named).database
+    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    await administer(cut)
+    wanted = META.select()
+    with pytest.raises(UserError, match="Nothing that was committed is lost"):
+        await database.read(lambda connection: connection.execute(wanted).all())
+    assert len(await database.read(lambda connection: connection.execute(wanted).all())) == 1
+    await database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -32,7 +33,7 @@ MODEL = "openai/gpt-test"
 
 
 async def test_the_same_question_is_the_same_run_begun_by_another_invocation(store: Store) -> None:
-    spec = {"judges": ["a"], "seed": 0}
+    spec: dict[str, Any] = {"judges": ["a"], "seed": 0}
     first, second = await begin(store, **spec), await begin(store, **dict(reversed(spec.items())))
     other = await begin(store, **{**spec, "seed": 1})
     elsewise = await begin(store, "improving", **spec)

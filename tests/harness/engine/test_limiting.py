@@ -154,3 +154,37 @@ def test_closing_closes_the_gate_and_what_is_wrapped(virtual: Run) -> None:
 
     virtual(scenario())
     assert server.closed == 2
+
+
+def test_who_is_refused_and_cancelled_at_once_takes_no_place_with_him(virtual: Run) -> None:
+    gate = Gate(Limits(max_in_flight=1))
+
+    async def scenario() -> None:
+        await gate.enter(1.0)
+        waiting = asyncio.ensure_future(gate.enter(1.0))
+        await asyncio.sleep(0)
+        gate.refuse(ValueError("refused"))
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        gate.leave()
+
+    virtual(scenario())
+    assert gate.in_flight == 0
+
+
+@pytest.mark.parametrize("rpm", [None, 60_000.0])
+def test_room_that_a_429_took_comes_back_with_answers_at_a_known_rate_too(
+    virtual: Run, rpm: float | None
+) -> None:
+    async def scenario() -> tuple[int, int]:
+        gate = Gate(Limits(max_in_flight=64, requests_per_minute=rpm))
+        for _ in range(64):
+            await gate.enter(1.0)
+        gate.rate_limited(asyncio.get_running_loop().time(), None)
+        squeezed = gate.concurrency
+        for _ in range(64 * 20):
+            gate.answered(0.3)
+        await gate.close()
+        return squeezed, gate.concurrency
+
+    assert virtual(scenario()) == (48, 64)

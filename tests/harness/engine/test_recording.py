@@ -227,7 +227,7 @@ def test_what_a_dead_process_held_is_asked_soon(virtual: Run) -> None:
 def test_a_call_that_the_other_process_gives_up_is_ours(virtual: Run) -> None:
     memory = Memory()
     call = question(1)
-    script = {call.key: [CallError(Failure.SERVER, "oops", status=500)]}
+    script: dict[str, list[Any]] = {call.key: [CallError(Failure.SERVER, "oops", status=500)]}
     server = Server(1.0, script)
     one, other = Process(memory, server, "one"), Process(memory, server, "other")
 
@@ -258,7 +258,7 @@ def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
         process.ledger.abandon(stopped)
         outcomes = await asyncio.gather(waiting, process.client.complete(later), return_exceptions=True)
         await process.ledger.close()
-        return outcomes
+        return list(outcomes)
 
     assert virtual(scenario()) == [stopped, stopped]
     assert server.sent == []

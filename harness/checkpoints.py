@@ -1,0 +1,197 @@
+"""Which author is which checkpoint: `student:NAME`, `base`, and the base cut to one response.
+
+No register is kept that could be wrong: a checkpoint's folder explains itself, so a name is looked up in the
+folders that are there (those named, else `checkpoints/*`, or $EMPATHY_CHECKPOINTS). Reads files; asks
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.errors import Fault, UserError
+from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base, weight_files
+from finetune.loading import Located, locate
+from serve.identity import Dtype
+from serve.presets import read_json
+
+STUDENT, BASE, BASE_CUT = "student:", "base", "base-cut"
+PLACE = "checkpoints"
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One author that is served.
+
+    Attributes:
+        author: its name in full: `student:NAME`, `base:NAME`, `base-cut:NAME`.
+        checkpoint: of a student; None for the base.
+        cut: whether its answers are cut to the first turn and 97 words whatever the preset says.
+    """
+
+    author: str
+    checkpoint: Checkpoint | None = None
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A base on this machine, and who is served with it."""
+
+    base: Located
+    contestants: tuple[Contestant, ...]
+
+    @property
+    def base_name(self) -> str:
+        """What the base is served as."""
+        return f"{BASE}:{short_name(self.base.base.name)}"
+
+    @property
+    def students(self) -> tuple[Contestant, ...]:
+        """Those with a checkpoint."""
+        return tuple(one for one in self.contestants if one.checkpoint is not None)
+
+    @property
+    def dtype(self) -> Dtype:
+        """The dtype of the base's weights, by its config.json."""
+        config = read_json(self.base.folder / "config.json")
+        stored = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+        return {"float16": "fp16", "float32": "fp32"}.get(stored, "bf16")  # type: ignore[return-value]  # values are
+
+
+def short_name(base: str) -> str:
+    """A base's name within an author's: as on the Hub, or its folder's."""
+    path = Path(base)
+    return path.resolve().name if path.is_dir() or base.startswith(("/", ".")) else base
+
+
+def cast(names: Sequence[str], *, base: str = "", students: Sequence[Path] = ()) -> Cast:
+    """Who these names are.
+
+    Args:
+        base: where the base is now; "" for what the checkpoints say.
+        students: folders of checkpoints, or folders of such folders; none for the usual places.
+
+    Raises:
+        UserError: a name that nobody has, another base, a base that cannot be had; every fault at once.
+    """
+    found = _known(students)
+    faults: list[Fault] = []
+    contestants: list[Contestant] = []
+    for name in dict.fromkeys(names):
+        if name.startswith(STUDENT):
+            try:
+                contestants.append(Contestant(name, _student(name, found)))
+            except UserError as error:
+                faults.append(error.fault)
+                faults += error.faults
+    if faults:
+        raise UserError("these students cannot be asked", faults=faults)
+    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or list(found.values())
+    located = _base(base, made, names)
+    wrong = []
+    for one in contestants:
+        if one.checkpoint is not None:
+            try:
+                same_base(one.checkpoint, located.base)
+            except UserError as error:
+                wrong.append(error.fault)
+    if wrong:
+        raise UserError("an adapter stands on its own base alone", faults=wrong)
+    check_base(located.folder)
+    shown = short_name(located.base.name)
+    for name in dict.fromkeys(names):
+        kind, _, of = name.partition(":")
+        if kind in (BASE, BASE_CUT):
+            if of and of != shown:
+                raise UserError(
+                    "this is another base", found=repr(name), remedy=f"Here it is: {kind}:{shown}."
+                )
+            contestants.append(Contestant(f"{kind}:{shown}", cut=kind == BASE_CUT))
+    return Cast(located, tuple(contestants))
+
+
+def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
+    """Every checkpoint's folder in these places, themselves or one or two levels below."""
+    given = places or [Path(os.environ.get("EMPATHY_CHECKPOINTS", PLACE))]
+    folders: list[Path] = []
+    for place in given:
+        records = [place / RECORD, *sorted(place.glob(f"*/{RECORD}")), *sorted(place.glob(f"*/*/{RECORD}"))]
+        # an unfinished training keeps its saves in NAME.partial: they are no checkpoints yet
+        folders += [each.parent for each in records if each.is_file() and ".partial" not in str(each.parent)]
+    return list(dict.fromkeys(folders))
+
+
+def check_base(folder: Path) -> None:
+    """Make sure that a base can be served as `base`.
+
+    Raises:
+        UserError: it has no tokenizer, or is quantised: every fault at once.
+    """
+    faults = []
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        remedy = f"It needs one of: {', '.join(_TOKENIZERS)}."
+        faults.append(Fault("has no tokenizer", str(folder), remedy=remedy))
+    if not weight_files(folder):
+        faults.append(Fault("has no safetensors weights", str(folder)))
+    if read_json(folder / "config.json").get("quantization_config"):
+        remedy = "Serve it yourself and ask it as vllm/NAME: it is another author."
+        faults.append(Fault("is quantised, and never stands for the base", str(folder), remedy=remedy))
+    if faults:
+        raise UserError("this base cannot be served", where=str(folder), faults=faults)
+
+
+def _known(places: Sequence[Path]) -> dict[str, Checkpoint]:
+    """Checkpoints by name; the records only: whose adapter is whole is looked at when it is used."""
+    import json
+
+    found: dict[str, Checkpoint] = {}
+    for place in places:
+        if not place.is_dir():
+            raise UserError("there is no such folder", where="--students", found=str(place))
+    for folder in checkpoint_folders(places):
+        try:
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            found.setdefault(str(record["name"]), Checkpoint(folder, record))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    if places and not found:
+        raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+    return found
+
+
+def _student(name: str, found: dict[str, Checkpoint]) -> Checkpoint:
+    bare = name.removeprefix(STUDENT)
+    if bare in found:
+        return read_checkpoint(found[bare].path)
+    there = ", ".join(sorted(found)[:8]) or "none"
+    raise UserError(
+        "there is no student of this name",
+        found=repr(name),
+        remedy=f"There are: {there}. Name folders with --students, or make one: empathy train two-step.",
+    )
+
+
+def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> Located:
+    if base:
+        revisions = {one.base.revision for one in made if one.base.name == base}
+        return locate(base, revisions.pop() if len(revisions) == 1 else "")
+    wanted = {
+        name.partition(":")[2] for name in names if name.partition(":")[0] in (BASE, BASE_CUT) and ":" in name
+    }
+    bases = {one.base for one in made}
+    if wanted:
+        bases = {one for one in bases if short_name(one.name) in wanted}
+    if len(bases) == 1:
+        of = bases.pop()
+        return locate(of.name, "" if Path(of.name).is_dir() else of.revision)
+    raise UserError(
+        "which base is meant is not known" if not bases else "several bases are meant",
+        where="--base",
+        found=", ".join(sorted(one.name for one in bases)) or "no checkpoint that says",
+        remedy="Name it with --base, a folder or a model on the Hub.",
+    )

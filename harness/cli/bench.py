@@ -1,0 +1,286 @@
+"""`empathy bench CHECKPOINT`: the one command for a new checkpoint, a gate where one is asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.options import (
+    CallOptions,
+    calls_options,
+    data_option,
+    db_option,
+    json_option,
+    library,
+    prompts_option,
+    run,
+)
+from harness.cli.report import write_page
+from harness.cli.serving_options import ServingOptions, serving_options
+from harness.splits import Split
+
+if TYPE_CHECKING:
+    from harness.benching import Result
+
+INTERRUPTED, UNFINISHED = 130, 3
+LEADERBOARD = "leaderboard.json"
+LOOK_SECONDS = 10.0
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.option("--against", multiple=True, metavar="AUTHOR", help="Another opponent; repeat for more.")
+@click.option("--judge", "judges", multiple=True, required=True, metavar="MODEL", help="Repeat for more.")
+@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="How judges are asked.")
+@click.option(
+    "--split",
+    type=click.Choice([split.value for split in Split]),
+    default="development",
+    show_default=True,
+    help="Choosing uses the development split; 'test' must be said.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
+@click.option("--preset", default="", help="cut (the default), paper, released, or a name that begins so.")
+@click.option(
+    "--require", "requirements", multiple=True, metavar="'win_rate>0.55'", help="A gate; repeat for more."
+)
+@click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
+@click.option(
+    "--watch", type=click.Path(path_type=Path), metavar="DIR", help="Bench each new checkpoint in DIR."
+)
+@click.option("--once", is_flag=True, help="With --watch: what is there now, and no more.")
+@serving_options
+@data_option
+@db_option
+@prompts_option
+@json_option
+@calls_options
+def bench(
+    checkpoint: Path | None,
+    watch: Path | None,
+    once: bool,
+    requirements: tuple[str, ...],
+    report_to: Path | None,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """Serve CHECKPOINT, generate for it and its base, judge student : base in both orders, and report.
+
+    \b
+    empathy bench checkpoints/new --judge openai/gpt-4o --judge google/gemini-2.0-flash
+    empathy bench checkpoints/new --against openai/gpt-4o --judge openai/gpt-4o --require 'win_rate>0.55'
+    empathy bench --watch checkpoints --judge control/ratings
+
+    Everything already known is reused. With --require the exit code is the gate's: 0 where every judge's
+    interval lies above the bound, 1 where one lies below, 3 where it is undecided or the run is unfinished.
+    """
+    if (checkpoint is None) == (watch is None):
+        remedy = "Name a checkpoint's folder, or --watch the folder that they come into."
+        raise UserError("one checkpoint, or a folder to watch", where="CHECKPOINT, --watch", remedy=remedy)
+    do = _bencher(rest, requirements)
+    if checkpoint is not None:
+        result, pages = do(checkpoint, report_to is not None)
+        _show(result, as_json)
+        if report_to is not None:
+            _write(report_to, pages)
+        _leave(result)
+    assert watch is not None
+    _watch(watch, do, once=once, as_json=as_json)
+
+
+Do = Callable[[Path, bool], "tuple[Result, dict[str, str]]"]
+
+
+def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
+    """A function that benches one checkpoint as the options say."""
+    serving = ServingOptions.take(rest)
+    calls = CallOptions.take(rest)
+    settings = calls.settings()
+    prompts = library(rest["prompts_folder"])
+    against = tuple(dict.fromkeys(rest["against"]))
+
+    from harness.authors import is_served
+    from harness.gating import BASE, requirement_of
+    from prompts import PromptError
+
+    try:
+        prompt = prompts[rest["judge_prompt"]]
+    except PromptError as error:
+        raise UserError(str(error), where="--judge-prompt") from error
+    wanted = tuple(requirement_of(written, (BASE, *against)) for written in requirements)
+    apart = ("dataset:", "file:", "control/")
+    asked = tuple(
+        name for name in against if not name.startswith(apart) and not is_served(name) and "@" not in name
+    )
+    stored = tuple(name for name in against if name not in asked)
+
+    def do(folder: Path, report: bool) -> tuple[Result, dict[str, str]]:
+        async def main() -> tuple[Result, dict[str, str]]:
+            from finetune.checkpoint import read_checkpoint
+            from harness.benching import Bench
+            from harness.benching import bench as benched
+            from harness.dataset import load
+            from harness.planning import Chosen
+            from results.report import render
+            from results.store import Store
+
+            name = read_checkpoint(folder).name
+            only = ServingOptions(**{**vars(serving), "places": (folder,)})
+            who = only.cast([f"student:{name}", "base"])
+            how = only.serving(who, rest["preset"], quiet=calls.quiet)
+            chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
+            named = tuple(dict.fromkeys([*rest["judges"], *asked]))
+            with calls.models(named) as (registry, models):
+                by_name = dict(zip(named, models, strict=True))
+                what = Bench(
+                    who,
+                    how,
+                    chosen,
+                    tuple(Judge(by_name[each], prompt) for each in dict.fromkeys(rest["judges"])),
+                    stored,
+                    {each: by_name[each] for each in asked},
+                    wanted,
+                )
+                async with await Store.open(rest["db"]) as store:
+                    result = await benched(store, registry, what, settings, prompts)
+                    contests = result.contests if report else {}
+                    return result, {n: await render(store, one.run_id) for n, one in contests.items()}
+
+        return run(main())
+
+    return do
+
+
+def _show(result: Result, as_json: bool) -> None:
+    """Tables for people, or one document for programs."""
+    from harness import presenting, telling
+
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(_data(result), option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    console.print(telling.as_table(result.generated))
+    for summary in result.contests.values():
+        console.print(presenting.as_table(summary))
+        for note in presenting.notes(summary):
+            console.print(note, style="dim", highlight=False, markup=False)
+    for one, decision in result.gates.items():
+        console.print(f"{one}: {decision.name.lower()}", highlight=False, markup=False)
+
+
+def _data(result: Result) -> dict[str, Any]:
+    from harness import presenting, telling
+
+    return {
+        "student": result.student,
+        "generated": telling.as_data(result.generated),
+        "contests": {name: presenting.as_data(one) for name, one in result.contests.items()},
+        "gates": {str(one): decision.name.lower() for one, decision in result.gates.items()},
+        "decision": result.decision.name.lower() if result.gates else None,
+        "stopped": result.stopped,
+    }
+
+
+def _write(report_to: Path, pages: dict[str, str]) -> None:
+    """Student against base in the file that was named; every other opponent in one beside it."""
+    for number, (opponent, page) in enumerate(pages.items()):
+        told = re.sub(r"[^\w.-]+", "-", opponent)
+        path = report_to if number == 0 else report_to.with_stem(f"{report_to.stem}-{told}")
+        write_page(path, page)
+        click.echo(f"Report: {path}", err=True)
+
+
+def _leave(result: Result) -> None:
+    """Exit as the gate says; an unfinished run is undecided."""
+    if result.generated.interrupted or any(one.interrupted for one in result.contests.values()):
+        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        sys.exit(INTERRUPTED)
+    if result.stopped:
+        click.echo(f"Unfinished: {result.stopped}. The same command goes on.", err=True)
+        sys.exit(UNFINISHED if result.gates else 1)
+    sys.exit(int(result.decision))
+
+
+def _watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
+    """Bench whatever comes, and keep the leaderboard; until Ctrl-C."""
+    from finetune.checkpoint import read_checkpoint
+    from harness.checkpoints import checkpoint_folders
+
+    if not place.is_dir():
+        raise UserError("there is no such folder", where="--watch", found=str(place))
+    rows: dict[str, dict[str, Any]] = {}
+    failed: set[Path] = set()
+    while True:
+        for folder in checkpoint_folders([place]):
+            if folder in failed:
+                continue
+            try:
+                made = read_checkpoint(folder)
+                if made.id in rows:
+                    continue
+                result, _ = do(folder, False)
+            except UserError as error:
+                failed.add(folder)
+                click.echo(f"{folder}: {error}", err=True)
+                continue
+            if result.stopped:
+                click.echo(f"{folder}: unfinished: {result.stopped}", err=True)
+                if result.stopped == "interrupted":
+                    sys.exit(INTERRUPTED)
+                failed.add(folder)
+                continue
+            rows[made.id] = {"checkpoint": str(folder), **_row(result)}
+            _leaderboard(place, list(rows.values()), as_json)
+        if once:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def _row(result: Result) -> dict[str, Any]:
+    rates = {
+        f"{opponent} by {judge.contest.judge}": {
+            "rate": judge.hard.rate,
+            "low": judge.hard.low,
+            "high": judge.hard.high,
+        }
+        for opponent, one in result.contests.items()
+        for judge in one.judges
+    }
+    decision = result.decision.name.lower() if result.gates else None
+    return {"student": result.student, "rates": rates, "decision": decision}
+
+
+def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """The best first, by the first judge's rate against the base."""
+    from harness.presenting import between, percent
+
+    ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
+    unfinished = place / f".{LEADERBOARD}"
+    unfinished.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(place / LEADERBOARD)
+    if as_json:
+        click.echo(orjson.dumps(ordered).decode())
+        return
+    for number, row in enumerate(ordered, 1):
+        told = "; ".join(
+            f"{name}: {percent(each['rate'])} {between(each['low'], each['high'])}"
+            for name, each in row["rates"].items()
+        )
+        click.echo(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())
+    click.echo(
+        "The best of several on the same dialogues is better here than it will be elsewhere.", err=True
+    )

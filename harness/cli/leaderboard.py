@@ -1,0 +1,193 @@
+"""`empathy leaderboard`: all authors ever judged, ranked; exports, and the import of others' answers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agents.errors import UserError
+from harness.cli.options import data_option, db_option, json_option, run
+from harness.splits import Split
+
+if TYPE_CHECKING:
+    from harness.ranking import Leaderboard, Ranking
+    from results.store import Store
+
+FORMATS = {
+    "md": "leaderboard.md",
+    "csv": "leaderboard.csv",
+    "json": "leaderboard.json",
+    "alpaca-eval": "alpaca_eval_leaderboard.csv",
+    "battles": "battles.jsonl",
+}
+
+
+@click.command()
+@click.option(
+    "--judge", "judges", multiple=True, metavar="MODEL|all", help="Whose verdicts; repeat. [default: all]"
+)
+@click.option(
+    "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
+)
+@click.option(
+    "--format",
+    "formats",
+    metavar="NAMES",
+    default="",
+    help=f"Write these, separated by commas: {', '.join(FORMATS)}. One goes to stdout, several into --out.",
+)
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Where files go.")
+@click.option(
+    "--baseline",
+    metavar="AUTHOR",
+    help="Whom AlpacaEval's form compares with. [default: who met most others]",
+)
+@click.option("--without-kin", is_flag=True, help="Leave out judges of a contestant's family.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
+@click.option(
+    "--import",
+    "imported",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep AlpacaEval's model_outputs.json, or FastChat's answers, as an author; ranks nothing.",
+)
+@click.option("--as", "name", metavar="NAME", default="", help="The imported author's name.")
+@data_option
+@db_option
+@json_option
+def leaderboard(
+    judges: tuple[str, ...],
+    split: str,
+    formats: str,
+    out: Path | None,
+    baseline: str | None,
+    without_kin: bool,
+    seed: int,
+    imported: Path | None,
+    name: str,
+    data: str | None,
+    db: str,
+    as_json: bool,
+) -> None:
+    """Rank all authors ever judged: Bradley–Terry, per judge and pooled. Asks nothing.
+
+    \b
+    empathy leaderboard --judge all --format md,csv,json --out board
+    empathy leaderboard --format battles > battles.jsonl
+    empathy leaderboard --import model_outputs.json --as their-model
+    """
+    wanted = _formats(formats, out)
+    if imported is not None:
+        run(_import(imported, name, data, db))
+        return
+
+    async def main() -> dict[str, bytes]:
+        from harness.ranking import leaderboard_of
+        from results.store import Store
+
+        async with await Store.open(db, create=False) as store:
+            made: dict[str, bytes] = {}
+            if "battles" in wanted:
+                from harness.exchange import as_lines, battles
+
+                made["battles"] = as_lines(await battles(store))
+            if [*wanted] == ["battles"]:
+                return made
+            board = await leaderboard_of(store, judges, split=split, seed=seed, without_kin=without_kin)
+            if not wanted:
+                _show(board, as_json)
+                return {}
+            return made | await _written(store, board, wanted, baseline)
+
+    made = run(main())
+    for form in wanted:
+        if out is None:
+            sys.stdout.buffer.write(made[form])
+            sys.stdout.buffer.flush()
+        else:
+            from harness.cli.report import write_page
+
+            write_page(out / FORMATS[form], made[form].decode())
+            click.echo(f"{out / FORMATS[form]}", err=True)
+
+
+def _formats(formats: str, out: Path | None) -> list[str]:
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise UserError(
+            "there is no such format",
+            where="--format",
+            found=", ".join(unknown),
+            remedy=f"Choose from: {', '.join(FORMATS)}.",
+        )
+    if len(names) > 1 and out is None:
+        raise UserError(
+            "several formats need a folder",
+            where="--format",
+            found=", ".join(names),
+            remedy="Name it with --out DIR.",
+        )
+    return list(dict.fromkeys(names))
+
+
+async def _import(path: Path, name: str, data: str | None, db: str) -> None:
+    from harness.dataset import load
+    from harness.exchange import read_answers, store_answers
+    from results.store import Store
+
+    dataset = load(data)
+    author = read_answers(path, dataset.dialogues, name)
+    async with await Store.open(db) as store:
+        await store_answers(store, author, dataset.dialogues)
+    click.echo(f"{author.set.author}: {len(author.responses)} responses kept. Judge them by this name.")
+
+
+async def _written(
+    store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
+) -> dict[str, bytes]:
+    import orjson
+
+    from harness import presenting_ranking as shown
+
+    made = {
+        "md": shown.as_markdown(board).encode(),
+        "csv": shown.as_csv(board).encode(),
+        "json": orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n",
+    }
+    if "alpaca-eval" in wanted:
+        ranking = board.rankings[-1]
+        named = baseline or shown.commonest_opponent(board.rankings)
+        made["alpaca-eval"] = shown.as_alpaca(ranking, named, await _lengths(store, ranking)).encode()
+        click.echo(f"AlpacaEval's form: against {named}, by {ranking.judge}", err=True)
+    return made
+
+
+async def _lengths(store: Store, ranking: Ranking) -> dict[str, float]:
+    """By set id, the mean length of its stored responses in characters."""
+    found = {}
+    for of in ranking.authors:
+        texts = [len(response.text) for response in await store.responses(of.id)]
+        found[of.id] = sum(texts) / max(1, len(texts))
+    return found
+
+
+def _show(board: Leaderboard, as_json: bool) -> None:
+    import orjson
+
+    from harness import presenting_ranking as shown
+
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for table in shown.as_tables(board):
+        console.print(table)
+    for note in shown.notes(board):
+        console.print(note, style="dim", highlight=False, markup=False)

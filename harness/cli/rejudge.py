@@ -1,0 +1,173 @@
+"""`empathy rejudge RUN`: other judges over the same stored responses, and how all of them agree."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.options import (
+    CallOptions,
+    calls_options,
+    db_option,
+    json_option,
+    library,
+    prompts_option,
+    run,
+)
+
+if TYPE_CHECKING:
+    from harness.judging import Summary
+    from harness.juries import Jury
+    from harness.presenting_jury import Corrected
+    from prompts import Prompt
+    from results.store import Store
+
+DIMENSIONS = ("judge/cognitive", "judge/affective", "judge/compassionate")
+
+
+@click.command()
+@click.argument("written", metavar="[RUN]", default="last")
+@click.option("--judge", "judges", multiple=True, metavar="MODEL", help="A judge to ask; repeat for more.")
+@click.option(
+    "--judge-prompt",
+    "judge_prompts",
+    multiple=True,
+    metavar="NAME",
+    help=f"How judges are asked; repeat to ask each with each. [default: {DEFAULT_PROMPT}]",
+)
+@click.option(
+    "--dimensions", is_flag=True, help="Ask for cognitive, affective and compassionate empathy too."
+)
+@click.option("--samples", type=click.IntRange(min=1), help="Repetitions. [default: the run's own]")
+@click.option("--without-kin", is_flag=True, help="Leave out judges of a contestant's or teacher's family.")
+@click.option(
+    "--human",
+    "people",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A CSV of people's preferences (dialogue_id, a, b, preferred) to correct the judges by.",
+)
+@click.option("--sensitivity", is_flag=True, help="What the judges' audits would make of their win rates.")
+@click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
+@db_option
+@prompts_option
+@json_option
+@calls_options
+def rejudge(
+    written: str,
+    judges: tuple[str, ...],
+    judge_prompts: tuple[str, ...],
+    dimensions: bool,
+    samples: int | None,
+    without_kin: bool,
+    people: Path | None,
+    sensitivity: bool,
+    retry_unscored: bool,
+    db: str,
+    prompts_folder: Path | None,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """Ask other judges about a run's stored responses; compare all judges of them.
+
+    RUN is a run's id, the beginning of one, or 'last' (the default). Its responses come from the database
+    and only the judges named are asked. Without --judge nothing is asked: the judges there are, retired ones
+    among them, are compared.
+
+    \b
+    empathy rejudge --judge anthropic/claude-sonnet-4-5
+    empathy rejudge last --judge openai/gpt-4o --dimensions
+    empathy rejudge last --human preferences.csv
+    """
+    calls = CallOptions.take(rest)
+    settings = calls.settings()
+    asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
+
+    async def main() -> tuple[Jury, Corrected, Summary | None]:
+        from harness.cli.judge import _agree
+        from harness.judging import judge_contest
+        from harness.juries import jury_of
+        from harness.rejudging import judged
+        from results.store import Store
+
+        async with await Store.open(db, create=False) as store:
+            found = await judged(store, written)
+            summary = None
+            if judges:
+                with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
+                    temperature = None if (samples or found.spec.get("samples", 1)) > 1 else 0.0
+                    asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
+                    unique = list({judge.id: judge for judge in asked}.values())
+                    plan = found.plan(unique, samples)
+                    if not calls.yes and not calls.emulate:
+                        await _agree(store, plan, settings)
+                    summary = await judge_contest(
+                        store, registry, plan, settings, retry_unscored=retry_unscored
+                    )
+            sets = (found.a.set.id, found.b.set.id)
+            jury = await jury_of(
+                store, *sets, found.split, seed=int(found.spec.get("seed", 0)), without_kin=without_kin
+            )
+            return jury, await _corrected(store, jury, people, sensitivity), summary
+
+    jury, corrected, summary = run(main())
+    show(jury, corrected, summary, as_json)
+    if summary is not None:
+        from harness.cli.judge import leave
+
+        leave(summary)
+
+
+def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
+    from prompts import PromptError
+
+    wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
+    ours = library(folder)
+    try:
+        return [ours[name] for name in wanted]
+    except PromptError as error:
+        raise UserError(str(error), where="--judge-prompt") from error
+
+
+async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:
+    from harness.catalogue import name_of
+    from harness.preferences import adjusted_by_audit, adjusted_by_people, read_preferences
+    from harness.presenting_jury import Corrected
+
+    by_people, by_audit = {}, {}
+    if people is not None:
+        codes = {dialogue.id: at for at, dialogue in enumerate(jury.dialogues)}
+        told = read_preferences(people, codes, name_of(jury.a), name_of(jury.b))
+        by_people = {at: adjusted_by_people(juror, told) for at, juror in enumerate(jury.jurors)}
+    if sensitivity:
+        by_audit = {at: await adjusted_by_audit(store, juror) for at, juror in enumerate(jury.jurors)}
+    return Corrected(by_people, by_audit)
+
+
+def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
+    """The jury, and what was asked for it: to stdout."""
+    from harness import presenting, presenting_jury
+
+    if as_json:
+        told = {
+            "run": None if summary is None else presenting.as_data(summary),
+            "jury": presenting_jury.as_data(jury, corrected),
+        }
+        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    for table in presenting_jury.as_tables(jury):
+        console.print(table)
+    for line in presenting_jury.corrections(jury, corrected):
+        console.print(line, highlight=False, markup=False)
+    for note in presenting_jury.notes(jury):
+        console.print(note, style="dim", highlight=False, markup=False)

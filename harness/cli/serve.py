@@ -1,0 +1,251 @@
+"""`empathy serve`: base and students on one vLLM, until it is ended; `empathy serve plan`: what fits.
+
+The server's address and key go to stdout, for people and programs; other commands of ours find it by
+themselves. Progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from harness.cli.serving_options import base_option, memory_options
+
+if TYPE_CHECKING:
+    from serve.plan import ServePlan, Wanted
+
+INTERRUPTED = 130
+LOOK_SECONDS = 0.2
+
+
+class _Serve(click.Group):
+    """A group that serves where no command of its is named: `serve --base …`, and `serve plan …`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The first word decides, and nothing else: what follows --students are folders."""
+        if not args or args[0] not in self.commands:
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Serve)
+def serve() -> None:
+    """Serve a base and its students on one vLLM."""
+
+
+def _what(command: Any) -> Any:
+    """Options of both commands: whom, and in how much memory."""
+    whom = click.option(
+        "--students",
+        "first",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="DIR…",
+        help="Checkpoints, or folders of them: --students checkpoints/*",
+    )
+    options: list[Callable[[Any], Any]] = [
+        click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR…]"),
+        base_option,
+        whom,
+        memory_options,
+        click.option("--max-model-len", type=click.IntRange(min=1), help="[default: 5120, or the context]"),
+        click.option("--max-num-seqs", type=click.IntRange(min=1), help="[default: what the cache holds]"),
+        click.option(
+            "--max-loras", type=click.IntRange(min=1), help="Adapters in one batch. [default: all, ≤ 8]"
+        ),
+        click.option(
+            "--spare-loras", type=click.IntRange(min=0), default=0, help="Room for more, loaded later."
+        ),
+        click.option("--merged", is_flag=True, help="One student, merged into its base."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@serve.command(hidden=True)
+@_what
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
+@click.option("--key", envvar="EMPATHY_SERVE_KEY", help="What it asks for. [default: one made here]")
+@click.option("--log", type=click.Path(path_type=Path), help="Where what vLLM says goes.")
+@click.option("--json", "as_json", is_flag=True, help="Print address, key and models as JSON.")
+def start(
+    host: str, port: int, key: str | None, log: Path | None, as_json: bool, merged: bool, **rest: Any
+) -> None:
+    """Serve a base and its students on one vLLM, until it is ended (Ctrl-C).
+
+    \b
+    empathy serve --base meta-llama/Llama-3.1-8B --students checkpoints/*
+    empathy serve plan --base meta-llama/Llama-3.1-8B --students checkpoints/*     (what fits; starts nothing)
+
+    `empathy respond`, `bench` and `judge` ask it while it runs. It listens on this machine alone, with a key
+    made for it, unless it is told otherwise.
+    """
+    from harness import rooms
+    from harness.checkpoints import cast, checkpoint_folders
+    from serve.plan import command
+    from serve.server import check_port, died, free_port, needs_vllm, started
+
+    needs_vllm()
+    if port:
+        check_port(host, port)
+    folders = checkpoint_folders(places) if (places := [*rest.pop("first"), *rest.pop("more")]) else []
+    names = [f"student:{name}" for name in _names(folders)]
+    if merged and len(names) != 1:
+        raise UserError(
+            "merged students are served one at a time",
+            where="--merged",
+            found=f"{len(names)} students",
+            remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
+        )
+    who = cast([*names, *([] if merged else ["base"])], base=rest.pop("base"), students=places)
+    dtype = rest.pop("dtype") or who.dtype
+    made, adapters, folder, name = None, [], who.base.folder, who.base_name
+    if merged:
+        (one,) = who.students
+        assert one.checkpoint is not None
+        folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
+    else:
+        adapters = rooms.adapters_of(who.contestants)
+    made = rooms.fitting(folder, adapters, _wanted(dtype, rest))
+    _show_plan(made)
+    port = port or free_port(host)
+    told = [*command(made, folder, name, host, port), *rooms.lora_modules(adapters)]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ended)
+    try:
+        with (
+            started(
+                told, host, port, key=key or "", environment=made.environment(), log=log, tell=_tell
+            ) as server,
+            rooms.remembered(server, who, dtype, merged=merged),
+        ):
+            _show(server.url, server.key, list(server.models()), as_json)
+            while server.lives():
+                time.sleep(LOOK_SECONDS)
+            raise died(server)
+    except KeyboardInterrupt:
+        click.echo("The server is down.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@serve.command("plan")
+@_what
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--rank", type=click.IntRange(min=1), help="Of adapters that are not there yet.")
+@click.option("--adapters", type=click.IntRange(min=0), default=0, help="So many that are not there yet.")
+@click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
+def plan_command(
+    base: str, as_json: bool, rank: int | None, adapters: int, device: str, merged: bool, **rest: Any
+) -> None:
+    """What serving takes, in GiB, and the command; starts nothing and needs no weights.
+
+    \b
+    empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
+    """
+    from finetune.plan import config_of
+    from harness.checkpoints import checkpoint_folders
+    from serve.adapters import Adapter, read_adapter
+    from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
+
+    places = [*rest.pop("first"), *rest.pop("more")]
+    folders = checkpoint_folders(places) if places else []
+    if places and not folders:
+        raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+    there = [] if merged else [read_adapter(f"student:{one.name}", one) for one in folders]
+    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank or 8, 0) for n in range(adapters)]
+    if not base and folders:
+        from finetune.checkpoint import read_checkpoint
+
+        base = read_checkpoint(folders[0]).base.name
+    if not base:
+        raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
+    asked = Wanted(
+        "cpu" if device == "cpu" else "cuda",
+        rest["dtype"] or "bf16",
+        rest["memory_mib"] or CARD_MIB,
+        rest["memory_fraction"] or FRACTION,
+        rest["max_model_len"],
+        rest["max_num_seqs"],
+        rest["max_loras"],
+        rest["spare_loras"],
+        rank or 0,
+    )
+    config = {"max_position_embeddings": 131_072, **config_of(base)}
+    made = plan(config, there, asked)
+    told = command(made, base, "base", "127.0.0.1", 8001)
+    if as_json:
+        data = {**made.told(), "command": told, "environment": made.environment()}
+        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show_plan(made, err=False)
+        click.echo(shlex.join(["python", *told[1:]]))
+    if not made.fits:
+        sys.exit(1)
+
+
+def _names(folders: list[Path]) -> list[str]:
+    from finetune.checkpoint import read_checkpoint
+
+    return [read_checkpoint(folder).name for folder in folders]
+
+
+def _wanted(dtype: Any, rest: dict[str, Any]) -> Wanted:
+    from dataclasses import replace
+
+    from harness import rooms
+    from harness.serving import Serving
+
+    how = Serving(device=rooms.device_here(), memory_mib=rest["memory_mib"], fraction=rest["memory_fraction"])
+    return replace(
+        rooms.wanted(how, dtype),
+        model_length=rest["max_model_len"],
+        sequences=rest["max_num_seqs"],
+        loras=rest["max_loras"],
+        spare_loras=rest["spare_loras"],
+    )
+
+
+def _show_plan(made: ServePlan, *, err: bool = True) -> None:
+    told = made.told()
+    click.echo(
+        f"{told['memory_gib']} GiB × {told['memory_fraction']:g} = {made.budget / 2**30:.2f} GiB: "
+        f"weights {told['weights_gib']} ({told['dtype']}), adapters {told['adapters_gib']} "
+        f"({told['max_loras']} of rank {told['max_lora_rank']}), activations {told['activations_gib']}, "
+        f"logits {told['logits_gib']}, reserve {told['reserve_gib']}, KV cache {told['cache_gib']}",
+        err=err,
+    )
+    click.echo(
+        f"KV cache: {told['cache_tokens']:,} tokens of {told['cache_kib_per_token']:g} KiB; "
+        f"{told['max_num_seqs']} sequences at once, of {told['max_model_len']:,} tokens at most",
+        err=err,
+    )
+    if not made.fits:
+        click.echo(f"Does not fit. What would: {'; '.join(made.ways)}.", err=err)
+
+
+def _show(url: str, key: str, models: list[str], as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps({"url": url, "key": key, "models": models}).decode())
+    else:
+        click.echo(f"Serving {', '.join(models)}")
+        click.echo(f"export VLLM_BASE_URL={url}/v1 VLLM_API_KEY={key}")
+    sys.stdout.flush()
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _ended(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt

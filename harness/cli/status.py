@@ -1,0 +1,110 @@
+"""`empathy status [STUDY]`: what of the studies that were run here is done, missing, failed, and why."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from agents.errors import UserError
+from harness.cli.options import json_option, run
+from harness.cli.studies import Given, out_option, remembered
+
+if TYPE_CHECKING:
+    from harness.study.runner import Standing
+
+
+@click.command()
+@click.argument("study", metavar="[STUDY]", default="")
+@click.option("--all", "everything", is_flag=True, help="Every stage, not only a line for each kind.")
+@out_option
+@json_option
+def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
+    """Show how the studies that were run here stand; or one STUDY, with every stage that is not done.
+
+    \b
+    empathy status
+    empathy status tiny --all
+    """
+    names = [Path(study).stem] if study else sorted(one.stem for one in (folder / "studies").glob("*.json"))
+    if not names:
+        raise UserError(
+            "no study has been run here", where=str(folder), remedy="Run one with: empathy run tiny"
+        )
+    told = []
+    for name in names:
+        given = remembered(folder, name)
+        try:
+            found = standings_of(given)
+        except UserError as error:
+            if study:
+                raise
+            click.echo(f"{name}: {error}", err=True)
+            continue
+        if as_json:
+            from harness.cli.run import as_data
+
+            told.append({"study": name, "stages": [as_data(one) for one in found]})
+        else:
+            _show(
+                name,
+                given,
+                found,
+                everything=everything or bool(study and len(found) <= 40),
+                alone=bool(study),
+            )
+    if as_json:
+        click.echo(orjson.dumps(told[0] if study else told, option=orjson.OPT_INDENT_2).decode())
+
+
+def standings_of(given: Given) -> list[Standing]:
+    """How every stage of a study stands; nothing is asked or written."""
+    found = given.study()
+
+    async def main() -> list[Standing]:
+        from harness.study.graph import Graph
+        from harness.study.runner import standings
+
+        async with given.world(found, live=False) as world:
+            return standings(await Graph.of(world), world.memory)
+
+    return run(main())
+
+
+def _show(name: str, given: Given, found: list[Standing], *, everything: bool, alone: bool) -> None:
+    from harness.study.graph import KINDS
+    from harness.study.runner import State
+
+    done = sum(one.state is State.DONE for one in found)
+    click.echo(f"{name}: {done} of {len(found)} stages are done")
+    for kind in KINDS:
+        mine = [one for one in found if one.stage.kind == kind]
+        if not mine:
+            continue
+        counts = Counter(str(one.state) for one in mine)
+        click.echo(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+        for one in mine:
+            if everything or one.state is State.FAILED:
+                click.echo(f"    {one.state:<8}{one.stage.title}{_more(one)}")
+    if alone:
+        from harness.cli.run import show_results
+
+        show_results(given.study(), found, given.folder)
+    sys.stdout.flush()
+
+
+def _more(one: Standing) -> str:
+    if one.why:
+        return f": {one.why}"
+    told: dict[str, Any] = dict(one.record.result) if one.record else {}
+    if one.stage.kind == "judge" and told.get("win_rate") is not None:
+        return f": {told['win_rate']:.1%}"
+    if "sft" in told:
+        return f": {told['sft']:,} rows, {told['dpo']:,} pairs"
+    if "responses" in told:
+        return f": {told['responses']:,} responses"
+    return ""

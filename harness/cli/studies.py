@@ -1,0 +1,185 @@
+"""What `plan`, `run` and `status` share: a study, its world, and how they are named on the command line."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agents.errors import UserError
+from harness.cli.options import CallOptions, library
+
+if TYPE_CHECKING:
+    from harness.study.file import Study
+    from harness.study.world import World
+
+FOLDER = Path("runs/studies")
+Command = Callable[..., Any]
+
+
+def out_option(command: Command) -> Command:
+    """`--out`: where studies keep what they make."""
+    return click.option(
+        "--out",
+        "folder",
+        metavar="DIR",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=FOLDER,
+        show_default=True,
+        help="Where studies keep their training sets, checkpoints, reports, and what is done.",
+    )(command)
+
+
+def judge_option(command: Command) -> Command:
+    """`--judge`: other judges than the study's."""
+    return click.option(
+        "--judge",
+        "judges",
+        multiple=True,
+        metavar="MODEL",
+        help="A judge in place of the study's; repeat for more.",
+    )(command)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A study as the command line names it, with everything that it may say over the file."""
+
+    named: str
+    judges: tuple[str, ...]
+    data: str | None
+    db: str
+    prompts_folder: Path | None
+    folder: Path
+    calls: CallOptions
+
+    def study(self) -> Study:
+        """The study.
+
+        Raises:
+            UserError: it cannot be used.
+        """
+        from harness.study.loading import load
+
+        study = load(self.named)
+        if self.judges:
+            study = study.judged_by(tuple(dict.fromkeys(self.judges)))
+        return replace(study, emulate=study.emulate or self.calls.emulate)
+
+    @asynccontextmanager
+    async def world(self, study: Study, *, live: bool) -> AsyncIterator[World]:
+        """Everything around the study while the block runs.
+
+        Args:
+            live: models can be asked and the database is made; else nothing is started and nothing written.
+        """
+        from harness.study.purse import Purse
+        from harness.study.stages import Memory
+        from harness.study.world import World, asked, dataset_of, settings_of, stand_ins
+
+        dataset, names = dataset_of(study, self.data), asked(study)
+        calls = replace(self.calls, emulate=study.emulate)
+        given = calls.settings()
+        budget = self.calls.budget or study.budget_usd
+        async with AsyncExitStack() as stack:
+            if live or not study.emulate:
+                registry, found = stack.enter_context(calls.models(names))
+                models = dict(zip(names, found, strict=True))
+            else:
+                from harness.emulator.options import Options
+
+                registry = calls.registry()
+                models = stand_ins(names, registry, Options().definition_hash)
+            store = await stack.enter_async_context(await self._store(stack, live=live))
+            memory = Memory(self.folder)
+            place = self.folder / "money" / f"{study.name}.json"
+            yield World(
+                study=study,
+                dataset=dataset,
+                registry=registry,
+                models=models,
+                library=library(self.prompts_folder),
+                settings=settings_of(study, given, models),
+                db=self.db,
+                memory=memory,
+                store=store,
+                purse=Purse(budget, place, store.spent_usd),
+            )
+
+    async def _store(self, stack: AsyncExitStack, *, live: bool) -> Any:
+        from results.store import Store
+
+        if live or _is_there(self.db):
+            return await Store.open(self.db, create=live)
+        nowhere = stack.enter_context(tempfile.TemporaryDirectory())
+        return await Store.open(str(Path(nowhere) / "nothing.sqlite"))
+
+    def remember(self, study: Study) -> None:
+        """What `empathy status` needs to look at the same study."""
+        import json
+
+        from harness.study.stages import write_whole
+
+        told = {
+            "study": str(Path(self.named).resolve()) if Path(self.named).is_file() else self.named,
+            "title": study.title,
+            "judges": list(self.judges),
+            "emulate": self.calls.emulate,
+            "data": self.data,
+            "db": self.db,
+            "prompts": str(self.prompts_folder) if self.prompts_folder else None,
+            "models": str(self.calls.models_file) if self.calls.models_file else None,
+        }
+        write_whole(self.folder / "studies" / f"{study.name}.json", json.dumps(told, indent=1) + "\n")
+
+
+def _is_there(db: str) -> bool:
+    return "://" in db or Path(db).exists()
+
+
+def no_calls(models_file: Path | None = None, *, emulate: bool = False) -> CallOptions:
+    """Options of a command that asks nothing."""
+    return CallOptions(
+        max_in_flight=None,
+        rpm=None,
+        tpm=None,
+        rpd=None,
+        tpd=None,
+        budget=None,
+        prices=(),
+        emulate=emulate,
+        client="http",
+        timeout=120.0,
+        models_file=models_file,
+        quiet=True,
+        yes=True,
+    )
+
+
+def remembered(folder: Path, name: str) -> Given:
+    """A study that was run here, as it was given then.
+
+    Raises:
+        UserError: it was not run here.
+    """
+    import json
+
+    place = folder / "studies" / f"{name}.json"
+    if not place.is_file():
+        there = sorted(path.stem for path in (folder / "studies").glob("*.json"))
+        raise UserError(
+            "this study has not been run here",
+            where=os.fspath(folder),
+            found=repr(name),
+            remedy=f"There are: {', '.join(there)}." if there else "Run one with: empathy run tiny",
+        )
+    told = json.loads(place.read_text(encoding="utf-8"))
+    prompts, models = (Path(told[key]) if told[key] else None for key in ("prompts", "models"))
+    calls = no_calls(models, emulate=told["emulate"])
+    return Given(told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls)

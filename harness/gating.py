@@ -1,0 +1,89 @@
+"""A gate on win rates: `win_rate>0.55` is passed where every judge's interval lies above the bound.
+
+Pure: summaries in, a decision out. A rate whose missing judgments could move it over the bound is undecided,
+whatever its interval says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from agents.errors import UserError
+from results.statistics import WinRate
+
+BASE = "base"
+_WRITTEN = re.compile(r"\s*(?:(?P<opponent>\S+)\.)?win_rate\s*>\s*(?P<bound>\d*\.?\d+)\s*")
+
+
+class Decision(IntEnum):
+    """Of a gate; the values are exit codes."""
+
+    PASSED = 0
+    FAILED = 1
+    UNDECIDED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What is required.
+
+    Attributes:
+        opponent: "base", or the other author's name.
+        bound: in (0, 1), that the win rate must lie above.
+    """
+
+    opponent: str
+    bound: float
+
+    def __str__(self) -> str:
+        """As users write it."""
+        return f"{'' if self.opponent == BASE else self.opponent + '.'}win_rate>{self.bound:g}"
+
+
+def requirement_of(written: str, opponents: Sequence[str]) -> Requirement:
+    """A requirement as users write it.
+
+    Raises:
+        UserError: it is none, or is about an opponent that is not there.
+    """
+    found = _WRITTEN.fullmatch(written)
+    bound = float(found["bound"]) if found else 0.0
+    opponent = (found["opponent"] if found else None) or BASE
+    if not 0 < bound < 1 or opponent not in opponents:
+        raise UserError(
+            "this is no requirement",
+            where="--require",
+            found=repr(written),
+            remedy=f"Write 'win_rate>0.55', or 'OPPONENT.win_rate>0.5'; opponents: {', '.join(opponents)}.",
+        )
+    return Requirement(opponent, bound)
+
+
+def decide(bound: float, rates: Mapping[str, WinRate]) -> Decision:
+    """One requirement against every judge's win rate, by the judge's name: failed by one is failed."""
+    decisions = [_one(bound, rate) for rate in rates.values()]
+    if Decision.FAILED in decisions:
+        return Decision.FAILED
+    return Decision.UNDECIDED if Decision.UNDECIDED in decisions or not decisions else Decision.PASSED
+
+
+def all_of(decisions: Sequence[Decision]) -> Decision:
+    """Several requirements: all must be passed."""
+    for decision in (Decision.FAILED, Decision.UNDECIDED):
+        if decision in decisions:
+            return decision
+    return Decision.PASSED
+
+
+def _one(bound: float, rate: WinRate) -> Decision:
+    low, high = rate.low, rate.high
+    if low is None or high is None:
+        return Decision.UNDECIDED
+    least = min(low, rate.bound_low) if rate.incomplete and rate.bound_low is not None else low
+    most = max(high, rate.bound_high) if rate.incomplete and rate.bound_high is not None else high
+    if least > bound:
+        return Decision.PASSED
+    return Decision.FAILED if most < bound else Decision.UNDECIDED

@@ -1,0 +1,98 @@
+"""Adapters read without torch: rank, size, and weights that are no numbers."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from serve.adapters import RANKS, bad_tensors, read_adapter, vllm_rank
+
+
+def write(folder: Path, tensors: dict[str, tuple[str, bytes]], **config: Any) -> Path:
+    """An adapter's folder; tensors by name: (safetensors dtype, bytes)."""
+    folder.mkdir(exist_ok=True)
+    header, at = {}, 0
+    for name, (dtype, content) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": [len(content)], "data_offsets": [at, at + len(content)]}
+        at += len(content)
+    told = json.dumps(header).encode()
+    body = b"".join(content for _, content in tensors.values())
+    (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(told)) + told + body)
+    (folder / "adapter_config.json").write_text(json.dumps({"r": 8, **config}))
+    return folder
+
+
+def floats(*values: float) -> tuple[str, bytes]:
+    return "F32", np.array(values, "<f4").tobytes()
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=5), st.sampled_from(["F32", "F16", "BF16", "F64"]))
+def test_a_tensor_is_bad_where_one_number_is_none(
+    tmp_path_factory: pytest.TempPathFactory, values: list[float], dtype: str
+) -> None:
+    wide = np.array(values, "<f4")
+    with np.errstate(over="ignore"):
+        content = {
+            "F32": wide.tobytes(),
+            "F64": wide.astype("<f8").tobytes(),
+            "F16": wide.astype("<f2").tobytes(),
+            "BF16": (wide.view("<u4") >> 16).astype("<u2").tobytes(),
+        }[dtype]
+        narrow = wide.astype("<f2") if dtype == "F16" else wide
+    if dtype == "BF16":  # what the upper half of the bits says
+        narrow = (wide.view("<u4") >> 16 << 16).astype("<u4").view("<f4")
+    folder = write(tmp_path_factory.mktemp("a"), {"x": (dtype, content)})
+    assert bool(bad_tensors(folder / "adapter_model.safetensors")) == (not np.isfinite(narrow).all())
+
+
+def test_an_adapter_is_read(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", {"x": floats(1, 2)}, rank_pattern={"q_proj": 32})
+    one = read_adapter("student:a", folder)
+    assert (one.rank, one.name) == (32, "student:a")
+
+
+def test_whatever_cannot_be_served_is_told_at_once(tmp_path: Path) -> None:
+    tensors = {"good": floats(1.0), "worse": floats(1.0, float("nan"))}
+    folder = write(tmp_path / "a", tensors, r=1024, use_dora=True, modules_to_save=["lm_head"])
+    with pytest.raises(UserError) as error:
+        read_adapter("student:a", folder)
+    told = str(error.value)
+    assert all(word in told for word in ("too high", "1024", "DoRA", "lm_head", "not numbers", "worse"))
+    assert "good" not in told
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 4, struct.pack("<Q", 10**9) + b"{}", struct.pack("<Q", 2) + b"[]"]
+)
+def test_a_file_that_is_none(tmp_path: Path, content: bytes) -> None:
+    folder = write(tmp_path / "a", {"x": floats(1)})
+    (folder / "adapter_model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="safetensors"):
+        read_adapter("student:a", folder)
+
+
+def test_a_truncated_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", {"x": floats(1, 2, 3)}) / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(UserError, match="ends before"):
+        bad_tensors(path)
+
+
+def test_no_adapter(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="adapter_config"):
+        read_adapter("student:a", tmp_path)
+
+
+@given(st.integers(1, 512))
+def test_the_rank_that_vllm_is_told_holds_it(rank: int) -> None:
+    assert vllm_rank(rank) in RANKS
+    assert vllm_rank(rank) >= rank
+    assert all(other >= vllm_rank(rank) for other in RANKS if other >= rank)

@@ -1,0 +1,36 @@
+"""Identity: every field that decides an answer changes it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from serve.identity import Served
+
+ADAPTER = Served("weights-1:a", "sha256:b", "adapter", "r plain", "bf16", "cuda", "vllm")
+
+
+def test_every_part_counts() -> None:
+    other = {
+        "weights": "weights-1:z",
+        "adapter": "sha256:z",
+        "how": "merged",
+        "rendering": "r chat",
+        "dtype": "fp16",
+        "device": "cpu",
+        "backend": "transformers",
+        "quantisation": "fp8",
+        "address": "http://there",
+    }
+    assert set(other) == {field.name for field in fields(Served)}
+    made = [ADAPTER, *(replace(ADAPTER, **{name: value}) for name, value in other.items())]
+    assert len({one.id for one in made}) == len(made)
+    assert replace(ADAPTER).id == ADAPTER.id
+
+
+def test_a_base_has_no_adapter_and_all_else_has() -> None:
+    with pytest.raises(ValueError, match="adapter"):
+        Served("weights-1:a", "sha256:b", "base")
+    with pytest.raises(ValueError, match="adapter"):
+        Served("weights-1:a", "", "merged")
