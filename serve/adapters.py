@@ -99,7 +99,7 @@ def bad_tensors(path: Path) -> list[str]:
                 if not _finite(file.read(end - begin), told["dtype"]):
                     found.append(name)
             return found
-    except (OSError, ValueError, KeyError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise UserError("this is no safetensors file", where=str(path), found=str(error)) from error
 
 

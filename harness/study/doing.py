@@ -33,6 +33,7 @@ from harness.recipe import Recipe
 from harness.splits import Split
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
+from harness.study.reporting import one_run, write_report
 from harness.study.stages import Made, Ready
 from harness.study.world import World
 from results.statistics.columns import Columns
@@ -227,8 +228,6 @@ async def choose(world: World, ready: Ready) -> Made:
 
 async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
     """One page of every contest that is judged, from the database alone."""
-    from harness.study.reporting import one_run, write_report
-
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
     if not judged:
         raise NotFinished("nothing is judged yet")

@@ -24,6 +24,7 @@ from harness.splits import Split
 from harness.study import doing
 from harness.study.doing import Tell
 from harness.study.file import BASE, BEST, CUT_BASE, STUDENT, Learner
+from harness.study.reporting import page_id
 from harness.study.stages import Stage
 from harness.study.students import generate_students, served
 from harness.study.world import World
@@ -329,6 +330,11 @@ class Graph:
         on_test = f" ({study.selection.split})" if study.selection else "\n"
         needs = tuple(one.name for one in self if one.kind == "judge" and not one.name.endswith(on_test))
         keys = [one.key for one in self.dialogues(study.data.split).dialogues()]
-        settings = {"title": study.title, "fidelity": str(study.fidelity), "seed": study.judging.seed}
+        settings = {
+            "title": study.title,
+            "fidelity": str(study.fidelity),
+            "seed": study.judging.seed,
+            "page": page_id(),
+        }
         do = partial(doing.report, self.world, keys)
         self._add(Stage("report", study.name, settings, do, needs, patient=True))

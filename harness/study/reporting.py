@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from importlib import resources
 from typing import Any
 
 from agents.identity import content_id
@@ -16,6 +17,12 @@ from harness.judging import JUDGING
 from harness.study.stages import Made, Ready, write_whole
 from harness.study.world import World
 from results.store import Store
+
+
+def page_id() -> str:
+    """Content id of what writes the page: another page is another report."""
+    files = [entry for entry in resources.files("results.report").iterdir() if entry.is_file()]
+    return content_id("page-1", sorted([file.name, sha256(file.read_bytes()).hexdigest()] for file in files))
 
 
 async def one_run(

@@ -1,14 +1,14 @@
-"""The server's life, told by a small stand-in: up, found, and gone with all of its children, whatever ends us."""
+"""The server's life, by a small stand-in: up, found, and gone with all of its children, whatever ends us."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -58,19 +58,17 @@ def command(port: int, notes: Path) -> list[str]:
     return [sys.executable, "-c", STAND_IN, str(port), str(notes)]
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def gone(*pids: int, seconds: float = 30) -> bool:
-    until = time.monotonic() + seconds
-    while any(alive(pid) for pid in pids):
-        if time.monotonic() > until:
+    """Whether these processes end."""
+    for pid in pids:
+        try:
+            watched = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        ended, _, _ = select.select([watched], [], [], seconds)
+        os.close(watched)
+        if not ended:
             return False
-        time.sleep(0.02)
     return True
 
 

@@ -1,0 +1,90 @@
+"""Small real stages, a study file, and a runner that keeps its folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.study.runner import Ended, Runner
+from harness.study.stages import Made, Memory, Ready, Stage
+
+STUDY = """
+title = "Two responders"
+fidelity = "ours"
+emulate = true
+
+[data]
+source = "sample"
+split = "test"
+limit = 6
+
+[judging]
+judges = ["control/longer", "openai/gpt-4o"]
+contests = [["dataset:gpt-4", "dataset:human"], ["openai/gpt-4o", "dataset:human"]]
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    """A study that trains nobody: two contests, two judges, every model emulated."""
+    path = tmp_path / "two.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+class Kitchen:
+    """Stages that add up numbers, what they did, and a folder that remembers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.memory = Memory(folder)
+        self.ran: list[str] = []
+        self.at_once: list[set[str]] = []
+        self._now: set[str] = set()
+
+    def stage(self, name: str, value: int, needs: Iterable[str] = (), **more: Any) -> Stage:
+        """A stage whose output is its value plus those that it needs."""
+        return Stage(
+            "sum", name, {"value": value}, self._add(value), tuple(f"sum {one}" for one in needs), **more
+        )
+
+    def failing(self, name: str, needs: Iterable[str] = (), error: Exception | None = None) -> Stage:
+        """A stage that fails."""
+
+        async def fail(ready: Ready) -> Made:
+            self.ran.append(ready.stage.title)
+            raise error or ValueError("out of salt")
+
+        return Stage("sum", name, {}, fail, tuple(f"sum {one}" for one in needs))
+
+    def run(self, stages: Iterable[Stage], **options: Any) -> Ended:
+        """Run them; `ran` then says which did."""
+        self.ran = []
+        return asyncio.run(Runner(list(stages), self.memory, **options).run())
+
+    def outputs(self, ended: Ended) -> Mapping[str, str]:
+        """Every done stage's output."""
+        return {one.stage.title: one.record.output for one in ended.standings if one.record}
+
+    def _add(self, value: int) -> Callable[[Ready], Any]:
+        async def add(ready: Ready) -> Made:
+            name = ready.stage.title
+            self.ran.append(name)
+            self._now.add(name)
+            self.at_once.append(set(self._now))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            self._now.discard(name)
+            total = value + sum(int(record.output) for record in ready.needs.values())
+            return Made(str(total), {"total": total})
+
+        return add
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Kitchen:
+    """A kitchen with an empty folder."""
+    return Kitchen(tmp_path / "studies")

@@ -1,0 +1,95 @@
+"""Killed with SIGKILL at every point of a study of five stages, again and again: the end is the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A diamond of stages that write real files. Every step of the work is counted, and at the step that is
+# named the process kills itself: within a stage, before its record is kept, after it.
+SCRIPT = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from harness.study.runner import Runner
+from harness.study.stages import Made, Memory, Stage
+
+folder, fatal = Path(sys.argv[1]), int(sys.argv[2])
+memory = Memory(folder)
+steps = 0
+
+def step():
+    global steps
+    steps += 1
+    if steps == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Killed(Memory):
+    def keep(self, record):
+        step()
+        super().keep(record)
+        step()
+
+def stage(name, *needs):
+    async def do(ready):
+        with (folder / "ran.log").open("a") as log:
+            log.write(name + "\\n")
+        step()
+        await asyncio.sleep(0)
+        place = ready.folder(folder / "made")
+        if not place.exists():
+            unfinished = place.with_name(place.name + ".partial")
+            unfinished.mkdir(parents=True, exist_ok=True)
+            (unfinished / "text").write_text(name + "".join(one.output for one in ready.needs.values()))
+            step()
+            unfinished.replace(place)
+        step()
+        text = (place / "text").read_text()
+        return Made(text, {"folder": str(place.relative_to(folder))})
+    return Stage("write", name, {}, do, tuple(f"write {one}" for one in needs))
+
+stages = [stage("a"), stage("b", "a"), stage("c", "a"), stage("d", "b", "c"), stage("e", "d")]
+folder.mkdir(parents=True, exist_ok=True)
+ended = asyncio.run(Runner(stages, Killed(folder)).run())
+print(ended.standings[-1].record.output)
+"""
+
+
+def run(folder: Path, fatal: int) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", SCRIPT, str(folder), str(fatal)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+def told(folder: Path) -> dict[str, str]:
+    """Every stage's key and output, by the records alone."""
+    records = [json.loads(path.read_text()) for path in sorted((folder / "stages").glob("*.json"))]
+    return {record["name"]: f"{record['key']} {record['output']}" for record in records}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kills") / "undisturbed"
+    assert run(folder, 0).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4, 7])
+def test_killed_at_every_so_many_steps_it_ends_the_same(
+    undisturbed: Path, tmp_path: Path, every: int
+) -> None:
+    folder = tmp_path / "killed"
+    kills = 0
+    while (done := run(folder, every + kills % 3)).returncode != 0:
+        kills += 1
+        assert done.returncode == -9, done.stderr
+        assert kills < 40
+    assert told(folder) == told(undisturbed)
+    assert not list(folder.rglob("*.partial"))
+    assert kills >= 1
+    finished = (folder / "ran.log").read_text().split()
+    assert finished.count("e") >= 1
+    assert run(folder, 0).stdout == run(undisturbed, 0).stdout
+    assert (folder / "ran.log").read_text().split() == finished  # nothing ran again

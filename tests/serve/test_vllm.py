@@ -1,0 +1,233 @@
+"""The real vLLM (its CPU build) with the tiny base and two students of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.call import Call
+from agents.clients.http import HttpClient, open_session
+from agents.judge import Judge
+from agents.messages import Completion, Sampling
+from agents.models import Model, Traits, WireProtocol
+from agents.student import rendering
+from agents.vocabulary import Comparison, Dialogue, Response, Verdict
+from prompts import Library
+from serve.adapters import read_adapter
+from serve.plan import ServePlan, Wanted, command, plan
+from serve.presets import read_json, resolve
+from serve.server import LOOPBACK, Server, free_port, started
+
+pytest.importorskip("vllm")
+pytestmark = pytest.mark.vllm
+
+BASE = "base:tiny-base"
+
+
+def planned(tiny: Any, folder: Path, students: tuple[str, ...]) -> ServePlan:
+    adapters = [read_adapter(f"student:{name}", tiny.students[name]) for name in students]
+    wanted = Wanted("cpu", "fp32", 8000, spare_loras=1 if students else 0)
+    return plan(read_json(folder / "config.json"), adapters, wanted)
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The base with the student `glad` beside it, and room for another."""
+    made, port = planned(tiny, tiny.base, ("glad",)), free_port()
+    told = [*command(made, tiny.base, BASE, LOOPBACK, port), "--lora-modules"]
+    told.append(f"student:glad={tiny.students['glad']}")
+    log = tmp_path_factory.mktemp("vllm") / "log"
+    with started(told, LOOPBACK, port, environment=made.environment(), log=log) as one:
+        yield one
+
+
+def model_at(server: Server, name: str) -> Model:
+    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)
+    return Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
+
+
+def ask(server: Server, *calls: Call) -> list[Completion]:
+    async def main() -> list[Completion]:
+        session = open_session()
+        try:
+            clients = [HttpClient(call.model, server.key, session) for call in calls]
+            told = [client.complete(call) for client, call in zip(clients, calls, strict=True)]
+            return await asyncio.gather(*told)
+        finally:
+            await session.close()
+
+    return asyncio.run(main())
+
+
+def greedy(model: Model, dialogue: Dialogue, tokens: int = 12) -> Call:
+    return Call(model, rendering().messages(dialogue), Sampling(tokens, temperature=0.0, seed=1))
+
+
+def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.entrypoints.openai.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    parser = make_arg_parser(FlexibleArgumentParser())
+    for made in (planned(tiny, tiny.base, ("glad", "sorry")), planned(tiny, tiny.base, ())):
+        parsed = parser.parse_args(command(made, tiny.base, BASE, LOOPBACK, 8001)[3:])
+        arguments = AsyncEngineArgs.from_cli_args(parsed)
+        assert arguments.max_num_seqs == made.max_num_seqs
+        assert arguments.max_model_len == made.max_model_len
+        if made.max_loras:
+            assert (arguments.max_loras, arguments.max_lora_rank) == (made.max_loras, made.max_lora_rank)
+
+
+def test_base_and_two_students_on_one_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
+    assert set(server.models()) == {BASE, "student:glad"}
+    server.load("student:sorry", tiny.students["sorry"])  # while it runs
+    names = (BASE, "student:glad", "student:sorry")
+    assert set(server.models()) == set(names)
+    calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
+    texts = [answer.text for answer in ask(server, *calls)]  # in the same batches
+    said = {name: texts[at :: len(names)] for at, name in enumerate(names)}
+    assert len({tuple(each) for each in said.values()}) == 3
+    # the same alone as in company
+    assert [ask(server, greedy(model_at(server, "student:glad"), one))[0].text for one in dialogues] == said[
+        "student:glad"
+    ]
+    server.unload("student:sorry")
+    assert "student:sorry" not in server.models()
+
+
+def test_an_adapters_text_is_the_merged_models_and_transformers(
+    server: Server, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
+) -> None:
+    from finetune.merge import merge
+    from serve.with_transformers import TransformersEngine
+
+    calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
+    beside = [answer.text for answer in ask(server, *calls)]
+    engine = TransformersEngine(
+        tiny.base, BASE, {"student:glad": tiny.students["glad"]}, dtype="fp32", device="cpu"
+    )
+    assert [one.text for one in engine(calls) if isinstance(one, Completion)] == beside
+
+    folder = tmp_path / "merged"
+    merge(tiny.students["glad"], folder, base=str(tiny.base), dtype="fp32")
+    made, port = planned(tiny, folder, ()), free_port()
+    told = command(made, folder, "student:glad", LOOPBACK, port)
+    with started(told, LOOPBACK, port, environment=made.environment(), log=tmp_path / "log") as merged:
+        again = [greedy(model_at(merged, "student:glad"), one) for one in dialogues]
+        assert [answer.text for answer in ask(merged, *again)] == beside
+
+
+def test_a_tiny_model_can_be_a_judge(server: Server, dialogues: list[Dialogue]) -> None:
+    judge = Judge(model_at(server, "student:glad"), Library()["judge/pairwise"])
+    dialogue = dialogues[0]
+    pair = Comparison(
+        dialogue, Response(dialogue.key, "a", "So glad!", "s"), Response(dialogue.key, "b", "Oh no.", "t")
+    )
+    calls = [judge.call(each) for each in pair.both_orders()]
+    answers = ask(server, *calls)
+    for call, answer in zip(calls, answers, strict=True):
+        assert answer.text in ("1", "2")
+        assert answer.logprobs
+        assert call.read is not None
+        assert isinstance(call.read(answer, call.key).outcome, Verdict)
+
+
+def test_seeded_sampling_in_one_large_batch(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
+    preset = resolve("cut", "student", read_json(tiny.base / "config.json"), {})
+    sampling = Sampling(
+        16, temperature=preset.temperature, top_p=preset.top_p, seed=preset.seed, stop=preset.stop
+    )
+    from dataclasses import replace
+
+    traits = replace(model_at(server, BASE).traits, extra=preset.extra)
+    models = [replace(model_at(server, name), traits=traits) for name in (BASE, "student:glad")]
+    calls = [Call(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8]
+    first = [answer.text for answer in ask(server, *calls)]
+    assert len(first) == len(calls)
+    for at in range(len(dialogues)):  # the same question with the same seed: the same answer
+        assert len(set(first[at : len(first) // 2 : len(dialogues)])) == 1
+
+
+def test_in_this_process_without_a_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
+    students = ("glad", "sorry")
+    calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
+    by_server = [answer.text for answer in ask(server, *calls)]
+    code = f"""
+import json, sys
+from pathlib import Path
+from agents.vocabulary import Dialogue
+from serve.adapters import read_adapter
+from serve.plan import Wanted, plan
+from serve.presets import read_json
+from serve.with_vllm import VllmEngine
+from agents.call import Call
+from agents.messages import Sampling
+from agents.models import Model, Traits, WireProtocol
+from agents.student import rendering
+def main():
+    base, folders = Path({str(tiny.base)!r}), {dict((f"student:{n}", str(tiny.students[n])) for n in students)!r}
+    folders = {{name: Path(folder) for name, folder in folders.items()}}
+    adapters = [read_adapter(*each) for each in folders.items()]
+    made = plan(read_json(base / "config.json"), adapters, Wanted("cpu", "fp32", 8000))
+    engine = VllmEngine(made, base, {BASE!r}, folders)
+    model = Model("vllm", "student:glad", WireProtocol.OPENAI_COMPLETIONS, Traits(seed=True))
+    dialogues = [Dialogue(*each) for each in {[(d.id, d.situation, d.utterance) for d in dialogues]!r}]
+    calls = [Call(model, rendering().messages(d), Sampling(12, temperature=0.0, seed=1)) for d in dialogues]
+    print("SAID" + json.dumps([answer.text for answer in engine(calls)]))
+    engine.close()
+if __name__ == "__main__":
+    main()
+"""
+    script = tiny.base.parent / "offline.py"
+    script.write_text(code)
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert "SAID" in done.stdout, done.stderr[-3000:]
+    assert json.loads(done.stdout.partition("SAID")[2].splitlines()[0]) == by_server
+
+
+def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
+    made, port = planned(tiny, tiny.base, ()), free_port()
+    words = command(made, tiny.base, BASE, LOOPBACK, port)
+    ours = (
+        "import time\nfrom pathlib import Path\nfrom serve.server import started\n"
+        f"with started({words!r}, '127.0.0.1', {port}, environment={made.environment()!r}, "
+        f"log=Path({str(tmp_path / 'log')!r})) as one:\n    print(one.pid, flush=True)\n    time.sleep(600)\n"
+    )
+    us = subprocess.Popen([sys.executable, "-c", ours], stdout=subprocess.PIPE, text=True)
+    assert us.stdout is not None
+    keeper = int(us.stdout.readline())
+    below = _below(keeper)
+    assert len(below) >= 2  # the server and its engine
+    us.send_signal(signal.SIGKILL)
+    us.wait(30)
+    us.stdout.close()
+    for pid in (keeper, *below):
+        try:
+            watched = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        assert select.select([watched], [], [], 40)[0], (tmp_path / "log").read_text()[-2000:]
+        os.close(watched)
+
+
+def _below(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children] + [each for child in children for each in _below(int(child))]
