@@ -166,8 +166,8 @@ def finish(given: Given, ended: Ended, as_json: bool) -> None:
 
     study = given.study()
     if as_json:
-        told = [as_data(one) for one in ended.standings]
-        click.echo(orjson.dumps({"study": study.name, "stages": told}, option=orjson.OPT_INDENT_2).decode())
+        rows = [as_data(one) for one in ended.standings]
+        click.echo(orjson.dumps({"study": study.name, "stages": rows}, option=orjson.OPT_INDENT_2).decode())
     else:
         show_results(study, ended.standings, given.folder)
     failed, blocked = ended.count(State.FAILED), ended.count(State.BLOCKED)

@@ -162,6 +162,7 @@ def test_in_this_process_without_a_server(server: Server, tiny: Any, dialogues: 
     students = ("glad", "sorry")
     calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
     by_server = [answer.text for answer in ask(server, *calls)]
+    places = {f"student:{name}": str(tiny.students[name]) for name in students}
     code = f"""
 import json, sys
 from pathlib import Path
@@ -175,7 +176,7 @@ from agents.messages import Sampling
 from agents.models import Model, Traits, WireProtocol
 from agents.student import rendering
 def main():
-    base, folders = Path({str(tiny.base)!r}), {dict((f"student:{n}", str(tiny.students[n])) for n in students)!r}
+    base, folders = Path({str(tiny.base)!r}), {places!r}
     folders = {{name: Path(folder) for name, folder in folders.items()}}
     adapters = [read_adapter(*each) for each in folders.items()]
     made = plan(read_json(base / "config.json"), adapters, Wanted("cpu", "fp32", 8000))

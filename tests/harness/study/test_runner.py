@@ -197,6 +197,10 @@ def test_only_and_from(kitchen: Any) -> None:
     assert kitchen.ran == ["b"]
 
 
+def states(stages: Sequence[Stage], memory: Memory) -> list[State]:
+    return [one.state for one in standings(stages, memory)]
+
+
 def test_standings_are_told_without_running(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1), kitchen.failing("b", ["a"]), kitchen.stage("c", 1, ["b"])]
     assert [one.state for one in standings(stages, kitchen.memory)] == [
@@ -216,6 +220,7 @@ def test_standings_are_told_without_running(kitchen: Any) -> None:
 
 def test_a_stage_whose_file_is_gone_is_made_again(kitchen: Any) -> None:
     folder = kitchen.memory.folder
+    folder.mkdir()
 
     async def write(ready: Ready) -> Made:
         kitchen.ran.append("written")
