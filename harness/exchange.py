@@ -1,7 +1,7 @@
 """What others write and read: AlpacaEval's outputs and FastChat's answers in, battles out and in again.
 
 Imported answers become stored responses under their generator's name, so they can be judged like any
-author's. `battles.jsonl` holds every judgment of a database, one a line, in the order of FastChat's fields:
+author's. `battles.jsonl` holds every judgment of a database, one a line:
 
     {"question_id": "sample:001_conv:001", "model_a": "student:mine", "model_b": "base", "winner": "model_a", …}
 
@@ -251,7 +251,7 @@ def as_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def judgments_of(content: bytes) -> Iterator[Judgment]:
-    """The judgments that exported battles hold: the same that were stored, but for an unscored one's raw text."""
+    """The judgments that exported battles hold: those that were stored, without the raw text of the unscored."""
     for line in content.splitlines():
         row = orjson.loads(line)
         outcome: Verdict | Unscored

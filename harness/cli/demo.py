@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
 EMULATED = ("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet-4-5")
 FOLDER = Path("runs/demo")
+STUDY = "tiny"
 
 
 @click.command()
@@ -34,14 +36,24 @@ FOLDER = Path("runs/demo")
     type=click.Path(path_type=Path),
     default=FOLDER,
     show_default=True,
-    help="Folder for the database and the report.",
+    help="Folder for the database, what is made, and the report.",
 )
-def demo(out: Path) -> None:
-    """Judge GPT-4's responses against people's, in both orders, by six judges; write a report.
+@click.option("--judging", is_flag=True, help="Only judge; nothing is trained.")
+def demo(out: Path, judging: bool) -> None:
+    """Run the main job on this machine, offline: no key, no GPU.
 
-    The real dataset where it already is, else the written sample. Control judges answer in this process;
-    GPT-4o, Gemini and Claude are emulated, over real HTTP on this machine.
+    Where torch, trl and peft are installed: the whole chain, as the study `tiny`. An emulated teacher
+    improves, datasets are built, a tiny student is really trained (SFT, DPO), really served, answers, and is
+    judged in both orders by control judges and emulated ones. Else, or with --judging: GPT-4's responses
+    against people's, by six judges (the real dataset where it already is, else the written sample).
+
+    Models named emulated-… are this machine's emulator, over real HTTP.
     """
+    if not judging and can_train():
+        whole_chain(out)
+        return
+    if not judging:
+        click.echo("Only judging: for the whole chain, install with: pip install -e '.[train]'", err=True)
     began = time.monotonic()
     summary, page = run(_demo(out))
     show(summary, as_json=False)
@@ -50,6 +62,33 @@ def demo(out: Path) -> None:
     click.echo(f"\nReport: {place.resolve()}")
     click.echo(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
     leave(summary)
+
+
+def can_train() -> bool:
+    """Whether what training needs is installed."""
+    from finetune.needs import LIBRARIES
+
+    return all(find_spec(name) is not None for name in LIBRARIES)
+
+
+def whole_chain(out: Path) -> None:
+    """The study `tiny`, from the teacher to the report."""
+    from harness.cli.run import finish, run_given
+    from harness.cli.studies import Given, no_calls
+    from harness.study.runner import State
+
+    began = time.monotonic()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
+    calls = no_calls(emulate=True, quiet=False)
+    given = Given(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
+    ended = run_given(given)
+    for one in ended.standings:
+        if one.stage.kind == "report" and one.state is State.DONE and one.record is not None:
+            write_page(out / "report.html", (out / one.record.result["file"]).read_text(encoding="utf-8"))
+    finish(given, ended, as_json=False)
+    click.echo("TINY: the students are half a million parameters of noise; what they win means nothing.")
+    click.echo(f"The same report: {(out / 'report.html').resolve()}")
+    click.echo(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained.")
 
 
 async def _demo(out: Path) -> tuple[Summary, str]:

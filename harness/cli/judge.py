@@ -144,12 +144,14 @@ def judge(
                 if dry_run:
                     from harness.estimating import estimate, show_estimate
 
-                    show_estimate(await estimate(store, plan, settings), as_json)
+                    show_estimate(
+                        await estimate(store, plan, settings, retry_unscored=retry_unscored), as_json
+                    )
                     if plan.until is not None:
                         click.echo("With --until this is the most it can take.", err=True)
                     return None
                 if not calls.yes and not calls.emulate:
-                    await _agree(store, plan, settings)
+                    await _agree(store, plan, settings, retry_unscored)
                 summary = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
                 page = await _page(store, summary) if report_to is not None else ""
                 more = await beside(store, summary, seed=seed, by=by, length=length_control)
@@ -199,7 +201,7 @@ async def _page(store: Store, summary: Summary) -> str:
     return await render(store, summary.run_id)
 
 
-async def _agree(store: Store, plan: Plan, settings: Settings) -> None:
+async def _agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool) -> None:
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
@@ -207,7 +209,9 @@ async def _agree(store: Store, plan: Plan, settings: Settings) -> None:
     from harness.presenting import money
 
     estimates = [
-        each for each in await estimate(store, plan, settings) if each.calls and each.maximum_usd != 0
+        each
+        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        if each.calls and each.maximum_usd != 0
     ]
     for each in estimates:
         click.echo(

@@ -93,8 +93,8 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
         from harness.study.stages import Memory
 
         with Memory(given.folder).held():
-            async with given.world(study, live=True) as world:
-                graph = await Graph.of(world, progress.tell)
+            async with given.world(study, live=True, tell=progress.tell) as world:
+                graph = await Graph.of(world)
                 stages = list(graph)
                 pick = chosen(stages, KINDS, only, since)
                 if agree and not study.emulate and sys.stdin.isatty():

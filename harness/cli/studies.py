@@ -17,6 +17,7 @@ from harness.cli.options import CallOptions, library
 
 if TYPE_CHECKING:
     from harness.study.file import Study
+    from harness.study.progress import Tell
     from harness.study.world import World
 
 FOLDER = Path("runs/studies")
@@ -73,10 +74,11 @@ class Given:
         return replace(study, emulate=study.emulate or self.calls.emulate)
 
     @asynccontextmanager
-    async def world(self, study: Study, *, live: bool) -> AsyncIterator[World]:
+    async def world(self, study: Study, *, live: bool, tell: Tell | None = None) -> AsyncIterator[World]:
         """Everything around the study while the block runs.
 
         Args:
+            tell: is told how far a stage is.
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.purse import Purse
@@ -110,6 +112,7 @@ class Given:
                 memory=memory,
                 store=store,
                 purse=Purse(budget, place, store.spent_usd),
+                **({} if tell is None else {"tell": tell}),
             )
 
     async def _store(self, stack: AsyncExitStack, *, live: bool) -> Any:
@@ -143,8 +146,8 @@ def _is_there(db: str) -> bool:
     return "://" in db or Path(db).exists()
 
 
-def no_calls(models_file: Path | None = None, *, emulate: bool = False) -> CallOptions:
-    """Options of a command that asks nothing."""
+def no_calls(models_file: Path | None = None, *, emulate: bool = False, quiet: bool = True) -> CallOptions:
+    """Calls as they are made where nothing is said of them."""
     return CallOptions(
         max_in_flight=None,
         rpm=None,
@@ -157,7 +160,7 @@ def no_calls(models_file: Path | None = None, *, emulate: bool = False) -> CallO
         client="http",
         timeout=120.0,
         models_file=models_file,
-        quiet=True,
+        quiet=quiet,
         yes=True,
     )
 

@@ -8,7 +8,7 @@ begun again: calls are remembered by the database, trainings by their own folder
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from math import isnan
@@ -33,13 +33,13 @@ from harness.recipe import Recipe
 from harness.splits import Split
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
+from harness.study.progress import counted
 from harness.study.reporting import one_run, write_report
 from harness.study.stages import Made, Ready
 from harness.study.world import World
 from results.statistics.columns import Columns
 from results.store import Store
 
-Tell = Callable[[str, str], None]  # a stage's name, and how far it is
 TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
 
 
@@ -58,7 +58,8 @@ async def ask(world: World, plan: Plan, ready: Ready) -> Made:
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with world.purse.grant(run_id, cost) as budget:
             settings = replace(world.settings, budget_usd=budget)
-            summary = await generate(store, world.registry, plan, settings)
+            async with counted(store, run_id, ready.stage.name, world.tell):
+                summary = await generate(store, world.registry, plan, settings)
         _check_whole(summary)
         return await responses_made(store, summary, summary.sets, plan.dialogues)
 
@@ -100,7 +101,7 @@ async def make_dataset(world: World, recipe: Recipe, ready: Ready) -> Made:
     return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(world: World, learner: Learner, tell: Tell, ready: Ready) -> Made:
+async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
     """The base on this machine, known by its weights."""
     folder = ready.folder(world.folder / "models")
     tiny = learner.base.removeprefix(TINY) if learner.base.startswith(TINY) else ""
@@ -111,14 +112,14 @@ async def find_base(world: World, learner: Learner, tell: Tell, ready: Ready) ->
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await in_child(job, _log(world, ready), partial(tell, ready.stage.name))
+    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name))
     if tiny:
         got |= {"base": "", "at": "", "folder": world.near(folder)}
     return Made(got["weights"], got)
 
 
 async def train(
-    world: World, settings: TrainingSettings, step: str, name: str, learner: Learner, tell: Tell, ready: Ready
+    world: World, settings: TrainingSettings, step: str, name: str, learner: Learner, ready: Ready
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {learner.name}"].result
@@ -140,7 +141,7 @@ async def train(
         "cpu": world.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await in_child(job, _log(world, ready), partial(tell, ready.stage.name))
+    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name))
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
 
 
@@ -165,9 +166,11 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             seed=study.data.seed,
         )
         cost = _most([each.maximum_usd for each in await estimate(store, plan, world.settings)])
-        async with world.purse.grant(content_id("run-1", [plan.kind, plan.spec]), cost) as budget:
+        run_id = content_id("run-1", [plan.kind, plan.spec])
+        async with world.purse.grant(run_id, cost) as budget:
             settings = replace(world.settings, budget_usd=budget)
-            summary = await judge_contest(store, world.registry, plan, settings)
+            async with counted(store, run_id, ready.stage.name, world.tell, plan.calls_per_judge):
+                summary = await judge_contest(store, world.registry, plan, settings)
         (one,) = summary.judges
         if summary.interrupted:
             raise Interrupted("interrupted; every answer is stored")

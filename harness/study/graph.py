@@ -22,7 +22,6 @@ from harness.planning import Chosen, plan_improving, plan_responding, responder_
 from harness.recipe import Recipe
 from harness.splits import Split
 from harness.study import doing
-from harness.study.doing import Tell
 from harness.study.file import BASE, BEST, CUT_BASE, STUDENT, Learner
 from harness.study.reporting import page_id
 from harness.study.stages import Stage
@@ -56,31 +55,22 @@ class Student:
         return f"train {self.name}"
 
 
-def _silent(stage: str, how_far: str) -> None:
-    """Nobody watches."""
-
-
 class Graph:
-    """A study's stages, by name, in order.
+    """A study's stages, by name, in order."""
 
-    Args:
-        tell: is told how far a stage is.
-    """
-
-    def __init__(self, world: World, tell: Tell = _silent) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
         self.study = world.study
-        self._tell = tell
         self.stages: dict[str, Stage] = {}
 
     @classmethod
-    async def of(cls, world: World, tell: Tell = _silent) -> Graph:
+    async def of(cls, world: World) -> Graph:
         """The graph of a study in a world.
 
         Raises:
             UserError: a model cannot be asked, or a prompt is not there.
         """
-        graph = cls(world, tell)
+        graph = cls(world)
         await graph._improve()
         for name, recipe in graph.recipes.items():
             graph._build(name, recipe)
@@ -202,7 +192,7 @@ class Graph:
 
     def _base(self, learner: Learner) -> None:
         settings = {"base": learner.base, "revision": learner.revision}
-        do = partial(doing.find_base, self.world, learner, self._tell)
+        do = partial(doing.find_base, self.world, learner)
         self._add(Stage("base", learner.name, settings, do))
 
     def _train(self, student: Student) -> None:
@@ -216,7 +206,7 @@ class Graph:
         deciding = asdict(of_step)
         deciding.pop("save_steps")
         settings = {"settings": deciding, "form": learner.form, "device": training.device}
-        do = partial(doing.train, self.world, of_step, student.step, student.name, learner, self._tell)
+        do = partial(doing.train, self.world, of_step, student.step, student.name, learner)
         self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
 
     def dialogues(self, split: Split) -> Chosen:
@@ -257,7 +247,7 @@ class Graph:
             tuple(needs),
             frozenset({CARD}),
             together=f"{learner.name} {split}",
-            session=partial(served, self.world, learner, chosen, self._tell),
+            session=partial(served, self.world, learner, chosen),
         )
         return self._add(stage)
 

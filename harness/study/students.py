@@ -12,15 +12,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from agents.identity import content_id
 from finetune.checkpoint import Base, read_checkpoint
 from finetune.loading import Located
 from harness import rooms
 from harness.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
 from harness.generating import Summary
-from harness.planning import Chosen
-from harness.serving import Serving, respond
-from harness.study.doing import Interrupted, NotFinished, Tell, base_place, responses_made
+from harness.planning import Chosen, plan_responding
+from harness.serving import Serving, respond, responder
+from harness.study.doing import Interrupted, NotFinished, base_place, responses_made
 from harness.study.file import CUT_BASE, Learner
+from harness.study.progress import counted
 from harness.study.stages import Made, Ready
 from harness.study.world import World
 from results.store import Store
@@ -28,7 +30,7 @@ from results.store import Store
 
 @asynccontextmanager
 async def served(
-    world: World, learner: Learner, chosen: Chosen, tell: Tell, group: Sequence[Ready]
+    world: World, learner: Learner, chosen: Chosen, group: Sequence[Ready]
 ) -> AsyncIterator[Summary]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
@@ -40,15 +42,20 @@ async def served(
     check_base(base.folder)
     by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}
     study = world.study
+    name = f"serve {learner.name}, {len(by_author)} authors together"
     how = Serving(
         through=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else rooms.device_here(),
-        tell=partial(tell, group[0].stage.name),
+        tell=partial(world.tell, name),
     )
     async with await Store.open(world.db) as store:
         who = Cast(base, tuple(by_author.values()))
-        yield await respond(store, world.registry, chosen, who, how, world.settings, world.library)
+        plan = plan_responding(chosen, [responder(one, who, how, world.library) for one in who.contestants])
+        run_id = content_id("run-1", [plan.kind, plan.spec])
+        async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):
+            summary = await respond(store, world.registry, chosen, who, how, world.settings, world.library)
+        yield summary
 
 
 async def generate_students(world: World, chosen: Chosen, ready: Ready) -> Made:

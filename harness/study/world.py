@@ -11,16 +11,21 @@ from pathlib import Path
 
 from agents.errors import UserError
 from agents.models import Model
-from agents.registry import EMULATED, Registry
+from agents.registry import Registry
 from harness.dataset import Dataset
 from harness.dataset import load as load_dataset
 from harness.engine.limits import Limits
 from harness.running import Settings
 from harness.study.file import BEST, STUDENT, Study
+from harness.study.progress import Tell
 from harness.study.purse import Purse
 from harness.study.stages import Memory
 from prompts import Library
 from results.store import Store
+
+
+def _silent(stage: str, how_far: str) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class World:
         db: the database, as `Store.open` takes it.
         memory: the folder.
         store: open, for planning.
+        tell: is told how far a stage is.
     """
 
     study: Study
@@ -46,7 +52,7 @@ class World:
     memory: Memory
     store: Store
     purse: Purse
-    emulated: bool = False
+    tell: Tell = _silent
 
     @property
     def folder(self) -> Path:
@@ -106,8 +112,3 @@ def settings_of(study: Study, given: Settings, models: Mapping[str, Model]) -> S
         budget_usd=None,  # the study's purse grants each run its own
         quiet=True,  # the study shows its stages
     )
-
-
-def is_emulated(world: World) -> bool:
-    """Whether anything that is asked is the emulator's."""
-    return any(model.name.startswith(EMULATED) for model in world.models.values())

@@ -1,8 +1,8 @@
 """Bradley–Terry strengths of many authors from the dialogues they met in, with intervals by dialogue.
 
-P(i preferred to j) = s_i / (s_i + s_j), a tie counting half a win for either; fitted by Newman's faster form
-of Zermelo's iteration ("Efficient computation of rankings from pairwise comparisons", 2023, JMLR 24), which
-has the optimum of every Bradley–Terry fit (evalica's among them). An author that won or lost everything has
+P(i preferred to j) = s_i / (s_i + s_j), a tie counting half a win for either (Bradley and Terry 1952,
+Biometrika 39); fitted by Newton's method, whose optimum is that of every other fit of it (evalica's, say). An
+author that won or lost everything has
 no finite strength, so each pair that met counts one dialogue more, a tie, by default. Authors that never met,
 even through others, are not ranked together. Knows nothing of judges or names.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+from scipy.special import expit
 
 from results.statistics.intervals import check_level
 
@@ -23,8 +24,9 @@ Ints = NDArray[np.int64]
 
 PRIOR_TIES = 1.0  # dialogues, a tie each, added to every pair that met
 ELO_PER_LOG = 400.0 / float(np.log(10.0))
-_STEPS = 20_000
+_STEPS = 200
 _CLOSE = 1e-10
+_LONGEST_STEP = 1.0  # of a log strength at a time: Newton's first steps may go too far
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +73,19 @@ def fit(wins: Floats) -> Floats:
     """
     if wins.ndim != 2 or wins.shape[0] != wins.shape[1]:
         raise ValueError(f"wins of shape {wins.shape}")
-    strength = np.ones(wins.shape[0])
+    met = wins + wins.T
+    log = np.zeros(wins.shape[0])
+    anchored = np.full(met.shape, 1.0 / max(1, met.shape[0]))  # the mean of the logs is free: hold it at 0
     for _ in range(_STEPS):
-        sums = strength[:, None] + strength[None, :]
-        gained = (wins * strength[None, :] / sums).sum(axis=1)
-        lost = (wins.T / sums).sum(axis=1)
-        new = gained / np.where(lost > 0, lost, 1.0)
-        new = np.where((gained > 0) & (lost > 0), new, strength)
-        new /= np.exp(np.log(new).mean())
-        done = float(np.abs(np.log(new) - np.log(strength)).max(initial=0.0)) < _CLOSE
-        strength = new
-        if done:
+        preferred = expit(log[:, None] - log[None, :])
+        slope = (wins - met * preferred).sum(axis=1)
+        curve = met * preferred * preferred.T
+        step = np.linalg.solve(np.diag(curve.sum(axis=1)) - curve + anchored, slope)
+        log = log + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
+        log -= log.mean()
+        if float(np.abs(step).max(initial=0.0)) < _CLOSE:
             break
-    return np.log(strength)
+    return np.asarray(log, dtype=np.float64)
 
 
 def wins_of(first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None) -> Floats:

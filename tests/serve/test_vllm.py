@@ -75,7 +75,7 @@ def greedy(model: Model, dialogue: Dialogue, tokens: int = 12) -> Call:
 
 def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.entrypoints.openai.cli_args import make_arg_parser
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     parser = make_arg_parser(FlexibleArgumentParser())

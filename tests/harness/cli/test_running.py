@@ -41,7 +41,7 @@ def test_the_demo_judges_once_and_writes_its_report(
     empathy: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "not an address")  # the real one's own plays no part
-    first = empathy("demo", "--out", "here")
+    first = empathy("demo", "--judging", "--out", "here")
     assert (first.code, "Traceback" in first.err) == (0, False)
     assert "the written sample, 64 dialogues" in first.err
     page = (workplace / "here" / "report.html").read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def test_the_demo_judges_once_and_writes_its_report(
     assert str(workplace / "here" / "report.html") in first.out.replace("\n", "")
     assert "EMULATED" in first.out
     assert first.out.count("128 / 0 / 0") == 6
-    assert empathy("demo", "--out", "here").out.count("0 / 128 / 0") == 6
+    assert empathy("demo", "--judging", "--out", "here").out.count("0 / 128 / 0") == 6
     assert sorted(path.name for path in workplace.iterdir()) == ["here"]
 
 
@@ -65,9 +65,9 @@ def test_the_demo_tells_a_faulty_dataset_instead_of_passing_it_over(
 ) -> None:
     (workplace / "data").mkdir()
     (workplace / "data" / "llms-vs-humans.csv").write_text("a,b\n")
-    assert "columns are missing" in empathy("demo").err
+    assert "columns are missing" in empathy("demo", "--judging").err
     monkeypatch.setenv("EMPATHY_DATA", "none.csv")
-    done = empathy("demo")
+    done = empathy("demo", "--judging")
     assert done.code == 2
     assert "EMPATHY_DATA" in done.err
 

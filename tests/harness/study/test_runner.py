@@ -46,7 +46,7 @@ def build(kitchen: Any, graph: Graph, values: dict[int, int], lanes: Sequence[st
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_everything_runs_once_after_what_it_needs_and_then_never_again(
     kitchen_type: Any, graph: Graph, data: st.DataObject
@@ -66,7 +66,7 @@ def test_everything_runs_once_after_what_it_needs_and_then_never_again(
         assert kitchen.outputs(again) == kitchen.outputs(ended)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_a_changed_setting_runs_exactly_what_depends_on_it(
     kitchen_type: Any, graph: Graph, data: st.DataObject
@@ -83,7 +83,7 @@ def test_a_changed_setting_runs_exactly_what_depends_on_it(
         assert kitchen.ran == []  # what was made the first time is still known
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_a_failure_takes_along_what_needs_it_and_nothing_else(
     kitchen_type: Any, graph: Graph, data: st.DataObject
@@ -103,7 +103,7 @@ def test_a_failure_takes_along_what_needs_it_and_nothing_else(
         assert set(kitchen.ran) == {str(at) for at in lost}  # mended, only what is missing runs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: Graph, data: st.DataObject) -> None:
     lanes = data.draw(st.lists(st.sampled_from(["card", "gpt"]), min_size=len(graph), max_size=len(graph)))

@@ -1,0 +1,54 @@
+"""How far a run of calls is, for those who wait: counted in the database, now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from sqlalchemy import func, select
+
+from agents.errors import UserError
+from results.store import Store
+from results.tables import CompletionRow, InvocationRow, table
+
+SECONDS = 5.0
+Tell = Callable[[str, str], None]  # a stage's name, and how far it is
+
+
+@contextlib.asynccontextmanager
+async def counted(
+    store: Store, run_id: str, stage: str, tell: Tell, calls: int | None = None
+) -> AsyncIterator[None]:
+    """While the block runs, tell every few seconds how many answers the run has.
+
+    Args:
+        calls: how many it will have, where that is known.
+    """
+
+    async def watch() -> None:
+        of = f" of about {calls:,}" if calls else ""
+        while True:
+            await asyncio.sleep(SECONDS)
+            with contextlib.suppress(UserError):  # whoever writes will say what is wrong
+                tell(stage, f"{await answers(store, run_id):,}{of} answers")
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def answers(store: Store, run_id: str) -> int:
+    """Answers that invocations of this run were given."""
+    completion, invocation = table(CompletionRow).c, table(InvocationRow).c
+    wanted = (
+        select(func.count())
+        .select_from(table(CompletionRow))
+        .join(table(InvocationRow), invocation.id == completion.invocation_id)
+        .where(invocation.run_id == run_id)
+    )
+    return await store.read(lambda connection: int(connection.execute(wanted).scalar_one()))

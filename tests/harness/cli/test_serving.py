@@ -1,0 +1,207 @@
+"""`serve plan`, `respond student:…`, `bench` and its gate, with a stand-in for whatever answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.call import Call
+from agents.messages import Completion, Finish
+from agents.student import rendering
+from finetune.checkpoint import hash_file, weights_id
+from harness import serving
+from harness.rooms import Room
+
+Run = Callable[..., Any]
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 512,
+    "max_position_embeddings": 2048,
+    "dtype": "float32",
+}
+
+
+def tensors(path: Path, value: float) -> None:
+    told = json.dumps({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(told)) + told + struct.pack("<f", value))
+
+
+def student(name: str, value: float = 1.0) -> Path:
+    """A checkpoint of `tiny-base`, in the working folder."""
+    folder, base = Path("checkpoints") / name, Path("tiny-base")
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    tensors(folder / "adapter_model.safetensors", value)
+    record = {
+        "kind": "empathy-checkpoint",
+        "version": 1,
+        "name": name,
+        "stage": "dpo",
+        "base": {"name": str(base), "revision": "", "weights": weights_id(base)},
+        "form": "plain",
+        "rendering": rendering().id,
+        "adapter": hash_file(folder / "adapter_model.safetensors"),
+        **dict.fromkeys(("data", "settings", "parent")),
+    }
+    (folder / "checkpoint.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture
+def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """A base and two students; what they are asked. A student says more than its base, `brief` less."""
+    base = Path("tiny-base")
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps(CONFIG))
+    (base / "tokenizer.json").write_text("{}")
+    tensors(base / "model.safetensors", 1.0)
+    student("long", 1.0)
+    student("brief", 2.0)
+    calls: list[Call] = []
+    words = {"student:long": 40, "base:tiny-base": 20, "student:brief": 5}
+
+    class Client:
+        async def complete(self, call: Call) -> Completion:
+            calls.append(call)
+            return Completion(" word" * words[call.model.name], Finish.STOP)
+
+        async def close(self) -> None:
+            """Nothing."""
+
+    @contextlib.asynccontextmanager
+    async def opened(who: Any, part: Sequence[Any], how: Any, models: Any, dtype: str) -> AsyncIterator[Room]:
+        yield Room(lambda model: Client())
+
+    monkeypatch.setattr(serving, "opened", opened)
+    return calls
+
+
+def test_a_plan_for_the_card(empathy: Run) -> None:
+    told = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--adapters", "4", "--json")
+    assert told.code == 0
+    assert told.data["weights_gib"] == 14.96
+    assert told.data["cache_kib_per_token"] == 128
+    assert told.data["memory_gib"] == 23.99
+    assert told.data["max_loras"] == 4
+    small = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--memory-mib", "16000")
+    assert small.code == 1
+    assert "What would" in small.out
+
+
+def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[Call]) -> None:
+    words = ("serve", "plan", "--base", "tiny-base", "--students", "checkpoints/brief", "checkpoints/long")
+    told = empathy(*words, "--dtype", "fp32", "--json")
+    assert (told.data["max_loras"], told.data["max_lora_rank"], told.data["max_model_len"]) == (2, 8, 2048)
+    assert empathy("serve", "plan", "--students", "nowhere").code == 2
+    tensors(Path("checkpoints/long/adapter_model.safetensors"), float("nan"))
+    broken = empathy(*words)
+    assert broken.code == 2
+    assert "not numbers" in broken.err
+
+
+def test_serve_says_what_is_missing(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve.server.find_spec", lambda name: None)
+    told = empathy("serve", "--base", "tiny-base")
+    assert told.code == 2
+    assert "pip install" in told.err
+    assert "serve plan" in empathy("serve", "--help").out
+
+
+def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list[Call]) -> None:
+    words = ("respond", "student:long", "base", "--data", "sample", "--limit", "4", "--quiet", "--json")
+    told = empathy(*words)
+    assert told.code == 0, told.err
+    assert [one["author"] for one in told.data["sets"]] == ["student:long", "base:tiny-base"]
+    made = json.loads(told.data["sets"][0]["made"])
+    assert made["cut"] == "first-turn-97-words-1"
+    assert "the model's own" not in made["sampling"].values()
+    assert len(asked) == 8
+    assert empathy(*words).data["models"]["vllm/student:long"]["made"] == 0
+    assert len(asked) == 8
+    dry = empathy("respond", "student:brief", "--data", "sample", "--limit", "4", "--dry-run", "--json")
+    assert [one["calls"] for one in dry.data["models"]] == [4]
+
+
+def test_mistakes_of_respond(empathy: Run, asked: list[Call]) -> None:
+    known = ("--data", "sample", "--quiet")
+    for words, told in (
+        (("respond", "student:nobody"), "no student of this name"),
+        (("respond", "base", "--preset", "mine"), "--preset"),
+        (("respond", "base", "--temperature", "1"), "as a preset says"),
+        (("respond", "base", "--offline", "--with", "transformers"), "exclude"),
+        (("respond", "base", "--students", "nowhere"), "--students"),
+    ):
+        done = empathy(*words, *known)
+        assert done.code == 2
+        assert told in done.err
+        assert "Traceback" not in done.err
+
+
+BENCH = ("--judge", "control/longer", "--data", "sample", "--split", "train", "--limit", "24", "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "code"), [("long", "0.55", 0), ("brief", "0.55", 1), ("long", "0.999", 3)]
+)
+def test_a_gate(empathy: Run, asked: list[Call], name: str, bound: str, code: int) -> None:
+    done = empathy("bench", f"checkpoints/{name}", *BENCH, "--require", f"win_rate>{bound}")
+    assert done.code == code, done.err
+
+
+def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: list[Call]) -> None:
+    words = (
+        "bench",
+        "checkpoints/long",
+        *BENCH,
+        "--against",
+        "dataset:human",
+        "--report",
+        "new.html",
+        "--json",
+    )
+    told = empathy(*words)
+    assert told.code == 0, told.err
+    assert list(told.data["contests"]) == ["base", "dataset:human"]
+    assert told.data["contests"]["base"]["spec"]["split"] == "train"
+    assert Path("new.html").is_file()
+    assert Path("new-dataset-human.html").is_file()
+    assert len(asked) == 48
+    assert empathy(*words).data["contests"] != {}
+    assert len(asked) == 48
+
+
+def test_against_a_model_that_is_asked(empathy: Run, asked: list[Call]) -> None:
+    words = ("bench", "checkpoints/long", *BENCH, "--against", "openai/gpt-4o", "--emulate", "--json")
+    told = empathy(*words, "--require", "openai/gpt-4o.win_rate>0.9999")
+    assert told.code in (1, 3), told.err
+    assert list(told.data["contests"]) == ["base", "openai/gpt-4o"]
+
+
+def test_the_leaderboard(empathy: Run, asked: list[Call]) -> None:
+    done = empathy("bench", "--watch", "checkpoints", "--once", *BENCH, "--require", "win_rate>0.5")
+    assert done.code == 0, done.err
+    board = json.loads(Path("checkpoints/leaderboard.json").read_text())
+    assert [row["student"] for row in board] == ["student:long", "student:brief"]
+    assert [row["decision"] for row in board] == ["passed", "failed"]
+
+
+def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
+    for words, told in (
+        (("bench", *BENCH), "or a folder to watch"),
+        (("bench", "nowhere", *BENCH), "no such folder"),
+        (("bench", "checkpoints/long", *BENCH, "--require", "win_rate"), "--require"),
+        (("bench", "checkpoints/long", *BENCH, "--require", "x.win_rate>0.5"), "opponents: base"),
+    ):
+        done = empathy(*words)
+        assert done.code == 2
+        assert told in done.err

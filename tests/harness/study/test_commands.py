@@ -1,0 +1,191 @@
+"""`plan`, `run` and `status` as users give them: a study that trains nobody, and what others would take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from harness.cli import main
+from harness.study.loading import shipped
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder, no keys, no settings."""
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith("EMPATHY_"):
+            monkeypatch.delenv(name)
+    place = tmp_path / "work"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    yield place
+
+
+@pytest.fixture
+def empathy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`empathy WORDS…` → (exit code, stdout, stderr)."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        told = [str(word) for word in words]
+        monkeypatch.setattr("sys.argv", ["empathy", *told])
+        with pytest.raises(SystemExit) as ended:
+            main(told)
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def stages(out: str) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in orjson.loads(out)["stages"]}
+
+
+def ended_at(told: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """When each stage was done: what ran again has another time."""
+    return {name: one["record"]["ended"] for name, one in told.items() if one["record"]}
+
+
+def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: Path) -> None:
+    code, out, _ = empathy("plan", study_file, "--json")
+    assert code == 0
+    lines = {(line["kind"], line["what"]): line for line in orjson.loads(out)["lines"]}
+    assert lines["respond", "openai/emulated-gpt-4o test"]["calls"] == 6
+    judged = lines["judge", "openai/emulated-gpt-4o"]
+    assert (judged["calls"], judged["bound"], judged["stages"]) == (2 * 6 * 2, "", 2)
+    assert list(workplace.iterdir()) == []  # nothing is written
+
+    code, out, err = empathy("run", study_file, "--json")
+    assert code == 0, err
+    first = stages(out)
+    assert {one["state"] for one in first.values()} == {"done"}
+    assert len(first) == 1 + 4 + 1
+    report = workplace / "runs/studies" / first["report two"]["record"]["result"]["file"]
+    page = report.read_text(encoding="utf-8")
+    assert "mulated" in page
+
+    code, out, err = empathy("run", study_file, "--json")
+    assert ended_at(stages(out)) == ended_at(first)  # nothing ran again
+    assert " done  " not in err
+
+    code, out, _ = empathy("plan", study_file, "--json")
+    assert orjson.loads(out)["total"]["calls"] == 0
+    code, out, _ = empathy("status")
+    assert (code, out.splitlines()[0]) == (0, "two: 6 of 6 stages are done")
+
+
+def test_a_changed_setting_runs_again_what_depends_on_it(empathy: Run, study_file: Path) -> None:
+    _, out, _ = empathy("run", study_file, "--json")
+    first = stages(out)
+    study_file.write_text(study_file.read_text().replace("limit = 6", "limit = 7"))
+    _, out, _ = empathy("run", study_file, "--json")
+    assert not set(ended_at(first).values()) & set(ended_at(stages(out)).values())
+    study_file.write_text(
+        study_file.read_text().replace('"control/longer", ', '"control/longer", "control/first", ')
+    )
+    _, out, _ = empathy("run", study_file, "--json")
+    second = stages(out)
+    _, out, _ = empathy("run", study_file, "--json", "--judge", "control/first")
+    others = stages(out)
+    assert ended_at(others).items() - ended_at(second).items() == {
+        ("report two", others["report two"]["record"]["ended"])
+    }
+
+
+def test_only_and_from(empathy: Run, study_file: Path) -> None:
+    code, out, err = empathy("run", study_file, "--only", "judge", "--json")
+    told = stages(out)
+    ready = "judge dataset:gpt-4 : dataset:human by control/longer"
+    assert told[ready]["state"] == "done"
+    assert told["respond openai/emulated-gpt-4o test"]["state"] == "blocked"
+    assert code == 1
+    assert "could not begin" in err
+    code, out, _ = empathy("run", study_file, "--only", "respond", "--json")
+    assert stages(out)["respond openai/emulated-gpt-4o test"]["state"] == "done"
+    code, out, _ = empathy("run", study_file, "--from", "judge", "--json")
+    assert code == 0
+    assert {one["state"] for one in stages(out).values()} == {"done"}
+    code, _, err = empathy("run", study_file, "--only", "jugde")
+    assert code == 2
+    assert "no such stage" in err
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed here")
+def test_without_torch_the_other_branches_go_on(empathy: Run) -> None:
+    code, out, _ = empathy("run", "tiny", "--json")
+    told = stages(out)
+    assert code == 1
+    assert told["base tiny"]["state"] == "failed"
+    assert "fine-tuning needs torch" in told["base tiny"]["why"]
+    assert {name for name, one in told.items() if one["state"] == "done"} == {
+        "improve openai/emulated-gpt-4o over-human all-dimensions",
+        "build over-human-all-dimensions",
+        "build low-rated",
+    }
+    code, out, _ = empathy("status", "tiny")
+    assert code == 0
+    assert "fine-tuning needs torch" in out
+
+
+def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> None:
+    text = study_file.read_text().replace("emulate = true\n", "")
+    study_file.write_text(
+        text.replace('["openai/gpt-4o", "dataset:human"]', '["dataset:mixtral-8x7b", "dataset:human"]')
+    )
+    code, out, _ = empathy("run", study_file, "--json", "--yes")
+    told = stages(out)
+    assert code == 1
+    by_state = {
+        state: [name for name, one in told.items() if one["state"] == state] for state in ("done", "failed")
+    }
+    assert len(by_state["failed"]) == 2
+    assert all("OPENAI_API_KEY" in told[name]["why"] for name in by_state["failed"])
+    assert "report two" in by_state["done"]  # with the judge that could
+    assert len(by_state["done"]) == 3
+
+
+def test_mistakes(empathy: Run, study_file: Path) -> None:
+    assert empathy("run", "no-such-study")[0] == 2
+    assert empathy("status")[0] == 2
+    assert empathy("status", "tiny")[0] == 2
+    code, _, err = empathy("plan", study_file, "--judge", "gpt4")
+    assert code == 2
+    assert "provider/name" in err
+    study_file.write_text(study_file.read_text() + '[limits."openai/gpt-5"]\nmax_in_flight = 3\n')
+    code, _, err = empathy("plan", study_file)
+    assert code == 2
+    assert "never asks" in err
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_study_can_be_planned(empathy: Run, name: str) -> None:
+    code, out, err = empathy("plan", name, "--data", "sample", "--json")
+    assert code == 0, err
+    assert orjson.loads(out)["total"]["stages"] > 0
+    assert empathy("plan", name, "--data", "sample")[0] == 0
+
+
+def test_what_the_papers_study_would_take(empathy: Run, real_dataset: Path) -> None:
+    """Counted in another way: 7 strategies, the sequential one of three calls, its first the cognitive's."""
+    _, out, _ = empathy("plan", "paper-llama", "--data", real_dataset, "--json")
+    lines = {(line["kind"], line["what"]): line for line in orjson.loads(out)["lines"]}
+    improve = lines["improve", "openai/gpt-4o"]
+    most = 1750 * (6 + 2) * 2 + 1750
+    assert (
+        most - 20 <= improve["calls"] <= most
+    )  # a few of the dataset's dialogues and responses are the same
+    assert improve["stages"] == 14
+    for judge in ("openai/gpt-4o", "google/gemini-2.0-flash"):
+        assert lines["judge", judge]["calls"] == 28 * 3 * 250 * 2
+    sft = lines["train", "meta-llama/Llama-3.1-8B, SFT"]
+    assert (sft["stages"], sft["note"].split(" rows")[0]) == (15, f"{14 * 1900 + 800:,}")
+    dpo = lines["train", "meta-llama/Llama-3.1-8B, DPO"]
+    assert (dpo["stages"], dpo["note"].split(" pairs")[0]) == (14, f"{14 * 800:,}")
+    assert lines["generate", "meta-llama/Llama-3.1-8B and its students"]["stages"] == 28 + 3

@@ -1,0 +1,94 @@
+"""The whole chain for real, on CPU: improved, built, trained, served, judged, told; and killed on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+COMMAND = (
+    "from harness.cli import main; main(['run', 'tiny', '--out', 'here', '--db', 'here/empathy.sqlite'])"
+)
+# where it is killed: as each of these is told for the first time
+MOMENTS = (
+    "…   improve",
+    "building a tiny",
+    "step 2 of",
+    "…   train tiny-over-human-all-dimensions-dpo",
+    "…   generate",
+    "…   judge",
+    "…   report",
+)
+
+
+def begin(place: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND],
+        cwd=place,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(place: Path) -> tuple[int, str]:
+    child = begin(place)
+    out, err = child.communicate(timeout=400)
+    return child.returncode, out + err
+
+
+def outputs(place: Path) -> dict[str, str]:
+    """Every finished stage's output, by its name."""
+    records = [json.loads(path.read_text()) for path in (place / "here" / "stages").glob("*.json")]
+    return {record["name"]: record["output"] for record in records}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("undisturbed")
+    code, said = run(place)
+    assert code == 0, said
+    assert "EMULATED" in said
+    return place
+
+
+def test_it_is_told_in_one_page(undisturbed: Path) -> None:
+    (page,) = (undisturbed / "here" / "reports").glob("tiny-*.html")
+    text = page.read_text(encoding="utf-8")
+    assert "student:tiny-over-human-all-dimensions-dpo" in text
+    assert "mulated" in text
+    assert "http://" not in text.replace("http://www.w3.org", "").replace("http://127.0.0.1", "")
+
+
+def test_killed_at_every_stage_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    wanted = outputs(undisturbed)
+    left = list(MOMENTS)
+    while left:
+        child = begin(tmp_path)
+        assert child.stderr is not None
+        for line in child.stderr:
+            if left and left[0] in line:
+                left.pop(0)
+                child.send_signal(signal.SIGKILL)
+                break
+        else:
+            pytest.fail(f"it came to its end without saying {left[0]!r}")
+        child.communicate()
+    code, said = run(tmp_path)
+    assert code == 0, said
+    found = outputs(tmp_path)
+    assert set(found) == set(wanted)
+    # a page names its own commands and times: everything else is the same, weights and verdicts included
+    differ = {name for name in wanted if found[name] != wanted[name]}
+    assert differ <= {"report tiny"}
