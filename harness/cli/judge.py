@@ -201,7 +201,7 @@ async def _page(store: Store, summary: Summary) -> str:
     return await render(store, summary.run_id)
 
 
-async def _agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool) -> None:
+async def _agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool = False) -> None:
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return

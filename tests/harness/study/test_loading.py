@@ -127,6 +127,17 @@ def test_the_papers_study_is_the_papers() -> None:
     assert (dpo.beta, dpo.loss) == (0.1, "sigmoid")
 
 
+def test_the_documents_example_is_a_study(tmp_path: Path) -> None:
+    document = Path(__file__).resolve().parents[3] / "docs" / "studies.md"
+    _, _, rest = document.read_text(encoding="utf-8").partition("```toml\n")
+    path = tmp_path / "example.toml"
+    path.write_text(rest.partition("```")[0], encoding="utf-8")
+    study = load(str(path))
+    assert study.training.seeds == (42, 43, 44)
+    assert study.limits["openai/gpt-4o"].tokens_per_minute == 30_000
+    assert study.budget_usd == 150
+
+
 def test_other_judges_choose_as_well() -> None:
     study = load("figure-10").judged_by(("openai/gpt-4o",))
     assert study.judging.judges == ("openai/gpt-4o",)

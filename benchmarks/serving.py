@@ -1,0 +1,181 @@
+"""`python -m benchmarks.serving`: how fast base and students answer, side by side, one table.
+
+    one server, N adapters mixed in its batches   250 prompts dealt to 1, 2, 4 and 8 adapters
+    one server, one adapter after another         the same 250, adapter by adapter
+    merged                                        250 prompts to one merged student
+    transformers, one by one                      as the paper's released scripts do; a part of them
+
+Every answer is 64 tokens long, greedy, whatever is said. On the tiny student, built here, where no other base is
+named; then it says what batching and adapters cost beside each other, and nothing of a real model's speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agents.call import Call
+from agents.clients.http import HttpClient, open_session
+from agents.messages import Sampling
+from agents.models import Model, Traits, WireProtocol
+from agents.student import rendering
+from agents.vocabulary import Dialogue
+from harness.dataset import load
+from harness.rooms import device_here, lora_modules, machine_mib
+from harness.splits import Split, dialogues_of
+from serve.adapters import Adapter, read_adapter
+from serve.identity import VLLM_DTYPES, Dtype
+from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
+from serve.presets import read_json
+from serve.server import LOOPBACK, Server, free_port, started
+
+PROMPTS, TOKENS, ONE_BY_ONE = 250, 64, 20
+ADAPTERS = (1, 2, 4, 8)
+RANK = 8
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--base", default="", help="a model's folder; the tiny student where none is named")
+    options.add_argument("--data", default="sample", help="the dataset's CSV")
+    options.add_argument("--dtype", default="", choices=["", *VLLM_DTYPES])
+    told = options.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        place = Path(work)
+        base = Path(told.base) if told.base else _tiny(place / "tiny")
+        dtype: Dtype = told.dtype or ("bf16" if told.base else "fp32")
+        dialogues = dialogues_of(load(told.data), Split.ALL)
+        asked = [dialogues[at % len(dialogues)] for at in range(PROMPTS)]
+        adapters = [
+            read_adapter(f"a{n}", _adapter(base, place / f"a{n}", n, dtype)) for n in range(ADAPTERS[-1])
+        ]
+        rows = _beside(base, adapters, asked, dtype, place / "log")
+        rows += _merged(base, adapters[0], asked, dtype, place)
+        rows.append(_one_by_one(base, adapters[0], asked[:ONE_BY_ONE], dtype))
+    table = Table(
+        "how", "requests/s", "tokens/s", title=f"{PROMPTS} prompts, {TOKENS} new tokens each, {dtype}"
+    )
+    for how, count, seconds in rows:
+        table.add_row(how, f"{count / seconds:.1f}", f"{count * TOKENS / seconds:,.0f}")
+    Console(width=100).print(table)
+
+
+Row = tuple[str, int, float]
+
+
+def _beside(
+    base: Path, adapters: Sequence[Adapter], asked: Sequence[Dialogue], dtype: Dtype, log: Path
+) -> list[Row]:
+    with _server(base, adapters, dtype, log) as server:
+        _ask(server, asked[: 2 * len(adapters)], [one.name for one in adapters])  # warm
+        rows = []
+        for count in ADAPTERS:
+            names = [one.name for one in adapters[:count]]
+            rows.append((f"one server, {count} mixed", len(asked), _ask(server, asked, names)))
+        shares = [asked[at :: len(adapters)] for at in range(len(adapters))]
+        seconds = sum(_ask(server, share, [one.name]) for one, share in zip(adapters, shares, strict=True))
+        rows.append((f"one server, {len(adapters)} one after another", len(asked), seconds))
+        rows.append(("one server, the base alone", len(asked), _ask(server, asked, ["base"])))
+    return rows
+
+
+def _merged(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path) -> list[Row]:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = place / "merged"
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
+    PeftModel.from_pretrained(model, adapter.folder).merge_and_unload().save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    with _server(folder, [], dtype, place / "merged.log") as server:
+        _ask(server, asked[:8], ["base"])
+        return [("merged, by itself", len(asked), _ask(server, asked, ["base"]))]
+
+
+def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtype) -> Row:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
+    model = PeftModel.from_pretrained(loaded, adapter.folder).to(device_here()).eval()
+    how = rendering()
+    began = time.perf_counter()
+    for dialogue in asked:
+        ids = torch.tensor([how.prompt_ids(how.turn(dialogue), tokenizer)], device=device_here())
+        with torch.inference_mode():
+            options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
+            model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)
+    return ("transformers, one by one", len(asked), time.perf_counter() - began)
+
+
+def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) -> Any:
+    device = device_here()
+    memory = CARD_MIB if device == "cuda" else machine_mib()
+    made = plan(read_json(folder / "config.json"), adapters, Wanted(device, dtype, memory, FRACTION))
+    port = free_port()
+    words = [*command(made, folder, "base", LOOPBACK, port), *lora_modules(adapters)]
+    return started(words, LOOPBACK, port, environment=made.environment(), log=log)
+
+
+def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
+    """Seconds until every prompt is answered, all sent at once, dealt to the models in turn."""
+    traits = Traits(seed=True, extra='{"ignore_eos":true}')
+    sampling = Sampling(TOKENS, temperature=0.0)
+    how = rendering()
+    calls = []
+    for at, dialogue in enumerate(asked):
+        name = names[at % len(names)]
+        model = Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
+        calls.append(Call(model, how.messages(dialogue), sampling))
+
+    async def main() -> float:
+        session = open_session()
+        try:
+            clients = {call.model: HttpClient(call.model, server.key, session, 3600.0) for call in calls}
+            began = time.perf_counter()
+            await asyncio.gather(*(clients[call.model].complete(call) for call in calls))
+            return time.perf_counter() - began
+        finally:
+            await session.close()
+
+    return asyncio.run(main())
+
+
+def _tiny(folder: Path) -> Path:
+    from finetune.tiny import build
+
+    return build(folder)
+
+
+def _adapter(base: Path, folder: Path, seed: int, dtype: Dtype) -> Path:
+    """An adapter of noise: what it says does not matter, what it takes does."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
+    config = LoraConfig(r=RANK, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(model, config).save_pretrained(folder)
+    return folder
+
+
+def _torch(dtype: Dtype) -> Any:
+    import torch
+
+    return getattr(torch, VLLM_DTYPES[dtype])
+
+
+if __name__ == "__main__":
+    main()
