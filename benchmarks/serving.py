@@ -5,8 +5,8 @@
     merged                                        250 prompts to one merged student
     transformers, one by one                      as the paper's released scripts do; a part of them
 
-Every answer is 64 tokens long, greedy, whatever is said. On the tiny student, built here, where no other base is
-named; then it says what batching and adapters cost beside each other, and nothing of a real model's speed.
+Every answer is 64 tokens long, greedy, whatever is said. Where no base is named it is the tiny student, built
+here: then it says what batching and adapters cost beside each other, and nothing of a real model's speed.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
     tokenizer = AutoTokenizer.from_pretrained(base)
     loaded: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
     model = PeftModel.from_pretrained(loaded, adapter.folder).to(device_here()).eval()
+    if device_here() == "cpu":
+        torch.set_num_threads(1)  # a small model with more waits for itself
     how = rendering()
     began = time.perf_counter()
     for dialogue in asked:

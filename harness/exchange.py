@@ -3,7 +3,7 @@
 Imported answers become stored responses under their generator's name, so they can be judged like any
 author's. `battles.jsonl` holds every judgment of a database, one a line:
 
-    {"question_id": "sample:001_conv:001", "model_a": "student:mine", "model_b": "base", "winner": "model_a", …}
+    {"question_id": "sample:001_conv:001", "model_a": "student:x", "model_b": "base", "winner": "model_a", …}
 
 `model_a` stood first. What could not be read has no winner and says why.
 """
@@ -251,7 +251,7 @@ def as_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def judgments_of(content: bytes) -> Iterator[Judgment]:
-    """The judgments that exported battles hold: those that were stored, without the raw text of the unscored."""
+    """The judgments that exported battles hold: as stored, without the raw text of the unscored."""
     for line in content.splitlines():
         row = orjson.loads(line)
         outcome: Verdict | Unscored

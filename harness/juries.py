@@ -7,6 +7,7 @@ are flagged, and can be left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -75,8 +76,9 @@ class Jury:
         jurors: models, then controls, by name.
         left_out: names of judges left out as kin.
         agreements: by two judges' places in `jurors`.
-        alpha: Krippendorff's over all that are models, nominal.
-        verdict: win rate of the majority of the models; None with fewer than two.
+        alike: places of the models asked with the same words; alpha, verdict and pooled are theirs.
+        alpha: Krippendorff's, nominal.
+        verdict: win rate of their majority; None with fewer than two.
         pooled: their mean, their own rates and the range; None with fewer than two.
         ranks: by two judges' places, τ-b of how they order the authors that both judged against b.
         seed: of the resampling.
@@ -89,6 +91,7 @@ class Jury:
     jurors: tuple[Juror, ...]
     left_out: tuple[str, ...]
     agreements: dict[tuple[int, int], PairAgreement]
+    alike: tuple[int, ...]
     alpha: float | Refusal
     verdict: WinRate | None
     pooled: PooledRate | None
@@ -195,7 +198,7 @@ async def _jury(
     laid_out = [spread(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
     answers = np.stack([one.reshape(-1) for one in laid_out])
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
-    models = [at for at, juror in enumerate(jurors) if not juror.is_control]
+    models = _asked_alike(jurors)
     agreements = {
         (one, other): agreement_of(answers[one], answers[other], groups=groups, seed=seed)
         for one, other in combinations(range(len(jurors)), 2)
@@ -215,12 +218,28 @@ async def _jury(
         tuple(jurors),
         tuple(left_out),
         agreements,
+        tuple(models),
         alpha,
         verdict,
         pooled,
         ranks,
         seed,
     )
+
+
+def _asked_alike(jurors: Sequence[Juror]) -> list[int]:
+    """The models that were asked with the same words: those of the prompt that most were asked with.
+
+    Judges of one dimension of empathy answer another question; they are no jury with the others.
+    """
+    prompts = Counter(juror.entry.prompt_version for juror in jurors if not juror.is_control)
+    if not prompts:
+        return []
+    plain = {
+        one.entry.prompt_version for one in jurors if one.name == f"{one.entry.provider}/{one.entry.model}"
+    }
+    commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version))
+    return [at for at, juror in enumerate(jurors) if juror.entry.prompt_version == commonest]
 
 
 def _majority(answers: Floats, dialogues: int, samples: int) -> Columns:

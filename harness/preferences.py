@@ -107,29 +107,26 @@ def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | Ref
     return bias_adjusted(scores[there], reference), cheap_and_gold(scores, people)
 
 
-async def adjusted_by_audit(store: Store, juror: Juror) -> BiasAdjusted | Refusal:
-    """A sensitivity analysis from the judge's largest audit in this database; never a headline."""
+async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasAdjusted | Refusal]:
+    """Per judge, a sensitivity analysis from its largest audit in this database; never a headline."""
     runs = table(RunRow).c
     wanted = select(runs.id).where(runs.kind == AUDIT).order_by(runs.created_at)
-    best: Floats = np.zeros(0)
-    split = ""
+    best: dict[str, tuple[Floats, str]] = {}
+    ids = frozenset(juror.entry.judge_id for juror in jurors)
     for run_id in await store.read(lambda connection: connection.execute(wanted).scalars().all()):
-        found = await audited(store, run_id)
+        found = await audited(store, run_id, ids)
         for said in found.said:
-            if said.judge_id == juror.entry.judge_id:
-                right = agreeing(scores_of(said.verdicts), found.pairs.better)
-                right = right[~np.isnan(right)]
-                if right.size > best.size:
-                    best, split = right, str(found.spec["split"])
-    if not best.size:
-        return Refusal(
-            "sensitivity analysis", f"{juror.name} has not been audited: empathy audit {juror.name}"
-        )
+            right = agreeing(scores_of(said.verdicts), found.pairs.better)
+            right = right[~np.isnan(right)]
+            if right.size > best.get(said.judge_id, (np.zeros(0), ""))[0].size:
+                best[said.judge_id] = (right, str(found.spec["split"]))
+    return [_by_audit(juror, best.get(juror.entry.judge_id)) for juror in jurors]
+
+
+def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | Refusal:
+    if best is None:
+        model = f"{juror.entry.provider}/{juror.entry.model}"
+        return Refusal("sensitivity analysis", f"it has not been audited; empathy audit {model}")
     scores = dialogue_scores(juror.columns).score
-    reference = Reference.role_free(best, f"{best.size:,} rated pairs of the dataset, {split} split")
+    reference = Reference.role_free(best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split")
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
-
-
-def references_of(codes: Sequence[str]) -> dict[str, int]:
-    """Dialogue id → place."""
-    return {name: at for at, name in enumerate(codes)}

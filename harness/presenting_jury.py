@@ -49,6 +49,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
             }
             for (one, other), found in jury.agreements.items()
         ],
+        "asked_alike": [jury.jurors[at].name for at in jury.alike],
         "alpha": _value(jury.alpha),
         "majority": None
         if jury.verdict is None
@@ -148,7 +149,10 @@ def as_tables(jury: Jury) -> list[Table]:
             money(juror.cost_usd),
             style="dim" if juror.is_control else "",
         )
-    for name, found in (("majority of the models", jury.verdict), ("mean of the models", jury.pooled)):
+    for name, found in (
+        (f"majority of {len(jury.alike)} models", jury.verdict),
+        (f"mean of {len(jury.alike)} models", jury.pooled),
+    ):
         if found is not None:
             judges.add_row(name, percent(found.rate), between(found.low, found.high), str(found.n), *[""] * 4)
     tables = [judges]
@@ -167,6 +171,8 @@ def as_tables(jury: Jury) -> list[Table]:
         )
         agreement = _table(Table, "Agreement between judges, comparison by comparison", heads)
         for (one, other), pair in jury.agreements.items():
+            if not _worth_showing(jury, one, other):
+                continue
             shares = " / ".join(f"{100 * pair.prevalence.get(answer, 0.0):.0f}" for answer in (1.0, 0.5, 0.0))
             agreement.add_row(
                 f"{jury.jurors[one].name} – {jury.jurors[other].name}",
@@ -182,6 +188,15 @@ def as_tables(jury: Jury) -> list[Table]:
             )
         tables.append(agreement)
     return tables
+
+
+def _worth_showing(jury: Jury, one: int, other: int) -> bool:
+    """Judges asked alike, or one model asked in two ways; the data have all."""
+    first, second = jury.jurors[one].entry, jury.jurors[other].entry
+    controls = [at for at in (one, other) if jury.jurors[at].is_control]
+    if controls:
+        return all(at in jury.alike or jury.jurors[at].is_control for at in (one, other))
+    return first.prompt_version == second.prompt_version or first.model == second.model
 
 
 def _table(make: type[Table], title: str, heads: Sequence[str]) -> Table:
@@ -206,7 +221,9 @@ def notes(jury: Jury) -> list[str]:
     if jury.left_out:
         told.append(f"left out as kin of a contestant: {', '.join(jury.left_out)}")
     if isinstance(jury.alpha, float):
-        told.append(f"Krippendorff's α over all judges that are models: {jury.alpha:.2f}")
+        told.append(
+            f"Krippendorff's α over the {len(jury.alike)} models asked with the same words: {jury.alpha:.2f}"
+        )
     refused = {str(pair.kappa) for pair in jury.agreements.values() if isinstance(pair.kappa, Refusal)}
     told += sorted(refused)
     if jury.pooled is not None and jury.pooled.note:

@@ -197,9 +197,9 @@ def notes(board: Leaderboard) -> list[str]:
     """What a reader must know."""
     told = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
     told.append(
-        "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: the "
-        "interval of ranks. Preferred: expected share against the others. Intervals resample dialogues; these "
-        "responses, this judge. Every pair that met counts one dialogue more, a tie."
+        "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: "
+        "the interval of ranks. Preferred: expected share against the others. Intervals resample dialogues; "
+        "these responses, this judge. Every pair that met counts one dialogue more, a tie."
     )
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
         told.append("Authors that never met, even through others, are ranked in groups of their own.")

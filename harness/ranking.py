@@ -7,6 +7,7 @@ strengths of two judges are on scales of their own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,13 +130,22 @@ async def leaderboard_of(
     ):
         by_judge.setdefault(judge_id, []).append((entry, contests[judge_id, entry.sets]))
     rankings = [_ranking(of[0][0].judge, judge_id, of, seed) for judge_id, of in by_judge.items()]
-    models = [pair for of in by_judge.values() for pair in of if pair[0].provider != CONTROL]
+    models = _asked_alike([pair for of in by_judge.values() for pair in of if pair[0].provider != CONTROL])
     if len({entry.judge_id for entry, _ in models}) > 1:
         rankings.append(_ranking(POOLED, "", models, seed))
     found = [ranking for ranking in rankings if ranking is not None]
     if not found:
         raise UserError("no dialogue has both orders scored", where=catalogue.where)
     return Leaderboard(split, tuple(found), sum(entry.stopped for entry in there))
+
+
+def _asked_alike(models: Sequence[tuple[Entry, Contest]]) -> list[tuple[Entry, Contest]]:
+    """Those asked with the prompt that most judges were asked with: other words are another question."""
+    judges = {entry.judge_id: entry.prompt_version for entry, _ in models}
+    prompts = Counter(judges.values())
+    plain = {entry.prompt_version for entry, _ in models if entry.judge == f"{entry.provider}/{entry.model}"}
+    commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version), default="")
+    return [pair for pair in models if pair[0].prompt_version == commonest]
 
 
 def _size(entry: Entry) -> tuple[int, int, float, str]:

@@ -83,8 +83,11 @@ class Audited:
     said: tuple[Said, ...]
 
 
-async def audited(store: Store, run_id: str) -> Audited:
+async def audited(store: Store, run_id: str, only: frozenset[str] | None = None) -> Audited:
     """Read an audit run.
+
+    Args:
+        only: ids of the judges that are wanted; None for all.
 
     Raises:
         UserError: there is no such run.
@@ -99,13 +102,17 @@ async def audited(store: Store, run_id: str) -> Audited:
         key = dialogues[place].key
         index[ids[first][key][0], ids[second][key][0]] = (at, 0)
         index[ids[second][key][0], ids[first][key][0]] = (at, 1)
-    said = [await _said(store, run_id, row, spec, index, len(pairs)) for row in await _judges(store, spec)]
+    said = [
+        await _said(store, run_id, judge, spec, index, len(pairs))
+        for judge in await _judges(store, spec, only)
+    ]
     return Audited(run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(said))
 
 
-async def _judges(store: Store, spec: Mapping[str, Any]) -> Sequence[Any]:
+async def _judges(store: Store, spec: Mapping[str, Any], only: frozenset[str] | None) -> Sequence[Any]:
     judge = table(JudgeRow)
-    wanted = select(judge).where(judge.c.id.in_(spec["judges"])).order_by(judge.c.name, judge.c.id)
+    ids = [one for one in spec["judges"] if only is None or one in only]
+    wanted = select(judge).where(judge.c.id.in_(ids)).order_by(judge.c.name, judge.c.id)
     return await store.read(lambda connection: connection.execute(wanted).all())
 
 

@@ -11,6 +11,13 @@ import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.cheap_gold import (
+    DEFAULT_SHARE,
+    UnlessCheapAndGold,
+    cheap_gold_options,
+    check,
+    judge_cheap_and_gold,
+)
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -39,7 +46,13 @@ PROPERTIES = ("sentiment", "emotion")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option(
-    "--judge", "judges", multiple=True, required=True, metavar="MODEL", help="A judge; repeat for more."
+    "--judge",
+    "judges",
+    cls=UnlessCheapAndGold,
+    multiple=True,
+    required=True,
+    metavar="MODEL",
+    help="A judge; repeat for more.",
 )
 @click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="How judges are asked.")
 @click.option(
@@ -68,6 +81,7 @@ PROPERTIES = ("sentiment", "emotion")
     show_default=True,
     help="What --until's interval is about.",
 )
+@cheap_gold_options
 @click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
@@ -90,6 +104,9 @@ def judge(
     retry_unscored: bool,
     until: str | None,
     estimand: str,
+    cheap: str | None,
+    gold: str | None,
+    gold_share: float | None,
     by: str | None,
     length_control: bool,
     dry_run: bool,
@@ -117,6 +134,27 @@ def judge(
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
+    if check(judges, cheap, gold, gold_share, alone=(until, by, length_control, report_to, dry_run)):
+        judge_cheap_and_gold(
+            a,
+            b,
+            str(cheap),
+            str(gold),
+            DEFAULT_SHARE if gold_share is None else gold_share,
+            calls=calls,
+            settings=settings,
+            prompt=prompt,
+            temperature=temperature,
+            data=data,
+            db=db,
+            split=Split(split),
+            limit=limit,
+            samples=samples,
+            seed=seed,
+            retry_unscored=retry_unscored,
+            as_json=as_json,
+        )
+        return
 
     async def main() -> tuple[Summary, str, Beside] | None:
         from harness.authors import author_of

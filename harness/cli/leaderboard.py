@@ -159,7 +159,8 @@ async def _written(
         "json": orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n",
     }
     if "alpaca-eval" in wanted:
-        ranking = board.rankings[-1]
+        own = [ranking for ranking in board.rankings if ranking.judge_id]
+        ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
         named = baseline or shown.commonest_opponent(board.rankings)
         made["alpaca-eval"] = shown.as_alpaca(ranking, named, await _lengths(store, ranking)).encode()
         click.echo(f"AlpacaEval's form: against {named}, by {ranking.judge}", err=True)

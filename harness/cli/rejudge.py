@@ -146,7 +146,7 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
         told = read_preferences(people, codes, name_of(jury.a), name_of(jury.b))
         by_people = {at: adjusted_by_people(juror, told) for at, juror in enumerate(jury.jurors)}
     if sensitivity:
-        by_audit = {at: await adjusted_by_audit(store, juror) for at, juror in enumerate(jury.jurors)}
+        by_audit = dict(enumerate(await adjusted_by_audit(store, jury.jurors)))
     return Corrected(by_people, by_audit)
 
 

@@ -205,7 +205,8 @@ def show_results(
     from harness.study.runner import State
 
     done = [one for one in standings if one.state is State.DONE]
-    judged = [one.record.result for one in done if one.stage.kind == "judge"]
+    judged = [one.record.result for one in done if one.stage.kind == "judge" and one.record]
+    judged = [one for one in judged if one["split"] == study.data.split]  # not those that only choose
     for one in done:
         if one.stage.kind == "choose":
             told = one.record.result

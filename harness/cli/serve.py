@@ -36,6 +36,14 @@ class _Serve(click.Group):
             args = ["start", *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """`start` where no other is named."""
+        if args and args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return "start", self.commands["start"], args
+
 
 @click.command(cls=_Serve)
 def serve() -> None:

@@ -180,6 +180,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
         rate = one.hard
         result = {
             "run": summary.run_id,
+            "split": str(split),
             "judge": by.name,
             "judge_id": by.id,
             "a": a.name,

@@ -97,7 +97,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 class Rooms:
-    """Stands in for whatever answers: says the model's name; counts what it is asked; dies where it is told."""
+    """Stands in for whatever answers: says the model's name, counts what it is asked, dies when told."""
 
     def __init__(self, dies_after: int = 10**9) -> None:
         self.asked: list[Call] = []
@@ -273,5 +273,5 @@ def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
 
 
 def test_too_little_memory_names_what_would_fit(place: Path) -> None:
-    with pytest.raises(UserError, match="What would fit.*GiB of memory"):
+    with pytest.raises(UserError, match=r"What would fit.*GiB of memory"):
         fitting(place / "tiny-base", [], Wanted("cuda", "fp32", 1200))

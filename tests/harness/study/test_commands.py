@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,6 +95,7 @@ def test_a_changed_setting_runs_again_what_depends_on_it(empathy: Run, study_fil
     )
     _, out, _ = empathy("run", study_file, "--json")
     second = stages(out)
+    assert not set(ended_at(first).values()) & set(ended_at(second).values())
     _, out, _ = empathy("run", study_file, "--json", "--judge", "control/first")
     others = stages(out)
     assert ended_at(others).items() - ended_at(second).items() == {
@@ -149,6 +153,30 @@ def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> No
     assert all("OPENAI_API_KEY" in told[name]["why"] for name in by_state["failed"])
     assert "report two" in by_state["done"]  # with the judge that could
     assert len(by_state["done"]) == 3
+
+
+def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
+    empathy: Run, study_file: Path, workplace: Path
+) -> None:
+    command = f"from harness.cli import main; main(['run', {str(study_file)!r}])"
+    child = subprocess.Popen(
+        [sys.executable, "-c", command],
+        cwd=workplace,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "…   respond" in line:
+            child.send_signal(signal.SIGINT)
+            break
+    _, rest = child.communicate(timeout=60)
+    assert child.returncode == 130, rest
+    assert "Go on with the same command" in rest
+    code, out, err = empathy("run", study_file, "--json")
+    assert code == 0, err
+    assert {one["state"] for one in stages(out).values()} == {"done"}
 
 
 def test_mistakes(empathy: Run, study_file: Path) -> None:

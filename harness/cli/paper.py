@@ -1,0 +1,110 @@
+"""`empathy paper`: the paper's Table 1 and figures, from the database and the dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agents.errors import UserError
+from harness.cli.options import data_option, db_option, json_option, run
+
+if TYPE_CHECKING:
+    from harness.papering import Found
+
+CELLS = click.option(
+    "--cells",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A CSV that says what authors are whose names do not: author, student, stage, method, strategy.",
+)
+
+
+@click.group()
+def paper() -> None:
+    """The paper's Table 1 and figures, with ours beside the published values.
+
+    \b
+    empathy paper table1 --out paper
+    empathy paper figures --out paper
+    """
+
+
+@paper.command()
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="Write Markdown, LaTeX, CSV and JSON."
+)
+@CELLS
+@db_option
+@json_option
+def table1(out: Path | None, cells: Path | None, db: str, as_json: bool) -> None:
+    """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; ours, published, difference.
+
+    A cell is a student against its own base on the test split under the paper's judge. What has not been run
+    is empty. Without --out, Markdown on stdout.
+    """
+    import orjson
+
+    from harness.papering import cells_of
+    from results.paper import table1 as layout
+
+    found = layout.table1(cells_of(run(_contests(db, cells))))
+    told = {"rows": layout.rows(found), "notes": layout.notes(found), "heading": layout.heading(found)}
+    data = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+    if out is None:
+        click.echo(data if as_json else layout.as_markdown(found))
+        return
+    from harness.cli.report import write_page
+
+    for name, text in (
+        ("table1.md", layout.as_markdown(found)),
+        ("table1.tex", layout.as_latex(found)),
+        ("table1.csv", layout.as_csv(found)),
+        ("table1.json", data + "\n"),
+    ):
+        write_page(out / name, text)
+        click.echo(f"{out / name}", err=True)
+
+
+@paper.command()
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Where they go.")
+@CELLS
+@data_option
+@db_option
+def figures(out: Path, cells: Path | None, data: str | None, db: str) -> None:
+    """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
+    from harness.dataset import load
+    from harness.papering import charts
+    from results.paper.figures import drawn
+
+    try:
+        dataset = load(data)
+    except UserError as error:
+        if data is not None:
+            raise
+        click.echo(f"Figures 3 and 4 need the dataset: {error}", err=True)
+        dataset = None
+    out.mkdir(parents=True, exist_ok=True)
+    for chart in charts(run(_contests(db, cells)), dataset):
+        for form, content in drawn(chart).items():
+            path = out / f"figure{chart.number}.{form}"
+            path.write_bytes(content)
+            click.echo(f"{path}", err=True)
+
+
+async def _contests(db: str, cells: Path | None) -> list[Found]:
+    """What the database has; nothing where there is no database yet."""
+    from harness.papering import found_contests, read_cells
+    from results.store import Store
+
+    named = read_cells(cells) if cells is not None else {}
+    if not _there(db):
+        click.echo(f"There is no database at {db}: nothing of ours is shown.", err=True)
+        return []
+    async with await Store.open(db, create=False) as store:
+        return await found_contests(store, named)
+
+
+def _there(db: str) -> bool:
+    return "://" in db or Path(db).exists()

@@ -1,0 +1,150 @@
+"""The paper's figures as plots in one style: Okabe–Ito colours with hatches, SVG and PNG.
+
+Data in, figures out: ours with intervals, the published values hollow beside them where the paper prints
+numbers (Figures 7 to 9, from Table 1). What has not been run is left out and said, never drawn as zero.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from results.plots import OKABE_ITO
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = tuple(OKABE_ITO[name] for name in ("blue", "orange", "bluish green", "reddish purple", "sky blue"))
+MARKERS = "Dos^v"
+HATCHES = ("", "///", "...", "xxx", "\\\\\\")
+SALT = "empathy"  # the ids within an SVG depend on it alone: the same data, the same bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value with its interval, in the axis' unit; None where it was not run."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Groups of bars.
+
+    Attributes:
+        number: of the figure in the paper.
+        title, axis: in words.
+        groups: along the axis.
+        series: name → one bar per group.
+        published: series name → the published value per group, None where there is none.
+        limit: of the axis; None for what the data take.
+        even: whether a line is drawn at one half.
+        note: written below.
+    """
+
+    number: str
+    title: str
+    axis: str
+    groups: Sequence[str]
+    series: Mapping[str, Sequence[Bar]]
+    published: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    limit: float | None = 100.0
+    even: bool = True
+    note: str = ""
+
+
+def drawn(chart: Chart) -> dict[str, bytes]:
+    """The figure as `svg` and `png`."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(
+        {"svg.hashsalt": SALT, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    ):
+        figure = _figure(chart)
+        found = {}
+        for form, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 160})):
+            out = io.BytesIO()
+            figure.savefig(out, format=form, bbox_inches="tight", **options)
+            found[form] = out.getvalue()
+    return found
+
+
+def _figure(chart: Chart) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(5.0, 1.0 + 0.28 * len(chart.groups) * max(1, len(chart.series))), 3.6))
+    axes = figure.add_subplot()
+    width = 0.8 / max(1, len(chart.series))
+    lacking = []
+    for at, (name, bars) in enumerate(chart.series.items()):
+        shift = (at - (len(chart.series) - 1) / 2) * width
+        colour, hatch = COLOURS[at % len(COLOURS)], HATCHES[at % len(HATCHES)]
+        there = [(place, bar) for place, bar in enumerate(bars) if bar.value is not None]
+        lacking += [f"{name}, {chart.groups[place]}" for place, bar in enumerate(bars) if bar.value is None]
+        _bars(axes, [(place + shift, bar) for place, bar in there], width, colour, hatch, name)
+        values = chart.published.get(name, ())
+        points = [(place + shift, value) for place, value in enumerate(values) if value is not None]
+        if points:
+            axes.plot(
+                *zip(*points, strict=True),
+                linestyle="",
+                marker=MARKERS[at % len(MARKERS)],
+                markersize=5,
+                markerfacecolor="none",
+                markeredgecolor=colour,
+                label=f"{name}, published",
+            )
+    axes.set_xticks(range(len(chart.groups)), list(chart.groups))
+    axes.set_xlim(-0.6, len(chart.groups) - 0.4)
+    axes.set_ylabel(chart.axis)
+    if chart.limit is not None:
+        axes.set_ylim(0, chart.limit)
+    if chart.even:
+        axes.axhline(50, color="#555555", linewidth=0.8, linestyle=":")
+    axes.set_title(f"Figure {chart.number}: {chart.title}", loc="left", fontsize=10)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    told = [chart.note] if chart.note else []
+    if lacking:
+        all_of = len(lacking) == sum(len(bars) for bars in chart.series.values())
+        told.append("Ours: not run" if all_of else f"{len(lacking)} not run")
+    figure.text(0.01, -0.04, ". ".join(told), fontsize=7, color="#444444")
+    return figure
+
+
+def _bars(
+    axes: Any, bars: Sequence[tuple[float, Bar]], width: float, colour: str, hatch: str, name: str
+) -> None:
+    if not bars:
+        return
+    places = [place for place, _ in bars]
+    values = [bar.value or 0.0 for _, bar in bars]
+    axes.bar(
+        places,
+        values,
+        width * 0.92,
+        color=colour,
+        alpha=0.75,
+        hatch=hatch,
+        edgecolor="white",
+        linewidth=0.5,
+        label=name,
+    )
+    ranged = [(place, bar) for place, bar in bars if bar.low is not None and bar.high is not None]
+    if ranged:
+        middle = [bar.value or 0.0 for _, bar in ranged]
+        below = [max(0.0, (bar.value or 0.0) - (bar.low or 0.0)) for _, bar in ranged]
+        above = [max(0.0, (bar.high or 0.0) - (bar.value or 0.0)) for _, bar in ranged]
+        axes.errorbar(
+            [place for place, _ in ranged],
+            middle,
+            yerr=[below, above],
+            fmt="none",
+            ecolor="black",
+            capsize=2,
+            linewidth=1,
+        )

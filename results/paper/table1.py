@@ -1,0 +1,227 @@
+"""Table 1 in the paper's layout: ours, the published value, their difference. Markdown, LaTeX, CSV.
+
+A cell that has not been run is empty, never zero. Percent, as the paper prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
+from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
+
+EMPTY = ""
+ALWAYS_DIFFERENT = (
+    "the judge's prompt (the paper does not print its own)",
+    "both orders (the paper does not state one)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Our result for one cell.
+
+    Attributes:
+        rate, low, high: win rate over its base, balanced over order, in [0, 1].
+        variance: of the dialogues' scores.  n: complete dialogues.
+        run, judge: where it is from.
+        differences: in what it is no replication, in words.
+    """
+
+    rate: float
+    low: float
+    high: float
+    variance: float
+    n: int
+    run: str
+    judge: str
+    differences: tuple[str, ...] = ALWAYS_DIFFERENT
+
+
+@dataclass(frozen=True)
+class Table1:
+    """The table: every published cell, ours where it was run, compared with Holm over those that were."""
+
+    ours: Mapping[Cell, Ours]
+    compared: Mapping[Cell, Replicated]
+
+    @property
+    def differences(self) -> list[str]:
+        """In what any cell is no replication, each once."""
+        return list(dict.fromkeys(told for one in self.ours.values() for told in one.differences))
+
+
+def table1(ours: Mapping[Cell, Ours]) -> Table1:
+    """Compare what was run with what was published."""
+    cells = [cell for cell in published() if cell in ours]
+    single = [
+        replicated(
+            ours[cell].rate,
+            round(effective_n(ours[cell].rate, ours[cell].variance, ours[cell].n)),
+            published()[cell],
+        )
+        for cell in cells
+    ]
+    return Table1(ours, dict(zip(cells, as_family(single), strict=True)) if cells else {})
+
+
+def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
+    """(study, stage, the 14 values of its line) for all eight lines."""
+    lines = []
+    for student, judge in STUDIES:
+        for stage in STAGES:
+            cells = [Cell(student, judge, stage, method, name) for method in METHODS for name in NUMBERS]
+            lines.append((cells[0].study, stage, [value(cell) for cell in cells]))
+    return lines
+
+
+def _ours(table: Table1) -> Callable[[Cell], str]:
+    return lambda cell: f"{100 * table.ours[cell].rate:.1f}" if cell in table.ours else EMPTY
+
+
+def _published(cell: Cell) -> str:
+    return f"{100 * published()[cell]:.1f}"
+
+
+def _difference(table: Table1) -> Callable[[Cell], str]:
+    def told(cell: Cell) -> str:
+        found = table.compared.get(cell)
+        if found is None:
+            return EMPTY
+        star = "*" if found.p_adjusted is not None and found.p_adjusted < 0.05 else ""
+        return f"{100 * found.difference:+.1f}{star} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+
+    return told
+
+
+def _lines(table: Table1) -> list[tuple[str, str, str, list[str]]]:
+    """(study, stage, whose, values): three lines where the paper has one."""
+    kinds = [("ours", _ours(table)), ("published", _published), ("difference", _difference(table))]
+    grids = [(name, _grid(value)) for name, value in kinds]
+    return [
+        (grid[at][0] if name == "ours" else "", grid[at][1] if name == "ours" else "", name, grid[at][2])
+        for at in range(len(STUDIES) * len(STAGES))
+        for name, grid in grids
+    ]
+
+
+def notes(table: Table1) -> list[str]:
+    """What a reader of the table must know."""
+    told = [
+        "Win rates over the base, percent. Ours: balanced over order. Difference: ours − published, with a "
+        "95 % interval that counts the error of both (Newcombe; published n = 250). * p < 0.05 after Holm "
+        f"over the {len(table.compared)} cells that were run. Empty: not run.",
+        f"A perfect replication of all {len(published())} would put "
+        f"{expected_outside(list(published().values())):.0f} of the published values outside our intervals.",
+    ]
+    if table.differences:
+        told.append(f"Not a replication; what differs: {'; '.join(table.differences)}.")
+    return told
+
+
+def heading(table: Table1) -> str:
+    """Says at once what the table is not."""
+    return "Table 1 of the paper, ours beside it" + (" (not a replication)" if table.differences else "")
+
+
+def as_markdown(table: Table1) -> str:
+    """As Markdown."""
+    numbers = list(NUMBERS.values())
+    head = [
+        "study",
+        "stage",
+        "",
+        *(f"H {number}" for number in numbers),
+        *(f"L {number}" for number in numbers),
+    ]
+    lines = [_row(head), _row([":--"] * 3 + ["--:"] * 14)]
+    lines += [_row([study, stage, whose, *values]) for study, stage, whose, values in _lines(table)]
+    told = "\n\n".join(notes(table))
+    legend = "H: improvement over human responses. L: over LLM initial responses."
+    return f"# {heading(table)}\n\n" + "\n".join(lines) + f"\n\n{legend}\n\n{told}\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def as_latex(table: Table1) -> str:
+    """As LaTeX (booktabs)."""
+    numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
+    body = []
+    for at, (study, stage, whose, values) in enumerate(_lines(table)):
+        if at and study:
+            body.append(r"\midrule")
+        body.append(" & ".join(map(_escaped, [study, stage, whose, *values])) + r" \\")
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            r"\begin{tabular}{lll*{14}{r}}",
+            r"\toprule",
+            r" & & & \multicolumn{7}{c}{over human responses} & \multicolumn{7}{c}{over LLM responses} \\",
+            rf" & & & {numbers} \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{_escaped(heading(table))}. {_escaped(' '.join(notes(table)))}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    for plain, written in (("%", r"\%"), ("&", r"\&"), ("_", r"\_"), ("#", r"\#"), ("−", "$-$")):
+        text = text.replace(plain, written)
+    return text
+
+
+def rows(table: Table1) -> list[dict[str, object]]:
+    """Every cell as a row; rates in [0, 1], None where it was not run."""
+    found: list[dict[str, object]] = []
+    for cell, value in published().items():
+        ours, compared = table.ours.get(cell), table.compared.get(cell)
+        found.append(
+            {
+                "teacher": TEACHER,
+                "student": cell.student,
+                "judge": cell.judge,
+                "stage": cell.stage,
+                "method": cell.method,
+                "strategy": cell.strategy,
+                "published": value,
+                "ours": ours.rate if ours else None,
+                "ours_low": ours.low if ours else None,
+                "ours_high": ours.high if ours else None,
+                "n": ours.n if ours else None,
+                "difference": compared.difference if compared else None,
+                "low": compared.low if compared else None,
+                "high": compared.high if compared else None,
+                "p": compared.p if compared else None,
+                "p_holm": compared.p_adjusted if compared else None,
+                "run": ours.run if ours else None,
+                "our_judge": ours.judge if ours else None,
+                "not_a_replication": "; ".join(ours.differences) if ours else None,
+            }
+        )
+    return found
+
+
+def as_csv(table: Table1) -> str:
+    """Every cell as a line."""
+    out = io.StringIO()
+    found = rows(table)
+    writer = csv.DictWriter(out, list(found[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return out.getvalue()
+
+
+def renamed(ours: Ours, *more: str) -> Ours:
+    """With more said of what differs."""
+    return replace(ours, differences=(*ours.differences, *more))

@@ -1,0 +1,349 @@
+"""`empathy audit`, `rejudge`, `leaderboard`, `paper`, and a cheap judge with a gold one, end to end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.dataset import sample
+from harness.exchange import judgments_of
+from harness.splits import Split, dialogues_of
+from results.rows import judgment_row
+
+Run = Callable[..., Any]
+PAIR = ("dataset:gpt-4", "dataset:human")
+CONTROLS = ("--judge", "control/longer", "--judge", "control/ratings")
+JUDGE = ("judge", *PAIR, "--data", "sample", "--quiet", "--split", "all")
+
+
+@pytest.fixture
+def judged(empathy: Run) -> str:
+    """A database in which two control judges have judged the sample's pair; the run's id."""
+    return str(empathy(*JUDGE, *CONTROLS, "--json").data["run"])
+
+
+# -- audit ---------------------------------------------------------------------------------------------
+
+
+def test_an_audit_has_every_floor_and_says_what_it_is(empathy: Run) -> None:
+    done = empathy("audit", "--data", "sample", "--on", "both", "--quiet", "--json")
+    assert done.code == 0, done.err
+    train, test = done.data["audits"]
+    assert (train["split"], test["split"]) == ("train", "test")
+    named = {one["judge"] for one in test["floors"]}
+    assert {f"control/{name}" for name in ("author", "first", "longer", "random", "ratings")} < named
+    assert "control/ratings" not in {one["judge"] for one in train["floors"]}
+    assert "control/ratings (out of fold)" in {one["judge"] for one in train["floors"]}
+    assert "low ratings" in test["selection"]
+    assert test["ceiling"] is None
+    first = next(one for one in test["floors"] if one["judge"] == "control/first")
+    assert (first["agreement"]["value"], first["consistency"]) == (0.5, 0.0)
+    assert first["agreement"]["low"] < 0.5 < first["agreement"]["high"]
+
+
+def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run, workplace: Path) -> None:
+    words = (
+        "audit",
+        "openai/gpt-4o",
+        "--data",
+        "sample",
+        "--on",
+        "train",
+        "--limit",
+        "6",
+        "--emulate",
+        "--quiet",
+    )
+    done = empathy(*words, "--page", "trust.html")
+    assert done.code == 0, done.err
+    assert "EMULATED" in done.out
+    page = (workplace / "trust.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "openai/emulated-gpt-4o" in page
+    assert "<script" not in page
+    again = empathy(*words, "--json")
+    [audit] = again.data["audits"]
+    [judge] = audit["judges"]
+    assert judge["family"] == "OpenAI"
+    assert judge["own_family"] is not None
+    assert set(judge["over_floors"]) == {one["judge"] for one in audit["floors"]}
+    assert judge["judgments"] == 2 * audit["pairs"]
+    assert judge["cost_usd_per_1000"] > 0
+
+
+def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> None:
+    done = empathy("audit", "openai/gpt-4o", "--data", "sample", "--emulate", "--dry-run", "--json")
+    [row] = done.data["judges"]
+    assert row["calls"] == 2 * row["pairs"] > 0
+
+
+# -- rejudge -------------------------------------------------------------------------------------------
+
+
+def test_rejudging_asks_only_the_new_judge_without_the_dataset(empathy: Run, judged: str) -> None:
+    done = empathy("rejudge", judged[6:16], "--judge", "control/first", "--quiet", "--json")
+    assert done.code == 0, done.err
+    [asked] = done.data["run"]["judges"]
+    assert (asked["judge"], asked["calls"]["made"]) == ("control/first", 128)
+    jury = done.data["jury"]
+    assert {one["judge"] for one in jury["judges"]} == {"control/first", "control/longer", "control/ratings"}
+    again = empathy("rejudge", judged, "--judge", "control/first", "--quiet", "--json").data["run"]["judges"][
+        0
+    ]
+    assert (again["calls"]["made"], again["calls"]["reused"]) == (0, 128)
+    direct = empathy(*JUDGE, "--judge", "control/first", "--json").data
+    assert direct["run"] == done.data["run"]["run"]
+
+
+def test_judges_that_are_gone_are_still_compared(empathy: Run, judged: str) -> None:
+    done = empathy("rejudge", "--json")
+    assert done.code == 0, done.err
+    assert done.data["run"] is None
+    [pair] = done.data["jury"]["agreement"]
+    assert pair["judges"] == ["control/longer", "control/ratings"]
+    assert pair["agreement"] <= pair["attainable"] <= 1
+    assert pair["n"] == 128
+
+
+def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> None:
+    models = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
+    done = empathy("rejudge", judged, *models, "--dimensions", "--emulate", "--quiet", "--json")
+    assert done.code == 0, done.err
+    jury = done.data["jury"]
+    kin = {one["judge"]: one["kin"] for one in jury["judges"]}
+    assert kin["openai/emulated-gpt-4o"] == ["dataset:gpt-4"]
+    assert kin["google/emulated-gemini-2.0-flash"] == []
+    assert {"openai/emulated-gpt-4o (judge/cognitive)", "openai/emulated-gpt-4o (judge/affective)"} <= set(
+        kin
+    )
+    assert jury["asked_alike"] == ["google/emulated-gemini-2.0-flash", "openai/emulated-gpt-4o"]
+    assert jury["majority"]["n"] == 64
+    lowest, highest = jury["pooled"]["range"]
+    assert lowest <= jury["pooled"]["win_rate"] <= highest
+    without = empathy("rejudge", "last", "--without-kin", "--json").data["jury"]
+    assert all("gpt-4o" not in one["judge"] for one in without["judges"])
+    assert len(without["left_out_as_kin"]) == 4
+
+
+def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> None:
+    dialogues = dialogues_of(sample(), Split.ALL)
+    rows = [(one.id, *PAIR, "a" if at % 3 else "b") for at, one in enumerate(dialogues[:45])]
+    rows[0] = (rows[0][0], PAIR[1], PAIR[0], "a")  # the same preference, written the other way round
+    with (workplace / "people.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("dialogue_id", "a", "b", "preferred"), *rows])
+    done = empathy("rejudge", judged, "--human", "people.csv", "--json")
+    assert done.code == 0, done.err
+    for one in done.data["jury"]["judges"]:
+        assert one["with_people"]["n_gold"] == 45
+        assert one["with_people"]["gold"] == pytest.approx(30 / 45)
+        assert "refused" in one["bias_adjusted"] or 0 <= one["bias_adjusted"]["rate"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("id,who\n1,a\n", "lacking: dialogue_id, a, b, preferred"),
+        ("dialogue_id,a,b,preferred\nx,y,z,a\n", "nobody's preference"),
+        ("dialogue_id,a,b,preferred\nx,y,z,maybe\n", "people.csv:2"),
+    ],
+)
+def test_other_files_are_no_preferences(
+    empathy: Run, judged: str, workplace: Path, content: str, told: str
+) -> None:
+    (workplace / "people.csv").write_text(content)
+    done = empathy("rejudge", judged, "--human", "people.csv")
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_one_judge_is_told_that_it_is_alone(empathy: Run) -> None:
+    empathy(*JUDGE, "--judge", "control/longer")
+    assert "one judge only" in empathy("rejudge").out
+
+
+def test_an_audit_is_no_contest_to_be_judged_again(empathy: Run) -> None:
+    run = empathy("audit", "--data", "sample", "--quiet", "--json").data["audits"][0]["run"]
+    done = empathy("rejudge", run)
+    assert done.code == 2
+    assert "empathy audit" in done.err
+
+
+# -- leaderboard ---------------------------------------------------------------------------------------
+
+
+def test_a_leaderboard_ranks_everybody_and_every_format_says_the_same(
+    empathy: Run, judged: str, workplace: Path
+) -> None:
+    empathy("judge", "dataset:mixtral-8x7b", "dataset:human", "--data", "sample", "--split", "all", *CONTROLS)
+    words = ("leaderboard", "--split", "all")
+    done = empathy(*words, "--format", "md,csv,json,alpaca-eval,battles", "--out", "board")
+    assert done.code == 0, done.err
+    board = workplace / "board"
+    data = json.loads((board / "leaderboard.json").read_text())
+    assert [one["judge"] for one in data["rankings"]] == ["control/longer", "control/ratings"]
+    rows = list(csv.DictReader(io.StringIO((board / "leaderboard.csv").read_text())))
+    told = [author for ranking in data["rankings"] for author in ranking["authors"]]
+    assert [row["author"] for row in rows] == [author["author"] for author in told]
+    assert [float(row["strength"]) for row in rows] == [author["strength"] for author in told]
+    markdown = (board / "leaderboard.md").read_text()
+    assert all(author["author"] in markdown for author in told)
+    alpaca = list(csv.DictReader(io.StringIO((board / "alpaca_eval_leaderboard.csv").read_text())))
+    assert {row[""] for row in alpaca} == {"dataset:gpt-4", "dataset:mixtral-8x7b"}
+    for row in alpaca:
+        assert int(row["n_wins"]) + int(row["n_wins_base"]) + int(row["n_draws"]) == int(row["n_total"]) == 64
+        assert 0 <= float(row["win_rate"]) <= 100
+    assert len((board / "battles.jsonl").read_text().splitlines()) == 512
+    assert empathy(*words, "--json").data == data
+
+
+def test_battles_read_back_to_the_same_judgments(empathy: Run, judged: str, workplace: Path) -> None:
+    assert empathy("leaderboard", "--format", "battles", "--out", ".").code == 0
+    content = (workplace / "battles.jsonl").read_bytes()
+    found = [judgment_row(judgment) for judgment in judgments_of(content)]
+    with sqlite3.connect(workplace / "runs/empathy.sqlite") as connection:
+        connection.row_factory = sqlite3.Row
+        stored = [dict(row) for row in connection.execute("SELECT * FROM judgment")]
+    connection.close()
+    assert len(stored) == 256
+    by_call = {(row["call_key"], row["first"], row["second"]): row for row in found}
+    assert all(by_call[row["call_key"], row["first"], row["second"]] == row for row in stored)
+    first = json.loads(content.splitlines()[0])
+    assert {first["model_a"], first["model_b"]} == set(PAIR)
+    assert first["winner"] in ("model_a", "model_b", "tie")
+
+
+def test_an_imported_author_can_be_judged(empathy: Run, workplace: Path) -> None:
+    outputs = [
+        {"instruction": one.utterance, "output": "I am with you.", "generator": "theirs"}
+        for one in sample().dialogues
+    ]
+    (workplace / "model_outputs.json").write_text(json.dumps(outputs))
+    done = empathy("leaderboard", "--import", "model_outputs.json", "--data", "sample")
+    assert done.code == 0, done.err
+    assert "theirs: 64 responses" in done.out
+    found = empathy(
+        "judge", "theirs", "dataset:human", "--data", "sample", "--split", "all", *CONTROLS, "--json"
+    )
+    assert found.code == 0, found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--format", "pdf"), "no such format"),
+        (("--format", "md,csv"), "--out DIR"),
+        (("--judge", "openai/none"), "judged nothing"),
+        (("--format", "alpaca-eval", "--baseline", "nobody"), "--baseline"),
+        (("--split", "development"), "nothing has been judged"),
+    ],
+)
+def test_what_a_leaderboard_cannot_do_is_explained(
+    empathy: Run, judged: str, words: tuple[str, ...], told: str
+) -> None:
+    done = empathy("leaderboard", *(() if "--split" in words else ("--split", "all")), *words)
+    assert done.code == 2, done.out
+    assert told in done.err
+
+
+# -- cheap and gold ------------------------------------------------------------------------------------
+
+
+def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
+    words = (*JUDGE, "--cheap", "control/longer", "--gold", "control/ratings", "--gold-share", "0.5")
+    done = empathy(*words, "--json")
+    assert done.code == 0, done.err
+    cheap, gold = done.data["cheap"]["judges"][0], done.data["gold"]["judges"][0]
+    assert (cheap["n"], gold["n"]) == (64, 32)
+    estimate = done.data["estimate"]
+    assert (estimate["n_gold"], estimate["n"]) == (32, 64)
+    assert estimate["low"] <= estimate["rate"] <= estimate["high"]
+    assert "would have said" in empathy(*words).out
+    larger = empathy(*words[:-1], "0.75", "--json").data
+    assert (
+        larger["gold"]["judges"][0]["calls"] | {"expected": 96, "made": 32, "reused": 64}
+        == (larger["gold"]["judges"][0]["calls"])
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--cheap", "control/longer"),
+        ("--cheap", "control/longer", "--gold", "control/longer"),
+        ("--cheap", "control/longer", "--gold", "control/first", "--judge", "control/first"),
+        ("--cheap", "control/longer", "--gold", "control/first", "--gold-share", "1.5"),
+        ("--cheap", "control/longer", "--gold", "control/first", "--gold-share", "0.001"),
+        ("--gold-share", "0.5"),
+    ],
+)
+def test_what_does_not_go_together_is_explained(empathy: Run, words: tuple[str, ...]) -> None:
+    done = empathy(*JUDGE, *words)
+    assert done.code == 2
+    assert re.search("cheap|gold", done.err)
+
+
+# -- paper ---------------------------------------------------------------------------------------------
+
+
+def test_table_1_has_112_published_values_and_empty_cells_where_nothing_was_run(
+    empathy: Run, workplace: Path
+) -> None:
+    done = empathy("paper", "table1", "--out", "paper")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader(io.StringIO((workplace / "paper/table1.csv").read_text())))
+    assert len(rows) == 112
+    assert all(row["ours"] == row["difference"] == "" for row in rows)
+    markdown = (workplace / "paper/table1.md").read_text()
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 3 * 8
+    assert {line.count("|") for line in lines} == {18}
+    assert "19 of the published values" in markdown
+    assert r"\toprule" in (workplace / "paper/table1.tex").read_text()
+
+
+def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace: Path) -> None:
+    student, base = "student:llama-3.1-8b-over-llm-all-dimensions-sft-dpo", "vllm/llama-3.1-8b"
+    for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
+        outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
+        (workplace / "outputs.json").write_text(json.dumps(outputs))
+        assert empathy("leaderboard", "--import", "outputs.json", "--data", "sample").code == 0
+    words = ("judge", student, base, "--data", "sample", "--judge", "openai/gpt-4o", "--emulate", "--quiet")
+    judged = empathy(*words, "--json")
+    assert judged.code == 0, judged.err
+    done = empathy("paper", "table1", "--json")
+    filled = [row for row in done.data["rows"] if row["ours"] is not None]
+    [row] = filled
+    assert (row["method"], row["strategy"], row["stage"]) == ("over-llm", "all-dimensions", "SFT-DPO")
+    assert row["ours"] == judged.data["judges"][0]["win_rate"]
+    assert row["difference"] == pytest.approx(row["ours"] - 0.928)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert "EMULATED" in row["not_a_replication"]
+    assert "not a replication" in done.data["heading"]
+
+
+def test_figures_are_drawn_and_the_same_twice(empathy: Run, workplace: Path) -> None:
+    for folder in ("one", "two"):
+        assert empathy("paper", "figures", "--data", "sample", "--out", folder).code == 0
+    names = {f"figure{number}.{form}" for number in (1, 3, 4, 6, 7, 8, 9, 10) for form in ("svg", "png")}
+    assert {path.name for path in (workplace / "one").iterdir()} == names
+    for name in names:
+        assert (workplace / "one" / name).read_bytes() == (workplace / "two" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("author\nx\n", "lacking"), ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "no cell")],
+)
+def test_other_files_are_no_cells(empathy: Run, workplace: Path, content: str, told: str) -> None:
+    (workplace / "cells.csv").write_text(content)
+    done = empathy("paper", "table1", "--cells", "cells.csv")
+    assert done.code == 2
+    assert told in done.err

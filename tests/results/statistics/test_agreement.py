@@ -1,0 +1,124 @@
+"""Agreement between judges: published examples, a reference, symmetries, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from results.statistics.agreement import (
+    agreement_of,
+    cohen_kappa,
+    gwet_ac1,
+    krippendorff_alpha,
+    majority,
+    rank_correlation,
+)
+from results.statistics.refusal import Refusal
+
+GAP = np.nan
+# Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units
+PUBLISHED = np.array(
+    [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, GAP, GAP, GAP],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, GAP, 3],
+        [GAP, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, GAP],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, GAP],
+    ]
+)
+
+
+def answers(seed: int, n: int = 200, alike: float = 0.6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    first = generator.choice([0.0, 0.5, 1.0], n, p=[0.3, 0.1, 0.6])
+    other = generator.choice([0.0, 0.5, 1.0], n, p=[0.4, 0.2, 0.4])
+    return first, np.where(generator.random(n) < alike, first, other), np.arange(n) // 2
+
+
+@pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
+def test_alpha_is_krippendorffs_on_his_own_example(level: str, alpha: float) -> None:
+    assert krippendorff_alpha(PUBLISHED, level) == pytest.approx(alpha, abs=5e-4)
+
+
+def test_ac1_and_kappa_are_gwets_on_his_own_example() -> None:
+    """Gwet (2002): 118, 5, 2 and 0 of 125; raw 0.944, κ −0.0234, AC1 0.9408."""
+    table = np.array([[118.0, 5.0], [2.0, 0.0]])
+    assert cohen_kappa(table) == pytest.approx(-0.0234, abs=5e-5)
+    shares = (table.sum(axis=0) + table.sum(axis=1)) / (2 * table.sum())
+    assert gwet_ac1(118 / 125, shares) == pytest.approx(0.9408, abs=5e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kappa_equals_a_reference(seed: int) -> None:
+    first, second, groups = answers(seed)
+    found = agreement_of(first, second, groups=groups, seed=0)
+    table = np.array([[((first == x) & (second == y)).sum() for y in (1, 0.5, 0)] for x in (1, 0.5, 0)])
+    assert found.kappa == pytest.approx(cohens_kappa(table).kappa)
+    assert found.agreement == pytest.approx(np.trace(table) / table.sum())
+    assert found.attainable == pytest.approx(
+        np.minimum(table.sum(axis=0), table.sum(axis=1)).sum() / table.sum()
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exchanging_the_judges_or_the_authors_changes_nothing(seed: int) -> None:
+    first, second, groups = answers(seed)
+    one = agreement_of(first, second, groups=groups, seed=0)
+    other = agreement_of(1 - second, 1 - first, groups=groups, seed=0)
+    assert (one.n, one.agreement, one.low, one.high) == (other.n, other.agreement, other.low, other.high)
+    assert one.attainable == pytest.approx(other.attainable)
+    for name in ("kappa", "alpha", "ac1"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name))
+    assert one.prevalence[1.0] == pytest.approx(other.prevalence[0.0])
+
+
+def test_what_no_one_answered_is_left_out() -> None:
+    first, second, groups = answers(0)
+    first[:20] = GAP
+    second[10:40] = GAP
+    found = agreement_of(first, second, groups=groups, seed=0)
+    kept = agreement_of(first[40:], second[40:], groups=groups[40:], seed=0)
+    assert (found.n, found.agreement) == (160, kept.agreement)
+    nothing = agreement_of(first[:10], second[:10], groups=groups[:10], seed=0)
+    assert (nothing.n, nothing.agreement) == (0, None)
+    assert isinstance(nothing.kappa, Refusal)
+
+
+def test_kappa_is_not_read_where_one_answer_is_nearly_all() -> None:
+    first = np.array([1.0] * 96 + [0.0] * 4)
+    found = agreement_of(first, np.roll(first, 4), groups=np.arange(100), seed=0)
+    assert found.agreement == 0.92
+    assert isinstance(found.kappa, Refusal)
+    assert isinstance(found.alpha, Refusal)
+    assert found.ac1 is not None
+    assert found.ac1 > 0.9
+
+
+def test_alpha_of_identical_answers_and_of_single_ones() -> None:
+    assert krippendorff_alpha(np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])) == 1.0
+    assert isinstance(krippendorff_alpha(np.ones((2, 5))), Refusal)
+    assert isinstance(krippendorff_alpha(np.array([[1.0, GAP], [GAP, 0.0]])), Refusal)
+    with pytest.raises(ValueError, match="no level"):
+        krippendorff_alpha(np.array([[1.0, 0.0], [0.0, 1.0]]), "ratio")
+
+
+def test_a_majority_counts_judges_and_mirrors() -> None:
+    said = np.array([[1.0, 1.0, 0.5, GAP], [1.0, 0.0, 0.0, GAP], [0.0, 0.5, 0.5, GAP]])
+    assert majority(said).tolist()[:3] == [1.0, 0.5, 0.0]
+    assert np.isnan(majority(said)[3])
+    assert np.array_equal(majority(1 - said), 1 - majority(said), equal_nan=True)
+
+
+def test_rank_correlation() -> None:
+    assert rank_correlation([0.1, 0.2, 0.3], [5, 6, 7]) == 1.0
+    assert rank_correlation([0.1, 0.2, 0.3], [7, 6, 5]) == -1.0
+    assert rank_correlation([1, 2, 3, 4], [1, 2, 4, 4]) == pytest.approx(5 / np.sqrt(6 * 5))
+    assert isinstance(rank_correlation([0.1, 0.2], [1, 2]), Refusal)
+    assert isinstance(rank_correlation([0.5, 0.5, 0.5], [1, 2, 3]), Refusal)
+
+
+def test_mistakes() -> None:
+    with pytest.raises(ValueError, match="units"):
+        agreement_of(np.zeros(2), np.zeros(3), groups=np.arange(2), seed=0)
+    with pytest.raises(ValueError, match="none of"):
+        agreement_of(np.full(2, 0.3), np.zeros(2), groups=np.arange(2), seed=0)

@@ -1,0 +1,204 @@
+"""Rates corrected by references (plug-in) and by a gold share (PPI): they recover, break and refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.ppi import TUNED, CheapAndGold, cheap_and_gold, saving, tuned_weight
+from results.statistics.refusal import Refusal
+
+Generator = np.random.Generator
+
+
+def judged(generator: Generator, truth: np.ndarray, sensitivity: float, specificity: float) -> np.ndarray:
+    """A judge's verdicts on dialogues whose better author is known."""
+    right = generator.random(truth.size) < np.where(truth == 1, sensitivity, specificity)
+    return np.where(right, truth, 1 - truth)
+
+
+def contest(
+    seed: int, rate: float = 0.75, noise: float = 0.0, n: int = 250, m: int = 300
+) -> tuple[np.ndarray, Reference]:
+    """Scores of a biased judge, and references whose labels are wrong with probability `noise`."""
+    generator = np.random.default_rng(seed)
+    truth = (generator.random(n) < rate).astype(float)
+    known = (generator.random(m) < 0.5).astype(float)
+    said = judged(generator, known, 0.85, 0.7)
+    labels = np.where(generator.random(m) < noise, 1 - known, known)
+    return judged(generator, truth, 0.85, 0.7), Reference(said[labels == 1], said[labels == 0])
+
+
+def test_the_plug_in_recovers_a_known_rate_where_the_raw_one_does_not() -> None:
+    rates, raw, covered = [], [], 0
+    for seed in range(200):
+        scores, reference = contest(seed)
+        found = bias_adjusted(scores, reference)
+        assert isinstance(found, BiasAdjusted)
+        rates.append(found.rate)
+        raw.append(found.raw)
+        covered += found.low <= 0.75 <= found.high
+    assert np.mean(rates) == pytest.approx(0.75, abs=0.02)
+    assert abs(np.mean(raw) - 0.75) > 0.03
+    assert covered >= 182
+
+
+def test_noisy_references_break_the_plug_in_and_are_refused() -> None:
+    """Labels that are wrong in four of ten make 0.75 exceed 1 in the formula; the answer is a refusal."""
+    refused, broken = 0, []
+    for seed in range(100):
+        scores, reference = contest(seed, noise=0.4, m=3000)
+        youden = reference.where_a.mean() - reference.where_b.mean()
+        broken.append((scores.mean() - reference.where_b.mean()) / youden)
+        found = bias_adjusted(scores, reference)
+        refused += isinstance(found, Refusal)
+        if isinstance(found, BiasAdjusted):
+            assert 0.0 <= found.rate <= 1.0
+    assert np.median(broken) > 1.0
+    assert refused >= 90
+
+
+def test_the_plug_in_mirrors() -> None:
+    scores, reference = contest(0)
+    one = bias_adjusted(scores, reference)
+    other = bias_adjusted(1 - scores, Reference(1 - reference.where_b, 1 - reference.where_a))
+    assert isinstance(one, BiasAdjusted)
+    assert isinstance(other, BiasAdjusted)
+    assert one.rate == pytest.approx(1 - other.rate)
+    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
+
+
+def test_a_perfect_judge_is_left_as_it_is() -> None:
+    scores = np.array([1.0] * 60 + [0.0] * 40)
+    found = bias_adjusted(scores, Reference(np.ones(50), np.zeros(50)))
+    assert isinstance(found, BiasAdjusted)
+    assert (found.rate, found.raw) == pytest.approx((0.6, 0.6))
+    assert found.low < 0.6 < found.high
+
+
+@pytest.mark.parametrize(
+    ("scores", "reference", "why"),
+    [
+        (np.ones(1), Reference(np.ones(50), np.zeros(50)), "fewer than two"),
+        (np.ones(50), Reference(np.ones(9), np.zeros(50)), "takes 10 of either"),
+        (
+            np.tile([1.0, 0.0], 50),
+            Reference(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0], 50)),
+            "clearly more",
+        ),
+        (np.ones(100), Reference.role_free(np.tile([1.0, 1.0, 0.0], 300)), "lies outside"),
+    ],
+)
+def test_it_is_refused_where_it_would_mean_nothing(
+    scores: np.ndarray, reference: Reference, why: str
+) -> None:
+    found = bias_adjusted(scores, reference)
+    assert isinstance(found, Refusal)
+    assert why in found.reason
+
+
+def test_an_audit_gives_a_sensitivity_analysis_and_says_so() -> None:
+    found = bias_adjusted(
+        np.tile([1.0, 0.0, 1.0], 80), Reference.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)), headline=False
+    )
+    assert isinstance(found, BiasAdjusted)
+    assert not found.headline
+    assert "sensitivity analysis" in found.assumptions[-1]
+
+
+# -- cheap and gold ------------------------------------------------------------------------------------
+
+# made with numpy's default_rng(7); the estimate is ppi_py 0.2.3's ppi_mean_pointestimate of the same numbers
+CHEAP = np.concatenate(
+    [
+        [1.0, 0.5, 1.0, 1.0, 0.5, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 1.0, 0.0, 1.0, 0.0, 0.5],
+        [1.0, 0.0, 0.5, 0.0, 1.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 1.0],
+        [0.5, 0.0, 1.0, 0.0, 1.0, 0.5, 0.0, 0.0, 0.5, 0.0, 0.0, 0.5, 1.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5],
+    ]
+)
+GOLD = np.array(
+    [1.0, 0.5, 1.0, 1.0, 0.5, 1.0, 1.0, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5, 0.0, 1.0, 0.0, 0.0]
+)
+
+
+def simulated(generator: Generator, mean: float, bias: float, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """250 dialogues whose preference varies; a cheap judge that leans; gold scores on a random share."""
+    taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, 250)
+    gold = ((generator.random(250) < taste) + (generator.random(250) < taste).astype(float)) / 2
+    leaning = np.clip(taste - bias, 0, 1) * 0.85 + 0.07
+    cheap = ((generator.random(250) < leaning) + (generator.random(250) < leaning).astype(float)) / 2
+    gold[generator.permutation(250)[round(share * 250) :]] = np.nan
+    return cheap, gold
+
+
+def covered(mean: float, bias: float, share: float, runs: int) -> float:
+    generator = np.random.default_rng(5)
+    hits = 0
+    for _ in range(runs):
+        found = cheap_and_gold(*simulated(generator, mean, bias, share))
+        assert isinstance(found, CheapAndGold)
+        hits += found.low <= mean <= found.high
+    return hits / runs
+
+
+def test_the_estimate_is_ppi_pys() -> None:
+    weight = tuned_weight(GOLD, CHEAP[:20], CHEAP[20:])
+    rate = GOLD.mean() - weight * (CHEAP[:20].mean() - CHEAP[20:].mean())
+    assert rate == pytest.approx(0.53394915, abs=2e-3)  # theirs takes another denominator of the covariance
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.8])
+def test_cheap_and_gold_cover_where_the_cheap_judge_is_biased(mean: float) -> None:
+    assert covered(mean, 0.3, 0.5, 300) >= 0.91
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.2, 0.5])
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.98])
+def test_coverage_at_the_means_that_matter(mean: float, bias: float, share: float) -> None:
+    assert covered(mean, bias, share, 2000) >= 0.93
+
+
+def test_a_cheap_judge_that_knows_makes_gold_go_further_and_a_blind_one_costs_nothing() -> None:
+    generator = np.random.default_rng(0)
+    truth = (generator.random(1000) < 0.6).astype(float)
+    gold = np.where(np.arange(1000) < 200, truth, np.nan)
+    knowing = cheap_and_gold(np.where(generator.random(1000) < 0.95, truth, 1 - truth), gold)
+    blind = cheap_and_gold((generator.random(1000) < 0.5).astype(float), gold)
+    assert isinstance(knowing, CheapAndGold)
+    assert isinstance(blind, CheapAndGold)
+    assert knowing.method == blind.method == TUNED
+    assert knowing.effective > 400
+    assert blind.weight < 0.1
+    assert 180 < blind.effective < 220
+    money = saving(knowing, 1.0, 20.0)
+    assert (money.paid, money.gold_everywhere) == (21.0, 100.0)
+    assert money.gold_alike is not None
+    assert money.gold_alike > 40
+    assert saving(knowing, None, None).paid is None
+
+
+def test_cheap_and_gold_mirrors() -> None:
+    cheap, gold = simulated(np.random.default_rng(2), 0.6, 0.2, 0.5)
+    one, other = cheap_and_gold(cheap, gold), cheap_and_gold(1 - cheap, 1 - gold)
+    assert isinstance(one, CheapAndGold)
+    assert isinstance(other, CheapAndGold)
+    assert one.rate == pytest.approx(1 - other.rate)
+    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
+
+
+def test_few_gold_outcomes_on_one_side_give_the_exact_gold_only_interval() -> None:
+    gold = np.concatenate([np.ones(45), np.zeros(5), np.full(200, np.nan)])
+    found = cheap_and_gold(np.tile([1.0, 0.0], 125), gold)
+    assert isinstance(found, CheapAndGold)
+    assert found.method.startswith("exact binomial")
+    assert found.rate == 0.9
+    assert "fewer than 10" in found.note
+    everything = cheap_and_gold(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0, 0.0, 1.0], 25))
+    assert isinstance(everything, CheapAndGold)
+    assert "every dialogue" in everything.note
+    assert isinstance(cheap_and_gold(np.ones(5), np.full(5, np.nan)), Refusal)
+    with pytest.raises(ValueError, match="gold scores"):
+        cheap_and_gold(np.ones(5), np.ones(4))

@@ -1,0 +1,176 @@
+"""Bradley–Terry against evalica's own sample, and its laws; and ours beside published values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from results.paper.cells import published
+from results.statistics.bradley_terry import fit, strengths, wins_of
+from results.statistics.replication import (
+    as_family,
+    effective_n,
+    expected_outside,
+    newcombe,
+    replicated,
+    wilson,
+)
+
+# evalica's sample of 30 tastings (food.csv) and its golden Bradley–Terry scores (food-golden.csv); sum 1
+TASTED = (
+    "ZS> BP< TZ> ST< BZ> PS< TB> ZP= SB< PT> BS< TZ> SP= BT> ZB< "
+    "PT< BS< TP> ZT< SB> PZ< BS< TP> ZS> SB< PT< TZ> BP< ST> ZB<"
+)
+GOLDEN = (
+    0.14797665121689418,
+    0.1281534106031957,
+    0.09897982556928168,
+    0.19060028489839073,
+    0.43428982771223773,
+)
+
+
+def tastings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    codes = {"B": 0, "P": 1, "Z": 2, "S": 3, "T": 4}
+    rows = TASTED.split()
+    scores = {">": 1.0, "<": 0.0, "=": 0.5}
+    return (
+        np.array([codes[row[0]] for row in rows]),
+        np.array([codes[row[1]] for row in rows]),
+        np.array([scores[row[2]] for row in rows]),
+    )
+
+
+def test_it_equals_evalica_on_its_own_sample() -> None:
+    strength = np.exp(fit(wins_of(*tastings(), 5)))
+    assert strength / strength.sum() == pytest.approx(GOLDEN, abs=1e-9)
+
+
+def test_it_equals_evalica_where_it_is_installed() -> None:
+    evalica = pytest.importorskip("evalica")
+    generator = np.random.default_rng(0)
+    first = generator.integers(0, 6, 300)
+    second = (first + generator.integers(1, 6, 300)) % 6
+    score = generator.choice([0.0, 0.5, 1.0], 300)
+    winners = [{1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}[one] for one in score]
+    theirs = evalica.bradley_terry(first.tolist(), second.tolist(), winners, tolerance=1e-12, limit=100_000)
+    ours = np.exp(fit(wins_of(first, second, score, 6)))
+    assert [theirs.scores[code] for code in range(6)] == pytest.approx(ours.tolist(), rel=1e-6)
+
+
+def test_the_wins_expected_are_the_wins_counted() -> None:
+    """The condition of the optimum: each author's expected wins are those it has."""
+    wins = wins_of(*tastings(), 5)
+    log = fit(wins)
+    met = wins + wins.T
+    expected = (met / (1 + np.exp(log[None, :] - log[:, None]))).sum(axis=1)
+    assert expected == pytest.approx(wins.sum(axis=1))
+
+
+def test_the_order_of_rows_and_of_the_two_in_a_row_does_not_matter() -> None:
+    first, second, score = tastings()
+    dialogue = np.arange(30) % 15
+    one = strengths(first, second, score, dialogue, 5, seed=0, resamples=50)
+    order = np.random.default_rng(0).permutation(30)
+    other = strengths(second[order], first[order], 1 - score[order], dialogue[order], 5, seed=0, resamples=50)
+    for name in (
+        "log",
+        "low",
+        "high",
+        "expected",
+        "expected_low",
+        "expected_high",
+        "rank_low",
+        "rank_high",
+        "n",
+    ):
+        assert getattr(one, name) == pytest.approx(getattr(other, name)), name
+
+
+def test_relabelling_mirrors() -> None:
+    first, second, score = tastings()
+    one = strengths(first, second, score, np.arange(30), 5, seed=0, resamples=50)
+    other = strengths(first, second, 1 - score, np.arange(30), 5, seed=0, resamples=50)
+    assert one.log == pytest.approx(-other.log)
+    assert one.low == pytest.approx(-other.high)
+    assert one.expected == pytest.approx(1 - other.expected)
+
+
+def test_who_won_everything_has_a_finite_strength_and_who_never_met_is_apart() -> None:
+    first, second = np.array([0] * 20 + [2] * 20), np.array([1] * 20 + [3] * 20)
+    found = strengths(first, second, np.ones(40), np.arange(40), 5, seed=0, resamples=50)
+    assert np.isfinite(found.log).all()
+    assert found.log[0] > 1.5
+    assert found.component[0] == found.component[1] != found.component[2] == found.component[3]
+    assert (found.log[4], found.n[4], found.rank_low[4]) == (0.0, 0, 1)
+    assert found.rank_low.tolist()[:4] == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "score", "why"),
+    [
+        ([0], [0], [1.0], "met itself"),
+        ([0], [5], [1.0], "none of"),
+        ([0], [1], [1.5], "outside"),
+        ([0, 1], [1], [1.0], "different lengths"),
+        ([], [], [], "nobody"),
+    ],
+)
+def test_mistakes(first: list[int], second: list[int], score: list[float], why: str) -> None:
+    columns = np.array(first, dtype=int), np.array(second, dtype=int), np.array(score, dtype=float)
+    with pytest.raises(ValueError, match=why):
+        strengths(*columns, np.zeros(len(first), dtype=int), 3, seed=0)
+
+
+# -- beside published values ---------------------------------------------------------------------------
+
+
+def test_newcombes_interval_is_his_on_his_own_example() -> None:
+    """Newcombe (1998), table II, method 10: 56/70 − 48/80 gives 0.0524 to 0.3339."""
+    assert newcombe(56 / 70, 70, 48 / 80, 80, norm.ppf(0.975)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_wilson_at_the_ends() -> None:
+    assert wilson(0.0, 10, 1.96)[0] == 0.0
+    assert wilson(1.0, 10, 1.96)[1] == 1.0
+    assert 0 < wilson(0.0, 10, 1.96)[1] < 0.35
+
+
+def test_a_perfect_replication_puts_19_of_112_outside_our_intervals() -> None:
+    values = list(published().values())
+    assert len(values) == 112
+    assert round(expected_outside(values)) == 19
+    generator = np.random.default_rng(0)
+    outside = []
+    for _ in range(300):  # in another way: draw both, look
+        ours, theirs = (generator.binomial(250, values) / 250 for _ in range(2))
+        ends = [wilson(rate, 250, 1.96) for rate in ours]
+        outside.append(sum(not low <= one <= high for (low, high), one in zip(ends, theirs, strict=True)))
+    assert np.mean(outside) == pytest.approx(19, abs=3.5)
+
+
+def test_p_is_where_the_interval_touches_nothing() -> None:
+    found = replicated(0.70, 250, 0.60)
+    assert found.difference == pytest.approx(0.10)
+    assert found.p < 0.05
+    assert found.low > 0
+    ends = newcombe(0.70, 250, 0.60, 250, norm.isf(found.p / 2))
+    assert min(abs(end) for end in ends) == pytest.approx(0, abs=1e-9)
+    assert replicated(0.6, 250, 0.6).p == 1.0
+    mirrored = replicated(0.30, 250, 0.40)
+    assert (mirrored.low, mirrored.high, mirrored.p) == pytest.approx((-found.high, -found.low, found.p))
+
+
+def test_holm_counts_the_cells_that_were_run() -> None:
+    family = as_family([replicated(rate, 250, 0.6) for rate in (0.61, 0.75, 0.62)])
+    assert [cell.family_size for cell in family] == [3, 3, 3]
+    assert family[1].p_adjusted == pytest.approx(3 * family[1].p)
+
+
+def test_scores_of_two_orders_count_for_what_they_vary() -> None:
+    assert effective_n(0.6, 0.24, 250) == 250
+    assert effective_n(0.6, 0.12, 250) == 500
+    assert effective_n(1.0, 0.0, 250) == 250
+    with pytest.raises(ValueError, match="against"):
+        replicated(1.2, 250, 0.5)
