@@ -21,7 +21,7 @@ bench: $(VENV)/.ready
 
 # Training and the real vLLM (its CPU build) in an environment of their own: it pins torch's CPU build.
 test-vllm: $(VENV)-vllm/.ready
-	HF_HUB_OFFLINE=1 $(VENV)-vllm/bin/python -m pytest -m "vllm or train"
+	HF_HUB_OFFLINE=1 $(VENV)-vllm/bin/python -m pytest -m "(vllm or train) and not slow"
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; found %d.%d. Name another with: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

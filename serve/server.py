@@ -264,7 +264,7 @@ def _wait(server: Server, start_seconds: float, tell: Callable[[str], None]) -> 
 
 def died(server: Server) -> UserError:
     """What a dead server's log means, with its end."""
-    whole = server.log.read_text(errors="replace") if server.log else ""
+    whole = server.log.read_text(errors="replace") if server.log and server.log.is_file() else ""
     causes = _CAUSE.findall(whole)
     words = "\n".join([*dict.fromkeys(causes[:1] + causes[-1:]), "", server.last_words()]).strip()
     unknown = ("the server died", "Its whole log may say more.")
