@@ -20,8 +20,8 @@ from benchmarks import floor, work
 from harness.engine.limits import Limits
 from harness.engine.money import price_of
 from harness.engine.retry import RetryPolicy
-from harness.judging import judge_all
-from harness.running import Settings
+from harness.runs.judging import judge_all
+from harness.runs.running import Settings
 from results.store import Store
 
 

@@ -28,9 +28,9 @@ from agents.messages import Sampling
 from agents.models import Model, Traits, WireProtocol
 from agents.student import rendering
 from agents.vocabulary import Dialogue
-from harness.dataset import load
-from harness.rooms import device_here, lora_modules, machine_mib
-from harness.splits import Split, dialogues_of
+from harness.data.dataset import load
+from harness.data.splits import Split, dialogues_of
+from harness.runs.rooms import device_here, lora_modules, machine_mib
 from serve.adapters import Adapter, read_adapter
 from serve.identity import VLLM_DTYPES, Dtype
 from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan

@@ -10,9 +10,9 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models import Model
 from agents.registry import Registry
 from agents.vocabulary import Dialogue, Response, ResponseSet
-from harness.authors import Author
-from harness.dataset import sample
-from harness.judging import Plan
+from harness.data.authors import Author
+from harness.data.dataset import sample
+from harness.runs.judging import Plan
 from prompts import Library
 
 

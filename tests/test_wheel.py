@@ -75,7 +75,7 @@ def test_it_holds_every_file_of_the_six_rooms_and_nothing_else(wheel: Path) -> N
         "prompts/judge/pairwise.md",
         "agents/models.toml",
         "agents/controls/weights.json",
-        "harness/sample/dialogues.csv",
+        "harness/data/sample/dialogues.csv",
         "results/report/template.html.j2",
         "results/report/style.css",
         "results/report/page.js",

@@ -21,11 +21,11 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.auditing import AuditPlan, AuditSummary
-    from harness.running import Settings
+    from harness.findings.auditing import AuditPlan, AuditSummary
+    from harness.runs.running import Settings
     from prompts import Prompt
     from results.store import Store
 
@@ -95,8 +95,8 @@ def audit(
     splits = [Split.TRAIN, Split.TEST] if split == BOTH else [Split(split)]
 
     async def main() -> list[AuditSummary]:
-        from harness.auditing import plan_audit, run_audit
-        from harness.dataset import load
+        from harness.data.dataset import load
+        from harness.findings.auditing import plan_audit, run_audit
         from results.store import Store
 
         dataset = load(data)
@@ -129,7 +129,7 @@ def audit(
     show(summaries, as_json)
     if page_to is not None:
         from harness.cli.report import write_page
-        from harness.trust_page import page
+        from harness.showing.trust_page import page
 
         write_page(page_to, page(summaries))
         click.echo(f"Page: {page_to}", err=True)
@@ -148,7 +148,7 @@ def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
     """On training dialogues the fitted control judges stand out of fold, whoever named them."""
-    from harness.auditing import NOT_ASKED_ON_TRAIN
+    from harness.findings.auditing import NOT_ASKED_ON_TRAIN
 
     named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
     if named and any(plan.split == Split.TRAIN for plan in plans):
@@ -203,7 +203,7 @@ async def _agree(store: Store, plans: list[AuditPlan], settings: Settings) -> No
 
 def show(summaries: list[AuditSummary], as_json: bool) -> None:
     """The audits: to stdout."""
-    from harness import presenting_audit
+    from harness.showing import audited as presenting_audit
 
     if as_json:
         told = {"audits": [presenting_audit.as_data(summary) for summary in summaries]}

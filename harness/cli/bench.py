@@ -27,10 +27,10 @@ from harness.cli.options import (
 )
 from harness.cli.report import write_page
 from harness.cli.serving_options import ServingOptions, serving_options
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.benching import Result
+    from harness.runs.benching import Result
 
 INTERRUPTED, UNFINISHED = 130, 3
 LEADERBOARD = "leaderboard.json"
@@ -110,8 +110,8 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     prompts = library(rest["prompts_folder"])
     against = tuple(dict.fromkeys(rest["against"]))
 
-    from harness.authors import is_served
-    from harness.gating import BASE, requirement_of
+    from harness.data.authors import is_served
+    from harness.runs.gating import BASE, requirement_of
     from prompts import PromptError
 
     try:
@@ -128,10 +128,10 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     def do(folder: Path, report: bool) -> tuple[Result, dict[str, str]]:
         async def main() -> tuple[Result, dict[str, str]]:
             from finetune.checkpoint import read_checkpoint
-            from harness.benching import Bench
-            from harness.benching import bench as benched
-            from harness.dataset import load
-            from harness.planning import Chosen
+            from harness.data.dataset import load
+            from harness.runs.benching import Bench
+            from harness.runs.benching import bench as benched
+            from harness.runs.planning import Chosen
             from results.report import render
             from results.store import Store
 
@@ -164,7 +164,8 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
 
 def _show(result: Result, as_json: bool) -> None:
     """Tables for people, or one document for programs."""
-    from harness import presenting, telling
+    from harness.showing import generated as telling
+    from harness.showing import judged as presenting
 
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(_data(result), option=orjson.OPT_INDENT_2) + b"\n")
@@ -183,7 +184,8 @@ def _show(result: Result, as_json: bool) -> None:
 
 
 def _data(result: Result) -> dict[str, Any]:
-    from harness import presenting, telling
+    from harness.showing import generated as telling
+    from harness.showing import judged as presenting
 
     return {
         "student": result.student,
@@ -218,7 +220,7 @@ def _leave(result: Result) -> None:
 def _watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
     """Bench whatever comes, and keep the leaderboard; until Ctrl-C."""
     from finetune.checkpoint import read_checkpoint
-    from harness.checkpoints import checkpoint_folders
+    from harness.runs.checkpoints import checkpoint_folders
 
     if not place.is_dir():
         raise UserError("there is no such folder", where="--watch", found=str(place))
@@ -266,7 +268,7 @@ def _row(result: Result) -> dict[str, Any]:
 
 def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
     """The best first, by the first judge's rate against the base."""
-    from harness.presenting import between, percent
+    from harness.wording import between, percent
 
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
     unfinished = place / f".{LEADERBOARD}"

@@ -18,8 +18,8 @@ from agents.vocabulary import Fidelity, Method, Strategy
 from harness.cli.options import data_option, db_option, json_option, library, prompts_option, run
 
 if TYPE_CHECKING:
-    from harness.building import Built
-    from harness.inspecting import Difference, Inspection
+    from harness.data.building import Built
+    from harness.data.inspecting import Difference, Inspection
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
 LONGEST_SHOWN = 300
@@ -94,7 +94,7 @@ def build(
     The same database and options give the same bytes.
     """
     from finetune.datasets import dataset_id, to_parquet
-    from harness.recipe import Recipe
+    from harness.data.recipe import Recipe
 
     forms = _forms(formats)
     recipe = Recipe(
@@ -114,8 +114,8 @@ def build(
         _check_parquet()
 
     async def main() -> Built:
-        from harness.building import build as build_dataset
-        from harness.dataset import load
+        from harness.data.building import build as build_dataset
+        from harness.data.dataset import load
         from results.store import Store
 
         dataset = load(data)
@@ -208,9 +208,9 @@ def _push(folder: Path, repo: str) -> None:
 @json_option
 def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_json: bool) -> None:
     """Sizes, lengths, duplicates, leaks and a few rows of a dataset; --compare: what differs, and why."""
-    from harness.dataset import load
-    from harness.inspecting import compare
-    from harness.inspecting import inspect as inspect_folder
+    from harness.data.dataset import load
+    from harness.data.inspecting import compare
+    from harness.data.inspecting import inspect as inspect_folder
 
     if other is not None:
         difference = compare(folder, other)

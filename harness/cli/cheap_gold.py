@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.cli.options import CallOptions
-    from harness.gilding import Gilded
-    from harness.running import Settings
-    from harness.splits import Split
+    from harness.data.splits import Split
+    from harness.findings.gilding import Gilded
+    from harness.runs.running import Settings
     from prompts import Prompt
 
 DEFAULT_SHARE = 0.2
@@ -94,14 +94,14 @@ def judge_cheap_and_gold(
     as_json: bool,
 ) -> None:
     """Ask both, combine, print, and exit as the runs ended."""
-    from harness.cli.judge import _agree, leave
+    from harness.cli.ending import agree, leave
     from harness.cli.options import run
 
     async def main() -> Gilded:
-        from harness.authors import author_of
-        from harness.dataset import load
-        from harness.gilding import gild, gold_plan
-        from harness.judging import plan_judging
+        from harness.data.authors import author_of
+        from harness.data.dataset import load
+        from harness.findings.gilding import gild, gold_plan
+        from harness.runs.judging import plan_judging
         from results.store import Store
 
         dataset = load(data)
@@ -120,8 +120,8 @@ def judge_cheap_and_gold(
                 )
                 of_gold = gold_plan(plan, second, share)
                 if not calls.yes and not calls.emulate:
-                    await _agree(store, plan, settings)
-                    await _agree(store, of_gold, settings)
+                    await agree(store, plan, settings)
+                    await agree(store, of_gold, settings)
                 return await gild(store, registry, plan, of_gold, settings, retry_unscored=retry_unscored)
 
     done = run(main())
@@ -134,8 +134,8 @@ def show(done: Gilded, as_json: bool) -> None:
     """The estimate beside either judge's own: to stdout."""
     import orjson
 
-    from harness import presenting
-    from harness.presenting import between, money, percent
+    from harness.showing import judged as presenting
+    from harness.wording import between, money, percent
     from results.statistics.refusal import Refusal
 
     found = done.estimate

@@ -12,12 +12,12 @@ import orjson
 
 from agents.errors import UserError
 from harness.cli.options import db_option, json_option, run
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.comparing import Gathered
+    from harness.findings.comparing import Gathered
 
 WIDTH = 132
 
@@ -77,7 +77,7 @@ def compare(
     names = [name for group in groups for name in group]
 
     async def main() -> Gathered:
-        from harness.comparing import gather
+        from harness.findings.comparing import gather
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
@@ -130,9 +130,9 @@ def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[l
 
 
 def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool) -> Shown:
-    from harness import compared_data
-    from harness import presenting_compared as telling
-    from harness.compared import compare_two
+    from harness.findings.compared import compare_two
+    from harness.showing import compared as telling
+    from harness.showing import compared_data
 
     found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders)
     return Shown(
@@ -144,9 +144,9 @@ def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orde
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
-    from harness import compared_data
-    from harness import presenting_compared as telling
-    from harness.compared import compare_everyone
+    from harness.findings.compared import compare_everyone
+    from harness.showing import compared as telling
+    from harness.showing import compared_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
     return Shown(
@@ -155,9 +155,9 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
 
 
 def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool) -> Shown:
-    from harness import compared_data
-    from harness import presenting_compared as telling
-    from harness.compared import compare_strategies
+    from harness.findings.compared import compare_strategies
+    from harness.showing import compared as telling
+    from harness.showing import compared_data
 
     found = compare_strategies(gathered, first, seed=seed, soft=soft)
     return Shown(

@@ -35,8 +35,8 @@ def data() -> None:
 )
 def fetch(source: Path | None, to: Path | None) -> None:
     """Download the published dataset from the paper's repository, and check its hash."""
-    from harness.dataset import DEFAULT_PLACE
-    from harness.fetching import fetch as fetch_dataset
+    from harness.data.dataset import DEFAULT_PLACE
+    from harness.data.fetching import fetch as fetch_dataset
 
     place = to or DEFAULT_PLACE
     last = 0
@@ -57,9 +57,9 @@ def fetch(source: Path | None, to: Path | None) -> None:
 @json_option
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     """Ratings of each responder and rating pairs: the paper's Figures 3 and 4 as tables."""
-    from harness.dataset import load
-    from harness.describing import as_data, plot
-    from harness.describing import describe as describe_dataset
+    from harness.data.dataset import load
+    from harness.data.describing import as_data, plot
+    from harness.data.describing import describe as describe_dataset
 
     dataset = load(data)
     described = describe_dataset(dataset)
@@ -124,9 +124,9 @@ def split(
 ) -> None:
     """Sizes of SFT, DPO and test; --out writes which dialogue is where."""
     from finetune.membership import membership
-    from harness.dataset import load
-    from harness.describing import training_ratings
-    from harness.splits import Split, check_no_leak, dialogues_of
+    from harness.data.dataset import load
+    from harness.data.describing import training_ratings
+    from harness.data.splits import Split, check_no_leak, dialogues_of
 
     dataset = load(data)
     train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)

@@ -12,16 +12,16 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from harness.cli.judge import leave, show
+from harness.cli.ending import leave, show
 from harness.cli.options import library, no_proxy_between, run
 from harness.cli.report import write_page
 
 if TYPE_CHECKING:
     from agents.models import Model
     from agents.registry import Registry
-    from harness.dataset import Dataset
-    from harness.judging import Summary
-    from harness.splits import Split
+    from harness.data.dataset import Dataset
+    from harness.data.splits import Split
+    from harness.runs.judging import Summary
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
@@ -93,11 +93,11 @@ def whole_chain(out: Path) -> None:
 
 async def _demo(out: Path) -> tuple[Summary, str]:
     from agents.registry import Registry
-    from harness.authors import author_of
+    from harness.data.authors import author_of
     from harness.emulator.options import Options
     from harness.emulator.process import spawn
-    from harness.judging import judge_contest, plan_judging
-    from harness.running import Settings
+    from harness.runs.judging import judge_contest, plan_judging
+    from harness.runs.running import Settings
     from results.report import render
     from results.store import Store
 
@@ -123,8 +123,8 @@ def _dataset() -> tuple[Dataset, Split]:
     Raises:
         UserError: what is there cannot be used: a faulty file is told, not passed over.
     """
-    from harness.dataset import ENVIRONMENT, SAMPLE, load, locate, sample
-    from harness.splits import Split
+    from harness.data.dataset import ENVIRONMENT, SAMPLE, load, locate, sample
+    from harness.data.splits import Split
 
     if os.environ.get(ENVIRONMENT) == SAMPLE:
         return sample(), Split.ALL

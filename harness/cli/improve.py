@@ -19,10 +19,10 @@ from harness.cli.options import (
     prompts_option,
 )
 from harness.cli.respond import SPLITS, carry_out, finish
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.generating import Summary
+    from harness.runs.generating import Summary
 
 
 @click.command()
@@ -89,7 +89,7 @@ def improve(
     The improved responses are the author TEACHER@STRATEGY-over-human (or -over-llm). Every answer is
     stored as it arrives: run the same command again and only what is missing is asked.
     """
-    from harness.planning import strategies_of
+    from harness.runs.planning import strategies_of
 
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
@@ -97,8 +97,8 @@ def improve(
     chosen_strategies = strategies_of(strategies)
 
     async def main() -> Summary | None:
-        from harness.dataset import load
-        from harness.planning import Chosen, plan_improving
+        from harness.data.dataset import load
+        from harness.runs.planning import Chosen, plan_improving
         from results.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
@@ -124,7 +124,7 @@ def improve(
 
 
 def _kinds(over: str, initial: str) -> tuple[str, ...]:
-    from harness.planning import LLM, OVER
+    from harness.runs.planning import LLM, OVER
 
     kinds = tuple(dict.fromkeys(kind.strip() for kind in over.split(",") if kind.strip()))
     unknown = [kind for kind in kinds if kind not in OVER]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
@@ -18,6 +16,7 @@ from harness.cli.cheap_gold import (
     check,
     judge_cheap_and_gold,
 )
+from harness.cli.ending import agree, leave, show
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -29,16 +28,14 @@ from harness.cli.options import (
     run,
 )
 from harness.cli.report import write_page
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.beside import Beside
-    from harness.judging import Plan, Summary
-    from harness.running import Settings
-    from harness.stopping import Until
+    from harness.findings.beside import Beside
+    from harness.runs.judging import Plan, Summary
+    from harness.runs.stopping import Until
     from results.store import Store
 
-INTERRUPTED = 130
 PROPERTIES = ("sentiment", "emotion")
 
 
@@ -157,10 +154,10 @@ def judge(
         return
 
     async def main() -> tuple[Summary, str, Beside] | None:
-        from harness.authors import author_of
-        from harness.beside import beside
-        from harness.dataset import load
-        from harness.judging import judge_contest, plan_judging
+        from harness.data.authors import author_of
+        from harness.data.dataset import load
+        from harness.findings.beside import beside
+        from harness.runs.judging import judge_contest, plan_judging
         from results.store import Store
 
         dataset = load(data)
@@ -180,7 +177,7 @@ def judge(
                 )
                 _tell_reach(plan)
                 if dry_run:
-                    from harness.estimating import estimate, show_estimate
+                    from harness.runs.estimating import estimate, show_estimate
 
                     show_estimate(
                         await estimate(store, plan, settings, retry_unscored=retry_unscored), as_json
@@ -189,7 +186,7 @@ def judge(
                         click.echo("With --until this is the most it can take.", err=True)
                     return None
                 if not calls.yes and not calls.emulate:
-                    await _agree(store, plan, settings, retry_unscored)
+                    await agree(store, plan, settings, retry_unscored)
                 summary = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
                 page = await _page(store, summary) if report_to is not None else ""
                 more = await beside(store, summary, seed=seed, by=by, length=length_control)
@@ -210,7 +207,7 @@ def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until
     """What is judged until; nothing that needs every dialogue may be asked for with it."""
     if until is None:
         return None
-    from harness.stopping import until_of
+    from harness.runs.stopping import until_of
 
     if any(alone):
         raise UserError(
@@ -226,7 +223,7 @@ def _tell_reach(plan: Plan) -> None:
     """What --until can reach with these dialogues, before anything is asked."""
     if plan.until is None:
         return
-    from harness.stopping import check_reach
+    from harness.runs.stopping import check_reach
 
     reach = check_reach(len(plan.dialogues), plan.until, len(plan.judges))
     if plan.until.half_width is not None:
@@ -239,28 +236,6 @@ async def _page(store: Store, summary: Summary) -> str:
     return await render(store, summary.run_id)
 
 
-async def _agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool = False) -> None:
-    """Before money is spent, on a terminal: what it would take, and a yes."""
-    if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
-        return
-    from harness.estimating import estimate
-    from harness.presenting import money
-
-    estimates = [
-        each
-        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
-        if each.calls and each.maximum_usd != 0
-    ]
-    for each in estimates:
-        click.echo(
-            f"{each.judge}: {each.calls:,} calls, expected {money(each.expected_usd)}, "
-            f"at most {money(each.maximum_usd)}",
-            err=True,
-        )
-    if estimates and not click.confirm("Ask them?", default=True, err=True):
-        raise click.Abort
-
-
 def _prompt(folder: Path | None, name: str) -> Any:
     from prompts import PromptError
 
@@ -268,48 +243,3 @@ def _prompt(folder: Path | None, name: str) -> Any:
         return library(folder)[name]
     except PromptError as error:
         raise UserError(str(error), where="--judge-prompt") from error
-
-
-def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
-    """The result, and what stands beside it: to stdout."""
-    from harness import presenting, presenting_stopped
-    from harness.beside import Beside, told, with_beside
-
-    more = more or Beside()
-    shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
-    if as_json:
-        data = with_beside(shown.as_data(summary), more)
-        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
-        return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 132)
-    console.print(shown.as_table(summary))
-    for line in told(summary, more):
-        console.print(line, highlight=False, markup=False)
-    for note in shown.notes(summary):
-        console.print(note, style="dim", highlight=False, markup=False)
-
-
-def leave(summary: Summary) -> None:
-    """Exit as the run ended: interrupted, a lane stopped, or well."""
-    stopped = [judge for judge in summary.judges if judge.lane and judge.lane.stopped]
-    if summary.interrupted:
-        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
-        sys.exit(INTERRUPTED)
-    for judge_summary in stopped:
-        lane = judge_summary.lane
-        click.echo(f"{judge_summary.contest.judge} stopped: {lane.stopped if lane else ''}", err=True)
-    unanswered = [
-        judge for judge in summary.judges if judge.lane and judge.lane.failed and judge not in stopped
-    ]
-    for judge_summary in unanswered:
-        lane = judge_summary.lane
-        click.echo(
-            f"{judge_summary.contest.judge}: {lane.failed if lane else 0} calls got no answer; "
-            "the same command asks them again.",
-            err=True,
-        )
-    if stopped or unanswered:
-        sys.exit(1)

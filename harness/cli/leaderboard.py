@@ -10,10 +10,10 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options import data_option, db_option, json_option, run
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.ranking import Leaderboard, Ranking
+    from harness.findings.ranking import Leaderboard, Ranking
     from results.store import Store
 
 FORMATS = {
@@ -85,13 +85,13 @@ def leaderboard(
         return
 
     async def main() -> dict[str, bytes]:
-        from harness.ranking import leaderboard_of
+        from harness.findings.ranking import leaderboard_of
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
             made: dict[str, bytes] = {}
             if "battles" in wanted:
-                from harness.exchange import as_lines, battles
+                from harness.findings.exchange import as_lines, battles
 
                 made["battles"] = as_lines(await battles(store))
             if [*wanted] == ["battles"]:
@@ -135,8 +135,8 @@ def _formats(formats: str, out: Path | None) -> list[str]:
 
 
 async def _import(path: Path, name: str, data: str | None, db: str) -> None:
-    from harness.dataset import load
-    from harness.exchange import read_answers, store_answers
+    from harness.data.dataset import load
+    from harness.findings.exchange import read_answers, store_answers
     from results.store import Store
 
     dataset = load(data)
@@ -151,7 +151,7 @@ async def _written(
 ) -> dict[str, bytes]:
     import orjson
 
-    from harness import presenting_ranking as shown
+    from harness.showing import leaderboard as shown
 
     made = {
         "md": shown.as_markdown(board).encode(),
@@ -179,7 +179,7 @@ async def _lengths(store: Store, ranking: Ranking) -> dict[str, float]:
 def _show(board: Leaderboard, as_json: bool) -> None:
     import orjson
 
-    from harness import presenting_ranking as shown
+    from harness.showing import leaderboard as shown
 
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n")

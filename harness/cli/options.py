@@ -19,7 +19,7 @@ from prompts import Library, PromptError
 
 if TYPE_CHECKING:
     from harness.engine.money import Price
-    from harness.running import Settings
+    from harness.runs.running import Settings
 
 DEFAULT_DB = "runs/empathy.sqlite"
 DEFAULT_EVENTS = Path("runs")
@@ -143,7 +143,7 @@ class CallOptions:
             UserError: limits, budget or prices that cannot be kept; every one at once.
         """
         from harness.engine.limits import Limits
-        from harness.running import Settings
+        from harness.runs.running import Settings
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
         prices, faults = self._prices()

@@ -11,7 +11,7 @@ from agents.errors import UserError
 from harness.cli.options import data_option, db_option, json_option, run
 
 if TYPE_CHECKING:
-    from harness.papering import Found
+    from harness.findings.papering import Found
 
 CELLS = click.option(
     "--cells",
@@ -46,7 +46,7 @@ def table1(out: Path | None, cells: Path | None, db: str, as_json: bool) -> None
     """
     import orjson
 
-    from harness.papering import cells_of
+    from harness.findings.papering import cells_of
     from results.paper import table1 as layout
 
     found = layout.table1(cells_of(run(_contests(db, cells))))
@@ -74,8 +74,8 @@ def table1(out: Path | None, cells: Path | None, db: str, as_json: bool) -> None
 @db_option
 def figures(out: Path, cells: Path | None, data: str | None, db: str) -> None:
     """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
-    from harness.dataset import load
-    from harness.papering import charts
+    from harness.data.dataset import load
+    from harness.findings.papering import charts
     from results.paper.figures import drawn
 
     try:
@@ -95,7 +95,7 @@ def figures(out: Path, cells: Path | None, data: str | None, db: str) -> None:
 
 async def _contests(db: str, cells: Path | None) -> list[Found]:
     """What the database has; nothing where there is no database yet."""
-    from harness.papering import found_contests, read_cells
+    from harness.findings.papering import found_contests, read_cells
     from results.store import Store
 
     named = read_cells(cells) if cells is not None else {}

@@ -79,8 +79,8 @@ def _show(study: Study, lines: Sequence[Line], budget_usd: float | None) -> None
     from rich.console import Console
     from rich.table import Table
 
-    from harness.presenting import money
     from harness.study.planning import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, total
+    from harness.wording import money
 
     console = Console(width=None if sys.stdout.isatty() else 132)
     console.print(f"{study.title} (fidelity {study.fidelity})", style="bold", highlight=False)

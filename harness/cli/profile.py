@@ -9,10 +9,10 @@ import click
 import orjson
 
 from harness.cli.options import data_option, db_option, json_option, run
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.profiling import Profiles
+    from harness.findings.profiling import Profiles
 
 
 @click.command()
@@ -32,8 +32,8 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
 
     Over the dialogues that all authors answered. Descriptive; the word lists are shown.
     """
-    from harness.dataset import load
-    from harness.profiling import as_data, as_table, notes, profiles
+    from harness.data.dataset import load
+    from harness.findings.profiling import as_data, as_table, notes, profiles
     from results.store import Store
 
     async def main() -> Profiles:

@@ -22,9 +22,9 @@ from harness.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.judging import Summary
-    from harness.juries import Jury
-    from harness.presenting_jury import Corrected
+    from harness.findings.juries import Jury
+    from harness.runs.judging import Summary
+    from harness.showing.jury import Corrected
     from prompts import Prompt
     from results.store import Store
 
@@ -90,10 +90,10 @@ def rejudge(
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
     async def main() -> tuple[Jury, Corrected, Summary | None]:
-        from harness.cli.judge import _agree
-        from harness.judging import judge_contest
-        from harness.juries import jury_of
-        from harness.rejudging import judged
+        from harness.cli.ending import agree
+        from harness.findings.juries import jury_of
+        from harness.runs.judging import judge_contest
+        from harness.runs.rejudging import judged
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
@@ -106,7 +106,7 @@ def rejudge(
                     unique = list({judge.id: judge for judge in asked}.values())
                     plan = found.plan(unique, samples)
                     if not calls.yes and not calls.emulate:
-                        await _agree(store, plan, settings)
+                        await agree(store, plan, settings)
                     summary = await judge_contest(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
@@ -119,7 +119,7 @@ def rejudge(
     jury, corrected, summary = run(main())
     show(jury, corrected, summary, as_json)
     if summary is not None:
-        from harness.cli.judge import leave
+        from harness.cli.ending import leave
 
         leave(summary)
 
@@ -136,9 +136,9 @@ def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> l
 
 
 async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:
-    from harness.catalogue import name_of
-    from harness.preferences import adjusted_by_audit, adjusted_by_people, read_preferences
-    from harness.presenting_jury import Corrected
+    from harness.findings.preferences import adjusted_by_audit, adjusted_by_people, read_preferences
+    from harness.runs.catalogue import name_of
+    from harness.showing.jury import Corrected
 
     by_people, by_audit = {}, {}
     if people is not None:
@@ -152,7 +152,8 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
 
 def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
     """The jury, and what was asked for it: to stdout."""
-    from harness import presenting, presenting_jury
+    from harness.showing import judged as presenting
+    from harness.showing import jury as presenting_jury
 
     if as_json:
         told = {

@@ -23,10 +23,10 @@ from harness.cli.options import (
     run,
 )
 from harness.cli.serving_options import ServingOptions, serving_options
-from harness.splits import Split
+from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.generating import Plan, Summary
+    from harness.runs.generating import Plan, Summary
     from results.store import Store
 
 INTERRUPTED = 130
@@ -93,7 +93,7 @@ def respond(
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
     named = tuple(dict.fromkeys(authors))
-    from harness.authors import is_served
+    from harness.data.authors import is_served
 
     local = [name for name in named if is_served(name)]
     if local and (temperature, top_p, max_tokens) != (None, None, 4096) and len(local) == len(named):
@@ -104,8 +104,8 @@ def respond(
         )
 
     async def main() -> Summary | None:
-        from harness.dataset import load
-        from harness.planning import Chosen, plan_responding, responder_of
+        from harness.data.dataset import load
+        from harness.runs.planning import Chosen, plan_responding, responder_of
         from results.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
@@ -127,7 +127,7 @@ def respond(
                     return await carry_out(
                         store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                     )
-                from harness import serving as kitchen
+                from harness.runs import serving as kitchen
 
                 who = serving.cast(local)
                 how = serving.serving(who, preset, quiet=calls.quiet)
@@ -163,7 +163,7 @@ def _check_authors(authors: tuple[str, ...]) -> None:
 
 async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
-    from harness.forecasting import forecast, lines, show_forecast
+    from harness.runs.forecasting import forecast, lines, show_forecast
 
     settings = calls.settings()
     if dry_run:
@@ -189,7 +189,7 @@ async def carry_out(
     again: bool,
 ) -> Summary | None:
     """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
-    from harness.generating import generate
+    from harness.runs.generating import generate
 
     if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
         return None
@@ -202,7 +202,7 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
     summary = run(main())
     if summary is None:
         return
-    from harness.telling import as_data, as_table, notes
+    from harness.showing.generated import as_data, as_table, notes
 
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")

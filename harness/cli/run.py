@@ -107,8 +107,8 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
 
 
 async def _agree(graph: Any) -> None:
-    from harness.presenting import money
     from harness.study.planning import plan_study, total
+    from harness.wording import money
 
     every = total(await plan_study(graph))
     expected, most = money(every.expected_usd), money(every.maximum_usd)

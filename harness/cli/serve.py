@@ -99,8 +99,8 @@ def start(
     `empathy respond`, `bench` and `judge` ask it while it runs. It listens on this machine alone, with a key
     made for it, unless it is told otherwise.
     """
-    from harness import rooms
-    from harness.checkpoints import cast, checkpoint_folders
+    from harness.runs import rooms
+    from harness.runs.checkpoints import cast, checkpoint_folders
     from serve.plan import command
     from serve.server import check_port, died, free_port, needs_vllm, started
 
@@ -162,7 +162,7 @@ def plan_command(
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
     """
     from finetune.plan import config_of
-    from harness.checkpoints import checkpoint_folders
+    from harness.runs.checkpoints import checkpoint_folders
     from serve.adapters import Adapter, read_adapter
     from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
 
@@ -211,8 +211,8 @@ def _names(folders: list[Path]) -> list[str]:
 def _wanted(dtype: Any, rest: dict[str, Any]) -> Wanted:
     from dataclasses import replace
 
-    from harness import rooms
-    from harness.serving import Serving
+    from harness.runs import rooms
+    from harness.runs.rooms import Serving
 
     how = Serving(device=rooms.device_here(), memory_mib=rest["memory_mib"], fraction=rest["memory_fraction"])
     return replace(

@@ -13,8 +13,8 @@ import click
 from agents.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Cast
-    from harness.serving import Serving
+    from harness.runs.checkpoints import Cast
+    from harness.runs.rooms import Serving
     from serve.identity import Dtype
 
 KEY = "EMPATHY_SERVE_KEY"
@@ -106,14 +106,14 @@ class ServingOptions:
 
     def cast(self, names: tuple[str, ...] | list[str]) -> Cast:
         """Who these names are."""
-        from harness.checkpoints import cast
+        from harness.runs.checkpoints import cast
 
         return cast(names, base=self.base, students=self.places)
 
     def serving(self, who: Cast, preset: str, *, quiet: bool) -> Serving:
         """How they are asked; a server of ours that is running with this base is used."""
-        from harness import rooms
-        from harness.serving import Serving
+        from harness.runs import rooms
+        from harness.runs.rooms import Serving
 
         through = "offline" if self.offline else self.through
         url, key, trusted = self.url, os.environ.get(KEY, ""), False

@@ -23,14 +23,14 @@ from agents.judge import Judge
 from agents.vocabulary import Dialogue, Response
 from finetune.datasets import MANIFEST, dataset_id
 from finetune.settings import Settings as TrainingSettings
-from harness.authors import Author, author_of
-from harness.building import build
-from harness.estimating import estimate
-from harness.forecasting import forecast
-from harness.generating import Plan, SetSummary, Summary, generate
-from harness.judging import judge_contest, plan_judging
-from harness.recipe import Recipe
-from harness.splits import Split
+from harness.data.authors import Author, author_of
+from harness.data.building import build
+from harness.data.recipe import Recipe
+from harness.data.splits import Split
+from harness.runs.estimating import estimate
+from harness.runs.forecasting import forecast
+from harness.runs.generating import Plan, SetSummary, Summary, generate
+from harness.runs.judging import judge_contest, plan_judging
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
 from harness.study.progress import counted

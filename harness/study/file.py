@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from agents.judge import DEFAULT_PROMPT
 from agents.vocabulary import Fidelity
 from finetune.settings import Settings as TrainingSettings
+from harness.data.splits import Split
 from harness.engine.limits import Limits
-from harness.splits import Split
 
 STEPS = ("sft", "dpo")
 STUDENT, BASE, CUT_BASE, BEST = "student", "base", "base-cut", "best"  # a contest's words for authors

@@ -17,10 +17,10 @@ from agents.student import rendering
 from agents.vocabulary import Fidelity, Method, Strategy
 from finetune.membership import LOW_RATED
 from finetune.settings import with_seed
-from harness.generating import Plan
-from harness.planning import Chosen, plan_improving, plan_responding, responder_of
-from harness.recipe import Recipe
-from harness.splits import Split
+from harness.data.recipe import Recipe
+from harness.data.splits import Split
+from harness.runs.generating import Plan
+from harness.runs.planning import Chosen, plan_improving, plan_responding, responder_of
 from harness.study import doing
 from harness.study.file import BASE, BEST, CUT_BASE, STUDENT, Learner
 from harness.study.reporting import page_id

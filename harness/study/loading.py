@@ -16,8 +16,8 @@ from agents.vocabulary import Fidelity, Method, Strategy
 from finetune.membership import COMBINED, LLMS, LOW_RATED
 from finetune.settings import Settings as TrainingSettings
 from finetune.settings import settings_of
+from harness.data.splits import Split
 from harness.engine.limits import Limits
-from harness.splits import Split
 from harness.study.file import (
     BASE,
     BEST,

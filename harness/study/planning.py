@@ -19,14 +19,14 @@ from agents.vocabulary import Fidelity, Response, ResponseSet
 from finetune.membership import LOW_RATED, Membership, membership
 from finetune.plan import StagePlan, config_of, plan_stage, shape_of
 from finetune.settings import Settings as TrainingSettings
-from harness.authors import Author
-from harness.describing import training_ratings
-from harness.estimating import Estimate, estimate
-from harness.forecasting import STAND_IN, USUAL_TOKENS, Forecast, forecast
-from harness.judging import Plan as JudgingPlan
-from harness.planning import plan_responding, responder_of
-from harness.recipe import Recipe
-from harness.splits import Split, dialogues_of, seeded_order
+from harness.data.authors import Author
+from harness.data.describing import training_ratings
+from harness.data.recipe import Recipe
+from harness.data.splits import Split, dialogues_of, seeded_order
+from harness.runs.estimating import Estimate, estimate
+from harness.runs.forecasting import STAND_IN, USUAL_TOKENS, Forecast, forecast
+from harness.runs.judging import Plan as JudgingPlan
+from harness.runs.planning import plan_responding, responder_of
 from harness.study.file import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.runner import Standing, State, standings

@@ -12,8 +12,8 @@ from importlib import resources
 from typing import Any
 
 from agents.identity import content_id
-from harness import provenance
-from harness.judging import JUDGING
+from harness.runs import provenance
+from harness.runs.judging import JUDGING
 from harness.study.stages import Made, Ready, write_whole
 from harness.study.world import World
 from results.store import Store

@@ -1,4 +1,4 @@
-"""Base and students of a study, served together and asked: from stages to `harness/serving.py` and back.
+"""Base and students of a study, served together and asked: from stages to `harness/runs/serving.py` and back.
 
 One server (or engine) serves the base and every student that is ready, in the same batches; each stage then
 takes its own author out of what came.
@@ -15,11 +15,12 @@ from pathlib import Path
 from agents.identity import content_id
 from finetune.checkpoint import Base, read_checkpoint
 from finetune.loading import Located
-from harness import rooms
-from harness.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
-from harness.generating import Summary
-from harness.planning import Chosen, plan_responding
-from harness.serving import Serving, respond, responder
+from harness.runs import rooms
+from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
+from harness.runs.generating import Summary
+from harness.runs.planning import Chosen, plan_responding
+from harness.runs.rooms import Serving
+from harness.runs.serving import respond, responder
 from harness.study.doing import Interrupted, NotFinished, base_place, responses_made
 from harness.study.file import CUT_BASE, Learner
 from harness.study.progress import counted

@@ -12,10 +12,10 @@ from pathlib import Path
 from agents.errors import UserError
 from agents.models import Model
 from agents.registry import Registry
-from harness.dataset import Dataset
-from harness.dataset import load as load_dataset
+from harness.data.dataset import Dataset
+from harness.data.dataset import load as load_dataset
 from harness.engine.limits import Limits
-from harness.running import Settings
+from harness.runs.running import Settings
 from harness.study.file import BEST, STUDENT, Study
 from harness.study.progress import Tell
 from harness.study.purse import Purse
@@ -68,7 +68,7 @@ def dataset_of(study: Study, given: str | None) -> Dataset:
     """The study's dataset; `--data` wins.
 
     Raises:
-        UserError: as `harness.dataset.load`.
+        UserError: as `harness.data.dataset.load`.
     """
     return load_dataset(given or study.data.source or None)
 

@@ -11,15 +11,15 @@ import pytest
 
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.registry import Registry
-from harness import dataset
-from harness.authors import author_of
+from harness.data import dataset
+from harness.data.authors import author_of
+from harness.data.splits import Split
 from harness.emulator.options import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
-from harness.judging import Plan, Summary, judge_contest, plan_judging
-from harness.running import Settings
-from harness.splits import Split
+from harness.runs.judging import Plan, Summary, judge_contest, plan_judging
+from harness.runs.running import Settings
 from prompts import Library
 from results.store import Store
 from tests.results.conftest import count, named, opening, rows

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from harness.dataset import sample
-from harness.exchange import judgments_of
-from harness.splits import Split, dialogues_of
+from harness.data.dataset import sample
+from harness.data.splits import Split, dialogues_of
+from harness.findings.exchange import judgments_of
 from results.rows import judgment_row
 
 Run = Callable[..., Any]

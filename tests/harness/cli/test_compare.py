@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.dataset import sample
+from harness.data.dataset import sample
 
 Run = Callable[..., Any]
 A, B, C = "dataset:gpt-4", "dataset:llama-2-70b", "dataset:human"

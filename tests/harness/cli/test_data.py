@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from harness import fetching
-from harness.dataset import sample
-from harness.splits import Split, dialogues_of
+from harness.data import fetching
+from harness.data.dataset import sample
+from harness.data.splits import Split, dialogues_of
 from prompts import Library
 
 Run = Callable[..., Any]
-SAMPLE = resources.files("harness.sample").joinpath("dialogues.csv").read_bytes()
+SAMPLE = resources.files("harness.data.sample").joinpath("dialogues.csv").read_bytes()
 
 
 def test_fetch_from_a_file_puts_it_where_every_command_looks(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from harness.dataset import sample
-from harness.splits import Split, dialogues_of, seeded_subset
+from harness.data.dataset import sample
+from harness.data.splits import Split, dialogues_of, seeded_subset
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")
@@ -82,7 +82,7 @@ def test_the_rates_are_what_the_judges_taste_makes_them(empathy: Run) -> None:
     assert (first["win_rate"], first["consistency"], first["position_preference"]) == (0.5, 0, 1)
     assert first["single_orders"]["a_first"]["win_rate"] == 1
     assert first["single_orders"]["b_first"]["win_rate"] == 0
-    text = resources.files("harness.sample").joinpath("dialogues.csv").read_text(encoding="utf-8")
+    text = resources.files("harness.data.sample").joinpath("dialogues.csv").read_text(encoding="utf-8")
     scores = []
     for row in csv.DictReader(text.splitlines(keepends=True)):
         gpt, human = words(row["response_chatgpt_empathy"]), words(row["response_human"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.dataset import sample
+from harness.data.dataset import sample
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.dataset import sample
+from harness.data.dataset import sample
 
 Run = Callable[..., Any]
 EMPATHY = (sys.executable, "-c", "from harness.cli import main; main()")

@@ -15,8 +15,8 @@ from agents.call import Call
 from agents.messages import Completion, Finish
 from agents.student import rendering
 from finetune.checkpoint import hash_file, weights_id
-from harness import serving
-from harness.rooms import Room
+from harness.runs import serving
+from harness.runs.rooms import Room
 
 Run = Callable[..., Any]
 CONFIG = {

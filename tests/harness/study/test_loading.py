@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from agents.vocabulary import Fidelity
-from harness.splits import Split
+from harness.data.splits import Split
 from harness.study.lines import lines_of
 from harness.study.loading import load, shipped
 

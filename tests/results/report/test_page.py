@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness import presenting
-from harness.judging import summarise
+from harness.runs.judging import summarise
+from harness.showing import judged as presenting
 from results.report import render
 from results.store import Store
 

@@ -1,0 +1,85 @@
+"""Around a judging run: a yes to what it would cost, its result shown, the exit code it ends with."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from harness.findings.beside import Beside
+    from harness.runs.judging import Plan, Summary
+    from harness.runs.running import Settings
+    from results.store import Store
+
+INTERRUPTED = 130
+
+
+async def agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool = False) -> None:
+    """Before money is spent, on a terminal: what it would take, and a yes."""
+    if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
+        return
+    from harness.runs.estimating import estimate
+    from harness.wording import money
+
+    estimates = [
+        each
+        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        if each.calls and each.maximum_usd != 0
+    ]
+    for each in estimates:
+        click.echo(
+            f"{each.judge}: {each.calls:,} calls, expected {money(each.expected_usd)}, "
+            f"at most {money(each.maximum_usd)}",
+            err=True,
+        )
+    if estimates and not click.confirm("Ask them?", default=True, err=True):
+        raise click.Abort
+
+
+def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
+    """The result, and what stands beside it: to stdout."""
+    from harness.findings.beside import Beside, told, with_beside
+    from harness.showing import judged as presenting
+    from harness.showing import stopped as presenting_stopped
+
+    more = more or Beside()
+    shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
+    if as_json:
+        data = with_beside(shown.as_data(summary), more)
+        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    console.print(shown.as_table(summary))
+    for line in told(summary, more):
+        console.print(line, highlight=False, markup=False)
+    for note in shown.notes(summary):
+        console.print(note, style="dim", highlight=False, markup=False)
+
+
+def leave(summary: Summary) -> None:
+    """Exit as the run ended: interrupted, a lane stopped, or well."""
+    stopped = [judge for judge in summary.judges if judge.lane and judge.lane.stopped]
+    if summary.interrupted:
+        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        sys.exit(INTERRUPTED)
+    for judge_summary in stopped:
+        lane = judge_summary.lane
+        click.echo(f"{judge_summary.contest.judge} stopped: {lane.stopped if lane else ''}", err=True)
+    unanswered = [
+        judge for judge in summary.judges if judge.lane and judge.lane.failed and judge not in stopped
+    ]
+    for judge_summary in unanswered:
+        lane = judge_summary.lane
+        click.echo(
+            f"{judge_summary.contest.judge}: {lane.failed if lane else 0} calls got no answer; "
+            "the same command asks them again.",
+            err=True,
+        )
+    if stopped or unanswered:
+        sys.exit(1)

@@ -1,0 +1,181 @@
+"""From an author's name to its responses.
+
+`dataset:<responder>` from the dataset; `file:PATH` from JSONL rows `{"dialogue_id": …, "response": …}`,
+known by their content; every other author (a model, a student) from what has been generated and stored.
+`author@preset` names another set than the default one; `author@set-1:…` one by the beginning of its id.
+`base` is the one base whose responses are stored; where there are several, `base:NAME` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from sqlalchemy import select
+
+from agents.errors import Fault, UserError
+from agents.identity import content_id, hash_bytes
+from agents.registry import EMULATED
+from agents.vocabulary import Dialogue, Response, ResponseSet
+from harness.data.dataset import Dataset
+from results.store import Store
+from results.tables import ResponseSetRow, table
+
+DEFAULT_PRESET = "default"
+FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
+STUDENT, BASES = "student", ("base", "base-cut")
+OURS = "cut"  # the preset of base and students that is not named
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Author:
+    """An author and its responses, by the dialogues' keys."""
+
+    set: ResponseSet
+    responses: Mapping[str, Response]
+
+    @property
+    def name(self) -> str:
+        """As users write it; a preset other than the default is named."""
+        preset = "" if self.set.preset == DEFAULT_PRESET else f"@{self.set.preset}"
+        return self.set.author + preset
+
+
+async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
+    """The author that `name` means.
+
+    Raises:
+        UserError: there is none, its file is faulty, or it matches several sets.
+    """
+    if name.startswith("dataset:"):
+        return _author(*dataset.responses(name.removeprefix("dataset:")))
+    if name.startswith("file:"):
+        return read_file(Path(name.removeprefix("file:")), dataset.dialogues)
+    bare, _, preset = name.partition("@")
+    if bare in BASES:
+        bare = await _the_base(store, bare)
+    if preset == OURS and is_served(bare):
+        preset = DEFAULT_PRESET
+    stored = await _stored(store, bare, preset or DEFAULT_PRESET)
+    if len(stored) > 1:
+        raise UserError(
+            "several sets of responses have this name",
+            found=repr(name),
+            remedy=f"They differ in how they were made; name one by its id: {bare}@{stored[0].set.id}",
+            faults=[Fault(f"{one.name}, {one.set.id}: {one.set.made}") for one in stored],
+        )
+    if not stored:
+        raise UserError(
+            "there are no responses of this author", found=repr(name), remedy=await _remedy(store, bare)
+        )
+    return stored[0]
+
+
+def is_served(author: str) -> bool:
+    """Whether an author is one that is served here: a student, or a base."""
+    return author.partition(":")[0] in (STUDENT, *BASES)
+
+
+async def _the_base(store: Store, kind: str) -> str:
+    """The base that `base` (or `base-cut`) means: the only one there is.
+
+    Raises:
+        UserError: there are several, or none.
+    """
+    author = table(ResponseSetRow).c.author
+    wanted = select(author).where(author.startswith(f"{kind}:", autoescape=True)).distinct().order_by(author)
+    names = await store.read(lambda connection: connection.execute(wanted).scalars().all())
+    if len(names) == 1:
+        return str(names[0])
+    raise UserError(
+        "several bases have responses here" if names else "no base has responses here",
+        found=repr(kind),
+        remedy=f"Write one of: {', '.join(names)}."
+        if names
+        else f"Make them with: empathy respond {kind} --base MODEL --split test",
+    )
+
+
+async def _stored(store: Store, author: str, preset: str) -> list[Author]:
+    """The sets that a name means; one that never got a response is none."""
+    if preset.startswith("set-1:"):
+        columns = table(ResponseSetRow).c
+        wanted = select(columns.id, columns.author, columns.preset, columns.made).where(
+            columns.author == author, columns.id.startswith(preset, autoescape=True)
+        )
+        sets = await store.read(lambda connection: [ResponseSet(*row) for row in connection.execute(wanted)])
+    else:
+        sets = await store.response_sets(author, preset)
+    found = [_author(of, await store.responses(of.id)) for of in sets]
+    return [author for author in found if author.responses]
+
+
+async def _remedy(store: Store, author: str) -> str:
+    if is_served(author):
+        return f"Make them with: empathy respond {author} --split test"
+    provider, slash, model = author.partition("/")
+    if not slash:
+        return f"Write it another way: {FORMS}."
+    rehearsed = f"{provider}/{EMULATED}{model}"
+    there = await _stored(store, rehearsed, DEFAULT_PRESET)
+    aside = f"rehearsed ones are there: {rehearsed}" if there else FORMS
+    return f"Make them with: empathy respond {author} --split test  ({aside})"
+
+
+def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:
+    return Author(of, {response.dialogue: response for response in responses})
+
+
+def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
+    """The author of a file of responses.
+
+    Raises:
+        UserError: the file cannot be used; every fault with its line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError("the file of responses cannot be read", where=str(path), found=str(error)) from error
+    author = f"file:{path}"
+    digest = hash_bytes("file-1", content)
+    of = ResponseSet(content_id("set-1", ["file", digest]), author, DEFAULT_PRESET, f"from a file, {digest}")
+    keys = {dialogue.id: dialogue.key for dialogue in dialogues}
+    responses: dict[str, Response] = {}
+    faults = []
+    for number, line in enumerate(content.removeprefix(BOM).splitlines(), 1):
+        if not line.strip():
+            continue
+        row, fault = _row(line, f"{path}:{number}", keys, responses)
+        if fault is not None:
+            faults.append(fault)
+        else:
+            responses[keys[row[0]]] = Response(keys[row[0]], author, row[1], of.id)
+    if not responses and not faults:
+        faults.append(Fault("holds no responses", str(path)))
+    if faults:
+        raise UserError("this file of responses cannot be used", where=str(path), faults=faults)
+    return Author(of, responses)
+
+
+def _row(
+    line: bytes, where: str, keys: Mapping[str, str], there: Mapping[str, Response]
+) -> tuple[tuple[str, str], Fault | None]:
+    nothing = ("", "")
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return nothing, Fault("is not JSON", where, str(error))
+    if not isinstance(row, dict) or not all(isinstance(row.get(k), str) for k in ("dialogue_id", "response")):
+        shown = line[:80].decode(errors="replace")
+        return nothing, Fault('is not {"dialogue_id": "…", "response": "…"}', where, shown)
+    identity, text = row["dialogue_id"], row["response"]
+    if identity not in keys:
+        return nothing, Fault("names a dialogue that the dataset does not have", where, repr(identity))
+    if keys[identity] in there:
+        return nothing, Fault("answers a dialogue a second time", where, repr(identity))
+    if not text.strip():
+        return nothing, Fault("holds an empty response", where, repr(identity))
+    return (identity, text), None

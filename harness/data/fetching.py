@@ -1,0 +1,97 @@
+"""Getting the published dataset: downloaded from the paper's repository, or taken from a file; hash checked.
+
+It derives from EmpatheticDialogues (CC BY-NC 4.0): it is fetched by whoever uses it and never distributed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from hashlib import sha256
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from agents.errors import UserError
+from harness.data.dataset import REAL_SHA256, read
+
+REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
+COMMIT = "0f404bafbe9db6cb26df09bb415af45418289a0a"
+URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/datasets/dataset.csv"
+MOST_BYTES = 64 * 2**20
+TIMEOUT_SECONDS = 60
+CHUNK = 2**16
+
+
+def fetch(
+    to: Path, source: Path | None = None, url: str = URL, progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """Put the dataset at `to`; how many dialogues it holds. Nothing is written unless the hash is right.
+
+    Args:
+        source: take it from this file, where there is no network.
+        progress: told the number of bytes so far.
+
+    Raises:
+        UserError: it cannot be had, is another file, or cannot be written.
+    """
+    content = _from_file(source) if source is not None else _from_network(url, progress)
+    where = str(source or url)
+    digest = sha256(content).hexdigest()
+    if digest != REAL_SHA256:
+        raise UserError(
+            "this is not the published dataset",
+            where=where,
+            found=f"{len(content):,} bytes, sha256 {digest}",
+            remedy=f"Expected sha256 {REAL_SHA256}. Another file can be used as it is: --data FILE.",
+        )
+    dataset = read(content, where)
+    _write(to, content)
+    return len(dataset.dialogues)
+
+
+def _write(to: Path, content: bytes) -> None:
+    """Whole or not at all: a reader sees the old file or the new one, and nothing unfinished stays."""
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=to.parent, prefix=f".{to.name}.", delete=False) as unfinished:
+            part = Path(unfinished.name)
+            try:
+                unfinished.write(content)
+                unfinished.close()
+                part.chmod(0o644)
+                part.replace(to)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+                raise
+    except OSError as error:
+        raise UserError("the dataset cannot be written", where=str(to), found=str(error)) from error
+
+
+def _from_file(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise UserError("the file cannot be read", where="--from", found=str(error)) from error
+
+
+def _from_network(url: str, progress: Callable[[int], None]) -> bytes:
+    try:
+        with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+            content = bytearray()
+            while chunk := answer.read(CHUNK):
+                content += chunk
+                progress(len(content))
+                if len(content) > MOST_BYTES:
+                    break
+            return bytes(content)
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        raise UserError(
+            "the dataset cannot be downloaded",
+            where=url,
+            found=str(error if isinstance(error, HTTPError) else getattr(error, "reason", error)),
+            remedy="Where there is no network: empathy data fetch --from FILE",
+        ) from error

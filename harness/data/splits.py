@@ -1,0 +1,83 @@
+"""Which dialogues test, which train; made before anything is generated, and never mixed.
+
+The test split is the paper's: dialogues where fewer than two of the five ratings are 3 (250 of 2,000).
+It is chosen *by* low ratings: numbers about the dataset's own responders on it are conditioned on the
+outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from agents.errors import Fault, UserError
+from agents.identity import content_id
+from agents.vocabulary import Dialogue
+from harness.data.dataset import Dataset
+
+GOOD = 3
+TEST_BELOW = 2
+DEVELOPMENT_SHARE = 0.1
+DEVELOPMENT_SEED = 20260101
+
+
+class Split(StrEnum):
+    """A part of the dataset. `DEVELOPMENT` lies within the training dialogues and is left out of training."""
+
+    TRAIN = "train"
+    TEST = "test"
+    DEVELOPMENT = "development"
+    ALL = "all"
+
+
+def is_test(ratings: Mapping[str, int]) -> bool:
+    """Whether a dialogue with these five ratings is a test dialogue."""
+    return sum(value == GOOD for value in ratings.values()) < TEST_BELOW
+
+
+def dialogues_of(dataset: Dataset, split: Split) -> list[Dialogue]:
+    """A split's dialogues, in the dataset's order."""
+    if split is Split.ALL:
+        return list(dataset.dialogues)
+    test = [dialogue for dialogue in dataset.dialogues if is_test(dataset.rated[dialogue.id])]
+    if split is Split.TEST:
+        return test
+    of_test = {dialogue.id for dialogue in test}
+    train = [dialogue for dialogue in dataset.dialogues if dialogue.id not in of_test]
+    if split is Split.TRAIN:
+        return train
+    return seeded_subset(train, round(DEVELOPMENT_SHARE * len(train)), DEVELOPMENT_SEED)
+
+
+def seeded_order(dialogues: Iterable[Dialogue], seed: int) -> list[Dialogue]:
+    """The dialogues in one random order per seed: each one's place depends on itself and the seed alone."""
+    return sorted(dialogues, key=lambda dialogue: content_id(f"order-{seed}", dialogue.key))
+
+
+def seeded_subset(dialogues: Iterable[Dialogue], size: int, seed: int) -> list[Dialogue]:
+    """A random subset in the seeded order; a larger one with the same seed contains it."""
+    return seeded_order(dialogues, seed)[:size]
+
+
+def check_no_leak(splits: Mapping[str, Sequence[Dialogue]]) -> None:
+    """No dialogue id, and no identical situation and utterance, in two splits.
+
+    Raises:
+        UserError: some are; lists them.
+    """
+    seen: dict[tuple[str, ...], str] = {}
+    faults = []
+    for name, dialogues in splits.items():
+        for dialogue in dialogues:
+            for key in ((dialogue.id,), _words(dialogue)):
+                other = seen.setdefault(key, name)
+                if other != name:
+                    what = "the dialogue" if len(key) == 1 else "its situation and utterance"
+                    faults.append(Fault(f"{what} is in {other} and in {name}", dialogue.id))
+    if faults:
+        raise UserError("dialogues leak from one split into another", faults=faults)
+
+
+def _words(dialogue: Dialogue) -> tuple[str, ...]:
+    """What a leak is told by: the words, whatever the white space and case."""
+    return (" ".join(dialogue.situation.lower().split()), " ".join(dialogue.utterance.lower().split()))

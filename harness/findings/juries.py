@@ -1,0 +1,294 @@
+"""Several judges of the same two authors: who they are, how far they agree, what their majority says.
+
+Every judge that judged the pair to the end counts, in whatever run, retired or not: all comes from the
+database. Units are comparisons: a dialogue in one order, in one repetition. Judges of a contestant's family
+are flagged, and can be left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.errors import UserError
+from agents.kinship import kin_among
+from agents.vocabulary import Dialogue, ResponseSet
+from harness.data.splits import seeded_order
+from harness.runs.catalogue import Catalogue, Entry, catalogue_of, name_of
+from results.contests import Contest, contests_of
+from results.statistics import Columns, PooledRate, WinRate, pooled_over_judges, win_rate
+from results.statistics.agreement import (
+    PairAgreement,
+    agreement_of,
+    krippendorff_alpha,
+    majority,
+    rank_correlation,
+)
+from results.statistics.refusal import Refusal
+from results.statistics.scores import dialogue_scores, spread
+from results.store import Store
+
+Floats = NDArray[np.float64]
+CONTROL = "control"
+
+
+@dataclass(frozen=True, eq=False)
+class Juror:
+    """One judge's contest of the pair.
+
+    Attributes:
+        entry: the contest it is from; run, model, prompt.
+        columns: with the jury's own dialogue codes, its first author as A.
+        rate: its win rate.
+        kin: those of the two authors that are of the judge's family.
+        cost_usd: of its answers; None where not known.
+    """
+
+    entry: Entry
+    columns: Columns
+    rate: WinRate
+    kin: tuple[str, ...]
+    cost_usd: float | None
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return self.entry.judge
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a floor and no opinion."""
+        return self.entry.provider == CONTROL
+
+
+@dataclass(frozen=True, eq=False)
+class Jury:
+    """All judges of one pair of authors.
+
+    Attributes:
+        a, b: the authors; split: of the contests.
+        dialogues: by their code.
+        jurors: models, then controls, by name.
+        left_out: names of judges left out as kin.
+        agreements: by two judges' places in `jurors`.
+        alike: places of the models asked with the same words; alpha, verdict and pooled are theirs.
+        alpha: Krippendorff's, nominal.
+        verdict: win rate of their majority; None with fewer than two.
+        pooled: their mean, their own rates and the range; None with fewer than two.
+        ranks: by two judges' places, τ-b of how they order the authors that both judged against b.
+        seed: of the resampling.
+    """
+
+    a: ResponseSet
+    b: ResponseSet
+    split: str
+    dialogues: tuple[Dialogue, ...]
+    jurors: tuple[Juror, ...]
+    left_out: tuple[str, ...]
+    agreements: dict[tuple[int, int], PairAgreement]
+    alike: tuple[int, ...]
+    alpha: float | Refusal
+    verdict: WinRate | None
+    pooled: PooledRate | None
+    ranks: dict[tuple[int, int], float | Refusal]
+    seed: int
+
+
+async def jury_of(
+    store: Store, a: str, b: str, split: str, *, seed: int = 0, without_kin: bool = False
+) -> Jury:
+    """The jury of two sets of responses (by their ids) on one split.
+
+    Raises:
+        UserError: nobody judged them to the end, or only kin did and kin are left out.
+    """
+    catalogue = await catalogue_of(store)
+    entries = [
+        entry
+        for entry in catalogue.entries
+        if entry.sets == {a, b} and entry.split == split and not entry.stopped
+    ]
+    chosen = {judge_id: _fullest(entries, judge_id) for judge_id in {entry.judge_id for entry in entries}}
+    kin = {judge_id: kin_of(entry) for judge_id, entry in chosen.items()}
+    left_out = sorted({chosen[one].judge for one, names in kin.items() if names}) if without_kin else []
+    if without_kin:
+        chosen = {judge_id: entry for judge_id, entry in chosen.items() if not kin[judge_id]}
+    if not chosen:
+        raise UserError(
+            "no judge has judged these two to the end",
+            where=store.database.shown,
+            found=f"left out as kin: {', '.join(left_out)}" if left_out else f"split {split}",
+            remedy="Judge them with: empathy judge A B --judge MODEL",
+        )
+    contests = await contests_by_entry(store, list(chosen.values()))
+    every = {dialogue.key: dialogue for contest in contests.values() for dialogue in contest.dialogues}
+    dialogues = tuple(seeded_order(every.values(), 0))
+    codes = {dialogue.key: at for at, dialogue in enumerate(dialogues)}
+    jurors = []
+    for judge_id, entry in chosen.items():
+        contest = contests[judge_id, entry.run_id]
+        columns = recoded(contest, a, codes)
+        asked = np.zeros(len(codes), dtype=bool)
+        asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
+        rate = win_rate(columns.of_dialogues(asked), seed=seed)
+        jurors.append(Juror(entry, columns, rate, tuple(kin[judge_id]), contest.cost_usd))
+    jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
+    first = next(iter(contests.values()))
+    sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)
+    return await _jury(store, catalogue, sets, split, dialogues, jurors, left_out, seed)
+
+
+def _fullest(entries: Sequence[Entry], judge_id: str) -> Entry:
+    """Of the runs that have a judge's contest, that about most dialogues; then most samples; the newest."""
+    mine = [entry for entry in entries if entry.judge_id == judge_id]
+    return max(mine, key=lambda one: (one.dialogues, one.samples, one.created_at, one.run_id))
+
+
+def kin_of(entry: Entry) -> list[str]:
+    """Those of a contest's authors that are of the judge's family: by name, or by how they were made."""
+    if entry.provider == CONTROL:
+        return []
+    authors = [(name_of(of), of.made) for of in (entry.a, entry.b)]
+    return kin_among(f"{entry.provider}/{entry.model}", authors)
+
+
+async def contests_by_entry(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, str], Contest]:
+    """By judge and run, the contests of these entries (all of one pair of authors)."""
+    found = {}
+    for run_id in dict.fromkeys(entry.run_id for entry in entries):
+        wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
+        for contest in await contests_of(store, run_id):
+            if (contest.judge_id, frozenset((contest.a.id, contest.b.id))) in wanted:
+                found[contest.judge_id, run_id] = contest
+    return found
+
+
+def recoded(contest: Contest, first: str, codes: dict[str, int]) -> Columns:
+    """A contest's columns with the author of set `first` as A and common dialogue codes."""
+    columns = contest.columns if contest.a.id == first else contest.columns.relabelled()
+    mine = np.array([codes[dialogue.key] for dialogue in contest.dialogues], dtype=np.int64)
+    return Columns(
+        dialogue=mine[columns.dialogue] if len(columns) else columns.dialogue,
+        n_dialogues=len(codes),
+        a_first=columns.a_first,
+        sample=columns.sample,
+        outcome=columns.outcome,
+        soft=columns.soft,
+        outside=columns.outside,
+        reason=columns.reason,
+    )
+
+
+async def _jury(
+    store: Store,
+    catalogue: Catalogue,
+    sets: tuple[ResponseSet, ResponseSet],
+    split: str,
+    dialogues: tuple[Dialogue, ...],
+    jurors: list[Juror],
+    left_out: list[str],
+    seed: int,
+) -> Jury:
+    samples = min(spread(juror.columns, juror.columns.outcome).shape[2] for juror in jurors)
+    laid_out = [spread(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
+    answers = np.stack([one.reshape(-1) for one in laid_out])
+    groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
+    models = _asked_alike(jurors)
+    agreements = {
+        (one, other): agreement_of(answers[one], answers[other], groups=groups, seed=seed)
+        for one, other in combinations(range(len(jurors)), 2)
+    }
+    alpha: float | Refusal = Refusal("α", "it needs two judges that are models")
+    verdict = pooled = None
+    if len(models) > 1:
+        alpha = krippendorff_alpha(answers[models])
+        verdict = win_rate(_majority(answers[models], len(dialogues), samples), seed=seed)
+        contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
+        pooled = pooled_over_judges(contests, seed=seed)
+    ranks = await _ranks(store, catalogue, sets[1], split, jurors)
+    return Jury(
+        *sets,
+        split,
+        dialogues,
+        tuple(jurors),
+        tuple(left_out),
+        agreements,
+        tuple(models),
+        alpha,
+        verdict,
+        pooled,
+        ranks,
+        seed,
+    )
+
+
+def _asked_alike(jurors: Sequence[Juror]) -> list[int]:
+    """The models that were asked with the same words: those of the prompt that most were asked with.
+
+    Judges of one dimension of empathy answer another question; they are no jury with the others.
+    """
+    prompts = Counter(juror.entry.prompt_version for juror in jurors if not juror.is_control)
+    if not prompts:
+        return []
+    plain = {
+        one.entry.prompt_version for one in jurors if one.name == f"{one.entry.provider}/{one.entry.model}"
+    }
+    commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version))
+    return [at for at, juror in enumerate(jurors) if juror.entry.prompt_version == commonest]
+
+
+def _majority(answers: Floats, dialogues: int, samples: int) -> Columns:
+    """The jury as a judge: its verdict on every comparison that any of it answered."""
+    verdict = majority(answers)
+    at = np.flatnonzero(~np.isnan(verdict))
+    place, sample = np.divmod(at, samples)
+    dialogue, order = np.divmod(place, 2)
+    return Columns.of(dialogue, order == 0, verdict[at], n_dialogues=dialogues, sample=sample)
+
+
+async def _ranks(
+    store: Store, catalogue: Catalogue, opponent: ResponseSet, split: str, jurors: Sequence[Juror]
+) -> dict[tuple[int, int], float | Refusal]:
+    """How alike two judges order the authors that both judged against the opponent."""
+    rates: list[dict[str, float]] = []
+    for juror in jurors:
+        mine = [
+            entry
+            for entry in catalogue.entries
+            if entry.judge_id == juror.entry.judge_id
+            and opponent.id in entry.sets
+            and entry.split == split
+            and not entry.stopped
+        ]
+        rates.append(await _rates(store, mine, opponent.id))
+    found = {}
+    for one, other in combinations(range(len(jurors)), 2):
+        shared = sorted(rates[one].keys() & rates[other].keys())
+        found[one, other] = rank_correlation(
+            [rates[one][name] for name in shared], [rates[other][name] for name in shared]
+        )
+    return found
+
+
+async def _rates(store: Store, entries: Sequence[Entry], opponent: str) -> dict[str, float]:
+    """By set, its mean score against the opponent over complete dialogues."""
+    fullest: dict[str, Entry] = {}
+    for entry in entries:
+        (other,) = entry.sets - {opponent}
+        fullest[other] = _fullest([entry, *([fullest[other]] if other in fullest else [])], entry.judge_id)
+    if len(fullest) < 3:
+        return {}
+    found = {}
+    for other, entry in fullest.items():
+        for contest in await contests_of(store, entry.run_id):
+            if contest.judge_id == entry.judge_id and {contest.a.id, contest.b.id} == entry.sets:
+                columns = contest.columns if contest.a.id == other else contest.columns.relabelled()
+                scores = dialogue_scores(columns).score
+                if (~np.isnan(scores)).any():
+                    found[other] = float(np.nanmean(scores))
+    return found

@@ -1,0 +1,151 @@
+"""A new checkpoint from its folder to its win rates: generate what is missing, judge what is missing, sum up.
+
+Student against base, and against every other opponent, by every judge in both orders, on the dialogues of one
+split; whatever is known is reused. Composes serving and judging; shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from agents.errors import UserError
+from agents.judge import Judge
+from agents.models import Model
+from agents.registry import Registry
+from harness.data.authors import Author, author_of
+from harness.runs import generating, judging
+from harness.runs.checkpoints import Cast
+from harness.runs.gating import BASE, Decision, Requirement, all_of, decide
+from harness.runs.planning import Chosen, responder_of
+from harness.runs.rooms import Serving
+from harness.runs.running import Settings
+from harness.runs.serving import respond
+from prompts import Library
+from results.store import Store
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is benched.
+
+    Attributes:
+        who: the base, one student, and the base as a contestant.
+        how: how they are asked.
+        chosen: the dialogues.
+        stored: other opponents whose responses are looked up: `dataset:…`, `file:…`, another student.
+        models: other opponents that are asked where they have not answered yet, by the name they are given.
+        judges: each judges every pair in both orders.
+        requirements: the gate; none for none.
+    """
+
+    who: Cast
+    how: Serving
+    chosen: Chosen
+    judges: tuple[Judge, ...]
+    stored: tuple[str, ...] = ()
+    models: Mapping[str, Model] | None = None
+    requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def student(self) -> str:
+        """The student's name, with the preset's."""
+        return _named(self.who.students[0].author, self.how, merged=self.how.merged)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it.
+
+    Attributes:
+        generated: how the responses were made.
+        contests: by opponent, as it was named; the base first. Fewer where the run did not get so far.
+        gates: what each requirement came to.
+    """
+
+    student: str
+    generated: generating.Summary
+    contests: Mapping[str, judging.Summary]
+    gates: Mapping[Requirement, Decision]
+
+    @property
+    def decision(self) -> Decision:
+        """Of all requirements together."""
+        return all_of(list(self.gates.values()))
+
+    @property
+    def stopped(self) -> str:
+        """Why it did not come to its end; "" where it did."""
+        if self.generated.interrupted or any(one.interrupted for one in self.contests.values()):
+            return "interrupted"
+        lanes = [*self.generated.lanes.items()]
+        for one in self.contests.values():
+            lanes += [(judge.contest.judge, judge.lane) for judge in one.judges if judge.lane is not None]
+        told = [
+            f"{name}: {lane.stopped or 'calls without an answer'}" for name, lane in lanes if lane.stopped
+        ]
+        told += [
+            f"{name}: {lane.failed} calls got no answer"
+            for name, lane in lanes
+            if lane.failed and not lane.stopped
+        ]
+        return "; ".join(told)
+
+
+async def bench(
+    store: Store, registry: Registry, what: Bench, settings: Settings, library: Library
+) -> Result:
+    """Generate, judge and sum up.
+
+    Raises:
+        UserError: an opponent has no responses to these dialogues; as `respond` and `judge_contest`.
+    """
+    chosen, models = what.chosen, what.models or {}
+    others = [responder_of(model, library) for model in models.values()]
+    made = await respond(store, registry, chosen, what.who, what.how, settings, library, others=others)
+    unfinished = made.interrupted or any(lane.stopped for lane in made.lanes.values())
+    contests: dict[str, judging.Summary] = {}
+    if not unfinished:
+        student = await author_of(what.student, chosen.dataset, store)
+        for name, opponent in await _opponents(store, what):
+            plan = _plan(what, student, opponent)
+            contests[name] = await judging.judge_contest(store, registry, plan, settings)
+            if contests[name].interrupted:
+                break
+    gates = {one: _decided(one, contests) for one in what.requirements}
+    return Result(what.student, made, contests, gates)
+
+
+async def _opponents(store: Store, what: Bench) -> list[tuple[str, Author]]:
+    """The base first; by the name they were given."""
+    dataset = what.chosen.dataset
+    base = await author_of(_named(what.who.base_name, what.how), dataset, store)
+    named = [(name, name) for name in what.stored] + [
+        (name, of.id) for name, of in (what.models or {}).items()
+    ]
+    return [(BASE, base), *[(name, await author_of(written, dataset, store)) for name, written in named]]
+
+
+def _plan(what: Bench, student: Author, opponent: Author) -> judging.Plan:
+    chosen = what.chosen
+    plan = judging.plan_judging(
+        chosen.dataset, student, opponent, what.judges, split=chosen.split, seed=chosen.seed
+    )
+    wanted = {dialogue.key for dialogue in chosen.dialogues()}
+    kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in wanted)
+    if not kept:
+        raise UserError("there is no dialogue that both answered", found=f"{student.name}, {opponent.name}")
+    return replace(plan, dialogues=kept)
+
+
+def _decided(one: Requirement, contests: Mapping[str, judging.Summary]) -> Decision:
+    if one.opponent not in contests:
+        return Decision.UNDECIDED
+    return decide(one.bound, {judge.contest.judge: judge.hard for judge in contests[one.opponent].judges})
+
+
+def _named(author: str, how: Serving, *, merged: bool = False) -> str:
+    name = how.set_name
+    if merged:
+        name = f"{name or 'cut'}-merged"
+    return f"{author}@{name}" if name else author

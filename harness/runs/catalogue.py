@@ -1,0 +1,170 @@
+"""Every contest in a database, by whom it is and who judged it: what can be compared with what.
+
+Reads which contests there are, not what was judged in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import orjson
+from sqlalchemy import func, select
+
+from agents.errors import Fault, UserError
+from agents.vocabulary import ResponseSet
+from harness.data.authors import DEFAULT_PRESET
+from harness.data.splits import Split
+from results.store import Store
+from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
+
+LOOKED_AT_TEST = (Split.TEST, Split.ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One contest of one run, as the catalogue knows it.
+
+    Attributes:
+        run_id, created_at: its run.  split, stopped: from the run's spec; whether it stops when known.
+        judge_id, judge, provider, model, sampling, prompt_version: who judged and how.
+        a, b: the two sets of responses.
+        dialogues: how many were to be judged.  samples: repetitions asked for.
+    """
+
+    run_id: str
+    created_at: float
+    split: str
+    stopped: bool
+    judge_id: str
+    judge: str
+    provider: str
+    model: str
+    sampling: str
+    prompt_version: str
+    a: ResponseSet
+    b: ResponseSet
+    samples: int
+    dialogues: int
+
+    @property
+    def sets(self) -> frozenset[str]:
+        """The two authors' sets, whichever way round."""
+        return frozenset((self.a.id, self.b.id))
+
+
+def name_of(of: ResponseSet) -> str:
+    """An author as users write it; a preset other than the default is named."""
+    return of.author if of.preset == DEFAULT_PRESET else f"{of.author}@{of.preset}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All contests in a database.
+
+    Attributes:
+        entries: newest run last.
+        where: the database, for messages.
+    """
+
+    entries: Sequence[Entry]
+    where: str
+
+    def sets_named(self, name: str, among: Iterable[Entry] | None = None) -> list[ResponseSet]:
+        """The sets that a name means (of any age), among these contests."""
+        bare, _, preset = name.partition("@")
+        found = {}
+        for entry in self.entries if among is None else among:
+            for of in (entry.a, entry.b):
+                plain = of.author == name and of.preset == DEFAULT_PRESET
+                named = of.author == bare and of.preset == (preset or DEFAULT_PRESET)
+                by_id = of.author == bare and preset.startswith("set-1:") and of.id.startswith(preset)
+                if plain or named or by_id:
+                    found[of.id] = of
+        return [found[set_id] for set_id in sorted(found)]
+
+    def author(self, name: str, among: Iterable[Entry] | None = None) -> ResponseSet:
+        """The one set that a name means.
+
+        Raises:
+            UserError: nothing of this author was judged, or several sets have the name.
+        """
+        found = self.sets_named(name, among)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            known = sorted({name_of(of) for entry in self.entries for of in (entry.a, entry.b)})
+            near = get_close_matches(name, known, 3) or known[:8]
+            raise UserError(
+                "nothing of this author has been judged in this database",
+                where=self.where,
+                found=repr(name),
+                remedy=f"There are: {', '.join(near)}." if near else "Judge something with: empathy judge",
+            )
+        raise UserError(
+            "several sets of responses have this name",
+            where=self.where,
+            found=repr(name),
+            remedy=f"Name one by its id: {found[0].author}@{found[0].id}",
+            faults=[Fault(f"{of.id}: {of.made}") for of in found],
+        )
+
+    def looks_at_test(self, of: ResponseSet) -> int:
+        """How often a set was looked at on the test split: contests of it, by run, judge and opponent."""
+        return sum(of.id in entry.sets and entry.split in LOOKED_AT_TEST for entry in self.entries)
+
+
+async def catalogue_of(store: Store) -> Catalogue:
+    """Every contest of every run in a database."""
+    contest, judge, run = table(ContestRow).c, table(JudgeRow).c, table(RunRow).c
+    wanted = (
+        select(
+            contest.run_id,
+            run.created_at,
+            run.spec,
+            judge.id,
+            judge.name,
+            judge.provider,
+            judge.model,
+            judge.sampling,
+            judge.prompt_version,
+            contest.set_a,
+            contest.set_b,
+            contest.samples,
+        )
+        .join(table(RunRow), run.id == contest.run_id)
+        .join(table(JudgeRow), judge.id == contest.judge_id)
+        .order_by(run.created_at, run.id, judge.name, judge.id)
+    )
+    rows = await store.read(lambda connection: connection.execute(wanted).all())
+    columns = table(ResponseSetRow).c
+    sets_wanted = select(columns.id, columns.author, columns.preset, columns.made)
+    sets = await store.read(
+        lambda connection: {row.id: ResponseSet(*row) for row in connection.execute(sets_wanted)}
+    )
+    of_run = table(RunDialogueRow).c
+    counted = select(of_run.run_id, func.count()).group_by(of_run.run_id)
+    sizes = await store.read(lambda connection: {row[0]: int(row[1]) for row in connection.execute(counted)})
+    entries = []
+    for row in rows:
+        spec = orjson.loads(row.spec)
+        entries.append(
+            Entry(
+                run_id=row.run_id,
+                created_at=row.created_at,
+                split=str(spec.get("split", "")),
+                stopped="until" in spec,
+                judge_id=row.id,
+                judge=row.name,
+                provider=row.provider,
+                model=row.model,
+                sampling=row.sampling,
+                prompt_version=row.prompt_version,
+                a=sets[row.set_a],
+                b=sets[row.set_b],
+                samples=row.samples,
+                dialogues=sizes.get(row.run_id, 0),
+            )
+        )
+    return Catalogue(entries, store.database.shown)

@@ -1,0 +1,328 @@
+"""Where base and students answer: a server started here, one that is running, or an engine in this process.
+
+Opens it, gives a client for each model, says whether it has died, and closes it. Knows no dialogue and no
+store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from agents.call import ModelClient
+from agents.clients.http import HttpClient, open_session
+from agents.errors import UserError
+from agents.models import Model
+from finetune.checkpoint import Checkpoint
+from finetune.merge import RECORD as MERGED_RECORD
+from finetune.merge import merge
+from harness.runs.checkpoints import Cast, Contestant
+from serve import presets
+from serve.adapters import Adapter, read_adapter
+from serve.batching import Batcher
+from serve.identity import Device, Dtype
+from serve.plan import CARD_MIB, FRACTION, ServePlan, Wanted, command, plan
+from serve.presets import read_json
+from serve.server import LOOPBACK, Server, died, free_port, needs_vllm, started
+
+MERGED = Path("merged")
+STATE = Path("runs/serve.json")
+CPU_FRACTION = 0.6
+SECONDS = 600.0  # for one answer: a full batch of long ones keeps a request waiting
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How base and students are asked.
+
+    Attributes:
+        through: "server", "offline" (vLLM in this process) or "transformers".
+        preset: as written: cut, paper, released, or a name of one's own that begins with one.
+        seed: of the sampling; None for the preset's.
+        merged: students merged into their base, one after another.
+        dtype: of the computation; "" for the preset's, else the weights' own.
+        device: what it runs on.
+        url, key: of a server that is running already; "" to start one.
+        trusted: whether that server is known to be one of ours.
+        memory_mib, fraction: of the card, or of the machine.
+        tell: is told, line by line, what a person who waits wants to know.
+    """
+
+    through: str = "server"
+    preset: str = ""
+    seed: int | None = None
+    merged: bool = False
+    dtype: Dtype | Literal[""] = ""
+    device: Device = "cpu"
+    url: str = ""
+    key: str = field(default="", repr=False)
+    trusted: bool = False
+    memory_mib: int | None = None
+    fraction: float | None = None
+    tell: Callable[[str], None] = lambda line: None
+
+    @property
+    def set_name(self) -> str:
+        """The preset's name in `AUTHOR@PRESET`; "" for the default one."""
+        return presets.name_of(self.preset)[1]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What answers, while it is open.
+
+    Attributes:
+        client: a client for one of its models.
+        died: the end of a dead server's log; "" while it lives.
+        server: the server; None for an engine in this process.
+    """
+
+    client: Callable[[Model], ModelClient]
+    died: Callable[[], str] = lambda: ""
+    server: Server | None = None
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    who: Cast, part: Sequence[Contestant], how: Serving, models: Sequence[Model], dtype: Dtype
+) -> AsyncIterator[Room]:
+    """What answers for these contestants.
+
+    Raises:
+        UserError: it cannot be had; an adapter that cannot be served; too little memory.
+    """
+    folder, name, adapters = _weights(who, part, how, dtype)
+    if how.through == "transformers":
+        async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
+            yield room
+    elif how.through == "offline":
+        made = fitting(folder, adapters, wanted(how, dtype))
+        async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
+            yield room
+    elif how.url:
+        server = Server(how.url.rstrip("/").removesuffix("/v1"), how.key)
+        await asyncio.to_thread(_prepare, server, adapters, models)
+        async with _asked(server) as room:
+            yield room
+    else:
+        made = fitting(folder, adapters, wanted(how, dtype))
+        async with _started(made, folder, name, adapters, how.tell) as server, _asked(server) as room:
+            yield room
+
+
+def wanted(how: Serving, dtype: Dtype, **more: Any) -> Wanted:
+    """What a server may take on this machine."""
+    memory, fraction = how.memory_mib, how.fraction
+    if how.device == "cpu":
+        memory = memory or machine_mib()
+        fraction = fraction or CPU_FRACTION
+    return Wanted(how.device, dtype, memory or card_mib() or CARD_MIB, fraction or FRACTION, **more)
+
+
+def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+    """The plan, which must fit.
+
+    Raises:
+        UserError: it does not; it names what would.
+    """
+    made = plan(read_json(folder / "config.json"), adapters, asked)
+    if not made.fits:
+        told = made.told()
+        raise UserError(
+            "there is too little memory to serve this",
+            found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
+            f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
+            remedy=f"What would fit: {'; '.join(made.ways)}.",
+        )
+    return made
+
+
+def device_here() -> Device:
+    """ "cuda" where there is a card."""
+    return "cuda" if card_mib() else "cpu"
+
+
+def card_mib() -> int:
+    """The whole memory of the first card; 0 where there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
+        return int(said.split()[0])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return 0
+
+
+def machine_mib() -> int:
+    """The machine's memory that is free or can be."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    except OSError:
+        pass
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20)
+
+
+def running(cast: Cast) -> tuple[str, str, Dtype] | None:
+    """Address, key and dtype of a server of ours that is running with this base; None where there is none."""
+    state = read_json(STATE)
+    if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
+        return None
+    server = Server(str(state["url"]), str(state["key"]))
+    return (server.url, server.key, state["dtype"]) if server.healthy() else None
+
+
+@contextlib.contextmanager
+def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Any:
+    """A file, for our eyes only, by which other commands find a running server; gone with it."""
+    told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
+    told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    STATE.unlink(missing_ok=True)
+    with os.fdopen(os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(told, file)
+    try:
+        yield
+    finally:
+        if read_json(STATE).get("pid") == os.getpid():
+            STATE.unlink(missing_ok=True)
+
+
+def adapters_of(part: Sequence[Contestant]) -> list[Adapter]:
+    """The students' adapters, read through.
+
+    Raises:
+        UserError: one cannot be served.
+    """
+    return [read_adapter(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
+
+
+def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
+    """The checkpoint merged into its base in this dtype: made now, or before.
+
+    Raises:
+        UserError: it cannot be merged.
+    """
+    folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
+    record = read_json(folder / MERGED_RECORD)
+    if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
+        tell(f"merging {made.name} into its base")
+        merge(made.path, folder, base=str(base), dtype=dtype, tell=tell)
+    return folder
+
+
+def _weights(
+    who: Cast, part: Sequence[Contestant], how: Serving, dtype: Dtype
+) -> tuple[Path, str, list[Adapter]]:
+    """What is loaded: the base with adapters, or one merged student; and under which name."""
+    adapters = adapters_of(part)
+    if how.merged and adapters:
+        (one,) = [each for each in part if each.checkpoint is not None]
+        assert one.checkpoint is not None
+        return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
+    return who.base.folder, who.base_name, adapters
+
+
+@contextlib.asynccontextmanager
+async def _started(
+    made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter], tell: Callable[[str], None]
+) -> AsyncIterator[Server]:
+    needs_vllm()
+    port = free_port()
+    told = [*command(made, folder, name, LOOPBACK, port), *lora_modules(adapters)]
+    with contextlib.ExitStack() as stack:
+        starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
+        server = await asyncio.to_thread(stack.enter_context, starting)
+        yield server
+
+
+def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
+    """The adapters on the server's command line."""
+    if not adapters:
+        return []
+    return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
+
+
+def _prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model]) -> None:
+    """Load what a running server lacks.
+
+    Raises:
+        UserError: it cannot be loaded there.
+    """
+    there = server.models()
+    for one in adapters:
+        if one.name not in there:
+            server.load(one.name, one.folder)
+            there[one.name] = {}
+    missing = sorted({model.name for model in models} - set(there))
+    if missing:
+        raise UserError(
+            "the server does not serve this",
+            where=server.url,
+            found=", ".join(missing),
+            remedy=f"It serves: {', '.join(there)}. Give it that name with --served-model-name.",
+        )
+
+
+@contextlib.asynccontextmanager
+async def _asked(server: Server) -> AsyncIterator[Room]:
+    session = _session(server.url)
+    try:
+
+        def client(model: Model) -> ModelClient:
+            return HttpClient(replace(model, base_url=f"{server.url}/v1"), server.key, session, SECONDS)
+
+        def dead() -> str:
+            return str(died(server)) if server.ours and not server.lives() else ""
+
+        yield Room(client, dead, server)
+    finally:
+        await session.close()
+
+
+def _session(url: str) -> aiohttp.ClientSession:
+    """Between us and our own machine there is no proxy, whatever the environment says."""
+    if urlsplit(url).hostname in (LOOPBACK, "localhost", "::1"):
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    return open_session()
+
+
+@contextlib.asynccontextmanager
+async def _in_process(make: Callable[[], Any]) -> AsyncIterator[Room]:
+    engine = await asyncio.to_thread(make)
+    batcher = Batcher(engine)
+    try:
+        yield Room(lambda model: batcher.client())
+    finally:
+        await batcher.close()
+        if hasattr(engine, "close"):
+            engine.close()
+
+
+def _transformers(folder: Path, name: str, adapters: Sequence[Adapter], dtype: Dtype, device: Device) -> Any:
+    from serve.with_transformers import TransformersEngine
+
+    return TransformersEngine(folder, name, _folders(adapters), dtype=dtype, device=device)
+
+
+def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter]) -> Any:
+    from serve.with_vllm import VllmEngine
+
+    return VllmEngine(made, folder, name, _folders(adapters))
+
+
+def _folders(adapters: Sequence[Adapter]) -> Mapping[str, Path]:
+    return {one.name: one.folder for one in adapters}

@@ -1,0 +1,302 @@
+"""One run of calls: the store, the lanes, the pump, the progress and the signals, put together once.
+
+Whoever has work (judging, improving, responding) says what it is about and hands over a lazy source of work
+per model; everything else that a long, costly, interruptible run needs is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from agents.call import ModelClient
+from agents.clients.control import ControlClient
+from agents.clients.http import HttpClient, open_session
+from agents.clients.sdk import SdkClient
+from agents.errors import UserError
+from agents.models import Model, WireProtocol
+from agents.registry import EMULATED, Registry
+from harness.engine.events import EventLog
+from harness.engine.lane import Lane
+from harness.engine.ledger import Ledger
+from harness.engine.limits import Limits
+from harness.engine.money import Price, Purse, price_of
+from harness.engine.progress import shown
+from harness.engine.pump import Work, pump
+from harness.engine.retry import RetryPolicy
+from harness.runs import provenance
+from results.store import Store
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How calls are made: none of it decides what is asked.
+
+    Attributes:
+        limits: of every lane (per model, where `lane_limits` names one).
+        budget_usd: ceiling of the run, > 0; None for none.
+        prices: the user's own, by model id.
+        client: "http" or "sdk".
+        timeout_seconds: of one request.
+        grace_seconds: how long what is in flight may take after an interrupt.
+        quiet: no progress on stderr.
+        events: folder of the runs' event logs; None keeps none.
+        own: clients that are there already, by model (of a server that we started, of an engine in this
+            process); they are closed by whoever made them.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    lane_limits: Mapping[str, Limits] = field(default_factory=dict)
+    budget_usd: float | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    client: str = "http"
+    timeout_seconds: float = 120.0
+    grace_seconds: float = 30.0
+    quiet: bool = False
+    events: Path | None = None
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    own: Mapping[Model, ModelClient] = field(default_factory=dict)
+
+    def limits_of(self, model: Model) -> Limits:
+        """The limits of a model's lane; a control judge answers at once and needs none."""
+        if model.protocol is WireProtocol.CONTROL:
+            return Limits(max_in_flight=64)
+        return self.lane_limits.get(model.id, self.limits)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One model's share of a run.
+
+    Attributes:
+        model: whom it asks.
+        work: made anew, lazily, when the run begins.
+        total: how many pieces of work there are, for the progress; None where it is not known.
+    """
+
+    model: Model
+    work: Callable[[], Iterator[Work]]
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneReport:
+    """What a lane did in this invocation.
+
+    Attributes:
+        made, reused, retried, rate_limited, failed: counts of calls.
+        spent_usd: None where the price is not known.
+        stopped: why it took no more calls, or "".
+    """
+
+    made: int
+    reused: int
+    retried: int
+    rate_limited: int
+    failed: int
+    spent_usd: float | None
+    stopped: str
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did in this invocation: its id, its lanes by model id, whether it was interrupted."""
+
+    run_id: str
+    lanes: Mapping[str, LaneReport]
+    interrupted: bool
+
+
+async def run_calls(
+    store: Store,
+    registry: Registry,
+    settings: Settings,
+    kind: str,
+    spec: Mapping[str, Any],
+    describe: Callable[[str], Awaitable[None]],
+    sources: Sequence[Source],
+) -> RunReport:
+    """Make every call of every source that is not answered yet.
+
+    Args:
+        kind, spec: what the run is: the same again is the same run, gone on with.
+        describe: stores what the run is about, given its id, before anything is asked.
+        sources: one for each model.
+
+    Raises:
+        UserError: a key is missing, a price is not known and there is a budget, the database fails.
+    """
+    keys = {source.model: registry.key(source.model) for source in sources}
+    prices = {source.model: price_of(source.model, dict(settings.prices)) for source in sources}
+    if settings.budget_usd is not None:
+        _check_prices(prices)
+    context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
+    run_id, invocation_id = await store.begin(kind, spec, command=provenance.command_line(), context=context)
+    interrupted = asyncio.Event()
+    lanes: list[Lane] = []
+    watched = gc.get_threshold()
+    gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
+    gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
+    try:
+        async with store.together():
+            await describe(run_id)
+        writer = store.writer(invocation_id)
+        ledger = Ledger(store, writer, invocation_id)
+        purse = _purse(store, settings, run_id, invocation_id)
+        async with _opened(keys, settings) as clients:
+            with _events(settings, run_id) as events, _signals(interrupted):
+                for source in sources:
+                    lane = Lane(
+                        source.model,
+                        clients[source.model],
+                        ledger,
+                        limits=settings.limits_of(source.model),
+                        policy=settings.policy,
+                        price=prices[source.model],
+                        purse=purse,
+                        events=events,
+                    )
+                    lane.stats.total = source.total
+                    lane.gate.backlog = lambda: writer.held
+                    lanes.append(lane)
+                writer.watch(
+                    lambda: not any(lane.gate.in_flight for lane in lanes),
+                    partial(_committed, lanes, purse),
+                )
+                try:
+                    with shown(lanes, settings.quiet):
+                        works = [(lane, source.work()) for lane, source in zip(lanes, sources, strict=True)]
+                        await pump(works, interrupted, settings.grace_seconds)
+                finally:
+                    for lane in lanes:
+                        await lane.close()
+                    await writer.close()
+                    await ledger.close()
+    finally:
+        gc.set_threshold(*watched)
+        gc.unfreeze()
+        await store.end(invocation_id)
+    reports = {lane.model.id: _report(lane, prices[lane.model]) for lane in lanes}
+    return RunReport(run_id, reports, interrupted.is_set())
+
+
+def _committed(lanes: Sequence[Lane], purse: Purse | None, cost_usd: float) -> None:
+    """A batch is safe: its cost is the database's business now, and there is room for what comes next."""
+    if purse is not None:
+        purse.committed(cost_usd)
+    for lane in lanes:
+        lane.gate.wake()
+
+
+def _report(lane: Lane, price: Price | None) -> LaneReport:
+    stats = lane.stats
+    return LaneReport(
+        made=stats.made,
+        reused=stats.reused,
+        retried=stats.retried,
+        rate_limited=stats.rate_limited,
+        failed=stats.failed,
+        spent_usd=stats.spent_usd if price is not None else None,
+        stopped=stats.stopped,
+    )
+
+
+def _check_prices(prices: Mapping[Model, Price | None]) -> None:
+    unknown = sorted(model.id for model, price in prices.items() if price is None)
+    if unknown:
+        raise UserError(
+            "a budget cannot be kept where a price is not known",
+            where="--budget",
+            found=", ".join(unknown),
+            remedy=f"Give it in US dollars per million tokens: --price {unknown[0]}=INPUT,OUTPUT",
+        )
+
+
+def _purse(store: Store, settings: Settings, run_id: str, invocation_id: str) -> Purse | None:
+    budget = settings.budget_usd
+    if budget is None:
+        return None
+
+    async def draw(total_usd: float) -> float:
+        return await store.hold(run_id, invocation_id, total_usd, budget)
+
+    return Purse(draw, budget)
+
+
+@contextlib.asynccontextmanager
+async def _opened(keys: Mapping[Model, str], settings: Settings) -> AsyncIterator[dict[Model, ModelClient]]:
+    """A client for each model; plain HTTP ones share one session."""
+    session: aiohttp.ClientSession | None = None
+    clients: dict[Model, ModelClient] = {}
+    try:
+        for model, key in keys.items():
+            if model in settings.own:
+                clients[model] = settings.own[model]
+            elif model.protocol is WireProtocol.CONTROL:
+                clients[model] = ControlClient()
+            elif settings.client == "sdk":
+                clients[model] = SdkClient(model, key, settings.timeout_seconds)
+            else:
+                session = session or open_session()
+                clients[model] = HttpClient(model, key, session, settings.timeout_seconds)
+        yield clients
+    finally:
+        if session is not None:
+            await session.close()
+
+
+def _events(settings: Settings, run_id: str) -> EventLog:
+    if settings.events is None:
+        return EventLog(None)
+    return EventLog(settings.events / f"{run_id.removeprefix('run-1:')[:16]}.jsonl")
+
+
+@contextlib.contextmanager
+def _signals(interrupted: asyncio.Event) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) asks for a clean stop; the second one stops at once.
+
+    Raises:
+        KeyboardInterrupt: there was a second one.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    wanted = (signal.SIGINT, signal.SIGTERM)
+
+    forced = False
+
+    def stop() -> None:
+        nonlocal forced
+        if interrupted.is_set() and task is not None:
+            forced = True
+            task.cancel()
+        interrupted.set()
+
+    try:
+        for number in wanted:
+            loop.add_signal_handler(number, stop)
+    except (ValueError, NotImplementedError, RuntimeError):  # not the main thread: somebody else's signals
+        yield
+        return
+    try:
+        yield
+    except asyncio.CancelledError:
+        if forced:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for number in wanted:
+            loop.remove_signal_handler(number)
+
+
+def is_emulated(model_name: str) -> bool:
+    """Whether answers under this name come from the emulator."""
+    return model_name.startswith(EMULATED)

@@ -1,0 +1,237 @@
+"""Base and students as authors: from a cast to responders, from responders to a server that answers them.
+
+A server is started only where something is left to be asked, once for the base and all of its adapters;
+where students are merged, one after another. Where it dies in the midst of a run it is started again and the
+run goes on with what is missing. Composes `serve`, `finetune` and the engine; how a call is made is not
+decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agents.call import Call, ModelClient
+from agents.errors import CallError, Failure, UserError
+from agents.messages import Completion
+from agents.models import Model, Traits
+from agents.registry import Registry
+from agents.responder import DEFAULT_PRESET, Responder
+from agents.student import Form, Rendering
+from harness.engine.limits import Limits
+from harness.runs.checkpoints import Cast, Contestant
+from harness.runs.forecasting import forecast
+from harness.runs.generating import Plan, Summary, generate
+from harness.runs.planning import Chosen, plan_responding
+from harness.runs.rooms import Room, Serving, opened
+from harness.runs.running import LaneReport, Settings
+from prompts import Library
+from results.store import Store
+from serve import presets
+from serve.cutting import FIRST_TURN_97_WORDS
+from serve.identity import Dtype, Served
+from serve.presets import Preset, read_json
+
+PROVIDER = "vllm"
+TRIES_OF_A_SERVER = 3
+AT_ONCE = 256
+
+
+def dtype_of(cast: Cast, how: Serving) -> Dtype:
+    """What the models compute in."""
+    if how.dtype:
+        return how.dtype
+    return "fp16" if presets.name_of(how.preset)[0] == "released" else cast.dtype
+
+
+def served(one: Contestant, cast: Cast, how: Serving) -> Served:
+    """Who answers, by content."""
+    made = one.checkpoint
+    return Served(
+        weights=cast.base.base.weights,
+        adapter=str(made.record["adapter"]) if made is not None else "",
+        how="base" if made is None else "merged" if how.merged else "adapter",
+        rendering=f"{made.record['rendering']} {made.form}" if made is not None else "",
+        dtype=dtype_of(cast, how),
+        device=how.device,
+        backend="transformers" if how.through == "transformers" else "vllm",
+        address=how.url if how.url and not how.trusted else "",
+    )
+
+
+def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Responder:
+    """One contestant as an author of direct responses, every value resolved; its address comes later.
+
+    Raises:
+        UserError: the preset is none, or the student was trained with other words than ours are now.
+    """
+    name, set_name = presets.name_of(how.preset)
+    if how.merged and one.checkpoint is not None:
+        set_name = f"{set_name or name}-merged"
+    config = read_json(cast.base.folder / "config.json")
+    generation = read_json(cast.base.folder / "generation_config.json")
+    role: presets.Role = "student" if one.checkpoint is not None else "base"
+    seed = presets.SEED if how.seed is None else how.seed
+    preset = presets.resolve(name, role, config, generation, seed=seed)
+    form = one.checkpoint.form if one.checkpoint is not None else _base_form(cast)
+    rendering = Rendering(library[preset.prompt], form)
+    if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
+        raise UserError(
+            "the student was trained with another prompt than it would be asked with",
+            where=str(one.checkpoint.path),
+            found=f"{one.checkpoint.record['rendering']}, here {rendering.id}",
+            remedy="Ask it with the prompt it was trained with: --prompts DIR.",
+        )
+    return Responder(
+        _model(one, cast, how, rendering, preset),
+        rendering,
+        set_name or DEFAULT_PRESET,
+        author=one.author,
+        temperature=preset.temperature,
+        top_p=preset.top_p,
+        max_output_tokens=preset.max_output_tokens,
+        seed=preset.seed,
+        stop=preset.stop,
+        cut=FIRST_TURN_97_WORDS if one.cut else preset.cut,
+    )
+
+
+def _base_form(cast: Cast) -> Form:
+    """As its students are asked, where they are; a base is asked in plain form."""
+    forms = {one.checkpoint.form for one in cast.contestants if one.checkpoint is not None}
+    return forms.pop() if len(forms) == 1 else Form.PLAIN
+
+
+def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
+    protocol = rendering.protocol
+    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=preset.extra)
+    name = one.author if one.checkpoint is not None else cast.base_name
+    identity = served(one, cast, how).id
+    return Model(PROVIDER, name, protocol, traits, base_url="http://served/v1", identity=identity)
+
+
+async def respond(
+    store: Store,
+    registry: Registry,
+    chosen: Chosen,
+    who: Cast,
+    how: Serving,
+    settings: Settings,
+    library: Library,
+    *,
+    others: Sequence[Responder] = (),
+    retry_unusable: bool = False,
+) -> Summary:
+    """Responses of every contestant (and of other models beside them) to the chosen dialogues.
+
+    Raises:
+        UserError: as `generate`, and whatever keeps a server from coming up.
+    """
+    responders = [responder(one, who, how, library) for one in who.contestants]
+    whole = plan_responding(chosen, (*responders, *others))
+    lanes: list[dict[str, LaneReport]] = []
+    settings = _wide(settings, responders)
+    for part in _parts(who, how):
+        ours = [one for one in responders if one.name in {each.author for each in part}]
+        if not await _missing(store, plan_responding(chosen, ours), settings, again=retry_unusable):
+            continue
+        summary = await _served_run(store, registry, chosen, who, how, settings, ours, part, retry_unusable)
+        lanes.append(dict(summary.lanes))
+        stopped = any(lane.stopped for lane in summary.lanes.values())
+        if summary.interrupted or stopped:
+            return replace(summary, lanes=_added(lanes))
+    # what is left is the other models' business; everything else is known by now, and is summed up here
+    summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))
+    return replace(summary, lanes=_added([*lanes, dict(summary.lanes)]))
+
+
+async def _served_run(
+    store: Store,
+    registry: Registry,
+    chosen: Chosen,
+    who: Cast,
+    how: Serving,
+    settings: Settings,
+    responders: Sequence[Responder],
+    part: Sequence[Contestant],
+    retry_unusable: bool,
+) -> Summary:
+    """One server's share, the server started again where it died on the way."""
+    plan = plan_responding(chosen, responders)
+    done: list[dict[str, LaneReport]] = []
+    for tries in range(1, TRIES_OF_A_SERVER + 1):
+        async with opened(who, part, how, plan.models, dtype_of(who, how)) as room:
+            clients = {model: _client(room, model) for model in plan.models}
+            own = replace(settings, own=clients)
+            again = retry_unusable and tries == 1
+            summary = await generate(store, registry, plan, own, retry_unusable=again)
+            done.append(dict(summary.lanes))
+            dead = room.died()
+        if not dead or summary.interrupted:
+            break
+        if tries < TRIES_OF_A_SERVER:
+            how.tell(f"the server died; what was answered is stored. Starting it again.\n{dead}")
+    return replace(summary, lanes=_added(done))
+
+
+def _client(room: Room, model: Model) -> ModelClient:
+    return _Guarded(room.client(model), room)
+
+
+class _Guarded:
+    """A client whose server, once dead, is not knocked at again and again."""
+
+    def __init__(self, inner: ModelClient, room: Room) -> None:
+        self._inner, self._room = inner, room
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask once.
+
+        Raises:
+            CallError: as the client; GONE where the server has died.
+        """
+        try:
+            return await self._inner.complete(call)
+        except CallError as error:
+            if error.failure in (Failure.CONNECTION, Failure.SERVER) and self._room.died():
+                raise CallError(Failure.GONE, "the server that was started has died") from error
+            raise
+
+    async def close(self) -> None:
+        """Whoever opened the room closes it."""
+
+
+def _parts(who: Cast, how: Serving) -> list[list[Contestant]]:
+    """Who is served together: all, or where students are merged, the base and then each of them."""
+    if not how.merged:
+        return [list(who.contestants)]
+    bases = [one for one in who.contestants if one.checkpoint is None]
+    return [*([bases] if bases else []), *([one] for one in who.students)]
+
+
+def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
+    """As many calls in flight as a server takes at once, where nothing else is said."""
+    if settings.limits.max_in_flight is not None:
+        return settings
+    limits = {one.model.id: Limits(max_in_flight=AT_ONCE) for one in responders}
+    return replace(settings, lane_limits={**limits, **settings.lane_limits})
+
+
+async def _missing(store: Store, plan: Plan, settings: Settings, *, again: bool) -> bool:
+    """Whether there is anything left to ask."""
+    return again or any(one.calls for one in await forecast(store, plan, settings))
+
+
+def _added(lanes: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:
+    """What lanes of the same model did, one after another."""
+    total: dict[str, LaneReport] = {}
+    for report in lanes:
+        for name, lane in report.items():
+            had = total.get(name)
+            if had is not None:
+                names = ("made", "retried", "rate_limited", "failed")
+                counts = {each: getattr(had, each) + getattr(lane, each) for each in names}
+                spent = None if lane.spent_usd is None else lane.spent_usd + (had.spent_usd or 0.0)
+                lane = replace(lane, **counts, spent_usd=spent)  # noqa: PLW2901  (the sum takes its place)
+            total[name] = lane
+    return total

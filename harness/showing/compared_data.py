@@ -1,0 +1,170 @@
+"""A comparison as data: what `--json` prints. Rates in [0, 1], differences in [−1, 1]; computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.findings.compared import Compared, Everyone, JudgeAnswer, Place, SingleOrderTest, Strategies
+from harness.findings.comparing import Gathered, UnderJudge
+from harness.runs.catalogue import name_of
+from harness.runs.running import is_emulated
+from results.statistics import Difference, Needed, Refusal, StrategyEstimate
+
+
+def verdict(test: Difference, level: float = 0.95) -> str:
+    """ "first", "second", "undecided", or "" where nothing could be compared; after Holm."""
+    if test.difference is None or test.p_adjusted is None:
+        return ""
+    if test.p_adjusted > 1.0 - level or test.difference == 0.0:
+        return "undecided"
+    return "first" if test.difference > 0 else "second"
+
+
+def compared_data(of: Compared) -> dict[str, Any]:
+    """Two authors compared, as plain data; rates in [0, 1], differences in [−1, 1]."""
+    return {
+        **_head(of.gathered, of.seed, soft=of.soft),
+        "family_size": of.family_size,
+        "level": of.level,
+        "disagree": of.disagree,
+        "judges": [_answer_data(one, of.level) for one in of.judges],
+    }
+
+
+def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
+    return {
+        "authors": [name_of(of) for of in gathered.authors],
+        "sets": [of.id for of in gathered.authors],
+        "opponent": name_of(gathered.opponent),
+        "split": gathered.split,
+        "seed": seed,
+        "soft": soft,
+        "emulated": is_any_emulated(gathered),
+        "looks_at_test": looks_of(gathered),
+    }
+
+
+def is_any_emulated(gathered: Gathered) -> bool:
+    """Whether any judge is the emulator's."""
+    return any(is_emulated(under.model) for under in gathered.judges)
+
+
+def looks_of(gathered: Gathered) -> dict[str, int]:
+    """How often each author was looked at on the test split."""
+    return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
+
+
+def _answer_data(one: JudgeAnswer, level: float) -> dict[str, Any]:
+    answer = one.answer
+    return {
+        **_judge(one.under),
+        "verdict": verdict(answer.answer, level),
+        "primary": answer.primary,
+        "saturated": answer.saturated,
+        "rates": [answer.rate_first, answer.rate_second],
+        "against_opponent": difference_data(answer.against_opponent),
+        "head_to_head": None if answer.head_to_head is None else difference_data(answer.head_to_head),
+        "single_orders": [_mcnemar_data(test) for test in one.single_orders],
+        "unshared": one.unshared,
+        "needed": _needed_data(answer.needed),
+        "note": answer.note,
+    }
+
+
+def _judge(under: UnderJudge) -> dict[str, Any]:
+    standings = [*under.standings.values(), *under.direct.values()]
+    return {
+        "judge": under.judge,
+        "judge_id": under.judge_id,
+        "runs": sorted({one.entry.run_id for one in standings}),
+    }
+
+
+def difference_data(test: Difference) -> dict[str, Any]:
+    """One test as plain data."""
+    return {
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+        "interval": test.interval_method,
+        "p": test.p,
+        "p_adjusted": test.p_adjusted,
+        "test": test.test,
+        "family_size": test.family_size,
+        "rates": [test.rate_first, test.rate_second],
+        "n": test.n,
+        "left_out": test.left_out,
+        "bounds": [test.bound_low, test.bound_high],
+        "discordant": test.discordant,
+        "detectable": test.detectable,
+        "scope": test.scope,
+        "note": test.note,
+    }
+
+
+def _mcnemar_data(one: SingleOrderTest) -> dict[str, Any]:
+    if isinstance(one.test, Refusal):
+        return {"order": one.order, "p": None, "refused": one.test.reason}
+    return {
+        "order": one.order,
+        "p": one.test.p,
+        "p_adjusted": one.p_adjusted,
+        "only_first": one.test.only_first,
+        "only_second": one.test.only_second,
+        "n": one.test.n,
+        "refused": None,
+    }
+
+
+def _needed_data(found: Needed | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    names = ("difference", "dialogues", "more_dialogues", "samples", "power", "level")
+    return {name: getattr(found, name) for name in names}
+
+
+def everyone_data(of: Everyone) -> dict[str, Any]:
+    """Every author against one opponent, as plain data."""
+    return {
+        **_head(of.gathered, of.seed, soft=of.soft),
+        "pairwise": of.pairwise,
+        "family_size": of.family_size,
+        "level": of.level,
+        "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        "rows": [_place_data(place, of.level) for place in of.places],
+    }
+
+
+def _place_data(place: Place, level: float) -> dict[str, Any]:
+    rate = place.rate
+    own = None if rate is None else {"win_rate": rate.rate, "low": rate.low, "high": rate.high, "n": rate.n}
+    return {
+        "judge": place.under.judge,
+        "judge_id": place.under.judge_id,
+        "first": place.first,
+        "second": place.second,
+        "verdict": verdict(place.test, level),
+        "alone": own,
+        **difference_data(place.test),
+    }
+
+
+def strategies_data(of: Strategies) -> dict[str, Any]:
+    """Two strategies, as plain data."""
+    rows = []
+    for under in of.gathered.judges:
+        found = of.estimates[under.judge]
+        row: dict[str, Any] = {**_judge(under), "refused": None}
+        if isinstance(found, StrategyEstimate):
+            names = ("estimate", "low", "high", "level", "p", "n", "left_out", "degrees", "between_seeds")
+            row |= {name: getattr(found, name) for name in (*names, "method", "scope")}
+            row |= {"seeds": list(found.seeds), "p_adjusted": of.p_adjusted[under.judge]}
+        else:
+            row["refused"] = found.reason
+        rows.append(row)
+    return {
+        **_head(of.gathered, of.seed, soft=of.soft),
+        "strategies": [[name_of(one) for one in group] for group in (of.first, of.second)],
+        "family_size": len(of.p_adjusted),
+        "judges": rows,
+    }

@@ -1,0 +1,124 @@
+"""A summary of a run that made responses, as data and as a table: the same numbers, no other.
+
+`as_data` is what `--json` prints; `as_table` is what people read. Neither computes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from agents.cleaning import WORD_LIMIT
+from agents.generation import Flaw
+from harness.runs.generating import SetSummary, Summary
+from harness.runs.running import LaneReport, is_emulated
+from harness.wording import EMULATED_NOTE, money
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data."""
+    return {
+        "run": summary.run_id,
+        "kind": summary.kind,
+        "spec": dict(summary.spec),
+        "interrupted": summary.interrupted,
+        "emulated": _emulated(summary),
+        "cost_usd": summary.cost_usd,
+        "sets": [_set_data(one) for one in summary.sets],
+        "models": {name: _lane_data(lane) for name, lane in summary.lanes.items()},
+    }
+
+
+def _set_data(one: SetSummary) -> dict[str, Any]:
+    return {
+        "author": one.name,
+        "set": one.of.id,
+        "made": one.of.made,
+        "dialogues": one.dialogues,
+        "responses": one.responses,
+        "flaws": dict(one.flaws),
+        "missing": one.missing,
+        "truncated": one.flaws.get(Flaw.TRUNCATED, 0),
+        "rambling": one.rambling,
+        "over_limit": one.over_limit,
+        "unchanged": one.unchanged,
+        "asked_again": one.asked_again,
+        "dimensions": dict(one.dimensions),
+        "mean_words": one.mean_words,
+        "cost_usd": one.cost_usd,
+    }
+
+
+def _lane_data(lane: LaneReport) -> dict[str, Any]:
+    names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
+    return {name: getattr(lane, name) for name in names}
+
+
+def as_table(summary: Summary) -> Table:
+    """The summary as a table: one row a set."""
+    from rich.table import Table
+
+    first = summary.sets[0]
+    authors = {one.of.author for one in summary.sets}
+    title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
+    if len(authors) == 1:
+        title = f"{first.of.author} {title}"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    if len(authors) > 1:
+        table.add_column("author", overflow="fold")
+    table.add_column("preset", overflow="fold")
+    shown = (
+        "responses",
+        "missing",
+        "flawed",
+        "rambling",
+        f"> {WORD_LIMIT} words",
+        "unchanged",
+        "again",
+        "words",
+    )
+    for name in shown:
+        table.add_column(name, justify="right")
+    table.add_column("cost", justify="right", no_wrap=True)
+    for one in summary.sets:
+        named = (one.of.preset,) if len(authors) == 1 else (one.of.author, one.of.preset)
+        table.add_row(
+            *named,
+            f"{one.responses:,}",
+            f"{one.missing:,}",
+            f"{sum(one.flaws.values()):,}",
+            f"{one.rambling:,}",
+            f"{one.over_limit:,}",
+            f"{one.unchanged:,}",
+            f"{one.asked_again:,}",
+            "-" if one.mean_words is None else f"{one.mean_words:.1f}",
+            money(one.cost_usd),
+        )
+    return table
+
+
+def notes(summary: Summary) -> list[str]:
+    """What is to be said beside the table."""
+    told = [EMULATED_NOTE] if _emulated(summary) else []
+    for one in summary.sets:
+        if one.flaws:
+            told.append(f"{one.name}: flawed: {counts(one.flaws)}")
+        if one.dimensions:
+            told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
+    for name, lane in summary.lanes.items():
+        told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
+    if len(summary.sets) > 1:
+        told.append(f"all together {money(summary.cost_usd)}: an answer that several sets share counts once")
+    return told
+
+
+def counts(of: Mapping[str, int]) -> str:
+    """`refused 2, truncated 1`."""
+    return ", ".join(f"{name} {count:,}" for name, count in of.items())
+
+
+def _emulated(summary: Summary) -> bool:
+    return any(is_emulated(one.of.author.partition("/")[2]) for one in summary.sets)

@@ -1,0 +1,170 @@
+"""A judging run's summary as data and as a table: the same numbers, no other.
+
+`as_data` is what `--json` prints (rates in [0, 1]); `as_table` is what people read (percent). Neither
+computes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.runs.judging import JudgeSummary, Summary
+from harness.runs.running import is_emulated
+from harness.wording import EMULATED_NOTE, between, money, percent, reasons
+from results.statistics import SingleOrder
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data."""
+    return {
+        "run": summary.run_id,
+        "spec": dict(summary.spec),
+        "interrupted": summary.interrupted,
+        "emulated": any(_is_emulated(judge) for judge in summary.judges),
+        "judges": [_judge_data(judge) for judge in summary.judges],
+    }
+
+
+def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
+    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    return {
+        "judge": contest.judge,
+        "judge_id": contest.judge_id,
+        "a": contest.a.author,
+        "b": contest.b.author,
+        "win_rate": rate.rate,
+        "low": rate.low,
+        "high": rate.high,
+        "level": rate.level,
+        "interval": rate.interval_method,
+        "scope": rate.scope,
+        "n": rate.n,
+        "incomplete": rate.incomplete,
+        "bounds": [rate.bound_low, rate.bound_high],
+        "ties": rate.ties,
+        "consistency": rate.consistency,
+        "position_preference": rate.position_preference,
+        "repetition_stability": rate.repetition_stability,
+        "samples": contest.samples,
+        "soft": None
+        if judge.soft is None
+        else {"win_rate": judge.soft.rate, "low": judge.soft.low, "high": judge.soft.high},
+        "outside": rate.outside,
+        "single_orders": {
+            "note": SINGLE_ORDER_NOTE,
+            "a_first": _single(rate.a_first),
+            "b_first": _single(rate.b_first),
+        },
+        "unscored": judge.unscored,
+        "asked_again": contest.asked_again,
+        "calls": {
+            "expected": contest.expected,
+            "made": lane.made if lane else 0,
+            "reused": lane.reused if lane else 0,
+            "retried": lane.retried if lane else 0,
+            "rate_limited": lane.rate_limited if lane else 0,
+            "failed": lane.failed if lane else 0,
+        },
+        "stopped": lane.stopped if lane else "",
+        "cost_usd": contest.cost_usd,
+        "emulated": _is_emulated(judge),
+        "note": rate.note,
+    }
+
+
+def _single(order: SingleOrder) -> dict[str, Any]:
+    return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
+
+
+def _is_emulated(judge: JudgeSummary) -> bool:
+    return is_emulated(judge.contest.judge_model)
+
+
+def as_table(summary: Summary) -> Table:
+    """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
+    say nothing are left out (`notes` names them)."""
+    from rich.table import Table
+
+    first = summary.judges[0].contest
+    table = Table(
+        title=f"{first.a.author} against {first.b.author}: {len(first.dialogues)} dialogues, both orders",
+        title_justify="left",
+        header_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    rows = [_row(judge) for judge in summary.judges]
+    table.add_column("judge", overflow="fold", min_width=18)
+    empty = _empty(rows)
+    shown = [name for name in rows[0] if name not in empty]
+    for name in shown:
+        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
+    for judge, row in zip(summary.judges, rows, strict=True):
+        table.add_row(judge.contest.judge, *(row[name] for name in shown))
+    return table
+
+
+NOTHING = ("", "-", "0", "0.0 %")
+INCOMPLETE, ASKED_AGAIN, REPEATS = "incom-\nplete", "asked\nagain", "repeats\nagree"
+LEFT_OUT_EMPTY = (INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
+
+
+def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The columns that need not be shown: nothing of their kind in any row."""
+    return [name for name in LEFT_OUT_EMPTY if all(row[name] in NOTHING for row in rows)]
+
+
+def _row(judge: JudgeSummary) -> dict[str, str]:
+    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    soft = judge.soft
+    return {
+        "win rate": percent(rate.rate),
+        "95 %": between(rate.low, rate.high),
+        "n": str(rate.n),
+        INCOMPLETE: str(rate.incomplete),
+        "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
+        "soft": percent(soft.rate) if soft else "-",
+        "ties": percent(rate.ties),
+        "consis-\ntency": percent(rate.consistency),
+        "first\nplace": percent(rate.position_preference),
+        REPEATS: percent(rate.repetition_stability) if contest.samples > 1 else "",
+        "A first": percent(rate.a_first.rate),
+        "B first": percent(rate.b_first.rate),
+        "unscored": reasons(judge.unscored),
+        ASKED_AGAIN: str(contest.asked_again),
+        "made / reused\n/ retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
+        "cost": money(contest.cost_usd),
+    }
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader of the table must know."""
+    told = []
+    if any(_is_emulated(judge) for judge in summary.judges):
+        told.append(EMULATED_NOTE)
+    told.append(
+        f"Win rate of {summary.judges[0].contest.a.author}, balanced over order; "
+        f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
+        f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
+    )
+    if any(
+        contest.a.author.startswith("dataset:") and summary.spec.get("split") == "test"
+        for contest in (judge.contest for judge in summary.judges)
+    ):
+        told.append(
+            "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
+            "are conditioned on the outcome."
+        )
+    empty = _empty([_row(judge) for judge in summary.judges])
+    none = [name.replace("-\n", "").replace("\n", " ") for name in COUNTED if name in empty]
+    if none:
+        told.append(f"None of: {', '.join(none)}.")
+    told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
+    return told

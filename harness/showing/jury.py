@@ -1,0 +1,276 @@
+"""A jury as data and as tables: the same numbers, no other. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agents.kinship import kin_note
+from harness.findings.juries import Juror, Jury
+from harness.runs.catalogue import name_of
+from harness.runs.running import is_emulated
+from harness.wording import EMULATED_NOTE, between, money, percent
+from results.statistics.adjusted import BiasAdjusted
+from results.statistics.agreement import PairAgreement
+from results.statistics.ppi import CheapAndGold
+from results.statistics.refusal import Refusal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What stands beside a jury where people's preferences, or audits, are there; by juror's place."""
+
+    by_people: Mapping[int, tuple[BiasAdjusted | Refusal, CheapAndGold | Refusal]] = field(
+        default_factory=dict
+    )
+    by_audit: Mapping[int, BiasAdjusted | Refusal] = field(default_factory=dict)
+
+
+def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
+    """A jury as plain data; rates in [0, 1]."""
+    more = corrected or Corrected()
+    return {
+        "a": name_of(jury.a),
+        "b": name_of(jury.b),
+        "split": jury.split,
+        "dialogues": len(jury.dialogues),
+        "judges": [_juror_data(at, juror, more) for at, juror in enumerate(jury.jurors)],
+        "left_out_as_kin": list(jury.left_out),
+        "agreement": [
+            {
+                "judges": [jury.jurors[one].name, jury.jurors[other].name],
+                "judge_ids": [jury.jurors[one].entry.judge_id, jury.jurors[other].entry.judge_id],
+                **_agreement_data(found),
+                "rank_correlation": _value(jury.ranks[one, other]),
+            }
+            for (one, other), found in jury.agreements.items()
+        ],
+        "asked_alike": [jury.jurors[at].name for at in jury.alike],
+        "alpha": _value(jury.alpha),
+        "majority": None
+        if jury.verdict is None
+        else {
+            "win_rate": jury.verdict.rate,
+            "low": jury.verdict.low,
+            "high": jury.verdict.high,
+            "n": jury.verdict.n,
+            "consistency": jury.verdict.consistency,
+        },
+        "pooled": None
+        if jury.pooled is None
+        else {
+            "win_rate": jury.pooled.rate,
+            "low": jury.pooled.low,
+            "high": jury.pooled.high,
+            "n": jury.pooled.n,
+            "range": [jury.pooled.lowest, jury.pooled.highest],
+            "note": jury.pooled.note,
+        },
+        "notes": notes(jury),
+    }
+
+
+def _juror_data(at: int, juror: Juror, corrected: Corrected) -> dict[str, Any]:
+    rate = juror.rate
+    told: dict[str, Any] = {
+        "judge": juror.name,
+        "judge_id": juror.entry.judge_id,
+        "run": juror.entry.run_id,
+        "win_rate": rate.rate,
+        "low": rate.low,
+        "high": rate.high,
+        "n": rate.n,
+        "incomplete": rate.incomplete,
+        "consistency": rate.consistency,
+        "position_preference": rate.position_preference,
+        "unscored": dict(rate.unscored),
+        "not_judged": rate.not_judged,
+        "kin": list(juror.kin),
+        "cost_usd": juror.cost_usd,
+        "emulated": is_emulated(juror.entry.model),
+    }
+    if at in corrected.by_people:
+        plug_in, powered = corrected.by_people[at]
+        told["bias_adjusted"] = _value_data(plug_in)
+        told["with_people"] = _value_data(powered)
+    if at in corrected.by_audit:
+        told["sensitivity_analysis"] = _value_data(corrected.by_audit[at])
+    return told
+
+
+def _agreement_data(found: PairAgreement) -> dict[str, Any]:
+    return {
+        "n": found.n,
+        "agreement": found.agreement,
+        "low": found.low,
+        "high": found.high,
+        "attainable": found.attainable,
+        "prevalence": {
+            "a": found.prevalence.get(1.0),
+            "tie": found.prevalence.get(0.5),
+            "b": found.prevalence.get(0.0),
+        },
+        "kappa": _value(found.kappa),
+        "alpha": _value(found.alpha),
+        "ac1": found.ac1,
+    }
+
+
+def _value(value: float | Refusal) -> float | str:
+    return value if isinstance(value, float) else str(value)
+
+
+def _value_data(value: BiasAdjusted | CheapAndGold | Refusal) -> dict[str, Any]:
+    return {"refused": str(value)} if isinstance(value, Refusal) else asdict(value)
+
+
+def as_tables(jury: Jury) -> list[Table]:
+    """The judges, and how they agree."""
+    from rich.table import Table
+
+    title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
+    judges = _table(
+        Table, title, ("judge", "win rate", "95 %", "n", "consis-\ntency", "first\nplace", "kin", "cost")
+    )
+    for juror in jury.jurors:
+        rate = juror.rate
+        judges.add_row(
+            juror.name,
+            percent(rate.rate),
+            between(rate.low, rate.high),
+            str(rate.n),
+            percent(rate.consistency),
+            percent(rate.position_preference),
+            "kin" if juror.kin else "",
+            money(juror.cost_usd),
+            style="dim" if juror.is_control else "",
+        )
+    for name, found in (
+        (f"majority of {len(jury.alike)} models", jury.verdict),
+        (f"mean of {len(jury.alike)} models", jury.pooled),
+    ):
+        if found is not None:
+            judges.add_row(name, percent(found.rate), between(found.low, found.high), str(found.n), *[""] * 4)
+    tables = [judges]
+    if jury.agreements:
+        heads = (
+            "judges",
+            "agreement",
+            "95 %",
+            "at\nmost",
+            "AC1",
+            "κ",
+            "α",
+            "prefer A\n/ tie / B",
+            "order of\nauthors",
+            "n",
+        )
+        agreement = _table(Table, "Agreement between judges, comparison by comparison", heads)
+        for (one, other), pair in jury.agreements.items():
+            if not _worth_showing(jury, one, other):
+                continue
+            shares = " / ".join(f"{100 * pair.prevalence.get(answer, 0.0):.0f}" for answer in (1.0, 0.5, 0.0))
+            agreement.add_row(
+                f"{jury.jurors[one].name} – {jury.jurors[other].name}",
+                percent(pair.agreement),
+                between(pair.low, pair.high),
+                percent(pair.attainable),
+                _decimal(pair.ac1),
+                _decimal(pair.kappa),
+                _decimal(pair.alpha),
+                shares if pair.n else "-",
+                _decimal(jury.ranks[one, other]),
+                str(pair.n),
+            )
+        tables.append(agreement)
+    return tables
+
+
+def _worth_showing(jury: Jury, one: int, other: int) -> bool:
+    """Judges asked alike, or one model asked in two ways; the data have all."""
+    first, second = jury.jurors[one].entry, jury.jurors[other].entry
+    controls = [at for at in (one, other) if jury.jurors[at].is_control]
+    if controls:
+        return all(at in jury.alike or jury.jurors[at].is_control for at in (one, other))
+    return first.prompt_version == second.prompt_version or first.model == second.model
+
+
+def _table(make: type[Table], title: str, heads: Sequence[str]) -> Table:
+    table = make(
+        title=title, title_justify="left", header_style="bold", pad_edge=False, collapse_padding=True
+    )
+    for at, head in enumerate(heads):
+        table.add_column(head, justify="right" if at else "left", overflow="fold")
+    return table
+
+
+def _decimal(value: float | Refusal | None) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else "-"
+
+
+def notes(jury: Jury) -> list[str]:
+    """What a reader of the tables must know."""
+    told = []
+    if any(is_emulated(juror.entry.model) for juror in jury.jurors):
+        told.append(EMULATED_NOTE)
+    told += [kin_note(juror.name, juror.kin) for juror in jury.jurors if juror.kin]
+    if jury.left_out:
+        told.append(f"left out as kin of a contestant: {', '.join(jury.left_out)}")
+    if isinstance(jury.alpha, float):
+        told.append(
+            f"Krippendorff's α over the {len(jury.alike)} models asked with the same words: {jury.alpha:.2f}"
+        )
+    refused = {str(pair.kappa) for pair in jury.agreements.values() if isinstance(pair.kappa, Refusal)}
+    told += sorted(refused)
+    if jury.pooled is not None and jury.pooled.note:
+        told.append(jury.pooled.note)
+    if len(jury.jurors) == 1:
+        told.append("one judge only: there is nothing to agree with. Ask another with --judge.")
+    elif jury.agreements:
+        told.append(
+            "Agreement is no accuracy: judges may share a taste. “At most”: what their own shares of each "
+            "answer allow. Order of authors: τ-b over the authors both judged against B, from three on."
+        )
+    return told
+
+
+def corrections(jury: Jury, corrected: Corrected) -> list[str]:
+    """Corrected rates in words, with their assumptions."""
+    told: list[str] = []
+    for at, (plug_in, powered) in corrected.by_people.items():
+        name = jury.jurors[at].name
+        told.append(f"{name}, bias-adjusted by people's preferences: {_adjusted(plug_in)}")
+        told.append(f"{name}, with people on a share of the dialogues: {_powered(powered)}")
+    for at, found in corrected.by_audit.items():
+        told.append(f"{jury.jurors[at].name}, sensitivity analysis by its audit: {_adjusted(found)}")
+    assumed = [
+        found.assumptions
+        for found in (*(pair[0] for pair in corrected.by_people.values()), *corrected.by_audit.values())
+        if isinstance(found, BiasAdjusted)
+    ]
+    if assumed:
+        told.append("Assumed: " + "; ".join(dict.fromkeys(line for one in assumed for line in one)) + ".")
+    return told
+
+
+def _adjusted(found: BiasAdjusted | Refusal) -> str:
+    if isinstance(found, Refusal):
+        return str(found)
+    return (
+        f"{percent(found.rate)} ({between(found.low, found.high)}), raw {percent(found.raw)}; sensitivity "
+        f"{found.sensitivity:.2f}, specificity {found.specificity:.2f}, {found.source}"
+    )
+
+
+def _powered(found: CheapAndGold | Refusal) -> str:
+    if isinstance(found, Refusal):
+        return str(found)
+    note = f"; {found.note}" if found.note else ""
+    return (
+        f"{percent(found.rate)} ({between(found.low, found.high)}), {found.method}; {found.n_gold} of "
+        f"{found.n} dialogues, worth {found.effective:.0f}{note}"
+    )

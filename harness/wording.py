@@ -1,0 +1,33 @@
+"""How a number reads to a person: percent, dollars, spans; and what is said of emulated answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EMULATED_NOTE = (
+    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real "
+    "model; their cost is what the real one's would be."
+)
+
+
+def percent(rate: float | None) -> str:
+    """`61.6 %`, or `-` where there is none."""
+    return "-" if rate is None else f"{rate:.1%}".replace("%", " %")
+
+
+def between(low: float | None, high: float | None) -> str:
+    """`55.2 to 67.8`, in percent."""
+    return "-" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def money(usd: float | None) -> str:
+    """US dollars; unknown is unknown."""
+    return "not known" if usd is None else f"${usd:.4f}"
+
+
+def reasons(unscored: Mapping[str, int]) -> str:
+    """`3: refused 2, truncated 1`."""
+    if not unscored:
+        return "0"
+    told = ", ".join(f"{reason} {count}" for reason, count in sorted(unscored.items()))
+    return f"{sum(unscored.values())}: {told}"

@@ -1,0 +1,345 @@
+"""Reading the dataset: text exactly as it came, and every fault of a bad file at once, with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import string
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from harness.data.dataset import (
+    COLUMNS,
+    DEFAULT_PLACE,
+    ENVIRONMENT,
+    LLMS,
+    MOST_FAULTS,
+    RESPONDERS,
+    Dataset,
+    load,
+    locate,
+    read,
+    sample,
+)
+
+Row = dict[str, str]
+SOURCE = "some.csv"
+
+
+def row_of(number: int, **changes: str) -> Row:
+    """A good row, with what is changed."""
+    row = {name: f"{name} of {number}" for name in COLUMNS}
+    row |= {f"rating_{name}": str(1 + (number + at) % 3) for at, name in enumerate(RESPONDERS.values())}
+    return row | {"dialog_id": f"id-{number}", "part_no": str(number // 10)} | changes
+
+
+def written(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = COLUMNS, **form: Any) -> str:
+    """The rows as a CSV's text."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator=form.pop("lineterminator", "\n"), **form)
+    writer.writerow(columns)
+    writer.writerows([[row.get(name, "more") for name in columns] for row in rows])
+    return text.getvalue()
+
+
+def faults_of(content: bytes | str) -> list[tuple[int, str]]:
+    """(line, what) of every fault; the line 0 where none is told."""
+    with pytest.raises(UserError) as caught:
+        read(content.encode() if isinstance(content, str) else content, SOURCE)
+    error = caught.value
+    assert error.fault.where == SOURCE
+    told = []
+    for fault in error.faults:
+        name, _, line = fault.where.partition(":")
+        assert name in (SOURCE, "")
+        assert str(fault) in str(error)
+        told.append((int(line or 0), fault.what))
+    return told
+
+
+# -- laws ----------------------------------------------------------------------------------------------
+
+
+TEXT = st.text(st.sampled_from(string.ascii_letters + " \t\n\r,;\"'“…é\U0001f642"), min_size=1).filter(
+    lambda text: text.strip() != ""
+)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=4), st.sampled_from(["\n", "\r\n"]))
+def test_whatever_is_written_is_read_exactly(texts: list[tuple[str, str, str]], ends: str) -> None:
+    names = ("situation", "speaker_uttr", "response_human")
+    rows = [row_of(at, **dict(zip(names, of, strict=True))) for at, of in enumerate(texts)]
+    content = written(rows, lineterminator=ends, quoting=csv.QUOTE_ALL).encode()
+    dataset = read(content, SOURCE)
+    assert [(d.situation, d.utterance, dataset.texts["human"][d.id]) for d in dataset.dialogues] == texts
+    assert dataset.sha256 == sha256(content).hexdigest()
+    assert not dataset.is_real
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=12),
+    st.lists(st.sampled_from(["rating", "text", "cells"]), min_size=1, max_size=12),
+)
+def test_every_fault_is_told_with_the_line_its_row_begins_on(breaks: list[int], kinds: list[str]) -> None:
+    lines, text, line = [], written([]), 2
+    for at, (newlines, kind) in enumerate(zip(breaks, kinds, strict=False)):
+        changes = {"situation": "a" + "\n" * newlines + "b"}
+        if kind == "rating":
+            changes["rating_human"] = "4"
+        elif kind == "text":
+            changes["speaker_uttr"] = " \t "
+        row = written([row_of(at, **changes)]).split("\n", 1)[1]
+        text += row.removesuffix("\n") + (",one more\n" if kind == "cells" else "\n")
+        lines.append(line)
+        line += 1 + newlines
+    assert [where for where, _ in faults_of(text)] == lines
+
+
+def test_columns_may_stand_in_any_order_beside_others_and_after_a_byte_order_mark() -> None:
+    rows = [row_of(at) for at in range(4)]
+    plain = read(written(rows).encode(), SOURCE)
+    columns = ["", *reversed(COLUMNS), "plutchik", "another, with a comma"]
+    for content in (
+        written(rows, columns).encode(),
+        written(rows).encode("utf-8-sig"),
+        written(rows, lineterminator="\r\n").encode(),
+        written(rows).rstrip("\n").encode(),
+        written(rows).replace("\n", "\n\n").encode(),
+    ):
+        other = read(content, SOURCE)
+        assert (other.dialogues, other.texts, other.ratings) == (plain.dialogues, plain.texts, plain.ratings)
+
+
+# -- what is read --------------------------------------------------------------------------------------
+
+
+def test_a_row_becomes_a_dialogue_five_responses_and_five_ratings() -> None:
+    dataset = read(written([row_of(7, emotion="proud", sentiment="positive")]).encode(), SOURCE)
+    [dialogue] = dataset.dialogues
+    assert (dialogue.id, dialogue.emotion, dialogue.sentiment) == ("id-7", "proud", "positive")
+    assert (dialogue.situation, dialogue.utterance) == ("situation of 7", "speaker_uttr of 7")
+    assert {name: texts["id-7"] for name, texts in dataset.texts.items()} == {
+        name: f"response_{column} of 7" for name, column in RESPONDERS.items()
+    }
+    assert dataset.rated == {"id-7": {r.responder: r.value for r in dataset.ratings}}
+    assert [rating.rater for rating in dataset.ratings] == [
+        f"annotator_{column} of 7" for column in RESPONDERS.values()
+    ]
+
+
+def test_a_responder_is_an_author_known_by_the_files_content() -> None:
+    one, other = (read(written([row_of(at)]).encode(), SOURCE) for at in range(2))
+    of, responses = one.responses("gpt-4")
+    assert (of.author, of.preset) == ("dataset:gpt-4", "default")
+    assert [(r.dialogue, r.text) for r in responses] == [
+        (one.dialogues[0].key, "response_chatgpt_empathy of 0")
+    ]
+    assert len({of.id, other.responses("gpt-4")[0].id, one.responses("human")[0].id}) == 3
+    with pytest.raises(UserError, match="dataset:human, dataset:gpt-4, dataset:llama-2-70b"):
+        one.responses("gpt-5")
+
+
+def as_the_csv_module_reads(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def check_against(dataset: Dataset, rows: list[Row]) -> None:
+    assert [d.id for d in dataset.dialogues] == [row["dialog_id"] for row in rows]
+    for dialogue, row in zip(dataset.dialogues, rows, strict=True):
+        assert (dialogue.situation, dialogue.utterance) == (row["situation"], row["speaker_uttr"])
+        assert (dialogue.emotion, dialogue.sentiment) == (row["emotion"], row["sentiment"])
+        for name, column in RESPONDERS.items():
+            assert dataset.texts[name][dialogue.id] == row[f"response_{column}"]
+            assert dataset.rated[dialogue.id][name] == int(row[f"rating_{column}"])
+
+
+def test_the_written_sample_is_read() -> None:
+    dataset = sample()
+    assert (len(dataset.dialogues), len(dataset.ratings)) == (64, 320)
+    with resources.as_file(resources.files("harness.data.sample").joinpath("dialogues.csv")) as path:
+        check_against(dataset, as_the_csv_module_reads(path))
+
+
+def test_the_real_dataset_is_read(real_dataset: Path) -> None:
+    dataset = load(str(real_dataset))
+    assert dataset.is_real
+    assert (len(dataset.dialogues), len(dataset.ratings)) == (2000, 10_000)
+    assert len({rating.rater for rating in dataset.ratings}) == 1000
+    check_against(dataset, as_the_csv_module_reads(real_dataset))
+    texts = [text for of in dataset.texts.values() for text in of.values()]
+    assert any(text != text.strip() for text in texts), "white space at the ends is kept"
+    assert any("  " in text for text in texts), "and within"
+
+
+# -- bad input -----------------------------------------------------------------------------------------
+
+
+def test_no_bytes() -> None:
+    with pytest.raises(UserError, match=r"empty\. Found: 0 bytes"):
+        read(b"", SOURCE)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b"hello\n", b"\0\0\0"])
+def test_no_heading_of_ours(content: bytes) -> None:
+    with pytest.raises(UserError, match=r"columns are missing.*part_no, dialog_id, emotion"):
+        read(content, SOURCE)
+
+
+def test_only_a_heading() -> None:
+    assert faults_of(written([])) == [(0, "has no dialogues, only a heading")]
+
+
+def test_missing_columns_are_told_together_with_what_is_wrong_in_the_others() -> None:
+    columns = [name for name in COLUMNS if name not in ("emotion", "rating_human")]
+    text = written([row_of(0), row_of(1, rating_llama_empathy="0")], columns)
+    assert faults_of(text) == [(1, "columns are missing"), (3, "rating_llama_empathy is not 1, 2 or 3")]
+    with pytest.raises(UserError, match="Missing: emotion, rating_human"):
+        read(text.encode(), SOURCE)
+
+
+def test_a_column_that_is_there_twice() -> None:
+    assert faults_of(written([row_of(0)], [*COLUMNS, "situation"])) == [(1, "columns are there twice")]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_another_delimiter_is_one_fault(delimiter: str) -> None:
+    text = written([row_of(at, situation="with, a comma") for at in range(3)], delimiter=delimiter)
+    assert faults_of(text) == [(1, "the cells are not separated by commas")]
+    with pytest.raises(UserError) as caught:
+        read(text.encode(), SOURCE)
+    assert repr(delimiter) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["0", "4", "", " ", "three", "2.5", "-1", "nan", "²"])
+def test_a_rating_outside_one_to_three(value: str) -> None:
+    text = written([row_of(0), row_of(1, rating_human=value, rating_mixtral_empathy=value)])
+    assert faults_of(text) == [
+        (3, "rating_human is not 1, 2 or 3"),
+        (3, "rating_mixtral_empathy is not 1, 2 or 3"),
+    ]
+
+
+def test_ids_that_are_there_already_whatever_else_is_wrong_with_the_first() -> None:
+    rows = [
+        row_of(0, dialog_id="a", situation="two\nlines", rating_human="9"),
+        row_of(1, dialog_id="b"),
+        row_of(2, dialog_id=" a "),
+        row_of(3, dialog_id="a"),
+    ]
+    assert faults_of(written(rows)) == [
+        (2, "rating_human is not 1, 2 or 3"),
+        (5, "dialog_id is there already"),
+        (6, "dialog_id is there already"),
+    ]
+    with pytest.raises(UserError, match="Found: a, as on line 2"):
+        read(written(rows).encode(), SOURCE)
+
+
+@pytest.mark.parametrize("name", ["dialog_id", "situation", "speaker_uttr", "response_gemini_empathy"])
+@pytest.mark.parametrize("empty", ["", "  ", "\n", "\u00a0"])
+def test_empty_text(name: str, empty: str) -> None:
+    assert faults_of(written([row_of(0), row_of(1, **{name: empty})])) == [(3, f"{name} is empty")]
+
+
+def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
+    rows = [
+        row_of(0, situation="one\ntwo“"),
+        row_of(1, rating_human="7"),
+        row_of(2),
+        row_of(3, situation="café"),
+    ]
+    found = faults_of(written(rows).encode("cp1252"))
+    assert found == [
+        (3, "is not UTF-8 text"),
+        (4, "rating_human is not 1, 2 or 3"),
+        (6, "is not UTF-8 text"),
+    ]
+    with pytest.raises(UserError, match="byte 0x93"):
+        read(written(rows).encode("cp1252"), SOURCE)
+    assert faults_of(written(rows).encode("utf-16"))[0] == (1, "is not UTF-8 text")
+
+
+def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
+    rows = [
+        row_of(0, situation="one\ntwo"),
+        row_of(1, rating_human="5"),
+        row_of(2, situation="a\nb\nc, " * 9),
+    ]
+    text = written(rows)
+    cut = text[: text.index("c, a")]
+    found = faults_of(cut)
+    assert found[0] == (4, "rating_human is not 1, 2 or 3")
+    assert [line for line, _ in found] == [4, 5]
+    with pytest.raises(UserError, match="truncated"):
+        read(cut.encode(), SOURCE)
+
+
+def test_a_file_cut_outside_of_quotes() -> None:
+    text = written([row_of(at) for at in range(3)])
+    cut = text[: text.rindex("response_human of 2")]
+    assert faults_of(cut) == [(4, "the row has another number of cells than the heading")]
+
+
+def test_a_quote_without_an_end_in_a_long_file() -> None:
+    text = written([row_of(at) for at in range(600)]).replace("situation of 3", '"situation of 3', 1)
+    assert len(text) > 1.5 * csv.field_size_limit()
+    assert [line for line, _ in faults_of(text)] == [5]
+
+
+def test_the_real_file_cut_anywhere_within_a_row_is_refused(real_dataset: Path) -> None:
+    content = real_dataset.read_bytes()
+    for at in (1000, len(content) // 3, len(content) - 1000, len(content) - 3):
+        if content[:at].endswith(b"\n"):
+            continue
+        with pytest.raises(UserError, match="cannot be used"):
+            read(content[:at], SOURCE)
+
+
+def test_very_many_faults_are_counted() -> None:
+    found = faults_of(written([row_of(at, rating_human="8") for at in range(MOST_FAULTS + 7)]))
+    assert found[-2:] == [(MOST_FAULTS + 1, "rating_human is not 1, 2 or 3"), (0, "and 7 more")]
+
+
+# -- where it is ---------------------------------------------------------------------------------------
+
+
+def test_given_before_environment_before_the_default_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("given.csv", "environment.csv", str(DEFAULT_PLACE)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(written([row_of(0, dialog_id=name)]))
+    environ = {ENVIRONMENT: "environment.csv"}
+    assert [load(*of).dialogues[0].id for of in (("given.csv", environ), (None, environ), (None, {}))] == [
+        "given.csv",
+        "environment.csv",
+        str(DEFAULT_PLACE),
+    ]
+    assert load("sample", environ) == load(None, {ENVIRONMENT: "sample"}) == sample()
+
+
+def test_a_dataset_that_is_not_there_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="empathy data fetch"):
+        locate(None, {})
+    with pytest.raises(UserError, match=f"{ENVIRONMENT}: .*Found: none.csv"):
+        locate(None, {ENVIRONMENT: "none.csv"})
+    for given_ in ("none.csv", str(tmp_path), "x" * 5000):
+        with pytest.raises(UserError, match="--data: the dataset is not there"):
+            locate(given_, {})
+
+
+def test_llms_are_all_but_the_people() -> None:
+    assert sorted([*LLMS, "human"]) == sorted(RESPONDERS)

@@ -1,0 +1,163 @@
+"""The test split is the paper's; splits never overlap; a leak is found; subsets are nested."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from agents.vocabulary import Dialogue, Rating
+from harness.data.dataset import RESPONDERS, Dataset, load, sample
+from harness.data.splits import (
+    DEVELOPMENT_SHARE,
+    Split,
+    check_no_leak,
+    dialogues_of,
+    is_test,
+    seeded_order,
+    seeded_subset,
+)
+
+RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
+
+
+def dataset_of(ratings: list[tuple[int, ...]]) -> Dataset:
+    """A dataset with these ratings of its five responders."""
+    dialogues = tuple(Dialogue(f"id-{at}", f"situation {at}", "Oh.") for at in range(len(ratings)))
+    told = tuple(
+        Rating(dialogue.id, name, value, "", "")
+        for dialogue, of in zip(dialogues, ratings, strict=True)
+        for name, value in zip(RESPONDERS, of, strict=True)
+    )
+    return Dataset("", "", dialogues, {name: {} for name in RESPONDERS}, told)
+
+
+def numbered(count: int) -> list[Dialogue]:
+    return [Dialogue(f"id-{at}", f"situation {at}", "Oh.") for at in range(count)]
+
+
+def ids(dialogues: list[Dialogue]) -> list[str]:
+    return [dialogue.id for dialogue in dialogues]
+
+
+# -- laws ----------------------------------------------------------------------------------------------
+
+
+@given(RATINGS)
+def test_test_and_train_are_a_partition_in_the_datasets_order(ratings: list[tuple[int, ...]]) -> None:
+    dataset = dataset_of(ratings)
+    every = ids(dialogues_of(dataset, Split.ALL))
+    test, train = (set(ids(dialogues_of(dataset, split))) for split in (Split.TEST, Split.TRAIN))
+    assert every == ids(list(dataset.dialogues))
+    assert test | train == set(every)
+    assert not test & train
+    for split in (Split.TEST, Split.TRAIN):
+        chosen = ids(dialogues_of(dataset, split))
+        assert chosen == sorted(chosen, key=every.index)
+    assert test == {f"id-{at}" for at, of in enumerate(ratings) if Counter(of)[3] < 2}
+
+
+@given(RATINGS)
+def test_development_lies_in_train_and_never_changes(ratings: list[tuple[int, ...]]) -> None:
+    dataset = dataset_of(ratings)
+    train, development = (dialogues_of(dataset, split) for split in (Split.TRAIN, Split.DEVELOPMENT))
+    assert set(ids(development)) <= set(ids(train))
+    assert len(development) == round(DEVELOPMENT_SHARE * len(train))
+    assert development == dialogues_of(dataset_of(ratings), Split.DEVELOPMENT)
+
+
+@given(st.permutations(range(12)), st.integers(0, 12), st.integers(0, 12), st.integers(0, 5))
+def test_a_seeded_subset_is_nested_and_depends_on_no_order(
+    order: list[int], size: int, other: int, seed: int
+) -> None:
+    dialogues = numbered(12)
+    shuffled = [dialogues[at] for at in order]
+    small, large = (seeded_subset(shuffled, n, seed) for n in sorted((size, other)))
+    assert large[: len(small)] == small
+    assert small == seeded_subset(dialogues, min(size, other), seed)
+    assert len(large) == max(size, other)
+
+
+@given(st.sets(st.integers(0, 19)), st.integers(0, 5))
+def test_a_dialogues_place_depends_on_itself_alone(left_out: set[int], seed: int) -> None:
+    dialogues = numbered(20)
+    fewer = [dialogue for at, dialogue in enumerate(dialogues) if at not in left_out]
+    whole = seeded_order(dialogues, seed)
+    assert seeded_order(fewer, seed) == [dialogue for dialogue in whole if dialogue in fewer]
+
+
+def test_seeds_give_different_orders_and_every_dialogue_its_chance() -> None:
+    dialogues = numbered(10)
+    first = Counter(seeded_subset(dialogues, 1, seed)[0].id for seed in range(2000))
+    assert len({tuple(ids(seeded_order(dialogues, seed))) for seed in range(20)}) == 20
+    assert set(first) == set(ids(dialogues))
+    assert all(140 <= count <= 260 for count in first.values())  # 200 expected, standard deviation 13
+
+
+# -- leaks ---------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 9), st.sampled_from(["id", "words", "spaced", "shouted", "all"]))
+def test_a_planted_leak_is_found_and_named(at: int, kind: str) -> None:
+    train, test = numbered(10), [replace(d, id=f"t-{d.id}", utterance="Else.") for d in numbered(5)]
+    victim = train[at]
+    planted = {
+        "id": replace(test[0], id=victim.id),
+        "words": replace(victim, id="planted"),
+        "spaced": replace(victim, id="planted", situation=f" situation \n {at}\t"),
+        "shouted": replace(victim, id="planted", utterance="OH."),
+        "all": victim,
+    }[kind]
+    check_no_leak({"train": train, "test": test})
+    with pytest.raises(UserError, match="leak") as caught:
+        check_no_leak({"train": train, "test": [*test, planted]})
+    assert {fault.where for fault in caught.value.faults} == {planted.id}
+    assert all("in train and in test" in fault.what for fault in caught.value.faults)
+    assert len(caught.value.faults) == (2 if kind == "all" else 1)
+
+
+def test_the_same_situation_with_another_utterance_is_no_leak() -> None:
+    one = Dialogue("a", "My exam.", "I passed!")
+    check_no_leak({"train": [one], "test": [replace(one, id="b", utterance="I failed.")]})
+    check_no_leak({"train": [one, one], "test": []})
+
+
+# -- the files -----------------------------------------------------------------------------------------
+
+
+def test_the_real_test_split_is_the_papers(real_dataset: Path) -> None:
+    with real_dataset.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    good = {
+        row["dialog_id"]: [value for name, value in row.items() if name.startswith("rating_")].count("3")
+        for row in rows
+    }
+    dataset = load(str(real_dataset))
+    test = dialogues_of(dataset, Split.TEST)
+    assert ids(test) == [name for name, count in good.items() if count < 2]
+    assert len(test) == 250
+    assert Counter(dialogue.sentiment for dialogue in test) == {"negative": 170, "positive": 80}
+    train, development = (dialogues_of(dataset, split) for split in (Split.TRAIN, Split.DEVELOPMENT))
+    assert (len(train), len(development)) == (1750, 175)
+    assert sum(dataset.rated[dialogue.id]["human"] == 3 for dialogue in train) == 950
+    check_no_leak({"train": train, "test": test})
+    with pytest.raises(UserError, match="leak"):
+        check_no_leak({"train": train, "development": development})
+
+
+def test_the_samples_splits_do_not_leak() -> None:
+    dataset = sample()
+    check_no_leak({str(split): dialogues_of(dataset, split) for split in (Split.TRAIN, Split.TEST)})
+
+
+@pytest.mark.parametrize(
+    ("ratings", "test"), [((3, 3, 1, 1, 1), False), ((3, 2, 2, 2, 2), True), ((1, 1, 1, 1, 1), True)]
+)
+def test_fewer_than_two_good_ratings_make_a_test_dialogue(ratings: tuple[int, ...], test: bool) -> None:
+    assert is_test(dict(zip(RESPONDERS, ratings, strict=True))) is test

@@ -1,0 +1,277 @@
+"""Students and their base as authors: who they are, what is asked once, what is told where it cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.call import Call
+from agents.errors import CallError, Failure, UserError
+from agents.messages import Completion, Finish
+from agents.models import Model
+from agents.registry import Registry
+from agents.student import rendering
+from finetune.checkpoint import hash_file, weights_id
+from harness.data.authors import author_of
+from harness.data.dataset import sample
+from harness.data.splits import Split
+from harness.runs import serving
+from harness.runs.checkpoints import Cast, Contestant, cast
+from harness.runs.generating import Summary
+from harness.runs.planning import Chosen
+from harness.runs.rooms import Room, Serving, fitting
+from harness.runs.running import Settings
+from harness.runs.serving import respond, responder
+from prompts import Library
+from results.store import Store
+from serve.plan import Wanted
+
+LIBRARY, SETTINGS = Library(), Settings(quiet=True)
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 512,
+    "max_position_embeddings": 2048,
+    "dtype": "float32",
+}
+
+
+def tensors(path: Path, content: bytes) -> None:
+    header = {"x": {"dtype": "F32", "shape": [len(content) // 4], "data_offsets": [0, len(content)]}}
+    told = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(told)) + told + content)
+
+
+def base_at(folder: Path, weight: float = 1.0, **config: Any) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({**CONFIG, **config}))
+    (folder / "tokenizer.json").write_text("{}")
+    tensors(folder / "model.safetensors", struct.pack("<f", weight))
+    return folder
+
+
+def student_at(folder: Path, base: Path, weight: float = 1.0) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    tensors(folder / "adapter_model.safetensors", struct.pack("<f", weight))
+    record = {
+        "kind": "empathy-checkpoint",
+        "version": 1,
+        "name": folder.name,
+        "stage": "dpo",
+        "base": {"name": str(base), "revision": "", "weights": weights_id(base)},
+        "data": {},
+        "settings": {},
+        "form": "plain",
+        "rendering": rendering().id,
+        "adapter": hash_file(folder / "adapter_model.safetensors"),
+        "parent": None,
+    }
+    (folder / "checkpoint.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A base, and two students of it."""
+    base = base_at(tmp_path / "tiny-base")
+    for number, name in enumerate(("kind", "curt")):
+        student_at(tmp_path / "checkpoints" / name, base, float(number))
+    return tmp_path
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with await Store.open(str(tmp_path / "db.sqlite")) as opened:
+        yield opened
+
+
+class Rooms:
+    """Stands in for whatever answers: says the model's name, counts what it is asked, dies when told."""
+
+    def __init__(self, dies_after: int = 10**9) -> None:
+        self.asked: list[Call] = []
+        self.opened: list[list[str]] = []
+        self.dies_after = dies_after
+        self.dead = False
+
+    @contextlib.asynccontextmanager
+    async def __call__(
+        self, who: Cast, part: Sequence[Contestant], how: Serving, models: Sequence[Model], dtype: str
+    ) -> AsyncIterator[Room]:
+        self.opened.append([one.author for one in part])
+        self.dead = False
+        yield Room(lambda model: self, lambda: "it died" if self.dead else "")
+
+    async def complete(self, call: Call) -> Completion:
+        if len(self.asked) >= self.dies_after:
+            self.dead, self.dies_after = True, 10**9
+        if self.dead:
+            raise CallError(Failure.CONNECTION, "refused")
+        self.asked.append(call)
+        return Completion(f" I am {call.model.name}.\n\nSpeaker: And then?", Finish.STOP)
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rooms]:
+    def make(**options: Any) -> Rooms:
+        made = Rooms(**options)
+        monkeypatch.setattr(serving, "opened", made)
+        return made
+
+    return make
+
+
+def who(place: Path, *names: str) -> Cast:
+    return cast(names, students=[place / "checkpoints"])
+
+
+async def asked(store: Store, people: Cast, how: Serving | None = None, limit: int = 5) -> Summary:
+    chosen = Chosen(sample(), Split.TEST, limit)
+    return await respond(store, Registry(None, {}), chosen, people, how or Serving(), SETTINGS, LIBRARY)
+
+
+async def test_students_and_base_are_asked_together_once(
+    store: Store, place: Path, rooms: Callable[..., Rooms]
+) -> None:
+    room = rooms()
+    people = who(place, "student:kind", "student:curt", "base", "base-cut")
+    summary = await asked(store, people)
+    assert room.opened == [["student:kind", "student:curt", "base:tiny-base", "base-cut:tiny-base"]]
+    assert len(room.asked) == 15  # base and base-cut read the same answers
+    assert [one.responses for one in summary.sets] == [5, 5, 5, 5]
+    assert [one.rambling for one in summary.sets] == [5, 5, 5, 5]
+    author = await author_of("student:kind", sample(), store)
+    assert {one.text for one in author.responses.values()} == {"I am student:kind."}
+    assert (await author_of("student:kind@cut", sample(), store)).set == author.set
+    assert (await author_of("base", sample(), store)).name == "base:tiny-base"
+
+    await asked(store, people)
+    assert len(room.opened) == 1  # everything is known: nothing is started
+    await asked(store, people, limit=6)
+    assert len(room.asked) == 18
+
+
+async def test_a_server_that_dies_is_started_again_and_nothing_is_lost(
+    store: Store, place: Path, rooms: Callable[..., Rooms]
+) -> None:
+    room = rooms(dies_after=7)
+    summary = await asked(store, who(place, "student:kind", "base"))
+    assert len(room.opened) == 2
+    assert len({call.key for call in room.asked}) == len(room.asked) == 10
+    assert [one.responses for one in summary.sets] == [5, 5]
+
+
+async def test_presets_are_sets_of_their_own_and_cut_as_they_say(
+    store: Store, place: Path, rooms: Callable[..., Rooms]
+) -> None:
+    rooms()
+    people = who(place, "student:kind", "base", "base-cut")
+    await asked(store, people, Serving(preset="paper"))
+    texts = {
+        name: next(iter((await author_of(f"{name}@paper", sample(), store)).responses.values())).text
+        for name in ("student:kind", "base", "base-cut")
+    }
+    assert texts["base"] == "I am base:tiny-base.\n\nSpeaker: And then?"
+    assert texts["base-cut"] == "I am base:tiny-base."
+    with pytest.raises(UserError, match="student:kind"):
+        await author_of("student:kind", sample(), store)
+
+
+async def test_merged_students_take_turns_under_a_name_of_their_own(
+    store: Store, place: Path, rooms: Callable[..., Rooms]
+) -> None:
+    room = rooms()
+    people = who(place, "student:kind", "student:curt", "base")
+    await asked(store, people, Serving(merged=True))
+    assert room.opened == [["base:tiny-base"], ["student:kind"], ["student:curt"]]
+    assert (await author_of("student:kind@cut-merged", sample(), store)).responses
+    await asked(store, people)  # the base is the same base
+    assert room.opened[3:] == [["student:kind", "student:curt", "base:tiny-base"]]
+    assert len(room.asked) == 15 + 10
+
+
+def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
+    people = who(place, "student:kind", "base")
+    how = Serving()
+
+    def identity(at: int, how: Serving) -> str:
+        return responder(people.contestants[at], people, how, LIBRARY).model.identity
+
+    assert identity(0, how) == identity(0, replace(how, through="offline", preset="paper"))
+    others = [replace(how, **{name: value}) for name, value in OTHERS]
+    for at in (0, 1):
+        assert identity(at, how) not in {identity(at, other) for other in others}
+    assert identity(0, how) != identity(0, replace(how, merged=True))
+    assert identity(1, how) == identity(1, replace(how, merged=True))
+    assert identity(0, replace(how, url="http://x", trusted=True)) == identity(0, how)
+
+
+OTHERS: list[tuple[str, Any]] = [
+    ("dtype", "bf16"),
+    ("device", "cuda"),
+    ("through", "transformers"),
+    ("url", "http://elsewhere"),
+]
+
+
+def test_an_adapter_of_another_base(place: Path) -> None:
+    other = base_at(place / "other", 2.0)
+    with pytest.raises(UserError, match="does not match the adapter"):
+        cast(["student:kind"], base=str(other), students=[place / "checkpoints"])
+    student_at(place / "checkpoints" / "stranger", other)
+    with pytest.raises(UserError, match="several bases"):
+        who(place, "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("student:none", "There are: curt, kind"), ("base:another", "another base|several|which base")],
+)
+def test_a_name_that_nobody_has(place: Path, name: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        who(place, name)
+
+
+def test_a_missing_base_a_base_without_tokenizer_and_a_quantised_one(place: Path) -> None:
+    with pytest.raises(UserError, match="no such model folder"):
+        cast(["base"], base=str(place / "nowhere"))
+    bare = base_at(place / "bare", quantization_config={"bits": 4})
+    (bare / "tokenizer.json").unlink()
+    with pytest.raises(UserError) as error:
+        cast(["base"], base=str(bare))
+    assert "no tokenizer" in str(error.value)
+    assert "quantised" in str(error.value)
+
+
+def test_an_unfinished_training_is_no_student(place: Path) -> None:
+    unfinished = place / "checkpoints" / "new.partial" / "save-1"
+    student_at(unfinished, place / "tiny-base")
+    with pytest.raises(UserError, match="There are: curt, kind"):
+        who(place, "student:save-1")
+
+
+def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
+    path = place / "checkpoints" / "kind" / "checkpoint.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rendering": "rendering-1:other"}))
+    people = who(place, "student:kind")
+    with pytest.raises(UserError, match="another prompt"):
+        responder(people.contestants[0], people, Serving(), LIBRARY)
+
+
+def test_too_little_memory_names_what_would_fit(place: Path) -> None:
+    with pytest.raises(UserError, match=r"What would fit.*GiB of memory"):
+        fitting(place / "tiny-base", [], Wanted("cuda", "fp32", 1200))
