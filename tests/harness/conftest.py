@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from agents.judge import DEFAULT_PROMPT, Judge
+from agents.models import Model
 from agents.registry import Registry
 from harness.data import dataset
 from harness.data.authors import author_of
@@ -38,10 +39,15 @@ Start = Callable[..., Awaitable[Running]]
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a contest is judged: a database, and a server that answers."""
+    """Where a contest is judged: a database, and a server that answers.
+
+    With its `definition` the server is known by content, as `--emulate` knows it: the same calls, and so
+    the same faults, whatever port it has.
+    """
 
     store: Store
     root: str
+    definition: str = ""
 
     def registry(self, **keys: str) -> Registry:
         """Every provider at the emulator; `openai="…"` gives it another key."""
@@ -67,9 +73,12 @@ class Bench:
             data,
             await author_of("dataset:gpt-4", data, self.store),
             await author_of("dataset:human", data, self.store),
-            [Judge(registry.model(name), prompt, temperature) for name in judges],
+            [Judge(self._known(registry.model(name)), prompt, temperature) for name in judges],
             **{"split": Split.ALL, "samples": samples, **asked},
         )
+
+    def _known(self, model: Model) -> Model:
+        return replace(model, identity=self.definition) if self.definition and model.base_url else model
 
     async def judge(
         self, plan: Plan, *, retry_unscored: bool = False, keys: dict[str, str] | None = None, **changed: Any
@@ -107,7 +116,7 @@ async def bench(emulator: Start, tmp_path: Any) -> AsyncIterator[Callable[..., A
 
     async def make(**options: Any) -> Bench:
         stores.append(await Store.open(str(tmp_path / "empathy.sqlite")))
-        return Bench(stores[-1], (await emulator(**options)).url)
+        return Bench(stores[-1], (await emulator(**options)).url, Options(**options).definition_hash)
 
     yield make
     for store in stores:

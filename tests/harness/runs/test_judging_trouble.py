@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
+from harness.emulator.options import Options
 from harness.engine.limits import Limits
 from harness.engine.money import Price, price_of
 from harness.runs.judging import Summary
@@ -77,12 +78,12 @@ async def test_faults_lose_nothing_and_store_nothing_twice(bench: Make) -> None:
 
 
 async def test_the_answers_do_not_depend_on_faults_or_haste(emulator: Start, tmp_path: Any) -> None:
-    """The same address, and so the same calls: well and unhurried, or ill and all at once."""
+    """The same definition, and so the same calls: well and unhurried, or ill and all at once."""
     running = await emulator()
     rates = []
     for name, most in (("well", 1), ("ill", 64)):
         async with await Store.open(str(tmp_path / f"{name}.sqlite")) as store:
-            house = Bench(store, running.url)
+            house = Bench(store, running.url, Options().definition_hash)
             summary = await house.judge(await house.plan(GPT, limit=30), limits=Limits(max_in_flight=most))
             rates.append(summary.judges[0].hard)
         await running.close()
