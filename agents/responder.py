@@ -21,10 +21,9 @@ from agents.generation import Generation, flaw_of, response_set, told_model, tol
 from agents.messages import Completion, Sampling
 from agents.models import Model
 from agents.student import Form, Rendering, response_of
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.vocabulary import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
 
-DEFAULT_PRESET = "default"
 OUTPUT_TOKENS = 4096  # the paper's; the same for all authors
 STEP = 1  # a direct response has but one
 

@@ -14,6 +14,8 @@ from functools import cached_property
 
 from agents.identity import content_id
 
+DEFAULT_PRESET = "default"  # the set of responses that an author's bare name means
+
 
 class Strategy(StrEnum):
     """How a response is improved: the paper's N, 1.1, 1.2, 1.3, 2, 3 and 4 (section 5.2)."""
@@ -106,6 +108,11 @@ class ResponseSet:
     author: str
     preset: str
     made: str
+
+    @property
+    def name(self) -> str:
+        """The author as users write it; a preset other than the default is named."""
+        return self.author if self.preset == DEFAULT_PRESET else f"{self.author}@{self.preset}"
 
 
 @dataclass(frozen=True, slots=True)

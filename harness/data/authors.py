@@ -18,12 +18,11 @@ from sqlalchemy import select
 from agents.errors import Fault, UserError
 from agents.identity import content_id, hash_bytes
 from agents.registry import EMULATED
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.vocabulary import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
 from results.store import Store
 from results.tables import ResponseSetRow, table
 
-DEFAULT_PRESET = "default"
 FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
 STUDENT, BASES = "student", ("base", "base-cut")
 OURS = "cut"  # the preset of base and students that is not named
@@ -40,8 +39,7 @@ class Author:
     @property
     def name(self) -> str:
         """As users write it; a preset other than the default is named."""
-        preset = "" if self.set.preset == DEFAULT_PRESET else f"@{self.set.preset}"
-        return self.set.author + preset
+        return self.set.name
 
 
 async def author_of(name: str, dataset: Dataset, store: Store) -> Author:

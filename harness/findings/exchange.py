@@ -20,6 +20,7 @@ from sqlalchemy import select
 from agents.errors import Fault, UserError
 from agents.identity import content_id, hash_bytes
 from agents.vocabulary import (
+    DEFAULT_PRESET,
     Dialogue,
     Judgment,
     Preference,
@@ -29,7 +30,7 @@ from agents.vocabulary import (
     Unscored,
     Verdict,
 )
-from harness.data.authors import DEFAULT_PRESET, Author
+from harness.data.authors import Author
 from harness.runs.catalogue import name_of
 from results.store import Store
 from results.tables import (

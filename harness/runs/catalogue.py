@@ -13,8 +13,7 @@ import orjson
 from sqlalchemy import func, select
 
 from agents.errors import Fault, UserError
-from agents.vocabulary import ResponseSet
-from harness.data.authors import DEFAULT_PRESET
+from agents.vocabulary import DEFAULT_PRESET, ResponseSet
 from harness.data.splits import Split
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
@@ -56,7 +55,7 @@ class Entry:
 
 def name_of(of: ResponseSet) -> str:
     """An author as users write it; a preset other than the default is named."""
-    return of.author if of.preset == DEFAULT_PRESET else f"{of.author}@{of.preset}"
+    return of.name
 
 
 @dataclass(frozen=True)

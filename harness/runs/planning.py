@@ -13,8 +13,8 @@ from agents.improver import improver
 from agents.models import Model, WireProtocol
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.student import DIRECT_PROMPT, Form, Rendering
-from agents.vocabulary import Dialogue, Fidelity, Strategy
-from harness.data.authors import DEFAULT_PRESET, author_of
+from agents.vocabulary import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
+from harness.data.authors import author_of
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, check_no_leak, dialogues_of, seeded_order
 from harness.runs.generating import Base, Plan
