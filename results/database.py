@@ -20,13 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from agents.errors import UserError
-from results.tables import SCHEMA_VERSION, MetaRow, _Row, table
+from results.tables import ADDED_TO, SCHEMA_VERSION, MetaRow, _Row, table
 
 BUSY_SECONDS = 60.0
 READERS = 2
@@ -174,7 +174,8 @@ async def open_database(named: str, *, create: bool) -> Database:
         raise _no_address(url, error) from error
     try:
         run = database.write if create else database.read
-        await run(lambda connection: _check_schema(connection, database.shown, create))
+        if await run(lambda connection: _check_schema(connection, database.shown, create)):
+            await database.write(_bring_up_to_date)
         if create:
             await database.write_ahead()
     except TypeError as error:  # what stands behind a "?" goes to the driver as it is
@@ -249,7 +250,8 @@ def _set_up_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
 
-def _check_schema(connection: Connection, shown: str, create: bool) -> None:
+def _check_schema(connection: Connection, shown: str, create: bool) -> bool:
+    """Make the tables, or see that they are ours; whether they are older ones that lack tables alone."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
     found = inspect(connection)
@@ -258,7 +260,9 @@ def _check_schema(connection: Connection, shown: str, create: bool) -> None:
     if "meta" in there and {column["name"] for column in found.get_columns("meta")} == {"name", "value"}:
         version = connection.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one_or_none()
         if version == str(SCHEMA_VERSION):
-            return
+            return False
+        if version in map(str, range(ADDED_TO, SCHEMA_VERSION)):
+            return True
         newer = version is not None and version.isdigit() and int(version) > SCHEMA_VERSION
         raise UserError(
             "this database is of another version",
@@ -275,3 +279,13 @@ def _check_schema(connection: Connection, shown: str, create: bool) -> None:
         )
     _Row.metadata.create_all(connection)
     connection.execute(insert(meta).values(name="schema", value=str(SCHEMA_VERSION)))
+    return False
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Add the tables that came later. Two processes at once do it one after the other."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+    _Row.metadata.create_all(connection)
+    meta = table(MetaRow)
+    connection.execute(update(meta).where(meta.c.name == "schema").values(value=str(SCHEMA_VERSION)))

@@ -12,7 +12,8 @@ from sqlalchemy import Table
 from sqlmodel import Field, MetaData, SQLModel
 
 _ONE_TREE = {"sqlite_with_rowid": False}  # SQLite keeps the rows in the key's own tree: half the work
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+ADDED_TO = 2  # the oldest version to which nothing but whole tables was added: it is brought up to date
 
 
 class _Row(SQLModel):
@@ -215,6 +216,21 @@ class GenerationRow(_Row, table=True):
     words: int
     unchanged: bool
     dimension: str
+
+
+class CheckpointRow(_Row, table=True):
+    """A student that was trained, or asked: what it says of itself, and every step of its training."""
+
+    __tablename__: ClassVar[Any] = "checkpoint"
+    id: str = Field(primary_key=True)  # content id: base weights, adapter, how it is asked
+    name: str = Field(primary_key=True, index=True)  # `student:NAME`
+    stage: str
+    base: str
+    parent: str  # id of the checkpoint it went on from; "" for the base
+    folder: str  # where it lay when it was last seen
+    record: str  # checkpoint.json
+    metrics: str  # JSON: one object per optimiser step
+    registered_at: float
 
 
 def table(row: type[_Row]) -> Table:

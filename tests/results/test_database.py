@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert, text, update
 from agents.errors import UserError
 from results.database import Database, database_url, open_database
 from results.store import Store
-from results.tables import SCHEMA_VERSION, MetaRow, RunRow, table
+from results.tables import ADDED_TO, SCHEMA_VERSION, CheckpointRow, MetaRow, RunRow, table
 from tests.results.conftest import Open, administer, begin, count
 
 META = table(MetaRow)
@@ -54,7 +54,7 @@ async def test_a_new_database_knows_its_version_and_is_opened_again(named: str) 
     ("version", "told"),
     [
         (str(SCHEMA_VERSION + 1), "Use the newer program"),
-        (str(SCHEMA_VERSION - 1), "Name another database"),
+        (str(ADDED_TO - 1), "Name another database"),
         ("fish", "Name another database"),
     ],
 )
@@ -66,6 +66,24 @@ async def test_another_version_is_refused(named: str, version: str, told: str) -
     assert "another version" in said
     assert f"schema {version}; this program knows {SCHEMA_VERSION}" in said
     assert told in said
+
+
+@pytest.mark.parametrize("create", [True, False])
+async def test_an_older_database_that_lacks_tables_alone_is_brought_up_to_date(
+    named: str, create: bool
+) -> None:
+    async with await Store.open(named) as store:
+        run, invocation = await begin(store)
+        await store.end(invocation)
+    older = (f"UPDATE meta SET value = '{ADDED_TO}'", "DROP TABLE checkpoint")
+    await write(named, *older)
+    opened = await asyncio.gather(*(Store.open(named, create=create) for _ in range(3)))
+    for store in opened:
+        assert await count(store, CheckpointRow) == 0
+        assert await store.spec_of(run)
+        assert await store.read(lambda connection: connection.execute(META.select()).scalars().all())
+        await store.close()
+    await test_a_new_database_knows_its_version_and_is_opened_again(named)
 
 
 async def test_tables_of_another_program_are_refused(named: str) -> None:
