@@ -27,6 +27,7 @@ from agents.identity import content_id
 from agents.student import Form, Rendering, plain_completion, plain_prompt
 from agents.vocabulary import Dialogue, Fidelity
 from finetune.cards import dataset_card
+from finetune.membership import COMBINED, LLMS
 from finetune.rows import DpoRow, Rows, SftRow
 
 KIND = "empathy-dataset"
@@ -126,6 +127,17 @@ def write(
 def dataset_id(manifest: Mapping[str, Any]) -> str:
     """Content id of a dataset: of its manifest, which holds every file's hash."""
     return content_id("dataset-1", dict(manifest))
+
+
+def teachers_of(manifest: Mapping[str, Any]) -> list[str]:
+    """Whose responses a student learns from, people's aside; empty where the manifest names nobody.
+
+    The teacher, whose responses it improved, the LLMs of direct distillation.
+    """
+    source = manifest.get("source") or {}
+    named = (manifest.get("teacher"), source.get("initial responses of"), manifest.get("llm"))
+    every = [each for name in named if name for each in (LLMS if name == COMBINED else (name,))]
+    return list(dict.fromkeys(every))
 
 
 def to_parquet(folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from finetune.checkpoint import (
     read_checkpoint,
     write_record,
 )
+from finetune.datasets import teachers_of
 from finetune.encoding import Prepared
 from finetune.needs import versions
 from finetune.plot import plot_losses
@@ -198,6 +199,8 @@ def _record(
             "name": task.data.path.name,
             "method": manifest["method"],
             "fidelity": manifest.get("fidelity", ""),
+            "strategy": manifest.get("strategy", ""),
+            "taught_by": teachers_of(manifest),
             "rows": len(task.data.sft if task.stage == "sft" else task.data.dpo),
             "rows_used": len(task.prepared.rows),
             "left_out": task.prepared.left_out,
