@@ -261,7 +261,7 @@ def _check_schema(connection: Connection, shown: str, create: bool) -> bool:
         version = connection.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one_or_none()
         if version == str(SCHEMA_VERSION):
             return False
-        if version in map(str, range(ADDED_TO, SCHEMA_VERSION)):
+        if version in [str(older) for older in range(ADDED_TO, SCHEMA_VERSION)]:
             return True
         newer = version is not None and version.isdigit() and int(version) > SCHEMA_VERSION
         raise UserError(
