@@ -6,12 +6,14 @@ Queries and counts; nothing of how a response is asked for, or of what may train
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from agents.cutting import rambles
 from agents.errors import UserError
+from agents.generation import Flaw
 from agents.vocabulary import ResponseSet
 from results.store import Store
 from results.tables import CompletionRow, GenerationRow, InvocationRow, ResponseSetRow, table
@@ -52,6 +54,43 @@ class Outcome:
     words: int
     unchanged: bool
     dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """How an author's answers end, over the dialogues it has a response to.
+
+    Attributes:
+        responses: how many, ≥ 0.
+        truncated: that ended at the limit of tokens; None for a set that we did not ask for.
+        rambling: whose author wrote more than one response, before any cut: another turn, or over 97 words.
+    """
+
+    responses: int
+    truncated: int | None
+    rambling: int
+
+
+async def endings_of(store: Store, set_id: str, dialogues: Collection[str] | None = None) -> Endings:
+    """How the answers of a set end.
+
+    Args:
+        dialogues: keys of those that count; None for all.
+
+    Raises:
+        UserError: there is no such set in this database.
+    """
+    made = (await set_of(store, set_id)).made
+    counted = [one for one in await store.responses(set_id) if dialogues is None or one.dialogue in dialogues]
+    reads = await reads_of(store, set_id)
+    outcomes = [outcome_of(reads[one.dialogue]) for one in counted if one.dialogue in reads]
+    # where a set is cut its raw text tells; where it is cleaned (labels, remarks) the response itself does
+    cut = '"cut":' in made
+    return Endings(
+        len(counted),
+        sum(one.flaw == Flaw.TRUNCATED for one in outcomes) if outcomes else None,
+        sum(rambles(one.raw or one.text if cut else one.text) for one in counted),
+    )
 
 
 async def reads_of(store: Store, set_id: str) -> dict[str, list[Read]]:

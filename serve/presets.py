@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agents.cutting import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from agents.errors import UserError
 from agents.identity import canonical
-from serve.cutting import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from serve.identity import Dtype
 
 Name = Literal["cut", "paper", "released"]

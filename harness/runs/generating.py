@@ -25,14 +25,13 @@ from agents.models import Model
 from agents.registry import Registry
 from agents.responder import Responder
 from agents.vocabulary import Dialogue, Response, ResponseSet
-from harness.data.authors import DEFAULT_PRESET, Author
+from harness.data.authors import Author
 from harness.data.splits import Split
 from harness.engine.pump import Work
 from harness.runs.registering import put_prompt
 from harness.runs.running import LaneReport, Settings, Source, run_calls
-from results.generations import Outcome, cost_of, last_attempts, outcome_of, reads_of
+from results.generations import Outcome, cost_of, endings_of, last_attempts, outcome_of, reads_of
 from results.store import Store
-from serve.cutting import rambles
 
 Agent = Responder | Improver
 Tries = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
@@ -173,7 +172,7 @@ class SetSummary:
     @property
     def name(self) -> str:
         """As users write it."""
-        return self.of.author + ("" if self.of.preset == DEFAULT_PRESET else f"@{self.of.preset}")
+        return self.of.name
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
         responses=len(responses),
         flaws=dict(sorted(flaws.items())),
         missing=len(keys - told),
-        rambling=sum(rambles(one.raw or one.text) for one in responses.values()),
+        rambling=(await endings_of(store, of.id, keys)).rambling,
         over_limit=sum(count > WORD_LIMIT for count in words),
         unchanged=sum(one.unchanged for key, one in outcomes.items() if key in responses),
         asked_again=sum(one.attempts > 1 for one in outcomes.values()),

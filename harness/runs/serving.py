@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agents.call import Call, ModelClient
+from agents.cutting import FIRST_TURN_97_WORDS
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
 from agents.models import Model, Traits
 from agents.registry import Registry
-from agents.responder import DEFAULT_PRESET, Responder
+from agents.responder import Responder
 from agents.student import Form, Rendering
+from agents.vocabulary import DEFAULT_PRESET
 from harness.engine.limits import Limits
 from harness.runs.checkpoints import Cast, Contestant
 from harness.runs.forecasting import forecast
@@ -28,7 +30,6 @@ from harness.runs.running import LaneReport, Settings
 from prompts import Library
 from results.store import Store
 from serve import presets
-from serve.cutting import FIRST_TURN_97_WORDS
 from serve.identity import Dtype, Served
 from serve.presets import Preset, read_json
 

@@ -123,7 +123,7 @@ def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list
     assert told.code == 0, told.err
     assert [one["author"] for one in told.data["sets"]] == ["student:long", "base:tiny-base"]
     made = json.loads(told.data["sets"][0]["made"])
-    assert made["cut"] == "first-turn-97-words-1"
+    assert made["cut"] == "first-turn-97-words-2"
     assert "the model's own" not in made["sampling"].values()
     assert len(asked) == 8
     assert empathy(*words).data["models"]["vllm/student:long"]["made"] == 0

@@ -30,6 +30,7 @@ from harness.runs.rooms import Room, Serving, fitting
 from harness.runs.running import Settings
 from harness.runs.serving import respond, responder
 from prompts import Library
+from results.generations import Endings, endings_of
 from results.store import Store
 from serve.plan import Wanted
 
@@ -104,6 +105,7 @@ class Rooms:
         self.opened: list[list[str]] = []
         self.dies_after = dies_after
         self.dead = False
+        self.says: dict[str, tuple[str, Finish]] = {}
 
     @contextlib.asynccontextmanager
     async def __call__(
@@ -119,7 +121,8 @@ class Rooms:
         if self.dead:
             raise CallError(Failure.CONNECTION, "refused")
         self.asked.append(call)
-        return Completion(f" I am {call.model.name}.\n\nSpeaker: And then?", Finish.STOP)
+        usual = (f" I am {call.model.name}.\n\nSpeaker: And then?", Finish.STOP)
+        return Completion(*self.says.get(call.model.name, usual))
 
     async def close(self) -> None:
         """Nothing."""
@@ -163,6 +166,25 @@ async def test_students_and_base_are_asked_together_once(
     assert len(room.opened) == 1  # everything is known: nothing is started
     await asked(store, people, limit=6)
     assert len(room.asked) == 18
+
+
+async def test_the_database_tells_who_was_truncated_and_who_rambles(
+    store: Store, place: Path, rooms: Callable[..., Rooms]
+) -> None:
+    room = rooms()
+    room.says = {
+        "student:kind": (" I hear you.", Finish.STOP),
+        "base:tiny-base": (" so " * 98, Finish.LENGTH),
+    }
+    people = who(place, "student:kind", "base", "base-cut")
+    for one in (await asked(store, people)).sets:
+        base = one.of.author != "student:kind"
+        expected = Endings(5, truncated=5 * base, rambling=5 * base)
+        assert await endings_of(store, one.of.id) == expected
+        assert one.flaws == ({"truncated": 5} if base else {})
+    human = await author_of("dataset:human", sample(), store)
+    await store.put_responses(human.set, human.responses.values())
+    assert (await endings_of(store, human.set.id, [*human.responses][:9])) == Endings(9, None, 0)
 
 
 async def test_a_server_that_dies_is_started_again_and_nothing_is_lost(

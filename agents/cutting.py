@@ -21,6 +21,11 @@ NEW_TURN = re.compile(
     r"|</?(?:context|utterance|response|dialogue)\b|\[/?INST\]|<\|",
     re.IGNORECASE,
 )
+# The answerer's own label before its answer: taken away, where any other label begins another's turn.
+OWN_LABEL = re.compile(
+    r"(?:[ \t>*_#-]*(?:Response|Reply|Answer|Listener|Assistant|Therapist|Friend)[*_]*[ \t]*:[*_]*\s*)+",
+    re.IGNORECASE,
+)
 # What a server is told to stop at: it takes four. Each begins a new turn, and cutting finds the other signs.
 STOPS = ("\nSpeaker:", "\nResponse:", "\nA speaker tells you", "<context")
 
@@ -50,17 +55,24 @@ class Cut:
 
 
 WHOLE = Cut("whole")
-FIRST_TURN_97_WORDS = Cut("first-turn-97-words-1", turn=True, words=WORD_LIMIT)
+FIRST_TURN_97_WORDS = Cut("first-turn-97-words-2", turn=True, words=WORD_LIMIT)
 
 
 def first_turn(text: str) -> str:
-    """What stands before the first sign of another turn; all of it where there is none.
+    """What stands before the first sign of another turn, without the answerer's own label; "" for none.
 
-    >>> first_turn("I am so sorry.\\n\\nSpeaker: Thanks.")
+    >>> first_turn("Response: I am so sorry.\\n\\nSpeaker: Thanks.")
     'I am so sorry.'
     """
-    found = NEW_TURN.search(text)
-    return (text[: found.start()] if found else text).rstrip()
+    answer = unlabelled(text)
+    found = NEW_TURN.search(answer)
+    return (answer[: found.start()] if found else answer).rstrip()
+
+
+def unlabelled(text: str) -> str:
+    """The text without the answerer's own label at its beginning."""
+    found = OWN_LABEL.match(text)
+    return text[found.end() :] if found else text
 
 
 def first_words(text: str, most: int) -> str:
@@ -73,4 +85,4 @@ def first_words(text: str, most: int) -> str:
 
 def rambles(text: str) -> bool:
     """Whether a model wrote more than one response: another turn, or more than 97 words."""
-    return FIRST_TURN_97_WORDS(text) != text.strip()
+    return FIRST_TURN_97_WORDS(text) != unlabelled(text.strip())
