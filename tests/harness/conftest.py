@@ -100,8 +100,8 @@ async def emulator() -> AsyncIterator[Start]:
     """Starts emulators without latency, in this process."""
     running: list[Running] = []
 
-    async def begin(port: int = 0, **options: Any) -> Running:
-        running.append(await serve(Options(**{"latency_ms": 0.0, **options}), port=port))
+    async def begin(**options: Any) -> Running:
+        running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
         return running[-1]
 
     yield begin

@@ -106,15 +106,15 @@ async def test_errors_have_anthropic_s_form(sdk: Any, asked: Any) -> None:
     with pytest.raises(anthropic.AuthenticationError) as wrong_key:
         await (await sdk(key="wrong", api_key="right")).messages.create(**asked())
     assert _error(wrong_key.value)["type"] == "authentication_error"
-    client = await sdk(requests_per_minute=60.0)
+    client = await sdk(requests_per_minute=1.0)
     with pytest.raises(anthropic.NotFoundError) as unknown:
         await client.messages.create(**asked(model="claude-x"))
     assert _error(unknown.value) == {"type": "not_found_error", "message": "model: claude-x"}
     with pytest.raises(anthropic.RateLimitError) as limited:
         for _ in range(4):
             await client.messages.create(**asked())
-    assert limited.value.response.headers["retry-after"] == "1"
-    assert limited.value.response.headers["anthropic-ratelimit-requests-limit"] == "60"
+    assert 0 < int(limited.value.response.headers["retry-after"]) <= 60
+    assert limited.value.response.headers["anthropic-ratelimit-requests-limit"] == "1"
     assert limited.value.response.headers["anthropic-ratelimit-requests-reset"].endswith("Z")
     listed = [model.id async for model in client.models.list()]
     assert listed == [MODEL]

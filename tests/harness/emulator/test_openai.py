@@ -158,13 +158,13 @@ async def test_one_key_alone_is_accepted_where_one_is_set(sdk: Any, chat: Chat) 
 
 
 async def test_a_rate_limit_is_told_with_the_wait(sdk: Any, chat: Chat) -> None:
-    client = await sdk(requests_per_minute=60.0)
+    client = await sdk(requests_per_minute=1.0)
     with pytest.raises(openai.RateLimitError) as error:
         for _ in range(4):
             await client.chat.completions.create(**chat())
     headers = error.value.response.headers
-    assert headers["retry-after"] == "1"
-    assert headers["x-ratelimit-limit-requests"] == "60"
+    assert 0 < int(headers["retry-after"]) <= 60
+    assert headers["x-ratelimit-limit-requests"] == "1"
     assert error.value.code == "rate_limit_exceeded"
 
 

@@ -20,6 +20,7 @@ from harness.data.splits import Split
 from harness.emulator.options import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
+from harness.engine.retry import RetryPolicy
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.planning import Chosen, plan_improving, plan_responding, responder_of, strategies_of
@@ -30,7 +31,8 @@ from results.store import Store
 from results.tables import CompletionRow, ResponseRow, table
 
 LIBRARY = Library()
-SETTINGS = Settings(Limits(max_in_flight=16), quiet=True)
+AT_ONCE = RetryPolicy(most_tries=20, first_wait_seconds=0.001, longest_wait_seconds=0.01)
+SETTINGS = Settings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)
 Models = Callable[..., Awaitable[list[Model]]]
 Improve = Callable[..., Awaitable[Summary]]
 

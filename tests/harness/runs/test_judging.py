@@ -148,18 +148,17 @@ async def test_what_could_not_be_read_is_asked_again_only_on_purpose(bench: Make
 async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
     emulator: Start, tmp_path: Path
 ) -> None:
-    ill = await emulator(errors_500=1.0)
+    ill, well = await emulator(errors_500=1.0), await emulator()
     async with await Store.open(str(tmp_path / "empathy.sqlite")) as store:
-        house = Bench(store, ill.url)
+        house = Bench(store, ill.url, Options().definition_hash)
         plan = await house.plan(GPT, limit=20)
         none = await house.judge(plan, policy=RetryPolicy(most_tries=1, stop_after=10**6))
         judge = none.judges[0]
         assert judge.unscored == {"no answer": 40}
         assert (judge.hard.n, judge.hard.rate, judge.lane and judge.lane.failed) == (0, None, 40)
         assert (await count(store, AttemptRow), await count(store, ClaimRow)) == (40, 0)
-        await ill.close()
-        await emulator(port=ill.port)  # the same address, well again
-        after = await house.judge(plan)
+        house = replace(house, root=well.url)  # the same models, well again
+        after = await house.judge(await house.plan(GPT, limit=20))
     assert made(after) == {GPT: 40}
     assert after.judges[0].unscored == {}
 

@@ -81,17 +81,15 @@ async def test_faults_lose_nothing_and_store_nothing_twice(bench: Make) -> None:
 
 async def test_the_answers_do_not_depend_on_faults_or_haste(emulator: Start, tmp_path: Any) -> None:
     """The same definition, and so the same calls: well and unhurried, or ill and all at once."""
-    running = await emulator()
     rates = []
-    for name, most in (("well", 1), ("ill", 64)):
+    for name, most, faults in (("well", 1, {}), ("ill", 64, {"errors_500": 0.2, "resets": 0.1})):
+        running = await emulator(**faults)
         async with await Store.open(str(tmp_path / f"{name}.sqlite")) as store:
             house = Bench(store, running.url, Options().definition_hash)
             summary = await house.judge(
                 await house.plan(GPT, limit=30), limits=Limits(max_in_flight=most), policy=PATIENT
             )
             rates.append(summary.judges[0].hard)
-        await running.close()
-        running = await emulator(port=running.port, errors_500=0.2, resets=0.1)
     assert rates[0] == rates[1]
 
 
