@@ -1,4 +1,4 @@
-"""What every test may use: where the real dataset is, and a PostgreSQL where one answers."""
+"""What every test may use: the same random examples each time, and where the real dataset is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, however slow the machine: a failure is one of the code, and comes again.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+settings.register_profile("search", deadline=None, max_examples=1000)  # to look for new ones, now and then
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 ROOT = Path(__file__).resolve().parents[1]
 
