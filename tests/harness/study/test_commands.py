@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 
 from harness.cli import main
 from harness.study.loading import shipped
+from tests.harness.cli.conftest import provider
+
+__all__ = ["provider"]  # a fixture of the commands' tests is one here too
 
 Run = Callable[..., Any]
 
@@ -156,25 +160,34 @@ def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> No
 
 
 def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
-    empathy: Run, study_file: Path, workplace: Path
+    empathy: Run, study_file: Path, workplace: Path, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = f"from harness.cli import main; main(['run', {str(study_file)!r}])"
-    child = subprocess.Popen(
+    asked, go_on = threading.Event(), threading.Event()
+    answer = {"choices": [{"message": {"content": "1"}, "finish_reason": "stop"}], "usage": {}}
+
+    def answering(key: str, question: str) -> tuple[int, bytes]:
+        asked.set()
+        go_on.wait(60)  # what is in flight stays so until the process has been interrupted
+        return 200, orjson.dumps(answer)
+
+    monkeypatch.setenv("OPENAI_BASE_URL", provider(answering) + "/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    study_file.write_text(study_file.read_text().replace("emulate = true\n", ""))
+    command = f"from harness.cli import main; main(['run', {str(study_file)!r}, '--yes'])"
+    with subprocess.Popen(
         [sys.executable, "-c", command],
         cwd=workplace,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    assert child.stderr is not None
-    for line in child.stderr:
-        if "…   respond" in line:
-            child.send_signal(signal.SIGINT)
-            break
-    _, rest = child.communicate(timeout=60)
-    assert child.returncode == 130, rest
-    assert "Go on with the same command" in rest
-    code, out, err = empathy("run", study_file, "--json")
+    ) as child:
+        assert asked.wait(60)
+        child.send_signal(signal.SIGINT)
+        go_on.set()
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "Go on with the same command" in err
+    code, out, err = empathy("run", study_file, "--json", "--yes")
     assert code == 0, err
     assert {one["state"] for one in stages(out).values()} == {"done"}
 
