@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import UserError
+from agents.shape import Shape
 from finetune.settings import Settings
 
 GIB = 2**30
@@ -38,54 +39,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "meta-llama/Llama-3.1-8B": {**_EIGHT, "num_key_value_heads": 8, "vocab_size": 128_256},
     "mistralai/Mistral-7B-v0.3": {**_EIGHT, "num_key_value_heads": 8, "vocab_size": 32_768},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The numbers of a LLaMA-type decoder that memory depends on."""
-
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_size: int
-    vocabulary: int
-    tied: bool = False
-
-    def linear(self) -> dict[str, tuple[int, int]]:
-        """(in, out) of every linear layer of a block, by its name."""
-        query, key = self.heads * self.head_size, self.key_value_heads * self.head_size
-        return {
-            "q_proj": (self.hidden, query),
-            "k_proj": (self.hidden, key),
-            "v_proj": (self.hidden, key),
-            "o_proj": (query, self.hidden),
-            "gate_proj": (self.hidden, self.intermediate),
-            "up_proj": (self.hidden, self.intermediate),
-            "down_proj": (self.intermediate, self.hidden),
-        }
-
-    @property
-    def parameters(self) -> int:
-        """All of the base's; biases, which a few families have, not counted."""
-        block = sum(a * b for a, b in self.linear().values()) + 2 * self.hidden
-        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
-        return block * self.layers + embeddings + self.hidden
-
-    def lora_parameters(self, rank: int, targets: str = "all-linear") -> int:
-        """Those of an adapter of this rank.
-
-        Raises:
-            UserError: a target is no layer of this shape.
-        """
-        layers = self.linear()
-        names = list(layers) if targets == "all-linear" else [part.strip() for part in targets.split(",")]
-        unknown = [name for name in names if name not in layers]
-        if unknown:
-            remedy = f"Known: all-linear, {', '.join(layers)}."
-            raise UserError("no such layer", where="--target-modules", found=repr(unknown[0]), remedy=remedy)
-        return self.layers * rank * sum(sum(layers[name]) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,35 +86,7 @@ class StagePlan:
     ways: tuple[str, ...]
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape in a config.json.
-
-    Raises:
-        UserError: it is of another type than the plan's formulas know.
-    """
-    needed = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-    inner = config.get("text_config", config)
-    missing = [key for key in needed if not isinstance(inner.get(key), int)]
-    if missing or "num_experts" in inner or "num_local_experts" in inner:
-        found = f"model_type {config.get('model_type')!r}, without {', '.join(missing) or 'a single MLP'}"
-        remedy = "It may train all the same; its memory must be tried."
-        raise UserError(
-            "the plan knows LLaMA-type models alone", where="config.json", found=found, remedy=remedy
-        )
-    heads = inner["num_attention_heads"]
-    return Shape(
-        inner["hidden_size"],
-        inner["intermediate_size"],
-        inner["num_hidden_layers"],
-        heads,
-        inner.get("num_key_value_heads") or heads,
-        inner.get("head_dim") or inner["hidden_size"] // heads,
-        inner["vocab_size"],
-        bool(inner.get("tie_word_embeddings", False)),
-    )
-
-
-def config_of(base: str) -> Mapping[str, Any]:
+def config_of(base: str, revision: str = "") -> Mapping[str, Any]:
     """The config of a folder, of a known base, or of the Hub's cache.
 
     Raises:
@@ -175,7 +100,8 @@ def config_of(base: str) -> Mapping[str, Any]:
     try:
         from huggingface_hub import hf_hub_download
 
-        return dict(json.loads(Path(hf_hub_download(base, "config.json")).read_text(encoding="utf-8")))
+        path = Path(hf_hub_download(base, "config.json", revision=revision or None))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except Exception as error:  # whatever the Hub's client raises, and its absence, end in the same remedy
         remedy = f"Name a model's folder, or one of: {', '.join(CONFIGS)}."
         raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error

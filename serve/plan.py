@@ -16,10 +16,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
+from agents.shape import Shape, shape_of
 from serve.adapters import Adapter, vllm_rank
 from serve.identity import VLLM_DTYPES, Device, Dtype
 
@@ -36,42 +39,7 @@ MOST_LORAS = 8
 BLOCK = 16
 RESERVE = {"cuda": round(1.1 * GIB), "cpu": round(1.0 * GIB)}
 CPU_CACHE_GIB = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What of a decoder of LLaMA's type memory depends on."""
-
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_size: int
-    vocabulary: int
-    context: int
-    tied: bool
-
-    @property
-    def linear(self) -> tuple[tuple[int, int], ...]:
-        """(in, out) of every linear layer of a block: q, k, v, o, gate, up, down."""
-        query, key = self.heads * self.head_size, self.key_value_heads * self.head_size
-        h, i = self.hidden, self.intermediate
-        return ((h, query), (h, key), (h, key), (query, h), (h, i), (h, i), (i, h))
-
-    @property
-    def parameters(self) -> int:
-        """All of them; biases, which a few families have, not counted."""
-        block = sum(a * b for a, b in self.linear) + 2 * self.hidden
-        return block * self.layers + self.vocabulary * self.hidden * (1 if self.tied else 2) + self.hidden
-
-    def cache_bytes(self, width: int = 2) -> int:
-        """KV cache of one token."""
-        return 2 * self.layers * self.key_value_heads * self.head_size * width
-
-    def adapter_bytes(self, rank: int, width: int) -> int:
-        """One slot of an adapter of this rank on every linear layer."""
-        return self.layers * rank * sum(a + b for a, b in self.linear) * width
+SHORT_LENGTH = 1280  # enough for the preset `cut`
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +73,8 @@ class ServePlan:
 
     Attributes:
         cache_tokens: that the KV cache holds, all sequences together.
-        ways: what would make it fit, the least change first; () where it fits.
+        max_cpu_loras: adapters kept in the machine's memory, whatever is on the card.
+        ways: what would fit, each by itself: the fewest settings, then the card; () where it fits already.
     """
 
     wanted: Wanted
@@ -119,15 +88,23 @@ class ServePlan:
     cache_per_token: int
     max_loras: int
     max_lora_rank: int
+    max_cpu_loras: int
     max_num_seqs: int
     max_model_len: int
     fits: bool
-    ways: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
 
     @property
     def budget(self) -> int:
         """What the server may take in all."""
         return round(self.wanted.memory_mib * MIB * self.wanted.fraction)
+
+    @property
+    def needed(self) -> int:
+        """What it would need to hold one sequence of the longest kind."""
+        parts = self.weights + self.adapters + self.activations + self.logits + self.reserve
+        cache = self.cache_per_token * -(-self.max_model_len // BLOCK) * BLOCK
+        return parts + (-(-cache // GIB) * GIB if self.wanted.device == "cpu" else cache)
 
     @property
     def batched_tokens(self) -> int:
@@ -150,7 +127,7 @@ class ServePlan:
             "max_num_seqs": self.max_num_seqs,
             "max_model_len": self.max_model_len,
             "fits": self.fits,
-            "ways": list(self.ways),
+            "ways": [way.told for way in self.ways],
         }
 
     def arguments(self) -> list[str]:
@@ -167,7 +144,7 @@ class ServePlan:
         if self.max_loras:
             told += ["--enable-lora", "--max-loras", str(self.max_loras)]
             told += ["--max-lora-rank", str(self.max_lora_rank)]
-            told += ["--max-cpu-loras", str(self.max_loras + max(MOST_LORAS, self.wanted.spare_loras))]
+            told += ["--max-cpu-loras", str(self.max_cpu_loras)]
         return told
 
     def environment(self) -> dict[str, str]:
@@ -177,34 +154,12 @@ class ServePlan:
         return {"VLLM_CPU_KVCACHE_SPACE": str(max(1, self.cache // GIB))}
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape in a config.json.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Something that would fit: what to say or to have, and the plan that it gives."""
 
-    Raises:
-        UserError: it is of another type than these formulas know.
-    """
-    inner = config.get("text_config", config)
-    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-    missing = [name for name in names if not isinstance(inner.get(name), int)]
-    if missing or "num_experts" in inner or "num_local_experts" in inner:
-        raise UserError(
-            "the plan knows LLaMA-type models alone",
-            where="config.json",
-            found=f"model_type {config.get('model_type')!r}, without {', '.join(missing) or 'a single MLP'}",
-            remedy="Start vLLM yourself and name it with --url.",
-        )
-    heads = inner["num_attention_heads"]
-    return Shape(
-        inner["hidden_size"],
-        inner["intermediate_size"],
-        inner["num_hidden_layers"],
-        heads,
-        inner.get("num_key_value_heads") or heads,
-        inner.get("head_dim") or inner["hidden_size"] // heads,
-        inner["vocab_size"],
-        inner.get("max_position_embeddings") or MODEL_LENGTH,
-        bool(inner.get("tie_word_embeddings", False)),
-    )
+    told: str
+    plan: ServePlan
 
 
 def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted | None = None) -> ServePlan:
@@ -214,13 +169,13 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted 
         UserError: the base is of an unknown type, or the length asked for is longer than its context.
     """
     asked = wanted or Wanted()
-    shape = shape_of(config)
-    if asked.model_length is not None and asked.model_length > shape.context:
+    shape = shape_of(config, "Start vLLM yourself and name it with --url.")
+    if asked.model_length is not None and asked.model_length > (shape.context or MODEL_LENGTH):
         raise UserError(
             "that is longer than the base's context",
             where="--max-model-len",
             found=f"{asked.model_length} tokens",
-            remedy=f"It is {shape.context}.",
+            remedy=f"It is {shape.context or MODEL_LENGTH}.",
         )
     made = _plan(shape, adapters, asked)
     return made if made.fits else replace(made, ways=_ways(shape, adapters, asked))
@@ -245,10 +200,10 @@ def _plan(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan
     count = len(adapters) + asked.spare_loras
     loras = min(count, MOST_LORAS) if asked.loras is None else asked.loras
     rank = vllm_rank(max(rank, 1)) if loras else 0
-    length = min(asked.model_length or MODEL_LENGTH, shape.context)
+    length = min(asked.model_length or MODEL_LENGTH, shape.context or MODEL_LENGTH)
     per_token = shape.cache_bytes(width)
     held = shape.parameters * width
-    slots = loras * shape.adapter_bytes(rank, width)
+    slots = loras * shape.lora_parameters(rank) * width
     passing = BATCHED_TOKENS * (6 * shape.hidden + 3 * shape.intermediate) * width
     most = asked.sequences or MOST_SEQUENCES
     logits = most * shape.vocabulary * 16
@@ -271,33 +226,34 @@ def _plan(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan
         per_token,
         loras,
         rank,
+        max(count, loras) + MOST_LORAS,
         at_once,
         length,
         tokens >= length,
     )
 
 
-def _ways(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> tuple[str, ...]:
-    """Changes that add up until it fits; the last says what card would do."""
-    trial, ways = asked, []
+def _ways(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> tuple[Way, ...]:
+    """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
+    short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)
     tries: list[tuple[str, dict[str, Any]]] = [
         ("--max-num-seqs 64", {"sequences": 64}),
-        (f"--max-model-len {min(1280, shape.context)} (enough for the preset cut)", {"model_length": 1280}),
-        ("--max-loras 1 (students one after another)", {"loras": 1} if adapters else {}),
+        (f"--max-model-len {short}", {"model_length": short}),
+        ("--max-loras 1", {"loras": 1} if adapters or asked.spare_loras else {}),
+        ("--dtype bf16", {"dtype": "bf16"} if asked.dtype == "fp32" else {}),
     ]
-    for told, change in tries:
-        if not change:
-            continue
-        trial = replace(trial, **change)
-        ways.append(told)
-        if _plan(shape, adapters, trial).fits:
-            return tuple(ways)
-    if asked.dtype == "fp32":
-        trial = replace(trial, dtype="bf16")
-        ways.append("--dtype bf16")
-        if _plan(shape, adapters, trial).fits:
-            return tuple(ways)
-    without = _plan(shape, adapters, trial)
-    least = without.weights + without.adapters + without.activations + without.logits + without.reserve
-    least += without.cache_per_token * without.max_model_len
-    return (*ways, f"a smaller base, or {least / asked.fraction / GIB:.1f} GiB of memory instead")
+    tries = [(told, change) for told, change in tries if change and replace(asked, **change) != asked]
+
+    def made(settings: Sequence[tuple[str, dict[str, Any]]]) -> ServePlan:
+        changes = {name: value for _, change in settings for name, value in change.items()}
+        return _plan(shape, adapters, replace(asked, **changes))
+
+    ways = []
+    for count in range(1, len(tries) + 1):
+        fitting = [chosen for chosen in combinations(tries, count) if made(chosen).fits]
+        if fitting:
+            ways = [Way(" ".join(told for told, _ in fitting[0]), made(fitting[0]))]
+            break
+    mib = -(-ceil(_plan(shape, adapters, asked).needed / asked.fraction) // MIB) + 1
+    larger = _plan(shape, adapters, replace(asked, memory_mib=mib))
+    return (*ways, Way(f"{mib / 1024:.1f} GiB of memory", larger))

@@ -165,6 +165,7 @@ def plan_command(
     from harness.runs.checkpoints import checkpoint_folders
     from serve.adapters import Adapter, read_adapter
     from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
+    from serve.server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
     folders = checkpoint_folders(places) if places else []
@@ -191,12 +192,16 @@ def plan_command(
     )
     config = {"max_position_embeddings": 131_072, **config_of(base)}
     made = plan(config, there, asked)
-    told = command(made, base, "base", "127.0.0.1", 8001)
+    shown = made if made.fits else made.ways[0].plan  # where it does not fit: the command of what would
+    told = command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
-        data = {**made.told(), "command": told, "environment": made.environment()}
+        data = {**made.told(), "command": told, "environment": shown.environment()}
         click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
         _show_plan(made, err=False)
+        if not made.fits:
+            click.echo(f"With {made.ways[0].told}:")
+            _show_plan(shown, err=False)
         click.echo(shlex.join(["python", *told[1:]]))
     if not made.fits:
         sys.exit(1)
@@ -239,7 +244,9 @@ def _show_plan(made: ServePlan, *, err: bool = True) -> None:
         err=err,
     )
     if not made.fits:
-        click.echo(f"Does not fit. What would: {'; '.join(made.ways)}.", err=err)
+        from harness.runs.rooms import would_fit
+
+        click.echo(f"Does not fit. What would: {would_fit(made)}.", err=err)
 
 
 def _show(url: str, key: str, models: list[str], as_json: bool) -> None:

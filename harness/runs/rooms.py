@@ -143,9 +143,14 @@ def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePl
             "there is too little memory to serve this",
             found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
             f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
-            remedy=f"What would fit: {'; '.join(made.ways)}.",
+            remedy=f"What would fit: {would_fit(made)}.",
         )
     return made
+
+
+def would_fit(made: ServePlan) -> str:
+    """What would fit in words: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
+    return ", or ".join([*(way.told for way in made.ways), "a smaller base"])
 
 
 def device_here() -> Device:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from agents.errors import UserError
 from agents.identity import content_id
 from agents.judge import Judge
+from agents.shape import shape_of
 from agents.student import rendering
 from agents.vocabulary import Fidelity, Response, ResponseSet
 from finetune.membership import LOW_RATED, Membership, membership
-from finetune.plan import StagePlan, config_of, plan_stage, shape_of
+from finetune.plan import StagePlan, config_of, plan_stage
 from finetune.settings import Settings as TrainingSettings
 from harness.data.authors import Author
 from harness.data.describing import training_ratings

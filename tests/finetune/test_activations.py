@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from finetune.plan import Shape, memory, shape_of
+from agents.shape import Shape, shape_of
+from finetune.plan import memory
 from finetune.settings import Settings
 
 torch = pytest.importorskip("torch")

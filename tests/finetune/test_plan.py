@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from finetune.plan import CARD_MIB, CONFIGS, GIB, Shape, config_of, memory, plan_stage, shape_of
+from agents.shape import Shape, shape_of
+from finetune.plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
 from finetune.settings import Settings
 
 LLAMA = shape_of(CONFIGS["meta-llama/Llama-3.1-8B"])

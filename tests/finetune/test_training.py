@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from agents.shape import shape_of
 from agents.student import Rendering, rendering
 from finetune import health
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
-from finetune.plan import config_of, shape_of
+from finetune.plan import config_of
 from finetune.reading import Pair, read
 from finetune.running import Step
 from finetune.settings import Settings

@@ -1,0 +1,99 @@
+"""The numbers of a LLaMA-type decoder that memory depends on, from its config.json: for training and serving.
+
+LLaMA-3.1-8B: 8,030,261,248 parameters and 128 KiB of KV cache a token, exact from the config alone. Knows no
+card, dtype or adapter file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.errors import UserError
+
+_NEEDED = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+_SEVERAL_MLPS = ("num_experts", "num_local_experts", "n_routed_experts")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A decoder's shape; `context` is the longest sequence in tokens, 0 where the config does not say."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    head_size: int
+    vocabulary: int
+    tied: bool = False
+    context: int = field(default=0, compare=False)
+
+    def linear(self) -> dict[str, tuple[int, int]]:
+        """(in, out) of every linear layer of a block, by its name."""
+        query, key = self.heads * self.head_size, self.key_value_heads * self.head_size
+        return {
+            "q_proj": (self.hidden, query),
+            "k_proj": (self.hidden, key),
+            "v_proj": (self.hidden, key),
+            "o_proj": (query, self.hidden),
+            "gate_proj": (self.hidden, self.intermediate),
+            "up_proj": (self.hidden, self.intermediate),
+            "down_proj": (self.intermediate, self.hidden),
+        }
+
+    @property
+    def parameters(self) -> int:
+        """All of the base's; biases, which a few families have, not counted."""
+        block = sum(a * b for a, b in self.linear().values()) + 2 * self.hidden
+        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return block * self.layers + embeddings + self.hidden
+
+    def lora_parameters(self, rank: int, targets: str = "all-linear") -> int:
+        """Those of an adapter of this rank.
+
+        Raises:
+            UserError: a target is no layer of this shape.
+        """
+        layers = self.linear()
+        names = list(layers) if targets == "all-linear" else [part.strip() for part in targets.split(",")]
+        unknown = [name for name in names if name not in layers]
+        if unknown:
+            remedy = f"Known: all-linear, {', '.join(layers)}."
+            raise UserError("no such layer", where="--target-modules", found=repr(unknown[0]), remedy=remedy)
+        return self.layers * rank * sum(sum(layers[name]) for name in names)
+
+    def cache_bytes(self, width: int = 2) -> int:
+        """KV cache of one token: 2 × layers × key-value heads × head size × bytes of the dtype."""
+        return 2 * self.layers * self.key_value_heads * self.head_size * width
+
+
+def shape_of(config: Mapping[str, Any], remedy: str = "") -> Shape:
+    """The shape in a config.json.
+
+    Args:
+        remedy: what may be done where there is none.
+
+    Raises:
+        UserError: it is of another type than LLaMA's.
+    """
+    inner = config.get("text_config", config)
+    missing = [key for key in _NEEDED if not isinstance(inner.get(key), int)]
+    if missing or any(name in inner for name in _SEVERAL_MLPS):
+        found = f"model_type {config.get('model_type')!r}, without {', '.join(missing) or 'a single MLP'}"
+        raise UserError(
+            "the plan knows LLaMA-type models alone", where="config.json", found=found, remedy=remedy
+        )
+    heads = inner["num_attention_heads"]
+    return Shape(
+        inner["hidden_size"],
+        inner["intermediate_size"],
+        inner["num_hidden_layers"],
+        heads,
+        inner.get("num_key_value_heads") or heads,
+        inner.get("head_dim") or inner["hidden_size"] // heads,
+        inner["vocab_size"],
+        bool(inner.get("tie_word_embeddings", False)),
+        inner.get("max_position_embeddings") or 0,
+    )
