@@ -30,6 +30,8 @@ def fetch(
 ) -> int:
     """Put the dataset at `to`; how many dialogues it holds. Nothing is written unless the hash is right.
 
+    Where it is already, nothing is downloaded.
+
     Args:
         source: take it from this file, where there is no network.
         progress: told the number of bytes so far.
@@ -37,6 +39,8 @@ def fetch(
     Raises:
         UserError: it cannot be had, is another file, or cannot be written.
     """
+    if source is None and _is_there(to):
+        source = to
     content = _from_file(source) if source is not None else _from_network(url, progress)
     where = str(source or url)
     digest = sha256(content).hexdigest()
@@ -48,8 +52,16 @@ def fetch(
             remedy=f"Expected sha256 {REAL_SHA256}. Another file can be used as it is: --data FILE.",
         )
     dataset = read(content, where)
-    _write(to, content)
+    if source != to:
+        _write(to, content)
     return len(dataset.dialogues)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return sha256(place.read_bytes()).hexdigest() == REAL_SHA256
+    except OSError:
+        return False
 
 
 def _write(to: Path, content: bytes) -> None:

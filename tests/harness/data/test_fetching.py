@@ -75,6 +75,11 @@ def test_an_older_file_is_replaced(serve: Serve, tmp_path: Path) -> None:
     assert (tmp_path / "data.csv").read_bytes() == SAMPLE
 
 
+def test_what_is_there_already_is_not_downloaded_again(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(SAMPLE)
+    assert fetch(tmp_path / "data.csv", url="http://nobody.invalid/") == 64
+
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 WRONG = {
     "one byte more": (ok(SAMPLE + b"\n"), "not the published dataset"),
@@ -121,10 +126,10 @@ def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: py
 
 
 def test_no_connection_names_the_other_way(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(UserError, match=r"refused.*empathy data fetch --from FILE"):
-        fetch(tmp_path / "data.csv", url=f"http://127.0.0.1:{port}/dataset.csv")
+    with socket.socket() as taken:  # and nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(UserError, match=r"refused.*empathy data fetch --from FILE"):
+            fetch(tmp_path / "data.csv", url=f"http://127.0.0.1:{taken.getsockname()[1]}/dataset.csv")
     assert files_below(tmp_path) == []
 
 
