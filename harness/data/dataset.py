@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -159,6 +160,8 @@ def read(content: bytes, source: str) -> Dataset:
     if not content:
         raise UserError("the dataset is empty", where=source, found="0 bytes", remedy="Fetch it again.")
     found = _not_utf8(content, source)
+    if found and b"\0" in content:  # UTF-16, a spreadsheet, a picture: no line of it can be read
+        raise UserError("this dataset cannot be used", where=source, faults=[found[0][1]])
     table = _table(content.decode("utf-8-sig", errors="replace"), source, found)
     line, heading = table[0] if table else (1, [])
     delimiter = _delimiter(heading)
@@ -207,6 +210,8 @@ def _not_utf8(content: bytes, source: str) -> _Found:
             line.decode()
         except UnicodeDecodeError as error:
             byte = f"byte 0x{line[error.start]:02x}"
+            if number == 1 and line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                byte = "UTF-16"
             remedy = "Save it as UTF-8, or fetch it again."
             found.append((number, Fault("is not UTF-8 text", f"{source}:{number}", byte, remedy)))
     return found

@@ -265,7 +265,11 @@ def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
     ]
     with pytest.raises(UserError, match="byte 0x93"):
         read(written(rows).encode("cp1252"), SOURCE)
-    assert faults_of(written(rows).encode("utf-16"))[0] == (1, "is not UTF-8 text")
+
+
+@pytest.mark.parametrize("content", [written([row_of(0)]).encode("utf-16"), b"PK\3\4\0\0 \xff\n\xff\n"])
+def test_a_file_of_another_kind_is_one_fault(content: bytes) -> None:
+    assert faults_of(content) == [(1, "is not UTF-8 text")]
 
 
 def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
