@@ -1,53 +1,98 @@
 """Whose family a model is of: a judge may favour its own, so kin are flagged wherever they meet.
 
-A family is a maker. It is told by names alone (a model's, an author's, or how a set of responses was made),
-so it errs on the side of flagging: a student taught by GPT-4o is kin of GPT-4o where its name says so.
+A family is a maker. It is told by names: a model's, an author's, and those that a student's record names as
+its teachers and its base. Names can be chosen, so it errs on the side of flagging; what nobody says is not
+known. Control judges, people and files are of no family.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agents.vocabulary import ResponseSet
 
 FAMILIES = {
-    "OpenAI": r"gpt|openai|chatgpt|davinci|\bo[134](-|\b)",
+    "OpenAI": r"gpt|openai|davinci|\bo[134](-|\b)",
     "Anthropic": r"claude|anthropic",
     "Google": r"gemini|gemma|google|\bpalm\b",
-    "Meta": r"llama|\bmeta\b|meta-",
+    "Meta": r"(?<!o)llama|\bmeta\b|meta-",
     "Mistral": r"mistral|mixtral|ministral",
     "Alibaba": r"qwen|alibaba",
     "DeepSeek": r"deepseek",
     "Microsoft": r"\bphi-?\d|microsoft",
+    "xAI": r"\bgrok|\bxai\b",
+    "Cohere": r"cohere|\bcommand-[ar]\b",
 }
 _PATTERNS = {family: re.compile(pattern, re.IGNORECASE) for family, pattern in FAMILIES.items()}
+_OF_NO_FAMILY = ("control/", "file:")
 
 
-def families_of(*told: str) -> frozenset[str]:
-    """The makers that these words name; none for people, files and control judges.
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A contestant of the judge's family.
 
-    >>> sorted(families_of("vllm/meta-llama/Llama-3.1-8B", "taught by openai/gpt-4o"))
-    ['Meta', 'OpenAI']
+    Attributes:
+        author: as users write it.
+        set_id: of its responses.
+        family: the maker that both are of.
+        why: what tells so where its own name does not: "taught by openai/gpt-4o"; else "".
     """
-    text = " ".join(one for one in told if not one.startswith(("control/", "file:")))
+
+    author: str
+    set_id: str
+    family: str
+    why: str = ""
+
+    def told(self) -> dict[str, str]:
+        """As data."""
+        return {"author": self.author, "family": self.family, "why": self.why}
+
+
+def families_of(name: str) -> frozenset[str]:
+    """The makers that a name tells; none for files, control judges and names that say nothing.
+
+    What is served is asked before who serves it.
+
+    >>> families_of("openai/llama-3"), families_of("taught by openai/gpt-4o")
+    (frozenset({'Meta'}), frozenset({'OpenAI'}))
+    """
+    if name.startswith(_OF_NO_FAMILY):
+        return frozenset()
+    return _found(name.partition("/")[2]) or _found(name)
+
+
+def _found(text: str) -> frozenset[str]:
     return frozenset(family for family, pattern in _PATTERNS.items() if pattern.search(text))
 
 
-def family_of_model(model: str) -> str:
-    """The maker of a model, "" where it is not known. What is served, not who serves it, is asked first."""
-    _, _, name = model.partition("/")
-    found = families_of(name) or families_of(model)
-    return min(found) if found else ""
+def kin_of(
+    judge: str, sets: Iterable[ResponseSet], told: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Kin, ...]:
+    """Those of the contestants that are of the judge's family.
+
+    Args:
+        judge: `provider/model`.
+        told: by author, what is recorded of how it came to be, a phrase each: "taught by openai/gpt-4o",
+            "on the base meta-llama/Llama-3.1-8B" (`results.taught.taught` reads it).
+    """
+    own = families_of(judge)
+    found = []
+    for of in sets:
+        phrases = ("", *(told or {}).get(of.author, ()))
+        for why in phrases:
+            shared = own & families_of(why or of.author)
+            if shared:
+                found.append(Kin(of.name, of.id, min(shared), why))
+                break
+    return tuple(found)
 
 
-def kin_among(judge: str, authors: Iterable[tuple[str, ...]]) -> list[str]:
-    """Of the authors (each: its name, and whatever tells how it was made), those of the judge's family."""
-    family = family_of_model(judge)
-    return [author[0] for author in authors if family and family in families_of(*author)]
-
-
-def kin_note(judge: str, kin: Iterable[str]) -> str:
+def kin_note(judge: str, kin: Sequence[Kin]) -> str:
     """The flag, in words; "" where there is nothing to flag."""
-    names = ", ".join(dict.fromkeys(kin))
-    if not names:
+    if not kin:
         return ""
-    return f"{judge} is of the same family ({family_of_model(judge)}) as {names}: it may favour its own"
+    named = dict.fromkeys(one.author + (f" ({one.why})" if one.why else "") for one in kin)
+    families = " and ".join(sorted({one.family for one in kin}))
+    return f"{judge} is of the same family ({families}) as {', '.join(named)}: it may favour its own"

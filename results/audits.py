@@ -20,7 +20,7 @@ from sqlalchemy import select
 from agents.vocabulary import Dialogue
 from results.contests import run_dialogues
 from results.rows import parser_order
-from results.statistics.audit import RatedPairs
+from results.statistics.rated_pairs import RatedPairs
 from results.store import Store
 from results.tables import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, RunDialogueRow, table
 

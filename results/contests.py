@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import and_, or_, select
 
+from agents.kinship import Kin, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
 from results.rows import parser_order
 from results.statistics.columns import Columns
@@ -29,6 +30,7 @@ from results.tables import (
     RunDialogueRow,
     table,
 )
+from results.taught import taught
 
 _A_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
@@ -45,6 +47,7 @@ class Contest:
         samples: how many repetitions were asked for.
         asked_again: judgments that needed more than one attempt.
         cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
+        kin: those of the two authors that are of the judge's family.
     """
 
     judge: str
@@ -60,6 +63,7 @@ class Contest:
     samples: int
     asked_again: int
     cost_usd: float | None
+    kin: tuple[Kin, ...] = ()
 
     @property
     def expected(self) -> int:
@@ -88,6 +92,7 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
         .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
     )
     rows = await store.read(lambda connection: connection.execute(wanted).all())
+    told = await taught(store)
     found = []
     for row in rows:
         a, b = [await _set(store, set_id) for set_id in (row.set_a, row.set_b)]
@@ -108,6 +113,7 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
                 row.samples,
                 again,
                 _cost(judgments),
+                kin_of(f"{row.provider}/{row.model}", (a, b), told),
             )
         )
     return found

@@ -24,7 +24,8 @@ from harness.cli.options import (
 from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.findings.auditing import AuditPlan, AuditSummary
+    from harness.findings.audited import AuditSummary
+    from harness.findings.auditing import AuditPlan
     from harness.runs.running import Settings
     from prompts import Prompt
     from results.store import Store
@@ -53,6 +54,11 @@ BOTH = "both"
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
+@click.option(
+    "--without-kin",
+    is_flag=True,
+    help="Leave out, for each judge, pairs with a response of its own family.",
+)
 @click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
 @click.option("--dry-run", is_flag=True, help="Print how many calls it takes; ask nothing.")
 @click.option(
@@ -70,6 +76,7 @@ def audit(
     limit: int | None,
     samples: int,
     seed: int,
+    without_kin: bool,
     retry_unscored: bool,
     dry_run: bool,
     page_to: Path | None,
@@ -117,7 +124,14 @@ def audit(
                 done = []
                 for plan in plans:
                     done.append(
-                        await run_audit(store, registry, plan, settings, retry_unscored=retry_unscored)
+                        await run_audit(
+                            store,
+                            registry,
+                            plan,
+                            settings,
+                            retry_unscored=retry_unscored,
+                            without_kin=without_kin,
+                        )
                     )
                     if done[-1].interrupted:
                         break

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from agents.errors import UserError
-from harness.cli.options import db_option, json_option, run
+from harness.cli.options import db_option, json_option, run, without_kin_option
 from harness.data.splits import Split
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ WIDTH = 132
     help="A difference of rates that would matter: what it would take to find it is told.",
 )
 @click.option("--single-orders", is_flag=True, help="Also exact McNemar tests of each order alone.")
+@without_kin_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @db_option
 @json_option
@@ -59,6 +60,7 @@ def compare(
     soft: bool,
     worth: float,
     single_orders: bool,
+    without_kin: bool,
     seed: int,
     db: str,
     as_json: bool,
@@ -81,7 +83,7 @@ def compare(
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
-            return await gather(store, names, opponent, judges, split=Split(split))
+            return await gather(store, names, opponent, judges, split=Split(split), without_kin=without_kin)
 
     gathered = run(main())
     if everyone:

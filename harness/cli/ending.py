@@ -9,12 +9,34 @@ import click
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.judge import Judge
+    from agents.vocabulary import ResponseSet
     from harness.findings.beside import Beside
     from harness.runs.judging import Plan, Summary
     from harness.runs.running import Settings
     from results.store import Store
 
 INTERRUPTED = 130
+
+
+async def leave_out_kin(
+    store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], wanted: bool
+) -> Sequence[Judge]:
+    """The judges that are asked: all, or where it is wanted those that are no contestant's kin.
+
+    Raises:
+        UserError: nobody is left.
+    """
+    if not wanted:
+        return judges
+    from harness.findings.juries import without_kin
+
+    kept, kin = await without_kin(store, judges, sets)
+    if kin:
+        click.echo(f"Left out, of a contestant's family: {', '.join(kin)}", err=True)
+    return kept
 
 
 async def agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool = False) -> None:

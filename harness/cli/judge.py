@@ -16,7 +16,7 @@ from harness.cli.cheap_gold import (
     check,
     judge_cheap_and_gold,
 )
-from harness.cli.ending import agree, leave, show
+from harness.cli.ending import agree, leave, leave_out_kin, show
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -26,6 +26,7 @@ from harness.cli.options import (
     library,
     prompts_option,
     run,
+    without_kin_option,
 )
 from harness.cli.report import write_page
 from harness.data.splits import Split
@@ -79,6 +80,7 @@ PROPERTIES = ("sentiment", "emotion")
     help="What --until's interval is about.",
 )
 @cheap_gold_options
+@without_kin_option
 @click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
@@ -104,6 +106,7 @@ def judge(
     cheap: str | None,
     gold: str | None,
     gold_share: float | None,
+    without_kin: bool,
     by: str | None,
     length_control: bool,
     dry_run: bool,
@@ -131,7 +134,8 @@ def judge(
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
-    if check(judges, cheap, gold, gold_share, alone=(until, by, length_control, report_to, dry_run)):
+    alone = (until, without_kin, by, length_control, report_to, dry_run)
+    if check(judges, cheap, gold, gold_share, alone):
         judge_cheap_and_gold(
             a,
             b,
@@ -164,11 +168,12 @@ def judge(
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
             asked = [Judge(model, prompt, temperature) for model in models]
             async with await Store.open(db) as store:
+                first, second = await author_of(a, dataset, store), await author_of(b, dataset, store)
                 plan = plan_judging(
                     dataset,
-                    await author_of(a, dataset, store),
-                    await author_of(b, dataset, store),
-                    asked,
+                    first,
+                    second,
+                    await leave_out_kin(store, asked, (first.set, second.set), without_kin),
                     split=Split(split),
                     limit=limit,
                     samples=samples,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
-from harness.cli.options import data_option, db_option, json_option, run
+from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
 from harness.data.splits import Split
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ FORMATS = {
     metavar="AUTHOR",
     help="Whom AlpacaEval's form compares with. [default: who met most others]",
 )
-@click.option("--without-kin", is_flag=True, help="Leave out judges of a contestant's family.")
+@without_kin_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @click.option(
     "--import",

@@ -68,6 +68,13 @@ def prompts_option(command: Command) -> Command:
     )(command)
 
 
+def without_kin_option(command: Command) -> Command:
+    """`--without-kin`: a judge may favour its own."""
+    return click.option(
+        "--without-kin", is_flag=True, help="Leave out judges of a contestant's or its teacher's family."
+    )(command)
+
+
 def calls_options(command: Command) -> Command:
     """How calls are made: limits, money, clients, progress."""
     options = [

@@ -19,6 +19,7 @@ from harness.cli.options import (
     library,
     prompts_option,
     run,
+    without_kin_option,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ DIMENSIONS = ("judge/cognitive", "judge/affective", "judge/compassionate")
     "--dimensions", is_flag=True, help="Ask for cognitive, affective and compassionate empathy too."
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Repetitions. [default: the run's own]")
-@click.option("--without-kin", is_flag=True, help="Leave out judges of a contestant's or teacher's family.")
+@without_kin_option
 @click.option(
     "--human",
     "people",
@@ -90,7 +91,7 @@ def rejudge(
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
     async def main() -> tuple[Jury, Corrected, Summary | None]:
-        from harness.cli.ending import agree
+        from harness.cli.ending import agree, leave_out_kin
         from harness.findings.juries import jury_of
         from harness.runs.judging import judge_contest
         from harness.runs.rejudging import judged
@@ -104,16 +105,15 @@ def rejudge(
                     temperature = None if (samples or found.spec.get("samples", 1)) > 1 else 0.0
                     asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
                     unique = list({judge.id: judge for judge in asked}.values())
-                    plan = found.plan(unique, samples)
+                    sets = (found.a.set, found.b.set)
+                    plan = found.plan(await leave_out_kin(store, unique, sets, without_kin), samples)
                     if not calls.yes and not calls.emulate:
                         await agree(store, plan, settings)
                     summary = await judge_contest(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
-            sets = (found.a.set.id, found.b.set.id)
-            jury = await jury_of(
-                store, *sets, found.split, seed=int(found.spec.get("seed", 0)), without_kin=without_kin
-            )
+            ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
+            jury = await jury_of(store, *ids, found.split, seed=own_seed, without_kin=without_kin)
             return jury, await _corrected(store, jury, people, sensitivity), summary
 
     jury, corrected, summary = run(main())

@@ -19,23 +19,20 @@ from agents.call import ModelClient
 from agents.errors import UserError
 from agents.identity import content_id
 from agents.judge import Judge
-from agents.kinship import families_of, family_of_model
 from agents.registry import Registry
 from agents.vocabulary import Comparison, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of, seeded_order
 from harness.engine.pump import Work
 from harness.findings import floors
+from harness.findings.audited import AuditSummary, summarise_audit
 from harness.runs.registering import put_judges
-from harness.runs.running import LaneReport, Settings, Source, run_calls
+from harness.runs.running import Settings, Source, run_calls
 from prompts import Prompt
-from results.audits import AUDIT, Audited, Said, audited, pairs_of
-from results.statistics.audit import Audit, audit, more_than, scores_of
-from results.statistics.clusters import Estimate
+from results.audits import AUDIT, pairs_of
 from results.store import Store
 
 SEED = 0
-CONTROL = "control"
 NOT_ASKED_ON_TRAIN = tuple(f"control/{name}" for name in floors.FITTED)
 
 
@@ -184,53 +181,19 @@ def _raters_elsewhere(
     return tuple(tuple(others(dialogue, name) for name in responders) for dialogue in dialogues)
 
 
-@dataclass(frozen=True, eq=False)
-class Audits:
-    """One judge's audit and what it has over the floors.
-
-    Attributes:
-        name: the judge's.
-        said: its judgments; None for a floor that is computed.
-        audit: the numbers.
-        score: per pair, for comparing.
-        over: by floor, how much more it agrees than that floor, in [−1, 1]; empty for the floors.
-        lane: what this invocation did.
-        family: its maker, "" where not known.
-    """
-
-    name: str
-    said: Said | None
-    audit: Audit
-    score: np.ndarray[Any, np.dtype[np.float64]]
-    over: Mapping[str, Estimate]
-    lane: LaneReport | None
-    family: str = ""
-
-    @property
-    def is_floor(self) -> bool:
-        """Whether it is a floor and no opinion."""
-        return self.said is None or self.said.provider == CONTROL
-
-
-@dataclass(frozen=True, eq=False)
-class AuditSummary:
-    """An audit on one split: judges first, then floors."""
-
-    found: Audited
-    judges: tuple[Audits, ...]
-    floors: tuple[Audits, ...]
-    interrupted: bool = False
-
-    @property
-    def split(self) -> str:
-        """train or test."""
-        return str(self.found.spec["split"])
-
-
 async def run_audit(
-    store: Store, registry: Registry, plan: AuditPlan, settings: Settings, *, retry_unscored: bool = False
+    store: Store,
+    registry: Registry,
+    plan: AuditPlan,
+    settings: Settings,
+    *,
+    retry_unscored: bool = False,
+    without_kin: bool = False,
 ) -> AuditSummary:
     """Ask what is not answered yet, store, and summarise.
+
+    Args:
+        without_kin: as `summarise_audit`; all pairs are asked about.
 
     Raises:
         UserError: as `run_calls`.
@@ -251,41 +214,6 @@ async def run_audit(
         Source(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
     ]
     report = await run_calls(store, registry, settings, AUDIT, plan.spec, describe, sources)
-    return await summarise_audit(store, report.run_id, report.lanes, interrupted=report.interrupted)
-
-
-async def summarise_audit(
-    store: Store, run_id: str, lanes: Mapping[str, LaneReport] | None = None, *, interrupted: bool = False
-) -> AuditSummary:
-    """An audit's numbers from the database alone.
-
-    Raises:
-        UserError: there is no such run.
-    """
-    found = await audited(store, run_id)
-    seed, pairs = int(found.spec["seed"]), found.pairs
-    computed = {floors.LENIENCY: floors.leniency(found)}
-    if found.spec["split"] == Split.TRAIN:
-        computed[floors.RATINGS_OUT_OF_FOLD] = floors.ratings_out_of_fold(found)
-        computed[floors.AUTHOR_OUT_OF_FOLD] = floors.author_out_of_fold(found)
-    asked = {one.judge: scores_of(one.verdicts) for one in found.said}
-    beneath_all = {one.judge: asked[one.judge] for one in found.said if one.provider == CONTROL} | computed
-    judges: list[Audits] = []
-    beneath: list[Audits] = []
-    for one in found.said:
-        control = one.provider == CONTROL
-        family = "" if control else family_of_model(f"{one.provider}/{one.model}")
-        kin = frozenset(name for name in pairs.names if family and family in families_of(name))
-        score = asked[one.judge]
-        over = {
-            name: more_than(pairs, score, floor, seed=seed)
-            for name, floor in beneath_all.items()
-            if not control
-        }
-        lane = (lanes or {}).get(f"{one.provider}/{one.model}")
-        numbers = audit(pairs, one.verdicts, seed=seed, family=kin)
-        (beneath if control else judges).append(Audits(one.judge, one, numbers, score, over, lane, family))
-    for name, score in computed.items():
-        both = np.repeat(score[:, None, None], 2, axis=1)
-        beneath.append(Audits(name, None, audit(pairs, both, seed=seed), score, {}, None))
-    return AuditSummary(found, tuple(judges), tuple(beneath), interrupted)
+    return await summarise_audit(
+        store, report.run_id, report.lanes, interrupted=report.interrupted, without_kin=without_kin
+    )

@@ -9,12 +9,13 @@ over: their sequence stands alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
+from agents.kinship import Kin
 from agents.vocabulary import Dialogue, ResponseSet
 from harness.data.splits import Split, seeded_order
 from harness.runs.catalogue import Catalogue, Entry, catalogue_of, name_of
@@ -62,6 +63,12 @@ class UnderJudge:
         """Whether it is a floor and no opinion."""
         return self.provider == CONTROL
 
+    @property
+    def kin(self) -> tuple[Kin, ...]:
+        """Those whom it judged here that are of its own family."""
+        standings = [*self.standings.values(), *self.direct.values()]
+        return tuple(dict.fromkeys(one for standing in standings for one in standing.entry.kin))
+
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
@@ -74,6 +81,7 @@ class Gathered:
         dialogues: by their common code.
         judges: by name.
         split: of the contests.
+        left_out: judges left out as kin.
     """
 
     catalogue: Catalogue
@@ -82,6 +90,7 @@ class Gathered:
     dialogues: tuple[Dialogue, ...]
     judges: tuple[UnderJudge, ...]
     split: str
+    left_out: tuple[str, ...] = ()
 
 
 async def gather(
@@ -91,20 +100,22 @@ async def gather(
     judges: Sequence[str] = (),
     *,
     split: Split = Split.TEST,
+    without_kin: bool = False,
 ) -> Gathered:
     """The contests of these authors against one opponent; with no authors, of all that any judge judged so.
 
     Args:
         judges: names, or beginnings of ids; none means every model that judged all of the authors, or
             every control judge where no model did.
+        without_kin: leave out what was judged by one of a contestant's family.
 
     Raises:
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
-            judged to the end.
+            judged to the end, or only by kin that are left out.
     """
     catalogue = await catalogue_of(store)
     there = [entry for entry in catalogue.entries if entry.split == split]
-    full = [entry for entry in there if not entry.stopped]
+    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
     chosen = _chosen_judges(catalogue, judges)
     named = set().union(*chosen)
     of_judges = [entry for entry in full if not chosen or entry.judge_id in named]
@@ -116,9 +127,18 @@ async def gather(
         sets = _all_against(with_opponent, against)
     _check_different(sets, against)
     ids = _judges_of(with_opponent, sets if authors else (), against, chosen)
+    kin = {entry.judge for entry in there if entry.kin and against.id in entry.sets} if without_kin else set()
+    if (not ids or not sets) and kin:
+        raise UserError(
+            "every judge of these is left out, or has not judged all of them",
+            where="--without-kin",
+            found=f"of a contestant's family: {', '.join(sorted(kin))}",
+            remedy="Ask a judge of another family, or leave --without-kin away.",
+        )
     if not ids or not sets:
         raise _not_judged(catalogue, there, sets, against, judges, split, named)
-    return await _load(store, catalogue, sets, against, ids, full, split)
+    found = await _load(store, catalogue, sets, against, ids, full, split)
+    return replace(found, left_out=tuple(sorted(kin)))
 
 
 def _mentioning(catalogue: Catalogue, name: str, entries: Sequence[Entry]) -> list[Entry] | None:
@@ -272,10 +292,10 @@ async def _load(
 
 
 def _fullest(entries: Sequence[Entry], judge_id: str, first: str, second: str) -> Entry | None:
-    """Of the runs that have a contest, the one about most dialogues; then most samples; then the newest."""
+    """Of the runs that have a contest, the one that counts."""
     pair = frozenset((first, second))
     found = [entry for entry in entries if entry.judge_id == judge_id and entry.sets == pair]
-    return max(found, key=lambda one: (one.dialogues, one.samples, one.created_at, one.run_id), default=None)
+    return max(found, key=lambda one: one.size, default=None)
 
 
 def _contest(contests: Sequence[Contest], judge_id: str, entry: Entry) -> Contest:
@@ -289,17 +309,7 @@ def _contest(contests: Sequence[Contest], judge_id: str, entry: Entry) -> Contes
 def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int]) -> Standing:
     """The contest with the first author as A and dialogues by their common code."""
     columns = contest.columns if contest.a.id == first else contest.columns.relabelled()
-    mine = np.array([codes[dialogue.key] for dialogue in contest.dialogues], dtype=np.int64)
+    mine = [codes[dialogue.key] for dialogue in contest.dialogues]
     asked = np.zeros(len(codes), dtype=np.bool_)
     asked[mine] = True
-    recoded = Columns(
-        dialogue=mine[columns.dialogue] if len(columns) else columns.dialogue,
-        n_dialogues=len(codes),
-        a_first=columns.a_first,
-        sample=columns.sample,
-        outcome=columns.outcome,
-        soft=columns.soft,
-        outside=columns.outside,
-        reason=columns.reason,
-    )
-    return Standing(entry, recoded, asked)
+    return Standing(entry, columns.recoded(mine, len(codes)), asked)

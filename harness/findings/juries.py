@@ -15,11 +15,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.errors import UserError
-from agents.kinship import kin_among
+from agents.errors import Fault, UserError
+from agents.judge import Judge
+from agents.kinship import Kin, kin_note, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
 from harness.data.splits import seeded_order
-from harness.runs.catalogue import Catalogue, Entry, catalogue_of, name_of
+from harness.runs.catalogue import Catalogue, Entry, catalogue_of
 from results.contests import Contest, contests_of
 from results.statistics import Columns, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
@@ -32,6 +33,7 @@ from results.statistics.agreement import (
 from results.statistics.refusal import Refusal
 from results.statistics.scores import dialogue_scores, spread
 from results.store import Store
+from results.taught import taught
 
 Floats = NDArray[np.float64]
 CONTROL = "control"
@@ -45,20 +47,23 @@ class Juror:
         entry: the contest it is from; run, model, prompt.
         columns: with the jury's own dialogue codes, its first author as A.
         rate: its win rate.
-        kin: those of the two authors that are of the judge's family.
         cost_usd: of its answers; None where not known.
     """
 
     entry: Entry
     columns: Columns
     rate: WinRate
-    kin: tuple[str, ...]
     cost_usd: float | None
 
     @property
     def name(self) -> str:
         """As people write it."""
         return self.entry.judge
+
+    @property
+    def kin(self) -> tuple[Kin, ...]:
+        """Those of the two authors that are of the judge's family."""
+        return self.entry.kin
 
     @property
     def is_control(self) -> bool:
@@ -113,11 +118,9 @@ async def jury_of(
         for entry in catalogue.entries
         if entry.sets == {a, b} and entry.split == split and not entry.stopped
     ]
-    chosen = {judge_id: _fullest(entries, judge_id) for judge_id in {entry.judge_id for entry in entries}}
-    kin = {judge_id: kin_of(entry) for judge_id, entry in chosen.items()}
-    left_out = sorted({chosen[one].judge for one, names in kin.items() if names}) if without_kin else []
-    if without_kin:
-        chosen = {judge_id: entry for judge_id, entry in chosen.items() if not kin[judge_id]}
+    left_out = sorted({entry.judge for entry in entries if entry.kin}) if without_kin else []
+    kept = [entry for entry in entries if not (without_kin and entry.kin)]
+    chosen = {judge_id: _fullest(kept, judge_id) for judge_id in {entry.judge_id for entry in kept}}
     if not chosen:
         raise UserError(
             "no judge has judged these two to the end",
@@ -136,25 +139,37 @@ async def jury_of(
         asked = np.zeros(len(codes), dtype=bool)
         asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
         rate = win_rate(columns.of_dialogues(asked), seed=seed)
-        jurors.append(Juror(entry, columns, rate, tuple(kin[judge_id]), contest.cost_usd))
+        jurors.append(Juror(entry, columns, rate, contest.cost_usd))
     jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
     first = next(iter(contests.values()))
     sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)
     return await _jury(store, catalogue, sets, split, dialogues, jurors, left_out, seed)
 
 
+async def without_kin(
+    store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet]
+) -> tuple[list[Judge], list[str]]:
+    """The judges that are of none of these authors' family, and the names of the others.
+
+    Raises:
+        UserError: nobody is left.
+    """
+    told = await taught(store)
+    kin = {judge.id: kin_of(judge.model.id, sets, told) for judge in judges}
+    kept = [judge for judge in judges if not kin[judge.id]]
+    if not kept:
+        raise UserError(
+            "every judge is of a contestant's family, and those are left out",
+            where="--without-kin",
+            faults=[Fault(kin_note(judge.name, kin[judge.id])) for judge in judges],
+            remedy="Ask a judge of another family, or leave --without-kin away.",
+        )
+    return kept, [judge.name for judge in judges if kin[judge.id]]
+
+
 def _fullest(entries: Sequence[Entry], judge_id: str) -> Entry:
-    """Of the runs that have a judge's contest, that about most dialogues; then most samples; the newest."""
-    mine = [entry for entry in entries if entry.judge_id == judge_id]
-    return max(mine, key=lambda one: (one.dialogues, one.samples, one.created_at, one.run_id))
-
-
-def kin_of(entry: Entry) -> list[str]:
-    """Those of a contest's authors that are of the judge's family: by name, or by how they were made."""
-    if entry.provider == CONTROL:
-        return []
-    authors = [(name_of(of), of.made) for of in (entry.a, entry.b)]
-    return kin_among(f"{entry.provider}/{entry.model}", authors)
+    """Of the runs that have a judge's contest, the one that counts."""
+    return max((one for one in entries if one.judge_id == judge_id), key=lambda one: one.size)
 
 
 async def contests_by_entry(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, str], Contest]:
@@ -171,17 +186,7 @@ async def contests_by_entry(store: Store, entries: Sequence[Entry]) -> dict[tupl
 def recoded(contest: Contest, first: str, codes: dict[str, int]) -> Columns:
     """A contest's columns with the author of set `first` as A and common dialogue codes."""
     columns = contest.columns if contest.a.id == first else contest.columns.relabelled()
-    mine = np.array([codes[dialogue.key] for dialogue in contest.dialogues], dtype=np.int64)
-    return Columns(
-        dialogue=mine[columns.dialogue] if len(columns) else columns.dialogue,
-        n_dialogues=len(codes),
-        a_first=columns.a_first,
-        sample=columns.sample,
-        outcome=columns.outcome,
-        soft=columns.soft,
-        outside=columns.outside,
-        reason=columns.reason,
-    )
+    return columns.recoded([codes[dialogue.key] for dialogue in contest.dialogues], len(codes))
 
 
 async def _jury(

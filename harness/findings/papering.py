@@ -113,7 +113,7 @@ async def found_contests(
     for entry in catalogue.entries:
         key = (entry.judge_id, entry.sets)
         wanted = entry.split == "test" and not entry.stopped and entry.provider != "control"
-        if wanted and (key not in entries or _size(entry) >= _size(entries[key])):
+        if wanted and (key not in entries or entry.size >= entries[key].size):
             entries[key] = entry
     found = []
     for run_id in sorted({entry.run_id for entry in entries.values()}):
@@ -122,10 +122,6 @@ async def found_contests(
             if fullest is not None and fullest.run_id == run_id:
                 found += _both_ways(fullest, contest, named or {}, seed)
     return found
-
-
-def _size(entry: Entry) -> tuple[int, int, float, str]:
-    return (entry.dialogues, entry.samples, entry.created_at, entry.run_id)
 
 
 def _both_ways(entry: Entry, contest: Contest, named: Mapping[str, Described], seed: int) -> list[Found]:
@@ -166,7 +162,7 @@ def cells_of(contests: list[Found]) -> dict[Cell, Ours]:
     found: dict[Cell, Found] = {}
     for one in contests:
         cell = cell_of(one.author, one.opponent, one.judge)
-        if cell is not None and (cell not in found or _size(one.entry) >= _size(found[cell].entry)):
+        if cell is not None and (cell not in found or one.entry.size >= found[cell].entry.size):
             found[cell] = one
     return {cell: one.ours for cell, one in found.items()}
 
@@ -227,7 +223,7 @@ def _pick(
         and all(getattr(one.author, key) == value for key, value in wanted.items())
         and all(getattr(one.opponent, key) == value for key, value in opponent.items())
     ]
-    return max(fit, key=lambda one: _size(one.entry)).ours if fit else None
+    return max(fit, key=lambda one: one.entry.size).ours if fit else None
 
 
 NO_NUMBERS = "the paper prints no numbers with this figure"

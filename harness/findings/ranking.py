@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.vocabulary import ResponseSet
-from harness.findings.juries import CONTROL, kin_of
+from harness.findings.juries import CONTROL
 from harness.runs.catalogue import Entry, catalogue_of, name_of
 from harness.runs.running import is_emulated
 from results.contests import Contest, contests_of
@@ -109,7 +109,7 @@ async def leaderboard_of(
     """
     catalogue = await catalogue_of(store)
     there = [entry for entry in catalogue.entries if entry.split == split]
-    full = [entry for entry in there if not entry.stopped and not (without_kin and kin_of(entry))]
+    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
     chosen = _chosen(full, judges)
     if not chosen:
         raise UserError(
@@ -121,7 +121,7 @@ async def leaderboard_of(
     fullest: dict[tuple[str, frozenset[str]], Entry] = {}
     for entry in chosen:
         key = (entry.judge_id, entry.sets)
-        if key not in fullest or _size(entry) > _size(fullest[key]):
+        if key not in fullest or entry.size > fullest[key].size:
             fullest[key] = entry
     contests = await _contests(store, list(fullest.values()))
     by_judge: dict[str, list[tuple[Entry, Contest]]] = {}
@@ -146,10 +146,6 @@ def _asked_alike(models: Sequence[tuple[Entry, Contest]]) -> list[tuple[Entry, C
     plain = {entry.prompt_version for entry, _ in models if entry.judge == f"{entry.provider}/{entry.model}"}
     commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version), default="")
     return [pair for pair in models if pair[0].prompt_version == commonest]
-
-
-def _size(entry: Entry) -> tuple[int, int, float, str]:
-    return (entry.dialogues, entry.samples, entry.created_at, entry.run_id)
 
 
 def _chosen(entries: Sequence[Entry], judges: Sequence[str]) -> list[Entry]:
@@ -211,17 +207,9 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
         strengths=strengths(first, second, score, dialogue, len(authors), seed=seed),
         rates=total / np.maximum(1, count),
         meetings=tuple(meetings),
-        kin=_kin(of),
+        kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
         emulated=any(is_emulated(entry.model) for entry, _ in of),
     )
-
-
-def _kin(of: Sequence[tuple[Entry, Contest]]) -> frozenset[str]:
-    found = set()
-    for entry, _ in of:
-        names = kin_of(entry)
-        found |= {one.id for one in (entry.a, entry.b) if name_of(one) in names}
-    return frozenset(found)
 
 
 def _meetings(contest: Contest, score: Floats) -> list[Meeting]:

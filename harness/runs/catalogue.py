@@ -13,10 +13,12 @@ import orjson
 from sqlalchemy import func, select
 
 from agents.errors import Fault, UserError
+from agents.kinship import Kin, kin_of
 from agents.vocabulary import DEFAULT_PRESET, ResponseSet
 from harness.data.splits import Split
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
+from results.taught import taught
 
 LOOKED_AT_TEST = (Split.TEST, Split.ALL)
 
@@ -30,6 +32,7 @@ class Entry:
         judge_id, judge, provider, model, sampling, prompt_version: who judged and how.
         a, b: the two sets of responses.
         dialogues: how many were to be judged.  samples: repetitions asked for.
+        kin: those of the two authors that are of the judge's family.
     """
 
     run_id: str
@@ -46,6 +49,12 @@ class Entry:
     b: ResponseSet
     samples: int
     dialogues: int
+    kin: tuple[Kin, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int, float, str]:
+        """Of a judge's contests of one pair the largest counts: most dialogues, most samples, the newest."""
+        return (self.dialogues, self.samples, self.created_at, self.run_id)
 
     @property
     def sets(self) -> frozenset[str]:
@@ -145,6 +154,7 @@ async def catalogue_of(store: Store) -> Catalogue:
     of_run = table(RunDialogueRow).c
     counted = select(of_run.run_id, func.count()).group_by(of_run.run_id)
     sizes = await store.read(lambda connection: {row[0]: int(row[1]) for row in connection.execute(counted)})
+    told = await taught(store)
     entries = []
     for row in rows:
         spec = orjson.loads(row.spec)
@@ -164,6 +174,7 @@ async def catalogue_of(store: Store) -> Catalogue:
                 b=sets[row.set_b],
                 samples=row.samples,
                 dialogues=sizes.get(row.run_id, 0),
+                kin=kin_of(f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told),
             )
         )
     return Catalogue(entries, store.database.shown)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from agents.kinship import Kin, kin_note
 from harness.data.splits import Split
-from harness.findings.auditing import Audits, AuditSummary
+from harness.findings.audited import Audits, AuditSummary
 from harness.findings.floors import LENIENCY
 from harness.runs.running import is_emulated
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
@@ -62,6 +63,8 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "judge": one.name,
         "judge_id": said.judge_id if said else "",
         "family": one.family,
+        "kin": list(one.kin),
+        "left_out_as_kin": one.left_out,
         "agreement": asdict(found.agreement),
         "bounds": [found.low_bound, found.high_bound],
         "rater_centred": asdict(found.centred),
@@ -207,8 +210,17 @@ def notes(summary: AuditSummary) -> list[str]:
         f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
         "for it, in points. Seconds: of waiting, one call after another.",
     ]
+    told += [note for one in summary.judges if (note := _kin_note(one))]
     told += [line for one in summary.judges for line in trust(one)]
     return told
+
+
+def _kin_note(one: Audits) -> str:
+    if not one.kin:
+        return ""
+    told = kin_note(one.name, [Kin(f"dataset:{name}", "", one.family) for name in one.kin])
+    left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
+    return f"{told}{left_out}."
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agents.kinship import kin_note
 from agents.vocabulary import ResponseSet
 from harness.data.splits import Split
 from harness.findings.compared import Compared, Everyone, JudgeAnswer, Place, SingleOrderTest, Strategies
@@ -200,6 +201,9 @@ def _left_out(who: str, test: Difference) -> list[str]:
 
 def _common_notes(gathered: Gathered) -> list[str]:
     told = [EMULATED_NOTE] if is_any_emulated(gathered) else []
+    told += [f"{kin_note(under.judge, under.kin)}." for under in gathered.judges if under.kin]
+    if gathered.left_out:
+        told.append(f"Left out, of the family of one of these: {', '.join(gathered.left_out)}.")
     if gathered.split in (Split.TEST, Split.ALL):
         looks = ", ".join(f"look {count} at {name}" for name, count in looks_of(gathered).items())
         told.append(

@@ -40,6 +40,7 @@ def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
         "seed": seed,
         "soft": soft,
         "emulated": is_any_emulated(gathered),
+        "left_out_as_kin": list(gathered.left_out),
         "looks_at_test": looks_of(gathered),
     }
 
@@ -77,6 +78,7 @@ def _judge(under: UnderJudge) -> dict[str, Any]:
         "judge": under.judge,
         "judge_id": under.judge_id,
         "runs": sorted({one.entry.run_id for one in standings}),
+        "kin": [one.told() for one in under.kin],
     }
 
 
@@ -131,6 +133,7 @@ def everyone_data(of: Everyone) -> dict[str, Any]:
         "family_size": of.family_size,
         "level": of.level,
         "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        "kin": {under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin},
         "rows": [_place_data(place, of.level) for place in of.places],
     }
 

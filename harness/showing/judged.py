@@ -6,12 +6,14 @@ computes anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agents.kinship import kin_note
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
+from results.contests import Contest
 from results.statistics import SingleOrder
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
     return {
         "judge": contest.judge,
         "judge_id": contest.judge_id,
-        "a": contest.a.author,
-        "b": contest.b.author,
+        "a": contest.a.name,
+        "b": contest.b.name,
         "win_rate": rate.rate,
         "low": rate.low,
         "high": rate.high,
@@ -74,6 +76,7 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "stopped": lane.stopped if lane else "",
         "cost_usd": contest.cost_usd,
         "emulated": _is_emulated(judge),
+        "kin": [one.told() for one in contest.kin],
         "note": rate.note,
     }
 
@@ -93,7 +96,7 @@ def as_table(summary: Summary) -> Table:
 
     first = summary.judges[0].contest
     table = Table(
-        title=f"{first.a.author} against {first.b.author}: {len(first.dialogues)} dialogues, both orders",
+        title=f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders",
         title_justify="left",
         header_style="bold",
         pad_edge=False,
@@ -111,8 +114,8 @@ def as_table(summary: Summary) -> Table:
 
 
 NOTHING = ("", "-", "0", "0.0 %")
-INCOMPLETE, ASKED_AGAIN, REPEATS = "incom-\nplete", "asked\nagain", "repeats\nagree"
-LEFT_OUT_EMPTY = (INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+INCOMPLETE, ASKED_AGAIN, REPEATS, KIN = "incom-\nplete", "asked\nagain", "repeats\nagree", "kin"
+LEFT_OUT_EMPTY = (KIN, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
 COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
 
 
@@ -125,6 +128,7 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
     rate, contest, lane = judge.hard, judge.contest, judge.lane
     soft = judge.soft
     return {
+        KIN: KIN if contest.kin else "",
         "win rate": percent(rate.rate),
         "95 %": between(rate.low, rate.high),
         "n": str(rate.n),
@@ -144,13 +148,19 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
     }
 
 
+def kin_notes(contests: Iterable[Contest]) -> list[str]:
+    """The flags of judges that are of a contestant's family."""
+    return [f"{kin_note(one.judge, one.kin)}." for one in contests if one.kin]
+
+
 def notes(summary: Summary) -> list[str]:
     """What a reader of the table must know."""
     told = []
     if any(_is_emulated(judge) for judge in summary.judges):
         told.append(EMULATED_NOTE)
+    told += kin_notes(judge.contest for judge in summary.judges)
     told.append(
-        f"Win rate of {summary.judges[0].contest.a.author}, balanced over order; "
+        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; "
         f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
         f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
     )

@@ -89,7 +89,7 @@ def _juror_data(at: int, juror: Juror, corrected: Corrected) -> dict[str, Any]:
         "position_preference": rate.position_preference,
         "unscored": dict(rate.unscored),
         "not_judged": rate.not_judged,
-        "kin": list(juror.kin),
+        "kin": [one.told() for one in juror.kin],
         "cost_usd": juror.cost_usd,
         "emulated": is_emulated(juror.entry.model),
     }

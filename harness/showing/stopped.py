@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.runs.stopping import Stopped, Until
+from harness.showing.judged import kin_notes
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "cost_usd": contest.cost_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
+        "kin": [one.told() for one in contest.kin],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 
@@ -137,6 +139,7 @@ def _answer(judge: JudgeSummary, stopped: Stopped) -> str:
 def notes(summary: Summary) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
+    told += kin_notes(judge.contest for judge in summary.judges)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
     lanes = f", for all {sequence.lanes} judges at once" if sequence.lanes > 1 else ""

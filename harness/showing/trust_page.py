@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from harness.findings.auditing import Audits, AuditSummary
+from harness.findings.audited import Audits, AuditSummary
 from harness.showing.audited import columns_of, decimal, estimate, notes, page_title, points, trust
 from harness.wording import percent
 from results.statistics.audit import Leaning

@@ -16,59 +16,12 @@ from numpy.typing import NDArray
 
 from results.statistics.agreement import FREQUENT, beyond_chance
 from results.statistics.clusters import Estimate, clustered_mean
+from results.statistics.rated_pairs import RatedPairs
 from results.statistics.refusal import Refusal
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 HUMAN_LLM, LLM_LLM = "human against LLM", "LLM against LLM"
-
-
-@dataclass(frozen=True, eq=False)
-class RatedPairs:
-    """Pairs of one dialogue's responses with different ratings; one entry per pair in every array.
-
-    Attributes:
-        part: code of the rating task; what is resampled.
-        first, second: codes of the two responders in `names`; which is first is a name, not an order of
-            showing, and the same for all pairs of two responders.
-        names: the responders; `human` is that of people.
-        better: +1 where the first was rated higher, −1 where the second was.
-        gap: difference of the ratings, 1 or 2.
-        centred: sign of the difference after each rater's own mean is taken off; 0 where none is left.
-        longer: sign of the difference in words, first − second.
-    """
-
-    part: Ints
-    first: Ints
-    second: Ints
-    names: tuple[str, ...]
-    better: Floats
-    gap: Ints
-    centred: Floats
-    longer: Floats
-
-    def __len__(self) -> int:
-        return int(self.part.size)
-
-    def relabelled(self) -> RatedPairs:
-        """The two responders of every pair change names; every number mirrors."""
-        return RatedPairs(
-            self.part,
-            self.second,
-            self.first,
-            self.names,
-            -self.better,
-            self.gap,
-            -self.centred,
-            -self.longer,
-        )
-
-    @property
-    def with_human(self) -> NDArray[np.bool_]:
-        """Pairs of a person's response and a model's."""
-        people = self.names.index("human") if "human" in self.names else -1
-        return np.asarray((self.first == people) | (self.second == people))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +255,7 @@ def _leaning(pairs: RatedPairs, score: Floats, toward: Floats, seed: int) -> Lea
 
 
 def _own_family(pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int) -> Leaning | Refusal:
+    if not pairs.having(family).any():
+        return Refusal("own-family preference", "no pair has a responder of the judge's own family")
     of_family = np.array([name in family for name in pairs.names], dtype=float)
-    if not of_family.any():
-        return Refusal("own-family preference", "no responder is of the judge's own family")
     return _leaning(pairs, score, of_family[pairs.first] - of_family[pairs.second], seed)

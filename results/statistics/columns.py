@@ -144,6 +144,14 @@ class Columns:
         code = np.cumsum(keep) - 1
         return self._rows(keep[self.dialogue], codes=code, n_dialogues=int(keep.sum()))
 
+    def recoded(self, codes: Sequence[int] | NDArray[Any], n_dialogues: int) -> Columns:
+        """The same judgments with other codes: dialogue d becomes `codes[d]` of `n_dialogues`.
+
+        Contests that share dialogues are laid beside each other so.
+        """
+        mine = np.asarray(codes, dtype=np.int64)
+        return self._rows(np.ones(len(self), dtype=np.bool_), codes=mine, n_dialogues=n_dialogues)
+
     def first_samples(self, count: int) -> Columns:
         """Only the repetitions 0 … count − 1: what a run of more samples shows before it is done."""
         same = np.arange(self.n_dialogues)

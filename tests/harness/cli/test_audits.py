@@ -119,7 +119,7 @@ def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> N
     assert done.code == 0, done.err
     jury = done.data["jury"]
     kin = {one["judge"]: one["kin"] for one in jury["judges"]}
-    assert kin["openai/emulated-gpt-4o"] == ["dataset:gpt-4"]
+    assert [one["author"] for one in kin["openai/emulated-gpt-4o"]] == ["dataset:gpt-4"]
     assert kin["google/emulated-gemini-2.0-flash"] == []
     assert {"openai/emulated-gpt-4o (judge/cognitive)", "openai/emulated-gpt-4o (judge/affective)"} <= set(
         kin

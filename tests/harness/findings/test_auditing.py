@@ -11,12 +11,12 @@ import pytest
 from agents import controls
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.kinship import families_of, family_of_model, kin_among
 from agents.registry import Registry
 from harness.data.dataset import Dataset, load, sample
 from harness.data.splits import Split
 from harness.findings import floors
-from harness.findings.auditing import AuditSummary, plan_audit, run_audit, summarise_audit
+from harness.findings.audited import AuditSummary, summarise_audit
+from harness.findings.auditing import plan_audit, run_audit
 from harness.runs.running import Settings
 from prompts import Library
 from results.audits import Audited, audited
@@ -114,30 +114,3 @@ def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:
     )
     with pytest.raises(UserError, match="rated differently"):
         plan_audit(Dataset("alike", "0", alike.dialogues, alike.texts, ratings), [], PROMPT, split=Split.TEST)
-
-
-@pytest.mark.parametrize(
-    ("model", "family"),
-    [
-        ("openai/gpt-4o", "OpenAI"),
-        ("openai/o3-mini", "OpenAI"),
-        ("google/gemini-2.0-flash", "Google"),
-        ("anthropic/claude-sonnet-4-5", "Anthropic"),
-        ("vllm/meta-llama/Llama-3.1-8B", "Meta"),
-        ("together/mixtral-8x7b", "Mistral"),
-        ("vllm/my-own", ""),
-    ],
-)
-def test_families_are_told_by_names(model: str, family: str) -> None:
-    assert family_of_model(model) == family
-
-
-def test_kin_are_contestants_and_their_teachers() -> None:
-    authors = [
-        ("student:mine", "sft on openai/gpt-4o's responses"),
-        ("dataset:human", ""),
-        ("dataset:gpt-4", ""),
-    ]
-    assert kin_among("openai/gpt-4o", authors) == ["student:mine", "dataset:gpt-4"]
-    assert kin_among("google/gemini-2.0-flash", authors) == []
-    assert families_of("control/ratings", "file:gpt.jsonl") == frozenset()

@@ -1,0 +1,137 @@
+"""An audit's numbers, from the database alone: every judge beside the floors.
+
+Judges are models; beneath them stand the control judges that were asked, and the floors that are computed
+from the ratings. What a number means is `results.statistics.audit`'s to say. Asks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.kinship import families_of
+from harness.data.splits import Split
+from harness.findings import floors
+from harness.runs.running import LaneReport
+from results.audits import Audited, Said, audited
+from results.statistics.audit import Audit, Floats, audit, more_than, scores_of
+from results.statistics.clusters import Estimate
+from results.statistics.rated_pairs import RatedPairs
+from results.store import Store
+
+CONTROL = "control"
+
+
+@dataclass(frozen=True, eq=False)
+class Audits:
+    """One judge's audit and what it has over the floors.
+
+    Attributes:
+        name: the judge's.
+        said: its judgments; None for a floor that is computed.
+        audit: the numbers.
+        over: by floor, how much more it agrees than that floor, in [−1, 1]; empty for the floors.
+        lane: what this invocation did.
+        kin: the responders of its own family; family: their maker, "" where there are none.
+        left_out: pairs that were left out because one of their responders is kin.
+    """
+
+    name: str
+    said: Said | None
+    audit: Audit
+    over: Mapping[str, Estimate]
+    lane: LaneReport | None
+    kin: tuple[str, ...] = ()
+    family: str = ""
+    left_out: int = 0
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it is a floor and no opinion."""
+        return self.said is None or self.said.provider == CONTROL
+
+
+@dataclass(frozen=True, eq=False)
+class AuditSummary:
+    """An audit on one split: judges first, then floors."""
+
+    found: Audited
+    judges: tuple[Audits, ...]
+    floors: tuple[Audits, ...]
+    interrupted: bool = False
+
+    @property
+    def split(self) -> str:
+        """train or test."""
+        return str(self.found.spec["split"])
+
+
+async def summarise_audit(
+    store: Store,
+    run_id: str,
+    lanes: Mapping[str, LaneReport] | None = None,
+    *,
+    interrupted: bool = False,
+    without_kin: bool = False,
+) -> AuditSummary:
+    """An audit's numbers from the database alone.
+
+    Args:
+        without_kin: leave out, for each judge, the pairs with a responder of its own family.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    found = await audited(store, run_id)
+    seed, pairs = int(found.spec["seed"]), found.pairs
+    computed = {floors.LENIENCY: floors.leniency(found)}
+    if found.spec["split"] == Split.TRAIN:
+        computed[floors.RATINGS_OUT_OF_FOLD] = floors.ratings_out_of_fold(found)
+        computed[floors.AUTHOR_OUT_OF_FOLD] = floors.author_out_of_fold(found)
+    asked = [one for one in found.said if one.provider == CONTROL]
+    beneath = {one.judge: scores_of(one.verdicts) for one in asked} | computed
+    judges = [
+        _of_judge(one, pairs, beneath, lanes or {}, seed, without_kin=without_kin)
+        for one in found.said
+        if one.provider != CONTROL
+    ]
+    below = [
+        Audits(one.judge, one, audit(pairs, one.verdicts, seed=seed), {}, _lane(one, lanes or {}))
+        for one in asked
+    ]
+    for name, score in computed.items():
+        both = np.repeat(score[:, None, None], 2, axis=1)
+        below.append(Audits(name, None, audit(pairs, both, seed=seed), {}, None))
+    return AuditSummary(found, tuple(judges), tuple(below), interrupted)
+
+
+def _of_judge(
+    said: Said,
+    pairs: RatedPairs,
+    beneath: Mapping[str, Floats],
+    lanes: Mapping[str, LaneReport],
+    seed: int,
+    *,
+    without_kin: bool,
+) -> Audits:
+    own = families_of(f"{said.provider}/{said.model}")
+    kin = tuple(name for name in pairs.names if own & families_of(name))
+    wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
+    mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
+    score = scores_of(verdicts)
+    return Audits(
+        name=said.judge,
+        said=said,
+        audit=audit(mine, verdicts, seed=seed, family=frozenset(kin)),
+        over={name: more_than(mine, score, floor[wanted], seed=seed) for name, floor in beneath.items()},
+        lane=_lane(said, lanes),
+        kin=kin,
+        family=" and ".join(sorted(own)) if kin else "",
+        left_out=int((~wanted).sum()),
+    )
+
+
+def _lane(said: Said, lanes: Mapping[str, LaneReport]) -> LaneReport | None:
+    return lanes.get(f"{said.provider}/{said.model}")
