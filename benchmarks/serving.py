@@ -30,7 +30,8 @@ from agents.student import rendering
 from agents.vocabulary import Dialogue
 from harness.data.dataset import load
 from harness.data.splits import Split, dialogues_of
-from harness.runs.rooms import device_here, lora_modules, machine_mib
+from harness.runs.machine import device_here, machine_mib
+from harness.runs.rooms import lora_modules
 from serve.adapters import Adapter, read_adapter
 from serve.identity import VLLM_DTYPES, Dtype
 from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan

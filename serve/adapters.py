@@ -7,8 +7,11 @@ adapter was trained.
 from __future__ import annotations
 
 import json
+import shutil
 import struct
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,28 @@ def read_adapter(name: str, folder: Path) -> Adapter:
     if faults:
         raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
     return Adapter(name, folder, max(ranks), weights.stat().st_size)
+
+
+def shelved(adapter: Adapter, shelf: Path) -> Adapter:
+    """The same adapter at a path that says its content: hard links where that can be, else a copy."""
+    digest = sha256()
+    for name in (CONFIG, WEIGHTS):
+        with (adapter.folder / name).open("rb") as file:
+            digest.update(file_digest(file, "sha256").digest())
+    folder = shelf / digest.hexdigest()[:20]
+    if not folder.is_dir():
+        shelf.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".", dir=shelf))
+        for name in (CONFIG, WEIGHTS):
+            try:
+                (unfinished / name).hardlink_to((adapter.folder / name).resolve())
+            except OSError:  # another file system
+                shutil.copyfile(adapter.folder / name, unfinished / name)
+        try:
+            unfinished.rename(folder)
+        except OSError:  # somebody else was quicker
+            shutil.rmtree(unfinished)
+    return replace(adapter, folder=folder)
 
 
 def bad_tensors(path: Path) -> list[str]:

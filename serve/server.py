@@ -92,13 +92,15 @@ class Server:
             raise UserError("this is no server of models", where=self.url, found=told[:80]) from error
 
     def load(self, name: str, folder: Path) -> None:
-        """Load an adapter while it runs; one of this name is replaced.
+        """Load an adapter while it runs, under a name that it does not serve.
+
+        Never in place: vLLM 0.32 would read the adapter from its file again for every token, and go on with
+        what it had computed with the old one.
 
         Raises:
             UserError: it will not.
         """
-        body = {"lora_name": name, "lora_path": str(folder.resolve()), "load_inplace": True}
-        self._ask("POST", "/v1/load_lora_adapter", body)
+        self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
 
     def unload(self, name: str) -> None:
         """Unload an adapter.

@@ -21,7 +21,7 @@ from agents.errors import UserError
 from harness.cli.serving_options import base_option, memory_options
 
 if TYPE_CHECKING:
-    from serve.plan import ServePlan, Wanted
+    from serve.plan import ServePlan
 
 INTERRUPTED = 130
 LOOK_SECONDS = 0.2
@@ -99,8 +99,9 @@ def start(
     `empathy respond`, `bench` and `judge` ask it while it runs. It listens on this machine alone, with a key
     made for it, unless it is told otherwise.
     """
-    from harness.runs import rooms
+    from harness.runs import rooms, standing
     from harness.runs.checkpoints import cast, checkpoint_folders
+    from harness.runs.machine import device_here, fitting, wanted
     from serve.plan import command
     from serve.server import check_port, died, free_port, needs_vllm, started
 
@@ -125,10 +126,20 @@ def start(
         folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
     else:
         adapters = rooms.adapters_of(who.contestants)
-    made = rooms.fitting(folder, adapters, _wanted(dtype, rest))
+    asked = wanted(
+        device_here(),
+        dtype,
+        rest["memory_mib"],
+        rest["memory_fraction"],
+        model_length=rest["max_model_len"],
+        sequences=rest["max_num_seqs"],
+        loras=rest["max_loras"],
+        spare_loras=rest["spare_loras"],
+    )
+    made = fitting(folder, adapters, asked)
     _show_plan(made)
     port = port or free_port(host)
-    told = [*command(made, folder, name, host, port), *rooms.lora_modules(adapters)]
+    told = [*command(made, folder, name, host, port), *rooms.lora_modules(standing.on_shelf(adapters))]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
@@ -136,7 +147,7 @@ def start(
             started(
                 told, host, port, key=key or "", environment=made.environment(), log=log, tell=_tell
             ) as server,
-            rooms.remembered(server, who, dtype, merged=merged),
+            standing.remembered(server, who, dtype, merged=merged),
         ):
             _show(server.url, server.key, list(server.models()), as_json)
             while server.lives():
@@ -213,22 +224,6 @@ def _names(folders: list[Path]) -> list[str]:
     return [read_checkpoint(folder).name for folder in folders]
 
 
-def _wanted(dtype: Any, rest: dict[str, Any]) -> Wanted:
-    from dataclasses import replace
-
-    from harness.runs import rooms
-    from harness.runs.rooms import Serving
-
-    how = Serving(device=rooms.device_here(), memory_mib=rest["memory_mib"], fraction=rest["memory_fraction"])
-    return replace(
-        rooms.wanted(how, dtype),
-        model_length=rest["max_model_len"],
-        sequences=rest["max_num_seqs"],
-        loras=rest["max_loras"],
-        spare_loras=rest["spare_loras"],
-    )
-
-
 def _show_plan(made: ServePlan, *, err: bool = True) -> None:
     told = made.told()
     click.echo(
@@ -244,7 +239,7 @@ def _show_plan(made: ServePlan, *, err: bool = True) -> None:
         err=err,
     )
     if not made.fits:
-        from harness.runs.rooms import would_fit
+        from harness.runs.machine import would_fit
 
         click.echo(f"Does not fit. What would: {would_fit(made)}.", err=err)
 

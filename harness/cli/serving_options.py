@@ -112,13 +112,14 @@ class ServingOptions:
 
     def serving(self, who: Cast, preset: str, *, quiet: bool) -> Serving:
         """How they are asked; a server of ours that is running with this base is used."""
-        from harness.runs import rooms
+        from harness.runs.machine import device_here
         from harness.runs.rooms import Serving
+        from harness.runs.standing import running
 
         through = "offline" if self.offline else self.through
         url, key, trusted = self.url, os.environ.get(KEY, ""), False
         dtype: Dtype | Literal[""] = self.dtype or ""
-        there = rooms.running(who) if through == "server" and not self.merged else None
+        there = running(who) if through == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
             if dtype and dtype != there[2]:
@@ -135,7 +136,7 @@ class ServingOptions:
             seed=self.sampling_seed,
             merged=self.merged,
             dtype=dtype,
-            device=rooms.device_here(),
+            device=device_here(),
             url=url.rstrip("/").removesuffix("/v1"),
             key=key,
             trusted=trusted,

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,23 +18,22 @@ import aiohttp
 
 from agents.call import ModelClient
 from agents.clients.http import HttpClient, open_session
-from agents.errors import UserError
 from agents.models import Model
 from finetune.checkpoint import Checkpoint
 from finetune.merge import RECORD as MERGED_RECORD
 from finetune.merge import merge
 from harness.runs.checkpoints import Cast, Contestant
+from harness.runs.machine import fitting, wanted
+from harness.runs.standing import on_shelf, prepare
 from serve import presets
 from serve.adapters import Adapter, read_adapter
 from serve.batching import Batcher
 from serve.identity import Device, Dtype
-from serve.plan import CARD_MIB, FRACTION, ServePlan, Wanted, command, plan
+from serve.plan import ServePlan, Wanted, command
 from serve.presets import read_json
 from serve.server import LOOPBACK, Server, died, free_port, needs_vllm, started
 
 MERGED = Path("merged")
-STATE = Path("runs/serve.json")
-CPU_FRACTION = 0.6
 SECONDS = 600.0  # for one answer: a full batch of long ones keeps a request waiting
 
 
@@ -107,103 +102,22 @@ async def opened(
         async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
             yield room
     elif how.through == "offline":
-        made = fitting(folder, adapters, wanted(how, dtype))
+        made = fitting(folder, adapters, _wanted(how, dtype))
         async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
             yield room
     elif how.url:
         server = Server(how.url.rstrip("/").removesuffix("/v1"), how.key)
-        await asyncio.to_thread(_prepare, server, adapters, models)
+        await asyncio.to_thread(prepare, server, adapters, models, trusted=how.trusted)
         async with _asked(server) as room:
             yield room
     else:
-        made = fitting(folder, adapters, wanted(how, dtype))
+        made = fitting(folder, adapters, _wanted(how, dtype))
         async with _started(made, folder, name, adapters, how.tell) as server, _asked(server) as room:
             yield room
 
 
-def wanted(how: Serving, dtype: Dtype, **more: Any) -> Wanted:
-    """What a server may take on this machine."""
-    memory, fraction = how.memory_mib, how.fraction
-    if how.device == "cpu":
-        memory = memory or machine_mib()
-        fraction = fraction or CPU_FRACTION
-    return Wanted(how.device, dtype, memory or card_mib() or CARD_MIB, fraction or FRACTION, **more)
-
-
-def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
-    """The plan, which must fit.
-
-    Raises:
-        UserError: it does not; it names what would.
-    """
-    made = plan(read_json(folder / "config.json"), adapters, asked)
-    if not made.fits:
-        told = made.told()
-        raise UserError(
-            "there is too little memory to serve this",
-            found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
-            f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
-            remedy=f"What would fit: {would_fit(made)}.",
-        )
-    return made
-
-
-def would_fit(made: ServePlan) -> str:
-    """What would fit in words: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
-    return ", or ".join([*(way.told for way in made.ways), "a smaller base"])
-
-
-def device_here() -> Device:
-    """ "cuda" where there is a card."""
-    return "cuda" if card_mib() else "cpu"
-
-
-def card_mib() -> int:
-    """The whole memory of the first card; 0 where there is none."""
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
-        return int(said.split()[0])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return 0
-
-
-def machine_mib() -> int:
-    """The machine's memory that is free or can be."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) // 1024
-    except OSError:
-        pass
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20)
-
-
-def running(cast: Cast) -> tuple[str, str, Dtype] | None:
-    """Address, key and dtype of a server of ours that is running with this base; None where there is none."""
-    state = read_json(STATE)
-    if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
-        return None
-    server = Server(str(state["url"]), str(state["key"]))
-    return (server.url, server.key, state["dtype"]) if server.healthy() else None
-
-
-@contextlib.contextmanager
-def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Any:
-    """A file, for our eyes only, by which other commands find a running server; gone with it."""
-    told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
-    told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
-    STATE.parent.mkdir(parents=True, exist_ok=True)
-    STATE.unlink(missing_ok=True)
-    with os.fdopen(os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(told, file)
-    try:
-        yield
-    finally:
-        if read_json(STATE).get("pid") == os.getpid():
-            STATE.unlink(missing_ok=True)
+def _wanted(how: Serving, dtype: Dtype) -> Wanted:
+    return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
 def adapters_of(part: Sequence[Contestant]) -> list[Adapter]:
@@ -247,7 +161,7 @@ async def _started(
 ) -> AsyncIterator[Server]:
     needs_vllm()
     port = free_port()
-    told = [*command(made, folder, name, LOOPBACK, port), *lora_modules(adapters)]
+    told = [*command(made, folder, name, LOOPBACK, port), *lora_modules(on_shelf(adapters))]
     with contextlib.ExitStack() as stack:
         starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
         server = await asyncio.to_thread(stack.enter_context, starting)
@@ -259,27 +173,6 @@ def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
     if not adapters:
         return []
     return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
-
-
-def _prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model]) -> None:
-    """Load what a running server lacks.
-
-    Raises:
-        UserError: it cannot be loaded there.
-    """
-    there = server.models()
-    for one in adapters:
-        if one.name not in there:
-            server.load(one.name, one.folder)
-            there[one.name] = {}
-    missing = sorted({model.name for model in models} - set(there))
-    if missing:
-        raise UserError(
-            "the server does not serve this",
-            where=server.url,
-            found=", ".join(missing),
-            remedy=f"It serves: {', '.join(there)}. Give it that name with --served-model-name.",
-        )
 
 
 @contextlib.asynccontextmanager

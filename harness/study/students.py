@@ -15,9 +15,9 @@ from pathlib import Path
 from agents.identity import content_id
 from finetune.checkpoint import Base, read_checkpoint
 from finetune.loading import Located
-from harness.runs import rooms
 from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
 from harness.runs.generating import Summary
+from harness.runs.machine import device_here
 from harness.runs.planning import Chosen, plan_responding
 from harness.runs.rooms import Serving
 from harness.runs.serving import respond, responder
@@ -47,7 +47,7 @@ async def served(
     how = Serving(
         through=study.generation.through,
         preset=study.generation.preset,
-        device="cpu" if study.training.device == "cpu" else rooms.device_here(),
+        device="cpu" if study.training.device == "cpu" else device_here(),
         tell=partial(world.tell, name),
     )
     async with await Store.open(world.db) as store:

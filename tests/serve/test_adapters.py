@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from serve.adapters import RANKS, bad_tensors, read_adapter, vllm_rank
+from serve.adapters import RANKS, bad_tensors, read_adapter, shelved, vllm_rank
 
 
 def write(folder: Path, tensors: dict[str, tuple[str, bytes]], **config: Any) -> Path:
@@ -96,3 +96,24 @@ def test_the_rank_that_vllm_is_told_holds_it(rank: int) -> None:
     assert vllm_rank(rank) in RANKS
     assert vllm_rank(rank) >= rank
     assert all(other >= vllm_rank(rank) for other in RANKS if other >= rank)
+
+
+def test_an_adapters_path_on_the_shelf_says_its_content(tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    one = shelved(read_adapter("student:a", write(tmp_path / "a", {"x": floats(1)})), shelf)
+    assert (one.name, one.rank) == ("student:a", 8)
+    assert one.folder.parent == shelf
+    # the same content from elsewhere is the same path; trained anew in the same folder it is another
+    assert (
+        shelved(read_adapter("student:b", write(tmp_path / "b", {"x": floats(1)})), shelf).folder
+        == one.folder
+    )
+    again = shelved(read_adapter("student:a", write(tmp_path / "a2", {"x": floats(2)})), shelf)
+    scaled = shelved(
+        read_adapter("student:a", write(tmp_path / "a3", {"x": floats(1)}, lora_alpha=32)), shelf
+    )
+    assert len({one.folder, again.folder, scaled.folder}) == 3
+    assert read_adapter("student:a", one.folder).bytes == one.bytes
+    assert sorted(path.name for path in shelf.iterdir()) == sorted(
+        each.folder.name for each in (one, again, scaled)
+    )

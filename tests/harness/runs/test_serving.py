@@ -25,8 +25,9 @@ from harness.data.splits import Split
 from harness.runs import serving
 from harness.runs.checkpoints import Cast, Contestant, cast
 from harness.runs.generating import Summary
+from harness.runs.machine import fitting
 from harness.runs.planning import Chosen
-from harness.runs.rooms import Room, Serving, fitting
+from harness.runs.rooms import Room, Serving
 from harness.runs.running import Settings
 from harness.runs.serving import respond, responder
 from prompts import Library

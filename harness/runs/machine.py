@@ -1,0 +1,87 @@
+"""What this machine has, and whether what is to be served fits: the card, the memory, the plan.
+
+Asks the machine; starts nothing. The arithmetic is `serve/plan.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from serve.adapters import Adapter
+from serve.identity import Device, Dtype
+from serve.plan import CARD_MIB, FRACTION, ServePlan, Wanted, plan
+from serve.presets import read_json
+
+CPU_FRACTION = 0.6
+
+
+def wanted(
+    device: Device, dtype: Dtype, memory_mib: int | None, fraction: float | None, **more: Any
+) -> Wanted:
+    """What a server may take here.
+
+    Args:
+        memory_mib, fraction: of the card or the machine; None for what there is, and the usual share.
+        more: what else is wanted, as `Wanted` names it.
+    """
+    if device == "cpu":
+        memory_mib = memory_mib or machine_mib()
+        fraction = fraction or CPU_FRACTION
+    return Wanted(device, dtype, memory_mib or card_mib() or CARD_MIB, fraction or FRACTION, **more)
+
+
+def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+    """The plan, which must fit.
+
+    Raises:
+        UserError: it does not; it names what would.
+    """
+    made = plan(read_json(folder / "config.json"), adapters, asked)
+    if not made.fits:
+        told = made.told()
+        raise UserError(
+            "there is too little memory to serve this",
+            found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
+            f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
+            remedy=f"What would fit: {would_fit(made)}.",
+        )
+    return made
+
+
+def would_fit(made: ServePlan) -> str:
+    """What would fit in words: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
+    return ", or ".join([*(way.told for way in made.ways), "a smaller base"])
+
+
+def device_here() -> Device:
+    """ "cuda" where there is a card."""
+    return "cuda" if card_mib() else "cpu"
+
+
+def card_mib() -> int:
+    """The whole memory of the first card; 0 where there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
+        return int(said.split()[0])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return 0
+
+
+def machine_mib() -> int:
+    """The machine's memory that is free or can be."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    except OSError:
+        pass
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20)
