@@ -56,6 +56,7 @@ class Responder:
         seed: of the sampling; None leaves it to the model.
         stop: strings that end an answer.
         cut: how the response is cut out of the answer; None leaves it whole.
+        run: how the model is run, where that is known to us: recorded with the set.
     """
 
     model: Model
@@ -68,6 +69,7 @@ class Responder:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     cut: Cut | None = None
+    run: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -104,6 +106,8 @@ class Responder:
         }
         if self.cut is not None:
             made["cut"] = self.cut.name
+        if self.run is not None:
+            made["run"] = dict(self.run)
         return response_set(self.name, self.preset, made)
 
     async def respond(

@@ -48,6 +48,10 @@ class Served:
         if (self.how == "base") != (self.adapter == ""):
             raise ValueError("a base has no adapter, and everything else has one")
 
+    def told(self) -> dict[str, str]:
+        """What of it there is to say, for people."""
+        return {name: str(value) for name, value in asdict(self).items() if value}
+
     @property
     def id(self) -> str:
         """Content id of all of it."""

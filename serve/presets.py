@@ -48,7 +48,6 @@ class Preset:
         seed: of the sampling.
         stop: strings that end an answer.
         cut: how the response is cut out of it.
-        dtype: what the preset wants the model to compute in; "" for the weights' own.
     """
 
     name: Name
@@ -61,7 +60,6 @@ class Preset:
     seed: int
     stop: tuple[str, ...] = ()
     cut: Cut = WHOLE
-    dtype: Dtype | Literal[""] = ""
 
     @property
     def extra(self) -> str:
@@ -137,8 +135,12 @@ def resolve(
         own.top_k,
         own.repetition_penalty,
         seed,
-        dtype="fp16" if name == "released" else "",
     )
+
+
+def dtype_of(written: str) -> Dtype | Literal[""]:
+    """What a preset as users write it wants the model to compute in; "" for the weights' own."""
+    return "fp16" if name_of(written)[0] == "released" else ""
 
 
 def name_of(written: str) -> tuple[Name, str]:

@@ -122,14 +122,9 @@ class ServingOptions:
         there = running(who) if through == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
-            if dtype and dtype != there[2]:
-                raise UserError(
-                    "the server that is running computes in another dtype",
-                    where="--dtype",
-                    found=f"{dtype}; the server {there[2]}",
-                    remedy="End it, or leave --dtype out.",
-                )
-            dtype = there[2]
+            dtype = _dtype(dtype, preset, there[2])
+            if not quiet:
+                click.echo(f"Asking the server that is running at {url} ({dtype}).", err=True)
         return Serving(
             through=through,
             preset=preset,
@@ -144,3 +139,23 @@ class ServingOptions:
             fraction=self.memory_fraction,
             tell=(lambda line: None) if quiet else lambda line: click.echo(line, err=True),
         )
+
+
+def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype) -> Dtype:
+    """The running server's dtype, where nothing says another.
+
+    Raises:
+        UserError: --dtype does, or the preset.
+    """
+    from serve.presets import dtype_of
+
+    wanted = said or dtype_of(preset)
+    if wanted and wanted != running:
+        where = "--dtype" if said else f"--preset {preset}"
+        raise UserError(
+            "the server that is running computes in another dtype",
+            where=where,
+            found=f"{wanted}; the server {running}",
+            remedy=f"End it, or say --dtype {running}: it is recorded.",
+        )
+    return running

@@ -263,8 +263,8 @@ async def _check_names(store: Store, plan: Plan) -> None:
         raise UserError(
             "these responses would be a second set under the same name",
             where="--preset",
-            remedy="Ask as before, or give them a name of their own with --preset NAME (to improve initial "
-            "responses that are there: --initial AUTHOR).",
+            remedy="Ask as before, or give them a name of their own with --preset NAME"
+            + (" (to improve initial responses that are there: --initial AUTHOR)." if plan.bases else "."),
             faults=faults,
         )
 
@@ -275,8 +275,20 @@ def _apart(there: ResponseSet, wanted: ResponseSet) -> str:
         one, other = orjson.loads(there.made), orjson.loads(wanted.made)
     except orjson.JSONDecodeError:
         return there.made
-    keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
-    return "; ".join(f"{key} {one.get(key)}, here {other.get(key)}" for key in keys)
+    points = _points(one), _points(other)
+    keys = [key for key in sorted({*points[0], *points[1]}) if points[0].get(key) != points[1].get(key)]
+    if len(keys) > 1:  # it says the same in one word
+        keys = [key for key in keys if key != "identity"]
+    return "; ".join(f"{key} {points[0].get(key)}, here {points[1].get(key)}" for key in keys)
+
+
+def _points(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a set was made with, one level flat: `run dtype`, `sampling seed`."""
+    flat: dict[str, Any] = {}
+    for key, value in made.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{key} {name}".strip(): one for name, one in inner.items()}
+    return flat
 
 
 async def _tries(store: Store, plan: Plan, *, again: bool) -> Tries:

@@ -40,9 +40,7 @@ AT_ONCE = 256
 
 def dtype_of(cast: Cast, how: Serving) -> Dtype:
     """What the models compute in."""
-    if how.dtype:
-        return how.dtype
-    return "fp16" if presets.name_of(how.preset)[0] == "released" else cast.dtype
+    return how.dtype or presets.dtype_of(how.preset) or cast.dtype
 
 
 def served(one: Contestant, cast: Cast, how: Serving) -> Served:
@@ -94,6 +92,7 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
         seed=preset.seed,
         stop=preset.stop,
         cut=FIRST_TURN_97_WORDS if one.cut else preset.cut,
+        run=served(one, cast, how).told(),
     )
 
 
@@ -143,7 +142,7 @@ async def respond(
             return replace(summary, lanes=_added(lanes))
     # what is left is the other models' business; everything else is known by now, and is summed up here
     summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))
-    return replace(summary, lanes=_added([*lanes, dict(summary.lanes)]))
+    return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
 
 
 async def _served_run(
@@ -221,6 +220,12 @@ def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
 async def _missing(store: Store, plan: Plan, settings: Settings, *, again: bool) -> bool:
     """Whether there is anything left to ask."""
     return again or any(one.calls for one in await forecast(store, plan, settings))
+
+
+def _without(last: dict[str, LaneReport], before: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:
+    """The last look's lanes, what this invocation has made itself not counted as known beforehand."""
+    made = {name: sum(each[name].made for each in before if name in each) for name in last}
+    return {name: replace(lane, reused=max(0, lane.reused - made[name])) for name, lane in last.items()}
 
 
 def _added(lanes: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:

@@ -15,7 +15,7 @@ from agents.call import Call
 from agents.messages import Completion, Finish
 from agents.student import rendering
 from finetune.checkpoint import hash_file, weights_id
-from harness.runs import serving
+from harness.runs import serving, standing
 from harness.runs.rooms import Room
 
 Run = Callable[..., Any]
@@ -205,3 +205,21 @@ def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
         done = empathy(*words)
         assert done.code == 2
         assert told in done.err
+
+
+def test_a_running_server_of_another_dtype(
+    empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
+    words = ("respond", "student:long", "--data", "sample", "--limit", "1", "--json")
+    told = empathy(*words, "--preset", "released")
+    assert told.code == 2
+    assert "--preset released" in told.err
+    assert "--dtype fp32" in told.err
+    told = empathy(*words, "--preset", "released", "--dtype", "fp32")
+    assert "http://127.0.0.1:1" in told.err
+    made = json.loads(told.data["sets"][0]["made"])
+    assert made["run"] == {**made["run"], "dtype": "fp32", "how": "adapter", "backend": "vllm"}
+    again = empathy(*words, "--preset", "released", "--with", "transformers", "--dtype", "bf16")
+    assert again.code == 2  # the same name, made in another way: it says in which
+    assert "run backend vllm, here transformers; run dtype fp32, here bf16" in again.err
