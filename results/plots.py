@@ -26,11 +26,13 @@ OKABE_ITO = {
     "reddish purple": "#CC79A7",
 }
 
+ENDS = ("\u2190 B preferred", "A preferred \u2192")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 NAME_WIDTH = 34  # characters of a name in one line: what fits beside the number on a phone
 
 _LINE = 18  # pixels, height of a line of text
 _BAND = 57  # height of the marks of one estimate
+_SHORT = 30  # of one that has its interval alone
 _CENTRE, _BOUNDS, _FIRST, _SECOND = 13, 23, 31, 42  # heights within the band
 _AXIS = 46
 
@@ -60,12 +62,20 @@ class Estimate:
     note: str = ""
 
 
-def interval_plot(estimates: Sequence[Estimate], *, name: str, title: str, described: str) -> Markup:
+def interval_plot(
+    estimates: Sequence[Estimate],
+    *,
+    name: str,
+    title: str,
+    described: str,
+    ends: tuple[str, str] = ENDS,
+) -> Markup:
     """Estimates with their intervals on the axis from 0 to 100 %, with a line at one half.
 
     Args:
         name: unique in the page; the drawing's ids begin with it.
         title, described: what a screen reader says instead of the drawing.
+        ends: what the axis' two ends mean.
     """
     rows, top = [], 0
     for estimate in estimates:
@@ -98,7 +108,7 @@ def interval_plot(estimates: Sequence[Estimate], *, name: str, title: str, descr
         described=described,
         grid=grid,
         rows=Markup("").join(rows),
-        axis=_axis(top + 4),
+        axis=_axis(top + 4, ends),
     )
 
 
@@ -138,7 +148,8 @@ def _row(estimate: Estimate) -> tuple[Markup, int]:
         marks.append(_triangle(estimate.a_first, top + _FIRST, first=True))
     if estimate.b_first is not None:
         marks.append(_triangle(estimate.b_first, top + _SECOND, first=False))
-    return Markup("").join([*written, *marks]), top + _BAND
+    alone = estimate.bound_low is estimate.a_first is estimate.b_first is None
+    return Markup("").join([*written, *marks]), top + (_SHORT if alone else _BAND)
 
 
 def _tip(estimate: Estimate) -> Markup:
@@ -146,7 +157,7 @@ def _tip(estimate: Estimate) -> Markup:
     return Markup("<title>{}: {}</title>").format(estimate.name, estimate.told)
 
 
-def _axis(top: int) -> Markup:
+def _axis(top: int, said: tuple[str, str]) -> Markup:
     ticks = Markup("").join(
         Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{}\u00a0%</text>').format(
             _at(tick), top + 15, {0.0: "start", 1.0: "end"}.get(tick, "middle"), f"{100 * tick:.0f}"
@@ -154,9 +165,9 @@ def _axis(top: int) -> Markup:
         for tick in TICKS
     )
     ends = Markup(
-        '<text class="plot-end" x="0" y="{y}">\u2190 B preferred</text>'
-        '<text class="plot-end" x="100%" y="{y}" text-anchor="end">A preferred \u2192</text>'
-    ).format(y=top + 36)
+        '<text class="plot-end" x="0" y="{y}">{}</text>'
+        '<text class="plot-end" x="100%" y="{y}" text-anchor="end">{}</text>'
+    ).format(*said, y=top + 36)
     return ticks + ends
 
 

@@ -67,6 +67,15 @@ class AuditSummary:
         """train or test."""
         return str(self.found.spec["split"])
 
+    @property
+    def llm_preferred(self) -> float | None:
+        """The share of pairs of a person and a model in which the model's response was rated higher."""
+        mine = self.found.pairs.only(self.found.pairs.with_human)
+        if not len(mine):
+            return None
+        person = mine.names.index("human")
+        return float(np.where(mine.first == person, mine.better < 0, mine.better > 0).mean())
+
 
 async def summarise_audit(
     store: Store,

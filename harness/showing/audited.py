@@ -5,6 +5,7 @@ Rates lie in [0, 1] in the data and are percent in tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def as_data(summary: AuditSummary) -> dict[str, Any]:
         "run": summary.found.run_id,
         "split": summary.split,
         "selection": SELECTION[Split(summary.split)],
+        "llm_preferred_to_human": summary.llm_preferred,
         "ceiling": None,
         "no_ceiling": NO_CEILING,
         "pairs": len(summary.found.pairs),
@@ -203,7 +205,8 @@ def notes(summary: AuditSummary) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     told += [
-        SELECTION[Split(summary.split)],
+        f"{SELECTION[Split(summary.split)]} People rated the LLM's response higher than the person's in "
+        f"{percent(summary.llm_preferred)} of these pairs of the two.",
         NO_CEILING,
         "Agreement: share of verdicts for the response rated higher, a tie one half; ½ is chance. Intervals "
         "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
@@ -232,7 +235,8 @@ def trust(one: Audits) -> list[str]:
     """What a judge may be trusted for, a line each; from intervals alone, never from a point estimate."""
     found, lines = one.audit, []
     beaten = [name for name, more in one.over.items() if more.low is not None and more.low > 0]
-    not_beaten = [name for name in one.over if name not in beaten]
+    beaten_by = [name for name, more in one.over.items() if more.high is not None and more.high < 0]
+    not_beaten = [name for name in one.over if name not in (*beaten, *beaten_by)]
     if found.agreement.value is None:
         return [f"{one.name}: nothing can be said, no pair has all its verdicts"]
     if found.agreement.low is not None and found.agreement.low > 0.5:
@@ -240,10 +244,11 @@ def trust(one: Audits) -> list[str]:
     else:
         lines.append(f"not shown to agree with people more than chance does: {estimate(found.agreement)}")
     if beaten:
-        lines.append(f"agrees more than {', '.join(beaten)}")
+        lines.append(f"agrees more than {_by_how_much(one, beaten)}")
     if not_beaten:
-        shown = "; ".join(f"{name} {points(one.over[name])} points" for name in not_beaten)
-        lines.append(f"not shown to agree more than {shown}")
+        lines.append(f"not shown to agree more or less than {_by_how_much(one, not_beaten)}")
+    if beaten_by:
+        lines.append(f"agrees less than {_by_how_much(one, beaten_by)}")
     for name, group in found.groups.items():
         if group.low is None or group.low <= 0.5:
             lines.append(f"not to be relied on for {name}: {estimate(group)}")
@@ -258,6 +263,11 @@ def trust(one: Audits) -> list[str]:
             f"{percent(found.low_bound)} and {percent(found.high_bound)}"
         )
     return [f"{one.name}: {line}" for line in lines]
+
+
+def _by_how_much(one: Audits, names: Sequence[str]) -> str:
+    """`control/longer, +4.1 (+1.1 to +7.3) points; …`."""
+    return "; ".join(f"{name}, {points(one.over[name])} points" for name in names)
 
 
 def _leanings(leaning: Leaning, what: str) -> list[str]:
