@@ -51,6 +51,8 @@ async def _serve(options: Any, host: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     click.echo(f"Emulating at {running.url}  ({options.definition_hash}); Ctrl-C stops.", err=True)
-    click.echo(f"Models: {', '.join(MODELS)}", err=True)
+    click.echo(
+        f"Models: {', '.join(MODELS)}; other gpt, o, gemini and claude models by their names", err=True
+    )
     await stopped.wait()
     await running.close()

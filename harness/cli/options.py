@@ -253,7 +253,7 @@ def _together(wrong: list[UserError]) -> UserError:
 
 def _check_emulated(models: list[Model]) -> None:
     """Every stand-in is one that the emulator has."""
-    from harness.emulator.models import MODELS
+    from harness.emulator.models import MODELS, stand_in
 
     names = [f"{known.provider}/{known.name.removeprefix(EMULATED)}" for known in MODELS.values()]
     wrong = [
@@ -261,11 +261,11 @@ def _check_emulated(models: list[Model]) -> None:
             "the emulator has no stand-in for this model",
             where="--emulate",
             found=repr(f"{model.provider}/{model.name.removeprefix(EMULATED)}"),
-            remedy=f"It has: {', '.join(names)}.",
+            remedy=f"It has: {', '.join(names)}; and others of the families gpt, o, gemini and claude.",
         )
         for model in models
         if model.provider != "control"
-        and (model.name not in MODELS or MODELS[model.name].provider != model.provider)
+        and ((known := stand_in(model.name)) is None or known.provider != model.provider)
     ]
     if wrong:
         raise _together(wrong)

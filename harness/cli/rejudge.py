@@ -82,7 +82,7 @@ def rejudge(
     among them, are compared.
 
     \b
-    empathy rejudge --judge anthropic/claude-sonnet-4-5
+    empathy rejudge --judge anthropic/claude-sonnet-5-5
     empathy rejudge last --judge openai/gpt-4o --dimensions
     empathy rejudge last --human preferences.csv
     """

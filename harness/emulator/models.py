@@ -2,12 +2,13 @@
 
 Plain values. A judge's taste is known, so that an estimate made from its verdicts can be compared with the
 truth (`taste.py`). The names are those of real models with `emulated-` before them; the figures are not
-measurements of the real ones.
+measurements of the real ones. A model that has no entry is emulated by its family's (`stand_in`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Literal
 
 PREFIX = "emulated-"
@@ -47,7 +48,7 @@ class EmulatedModel:
         taste: as a judge.
         skill: how many of the three dimensions of empathy it writes of by itself, 0–3.
         chat, completions: which of the two ways of asking it accepts (completions: OpenAI's old form only).
-        sampling: whether temperature and top_p are accepted (thinking models of OpenAI refuse them).
+        sampling: whether temperature and top_p are accepted (many thinking models refuse them).
         top_p_with_temperature: whether both may be given.
         max_top_logprobs: the most alternatives per token it gives; 0 where it gives no log-probabilities.
         thinking: it thinks first, and its thoughts count as output tokens.
@@ -102,3 +103,27 @@ MODELS: dict[str, EmulatedModel] = {
         ),
     )
 }
+
+_NEWER_CLAUDE = replace(
+    MODELS["emulated-claude-sonnet-4-5"], name="emulated-claude", sampling=False, thinking=True
+)
+FAMILIES: tuple[tuple[str, EmulatedModel], ...] = (
+    ("gpt-4*", MODELS["emulated-gpt-4o"]),
+    ("gpt-[5-9]*", MODELS["emulated-o4-mini"]),
+    ("o[1-9]*", MODELS["emulated-o4-mini"]),
+    ("gemini-2.0-*", MODELS["emulated-gemini-2.0-flash"]),
+    ("gemini-*", MODELS["emulated-gemini-2.5-flash"]),
+    ("claude-*-4-[0-6]*", MODELS["emulated-claude-sonnet-4-5"]),
+    ("claude-*", _NEWER_CLAUDE),
+)
+"""Names of real models → whose habits the stand-in has that has no entry of its own; the first that fits."""
+
+
+def stand_in(name: str) -> EmulatedModel | None:
+    """The emulated model of that name: its own entry, else its family's; None where there is neither."""
+    own = MODELS.get(name)
+    if own is not None or not name.startswith(PREFIX):
+        return own
+    real = name.removeprefix(PREFIX)
+    family = next((model for pattern, model in FAMILIES if fnmatchcase(real, pattern)), None)
+    return None if family is None else replace(family, name=name)

@@ -13,7 +13,7 @@ import orjson
 
 from agents.errors import Fault, UserError
 from agents.identity import content_id
-from harness.emulator.models import MODELS, BiasScale, EmulatedModel
+from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
 
 ANSWERS_VERSION = 1
 """Raised whenever the code changes what an emulated model would answer: old answers are then not the same."""
@@ -72,7 +72,7 @@ class Options:
 
     def model(self, name: str) -> EmulatedModel | None:
         """The emulated model of that name, with the taste these options give it; None where there is none."""
-        model = MODELS.get(name)
+        model = stand_in(name)
         if model is None:
             return None
         changed: dict[str, Any] = {

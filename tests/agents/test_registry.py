@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from importlib import resources
@@ -100,7 +101,12 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
             Traits(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5),
         ),
         ("google/gemini-2.5-flash", Traits(seed=True, extra='{"thinkingConfig":{"thinkingBudget":0}}')),
+        ("google/gemini-1.5-pro", Traits(seed=True)),
+        ("google/gemma-4-31b-it", Traits(seed=True)),
         ("anthropic/claude-sonnet-4-5", Traits()),
+        ("anthropic/claude-opus-4-20250514", Traits()),
+        ("anthropic/claude-3-5-haiku-latest", Traits()),
+        ("openai/some/model", Traits(seed=True)),
         ("vllm/any/model", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
         ("unheard/of", Traits()),
     ],
@@ -109,13 +115,27 @@ def test_what_models_accept(name: str, traits: Traits) -> None:
     assert Registry(None, {}).traits(name) == traits
 
 
+NEWER = ("openai/gpt-5.5", "openai/gpt-6.2-sol", "google/gemini-2.5-pro", "google/gemini-4-argon")
+NEWER += ("google/gemini-flash-latest", "anthropic/claude-opus-4-8", "anthropic/claude-sonnet-5-5")
+
+
+@pytest.mark.parametrize("name", [*NEWER, "anthropic/claude-that-nobody-knows-yet"])
+def test_a_newer_model_has_room_to_think_and_is_sent_nothing_that_it_refuses(name: str) -> None:
+    traits = Registry(None, {}).traits(name)
+    assert traits.thinking
+    assert traits.verdict_tokens >= 1024
+    assert traits.verdict in ("json", "text")
+    assert traits.temperature == name.startswith("google/")
+    assert traits.token_limit == ("max_completion_tokens" if name.startswith("openai/") else "max_tokens")
+
+
 def test_every_entry_fits_its_provider() -> None:
     providers = set(OWN["provider"])
     registry = Registry(None, VLLM)
     for entry in OWN["model"]:
         provider = entry["match"].partition("/")[0]
         assert provider in providers
-        traits = registry.model(entry["match"].replace("*", "x").replace("[0-9]", "1")).traits
+        traits = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", entry["match"]).replace("*", "x")).traits
         assert traits.verdict != "logprobs" or traits.max_top_logprobs > 0
         assert traits.verdict != "choice" or provider == "vllm"
         assert not traits.thinking or traits.verdict_tokens >= 1024

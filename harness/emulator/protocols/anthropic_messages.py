@@ -110,7 +110,14 @@ def _model(fields: Fields, options: Options) -> EmulatedModel:
 
 def _check_sampling(fields: Fields, model: EmulatedModel) -> None:
     temperature, top_p = fields.number("temperature", 0.0, 1.0), fields.number("top_p", 0.0, 1.0)
-    fields.whole("top_k", 0)
+    top_k = fields.whole("top_k", 0)
+    for key, value, neutral in (
+        ("temperature", temperature, 1.0),
+        ("top_p", top_p, 1.0),
+        ("top_k", top_k, 0),
+    ):
+        if value is not None and value != neutral and not model.sampling:
+            raise reject(f"`{key}` is deprecated for this model.")
     if temperature is not None and top_p is not None and not model.top_p_with_temperature:
         raise reject(
             "`temperature` and `top_p` cannot both be specified for this model. Please use only one."

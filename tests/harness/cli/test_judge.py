@@ -253,3 +253,20 @@ def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
     (folder / "pairwise.md").write_text(head + asked)
     other = (*JUDGE, "--judge", EMULATED[0], "--limit", "1", "--emulate", "--prompts", "mine", "--json")
     assert empathy(*other).data["judges"][0]["calls"]["made"] == 2  # another prompt is another measurement
+
+
+# -- models of later days ------------------------------------------------------------------------------
+
+
+def test_newer_models_are_asked_in_their_own_way_and_rehearsed_by_their_family(empathy: Run) -> None:
+    """The emulator refuses what the providers refuse: a temperature, the old name of a limit."""
+    names = ("openai/gpt-5.5", "openai/gpt-6.2-sol", "google/gemini-4-argon", "google/gemini-2.5-pro")
+    names += ("anthropic/claude-opus-5-5", "anthropic/claude-sonnet-4-6")
+    judges = [word for name in names for word in ("--judge", name)]
+    data = empathy(*JUDGE, *judges, "--emulate", "--limit", "2", "--json").data
+    assert {
+        name.replace("emulated-", ""): judge["n"] for name, judge in by_name(data).items()
+    } == dict.fromkeys(names, 2)
+    told = empathy(*JUDGE, "--judge", "openai/llama-9", "--emulate")
+    assert told.code == 2
+    assert "no stand-in" in told.err

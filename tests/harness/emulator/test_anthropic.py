@@ -120,6 +120,17 @@ async def test_errors_have_anthropic_s_form(sdk: Any, asked: Any) -> None:
     assert listed == [MODEL]
 
 
+async def test_newer_models_think_and_take_no_temperature(sdk: Any, asked: Any) -> None:
+    client = await sdk()
+    newer = asked(model="emulated-claude-opus-5-5")
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        await client.messages.create(**newer, extra_body={"temperature": 0})
+    assert _error(refused.value)["message"] == "`temperature` is deprecated for this model."
+    answer = await client.messages.create(**{**newer, "max_tokens": 1000})
+    assert (answer.model, answer.content[0].text in ("1", "2")) == ("emulated-claude-opus-5-5", True)
+    assert answer.usage.output_tokens > 20
+
+
 async def test_an_overloaded_server_says_529(sdk: Any, asked: Any) -> None:
     client = await sdk(errors_500=1.0)
     seen = set()

@@ -140,7 +140,7 @@ async def test_refusals_have_openai_s_signs(sdk: Any, chat: Chat) -> None:
 
 async def test_unknown_models_get_a_404_whatever_they_are(sdk: Any, chat: Chat) -> None:
     client = await sdk()
-    for name in ("gpt-4o", "emulated-gpt-9", "emulated-claude-sonnet-4-5"):
+    for name in ("gpt-4o", "emulated-nobody-9", "emulated-claude-sonnet-4-5"):
         with pytest.raises(openai.NotFoundError) as error:
             await client.chat.completions.create(**chat(model=name))
         assert error.value.code == "model_not_found"
