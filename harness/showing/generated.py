@@ -58,7 +58,7 @@ def _lane_data(lane: LaneReport) -> dict[str, Any]:
 
 
 def as_table(summary: Summary) -> Table:
-    """The summary as a table: one row a set."""
+    """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
     from rich.table import Table
 
     first = summary.sets[0]
@@ -66,38 +66,39 @@ def as_table(summary: Summary) -> Table:
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
     if len(authors) == 1:
         title = f"{first.of.author} {title}"
-    table = Table(title=title, title_justify="left", header_style="bold")
+    counted = [_counted(one) for one in summary.sets]
+    shown = [name for name in counted[0] if any(of[name] for of in counted)]
+    none = [name for name in counted[0] if name not in shown]
+    table = Table(title=title, title_justify="left", header_style="bold", caption_justify="left")
+    table.caption = f"None of: {', '.join(none)}." if none else None
     if len(authors) > 1:
         table.add_column("author", overflow="fold")
     table.add_column("preset", overflow="fold")
-    shown = (
-        "responses",
-        "missing",
-        "flawed",
-        "rambling",
-        f"> {WORD_LIMIT} words",
-        "unchanged",
-        "again",
-        "words",
-    )
-    for name in shown:
+    for name in ("responses", *shown, "words"):
         table.add_column(name, justify="right")
     table.add_column("cost", justify="right", no_wrap=True)
-    for one in summary.sets:
+    for one, of in zip(summary.sets, counted, strict=True):
         named = (one.of.preset,) if len(authors) == 1 else (one.of.author, one.of.preset)
         table.add_row(
             *named,
             f"{one.responses:,}",
-            f"{one.missing:,}",
-            f"{sum(one.flaws.values()):,}",
-            f"{one.rambling:,}",
-            f"{one.over_limit:,}",
-            f"{one.unchanged:,}",
-            f"{one.asked_again:,}",
+            *(f"{of[name]:,}" for name in shown),
             "-" if one.mean_words is None else f"{one.mean_words:.1f}",
             money(one.cost_usd),
         )
     return table
+
+
+def _counted(one: SetSummary) -> dict[str, int]:
+    """What is worth a column only where there is any of it."""
+    return {
+        "missing": one.missing,
+        "flawed": sum(one.flaws.values()),
+        "rambling": one.rambling,
+        f"> {WORD_LIMIT} words": one.over_limit,
+        "unchanged": one.unchanged,
+        "again": one.asked_again,
+    }
 
 
 def notes(summary: Summary) -> list[str]:
