@@ -54,6 +54,7 @@ class Line:
         seconds: estimate of the calls' time at the limits given; None where none is.
         expected_usd, maximum_usd: estimate and upper bound; None where the price is not known.
         note: what else is to be known.
+        lane: whose calls they are, by the model's id; "" where there are none.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Line:
     expected_usd: float | None = 0.0
     maximum_usd: float | None = 0.0
     note: str = ""
+    lane: str = ""
 
 
 async def plan_study(graph: Graph) -> list[Line]:
@@ -129,6 +131,7 @@ def _line(
         expected_usd=cost.expected_usd,
         maximum_usd=cost.maximum_usd,
         note=note,
+        lane=cost.model,
     )
 
 
@@ -287,6 +290,7 @@ async def _judging(graph: Graph, found: Sequence[Standing]) -> list[Line]:
                 expected_usd=total.expected_usd,
                 maximum_usd=total.maximum_usd,
                 note=JUDGED,
+                lane=model.id,
             )
         )
     return lines
@@ -319,13 +323,16 @@ def _sum(total: Estimate, one: Estimate, times: int) -> Estimate:
 
 
 def total(lines: Iterable[Line]) -> Line:
-    """All lines together; time is of the kind that takes longest, since kinds go on side by side."""
+    """All lines together; time is that of the lane that takes longest, since lanes go on side by side."""
     every = list(lines)
+    lanes: dict[str, list[float | None]] = {}
+    for one in every:
+        lanes.setdefault(one.lane, []).append(one.seconds)
 
     def summed(values: list[float | None]) -> float | None:
         return None if None in values else sum(value for value in values if value is not None)
 
-    seconds = [one.seconds for one in every]
+    seconds = [summed(of_lane) for of_lane in lanes.values()]
     return Line(
         "total",
         "",
@@ -336,7 +343,7 @@ def total(lines: Iterable[Line]) -> Line:
         input_tokens=sum(one.input_tokens for one in every),
         output_tokens=sum(one.output_tokens for one in every),
         card_hours=sum(one.card_hours for one in every),
-        seconds=summed(seconds),
+        seconds=None if None in seconds else max((one for one in seconds if one is not None), default=0.0),
         expected_usd=summed([one.expected_usd for one in every]),
         maximum_usd=summed([one.maximum_usd for one in every]),
     )
