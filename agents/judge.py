@@ -23,6 +23,7 @@ from prompts import Prompt
 
 DEFAULT_PROMPT = "judge/pairwise"
 VARIABLES = ("context", "utterance", "response_1", "response_2")
+DIMENSIONS = ("judge/cognitive", "judge/affective", "judge/compassionate")  # of empathy, one alone
 TOP_LOGPROBS = 20
 ALLOWED = (("1", "2"), ("1", "2", "tie"))
 

@@ -8,9 +8,12 @@ limits or storage. One row of the written sample, as it enters:
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from agents.identity import content_id
 
@@ -113,6 +116,15 @@ class ResponseSet:
     def name(self) -> str:
         """The author as users write it; a preset other than the default is named."""
         return self.author if self.preset == DEFAULT_PRESET else f"{self.author}@{self.preset}"
+
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """How the responses were made, as data; {} where it is told in words."""
+        try:
+            made = json.loads(self.made)
+        except ValueError:
+            return {}
+        return made if isinstance(made, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

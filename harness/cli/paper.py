@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
-from harness.cli.options import data_option, db_option, json_option, run
+from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
 
 if TYPE_CHECKING:
     from harness.findings.papering import Found
@@ -36,9 +36,10 @@ def paper() -> None:
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="Write Markdown, LaTeX, CSV and JSON."
 )
 @CELLS
+@without_kin_option
 @db_option
 @json_option
-def table1(out: Path | None, cells: Path | None, db: str, as_json: bool) -> None:
+def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_json: bool) -> None:
     """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; ours, published, difference.
 
     A cell is a student against its own base on the test split under the paper's judge. What has not been run
@@ -49,7 +50,7 @@ def table1(out: Path | None, cells: Path | None, db: str, as_json: bool) -> None
     from harness.findings.papering import cells_of
     from results.paper import table1 as layout
 
-    found = layout.table1(cells_of(run(_contests(db, cells))))
+    found = layout.table1(cells_of(run(_contests(db, cells, without_kin))))
     told = {"rows": layout.rows(found), "notes": layout.notes(found), "heading": layout.heading(found)}
     data = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
     if out is None:
@@ -70,12 +71,13 @@ def table1(out: Path | None, cells: Path | None, db: str, as_json: bool) -> None
 @paper.command()
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Where they go.")
 @CELLS
+@without_kin_option
 @data_option
 @db_option
-def figures(out: Path, cells: Path | None, data: str | None, db: str) -> None:
+def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, db: str) -> None:
     """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
     from harness.data.dataset import load
-    from harness.findings.papering import charts
+    from harness.findings.charting import charts
     from results.paper.figures import drawn
 
     try:
@@ -86,14 +88,14 @@ def figures(out: Path, cells: Path | None, data: str | None, db: str) -> None:
         click.echo(f"Figures 3 and 4 need the dataset: {error}", err=True)
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
-    for chart in charts(run(_contests(db, cells)), dataset):
+    for chart in charts(run(_contests(db, cells, without_kin)), dataset):
         for form, content in drawn(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
             click.echo(f"{path}", err=True)
 
 
-async def _contests(db: str, cells: Path | None) -> list[Found]:
+async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Found]:
     """What the database has; nothing where there is no database yet."""
     from harness.findings.papering import found_contests, read_cells
     from results.store import Store
@@ -103,7 +105,7 @@ async def _contests(db: str, cells: Path | None) -> list[Found]:
         click.echo(f"There is no database at {db}: nothing of ours is shown.", err=True)
         return []
     async with await Store.open(db, create=False) as store:
-        return await found_contests(store, named)
+        return await found_contests(store, named, without_kin=without_kin)
 
 
 def _there(db: str) -> bool:

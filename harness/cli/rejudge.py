@@ -10,7 +10,7 @@ import click
 import orjson
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge
+from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from harness.showing.jury import Corrected
     from prompts import Prompt
     from results.store import Store
-
-DIMENSIONS = ("judge/cognitive", "judge/affective", "judge/compassionate")
 
 
 @click.command()

@@ -240,9 +240,7 @@ def _asked_alike(jurors: Sequence[Juror]) -> list[int]:
     prompts = Counter(juror.entry.prompt_version for juror in jurors if not juror.is_control)
     if not prompts:
         return []
-    plain = {
-        one.entry.prompt_version for one in jurors if one.name == f"{one.entry.provider}/{one.entry.model}"
-    }
+    plain = {one.entry.prompt_version for one in jurors if one.entry.is_plain}
     commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version))
     return [at for at, juror in enumerate(jurors) if juror.entry.prompt_version == commonest]
 

@@ -143,7 +143,7 @@ def _asked_alike(models: Sequence[tuple[Entry, Contest]]) -> list[tuple[Entry, C
     """Those asked with the prompt that most judges were asked with: other words are another question."""
     judges = {entry.judge_id: entry.prompt_version for entry, _ in models}
     prompts = Counter(judges.values())
-    plain = {entry.prompt_version for entry, _ in models if entry.judge == f"{entry.provider}/{entry.model}"}
+    plain = {entry.prompt_version for entry, _ in models if entry.is_plain}
     commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version), default="")
     return [pair for pair in models if pair[0].prompt_version == commonest]
 

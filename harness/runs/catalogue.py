@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import func, select
 
 from agents.errors import Fault, UserError
+from agents.judge import DIMENSIONS
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import DEFAULT_PRESET, ResponseSet
 from harness.data.splits import Split
@@ -55,6 +56,16 @@ class Entry:
     def size(self) -> tuple[int, int, float, str]:
         """Of a judge's contests of one pair the largest counts: most dialogues, most samples, the newest."""
         return (self.dialogues, self.samples, self.created_at, self.run_id)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the judge was asked with the default words: then its name is its model's."""
+        return self.judge == f"{self.provider}/{self.model}"
+
+    @property
+    def is_of_one_dimension(self) -> bool:
+        """Whether the judge was asked for one dimension of empathy alone: another question."""
+        return self.judge.endswith(tuple(f"({prompt})" for prompt in DIMENSIONS))
 
     @property
     def sets(self) -> frozenset[str]:

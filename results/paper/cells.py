@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from agents.vocabulary import Method, Strategy
 
@@ -25,6 +26,7 @@ METHODS = (Method.OVER_HUMAN, Method.OVER_LLM)
 NUMBERS = dict(zip(Strategy, ("N", "1.1", "1.2", "1.3", "2", "3", "4"), strict=True))
 STUDIES = ((LLAMA, GPT_4O), (MISTRAL, GPT_4O), (LLAMA, GEMINI), (MISTRAL, GEMINI))
 TEACHER = "GPT-4o"
+_CUT = "base-cut:"
 _BASES = {LLAMA: r"llama-?3\.1-8b", MISTRAL: r"mistral-7b(-v0\.3)?"}
 _JUDGES = {GPT_4O: r"gpt-4o(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-2\.0-flash(-\d+)?"}
 _LLMS = {
@@ -60,6 +62,7 @@ class Described:
         base: LLaMA-3.1-8B or Mistral-7B-v0.3.  is_base: whether it is that base, untrained.
         stage, method, strategy: how a student was trained.  llm: whom direct distillation imitates.
         is_teacher: whether it is GPT-4o's own.
+        teacher: who taught a student; GPT-4o, an emulated one too, as `TEACHER`.
     """
 
     base: str
@@ -69,6 +72,7 @@ class Described:
     strategy: str
     llm: str
     is_teacher: bool
+    teacher: str = ""
 
 
 @cache
@@ -106,16 +110,36 @@ def described(author: str, made: str = "") -> Described:
     base = _only(_BASES, told)
     return Described(
         base=base,
-        is_base=bool(base) and not is_student and not stage,
+        is_base=bool(base) and not is_student and not stage and not author.startswith(_CUT),
         stage=stage if is_student else "",
         method=method if is_student else "",
         strategy=_only(strategies, told) if is_student else "",
         llm=_only(_LLMS, re.sub("|".join(_BASES.values()), "", told))
         if is_student and method == Method.DIRECT
         else "",
-        is_teacher=author.split("@", maxsplit=1)[0]
-        .removeprefix("openai/")
-        .startswith(("gpt-4o", "emulated-gpt-4o")),
+        is_teacher=judge_of(author.partition("@")[0].partition("/")[2]) == GPT_4O,
+    )
+
+
+def described_by(base: str, stage: str, data: Mapping[str, Any]) -> Described:
+    """What a student's record says: its base, its stage ("sft" or "dpo") and what it was trained on.
+
+    Args:
+        data: `method`, `strategy` and `taught_by` (names) of its training set; what lacks is not known.
+    """
+    teachers = [str(name) for name in data.get("taught_by") or ()]
+    is_gpt_4o = bool(teachers) and all(judge_of(name.rpartition("/")[2]) == GPT_4O for name in teachers)
+    method = str(data.get("method", ""))
+    imitated = _only(_LLMS, teachers[0]) if len(teachers) == 1 else "Combined" if teachers else ""
+    return Described(
+        base=_only(_BASES, base.lower()),
+        is_base=False,
+        stage=SFT_DPO if stage == "dpo" else SFT,
+        method=method if method in set(Method) else "",
+        strategy=str(data.get("strategy", "")),
+        llm=imitated if method == Method.DIRECT else "",
+        is_teacher=False,
+        teacher=TEACHER if is_gpt_4o else ", ".join(teachers),
     )
 
 
@@ -132,9 +156,11 @@ def judge_of(model: str) -> str:
 
 
 def cell_of(student: Described, opponent: Described, judge: str) -> Cell | None:
-    """The cell that a student against its own base under a judge is; None where it is none."""
+    """The cell that a student of GPT-4o against its own base under a judge is; None where it is none."""
     parts = (student.base, judge, student.stage, student.method, student.strategy)
     if not all(parts) or not opponent.is_base or opponent.base != student.base:
+        return None
+    if student.teacher not in ("", TEACHER):
         return None
     cell = Cell(*parts)
     return cell if cell in published() else None

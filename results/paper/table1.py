@@ -8,15 +8,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
+from results.paper.differences import ALWAYS
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
 
 EMPTY = ""
-ALWAYS_DIFFERENT = (
-    "the judge's prompt (the paper does not print its own)",
-    "both orders (the paper does not state one)",
+KIN = (
+    "† The judge is of the family of the student or of its teacher (GPT-4o judges what GPT-4o taught, here "
+    "as in the paper): it may favour its own."
 )
 
 
@@ -29,6 +30,7 @@ class Ours:
         variance: of the dialogues' scores.  n: complete dialogues.
         run, judge: where it is from.
         differences: in what it is no replication, in words.
+        kin: whether the judge is of the family of the student, or of who taught it.
     """
 
     rate: float
@@ -38,7 +40,8 @@ class Ours:
     n: int
     run: str
     judge: str
-    differences: tuple[str, ...] = ALWAYS_DIFFERENT
+    differences: tuple[str, ...] = ALWAYS
+    kin: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,11 @@ def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
 
 
 def _ours(table: Table1) -> Callable[[Cell], str]:
-    return lambda cell: f"{100 * table.ours[cell].rate:.1f}" if cell in table.ours else EMPTY
+    def told(cell: Cell) -> str:
+        found = table.ours.get(cell)
+        return EMPTY if found is None else f"{100 * found.rate:.1f}{'†' if found.kin else ''}"
+
+    return told
 
 
 def _published(cell: Cell) -> str:
@@ -117,6 +124,8 @@ def notes(table: Table1) -> list[str]:
         f"A perfect replication of all {len(published())} would put "
         f"{expected_outside(list(published().values())):.0f} of the published values outside our intervals.",
     ]
+    if any(one.kin for one in table.ours.values()):
+        told.append(KIN)
     if table.differences:
         told.append(f"Not a replication; what differs: {'; '.join(table.differences)}.")
     return told
@@ -175,8 +184,18 @@ def as_latex(table: Table1) -> str:
     )
 
 
+LATEX = {"%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#", "−": "$-$", "†": r"\dag{}"}
+
+
 def _escaped(text: str) -> str:
-    for plain, written in (("%", r"\%"), ("&", r"\&"), ("_", r"\_"), ("#", r"\#"), ("−", "$-$")):
+    for plain, written in (
+        ("%", r"\%"),
+        ("&", r"\&"),
+        ("_", r"\_"),
+        ("#", r"\#"),
+        ("−", "$-$"),
+        ("†", r"\dag{}"),
+    ):
         text = text.replace(plain, written)
     return text
 
@@ -207,6 +226,7 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "run": ours.run if ours else None,
                 "our_judge": ours.judge if ours else None,
                 "not_a_replication": "; ".join(ours.differences) if ours else None,
+                "kin": ours.kin if ours else None,
             }
         )
     return found
@@ -220,8 +240,3 @@ def as_csv(table: Table1) -> str:
     writer.writeheader()
     writer.writerows(found)
     return out.getvalue()
-
-
-def renamed(ours: Ours, *more: str) -> Ours:
-    """With more said of what differs."""
-    return replace(ours, differences=(*ours.differences, *more))

@@ -1,0 +1,85 @@
+"""In what one of our results is no replication of the paper's, in words: every point that is known.
+
+The paper says little of its judging; what it leaves open is told as such. Reads what was recorded; knows
+nothing of databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agents.registry import EMULATED
+from agents.vocabulary import ResponseSet
+
+DIALOGUES = 250
+NEW_TOKENS = 4096
+WHOLE = ("", "whole")
+ALWAYS = (
+    "the judge's prompt (the paper does not print its own)",
+    "both orders (the paper does not state one)",
+)
+UNKNOWN = "how responses were drawn and cut is not recorded"
+# of a student's settings, those that the paper states
+TRAINING = {
+    "rank": 8,
+    "learning_rate": 5e-5,
+    "epochs": 3.0,
+    "dtype": "bf16",
+    "batch_size": 2,
+    "beta": 0.1,
+    "loss": "sigmoid",
+}
+
+
+def of_judging(n: int, model: str, sampling: Mapping[str, Any], samples: int) -> list[str]:
+    """Of how it was judged; `sampling`: the judge's parameters."""
+    told = [f"EMULATED: the judge {model} is an emulator, no real model"] if _emulated(model) else []
+    told += ALWAYS
+    if n != DIALOGUES:
+        told.append(f"{n} dialogues, not {DIALOGUES}")
+    if sampling.get("temperature") is not None:
+        told.append(f"the judge's temperature {sampling['temperature']:g} (the paper states none)")
+    if samples > 1:
+        told.append(f"{samples} verdicts on each pair and order, not one")
+    return told
+
+
+def of_responses(of: ResponseSet) -> list[str]:
+    """Of how an author's responses were drawn and cut."""
+    if not of.recorded:
+        return [UNKNOWN]
+    told = [f"EMULATED: responses of {of.author} are an emulator's"] if _emulated(of.author) else []
+    cut, sampling = str(of.recorded.get("cut", "")), of.recorded.get("sampling") or {}
+    if cut not in WHOLE:
+        told.append(f"the cut: {cut} (the paper's responses are whole)")
+    tokens = sampling.get("max_output_tokens")
+    if tokens not in (None, NEW_TOKENS):
+        told.append(f"{tokens} new tokens at most, not {NEW_TOKENS:,}")
+    return told
+
+
+def of_training(record: Mapping[str, Any]) -> list[str]:
+    """Of how a student was trained, from its record; empty where there is none."""
+    data, settings = record.get("data") or {}, record.get("settings") or {}
+    told = [
+        f"EMULATED: the teacher {name} is an emulator"
+        for name in data.get("taught_by") or ()
+        if _emulated(name)
+    ]
+    if data.get("fidelity") not in (None, "", "paper"):
+        told.append(f"training data of fidelity {data['fidelity']}")
+    if record.get("stage") == "dpo" and settings.get("reference") not in (None, "sft"):
+        told.append(f"DPO's reference: the {settings['reference']} (taken for the paper: the SFT model)")
+    told += [
+        f"{name} {settings[name]}, not {stated}"
+        for name, stated in TRAINING.items()
+        if name in settings and settings[name] != stated
+    ]
+    if settings.get("max_steps"):
+        told.append(f"training stopped after {settings['max_steps']} steps")
+    return told
+
+
+def _emulated(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(EMULATED)
