@@ -31,10 +31,10 @@ from agents.vocabulary import Dialogue
 from harness.data.dataset import load
 from harness.data.splits import Split, dialogues_of
 from harness.runs.machine import device_here, machine_mib
-from harness.runs.rooms import lora_modules
 from serve.adapters import Adapter, read_adapter
 from serve.identity import VLLM_DTYPES, Dtype
-from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
+from serve.null_adapter import beside
+from serve.plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan
 from serve.presets import read_json
 from serve.server import LOOPBACK, Server, free_port, started
 
@@ -124,10 +124,11 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
 
 def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) -> Any:
     device = device_here()
+    name, adapters = beside(folder, "base", adapters, device, log.parent / "shelf")
     memory = CARD_MIB if device == "cuda" else machine_mib()
     made = plan(read_json(folder / "config.json"), adapters, Wanted(device, dtype, memory, FRACTION))
     port = free_port()
-    words = [*command(made, folder, "base", LOOPBACK, port), *lora_modules(adapters)]
+    words = [*command(made, folder, name, LOOPBACK, port), *lora_modules(adapters)]
     return started(words, LOOPBACK, port, environment=made.environment(), log=log)
 
 

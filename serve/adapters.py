@@ -42,8 +42,11 @@ class Adapter:
     bytes: int
 
 
-def read_adapter(name: str, folder: Path) -> Adapter:
+def read_adapter(name: str, folder: Path, *, beside: bool = True) -> Adapter:
     """The adapter in `folder`, its weights read through.
+
+    Args:
+        beside: whether vLLM is to serve it beside its base; not where it is merged, or peft loads it.
 
     Raises:
         UserError: it is none, vLLM cannot serve it, or a weight is not a number; every fault at once.
@@ -57,14 +60,14 @@ def read_adapter(name: str, folder: Path) -> Adapter:
     if not all(isinstance(rank, int) and rank >= 1 for rank in ranks):
         faults.append(Fault("the rank is none", str(folder / CONFIG), repr(config.get("r"))))
         ranks = [1]
-    if max(ranks) > RANKS[-1]:
+    if beside and max(ranks) > RANKS[-1]:
         remedy = f"vLLM serves ranks up to {RANKS[-1]}: merge it instead (--merged)."
         faults.append(
             Fault("the rank is too high to be served", str(folder / CONFIG), f"{max(ranks)}", remedy)
         )
-    if config.get("use_dora"):
+    if beside and config.get("use_dora"):
         faults.append(Fault("DoRA cannot be served beside a base", str(folder), remedy="Use --merged."))
-    if config.get("modules_to_save"):
+    if beside and config.get("modules_to_save"):
         found = ", ".join(config["modules_to_save"])
         remedy = "Use --merged."
         faults.append(

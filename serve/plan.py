@@ -194,6 +194,13 @@ def command(plan: ServePlan, model: Path | str, name: str, host: str, port: int)
     ]
 
 
+def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
+    """The adapters on the server's command line."""
+    if not adapters:
+        return []
+    return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
+
+
 def _plan(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
     width = BYTES[asked.dtype]
     rank = max([asked.least_rank, *(adapter.rank for adapter in adapters)])

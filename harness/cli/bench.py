@@ -55,7 +55,14 @@ LOOK_SECONDS = 10.0
 @click.option(
     "--require", "requirements", multiple=True, metavar="'win_rate>0.55'", help="A gate; repeat for more."
 )
-@click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
+@click.option(
+    "--report",
+    "report_to",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where the page goes. [default: bench-NAME.html]",
+)
+@click.option("--no-report", is_flag=True, help="Write no page.")
 @click.option(
     "--watch", type=click.Path(path_type=Path), metavar="DIR", help="Bench each new checkpoint in DIR."
 )
@@ -72,6 +79,7 @@ def bench(
     once: bool,
     requirements: tuple[str, ...],
     report_to: Path | None,
+    no_report: bool,
     as_json: bool,
     **rest: Any,
 ) -> None:
@@ -90,10 +98,9 @@ def bench(
         raise UserError("one checkpoint, or a folder to watch", where="CHECKPOINT, --watch", remedy=remedy)
     do = _bencher(rest, requirements)
     if checkpoint is not None:
-        result, pages = do(checkpoint, report_to is not None)
+        result, pages = do(checkpoint, not no_report)
         _show(result, as_json)
-        if report_to is not None:
-            _write(report_to, pages)
+        _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)
     assert watch is not None
     _watch(watch, do, once=once, as_json=as_json)
@@ -200,10 +207,14 @@ def _data(result: Result) -> dict[str, Any]:
 def _write(report_to: Path, pages: dict[str, str]) -> None:
     """Student against base in the file that was named; every other opponent in one beside it."""
     for number, (opponent, page) in enumerate(pages.items()):
-        told = re.sub(r"[^\w.-]+", "-", opponent)
-        path = report_to if number == 0 else report_to.with_stem(f"{report_to.stem}-{told}")
+        path = report_to if number == 0 else report_to.with_stem(f"{report_to.stem}-{_as_file(opponent)}")
         write_page(path, page)
         click.echo(f"Report: {path}", err=True)
+
+
+def _as_file(name: str) -> str:
+    """An author's name as a file may be called."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _leave(result: Result) -> None:

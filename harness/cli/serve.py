@@ -102,7 +102,8 @@ def start(
     from harness.runs import rooms, standing
     from harness.runs.checkpoints import cast, checkpoint_folders
     from harness.runs.machine import device_here, fitting, wanted
-    from serve.plan import command
+    from serve.null_adapter import ITSELF, beside
+    from serve.plan import command, lora_modules
     from serve.server import check_port, died, free_port, needs_vllm, started
 
     needs_vllm()
@@ -118,7 +119,7 @@ def start(
             remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
         )
     who = cast([*names, *([] if merged else ["base"])], base=rest.pop("base"), students=places)
-    dtype = rest.pop("dtype") or who.dtype
+    dtype, device = rest.pop("dtype") or who.dtype, device_here()
     made, adapters, folder, name = None, [], who.base.folder, who.base_name
     if merged:
         (one,) = who.students
@@ -126,8 +127,10 @@ def start(
         folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
     else:
         adapters = rooms.adapters_of(who.contestants)
+        more = bool(rest["spare_loras"])
+        name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)
     asked = wanted(
-        device_here(),
+        device,
         dtype,
         rest["memory_mib"],
         rest["memory_fraction"],
@@ -139,7 +142,7 @@ def start(
     made = fitting(folder, adapters, asked)
     _show_plan(made)
     port = port or free_port(host)
-    told = [*command(made, folder, name, host, port), *rooms.lora_modules(standing.on_shelf(adapters))]
+    told = [*command(made, folder, name, host, port), *lora_modules(standing.on_shelf(adapters))]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
@@ -149,7 +152,8 @@ def start(
             ) as server,
             standing.remembered(server, who, dtype, merged=merged),
         ):
-            _show(server.url, server.key, list(server.models()), as_json)
+            served = [name for name in server.models() if not name.endswith(ITSELF)]
+            _show(server.url, server.key, served, as_json)
             while server.lives():
                 time.sleep(LOOK_SECONDS)
             raise died(server)

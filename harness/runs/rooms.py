@@ -24,12 +24,13 @@ from finetune.merge import RECORD as MERGED_RECORD
 from finetune.merge import merge
 from harness.runs.checkpoints import Cast, Contestant
 from harness.runs.machine import fitting, wanted
-from harness.runs.standing import on_shelf, prepare
+from harness.runs.standing import SHELF, on_shelf, prepare
 from serve import presets
 from serve.adapters import Adapter, read_adapter
 from serve.batching import Batcher
 from serve.identity import Device, Dtype
-from serve.plan import ServePlan, Wanted, command
+from serve.null_adapter import beside
+from serve.plan import ServePlan, Wanted, command, lora_modules
 from serve.presets import read_json
 from serve.server import LOOPBACK, Server, died, free_port, needs_vllm, started
 
@@ -101,40 +102,46 @@ async def opened(
     if how.through == "transformers":
         async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
             yield room
-    elif how.through == "offline":
-        made = fitting(folder, adapters, _wanted(how, dtype))
-        async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
-            yield room
     elif how.url:
         server = Server(how.url.rstrip("/").removesuffix("/v1"), how.key)
         await asyncio.to_thread(prepare, server, adapters, models, trusted=how.trusted)
         async with _asked(server) as room:
             yield room
     else:
+        name, adapters = beside(folder, name, adapters, how.device, SHELF)
         made = fitting(folder, adapters, _wanted(how, dtype))
-        async with _started(made, folder, name, adapters, how.tell) as server, _asked(server) as room:
-            yield room
+        if how.through == "offline":
+            async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
+                yield room
+        else:
+            async with _started(made, folder, name, adapters, how.tell) as server, _asked(server) as room:
+                yield room
 
 
 def _wanted(how: Serving, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[Contestant]) -> list[Adapter]:
+def adapters_of(part: Sequence[Contestant], *, served: bool = True) -> list[Adapter]:
     """The students' adapters, read through.
+
+    Args:
+        served: whether vLLM is to serve them beside their base.
 
     Raises:
         UserError: one cannot be served.
     """
-    return [read_adapter(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
+    made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
+    return [read_adapter(author, folder, beside=served) for author, folder in made]
 
 
 def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
     """The checkpoint merged into its base in this dtype: made now, or before.
 
     Raises:
-        UserError: it cannot be merged.
+        UserError: it cannot be merged, or holds weights that are not numbers.
     """
+    read_adapter(made.name, made.path, beside=False)
     folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
     if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
@@ -147,11 +154,10 @@ def _weights(
     who: Cast, part: Sequence[Contestant], how: Serving, dtype: Dtype
 ) -> tuple[Path, str, list[Adapter]]:
     """What is loaded: the base with adapters, or one merged student; and under which name."""
-    adapters = adapters_of(part)
-    if how.merged and adapters:
-        (one,) = [each for each in part if each.checkpoint is not None]
-        assert one.checkpoint is not None
+    (one, *_) = part
+    if how.merged and one.checkpoint is not None:  # alone: merged students take turns
         return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
+    adapters = adapters_of(part, served=how.through != "transformers")
     return who.base.folder, who.base_name, adapters
 
 
@@ -166,13 +172,6 @@ async def _started(
         starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
         server = await asyncio.to_thread(stack.enter_context, starting)
         yield server
-
-
-def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
-    """The adapters on the server's command line."""
-    if not adapters:
-        return []
-    return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from agents.models import Model, Traits, WireProtocol
 from agents.student import rendering
 from agents.vocabulary import Comparison, Dialogue, Response, Verdict
 from prompts import Library
-from serve.adapters import read_adapter
-from serve.plan import ServePlan, Wanted, command, plan
+from serve.adapters import Adapter, read_adapter
+from serve.null_adapter import ITSELF, beside
+from serve.plan import ServePlan, Wanted, command, lora_modules, plan
 from serve.presets import read_json, resolve
 from serve.server import LOOPBACK, Server, free_port, started
+from serve.with_transformers import TransformersEngine
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.vllm
@@ -35,20 +37,20 @@ pytestmark = pytest.mark.vllm
 BASE = "base:tiny-base"
 
 
-def planned(tiny: Any, folder: Path, students: tuple[str, ...]) -> ServePlan:
-    adapters = [read_adapter(f"student:{name}", tiny.students[name]) for name in students]
-    wanted = Wanted("cpu", "fp32", 8000, spare_loras=1 if students else 0)
+def planned(folder: Path, adapters: Sequence[Adapter] = (), spare: int = 0) -> ServePlan:
+    wanted = Wanted("cpu", "fp32", 8000, spare_loras=spare)
     return plan(read_json(folder / "config.json"), adapters, wanted)
 
 
 @pytest.fixture(scope="module")
 def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The base with the student `glad` beside it, and room for another."""
-    made, port = planned(tiny, tiny.base, ("glad",)), free_port()
-    told = [*command(made, tiny.base, BASE, LOOPBACK, port), "--lora-modules"]
-    told.append(f"student:glad={tiny.students['glad']}")
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    with started(told, LOOPBACK, port, environment=made.environment(), log=log) as one:
+    place = tmp_path_factory.mktemp("vllm")
+    glad = read_adapter("student:glad", tiny.students["glad"])
+    name, adapters = beside(tiny.base, BASE, [glad], "cpu", place / "shelf")
+    made, port = planned(tiny.base, adapters, spare=1), free_port()
+    told = [*command(made, tiny.base, name, LOOPBACK, port), *lora_modules(adapters)]
+    with started(told, LOOPBACK, port, environment=made.environment(), log=place / "log") as one:
         yield one
 
 
@@ -80,7 +82,8 @@ def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     parser = make_arg_parser(FlexibleArgumentParser())
-    for made in (planned(tiny, tiny.base, ("glad", "sorry")), planned(tiny, tiny.base, ())):
+    students = [read_adapter(f"student:{name}", folder) for name, folder in tiny.students.items()]
+    for made in (planned(tiny.base, students), planned(tiny.base)):
         parsed = parser.parse_args(command(made, tiny.base, BASE, LOOPBACK, 8001)[3:])
         arguments = AsyncEngineArgs.from_cli_args(parsed)
         assert arguments.max_num_seqs == made.max_num_seqs
@@ -90,38 +93,33 @@ def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
 
 
 def test_base_and_two_students_on_one_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
-    assert set(server.models()) == {BASE, "student:glad"}
+    assert set(server.models()) == {BASE + ITSELF, BASE, "student:glad"}
     server.load("student:sorry", tiny.students["sorry"])  # while it runs
     names = (BASE, "student:glad", "student:sorry")
-    assert set(server.models()) == set(names)
+    assert set(server.models()) == {BASE + ITSELF, *names}
     calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
     texts = [answer.text for answer in ask(server, *calls)]  # in the same batches
     said = {name: texts[at :: len(names)] for at, name in enumerate(names)}
     assert len({tuple(each) for each in said.values()}) == 3
-    # the same alone as in company
-    assert [ask(server, greedy(model_at(server, "student:glad"), one))[0].text for one in dialogues] == said[
-        "student:glad"
-    ]
     server.unload("student:sorry")
     assert "student:sorry" not in server.models()
+    # each says what it says elsewhere, in whatever company: here in plain transformers
+    places = {f"student:{name}": folder for name, folder in tiny.students.items()}
+    engine = TransformersEngine(tiny.base, BASE, places, dtype="fp32", device="cpu")
+    elsewhere = [answer.text for answer in engine(calls) if isinstance(answer, Completion)]
+    assert {name: elsewhere[at :: len(names)] for at, name in enumerate(names)} == said
 
 
-def test_an_adapters_text_is_the_merged_models_and_transformers(
+def test_an_adapters_text_is_the_merged_models(
     server: Server, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
 ) -> None:
     from finetune.merge import merge
-    from serve.with_transformers import TransformersEngine
 
     calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
     beside = [answer.text for answer in ask(server, *calls)]
-    engine = TransformersEngine(
-        tiny.base, BASE, {"student:glad": tiny.students["glad"]}, dtype="fp32", device="cpu"
-    )
-    assert [one.text for one in engine(calls) if isinstance(one, Completion)] == beside
-
     folder = tmp_path / "merged"
     merge(tiny.students["glad"], folder, base=str(tiny.base), dtype="fp32")
-    made, port = planned(tiny, folder, ()), free_port()
+    made, port = planned(folder), free_port()
     told = command(made, folder, "student:glad", LOOPBACK, port)
     with started(told, LOOPBACK, port, environment=made.environment(), log=tmp_path / "log") as merged:
         again = [greedy(model_at(merged, "student:glad"), one) for one in dialogues]
@@ -157,15 +155,16 @@ def test_seeded_sampling_in_one_large_batch(server: Server, tiny: Any, dialogues
 
 
 def test_in_this_process_without_a_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
-    students = ("glad", "sorry")
-    calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
+    names = (BASE, "student:glad")
+    calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
     by_server = [answer.text for answer in ask(server, *calls)]
-    places = {f"student:{name}": str(tiny.students[name]) for name in students}
+    places = {f"student:{name}": str(folder) for name, folder in tiny.students.items()}
     code = f"""
 import json, sys
 from pathlib import Path
 from agents.vocabulary import Dialogue
 from serve.adapters import read_adapter
+from serve.null_adapter import beside
 from serve.plan import Wanted, plan
 from serve.presets import read_json
 from serve.with_vllm import VllmEngine
@@ -177,11 +176,13 @@ def main():
     base, folders = Path({str(tiny.base)!r}), {places!r}
     folders = {{name: Path(folder) for name, folder in folders.items()}}
     adapters = [read_adapter(*each) for each in folders.items()]
+    name, adapters = beside(base, {BASE!r}, adapters, "cpu", base.parent / "shelf")
     made = plan(read_json(base / "config.json"), adapters, Wanted("cpu", "fp32", 8000))
-    engine = VllmEngine(made, base, {BASE!r}, folders)
-    model = Model("vllm", "student:glad", WireProtocol.OPENAI_COMPLETIONS, Traits(seed=True))
+    engine = VllmEngine(made, base, name, {{one.name: one.folder for one in adapters}})
+    models = [Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, Traits(seed=True)) for name in {names!r}]
     dialogues = [Dialogue(*each) for each in {[(d.id, d.situation, d.utterance) for d in dialogues]!r}]
-    calls = [Call(model, rendering().messages(d), Sampling(12, temperature=0.0, seed=1)) for d in dialogues]
+    how = Sampling(12, temperature=0.0, seed=1)
+    calls = [Call(model, rendering().messages(d), how) for d in dialogues for model in models]
     print("SAID" + json.dumps([answer.text for answer in engine(calls)]))
     engine.close()
 if __name__ == "__main__":
@@ -203,7 +204,7 @@ if __name__ == "__main__":
 
 
 def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
-    made, port = planned(tiny, tiny.base, ()), free_port()
+    made, port = planned(tiny.base), free_port()
     words = command(made, tiny.base, BASE, LOOPBACK, port)
     ours = (
         "import time\nfrom pathlib import Path\nfrom serve.server import started\n"

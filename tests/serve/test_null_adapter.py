@@ -1,0 +1,41 @@
+"""The base beside students on a CPU: an adapter that holds zeros, of the base's shape."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+from serve.adapters import WEIGHTS, Adapter, read_adapter
+from serve.null_adapter import ITSELF, beside
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "head_dim": 8,
+    "vocab_size": 512,
+}
+
+
+def test_the_base_has_an_adapter_of_zeros_where_students_are_or_may_come(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    student = Adapter("student:a", tmp_path, 8, 1)
+    for there, more in (([student], False), ([], True)):
+        name, (null, *others) = beside(tmp_path, "base:x", there, "cpu", tmp_path / "shelf", more=more)
+        assert (name, null.name, others) == ("base:x" + ITSELF, "base:x", there)
+        assert read_adapter("base:x", null.folder).rank == 1
+    content = (null.folder / WEIGHTS).read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    assert [one["shape"] for one in header.values()] == [[1, 64], [32, 1]]
+    assert len(content) - 8 - length == 4 * (64 + 32)
+    assert not any(content[8 + length :])
+
+
+def test_alone_or_on_a_card_the_base_is_itself(tmp_path: Path) -> None:
+    student = Adapter("student:a", tmp_path, 8, 1)
+    assert beside(tmp_path, "base:x", [], "cpu", tmp_path) == ("base:x", [])
+    assert beside(tmp_path, "base:x", [student], "cuda", tmp_path) == ("base:x", [student])
