@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, select, update
 
-from results.rows import insert_new, storable
+from results.rows import storable
+from results.statements import insert_new
 from results.store import Store
 from results.tables import CheckpointRow, table
 

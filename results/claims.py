@@ -18,11 +18,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, update
 
 from agents.messages import Completion
-from results.rows import completion_of, insert_new
+from results.rows import completion_of
+from results.statements import among, insert_new, keys_of
 from results.tables import ClaimRow, CompletionRow, InvocationRow, table
 
 DEAD_AFTER_SECONDS = 15.0
@@ -152,8 +154,13 @@ def answers(connection: Connection, keys: Sequence[str]) -> dict[str, Completion
     """The stored answers of these calls."""
     if not keys:
         return {}
-    rows = connection.execute(select(_completions).where(_completions.c.key.in_(keys)))
+    rows = connection.execute(_answers(connection.dialect.name), keys_of(keys))
     return {row.key: completion_of(row) for row in rows}
+
+
+@cache
+def _answers(dialect_name: str) -> Select[Any]:
+    return select(_completions).where(among(dialect_name, _completions.c.key))
 
 
 def _take_over(

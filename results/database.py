@@ -87,6 +87,7 @@ class Database:
             self._writing = ThreadPoolExecutor(1, "database")
             self._writer: Connection | None = None
             self._reading = ThreadPoolExecutor(READERS, "database-reading")
+            self._driver_error: type[Exception] = sqlite3.Error
         else:
             self._server = create_async_engine(
                 url,
@@ -96,6 +97,7 @@ class Database:
                 # a plan made while a table was empty reads all of it when it has grown
                 connect_args={"server_settings": {"plan_cache_mode": "force_custom_plan"}},
             )
+            self._driver_error = self._server.dialect.loaded_dbapi.Error
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that may write; it is committed when this returns.
@@ -137,7 +139,7 @@ class Database:
                 return await loop.run_in_executor(pool, self._in_thread, work, read)
             async with self._server.begin() as connection:
                 return await connection.run_sync(work)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, self._driver_error, OSError) as error:
             raise unusable(error, self.shown) from error
 
     def _set_write_ahead(self) -> None:
@@ -247,7 +249,7 @@ def _set_up_sqlite(engine: Engine) -> None:
     def begun(connection: Connection) -> None:
         # IMMEDIATE: a transaction that will write waits for the lock at its start and cannot fail half-way
         read = connection.get_execution_options().get("empathy_read")
-        connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+        connection.connection.cursor().execute("BEGIN" if read else "BEGIN IMMEDIATE")
 
 
 def _check_schema(connection: Connection, shown: str, create: bool) -> bool:

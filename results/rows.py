@@ -1,17 +1,10 @@
-"""From the vocabulary's values to the database's rows, and back; and how rows go in."""
+"""From the vocabulary's values to the database's rows, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Delete, Insert, Table, Update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from agents.generation import Generation
 from agents.messages import Completion, Finish, TokenLogprobs, Usage
@@ -130,54 +123,3 @@ def storable(text: str) -> str:
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
-
-
-def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows that have the same columns; those whose key is there already stay as they are.
-
-    Returns how many went in, or −1 where the driver does not say.
-    """
-    if not rows:
-        return 0
-    dialect: Any = sqlite
-    if connection.dialect.name == "postgresql":
-        dialect = postgresql
-        keys = [column.name for column in into.primary_key]  # one order for all processes: no deadlock
-        rows = sorted(rows, key=lambda row: [row[key] for key in keys])
-    return run_many(connection, dialect.insert(into).on_conflict_do_nothing(), rows)
-
-
-@cache
-def _insert_into(dialect_name: str, into: Table) -> Insert:
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    statement: Insert = dialect.insert(into).on_conflict_do_nothing()
-    return statement
-
-
-Statement = Insert | Update | Delete
-
-
-def run_many(connection: Connection, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Run one statement for many rows, compiled once and handed to the driver as it is.
-
-    SQLAlchemy's own way binds every row's parameters in Python, which was half of the writer's time; our
-    columns are plain text and numbers, which drivers take as they are.
-    """
-    sql, names = _compiled(connection.dialect, statement, tuple(rows[0]))
-    take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-    return connection.exec_driver_sql(sql, [take(row) for row in rows]).rowcount
-
-
-_cache: dict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = {}
-
-
-def _compiled(
-    dialect: Dialect, statement: Statement, columns: tuple[str, ...]
-) -> tuple[str, tuple[str, ...]]:
-    key = (dialect.name, statement.__visit_name__, statement.table, columns)
-    if key not in _cache:
-        keys = list(columns) if isinstance(statement, Insert) else None
-        compiled = statement.compile(dialect=dialect, column_keys=keys)
-        order = tuple(compiled.positiontup or ()) if isinstance(compiled, SQLCompiler) else ()
-        _cache[key] = (str(compiled), order)
-    return _cache[key]

@@ -22,7 +22,8 @@ from agents.identity import canonical, content_id
 from agents.vocabulary import Dialogue, Response, ResponseSet
 from results.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started, release
 from results.database import Database, open_database
-from results.rows import dialogue_row, insert_new, parser_order, response_row
+from results.rows import dialogue_row, parser_order, response_row
+from results.statements import insert_new
 from results.tables import (
     AttemptRow,
     ClaimRow,

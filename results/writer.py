@@ -25,12 +25,11 @@ from results.database import Database
 from results.rows import (
     completion_row,
     generation_row,
-    insert_new,
     judgment_row,
     response_row,
-    run_many,
     storable,
 )
+from results.statements import insert_new, run_many
 from results.tables import (
     AttemptRow,
     ClaimRow,

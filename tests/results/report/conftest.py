@@ -12,7 +12,7 @@ import pytest
 
 from agents.identity import content_id
 from agents.vocabulary import Dialogue, Response, ResponseSet
-from results.rows import insert_new
+from results.statements import insert_new
 from results.store import Store
 from results.tables import CompletionRow, JudgmentRow, table
 
