@@ -3,9 +3,16 @@
 `docs/statistics.md` gives each formula, its source, its assumptions and when not to use it.
 """
 
-from results.statistics.breakdown import breakdown
+from results.statistics.breakdown import breakdown, difference_breakdown
 from results.statistics.columns import Columns
-from results.statistics.comparing import Answer, compare, compare_all, single_order_mcnemar
+from results.statistics.comparing import (
+    Answer,
+    answering,
+    compare,
+    compare_all,
+    is_saturated,
+    single_order_mcnemar,
+)
 from results.statistics.differences import (
     Difference,
     Pairs,
@@ -16,7 +23,7 @@ from results.statistics.differences import (
 from results.statistics.families import Family, family_of
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
 from results.statistics.length import LengthControl, length_controlled
-from results.statistics.pooling import PooledRate, pooled_over_judges
+from results.statistics.pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.power import Needed, needed, smallest_detectable
 from results.statistics.reach import Reach, reachable
 from results.statistics.refusal import Refusal
@@ -29,7 +36,12 @@ from results.statistics.sequences import (
     sequence_path,
 )
 from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
-from results.statistics.training_seeds import StrategyEstimate, strategy_difference, strategy_rate
+from results.statistics.training_seeds import (
+    StrategyEstimate,
+    strategy_difference,
+    strategy_family,
+    strategy_rate,
+)
 from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
 
 __all__ = [
@@ -54,17 +66,21 @@ __all__ = [
     "StrategyEstimate",
     "WinRate",
     "against_common_opponent",
+    "answering",
     "breakdown",
     "clopper_pearson",
     "compare",
     "compare_all",
     "dialogue_scores",
+    "difference_breakdown",
     "difference_of",
+    "disagreement",
     "exact_mcnemar",
     "family_of",
     "head_to_head",
     "holm",
     "interval_of_scores",
+    "is_saturated",
     "judging_order",
     "length_controlled",
     "needed",
@@ -76,6 +92,7 @@ __all__ = [
     "single_order_mcnemar",
     "smallest_detectable",
     "strategy_difference",
+    "strategy_family",
     "strategy_rate",
     "win_rate",
 ]

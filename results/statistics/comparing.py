@@ -18,6 +18,7 @@ from results.statistics.differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
     Difference,
+    Pairs,
     against_common_opponent,
     difference_of,
     head_to_head,
@@ -87,33 +88,41 @@ def compare(
     Raises:
         ValueError: contests over different numbers of dialogues, or a level or `worth` out of range.
     """
-    through = difference_of(
-        against_common_opponent(first, second, name=name, soft=soft),
-        seed=seed,
-        level=level,
-        resamples=resamples,
-    )
-    straight = None
+    ways = [against_common_opponent(first, second, name=name, soft=soft)]
     if direct is not None:
-        straight = difference_of(
-            head_to_head(direct, name=name, soft=soft), seed=seed, level=level, resamples=resamples
-        )
+        ways.append(head_to_head(direct, name=name, soft=soft))
+    through, *straight = (difference_of(way, seed=seed, level=level, resamples=resamples) for way in ways)
     rates = [_own_rate(columns, soft=soft) for columns in (first, second)]
-    saturated = any(rate is not None and rate > SATURATED + 1e-9 for rate in rates)
-    usable = straight is not None and straight.difference is not None
-    use_direct = usable and (saturated or through.difference is None)
-    primary = straight if use_direct and straight is not None else through
-    contests = [direct] if use_direct and direct is not None else [first, second]
+    saturated = any(map(is_saturated, rates))
+    kind = answering(*ways, saturated=saturated).kind
+    contests = [first, second] if direct is None or kind == COMMON_OPPONENT else [direct]
+    primary = through if kind == COMMON_OPPONENT else straight[0]
     return Answer(
         against_opponent=through,
-        head_to_head=straight,
+        head_to_head=straight[0] if straight else None,
         rate_first=rates[0],
         rate_second=rates[1],
         saturated=saturated,
-        primary=HEAD_TO_HEAD if use_direct else COMMON_OPPONENT,
+        primary=kind,
         needed=_needed(primary, contests, worth=worth, level=level, soft=soft),
-        note=_note(saturated=saturated, usable=usable, through=through),
+        note=_note(saturated=saturated, usable=len(ways) > 1 and ways[1].shared > 0, through=through),
     )
+
+
+def is_saturated(rate: float | None) -> bool:
+    """Whether an opponent that loses this often no longer tells students apart; None does not say."""
+    return rate is not None and rate > SATURATED + 1e-9
+
+
+def answering(through: Pairs, straight: Pairs | None = None, *, saturated: bool) -> Pairs:
+    """Of the two ways of comparing, the one that answers.
+
+    Head to head where the common opponent saturates or no dialogue is shared by way of it, and where any
+    dialogue was so judged; against the common opponent otherwise.
+    """
+    if straight is not None and straight.shared and (saturated or not through.shared):
+        return straight
+    return through
 
 
 def compare_all(

@@ -48,6 +48,16 @@ class Pairs:
         """first − second; nan where incomplete."""
         return self.first - self.second
 
+    @property
+    def shared(self) -> int:
+        """Dialogues that are complete for both."""
+        return int((~np.isnan(self.differences)).sum())
+
+    def of_dialogues(self, wanted: NDArray[np.bool_]) -> Pairs:
+        """Only the dialogues where `wanted`, one boolean per dialogue, holds."""
+        parts = (part[wanted] for part in (self.first, self.second, self.low, self.high))
+        return Pairs(self.name, self.kind, *parts)
+
 
 def against_common_opponent(first: Columns, second: Columns, *, name: str = "", soft: bool = False) -> Pairs:
     """Pair two contests that have the same opponent as B, the same judge and the same dialogue codes.
@@ -93,10 +103,12 @@ class Difference:
         name, kind: as in `Pairs`.
         difference: rate_first − rate_second, in [−1, 1]; None where they share no complete dialogue.
         low, high: its interval over dialogues at `level`, paired; simultaneous over the family where
-            `family_size` is more than 1. None with `difference`.
+            `family_size` is more than 1. None with `difference`, and in a breakdown by groups for a group
+            of fewer than 20.
         level: confidence level.
         interval_method: how the interval was made; "" with `difference` None.
-        p: two-sided p-value of "no difference", in (0, 1]; None with `difference`.
+        p: two-sided p-value of "no difference", in (0, 1]; None with `difference`, and in a breakdown by
+            groups, which tests nothing.
         p_adjusted: the same after Holm over the family; equal to `p` for a family of one.
         test: how p was computed.
         family_size: tests that the adjustment and the intervals count.

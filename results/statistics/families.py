@@ -1,7 +1,8 @@
 """A family of comparisons in one printed table: Holm-adjusted p-values, simultaneous intervals.
 
 All tests of the table are the family and its size is printed. Intervals are simultaneous: with probability
-`level` all of them hold at once. They come from the bootstrap distribution of the largest studentised
+`level` all of them hold at once, and tests of the table that have none take their share of 1 − `level` as if
+they had. They come from the bootstrap distribution of the largest studentised
 deviation (max-t), all comparisons resampled together by dialogue, so that their dependence is used.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ Floats = NDArray[np.float64]
 
 MAX_T = "simultaneous (max-t bootstrap over dialogues)"
 _COUNTS_AT_ONCE = 4_000_000
+_IN_THE_TAIL = 20  # resamples that must lie beyond the critical value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ class Family:
     """The tests of one table.
 
     Attributes:
-        size: tests with a p-value; what Holm and the simultaneous intervals count.
+        size: tests with a p-value, ≥ 0; what Holm and the simultaneous intervals count.
         tests: one per pair, in the order given; a pair without a shared dialogue has no p and no interval.
+        others: the adjusted p-values, in [0, 1], of the table's tests without an interval.
         level: probability that all intervals hold at once.
         critical: the max-t quantile in standard errors, ≥ 0; None where no comparison could be resampled.
     """
@@ -38,13 +42,24 @@ class Family:
     tests: tuple[Difference, ...]
     level: float
     critical: float | None
+    others: tuple[float, ...] = ()
 
 
-def family_of(pairs: Sequence[Pairs], *, seed: int, level: float = 0.95, resamples: int = 4000) -> Family:
+def family_of(
+    pairs: Sequence[Pairs],
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 4000,
+    others: Sequence[float] = (),
+) -> Family:
     """All comparisons of one table, adjusted for their number.
 
     Where resampling does not serve a comparison (few differences, an edge), it gets an interval with
-    guaranteed coverage at its share of 1 − level (Bonferroni), and the others divide the rest by max-t.
+    guaranteed coverage at its share of 1 − level (Bonferroni), and the rest is divided by max-t.
+
+    Args:
+        others: p-values of tests that stand in the same table without an interval (McNemar's).
 
     Raises:
         ValueError: no pairs, different numbers of dialogues, or a level outside (0, 1).
@@ -53,19 +68,20 @@ def family_of(pairs: Sequence[Pairs], *, seed: int, level: float = 0.95, resampl
     differences = stacked_differences(pairs)
     single = [difference_of(pair, seed=seed, level=level, resamples=resamples) for pair in pairs]
     tested = [place for place, test in enumerate(single) if test.p is not None]
-    size = len(tested)
+    size = len(tested) + len(others)
     if size < 2:
-        return Family(size, tuple(single), level, None)
+        return Family(size, tuple(single), level, None, tuple(others))
     scores = {place: _scores(differences[:, place]) for place in tested}
     served = [place for place in tested if bootstrap_serves(scores[place])]
     share = (1.0 - level) / size
     critical = None
     if served:
         tail = share * len(served)
-        largest = _largest_deviations(differences[:, served], seed=seed, resamples=resamples)
+        enough = max(resamples, ceil(_IN_THE_TAIL / tail))
+        largest = _largest_deviations(differences[:, served], seed=seed, resamples=enough)
         critical = float(np.quantile(largest, 1.0 - tail))
-    adjusted = holm([test.p for test in single if test.p is not None])
-    for place, p_adjusted in zip(tested, adjusted, strict=True):
+    adjusted = holm([*(test.p for test in single if test.p is not None), *others])
+    for place, p_adjusted in zip(tested, adjusted[: len(tested)], strict=True):
         if place in served and critical is not None:
             low, high, method = *_around(differences[:, place], critical), MAX_T
         else:
@@ -80,7 +96,7 @@ def family_of(pairs: Sequence[Pairs], *, seed: int, level: float = 0.95, resampl
             p_adjusted=p_adjusted,
             family_size=size,
         )
-    return Family(size, tuple(single), level, critical)
+    return Family(size, tuple(single), level, critical, tuple(adjusted[len(tested) :]))
 
 
 def _scores(differences: Floats) -> Floats:

@@ -76,8 +76,13 @@ def bootstrap_serves(scores: Floats) -> bool:
     """Whether resampling these scores gives an interval that can be believed."""
     if scores.size < FEW_DIALOGUES or abs(float(scores.mean()) - 0.5) > 0.5 - NEAR_THE_EDGE + SAME:
         return False
+    return differing(scores) >= FEW_THAT_DIFFER
+
+
+def differing(scores: Floats) -> int:
+    """How many of one or more scores are not the commonest one."""
     _, tally = np.unique(np.round(scores, 9), return_counts=True)
-    return bool(scores.size - tally.max() >= FEW_THAT_DIFFER)
+    return int(scores.size - tally.max())
 
 
 def boundary_interval(scores: Floats, *, level: float) -> Interval:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
 from results.statistics.columns import Columns
-from results.statistics.intervals import check_level
+from results.statistics.intervals import FEW_THAT_DIFFER, check_level, differing
 from results.statistics.refusal import Refusal
 from results.statistics.scores import dialogue_scores
 
@@ -79,7 +79,7 @@ def length_controlled(
         length_a, length_b: per dialogue, by its code, the length of A's and B's response (words).
 
     Refused with fewer than 20 complete dialogues, fewer than 10 % of them on either side of equal length,
-    or outcomes that length (or nothing at all) predicts perfectly.
+    fewer than ten scores that differ from the commonest one, or outcomes that length predicts perfectly.
 
     Raises:
         ValueError: not one length per dialogue, a missing length, or a level outside (0, 1).
@@ -96,11 +96,15 @@ def length_controlled(
     if min(longer, shorter) < EITHER_SIDE:
         sides = f"A's response is longer in {longer:.0%} of the dialogues and shorter in {shorter:.0%}"
         return Refusal(WHAT, f"{sides}; at least {EITHER_SIDE:.0%} must lie on either side of equal length")
+    others = differing(outcome)
+    if others < FEW_THAT_DIFFER:
+        same = f"{outcome.size - others} of {outcome.size} dialogues have one and the same score"
+        return Refusal(WHAT, f"{same}; at least {FEW_THAT_DIFFER} must have another")
     scale = float(apart.std())
     design = np.stack([np.ones(outcome.size), np.tanh(apart / scale)], axis=1)
     fit = fit_fractional_logit(design, outcome)
     if fit is None:
-        return Refusal(WHAT, "length separates the outcomes perfectly, or one author always wins")
+        return Refusal(WHAT, "length separates the outcomes perfectly")
     half = float(ndtri((1.0 + level) / 2.0) * np.sqrt(robust_covariance(design, outcome, fit)[0, 0]))
     return LengthControl(
         rate=float(expit(fit[0])),

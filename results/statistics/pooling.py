@@ -6,7 +6,7 @@ that are complete under every judge. The interval is over dialogues; it says not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,9 +87,7 @@ def pooled_over_judges(
         interval_of_scores(shared, seed=seed, level=level, resamples=resamples) if shared.size else None
     )
     rates = [result.rate for result in own.values() if result.rate is not None]
-    lowest, highest = (min(rates), max(rates)) if rates else (None, None)
-    on_sign = lowest is not None and highest is not None and lowest < 0.5 - _NOISE and highest > 0.5 + _NOISE
-    by_points = lowest is not None and highest is not None and highest - lowest > POINTS_APART + _NOISE
+    on_sign, by_points = disagreement(rates, even=0.5)
     return PooledRate(
         judges=own,
         rate=float(shared.mean()) if shared.size else None,
@@ -99,12 +97,21 @@ def pooled_over_judges(
         interval_method=interval.method if interval else "",
         n=int(shared.size),
         left_out=sizes.pop() - int(shared.size),
-        lowest=lowest,
-        highest=highest,
+        lowest=min(rates, default=None),
+        highest=max(rates, default=None),
         disagree_on_sign=on_sign,
         disagree_by_points=by_points,
         note=_note(on_sign=on_sign, by_points=by_points, shared=int(shared.size)),
     )
+
+
+def disagreement(values: Sequence[float], *, even: float) -> tuple[bool, bool]:
+    """Whether judges' rates (`even` ½) or differences (`even` 0) disagree: on the sign, by over 10 points."""
+    if not values:
+        return False, False
+    lowest, highest = min(values), max(values)
+    on_sign = lowest < even - _NOISE and highest > even + _NOISE
+    return on_sign, highest - lowest > POINTS_APART + _NOISE
 
 
 def _note(*, on_sign: bool, by_points: bool, shared: int) -> str:

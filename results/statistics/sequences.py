@@ -194,13 +194,13 @@ def lower_end(scores: Floats, *, alpha: float, total: int | None, planned: int) 
     if not scores.size:
         return 0.0
     fractions = fractions_for(planned, alpha)
-    low, high = 0.0, 1.0
+    # what has not been seen of a finite set cannot be below 0; above that bound the capital falls in the mean
+    low, high = 0.0 if total is None else float(scores.sum()) / total, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
         peak = float(_log_capital(scores, np.array([middle]), fractions, total).max())
         low, high = (middle, high) if peak >= -np.log(alpha) else (low, middle)
-    # what has not been seen of a finite set cannot be below 0
-    return low if total is None else max(low, float(scores.sum()) / total)
+    return low
 
 
 def _lower_path(scores: Floats, *, alpha: float, total: int | None, planned: int, steps: int) -> Floats:

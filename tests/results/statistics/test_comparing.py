@@ -15,6 +15,7 @@ from results.statistics import (
     Refusal,
     StrategyEstimate,
     against_common_opponent,
+    answering,
     compare,
     compare_all,
     dialogue_scores,
@@ -22,10 +23,12 @@ from results.statistics import (
     family_of,
     head_to_head,
     holm,
+    is_saturated,
     needed,
     single_order_mcnemar,
     smallest_detectable,
     strategy_difference,
+    strategy_family,
     strategy_rate,
     win_rate,
 )
@@ -113,6 +116,20 @@ def test_where_it_does_not_the_common_opponent_stays_primary(contest: MakeContes
     assert result.head_to_head is not None
 
 
+def test_which_comparison_answers() -> None:
+    there = Pairs("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
+    nothing = Pairs("", "against a common opponent", *(np.full(2, np.nan) for _ in range(4)))
+    straight = Pairs("", "head to head", *(np.array([0.5, 1.0]) for _ in range(4)))
+    unjudged = Pairs("", "head to head", *(np.full(2, np.nan) for _ in range(4)))
+    assert answering(there, straight, saturated=False) is there
+    assert answering(there, straight, saturated=True) is straight
+    assert answering(nothing, straight, saturated=False) is straight
+    for saturated in (True, False):
+        assert answering(there, None, saturated=saturated) is there
+        assert answering(there, unjudged, saturated=saturated) is there
+    assert [is_saturated(rate) for rate in (None, 0.9, 0.5 + 0.4, 0.904)] == [False, False, False, True]
+
+
 def test_single_order_mcnemar_takes_one_order_alone(contest: MakeContest) -> None:
     one, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
     result = single_order_mcnemar(one, other, a_first=True)
@@ -176,6 +193,24 @@ def test_a_member_without_shared_dialogues_is_no_test(contest: MakeContest) -> N
     family = compare_all({"a": contest(60), "b": contest(60, seed=1), "none": nothing}, seed=0)
     assert family.size == 2
     assert family.tests[2].p is None and family.tests[2].difference is None
+
+
+def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeContest) -> None:
+    pairs = [head_to_head(contest(100, seed=seed)) for seed in range(2)]
+    alone, beside = family_of(pairs, seed=0), family_of(pairs, seed=0, others=[0.001, 0.4, 1.0])
+    assert (alone.size, beside.size, len(beside.others)) == (2, 5, 3)
+    p_values = [test.p or 0 for test in alone.tests] + [0.001, 0.4, 1.0]
+    adjusted = [test.p_adjusted for test in beside.tests] + list(beside.others)
+    assert adjusted == pytest.approx(holm(p_values))
+    assert alone.critical is not None and beside.critical is not None
+    assert beside.critical > alone.critical
+    one = family_of(pairs[:1], seed=0, others=[0.2])
+    assert one.size == 2
+    assert one.tests[0].low is not None
+    assert one.tests[0].low < (difference_of(pairs[0], seed=0).low or 0)
+    nothing = head_to_head(Columns.of([], [], [], n_dialogues=100))
+    assert family_of([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
+    assert family_of([nothing], seed=0, others=[0.2]).others == (0.2,)
 
 
 def simultaneous_coverage(runs: int, resamples: int) -> float:
@@ -317,6 +352,42 @@ def test_strategies_mirror() -> None:
     assert difference.low < difference.estimate < difference.high
 
 
+def test_a_strategy_that_always_wins_claims_no_more_than_its_dialogues_allow() -> None:
+    """Without spread between dialogues and seeds, resampling both says "1.000 to 1.000"."""
+    won, lost = contest_of(np.ones(250)), contest_of(np.zeros(250))
+    rate = strategy_rate([won] * 3, seed=0)
+    assert isinstance(rate, StrategyEstimate)
+    assert (rate.low, rate.high) == pytest.approx((0.025 ** (1 / 250), 1))
+    assert 0 < rate.p < 1e-6
+    difference = strategy_difference([won] * 3, [lost] * 2, seed=0)
+    assert isinstance(difference, StrategyEstimate)
+    assert (difference.low, difference.high) == pytest.approx((2 * 0.025 ** (1 / 250) - 1, 1))
+    same = strategy_difference([won] * 2, [won] * 2, seed=0)
+    assert isinstance(same, StrategyEstimate)
+    assert same.p == 1 and same.low < -0.01 and same.high > 0.01
+
+
+def test_strategies_of_one_table_are_a_family(contest: MakeContest) -> None:
+    generator = np.random.default_rng(3)
+    rows = {
+        "one": [checkpoints(generator, 3), checkpoints(generator, 3)],
+        "two": [checkpoints(generator, 3), checkpoints(generator, 3, mean=0.75)],
+        "rate": [checkpoints(generator, 4)],
+    }
+    found = strategy_family(rows | {"few": [checkpoints(generator, 1)]}, seed=0)
+    assert isinstance(found.pop("few"), Refusal)
+    alone = {name: strategy_family({name: groups}, seed=0)[name] for name, groups in rows.items()}
+    p_values = []
+    for name, one in alone.items():
+        together = found[name]
+        assert isinstance(one, StrategyEstimate) and isinstance(together, StrategyEstimate)
+        assert (one.family_size, one.p_adjusted) == (1, one.p)
+        assert (together.family_size, together.p, together.level) == (3, one.p, 0.95)
+        assert together.low < one.low < one.high < together.high
+        p_values.append((one.p, together.p_adjusted))
+    assert [adjusted for _, adjusted in p_values] == pytest.approx(holm([p for p, _ in p_values]))
+
+
 def strategy_coverage(seeds: int, *, runs: int) -> float:
     """Share of simulated studies whose interval covers a strategy's rate of ½ over dialogues and seeds."""
     generator = np.random.default_rng(14)
@@ -338,3 +409,27 @@ def strategy_coverage(seeds: int, *, runs: int) -> float:
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_a_strategys_interval_covers(seeds: int) -> None:
     assert strategy_coverage(seeds, runs=200) >= 0.91
+
+
+def edge_coverage(rate: float, seeds: int, *, runs: int) -> float:
+    """Share of simulated studies whose interval covers a rate near 1; seeds vary on the logit scale."""
+    generator = np.random.default_rng(15)
+    odds = np.log(rate / (1 - rate))
+    spread = generator.normal(0, 1, (400, 400)) + generator.normal(0, 0.3, (1, 400))
+    truth = float((1 / (1 + np.exp(-odds - spread))).mean())
+    held = 0
+    for run in range(runs):
+        of_dialogue = generator.normal(0, 1, 250)
+        group = []
+        for shift in generator.normal(0, 0.3, seeds):
+            chance = 1 / (1 + np.exp(-odds - of_dialogue - shift))
+            group.append(contest_of((generator.random((250, 2)) < chance[:, None]).mean(axis=1)))
+        result = strategy_rate(group, seed=run, resamples=300)
+        assert isinstance(result, StrategyEstimate)
+        held += result.low <= truth <= result.high
+    return held / runs
+
+
+@pytest.mark.parametrize("rate", [0.98, 0.997])
+def test_a_strategys_interval_covers_near_one(rate: float) -> None:
+    assert edge_coverage(rate, 3, runs=100) >= 0.93

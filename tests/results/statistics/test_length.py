@@ -29,6 +29,13 @@ def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[Columns, 
     return columns, length_a, length_b
 
 
+def scored(scores: Floats) -> Columns:
+    """A contest whose dialogues have these scores, in {0, ½, 1}."""
+    verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1)
+    n = scores.size
+    return Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts.ravel())
+
+
 def fitted(*arguments: object, **options: float) -> LengthControl:
     result = length_controlled(*arguments, **options)  # type: ignore[arg-type]
     assert isinstance(result, LengthControl)
@@ -111,13 +118,25 @@ def test_equal_lengths_are_refused(contest: MakeContest) -> None:
     assert isinstance(length_controlled(contest(60), np.ones(60), np.ones(60)), Refusal)
 
 
-@pytest.mark.parametrize("shape", ["length decides", "one always wins"])
-def test_perfect_separation_is_refused_and_no_nan(shape: str) -> None:
+def test_perfect_separation_is_refused_and_no_nan() -> None:
     apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
-    wins = (apart > 0).astype(float) if shape == "length decides" else np.ones(60)
-    columns = Columns.of(np.repeat(np.arange(60), 2), np.tile([True, False], 60), np.repeat(wins, 2))
+    columns = scored((apart > 0).astype(float))
     result = length_controlled(columns, 20 + apart, np.full(60, 20.0))
     assert isinstance(result, Refusal) and "separates" in result.reason
+
+
+@pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("others", [0, 9])
+def test_scores_that_hardly_differ_are_refused_and_no_interval_of_zero_width(
+    score: float, others: int
+) -> None:
+    """Fitted to 60 ties it would be "50.0 to 50.0"."""
+    scores = np.full(60, score)
+    scores[:others] = 0.5 if score != 0.5 else 1.0
+    apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
+    result = length_controlled(scored(scores), 20 + apart, np.full(60, 20.0))
+    assert isinstance(result, Refusal)
+    assert f"{60 - others} of 60 dialogues have one and the same score" in result.reason
 
 
 def test_few_dialogues_are_refused(contest: MakeContest) -> None:

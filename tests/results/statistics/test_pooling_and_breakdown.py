@@ -7,7 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from results.statistics import Columns, breakdown, dialogue_scores, pooled_over_judges, win_rate
+from results.statistics import (
+    Columns,
+    against_common_opponent,
+    breakdown,
+    dialogue_scores,
+    difference_breakdown,
+    difference_of,
+    disagreement,
+    head_to_head,
+    pooled_over_judges,
+    win_rate,
+)
 
 MakeContest = Callable[..., Columns]
 
@@ -57,6 +68,13 @@ def test_judges_that_disagree_are_flagged(
     assert says in pooled.note
 
 
+def test_disagreement_needs_two_sides_and_is_blind_to_rounding() -> None:
+    assert disagreement([], even=0.5) == disagreement([0.9], even=0.5) == (False, False)
+    assert disagreement([-1e-17, 0.04], even=0) == (False, False)
+    assert disagreement([-0.01, 0.04], even=0) == (True, False)
+    assert disagreement([0.5, 0.4 + 0.2], even=0.5) == (False, False)  # ten points, and not more
+
+
 def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
     one = Columns.of([0, 0], [True, False], [1, 1], n_dialogues=2)
     other = Columns.of([1, 1], [True, False], [1, 1], n_dialogues=2)
@@ -90,6 +108,36 @@ def test_a_small_group_has_a_rate_and_no_interval(contest: MakeContest) -> None:
     assert (found["proud"].low, found["proud"].a_first.low) == (None, None)
     assert found["proud"].note == "19 complete dialogues: too few for an interval"
     assert found["sad"].low is not None
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_group_without_an_interval_speaks_of_none(contest: MakeContest, count: int) -> None:
+    columns = contest(30, mean=1.0, unscored=0.0 if count else 1.1)
+    found = breakdown(columns, ["few"] * max(1, count) + [""] * (30 - max(1, count)), seed=0)["few"]
+    assert (found.n, found.low) == (count, None)
+    assert "too few for an interval" in found.note
+    assert "the interval says" not in found.note
+    assert ("every complete dialogue has the score 1" in found.note) is (count == 2)
+
+
+def test_a_difference_by_group_makes_up_the_whole_and_tests_nothing(contest: MakeContest) -> None:
+    one, other = contest(100, seed=1, mean=0.7, unscored=0.05), contest(100, seed=2, unscored=0.05)
+    pairs = against_common_opponent(one, other)
+    groups = ["positive"] * 30 + ["negative"] * 60 + ["rare"] * 10
+    found = difference_breakdown(pairs, groups, seed=0)
+    whole = difference_of(pairs, seed=0)
+    assert sum(part.n for part in found.values()) == whole.n
+    total = sum((part.difference or 0) * part.n for part in found.values())
+    assert total / whole.n == pytest.approx(whole.difference)
+    for name, part in found.items():
+        assert (part.p, part.p_adjusted, part.test) == (None, None, "")
+        assert (part.low is not None) is (name != "rare")
+    back = difference_breakdown(against_common_opponent(other, one), groups, seed=0)
+    for name, part in found.items():
+        assert part.difference == pytest.approx(-(back[name].difference or 0))
+        assert (part.low is None) or part.low == pytest.approx(-(back[name].high or 0), abs=1e-9)
+    with pytest.raises(ValueError, match="2 groups for 100 dialogues"):
+        difference_breakdown(head_to_head(one), ["a", "b"], seed=0)
 
 
 def test_every_dialogue_needs_a_group(contest: MakeContest) -> None:

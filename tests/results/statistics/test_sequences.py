@@ -17,6 +17,7 @@ from results.statistics import (
     sequence_path,
     win_rate,
 )
+from results.statistics.betting import fractions_for
 
 MakeContest = Callable[..., Columns]
 Floats = NDArray[np.float64]
@@ -49,6 +50,45 @@ def test_relabelling_mirrors(contest: MakeContest, estimand: Estimand) -> None:
     assert one.low + other.high == pytest.approx(1, abs=1e-6)
     assert one.high + other.low == pytest.approx(1, abs=1e-6)
     assert (one.prefix, one.incomplete) == (other.prefix, other.incomplete)
+
+
+def refuted_one_bet_at_a_time(
+    scores: list[float], mean: float, alpha: float, planned: int, total: int | None
+) -> bool:
+    """Whether a gambler who bets that the mean is above `mean` ever holds 1/alpha; by plain arithmetic."""
+    capitals, seen = dict.fromkeys(fractions_for(planned, alpha).tolist(), 1.0), 0.0
+    for before, score in enumerate(scores):
+        left = mean if total is None else (total * mean - seen) / (total - before)
+        if left < 1e-12:
+            break
+        capitals = {bet: capital * (1 + bet * (score / left - 1)) for bet, capital in capitals.items()}
+        if sum(capitals.values()) / len(capitals) >= 1 / alpha:
+            return True
+        seen += score
+    return total is not None and sum(scores) > total * mean + 1e-12
+
+
+@pytest.mark.parametrize("estimand", list(Estimand))
+@pytest.mark.parametrize("n", [4, 9, 35])
+def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int) -> None:
+    generator = np.random.default_rng(n)
+    for _ in range(12):
+        scores = generator.choice([0.0, 0.5, 1.0], n, p=generator.dirichlet(np.ones(3)))
+        verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1).ravel()
+        columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
+        came = int(generator.integers(1, n + 1))
+        sequence = sequence_of(came_in(columns, np.arange(n), came), np.arange(n), estimand=estimand)
+        if "crossed" in sequence.note:
+            continue
+        total = n if estimand is Estimand.THESE_DIALOGUES else None
+        for seen, end in (
+            (scores[:came].tolist(), sequence.low),
+            ((1 - scores[:came]).tolist(), 1 - sequence.high),
+        ):
+            if end > 1e-4:
+                assert refuted_one_bet_at_a_time(seen, end - 1e-4, 0.025, n, total)
+            if end < 1 - 1e-4:
+                assert not refuted_one_bet_at_a_time(seen, end + 1e-4, 0.025, n, total)
 
 
 def test_the_ends_never_widen_and_end_where_the_sequence_stands(contest: MakeContest) -> None:
@@ -111,7 +151,8 @@ def test_samples_that_are_still_to_come_hold_the_prefix_back(contest: MakeContes
 def look_all_the_time(columns: Columns, order: NDArray[np.int64], estimand: Estimand, truth: float) -> bool:
     """Whether the sequence covered `truth` at every look: the ends never widen, so the last look tells."""
     sequence = sequence_of(columns, order, estimand=estimand)
-    return sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
+    crossed = "crossed" in sequence.note  # then one of them missed it on the way
+    return not crossed and sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
@@ -156,6 +197,21 @@ def test_it_covers_these_dialogues_under_continuous_looking(mean: float) -> None
 @pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
 def test_it_covers_these_dialogues_many_times(mean: float) -> None:
     assert these_dialogues_coverage(mean, runs=1500, n=250) >= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
+def test_it_covers_the_population_many_times(contest: MakeContest, mean: float) -> None:
+    held = sum(
+        look_all_the_time(
+            contest(250, seed=run, mean=mean, spread=0.8),
+            judging_order(250, run),
+            Estimand.POPULATION,
+            mean,
+        )
+        for run in range(1500)
+    )
+    assert held / 1500 >= 0.94
 
 
 def test_looking_all_the_time_at_a_fixed_n_interval_does_not_cover_which_is_why_it_is_not_used() -> None:
