@@ -23,6 +23,7 @@ from typing import Any, Literal
 from agents.errors import Fault, UserError
 from agents.identity import content_id
 from agents.student import Form
+from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
 ADAPTER = "adapter_model.safetensors"
@@ -82,6 +83,11 @@ class Checkpoint:
     def form(self) -> Form:
         """The form in which it was trained and must be asked."""
         return Form(self.record["form"])
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every optimiser step, read from the folder; [] where its file is not there."""
+        return metrics_of(self.path / METRICS)
 
     @property
     def id(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -53,6 +53,15 @@ class Health:
     distinct: float
     new_tokens: int
     warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Health | None:
+        """What stands in a checkpoint's record; None where nothing was checked.
+
+        >>> Health.of(read_checkpoint(folder).record).distinct
+        """
+        told = record.get("health")
+        return cls(**{**told, "warnings": tuple(told["warnings"])}) if told else None
 
     def told(self) -> dict[str, Any]:
         """As it stands in a checkpoint's record."""

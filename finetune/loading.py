@@ -59,7 +59,7 @@ def locate(name: str, revision: str = "") -> Located:
     return Located(folder, Base(name, folder.name, weights_id(folder)))
 
 
-def locate_tokenizer(name: str) -> Path:
+def locate_tokenizer(name: str, revision: str = "") -> Path:
     """A folder with the base's tokenizer, its weights not needed.
 
     Raises:
@@ -72,7 +72,9 @@ def locate_tokenizer(name: str) -> Path:
     try:
         patterns = [pattern for pattern in WANTED if pattern != "*.safetensors"]
         return Path(
-            huggingface_hub.snapshot_download(name, allow_patterns=patterns, ignore_patterns=UNWANTED)
+            huggingface_hub.snapshot_download(
+                name, revision=revision or None, allow_patterns=patterns, ignore_patterns=UNWANTED
+            )
         )
     except Exception as error:  # of the Hub's client, of the network, of the disk: the same remedy
         raise UserError("the tokenizer cannot be had", where="--base", found=_first_line(error)) from error

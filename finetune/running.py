@@ -7,7 +7,6 @@ not a number ends the training before anything is saved over the last good state
 from __future__ import annotations
 
 import errno
-import json
 import math
 import shutil
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import EmpathyError, UserError
+from finetune.metrics import line_of, metrics_of
 from finetune.settings import Settings
 from finetune.work import WHOLE, Work, step_of
 
@@ -111,14 +111,21 @@ def run(trainer: Any, work: Work, stage: str, steps: int, watch: Watch | None) -
 
 
 @contextmanager
-def told_clearly(settings: Settings, work: Work) -> Iterator[None]:
+def told_clearly(settings: Settings, work: Work, tell: Callable[[str], None]) -> Iterator[None]:
     """Turn the two ways in which a machine runs out into words; the last save stays.
+
+    Args:
+        tell: is told from where an interrupted training would go on.
 
     Raises:
         UserError: out of memory on the card, or no space left on the disk.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        save = work.last_save()
+        tell(f"stopped; the same command goes on from {f'step {step_of(save)}' if save else 'the beginning'}")
+        raise
     except Exception as error:
         if _is_out_of_memory(error):
             ways = ways_to_save_memory(settings)
@@ -150,19 +157,6 @@ def ways_to_save_memory(settings: Settings) -> list[str]:
     return ways
 
 
-def metrics_of(path: Path) -> list[dict[str, Any]]:
-    """The steps written so far; a last line that was cut off is left out."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
-
-
 def _callback(work: Work, stage: str, watch: Watch | None) -> Any:
     from transformers import TrainerCallback
 
@@ -173,7 +167,7 @@ def _callback(work: Work, stage: str, watch: Watch | None) -> Any:
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             kept = [row for row in metrics_of(work.metrics) if row["step"] <= state.global_step]
-            work.metrics.write_text("".join(_line(row) for row in kept), encoding="utf-8")
+            work.metrics.write_text("".join(line_of(row) for row in kept), encoding="utf-8")
             self.began, self.first = time.monotonic(), state.global_step
 
         def on_log(
@@ -185,7 +179,7 @@ def _callback(work: Work, stage: str, watch: Watch | None) -> Any:
             seconds = time.monotonic() - self.began
             row = {"stage": stage, "step": state.global_step, **logs, "seconds": round(seconds, 3)}
             with work.metrics.open("a", encoding="utf-8") as file:
-                file.write(_line(row))
+                file.write(line_of(row))
             if watch is not None:
                 watch(
                     Step(
@@ -222,10 +216,6 @@ def _refuse_nan(logs: dict[str, Any], step: int, work: Work) -> None:
             found=kept,
             remedy="Lower --learning-rate, or train with --dtype bf16 or fp32; then --restart.",
         )
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -27,10 +27,11 @@ from finetune.checkpoint import (
 )
 from finetune.datasets import teachers_of
 from finetune.encoding import Prepared
+from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.needs import versions
 from finetune.plot import plot_losses
 from finetune.reading import DatasetFolder, rendering_matches
-from finetune.running import Watch, metrics_of, run, told_clearly
+from finetune.running import Watch, run, told_clearly
 from finetune.settings import Settings
 from finetune.work import Work, finished, recipe_id, step_of, working
 
@@ -119,7 +120,7 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done
-    with working(task.out, recipe, restart=how.restart) as work, told_clearly(task.settings, work):
+    with working(task.out, recipe, restart=how.restart) as work, told_clearly(task.settings, work, tell):
         tell(f"{task.stage}: {task.prepared.told()}")
         save = work.last_save()
         if save:
@@ -169,7 +170,7 @@ def _write(task: Task, work: Work, model: Any, found: health.Health, seconds: fl
     model.save_pretrained(final, safe_serialization=True, selected_adapters=["default"])
     task.tokenizer.save_pretrained(final)
     metrics = metrics_of(work.metrics)
-    (final / "metrics.jsonl").write_bytes(work.metrics.read_bytes())
+    (final / METRICS).write_bytes(work.metrics.read_bytes())
     plot_losses(metrics, final / "losses.png", f"{task.name}, {task.stage}")
     record = _record(task, model, metrics, found, seconds, steps, hash_file(final / ADAPTER))
     write_record(final, record)
@@ -212,8 +213,8 @@ def _record(
         "adapter": adapter,
         "recipe": recipe_id(task.recipe()),
         "steps": steps,
-        "losses": _ends(metrics, "loss"),
-        "margins": _ends(metrics, "rewards/margins") if task.stage == "dpo" else {},
+        "losses": ends_of(metrics, "loss"),
+        "margins": ends_of(metrics, "rewards/margins") if task.stage == "dpo" else {},
         "health": found.told(),
         "trainable_parameters": trainable,
         "seconds": seconds,
@@ -221,11 +222,3 @@ def _record(
         "versions": versions(),
         "git": git_state(),
     }
-
-
-def _ends(metrics: list[dict[str, Any]], key: str) -> dict[str, float]:
-    values = [float(row[key]) for row in metrics if key in row]
-    if not values:
-        return {}
-    tail = values[-max(len(values) // 10, 1) :]
-    return {"first": values[0], "last": values[-1], "mean_of_last_tenth": round(sum(tail) / len(tail), 6)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from finetune.checkpoint import Checkpoint
@@ -54,20 +53,37 @@ def train_seeds(
     dpo_settings: Settings | None = None,
     revision: str = "",
     form: str = "auto",
+    name: str = "",
     how: How | None = None,
 ) -> list[Checkpoint]:
-    """The same recipe once per seed, into `OUT-seed-N`: what a claim about a recipe needs."""
+    """The same recipe once per seed, into `OUT-seed-N`: what a claim about a recipe needs.
+
+    Args:
+        name: of the recipe; its checkpoints are `NAME-seed-N`.
+    """
     made = []
     for seed in seeds:
+        first = with_seed(settings or Settings(), seed)
         second = with_seed(dpo_settings, seed) if dpo_settings else None
-        one = out.with_name(f"{out.name}-seed-{seed}")
-        chosen = replace(settings or Settings(), seed=seed)
         made.append(
             train_two_step(
-                base, data, one, chosen, dpo_settings=second, revision=revision, form=form, how=how
+                base,
+                data,
+                out.with_name(of_seed(out.name, seed)),
+                first,
+                dpo_settings=second,
+                revision=revision,
+                form=form,
+                name=of_seed(name, seed) if name else "",
+                how=how,
             )
         )
     return made
+
+
+def of_seed(name: str, seed: int) -> str:
+    """What one of several trainings of a recipe is called."""
+    return f"{name}-seed-{seed}"
 
 
 def sft_folder(out: Path) -> Path:

@@ -23,6 +23,7 @@ from typing import Any
 from agents.errors import UserError
 from agents.identity import content_id
 from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint
+from finetune.metrics import METRICS
 
 WHOLE = "whole"  # written into a save after everything else
 
@@ -43,7 +44,7 @@ class Work:
     @property
     def metrics(self) -> Path:
         """One JSON object per step."""
-        return self.partial / "metrics.jsonl"
+        return self.partial / METRICS
 
     @property
     def final(self) -> Path:

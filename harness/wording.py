@@ -1,4 +1,4 @@
-"""How a number reads to a person: percent, dollars, spans; and what is said of emulated answers."""
+"""How a number reads to a person: percent, dollars, spans, times; and what is said of emulated answers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def between(low: float | None, high: float | None) -> str:
 def money(usd: float | None) -> str:
     """US dollars; unknown is unknown."""
     return "not known" if usd is None else f"${usd:.4f}"
+
+
+def clock(seconds: float | None) -> str:
+    """`1:02:03` or `2:03`; `?` where it is not known."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def reasons(unscored: Mapping[str, int]) -> str:

@@ -128,8 +128,9 @@ def respond(
                         store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                     )
                 from harness.runs import serving as kitchen
+                from harness.runs.registering import folders_of
 
-                who = serving.cast(local)
+                who = serving.cast(local, await folders_of(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
                 settings = calls.settings()
                 made = [kitchen.responder(one, who, how, prompts) for one in who.contestants]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,11 +104,11 @@ class ServingOptions:
             raise UserError("these exclude each other", found=found, remedy="Leave one of them out.")
         return made
 
-    def cast(self, names: tuple[str, ...] | list[str]) -> Cast:
-        """Who these names are."""
+    def cast(self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()) -> Cast:
+        """Who these names are; `registered` are folders that the database knows of."""
         from harness.runs.checkpoints import cast
 
-        return cast(names, base=self.base, students=self.places)
+        return cast(names, base=self.base, students=self.places, registered=registered)
 
     def serving(self, who: Cast, preset: str, *, quiet: bool) -> Serving:
         """How they are asked; a server of ours that is running with this base is used."""

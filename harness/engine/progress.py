@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.engine.lane import Lane
+from harness.wording import clock
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,15 +34,6 @@ def seconds_left(lane: Lane) -> float | None:
     if lane.stats.total is None or rate == 0:
         return None
     return max(0, lane.stats.total - lane.stats.done) / rate
-
-
-def clock(seconds: float | None) -> str:
-    """`1:02:03` or `2:03`; `?` where it is not known."""
-    if seconds is None:
-        return "?"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _money(usd: float | None) -> str:

@@ -1,8 +1,7 @@
 """Which author is which checkpoint: `student:NAME`, `base`, and the base cut to one response.
 
-No register is kept that could be wrong: a checkpoint's folder explains itself, so a name is looked up in the
-folders that are there (those named, else `checkpoints/*`, or $EMPATHY_CHECKPOINTS). Reads files; asks
-nothing.
+A checkpoint's folder explains itself, so a name is looked up in the folders that are there: those named, else
+`checkpoints/*` (or $EMPATHY_CHECKPOINTS), and where the database says that it lay. Reads files; asks nothing.
 """
 
 from __future__ import annotations
@@ -69,17 +68,38 @@ def short_name(base: str) -> str:
     return path.resolve().name if path.is_dir() or base.startswith(("/", ".")) else base
 
 
-def cast(names: Sequence[str], *, base: str = "", students: Sequence[Path] = ()) -> Cast:
+def is_student(name: str) -> bool:
+    """Whether a checkpoint is meant by its name rather than by its folder."""
+    return name.startswith(STUDENT)
+
+
+def named_folder(name: str, registered: Sequence[Path] = ()) -> Path:
+    """The folder of `student:NAME`, in the usual places or as registered.
+
+    Raises:
+        UserError: nobody has that name, or its folder is no whole checkpoint.
+    """
+    return _student(name, _known((), registered)).path
+
+
+def cast(
+    names: Sequence[str],
+    *,
+    base: str = "",
+    students: Sequence[Path] = (),
+    registered: Sequence[Path] = (),
+) -> Cast:
     """Who these names are.
 
     Args:
         base: where the base is now; "" for what the checkpoints say.
         students: folders of checkpoints, or folders of such folders; none for the usual places.
+        registered: folders that the database knows of, where nothing else is named.
 
     Raises:
         UserError: a name that nobody has, another base, a base that cannot be had; every fault at once.
     """
-    found = _known(students)
+    found = _known(students, registered)
     faults: list[Fault] = []
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
@@ -145,7 +165,7 @@ def check_base(folder: Path) -> None:
         raise UserError("this base cannot be served", where=str(folder), faults=faults)
 
 
-def _known(places: Sequence[Path]) -> dict[str, Checkpoint]:
+def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, Checkpoint]:
     """Checkpoints by name; the records only: whose adapter is whole is looked at when it is used."""
     import json
 
@@ -153,7 +173,7 @@ def _known(places: Sequence[Path]) -> dict[str, Checkpoint]:
     for place in places:
         if not place.is_dir():
             raise UserError("there is no such folder", where="--students", found=str(place))
-    for folder in checkpoint_folders(places):
+    for folder in [*checkpoint_folders(places), *(() if places else registered)]:
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
             found.setdefault(str(record["name"]), Checkpoint(folder, record))

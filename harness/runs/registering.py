@@ -1,13 +1,16 @@
-"""Keeping in the store what a judge or a prompt was, so that a run can be re-derived from it alone."""
+"""Keeping in the store what a judge, a prompt or a student was: a run can be re-derived from it alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 from agents.identity import canonical
 from agents.judge import Judge
+from finetune.checkpoint import Checkpoint
 from prompts import Prompt
+from results.checkpoints import STUDENT, checkpoints_of, put_checkpoint
 from results.store import Store
 
 
@@ -30,3 +33,16 @@ async def put_judges(store: Store, judges: Iterable[Judge]) -> None:
 async def put_prompt(store: Store, prompt: Prompt) -> None:
     """Keep a prompt's text under its version."""
     await store.put_prompt(prompt.version, prompt.name, "\n=== next turn ===\n".join(prompt.turns))
+
+
+async def put_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> None:
+    """Register students, each with all that its folder says of it."""
+    for made in checkpoints:
+        await put_checkpoint(store, made.id, made.record, made.metrics, str(made.path.resolve()))
+
+
+async def folders_of(store: Store, names: Iterable[str]) -> list[Path]:
+    """Where those of these names that are students lay when they were last seen, the newest first."""
+    wanted = [name for name in names if name.startswith(STUDENT)]
+    found = await store.read(lambda connection: checkpoints_of(connection, wanted))
+    return [Path(one.folder) for one in reversed(found)]

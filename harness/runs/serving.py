@@ -25,6 +25,7 @@ from harness.runs.checkpoints import Cast, Contestant
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.planning import Chosen, plan_responding
+from harness.runs.registering import put_checkpoints
 from harness.runs.rooms import Room, Serving, opened
 from harness.runs.running import LaneReport, Settings
 from prompts import Library
@@ -128,6 +129,7 @@ async def respond(
         UserError: as `generate`, and whatever keeps a server from coming up.
     """
     responders = [responder(one, who, how, library) for one in who.contestants]
+    await put_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
     whole = plan_responding(chosen, (*responders, *others))
     lanes: list[dict[str, LaneReport]] = []
     settings = _wide(settings, responders)

@@ -21,6 +21,7 @@ from agents.errors import EmpathyError
 from agents.identity import content_id
 from agents.judge import Judge
 from agents.vocabulary import Dialogue, Response
+from finetune.checkpoint import read_checkpoint
 from finetune.datasets import MANIFEST, dataset_id
 from finetune.settings import Settings as TrainingSettings
 from harness.data.authors import Author, author_of
@@ -31,6 +32,7 @@ from harness.runs.estimating import estimate
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, SetSummary, Summary, generate
 from harness.runs.judging import judge_contest, plan_judging
+from harness.runs.registering import put_checkpoints
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
 from harness.study.progress import counted
@@ -112,7 +114,7 @@ async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name))
+    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
     if tiny:
         got |= {"base": "", "at": "", "folder": world.near(folder)}
     return Made(got["weights"], got)
@@ -141,8 +143,16 @@ async def train(
         "cpu": world.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name))
+    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    async with await Store.open(world.db) as store:
+        await put_checkpoints(store, [read_checkpoint(out)])
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
+
+
+def threads(learner: Learner) -> dict[str, str]:
+    """A tiny model gains nothing by a second thread, and threads that wait by spinning lose whole minutes
+    where anything else computes; a real one is left to torch."""
+    return {"OMP_NUM_THREADS": "1"} if learner.base.startswith(TINY) else {}
 
 
 def base_place(world: World, base: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from agents.errors import UserError
 from finetune.running import Step
-from harness.cli.train import Progress, train
+from harness.cli.train import train
+from harness.showing.trained import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 

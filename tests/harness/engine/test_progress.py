@@ -16,7 +16,8 @@ from harness.engine import progress
 from harness.engine.lane import Lane
 from harness.engine.limits import Limits
 from harness.engine.money import Price
-from harness.engine.progress import clock, live_table, plain_line, seconds_left, shown
+from harness.engine.progress import live_table, plain_line, seconds_left, shown
+from harness.wording import clock
 from tests.harness.engine.conftest import Server
 from tests.harness.engine.test_pump import House
 

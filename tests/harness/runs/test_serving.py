@@ -23,10 +23,11 @@ from harness.data.authors import author_of
 from harness.data.dataset import sample
 from harness.data.splits import Split
 from harness.runs import serving
-from harness.runs.checkpoints import Cast, Contestant, cast
+from harness.runs.checkpoints import Cast, Contestant, cast, named_folder
 from harness.runs.generating import Summary
 from harness.runs.machine import fitting
 from harness.runs.planning import Chosen
+from harness.runs.registering import folders_of
 from harness.runs.rooms import Room, Serving
 from harness.runs.running import Settings
 from harness.runs.serving import respond, responder
@@ -146,6 +147,22 @@ def who(place: Path, *names: str) -> Cast:
 async def asked(store: Store, people: Cast, how: Serving | None = None, limit: int = 5) -> Summary:
     chosen = Chosen(sample(), Split.TEST, limit)
     return await respond(store, Registry(None, {}), chosen, people, how or Serving(), SETTINGS, LIBRARY)
+
+
+async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
+    store: Store, place: Path, rooms: Callable[..., Rooms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms()
+    await asked(store, who(place, "student:kind", "base"))
+    monkeypatch.chdir(place / "checkpoints" / "curt")
+    with pytest.raises(UserError, match="no student of this name"):
+        cast(["student:kind"])
+    known = await folders_of(store, ["student:kind", "base"])
+    assert known == [place / "checkpoints" / "kind"]
+    (one,) = cast(["student:kind"], registered=known).contestants
+    assert one.checkpoint is not None
+    assert one.checkpoint.name == "kind"
+    assert named_folder("student:kind", known) == known[0]
 
 
 async def test_students_and_base_are_asked_together_once(

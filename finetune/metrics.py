@@ -1,0 +1,37 @@
+"""`metrics.jsonl`: one line per optimiser step, written as it ends and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+METRICS = "metrics.jsonl"
+
+
+def metrics_of(path: Path) -> list[dict[str, Any]]:
+    """The steps written so far; a last line that was cut off is left out."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def line_of(row: Mapping[str, Any]) -> str:
+    """One step as it is written."""
+    return json.dumps(dict(row), ensure_ascii=False) + "\n"
+
+
+def ends_of(metrics: Sequence[Mapping[str, Any]], key: str) -> dict[str, float]:
+    """`first`, `last` and `mean_of_last_tenth` of one metric; {} where no step has it."""
+    values = [float(row[key]) for row in metrics if key in row]
+    if not values:
+        return {}
+    tail = values[-max(len(values) // 10, 1) :]
+    return {"first": values[0], "last": values[-1], "mean_of_last_tenth": round(sum(tail) / len(tail), 6)}
