@@ -28,6 +28,14 @@ CONTROLS = ("control/ratings", "control/longer", "control/first")
 EMULATED = ("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet-4-5")
 FOLDER = Path("runs/demo")
 STUDY = "tiny"
+BEFOREHAND = (
+    "The whole chain on the study `tiny`: an EMULATED teacher improves, a TINY student (half a million\n"
+    "parameters of noise) is trained and served on this machine, EMULATED and control judges compare.\n"
+    "A rehearsal of every part; a few minutes on two cores."
+)
+AFTERWARDS = (
+    "Where it stands: empathy status tiny --out {out}    The study file and its stages: docs/studies.md"
+)
 
 
 @click.command()
@@ -39,7 +47,8 @@ STUDY = "tiny"
     help="Folder for the database, what is made, and the report.",
 )
 @click.option("--judging", is_flag=True, help="Only judge; nothing is trained.")
-def demo(out: Path, judging: bool) -> None:
+@click.option("--open", "opens", is_flag=True, help="Show the report in a browser.")
+def demo(out: Path, judging: bool, opens: bool) -> None:
     """Run the main job on this machine, offline: no key, no GPU.
 
     Where torch, trl and peft are installed: the whole chain, as the study `tiny`. An emulated teacher
@@ -50,7 +59,7 @@ def demo(out: Path, judging: bool) -> None:
     Models named emulated-… are this machine's emulator, over real HTTP.
     """
     if not judging and can_train():
-        whole_chain(out)
+        whole_chain(out, opens=opens)
         return
     if not judging:
         click.echo("Only judging: for the whole chain, install with: pip install -e '.[train]'", err=True)
@@ -61,6 +70,8 @@ def demo(out: Path, judging: bool) -> None:
     write_page(place, page)
     click.echo(f"\nReport: {place.resolve()}")
     click.echo(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
+    if opens:
+        click.launch(str(place.resolve()))
     leave(summary)
 
 
@@ -71,24 +82,26 @@ def can_train() -> bool:
     return all(find_spec(name) is not None for name in LIBRARIES)
 
 
-def whole_chain(out: Path) -> None:
+def whole_chain(out: Path, *, opens: bool = False) -> None:
     """The study `tiny`, from the teacher to the report."""
-    from harness.cli.run import finish, run_given
+    from harness.cli.run import finish, report_of, run_given
     from harness.cli.studies import Given, no_calls
-    from harness.study.runner import State
 
     began = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
     calls = no_calls(emulate=True, quiet=False)
     given = Given(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
+    click.echo(BEFOREHAND, err=True)
     ended = run_given(given)
-    for one in ended.standings:
-        if one.stage.kind == "report" and one.state is State.DONE and one.record is not None:
-            write_page(out / "report.html", (out / one.record.result["file"]).read_text(encoding="utf-8"))
-    finish(given, ended, as_json=False)
-    click.echo("TINY: the students are half a million parameters of noise; what they win means nothing.")
-    click.echo(f"The same report: {(out / 'report.html').resolve()}")
-    click.echo(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained.")
+    page, place = report_of(ended.standings, out), out / "report.html"
+    if page is not None:
+        write_page(place, page.read_text(encoding="utf-8"))
+    took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."
+    finish(given, ended, as_json=False, report=place if page is not None else None)
+    click.echo(took)
+    click.echo(AFTERWARDS.format(out=out))
+    if opens:
+        click.launch(str(place.resolve()))
 
 
 async def _demo(out: Path) -> tuple[Summary, str]:

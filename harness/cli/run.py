@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from harness.cli.narrating import Narrator
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -24,11 +24,11 @@ from harness.cli.studies import Given, judge_option, out_option
 
 if TYPE_CHECKING:
     from harness.study.file import Study
+    from harness.study.graph import Graph
     from harness.study.runner import Ended, Standing
-    from harness.study.stages import Stage
 
 INTERRUPTED = 130
-SECONDS_BETWEEN_LINES = 5.0
+WIDTH = 132  # where no terminal says how wide it is
 
 
 @click.command("run")
@@ -85,33 +85,24 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
     from harness.study.signals import run_sharing
 
     study = given.study()
-    progress = Progress(given.calls.quiet)
+    narrator = Narrator(given.calls.quiet)
 
-    async def main() -> Ended:
-        from harness.study.graph import KINDS, Graph
-        from harness.study.runner import Runner, chosen
-        from harness.study.stages import Memory
+    async def before(graph: Graph) -> None:
+        if agree and not study.emulate and sys.stdin.isatty():
+            await _agree(graph)
+        narrator.expect(graph)
 
-        with Memory(given.folder).held():
-            async with given.world(study, live=True, tell=progress.tell) as world:
-                graph = await Graph.of(world)
-                stages = list(graph)
-                pick = chosen(stages, KINDS, only, since)
-                if agree and not study.emulate and sys.stdin.isatty():
-                    await _agree(graph)
-                given.remember(study)
-                progress.expect(stages)
-                return await Runner(stages, world.memory, pick=pick, watch=progress.watch).run()
-
-    return run_sharing(main())
+    return run_sharing(
+        given.run(study, only=only, since=since, watch=narrator.watch, tell=narrator.tell, before=before)
+    )
 
 
-async def _agree(graph: Any) -> None:
+async def _agree(graph: Graph) -> None:
+    from harness.showing.planned import dollars
     from harness.study.planning import plan_study, total
-    from harness.wording import money
 
     every = total(await plan_study(graph))
-    expected, most = money(every.expected_usd), money(every.maximum_usd)
+    expected, most = dollars(every.expected_usd), dollars(every.maximum_usd)
     if every.calls and every.maximum_usd != 0:
         click.echo(
             f"{every.calls:,} calls, {expected} expected, {most} at most; "
@@ -122,46 +113,12 @@ async def _agree(graph: Any) -> None:
             raise click.Abort
 
 
-class Progress:
-    """What happens, on stderr: a line as a stage begins and ends, and now and then how far one is."""
+def finish(given: Given, ended: Ended, as_json: bool, report: Path | None = None) -> None:
+    """What came of it, on stdout; exits 1 where something failed, 130 where it was interrupted.
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._began = time.monotonic()
-        self._last: dict[str, float] = {}
-        self._total = self._done = 0
-
-    def expect(self, stages: list[Stage]) -> None:
-        """How many there are."""
-        self._total = len(stages)
-
-    def tell(self, stage: str, how_far: str) -> None:
-        """How far a stage is; shown every few seconds."""
-        now = time.monotonic()
-        if now - self._last.get(stage, float("-inf")) >= SECONDS_BETWEEN_LINES:
-            self._last[stage] = now
-            self._say(f"      {stage}: {how_far}")
-
-    def watch(self, what: str, standing: Standing | None, stage: Stage) -> None:
-        """A stage begins or ends."""
-        if standing is None:
-            self._say(f"  …   {stage.name}")
-            return
-        self._done += 1
-        if standing.state.value == "blocked":  # told in one line at the end
-            return
-        seconds = f", {standing.record.seconds:.1f} s" if standing.record else ""
-        mark = "done" if standing.record else "FAIL"
-        self._say(f"{mark}  {stage.name}{seconds}{': ' if standing.why else ''}{standing.why}")
-
-    def _say(self, line: str) -> None:
-        if not self._quiet:
-            minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-            click.echo(f"{minutes:3}:{seconds:02}  {line}", err=True)
-
-
-def finish(given: Given, ended: Ended, as_json: bool) -> None:
-    """What came of it, on stdout; exits 1 where something failed, 130 where it was interrupted."""
+    Args:
+        report: where the page is, if not where the study wrote it.
+    """
     from harness.study.runner import State
 
     study = given.study()
@@ -169,7 +126,7 @@ def finish(given: Given, ended: Ended, as_json: bool) -> None:
         rows = [as_data(one) for one in ended.standings]
         click.echo(orjson.dumps({"study": study.name, "stages": rows}, option=orjson.OPT_INDENT_2).decode())
     else:
-        show_results(study, ended.standings, given.folder)
+        show_results(study, ended.standings, report or report_of(ended.standings, given.folder))
     failed, blocked = ended.count(State.FAILED), ended.count(State.BLOCKED)
     if ended.interrupted:
         click.echo("Interrupted; what is finished is kept. Go on with the same command.", err=True)
@@ -195,36 +152,25 @@ def as_data(one: Standing) -> dict[str, Any]:
     }
 
 
-def show_results(
-    study: Study, standings: Any, folder: Path, echo: Callable[[str], None] = click.echo
-) -> None:
-    """The win rates that are there, and where the report is."""
+def show_results(study: Study, standings: Sequence[Standing], report: Path | None) -> None:
+    """The win rates that are there, what a reader of them must know, and where the report is."""
     from rich.console import Console
-    from rich.table import Table
 
-    from harness.study.runner import State
+    from harness.showing.studied import as_table, notes
 
-    done = [one for one in standings if one.state is State.DONE]
-    judged = [one.record.result for one in done if one.stage.kind == "judge" and one.record]
-    judged = [one for one in judged if one["split"] == study.data.split]  # not those that only choose
-    for one in done:
-        if one.stage.kind == "choose":
-            told = one.record.result
-            echo(f"best of {told['of']} on development: {told['student']} ({told['win_rate']:.1%})")
-    if judged:
-        table = Table(header_style="bold")
-        for name in ("A", "B", "judge"):
-            table.add_column(name, overflow="fold")
-        for name in ("A wins", "interval", "n"):
-            table.add_column(name, justify="right")
-        for one in judged:
-            rate = one["win_rate"]
-            low_high = "" if rate is None else f"{one['low']:.1%} to {one['high']:.1%}"
-            shown = "–" if rate is None else f"{rate:.1%}"
-            table.add_row(one["a"], one["b"], one["judge"], shown, low_high, str(one["n"]))
-        Console(width=None if sys.stdout.isatty() else 132).print(table)
-    if study.emulate:
-        echo("EMULATED: answers of models named emulated-… are no real model's.")
-    reports = [one.record.result["file"] for one in done if one.stage.kind == "report"]
-    for place in reports:
-        echo(f"Report: {(folder / place).resolve()}")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    table = as_table(study, standings)
+    if table is not None:
+        console.print(table)
+    for note in notes(study, standings):
+        console.print(note)
+    if report is not None:
+        click.echo(f"Report: {report.resolve()}")
+
+
+def report_of(standings: Sequence[Standing], folder: Path) -> Path | None:
+    """Where the report is, if it is written."""
+    for one in standings:
+        if one.stage.kind == "report" and one.record is not None:
+            return folder / one.record.result["file"]
+    return None

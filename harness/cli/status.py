@@ -91,9 +91,9 @@ def _show(name: str, given: Given, found: list[Standing], *, everything: bool, a
             if everything or one.state is State.FAILED:
                 click.echo(f"    {one.state:<8}{one.stage.title}{_more(one)}")
     if alone:
-        from harness.cli.run import show_results
+        from harness.cli.run import report_of, show_results
 
-        show_results(given.study(), found, given.folder)
+        show_results(given.study(), found, report_of(found, given.folder))
     sys.stdout.flush()
 
 

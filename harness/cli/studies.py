@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from harness.cli.options import CallOptions, library
 
 if TYPE_CHECKING:
     from harness.study.file import Study
+    from harness.study.graph import Graph
     from harness.study.progress import Tell
+    from harness.study.runner import Ended, Watch
     from harness.study.world import World
 
 FOLDER = Path("runs/studies")
@@ -83,8 +85,9 @@ class Given:
         """
         from harness.study.purse import Purse
         from harness.study.stages import Memory
-        from harness.study.world import World, asked, dataset_of, settings_of, stand_ins
+        from harness.study.world import World, asked, dataset_of, settings_of, settled, stand_ins
 
+        study = settled(study)
         dataset, names = dataset_of(study, self.data), asked(study)
         calls = replace(self.calls, emulate=study.emulate)
         given = calls.settings()
@@ -114,6 +117,39 @@ class Given:
                 purse=Purse(budget, place, store.spent_usd),
                 **({} if tell is None else {"tell": tell}),
             )
+
+    async def run(
+        self,
+        study: Study,
+        *,
+        only: str = "",
+        since: str = "",
+        watch: Watch | None = None,
+        tell: Tell | None = None,
+        before: Callable[[Graph], Awaitable[None]] | None = None,
+    ) -> Ended:
+        """Run the study here; how it ended.
+
+        Args:
+            only, since: which stages, as `harness.study.runner.chosen` takes them.
+            watch, tell: are told what happens, and how far a stage is.
+            before: is given the stages before anything is done.
+
+        Raises:
+            UserError: it cannot be run, or another process runs one in this folder.
+        """
+        from harness.study.graph import KINDS, Graph
+        from harness.study.runner import Runner, chosen
+        from harness.study.stages import Memory
+
+        with Memory(self.folder).held():
+            async with self.world(study, live=True, tell=tell) as world:
+                graph = await Graph.of(world)
+                pick = chosen(list(graph), KINDS, only, since)
+                if before is not None:
+                    await before(graph)
+                self.remember(study)
+                return await Runner(graph, world.memory, pick=pick, watch=watch).run()
 
     async def _store(self, stack: AsyncExitStack, *, live: bool) -> Any:
         from results.store import Store

@@ -24,11 +24,14 @@ Tell = Callable[[str], None]
 LAST_WORDS = 300
 
 
-async def in_child(job: Mapping[str, Any], log: Path, tell: Tell) -> dict[str, Any]:
+async def in_child(
+    job: Mapping[str, Any], log: Path, tell: Tell, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Do a job in a child process; its result.
 
     Args:
         log: where the child's standard error goes (libraries' warnings, a traceback).
+        environment: variables for the child, where the user's own say nothing of them.
 
     Raises:
         UserError: what the child found wrong.
@@ -40,6 +43,7 @@ async def in_child(job: Mapping[str, Any], log: Path, tell: Tell) -> dict[str, A
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            env={**(environment or {}), **os.environ},
             start_new_session=True,  # an interrupt at the terminal reaches the parent alone
         )
     assert child.stdin is not None

@@ -26,7 +26,8 @@ from harness.engine.limits import Limits
 STEPS = ("sft", "dpo")
 STUDENT, BASE, CUT_BASE, BEST = "student", "base", "base-cut", "best"  # a contest's words for authors
 PRESETS = ("cut", "paper", "released")
-THROUGH = ("server", "offline", "transformers")  # vLLM as a server, vLLM in the process, plain transformers
+# vLLM's server, vLLM in the process, plain transformers; auto: the server where vLLM is installed, else those
+THROUGH = ("server", "offline", "transformers", "auto")
 DEVICES = ("auto", "cpu")
 FORMS = ("auto", "plain", "chat")
 TINY = "tiny:"  # a base that is built on the spot: tiny:llama, tiny:mistral

@@ -55,7 +55,7 @@ class Ended:
         return sum(one.state is state for one in self.standings)
 
 
-Watch = Callable[[str, Standing | None, Stage], None]  # "begins" or "ends", how, which
+Watch = Callable[[str, Standing | None, Stage], None]  # "begins", "ends" or "stops"; how it ended; which
 
 
 def standings(stages: Iterable[Stage], memory: Memory) -> list[Standing]:
@@ -147,7 +147,7 @@ class Runner:
     Args:
         stages: all of the study's.
         pick: names of those that may run.
-        watch: is told when a stage begins and ends.
+        watch: is told when a stage begins and ends, and which are waited for once the user wants to stop.
         at_once: stages that go on side by side at most, ≥ 1.
     """
 
@@ -202,6 +202,9 @@ class Runner:
         """Nothing more begins. Runs of calls hear the signal themselves; a session is cut off."""
         again, self._stopping = self._stopping, True
         for task, going in self._tasks.items():
+            for stage in going.stages:
+                if not again and stage.name not in self._known:
+                    self._watch("stops", None, stage)
             if again or any(stage.kind in CUT_OFF for stage in going.stages):
                 task.cancel()
 
@@ -220,7 +223,7 @@ class Runner:
             if needs is not None:
                 record = self._memory.done(stage.key(needs))
                 if record is not None:
-                    self._known[stage.name] = Standing(stage, State.DONE, record)
+                    self._end(stage, Standing(stage, State.DONE, record))
                     continue
                 if stage.name not in self._pick:
                     self._end(stage, Standing(stage, State.BLOCKED, why="is left out, and not done yet"))

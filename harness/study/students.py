@@ -21,7 +21,7 @@ from harness.runs.machine import device_here
 from harness.runs.planning import Chosen, plan_responding
 from harness.runs.rooms import Serving
 from harness.runs.serving import respond, responder
-from harness.study.doing import Interrupted, NotFinished, base_place, responses_made
+from harness.study.doing import Interrupted, NotFinished, base_place, responses_made, threads
 from harness.study.file import CUT_BASE, Learner
 from harness.study.progress import counted
 from harness.study.stages import Made, Ready
@@ -38,7 +38,8 @@ async def served(
     Raises:
         UserError: they cannot be served.
     """
-    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars would cover our progress
+    for name, value in {"TQDM_DISABLE": "1", **threads(learner)}.items():  # bars would cover our progress
+        os.environ.setdefault(name, value)
     base = _located(world, learner, group[0])
     check_base(base.folder)
     by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from agents.errors import UserError
@@ -62,6 +63,14 @@ class World:
     def near(self, path: Path) -> str:
         """A path as records keep it: within the folder, so that the folder can be moved."""
         return str(path.relative_to(self.folder))
+
+
+def settled(study: Study) -> Study:
+    """The study with what it leaves to this machine decided: through what students answer."""
+    if study.generation.through != "auto":
+        return study
+    through = "server" if find_spec("vllm") is not None else "transformers"
+    return replace(study, generation=replace(study.generation, through=through))
 
 
 def dataset_of(study: Study, given: str | None) -> Dataset:

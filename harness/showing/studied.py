@@ -1,0 +1,101 @@
+"""What a study has found, as a table that people read: its contests by its judges.
+
+Computes nothing: every number is in the record of a finished stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.study.file import TINY, Study
+from harness.study.runner import Standing
+from harness.wording import EMULATED_NOTE, between, percent, reasons
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NOT_YET = "…"
+TINY_NOTE = (
+    "TINY: these students are half a million parameters of noise, built on the spot; what they win or lose "
+    "means nothing."
+)
+Result = Mapping[str, Any]
+
+
+def as_table(study: Study, standings: Sequence[Standing]) -> Table | None:
+    """How often A wins: a row a contest, a column a judge; None where nothing is judged yet."""
+    from rich import box
+    from rich.table import Table
+
+    found = _judged(study, standings)
+    if not found:
+        return None
+    contests = list(dict.fromkeys(contest for contest, _ in found))
+    judges = list(dict.fromkeys(judge for _, judge in found))
+    table = Table(
+        title=study.title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_lines=len(judges) > 1,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("A against B: how often A wins", overflow="fold", min_width=24)
+    for judge in judges:
+        table.add_column(judge.replace("/", "/\n", 1), justify="right")
+    several = len({one["n"] for one in found.values()}) > 1
+    for contest in contests:
+        cells = (found.get((contest, judge)) for judge in judges)
+        a, _, b = contest.partition(" : ")
+        table.add_row(f"{a}\n  against {b}", *(_cell(one, with_n=several) for one in cells))
+    return table
+
+
+def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
+    """What a reader of the table must know."""
+    found = _judged(study, standings).values()
+    told = []
+    for one in standings:
+        if one.stage.kind == "choose" and one.record is not None:
+            best = one.record.result
+            told.append(
+                f"best of {best['of']} on {study.selection.split if study.selection else ''} dialogues: "
+                f"{best['student']} ({percent(best['win_rate'])} there)"
+            )
+    counts = {one["n"] for one in found}
+    if counts:
+        many = f"n = {counts.pop()} dialogues" if len(counts) == 1 else "n beside each"
+        told.append(
+            f"{many}, every pair in both orders; below each rate its 95 % interval, over dialogues: "
+            "these responses, this judge."
+        )
+    if study.emulate:
+        told.append(EMULATED_NOTE)
+    if any(one.base.startswith(TINY) for one in study.learners):
+        told.append(TINY_NOTE)
+    return told
+
+
+def _judged(study: Study, standings: Sequence[Standing]) -> dict[tuple[str, str], Result]:
+    """(contest, judge) → what came of it; not those that only choose a best."""
+    found: dict[tuple[str, str], Result] = {}
+    for one in standings:
+        if one.stage.kind == "judge" and one.record is not None:
+            told = one.record.result
+            if told["split"] == study.data.split:
+                found[one.stage.title.rpartition(" by ")[0], str(told["judge"])] = told
+    return found
+
+
+def _cell(one: Result | None, *, with_n: bool) -> str:
+    if one is None:
+        return NOT_YET
+    lines = [percent(one["win_rate"]), between(one["low"], one["high"])]
+    if with_n:
+        lines.append(f"n = {one['n']}")
+    if one["unscored"]:
+        lines.append(f"unscored {reasons(one['unscored'])}")
+    return "\n".join(lines)
