@@ -40,6 +40,13 @@ _MEANINGS = (
     ("less than desired", "other programs hold the memory", "End them, or give a lower --memory-fraction."),
     ("Address already in use", "the port is in use", "Name another with --port, or leave it out."),
 )
+# What a running server says when it refuses → what may be done.
+_REFUSALS = (
+    ("401", "Is its key right? It is read from $EMPATHY_SERVE_KEY."),
+    ("403", "Is its key right? It is read from $EMPATHY_SERVE_KEY."),
+    ("greater than max_lora_rank", "Start it again with this student among its --students, or with --rank."),
+    ("404 Not Found", "It was started without adapters: start it again with --students, or --spare-loras."),
+)
 
 
 @dataclass
@@ -133,17 +140,26 @@ class Server:
             with _DIRECT.open(request, timeout=300) as answer:
                 return bytes(answer.read()).decode(errors="replace")
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:300]
-            remedy = "Is its key right?" if error.code in (401, 403) else ""
-            what = "the server will not do this"
+            said = _message(error.read().decode(errors="replace"))
             raise UserError(
-                what, where=f"{self.url}{path}", found=f"{error.code}: {said}", remedy=remedy
+                "the server will not do this",
+                where=f"{self.url}{path}",
+                found=f"{error.code}: {said}",
+                remedy=next((remedy for sign, remedy in _REFUSALS if sign in f"{error.code} {said}"), ""),
             ) from error
         except (OSError, ValueError) as error:
             remedy = "Is it running? Start it with: empathy serve."
             raise UserError(
                 "the server does not answer", where=self.url, found=str(error), remedy=remedy
             ) from error
+
+
+def _message(body: str) -> str:
+    """What an error says, out of a provider's JSON where it is that."""
+    try:
+        return str(json.loads(body)["error"]["message"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return body[:300]
 
 
 def free_port(host: str = LOOPBACK) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 LOOK_SECONDS = 0.2
+USUAL_RANK = 8  # the paper's
 
 
 class _Serve(click.Group):
@@ -72,6 +73,9 @@ def _what(command: Any) -> Any:
         ),
         click.option(
             "--spare-loras", type=click.IntRange(min=0), default=0, help="Room for more, loaded later."
+        ),
+        click.option(
+            "--rank", type=click.IntRange(min=1), help="Room for adapters of this rank. [default: theirs]"
         ),
         click.option("--merged", is_flag=True, help="One student, merged into its base."),
     ]
@@ -138,6 +142,7 @@ def start(
         sequences=rest["max_num_seqs"],
         loras=rest["max_loras"],
         spare_loras=rest["spare_loras"],
+        least_rank=rest["rank"] or (USUAL_RANK if rest["spare_loras"] else 0),
     )
     made = fitting(folder, adapters, asked)
     _show_plan(made)
@@ -165,12 +170,9 @@ def start(
 @serve.command("plan")
 @_what
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--rank", type=click.IntRange(min=1), help="Of adapters that are not there yet.")
 @click.option("--adapters", type=click.IntRange(min=0), default=0, help="So many that are not there yet.")
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
-def plan_command(
-    base: str, as_json: bool, rank: int | None, adapters: int, device: str, merged: bool, **rest: Any
-) -> None:
+def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: bool, **rest: Any) -> None:
     """What serving takes, in GiB, and the command; starts nothing and needs no weights.
 
     \b
@@ -187,7 +189,8 @@ def plan_command(
     if places and not folders:
         raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
     there = [] if merged else [read_adapter(f"student:{one.name}", one) for one in folders]
-    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank or 8, 0) for n in range(adapters)]
+    rank = rest["rank"] or USUAL_RANK
+    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
@@ -203,7 +206,7 @@ def plan_command(
         rest["max_num_seqs"],
         rest["max_loras"],
         rest["spare_loras"],
-        rank or 0,
+        rest["rank"] or (USUAL_RANK if rest["spare_loras"] else 0),
     )
     config = {"max_position_embeddings": 131_072, **config_of(base)}
     made = plan(config, there, asked)
