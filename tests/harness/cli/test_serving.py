@@ -51,7 +51,9 @@ def student(name: str, value: float = 1.0) -> Path:
         "form": "plain",
         "rendering": rendering().id,
         "adapter": hash_file(folder / "adapter_model.safetensors"),
-        **dict.fromkeys(("data", "settings", "parent")),
+        "data": {},
+        "settings": {},
+        "parent": None,
     }
     (folder / "checkpoint.json").write_text(json.dumps(record))
     return folder
