@@ -20,6 +20,8 @@ from agents.identity import content_id, hash_bytes
 from agents.registry import EMULATED
 from agents.vocabulary import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
+from harness.data.making import command
+from harness.data.splits import Split
 from results.store import Store
 from results.tables import ResponseSetRow, table
 
@@ -67,7 +69,9 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
         )
     if not stored:
         raise UserError(
-            "there are no responses of this author", found=repr(name), remedy=await _remedy(store, bare)
+            "there are no responses of this author",
+            found=repr(name),
+            remedy=await _remedy(store, bare, preset or DEFAULT_PRESET),
         )
     return stored[0]
 
@@ -111,16 +115,35 @@ async def _stored(store: Store, author: str, preset: str) -> list[Author]:
     return [author for author in found if author.responses]
 
 
-async def _remedy(store: Store, author: str) -> str:
+def missing(authors: Sequence[Author], dialogues: Sequence[Dialogue], split: str) -> str:
+    """What to do where authors did not answer the same dialogues of a split: the commands by name."""
+    without = [one for one in authors if not any(each.key in one.responses for each in dialogues)]
+    made = [command(one.set.author, one.set.preset, split) for one in without if _is_made(one.set.author)]
+    return "Choose another --split" + (f", or make them with: {'; '.join(made)}" if made else ".")
+
+
+def _is_made(author: str) -> bool:
+    """Whether an author's responses are made here, and not read from a file."""
+    return not author.startswith(("dataset:", "file:"))
+
+
+async def _remedy(store: Store, author: str, preset: str) -> str:
+    if author.startswith("control/"):
+        return "A control judge writes no responses; name it with --judge."
+    make = f"Make them with: {command(author, preset, str(Split.TEST))}"
     if is_served(author):
-        return f"Make them with: empathy respond {author} --split test"
-    provider, slash, model = author.partition("/")
-    if not slash:
+        return make
+    if "/" not in author:
         return f"Write it another way: {FORMS}."
-    rehearsed = f"{provider}/{EMULATED}{model}"
-    there = await _stored(store, rehearsed, DEFAULT_PRESET)
-    aside = f"rehearsed ones are there: {rehearsed}" if there else FORMS
-    return f"Make them with: empathy respond {author} --split test  ({aside})"
+    there = await rehearsed(store, author, preset)
+    return f"{make}  ({f'rehearsed ones are there: {there.name}' if there else FORMS})"
+
+
+async def rehearsed(store: Store, author: str, preset: str) -> ResponseSet | None:
+    """The set that an emulated stand-in of this author made in the same way; None where there is none."""
+    provider, _, model = author.partition("/")
+    there = await _stored(store, f"{provider}/{EMULATED}{model}", preset)
+    return there[0].set if there else None
 
 
 def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:

@@ -31,7 +31,7 @@ from finetune.membership import (
     membership,
 )
 from finetune.rows import Rows, Unusable, build_rows
-from harness.data.authors import author_of
+from harness.data.authors import author_of, rehearsed
 from harness.data.dataset import Dataset
 from harness.data.describing import training_ratings
 from harness.data.recipe import Recipe
@@ -225,8 +225,12 @@ async def _improved(dataset: Dataset, store: Store, recipe: Recipe) -> ResponseS
         faults = [Fault(f"{of.id}: {of.made}") for of in sets]
         raise UserError("several sets of responses have this name", found=name, faults=faults)
     if not sets:
+        there = await rehearsed(store, recipe.teacher, preset)
+        aside = f"  (rehearsed ones are there: --teacher {there.author})" if there else ""
         raise UserError(
-            "there are no such improved responses", found=name, remedy=f"Make them with: {recipe.command}"
+            "there are no such improved responses",
+            found=name,
+            remedy=f"Make them with: {recipe.command}{aside}",
         )
     return sets[0]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
-from agents.vocabulary import Fidelity, Method, Strategy
+from agents.vocabulary import DEFAULT_PRESET, Fidelity, Method, Strategy
 from finetune.membership import COMBINED, LLMS, LOW_RATED
+from harness.data.making import command, improving
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,11 @@ class Recipe:
     def command(self) -> str:
         """The command that makes the responses that are needed."""
         if self.method == Method.DIRECT:
-            return f"empathy respond {self.llm} --split train"
-        words = [
-            f"empathy improve --teacher {self.teacher}",
-            "--over human" if self.over == "human" else "--over llm",
-            f"--initial {self.initial}" if self.initial else "",
-            f"--strategies {self.strategy}",
-            "" if self.fidelity is Fidelity.PAPER else f"--fidelity {self.fidelity}",
-            f"--preset {self.tag}" if self.tag else "",
-        ]
-        return " ".join(word for word in words if word)
+            return command(*_parts(self.llm), split="train")
+        return improving(self.teacher, str(self.strategy), self.over, self.fidelity, self.tag)
+
+
+def _parts(author: str) -> tuple[str, str]:
+    """`author@preset` → (author, preset)."""
+    bare, _, preset = author.partition("@")
+    return bare, preset or DEFAULT_PRESET

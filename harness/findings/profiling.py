@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import UserError
-from harness.data.authors import Author, author_of
+from harness.data.authors import Author, author_of, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of
 from harness.wording import percent
@@ -53,7 +53,7 @@ async def profiles(
         raise UserError(
             f"there is no dialogue of the {split} split that all of these answered",
             found=f"{told} of {len(of_split)}",
-            remedy="Choose another --split, or make the missing responses with: empathy respond",
+            remedy=missing(authors, of_split, str(split)),
         )
     of = {
         author.name: profile(

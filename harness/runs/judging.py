@@ -19,7 +19,7 @@ from agents.identity import content_id
 from agents.judge import Judge
 from agents.registry import Registry
 from agents.vocabulary import Comparison, Dialogue
-from harness.data.authors import Author
+from harness.data.authors import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of, seeded_order
 from harness.engine.pump import Work
@@ -159,7 +159,7 @@ def plan_judging(
         raise UserError(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
             found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
-            remedy="Choose another --split, or make the missing responses with: empathy respond",
+            remedy=missing((a, b), of_split, str(split)),
         )
     ordered = seeded_order(both, seed)[:limit]
     different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge

@@ -36,7 +36,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no key, OpenAI": (GPT, ("OPENAI_API_KEY is not set", "--emulate")),
     "no key, Anthropic": ((*JUDGE, "--judge", "anthropic/claude-x"), ("ANTHROPIC_API_KEY is not set",)),
     "no key, Google": ((*JUDGE, "--judge", "google/gemini-2.0-flash"), ("GEMINI_API_KEY is not set",)),
-    "no stand-in": ((*JUDGE, "--judge", "openai/gpt-9", "--emulate"), ("'openai/gpt-9'", "openai/gpt-4o")),
+    "no stand-in": (
+        (*JUDGE, "--judge", "openai/llama-9", "--emulate"),
+        ("'openai/llama-9'", "openai/gpt-4o"),
+    ),
     "another provider's stand-in": ((*JUDGE, "--judge", "google/gpt-4o", "--emulate"), ("'google/gpt-4o'",)),
     "unknown responder": (
         ("judge", "dataset:gpt4", "dataset:human", "--data", "sample", "--judge", "control/first"),

@@ -16,6 +16,7 @@ from agents.identity import content_id
 from agents.vocabulary import Response, ResponseSet
 from harness.data.authors import author_of, read_file
 from harness.data.dataset import RESPONDERS, Dataset, sample
+from harness.data.making import command
 from results.store import Store
 
 MODEL = "openai/some-model"
@@ -210,3 +211,54 @@ async def test_rehearsed_responses_are_pointed_to(store: Store, dataset: Dataset
 async def test_a_name_of_no_form_says_which_there_are(store: Store, dataset: Dataset, name: str) -> None:
     with pytest.raises(UserError, match="dataset:NAME, a file file:PATH"):
         await author_of(name, dataset, store)
+
+
+@pytest.mark.parametrize(
+    ("author", "preset", "told"),
+    [
+        ("openai/gpt-4o", "default", "empathy respond openai/gpt-4o"),
+        ("student:mine", "paper", "empathy respond student:mine --preset paper"),
+        ("a/emulated-b", "default", "empathy respond a/emulated-b --emulate"),
+        ("a/b", "naive-over-human", "empathy improve --teacher a/b --over human --strategies naive"),
+        (
+            "a/b",
+            "sequential-over-llm-released-warm",
+            "empathy improve --teacher a/b --over llm --strategies sequential --fidelity released"
+            " --preset warm",
+        ),
+        (
+            "a/emulated-b",
+            "all-dimensions-over-human-ours",
+            "empathy improve --teacher a/emulated-b --over human --strategies all-dimensions --fidelity ours"
+            " --emulate",
+        ),
+        (
+            "a/b",
+            "naive-over-c/d",
+            "empathy improve --teacher a/b --over llm --initial c/d --strategies naive",
+        ),
+        (
+            "a/b",
+            "naive-over-human-mine",
+            "empathy improve --teacher a/b --over human --strategies naive --preset mine",
+        ),
+        ("a/b", "game-over-human", "empathy respond a/b --preset game-over-human"),
+    ],
+)
+def test_the_command_that_makes_a_set(author: str, preset: str, told: str) -> None:
+    assert command(author, preset) == told
+    assert "--split test" in command(author, preset, "test")
+
+
+async def test_the_command_for_improvements_is_not_the_one_for_direct_responses(
+    store: Store, dataset: Dataset
+) -> None:
+    await keep(store, dataset, "openai/emulated-gpt-4o", "naive-over-human")
+    with pytest.raises(UserError) as told:
+        await author_of("openai/gpt-4o@naive-over-human", dataset, store)
+    assert "empathy improve --teacher openai/gpt-4o --over human --strategies naive --split test" in str(
+        told.value
+    )
+    assert "rehearsed ones are there: openai/emulated-gpt-4o@naive-over-human" in str(told.value)
+    with pytest.raises(UserError, match="A control judge writes no responses"):
+        await author_of("control/first", dataset, store)
