@@ -90,8 +90,10 @@ def bench(
     empathy bench checkpoints/new --against openai/gpt-4o --judge openai/gpt-4o --require 'win_rate>0.55'
     empathy bench --watch checkpoints --judge control/ratings
 
-    Everything already known is reused. With --require the exit code is the gate's: 0 where every judge's
-    interval lies above the bound, 1 where one lies below, 3 where it is undecided or the run is unfinished.
+    Opponents: base, and every --against: a model, dataset:…, file:…, base-cut, another student. Everything
+    already known is reused; the page is bench-NAME.html, and one more for each opponent. With --require the
+    exit code is the gate's: 0 where every judge's interval lies above the bound, 1 where one lies below, 3
+    where it is undecided or the run is unfinished.
     """
     if (checkpoint is None) == (watch is None):
         remedy = "Name a checkpoint's folder, or --watch the folder that they come into."
@@ -138,13 +140,16 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             from harness.data.dataset import load
             from harness.runs.benching import Bench
             from harness.runs.benching import bench as benched
+            from harness.runs.checkpoints import BASE_CUT, checkpoint_folders, known_names
             from harness.runs.planning import Chosen
             from results.report import render
             from results.store import Store
 
             name = read_checkpoint(folder).name
-            only = ServingOptions(**{**vars(serving), "places": (folder,)})
-            who = only.cast([f"student:{name}", "base"])
+            beside = [one for one in stored if one == BASE_CUT or one in known_names(serving.places)]
+            places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
+            only = ServingOptions(**{**vars(serving), "places": places})
+            who = only.cast([f"student:{name}", BASE, *beside])
             how = only.serving(who, rest["preset"], quiet=calls.quiet)
             chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
             named = tuple(dict.fromkeys([*rest["judges"], *asked]))
@@ -182,6 +187,8 @@ def _show(result: Result, as_json: bool) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 132)
     console.print(telling.as_table(result.generated))
+    for note in telling.notes(result.generated):
+        console.print(note, style="dim", highlight=False, markup=False)
     for summary in result.contests.values():
         console.print(presenting.as_table(summary))
         for note in presenting.notes(summary):

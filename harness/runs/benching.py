@@ -33,7 +33,8 @@ class Bench:
         who: the base, one student, and the base as a contestant.
         how: how they are asked.
         chosen: the dialogues.
-        stored: other opponents whose responses are looked up: `dataset:…`, `file:…`, another student.
+        stored: other opponents whose responses are looked up: `dataset:…`, `file:…`, or who are asked
+            beside the student: `base-cut`, another student.
         models: other opponents that are asked where they have not answered yet, by the name they are given.
         judges: each judges every pair in both orders.
         requirements: the gate; none for none.
@@ -120,9 +121,13 @@ async def _opponents(store: Store, what: Bench) -> list[tuple[str, Author]]:
     """The base first; by the name they were given."""
     dataset = what.chosen.dataset
     base = await author_of(_named(what.who.base_name, what.how), dataset, store)
-    named = [(name, name) for name in what.stored] + [
-        (name, of.id) for name, of in (what.models or {}).items()
-    ]
+    beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.contestants}
+    named = []
+    for name in what.stored:
+        one = beside.get(name)
+        merged = what.how.merged and one is not None and one.checkpoint is not None
+        named.append((name, name if one is None else _named(one.author, what.how, merged=merged)))
+    named += [(name, of.id) for name, of in (what.models or {}).items()]
     return [(BASE, base), *[(name, await author_of(written, dataset, store)) for name, written in named]]
 
 

@@ -82,6 +82,15 @@ def named_folder(name: str, registered: Sequence[Path] = ()) -> Path:
     return _student(name, _known((), registered)).path
 
 
+def known_names(places: Sequence[Path] = ()) -> set[str]:
+    """Every `student:NAME` in these folders, or in the usual places.
+
+    Raises:
+        UserError: one is no folder, or there is no checkpoint in those that are named.
+    """
+    return {f"{STUDENT}{name}" for name in _known(places)}
+
+
 def cast(
     names: Sequence[str],
     *,

@@ -225,3 +225,16 @@ def test_a_running_server_of_another_dtype(
     again = empathy(*words, "--preset", "released", "--with", "transformers", "--dtype", "bf16")
     assert again.code == 2  # the same name, made in another way: it says in which
     assert "run backend vllm, here transformers; run dtype fp32, here bf16" in again.err
+
+
+def test_a_bench_asks_the_format_control_and_another_student_beside_it(
+    empathy: Run, asked: list[Call]
+) -> None:
+    words = ("bench", "checkpoints/long", *BENCH, "--against", "base-cut", "--against", "student:brief")
+    told = empathy(*words, "--preset", "paper", "--no-report", "--json")
+    assert told.code == 0, told.err
+    assert list(told.data["contests"]) == ["base", "base-cut", "student:brief"]
+    assert len(asked) == 3 * 24  # nothing more is asked for the base cut
+    names = [one["judges"][0]["b"] for one in told.data["contests"].values()]
+    assert names == ["base:tiny-base@paper", "base-cut:tiny-base@paper", "student:brief@paper"]
+    assert not list(Path().glob("*.html"))
