@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agents.registry import EMULATED
+
 LICENCE = "cc-by-nc-4.0"  # the dialogues derive from EmpatheticDialogues
 
 WHAT_A_DATASET_IS = """\
@@ -23,6 +25,10 @@ same rows for models with a chat template, `llama-factory/` for LLaMA-Factory.
 The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0); responses by language models fall under
 their makers' terms as well. Ratings of empathy were one person's each. Do not use a student trained on
 this where people in need expect a person.
+"""
+REHEARSED = """\
+**EMULATED**: made with {teacher}, an emulator's stand-in. No real model wrote these responses; they
+rehearse the work and teach nobody empathy.
 """
 WHAT_A_STUDENT_IS = """\
 A LoRA adapter of `{base}`, trained to respond with empathy: stage **{stage}** of two (SFT, then DPO).
@@ -61,6 +67,7 @@ def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
     body = [
         f"# Empathy distillation: {name}",
         "",
+        *([REHEARSED.format(teacher=rehearsed)] if (rehearsed := _rehearsed(manifest)) else []),
         WHAT_A_DATASET_IS,
         "| | |",
         "|---|---|",
@@ -77,6 +84,12 @@ def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
         FORMS_AND_TERMS,
     ]
     return "\n".join([*front, "", *body])
+
+
+def _rehearsed(manifest: Mapping[str, Any]) -> str:
+    """The emulated model whose responses are in a dataset, or ""."""
+    named = (manifest["teacher"], manifest["llm"], manifest["source"].get("initial responses of", ""))
+    return next((name for name in named if name.partition("/")[2].startswith(EMULATED)), "")
 
 
 def model_card(record: Mapping[str, Any]) -> str:

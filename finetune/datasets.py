@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -141,23 +142,41 @@ def teachers_of(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def to_parquet(folder: Path) -> list[Path]:
-    """The plain form as Parquet beside it, through `datasets`.
+    """The plain form as Parquet beside it, through `datasets`; none for a stage without rows.
 
     Raises:
-        UserError: the libraries are missing.
+        UserError: `datasets` is missing.
     """
-    from finetune.needs import training_libraries
-
-    training_libraries()
+    check_parquet()
     from datasets import Dataset
+    from datasets.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     made = []
     for source in sorted(folder.glob("*.jsonl")):
-        lines = source.read_text(encoding="utf-8").split("\n")
-        target = source.with_suffix(".parquet")
-        Dataset.from_list([json.loads(line) for line in lines if line]).to_parquet(str(target))
-        made.append(target)
+        rows = [json.loads(line) for line in source.read_text(encoding="utf-8").split("\n") if line]
+        if rows:
+            target = source.with_suffix(".parquet")
+            unfinished = folder / f".{target.name}"
+            Dataset.from_list(rows).to_parquet(str(unfinished))
+            unfinished.replace(target)
+            made.append(target)
     return made
+
+
+def check_parquet() -> None:
+    """Whether Parquet can be written.
+
+    Raises:
+        UserError: `datasets` is missing.
+    """
+    if find_spec("datasets") is None:
+        raise UserError(
+            "Parquet is written through `datasets`, which is not installed",
+            where="--format",
+            found="parquet",
+            remedy="Install with: pip install 'empathy-harness[train]'",
+        )
 
 
 def _counts(rows: Rows) -> dict[str, int]:

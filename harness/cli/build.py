@@ -6,7 +6,6 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +92,7 @@ def build(
 
     The same database and options give the same bytes.
     """
-    from finetune.datasets import dataset_id, to_parquet
+    from finetune.datasets import check_parquet, dataset_id, to_parquet
     from harness.data.recipe import Recipe
 
     forms = _forms(formats)
@@ -111,7 +110,8 @@ def build(
     )
     words = library(prompts_folder)
     if "parquet" in forms:
-        _check_parquet()
+        check_parquet()
+    hub = _hub() if repo is not None else None
 
     async def main() -> Built:
         from harness.data.building import build as build_dataset
@@ -134,7 +134,7 @@ def build(
     else:
         _show_built(manifest, out)
     if repo is not None:
-        _push(out, repo)
+        _push(hub, out, repo)
 
 
 def _forms(text: str) -> list[str]:
@@ -150,17 +150,6 @@ def _forms(text: str) -> list[str]:
     return forms
 
 
-def _check_parquet() -> None:
-    """Before anything is written: whether Parquet can be."""
-    if find_spec("datasets") is None:
-        raise UserError(
-            "Parquet is written through `datasets`, which is not installed",
-            where="--format",
-            found="parquet",
-            remedy="Install with: pip install 'empathy-harness[train]'",
-        )
-
-
 def _show_built(manifest: dict[str, Any], out: Path) -> None:
     rows, held = manifest["rows"], manifest["held_out"]
     click.echo(f"{out}: method {manifest['method']}, fidelity {manifest['fidelity']}")
@@ -174,16 +163,20 @@ def _show_built(manifest: dict[str, Any], out: Path) -> None:
         click.echo(f"over 97 words, kept: {manifest['over_97_words']:,}")
 
 
-def _push(folder: Path, repo: str) -> None:
-    """Upload the folder, after a yes."""
+def _hub() -> Any:
+    """The Hub's client: asked for before anything is written."""
     try:
-        hub = import_module("huggingface_hub")
+        return import_module("huggingface_hub")
     except ImportError:
         raise UserError(
             "the Hub's client is not installed",
             where="--push-to-hub",
             remedy="Install with: pip install 'empathy-harness[train]'",
         ) from None
+
+
+def _push(hub: Any, folder: Path, repo: str) -> None:
+    """Upload the folder, after a yes."""
     click.echo("The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0).", err=True)
     if not click.confirm(
         f"Upload {folder} to the Hub as the private dataset {repo}?", default=False, err=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from agents.errors import UserError
 from agents.student import CUE, rendering
 from agents.vocabulary import Dialogue, Fidelity
-from finetune.datasets import Origin, dataset_id, write
+from finetune.datasets import Origin, dataset_id, to_parquet, write
 from finetune.reading import needed_rows, read
 from finetune.rows import DpoRow, Rows, SftRow
 
@@ -32,6 +33,30 @@ def test_the_same_input_gives_the_same_bytes(
         write(tmp_path / name, make_rows(dialogues), dialogues, rendering(), ORIGIN)
     assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
     assert str(tmp_path) not in "".join(text.decode() for text in _bytes(tmp_path / "a").values())
+
+
+def test_a_card_says_on_top_that_its_teacher_was_emulated(
+    tmp_path: Path, make_dialogues: MakeDialogues, make_rows: MakeRows
+) -> None:
+    dialogues = make_dialogues(3)
+    for name, teacher in (("real", "openai/gpt-4o"), ("rehearsed", "openai/emulated-gpt-4o")):
+        origin = replace(ORIGIN, teacher=teacher)
+        write(tmp_path / name, make_rows(dialogues), dialogues, rendering(), origin)
+        card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
+        assert ("**EMULATED**: made with openai/emulated-gpt-4o" in card) == (name == "rehearsed")
+
+
+def test_parquet_holds_the_plain_form(dataset: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="Parquet is written through `datasets`")
+    made = to_parquet(dataset)
+    assert sorted(path.name for path in made) == [path.name for path in sorted(dataset.glob("*.parquet"))]
+    before = {path.name: path.read_bytes() for path in made}
+    for path in made:
+        lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").split("\n")
+        assert datasets.Dataset.from_parquet(str(path)).to_list() == [
+            json.loads(line) for line in lines if line
+        ]
+    assert {path.name: path.read_bytes() for path in to_parquet(dataset)} == before
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
