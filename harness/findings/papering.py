@@ -38,13 +38,14 @@ class Found:
 
     Attributes:
         entry, ours: where from, and the result for `author` (as A).
-        set_id: of the author's responses.
+        name, set_id: of the author and its responses.
         author, opponent: what the sets say of themselves.
         judge: the paper's name of the judge, or "".
     """
 
     entry: Entry
     ours: Ours
+    name: str
     set_id: str
     author: Described
     opponent: Described
@@ -130,7 +131,7 @@ def _both_ways(
             columns = contest.columns.relabelled() if mirrored else contest.columns
             ours = ours_of(contest, columns, run=entry.run_id, seed=seed, trained=trained, sampling=sampling)
             if ours is not None:
-                found.append(Found(entry, ours, of.id, author, opponent, judge_of(entry.model)))
+                found.append(Found(entry, ours, of.name, of.id, author, opponent, judge_of(entry.model)))
     return found
 
 

@@ -1,7 +1,7 @@
 """The paper's figures as plots in one style: Okabe–Ito colours with hatches, SVG and PNG.
 
-Data in, figures out: ours with intervals, the published values hollow beside them where the paper prints
-numbers (Figures 7 to 9, from Table 1). What has not been run is left out and said, never drawn as zero.
+Data in, figures out: ours with intervals, the published values as white marks where the paper prints numbers
+(Figures 7 to 9, from Table 1). What has not been run is left out and said, never drawn as zero.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 COLOURS = tuple(OKABE_ITO[name] for name in ("blue", "orange", "bluish green", "reddish purple", "sky blue"))
 MARKERS = "Dos^v"
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
+WARNING = OKABE_ITO["vermillion"]
+WIDEST = 0.4  # of a bar; groups are 1 apart
 SALT = "empathy"  # the ids within an SVG depend on it alone: the same data, the same bytes
 
 
@@ -44,6 +46,7 @@ class Chart:
         limit: of the axis; None for what the data take.
         even: whether a line is drawn at one half.
         note: written below.
+        warning: written above, of what a reader must not overlook.
     """
 
     number: str
@@ -55,6 +58,7 @@ class Chart:
     limit: float | None = 100.0
     even: bool = True
     note: str = ""
+    warning: str = ""
 
 
 def drawn(chart: Chart) -> dict[str, bytes]:
@@ -78,42 +82,70 @@ def _figure(chart: Chart) -> Figure:
 
     figure = Figure(figsize=(max(5.0, 1.0 + 0.28 * len(chart.groups) * max(1, len(chart.series))), 3.6))
     axes = figure.add_subplot()
-    width = 0.8 / max(1, len(chart.series))
-    lacking = []
+    width = min(0.8 / max(1, len(chart.series)), WIDEST)
+    lacking = [bar for bars in chart.series.values() for bar in bars if bar.value is None]
+    nothing = len(lacking) == sum(len(bars) for bars in chart.series.values())
     for at, (name, bars) in enumerate(chart.series.items()):
         shift = (at - (len(chart.series) - 1) / 2) * width
         colour, hatch = COLOURS[at % len(COLOURS)], HATCHES[at % len(HATCHES)]
-        there = [(place, bar) for place, bar in enumerate(bars) if bar.value is not None]
-        lacking += [f"{name}, {chart.groups[place]}" for place, bar in enumerate(bars) if bar.value is None]
-        _bars(axes, [(place + shift, bar) for place, bar in there], width, colour, hatch, name)
+        there = [(place + shift, bar) for place, bar in enumerate(bars) if bar.value is not None]
+        _bars(axes, there, width, colour, hatch, name)
+        if not nothing:
+            _not_run(axes, [place + shift for place, bar in enumerate(bars) if bar.value is None])
         values = chart.published.get(name, ())
         points = [(place + shift, value) for place, value in enumerate(values) if value is not None]
-        if points:
-            axes.plot(
-                *zip(*points, strict=True),
-                linestyle="",
-                marker=MARKERS[at % len(MARKERS)],
-                markersize=5,
-                markerfacecolor="none",
-                markeredgecolor=colour,
-                label=f"{name}, published",
-            )
+        _points(axes, points, MARKERS[at % len(MARKERS)], f"{name}, published")
     axes.set_xticks(range(len(chart.groups)), list(chart.groups))
     axes.set_xlim(-0.6, len(chart.groups) - 0.4)
     axes.set_ylabel(chart.axis)
     if chart.limit is not None:
         axes.set_ylim(0, chart.limit)
     if chart.even:
-        axes.axhline(50, color="#555555", linewidth=0.8, linestyle=":")
-    axes.set_title(f"Figure {chart.number}: {chart.title}", loc="left", fontsize=10)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    told = [chart.note] if chart.note else []
-    if lacking:
-        all_of = len(lacking) == sum(len(bars) for bars in chart.series.values())
-        told.append("Ours: not run" if all_of else f"{len(lacking)} not run")
-    figure.text(0.01, -0.04, ". ".join(told), fontsize=7, color="#444444")
+        axes.axhline(50, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_title(f"Figure {chart.number}: {chart.title}", loc="left", fontsize=10, pad=18)
+    if chart.warning:
+        axes.text(0, 1.02, chart.warning, transform=axes.transAxes, fontsize=7, color=WARNING, weight="bold")
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        order = sorted(range(len(labels)), key=lambda at: _legend_place(labels[at], list(chart.series)))
+        axes.legend(
+            [handles[at] for at in order],
+            [labels[at] for at in order],
+            frameon=False,
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+        )
+    told = [line for line in (chart.note, "Ours: not run" if nothing else "") if line]
+    figure.text(0.01, -0.04, ". ".join(told) + ".", fontsize=7, color="#444444", va="top")
     return figure
+
+
+def _legend_place(label: str, series: Sequence[str]) -> tuple[int, bool]:
+    """Each series and, after it, what was published of it."""
+    name = label.removesuffix(", published")
+    return series.index(name), name != label
+
+
+def _points(axes: Any, points: Sequence[tuple[float, float]], marker: str, name: str) -> None:
+    """Published values: white within, so that they are seen on a bar and beside it."""
+    if points:
+        axes.plot(
+            *zip(*points, strict=True),
+            linestyle="",
+            marker=marker,
+            markersize=6,
+            markerfacecolor="white",
+            markeredgecolor="black",
+            markeredgewidth=1.2,
+            zorder=4,
+            label=name,
+        )
+
+
+def _not_run(axes: Any, places: Sequence[float]) -> None:
+    """Where a bar would stand that is not there."""
+    for place in places:
+        axes.text(place, 1.5, "not run", rotation=90, ha="center", va="bottom", fontsize=6, color="#555555")
 
 
 def _bars(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,18 @@ from results.paper.differences import ALWAYS
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
 
 EMPTY = ""
+EMULATED = "EMULATED"
+WARNING = "EMULATED: some of these answers come from this machine's emulator, not from any real model."
+LATEX = {
+    "%": r"\%",
+    "&": r"\&",
+    "_": r"\_",
+    "#": r"\#",
+    "<": "$<$",
+    "−": "$-$",
+    "†": r"\dag{}",
+}
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)")  # of a number, and not within a name
 KIN = (
     "† The judge is of the family of the student or of its teacher (GPT-4o judges what GPT-4o taught, here "
     "as in the paper): it may favour its own."
@@ -53,8 +66,14 @@ class Table1:
 
     @property
     def differences(self) -> list[str]:
-        """In what any cell is no replication, each once."""
-        return list(dict.fromkeys(told for one in self.ours.values() for told in one.differences))
+        """In what any cell is no replication, each once; what no real model answered first."""
+        told = dict.fromkeys(told for one in self.ours.values() for told in one.differences)
+        return sorted(told, key=lambda each: not each.startswith(EMULATED))
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether any cell rests on answers of an emulator."""
+        return any(told.startswith(EMULATED) for told in self.differences)
 
 
 def table1(ours: Mapping[Cell, Ours]) -> Table1:
@@ -137,7 +156,7 @@ def heading(table: Table1) -> str:
 
 
 def as_markdown(table: Table1) -> str:
-    """As Markdown."""
+    """As Markdown; what no real model answered is said on top."""
     numbers = list(NUMBERS.values())
     head = [
         "study",
@@ -150,7 +169,8 @@ def as_markdown(table: Table1) -> str:
     lines += [_row([study, stage, whose, *values]) for study, stage, whose, values in _lines(table)]
     told = "\n\n".join(notes(table))
     legend = "H: improvement over human responses. L: over LLM initial responses."
-    return f"# {heading(table)}\n\n" + "\n".join(lines) + f"\n\n{legend}\n\n{told}\n"
+    warning = f"**{WARNING}**\n\n" if table.is_emulated else ""
+    return f"# {heading(table)}\n\n{warning}" + "\n".join(lines) + f"\n\n{legend}\n\n{told}\n"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -158,17 +178,20 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def as_latex(table: Table1) -> str:
-    """As LaTeX (booktabs)."""
+    """As LaTeX; it needs the packages booktabs and graphicx."""
     numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
     body = []
     for at, (study, stage, whose, values) in enumerate(_lines(table)):
         if at and study:
             body.append(r"\midrule")
         body.append(" & ".join(map(_escaped, [study, stage, whose, *values])) + r" \\")
+    caption = [f"{heading(table)}.", *([WARNING] if table.is_emulated else []), *notes(table)]
     return "\n".join(
         [
-            r"\begin{table}",
+            r"% \usepackage{booktabs,graphicx}",
+            r"\begin{table*}",
             r"\centering",
+            r"\resizebox{\textwidth}{!}{%",
             r"\begin{tabular}{lll*{14}{r}}",
             r"\toprule",
             r" & & & \multicolumn{7}{c}{over human responses} & \multicolumn{7}{c}{over LLM responses} \\",
@@ -176,28 +199,19 @@ def as_latex(table: Table1) -> str:
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
-            rf"\caption{{{_escaped(heading(table))}. {_escaped(' '.join(notes(table)))}}}",
-            r"\end{table}",
+            r"\end{tabular}}",
+            rf"\caption{{{_escaped(' '.join(caption))}}}",
+            r"\label{tab:empathy-table-1}",
+            r"\end{table*}",
             "",
         ]
     )
 
 
-LATEX = {"%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#", "−": "$-$", "†": r"\dag{}"}
-
-
 def _escaped(text: str) -> str:
-    for plain, written in (
-        ("%", r"\%"),
-        ("&", r"\&"),
-        ("_", r"\_"),
-        ("#", r"\#"),
-        ("−", "$-$"),
-        ("†", r"\dag{}"),
-    ):
+    for plain, written in LATEX.items():
         text = text.replace(plain, written)
-    return text
+    return _MINUS.sub("$-$", text)
 
 
 def rows(table: Table1) -> list[dict[str, object]]:

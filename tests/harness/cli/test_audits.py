@@ -1,4 +1,4 @@
-"""`empathy audit`, `rejudge`, `leaderboard`, `paper`, and a cheap judge with a gold one, end to end."""
+"""`empathy audit`, `rejudge`, `leaderboard`, and a cheap judge with a gold one, end to end."""
 
 from __future__ import annotations
 
@@ -288,62 +288,3 @@ def test_what_does_not_go_together_is_explained(empathy: Run, words: tuple[str, 
     done = empathy(*JUDGE, *words)
     assert done.code == 2
     assert re.search("cheap|gold", done.err)
-
-
-# -- paper ---------------------------------------------------------------------------------------------
-
-
-def test_table_1_has_112_published_values_and_empty_cells_where_nothing_was_run(
-    empathy: Run, workplace: Path
-) -> None:
-    done = empathy("paper", "table1", "--out", "paper")
-    assert done.code == 0, done.err
-    rows = list(csv.DictReader(io.StringIO((workplace / "paper/table1.csv").read_text())))
-    assert len(rows) == 112
-    assert all(row["ours"] == row["difference"] == "" for row in rows)
-    markdown = (workplace / "paper/table1.md").read_text()
-    lines = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 3 * 8
-    assert {line.count("|") for line in lines} == {18}
-    assert "19 of the published values" in markdown
-    assert r"\toprule" in (workplace / "paper/table1.tex").read_text()
-
-
-def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace: Path) -> None:
-    student, base = "student:llama-3.1-8b-over-llm-all-dimensions-sft-dpo", "vllm/llama-3.1-8b"
-    for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
-        outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
-        (workplace / "outputs.json").write_text(json.dumps(outputs))
-        assert empathy("leaderboard", "--import", "outputs.json", "--data", "sample").code == 0
-    words = ("judge", student, base, "--data", "sample", "--judge", "openai/gpt-4o", "--emulate", "--quiet")
-    judged = empathy(*words, "--json")
-    assert judged.code == 0, judged.err
-    done = empathy("paper", "table1", "--json")
-    filled = [row for row in done.data["rows"] if row["ours"] is not None]
-    [row] = filled
-    assert (row["method"], row["strategy"], row["stage"]) == ("over-llm", "all-dimensions", "SFT-DPO")
-    assert row["ours"] == judged.data["judges"][0]["win_rate"]
-    assert row["difference"] == pytest.approx(row["ours"] - 0.928)
-    assert row["low"] <= row["difference"] <= row["high"]
-    assert "EMULATED" in row["not_a_replication"]
-    assert "not a replication" in done.data["heading"]
-
-
-def test_figures_are_drawn_and_the_same_twice(empathy: Run, workplace: Path) -> None:
-    for folder in ("one", "two"):
-        assert empathy("paper", "figures", "--data", "sample", "--out", folder).code == 0
-    names = {f"figure{number}.{form}" for number in (1, 3, 4, 6, 7, 8, 9, 10) for form in ("svg", "png")}
-    assert {path.name for path in (workplace / "one").iterdir()} == names
-    for name in names:
-        assert (workplace / "one" / name).read_bytes() == (workplace / "two" / name).read_bytes(), name
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [("author\nx\n", "lacking"), ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "no cell")],
-)
-def test_other_files_are_no_cells(empathy: Run, workplace: Path, content: str, told: str) -> None:
-    (workplace / "cells.csv").write_text(content)
-    done = empathy("paper", "table1", "--cells", "cells.csv")
-    assert done.code == 2
-    assert told in done.err

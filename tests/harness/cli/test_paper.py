@@ -1,0 +1,137 @@
+"""`empathy paper`: whose cell a student fills, what is told beside it; kin flagged in every table."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.data.dataset import sample
+from harness.findings.charting import charts
+from results.checkpoints import put_checkpoint
+from results.paper.figures import Bar, Chart, drawn
+from results.store import Store
+
+Run = Callable[..., Any]
+
+
+def test_table_1_has_112_published_values_and_empty_cells_where_nothing_was_run(
+    empathy: Run, workplace: Path
+) -> None:
+    done = empathy("paper", "table1", "--out", "paper")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader(io.StringIO((workplace / "paper/table1.csv").read_text())))
+    assert len(rows) == 112
+    assert all(row["ours"] == row["difference"] == "" for row in rows)
+    markdown = (workplace / "paper/table1.md").read_text()
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 3 * 8
+    assert {line.count("|") for line in lines} == {18}
+    assert "19 of the published values" in markdown
+    assert r"\toprule" in (workplace / "paper/table1.tex").read_text()
+
+
+async def registered(path: str, name: str, teacher: str) -> None:
+    data = {"method": "over-llm", "strategy": "all-dimensions", "taught_by": [teacher], "fidelity": "paper"}
+    record = {"name": name, "stage": "dpo", "base": {"name": "meta-llama/Llama-3.1-8B"}, "data": data}
+    async with await Store.open(path) as store:
+        await put_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
+
+
+def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run, workplace: Path) -> None:
+    student, base = "student:mine", "base:meta-llama/Llama-3.1-8B"
+    for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
+        outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
+        (workplace / "outputs.json").write_text(json.dumps(outputs))
+        assert empathy("leaderboard", "--import", "outputs.json", "--data", "sample").code == 0
+    asyncio.run(registered("runs/empathy.sqlite", "mine", "openai/gpt-4o"))
+    words = ("judge", student, base, "--data", "sample", "--emulate", "--quiet")
+    both = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
+    told = empathy(*words, *both, "--json").data["judges"]
+    assert {one["judge"]: [kin["why"] for kin in one["kin"]] for one in told} == {
+        "openai/emulated-gpt-4o": ["taught by openai/gpt-4o"],
+        "google/emulated-gemini-2.0-flash": [],
+    }
+    shown = empathy(*words, *both, "--without-kin")
+    assert "Left out, of a contestant's family: openai/emulated-gpt-4o" in shown.err
+    assert "openai" not in shown.out
+    alone = empathy(*words, *both[:2], "--without-kin")
+    assert (alone.code, "taught by openai/gpt-4o" in alone.err) == (2, True)
+    filled = [row for row in empathy("paper", "table1", "--json").data["rows"] if row["ours"] is not None]
+    assert {(row["judge"], row["strategy"], row["kin"]) for row in filled} == {
+        ("GPT-4o", "all-dimensions", True),
+        ("Gemini-2.0-Flash", "all-dimensions", False),
+    }
+    without = empathy("paper", "table1", "--without-kin", "--json").data["rows"]
+    assert [row["judge"] for row in without if row["ours"] is not None] == ["Gemini-2.0-Flash"]
+    everyone = ("compare", "--all", "--opponent", base, "--json")
+    assert empathy(*everyone).data["kin"]["openai/emulated-gpt-4o"][0]["author"] == student
+    without = empathy(*everyone, "--without-kin").data
+    assert (without["kin"], without["left_out_as_kin"]) == ({}, ["openai/emulated-gpt-4o"])
+    only = empathy("leaderboard", "--without-kin", "--json").data["rankings"]
+    assert [one["judge"] for one in only] == ["google/emulated-gemini-2.0-flash"]
+
+
+def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace: Path) -> None:
+    student, base = "student:llama-3.1-8b-over-llm-all-dimensions-sft-dpo", "vllm/llama-3.1-8b"
+    for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
+        outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
+        (workplace / "outputs.json").write_text(json.dumps(outputs))
+        assert empathy("leaderboard", "--import", "outputs.json", "--data", "sample").code == 0
+    words = ("judge", student, base, "--data", "sample", "--judge", "openai/gpt-4o", "--emulate", "--quiet")
+    judged = empathy(*words, "--json")
+    assert judged.code == 0, judged.err
+    done = empathy("paper", "table1", "--json")
+    filled = [row for row in done.data["rows"] if row["ours"] is not None]
+    [row] = filled
+    assert (row["method"], row["strategy"], row["stage"]) == ("over-llm", "all-dimensions", "SFT-DPO")
+    assert row["ours"] == judged.data["judges"][0]["win_rate"]
+    assert row["difference"] == pytest.approx(row["ours"] - 0.928)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert "EMULATED" in row["not_a_replication"]
+    assert "not a replication" in done.data["heading"]
+
+
+def test_every_figure_has_a_chart_and_cells_that_were_not_run_have_no_bar() -> None:
+    made = {chart.number: chart for chart in charts([], sample())}
+    assert list(made) == ["1", "3", "4", "6", "7", "8", "9", "10"]
+    counted = [bar for bars in made["3"].series.values() for bar in bars]
+    assert sum(bar.value or 0 for bar in counted) == 5 * len(sample().dialogues)
+    assert all(bar.value is None for bars in made["9"].series.values() for bar in bars)
+    assert made["7"].published["SFT"][0] == pytest.approx(56.4)
+
+
+@pytest.mark.slow
+def test_every_figure_is_drawn(empathy: Run, workplace: Path) -> None:
+    assert empathy("paper", "figures", "--data", "sample", "--out", "figures").code == 0
+    names = {f"figure{number}.{form}" for number in (1, 3, 4, 6, 7, 8, 9, 10) for form in ("svg", "png")}
+    assert {path.name for path in (workplace / "figures").iterdir()} == names
+
+
+def test_a_figure_of_the_same_numbers_has_the_same_bytes_and_says_what_was_not_run() -> None:
+    bars = {
+        "SFT": [Bar(60.0, 55.0, 65.0), Bar(None)],
+        "SFT-DPO": [Bar(80.0, 75.0, 84.0), Bar(90.0, 86.0, 93.0)],
+    }
+    chart = Chart("7", "title", "axis", ["N", "2"], bars, {"SFT": [56.4, 73.2]}, warning="EMULATED")
+    one, other = drawn(chart), drawn(chart)
+    assert one == other
+    assert one["svg"].count(b"not run") == 1
+    assert b"EMULATED" in one["svg"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("author\nx\n", "lacking"), ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "no cell")],
+)
+def test_other_files_are_no_cells(empathy: Run, workplace: Path, content: str, told: str) -> None:
+    (workplace / "cells.csv").write_text(content)
+    done = empathy("paper", "table1", "--cells", "cells.csv")
+    assert done.code == 2
+    assert told in done.err
