@@ -33,9 +33,8 @@ BEFOREHAND = (
     "parameters of noise) is trained and served on this machine, EMULATED and control judges compare.\n"
     "A rehearsal of every part; a few minutes on two cores."
 )
-AFTERWARDS = (
-    "Where it stands: empathy status tiny --out {out}    The study file and its stages: docs/studies.md"
-)
+AFTERWARDS = """Where it stands: empathy status tiny --out {out}
+The study file and its stages: docs/studies.md"""
 
 
 @click.command()

@@ -172,5 +172,5 @@ def report_of(standings: Sequence[Standing], folder: Path) -> Path | None:
     """Where the report is, if it is written."""
     for one in standings:
         if one.stage.kind == "report" and one.record is not None:
-            return folder / one.record.result["file"]
+            return folder / str(one.record.result["file"])
     return None

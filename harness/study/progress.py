@@ -13,6 +13,7 @@ from results.store import Store
 from results.tables import CompletionRow, InvocationRow, table
 
 SECONDS = 5.0
+QUIET = 4  # so many looks pass in silence while there is nothing to count: a server is starting
 Tell = Callable[[str, str], None]  # a stage's name, and how far it is
 
 
@@ -20,7 +21,8 @@ Tell = Callable[[str, str], None]  # a stage's name, and how far it is
 async def counted(
     store: Store, run_id: str, stage: str, tell: Tell, calls: int | None = None
 ) -> AsyncIterator[None]:
-    """While the block runs, tell every few seconds how many answers the run has.
+    """While the block runs, tell every few seconds how many answers the run has, now and then that it
+    has none.
 
     Args:
         calls: how many it will have, where that is known.
@@ -28,10 +30,14 @@ async def counted(
 
     async def watch() -> None:
         of = f" of about {calls:,}" if calls else ""
+        waited = 0
         while True:
             await asyncio.sleep(SECONDS)
             with contextlib.suppress(UserError):  # whoever writes will say what is wrong
-                tell(stage, f"{await answers(store, run_id):,}{of} answers")
+                got = await answers(store, run_id)
+                waited = 0 if got else waited + 1
+                if got or waited % QUIET == 0:
+                    tell(stage, f"{got:,}{of} answers" if got else "no answers yet")
 
     watching = asyncio.create_task(watch())
     try:
