@@ -109,11 +109,21 @@ def flaw_of(answer: Completion, text: str, dialogue: Dialogue) -> str:
         return Flaw.RETURNED if answer.text.strip() else Flaw.EMPTY
     if REFUSAL.search(text[:REFUSAL_WITHIN]):
         return Flaw.REFUSED
-    lower = " ".join(text.lower().split())
-    returned = any(mark in lower for mark in RETURNED_MARKS)
-    if returned or any(said_alike(text, said) for said in (dialogue.situation, dialogue.utterance)):
+    repeated = any(said_alike(text, said) for said in (dialogue.situation, dialogue.utterance))
+    if repeated or _holds_the_prompt(text) or _is_the_prompt(answer.text):
         return Flaw.RETURNED
     return Flaw.LANGUAGE if is_another_language(text) else ""
+
+
+def _holds_the_prompt(text: str) -> bool:
+    lower = " ".join(text.lower().split())
+    return any(mark in lower for mark in RETURNED_MARKS)
+
+
+def _is_the_prompt(raw: str) -> bool:
+    """Whether an answer is an improvement prompt and nothing after it: what it quotes is the original."""
+    lower = raw.strip().lower()
+    return lower.count("<response>") == 1 and lower.endswith("</response>") and _holds_the_prompt(raw)
 
 
 def is_another_language(text: str) -> bool:

@@ -151,9 +151,16 @@ UNUSABLE = [
     (Completion("  \n", Finish.STOP), Flaw.EMPTY),
     (Completion(DIALOGUE.utterance, Finish.STOP), Flaw.RETURNED),
     (Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], Finish.STOP), Flaw.RETURNED),
+    (Completion(first_request(Strategy.NAIVE), Finish.STOP), Flaw.RETURNED),
     (Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", Finish.STOP), Flaw.LANGUAGE),
     (Completion("我很抱歉听到这个消息。", Finish.STOP), Flaw.LANGUAGE),
 ]
+
+
+async def test_a_response_after_the_prompt_said_over_again_is_a_response() -> None:
+    said = f"{first_request(Strategy.NAIVE)}\n\n<response>\nOh, no. I am sorry.\n</response>"
+    got = await of(Strategy.NAIVE).improve(Asked(Completion(said, Finish.STOP)), DIALOGUE, ORIGINAL)
+    assert (got.flaw, got.text) == ("", "Oh, no. I am sorry.")
 
 
 @pytest.mark.parametrize(("answer", "flaw"), UNUSABLE)
