@@ -1,9 +1,12 @@
-"""Imports only go down, and heavy libraries stay where they belong."""
+"""Imports only go down, between rooms and within the top one, and never in a circle; heavy libraries stay
+where they belong."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +18,15 @@ ROOMS = {
     "serve": {"agents", "prompts"},
     "harness": {"agents", "prompts", "results", "finetune", "serve"},
 }
+FLOORS = (  # of the top room, from below; what is on one floor does not import its neighbours
+    {"wording"},
+    {"data", "engine", "emulator", "studies"},
+    {"runs"},
+    {"findings", "study"},
+    {"showing"},
+    {"cli"},
+    {"api"},
+)
 HEAVY = {"torch", "trl", "peft", "vllm", "transformers", "datasets", "accelerate"}
 
 
@@ -64,5 +76,53 @@ def test_training_and_serving_libraries_stay_in_their_rooms_and_are_imported_whe
         for path in _modules(room)
         for name, at_import in _imports(path)
         if name in HEAVY and (room not in ("finetune", "serve") or at_import)
+    ]
+    assert wrong == []
+
+
+def _imported(path: Path, modules: dict[str, Path]) -> Iterator[str]:
+    """Every module of ours that a file imports, anywhere in it, by its full name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for full in names:
+            name = full
+            while name and name not in modules:
+                name = name.rpartition(".")[0]
+            if name:
+                yield name
+
+
+@cache
+def _graph() -> dict[str, set[str]]:
+    """Module → the modules that it imports."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for room in ROOMS
+        for path in _modules(room)
+    }
+    return {name: set(_imported(path, modules)) - {name} for name, path in modules.items()}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    try:
+        TopologicalSorter(_graph()).prepare()
+    except CycleError as error:
+        raise AssertionError(" → ".join(error.args[1])) from None
+
+
+def test_the_top_room_has_floors() -> None:
+    floor = {name: at for at, names in enumerate(FLOORS) for name in names}
+    imports = {name: others for name, others in _graph().items() if name.startswith("harness.")}
+    assert {name.split(".")[1] for name in imports} <= set(floor), "a new part of harness/ has no floor"
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in imports.items()
+        for other in others & set(imports)
+        for here, there in [(name.split(".")[1], other.split(".")[1])]
+        if here != there and floor[there] >= floor[here]
     ]
     assert wrong == []
