@@ -28,10 +28,12 @@ class Used(Protocol):
     """What a model was asked: requests (answered or not) and tokens."""
 
     @property
-    def requests(self) -> int: ...
+    def requests(self) -> int:
+        """How many, answered or not."""
 
     @property
-    def tokens(self) -> int: ...
+    def tokens(self) -> int:
+        """Of requests and answers together."""
 
 
 class Allowance:
