@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 from agents.identity import canonical, hash_bytes
@@ -18,7 +17,7 @@ from agents.models import Model
 from agents.wire import body_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model.
 
@@ -30,6 +29,8 @@ class Call:
         attempt: 0; more only where an unreadable answer is asked again on purpose.
         read: a pure function from the answer to what is to be stored with it, in the same transaction
             (a `Judgment`, a `Response`); None where the answer alone is stored.
+        body: the request's JSON in canonical form: what is sent, and what is hashed.
+        key: `call-1:` and 40 hex digits.
     """
 
     model: Model
@@ -38,19 +39,15 @@ class Call:
     sample: int = 0
     attempt: int = 0
     read: Callable[[Completion, str], Any] | None = field(default=None, compare=False)
+    body: bytes = field(init=False, repr=False, compare=False)
+    key: str = field(init=False, compare=False)
 
-    @cached_property
-    def body(self) -> bytes:
-        """The request's JSON in canonical form: what is sent, and what is hashed."""
-        return canonical(body_of(self.model, self.messages, self.sampling))
-
-    @cached_property
-    def key(self) -> str:
-        """`call-1:` and 40 hex digits."""
-        head = canonical(
-            [self.model.protocol, self.model.name, self.model.identity, self.sample, self.attempt]
-        )
-        return hash_bytes("call-1", head + self.body)
+    def __post_init__(self) -> None:
+        model = self.model
+        body = canonical(body_of(model, self.messages, self.sampling))
+        head = canonical([model.protocol, model.name, model.identity, self.sample, self.attempt])
+        object.__setattr__(self, "body", body)
+        object.__setattr__(self, "key", hash_bytes("call-1", head + body))
 
 
 class ModelClient(Protocol):

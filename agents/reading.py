@@ -219,11 +219,10 @@ def _with_probabilities(answer: str, place: int, answers: Sequence[str], complet
         return Verdict(preference)
     mass = dict.fromkeys(answers, 0.0)
     alternatives = decisive.top
-    if all(text != decisive.token for text, _ in alternatives):  # what was drawn need not be among the top
+    if decisive.token not in [text for text, _ in alternatives]:  # what was drawn need not be among the top
         alternatives = (*alternatives, (decisive.token, decisive.logprob))
     for text, logprob in alternatives:
-        spelled = _answer_of(_token(text))
-        if spelled in mass:
+        if (spelled := _spelled(text)) in mass:
             mass[spelled] += math.exp(min(logprob, 0.0))
     total = sum(mass.values())
     if not total > 0:
@@ -239,7 +238,7 @@ def _with_probabilities(answer: str, place: int, answers: Sequence[str], complet
 
 def _decisive(answer: str, place: int, completion: Completion) -> TokenLogprobs | None:
     """The token at which the answer is stated; where the tokens do not join to the text, the last such."""
-    spelling = [token for token in completion.logprobs if _answer_of(_token(token.token)) == answer]
+    spelling = [token for token in completion.logprobs if _spelled(token.token) == answer]
     if len(spelling) > 1 and "".join(token.token for token in completion.logprobs) == completion.text:
         end = 0
         for token in completion.logprobs:
@@ -250,5 +249,6 @@ def _decisive(answer: str, place: int, completion: Completion) -> TokenLogprobs 
 
 
 @lru_cache(maxsize=4096)
-def _token(text: str) -> str:
-    return text.strip(_ORNAMENT).translate(_WIDE_DIGITS).lower()
+def _spelled(token: str) -> str:
+    """The answer that a token spells, or ""."""
+    return _answer_of(token.strip(_ORNAMENT).translate(_WIDE_DIGITS).lower())

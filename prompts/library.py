@@ -68,13 +68,17 @@ class Prompt:
         """Each turn as text, variable, text, variable, …, text."""
         return tuple(tuple(VARIABLE.split(turn)) for turn in self.turns)
 
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        return frozenset(self.variables)
+
     def fill(self, values: Mapping[str, str]) -> tuple[str, ...]:
         """The turns with every variable replaced; what is filled in is never read as a template.
 
         Raises:
             PromptError: values are missing, or given and not declared.
         """
-        if values.keys() != set(self.variables):
+        if values.keys() != self._declared:
             missing = [name for name in self.variables if name not in values]
             unknown = [name for name in values if name not in self.variables]
             faults = [f"{self.name}: {{{{{name}}}}} was not given" for name in missing]

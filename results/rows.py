@@ -122,4 +122,4 @@ def storable(text: str) -> str:
     """Text that every database takes: PostgreSQL holds no zero character, and no lone surrogate."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

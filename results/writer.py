@@ -125,8 +125,10 @@ class Writer:
         """Set who knows what is in flight and who is told of costs (they are made after the writer)."""
         self._idle, self._on_commit = idle, on_commit
 
-    async def put(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
-        """Commit an answer and what was read from it; returns when both are safe."""
+    def put(
+        self, call: Call, completion: Completion, reading: object, cost_usd: float | None
+    ) -> asyncio.Future[None]:
+        """Commit an answer and what was read from it; done when both are safe."""
         batch = self._batch
         batch.completions.append(
             completion_row(
@@ -135,12 +137,12 @@ class Writer:
         )
         batch.read(reading)
         batch.cost_usd += cost_usd or 0.0
-        await self._committed()
+        return self._committed()
 
-    async def put_reading(self, reading: object) -> None:
+    def put_reading(self, reading: object) -> asyncio.Future[None]:
         """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
         self._batch.read(reading)
-        await self._committed()
+        return self._committed()
 
     def put_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try; it is committed with the next batch."""
@@ -168,17 +170,18 @@ class Writer:
         if not self._batch.is_empty and self._error is None:
             await self._commit()
 
-    async def _committed(self) -> None:
+    def _committed(self) -> asyncio.Future[None]:
+        """A place in the batch that is being collected."""
         if self._error is not None:
             raise self._error
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        batch = self._batch
-        batch.waiting.append(future)
+        waiting = self._batch.waiting
+        waiting.append(future)
         self.held += 1
         self._start()
-        if len(batch.waiting) >= MOST_WAITING or self._idle():
+        if len(waiting) >= MOST_WAITING or self._idle():
             self._due.set()
-        await future
+        return future
 
     def _start(self) -> None:
         if self._task is None:

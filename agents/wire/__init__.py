@@ -100,11 +100,14 @@ def read_answer(model: Model, answer: Any) -> Completion:
     return completion
 
 
+_NUMBER = (int, float)
+
+
 def _check(completion: Completion) -> None:
     """JSON has no types of its own: what is no text and no number must not go on as if it were."""
     if not isinstance(completion.text, str):
         raise TypeError("the text is no text")
     for token in completion.logprobs:
         for text, logprob in ((token.token, token.logprob), *token.top):
-            if not isinstance(text, str) or not isinstance(logprob, int | float):
+            if not isinstance(text, str) or not isinstance(logprob, _NUMBER):
                 raise TypeError("a log-probability is none")

@@ -154,7 +154,7 @@ class Gate:
         """
         if self._refusal is not None:
             raise self._refusal
-        if not self.paced and not self._waiters and self._may_admit():
+        if not self._waiters and not self.paced and self._places() > 0 and not self._is_paused():
             self.in_flight += 1
             return
         self._tokens_per_call += 0.05 * (tokens - self._tokens_per_call)
@@ -188,7 +188,13 @@ class Gate:
         correction_tokens: float = 0.0,
         said: ServerLimits | None = None,
     ) -> None:
-        """Learn from an answer: its latency, tokens beyond (or below) what was reserved, stated limits."""
+        """Learn from an answer, before it leaves.
+
+        Args:
+            latency_seconds: how long it took.
+            correction_tokens: used beyond (or, negative, below) what it entered with.
+            said: the limits that the server stated with it.
+        """
         if self._latency_seen:
             self._latency_seconds += 0.1 * (latency_seconds - self._latency_seconds)
         else:
@@ -202,8 +208,6 @@ class Gate:
             self._room = min(self.ceiling, self._room + (1.0 if self._slow_start else 1.0 / self._room))
         if self._rate_factor < 1.0:
             self._recover()
-        if self._waiters:
-            self._admit_more()
 
     def rate_limited(self, sent_at: float, retry_after_seconds: float | None) -> None:
         """A 429: pause as asked; shrink, unless the call was sent before the last shrinking."""
@@ -253,12 +257,14 @@ class Gate:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _has_room(self) -> bool:
+    def _places(self) -> int:
+        """How many may be let in now; ≤ 0 where none."""
         room = self.concurrency - self.in_flight
-        return room > 0 and room + UNCOMMITTED > self.backlog() + 1  # the one that has just come back
+        # whoever has just come back is not in the backlog yet
+        return min(room, room + UNCOMMITTED - 1 - self.backlog())
 
-    def _may_admit(self) -> bool:
-        return self._has_room() and self._paused_until <= asyncio.get_running_loop().time()
+    def _is_paused(self) -> bool:
+        return self._paused_until > _now()
 
     def _admit_more(self) -> None:
         if self.paced:
@@ -266,13 +272,17 @@ class Gate:
                 self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
             self._wake.set()
             return
-        while self._waiters and self._may_admit():
-            self._admit(self._waiters.popleft()[0])
+        places = self._places()
+        while places > 0 and self._waiters and not self._is_paused():
+            places -= self._admit(self._waiters.popleft()[0])
 
-    def _admit(self, future: asyncio.Future[None]) -> None:
-        if not future.done():
-            self.in_flight += 1
-            future.set_result(None)
+    def _admit(self, future: asyncio.Future[None]) -> bool:
+        """Let one in, unless it was cancelled while it waited."""
+        if future.done():
+            return False
+        self.in_flight += 1
+        future.set_result(None)
+        return True
 
     async def _dispatch(self) -> None:
         """The one dispatcher: everybody's requests and tokens, in the order of asking."""
@@ -281,7 +291,7 @@ class Gate:
             self._wake.clear()
             while self._waiters and self._waiters[0][0].done():
                 self._waiters.popleft()  # cancelled while waiting
-            if not self._waiters or not self._has_room():
+            if not self._waiters or self._places() <= 0:
                 await self._wake.wait()
                 continue
             if (pause := self._paused_until - loop.time()) > 0:

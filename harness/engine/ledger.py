@@ -9,7 +9,7 @@ to the writer, and tells the purse what is committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from agents.call import Call
@@ -35,15 +35,15 @@ class Ledger:
     `store` claims and releases keys for this invocation; `writer` commits answers and failed tries.
 
     Attributes:
-        being_asked: calls of this process that are looked up or asked right now, whichever lane's: identical
-            ones share one question.
+        being_asked: calls of this process that are looked up or asked right now, whichever lane's, each with
+            what others who want the same answer wait for: identical calls share one question.
     """
 
     def __init__(self, store: Any, writer: Any, invocation_id: str) -> None:
         self._store = store
         self._writer = writer
         self._invocation_id = invocation_id
-        self.being_asked: dict[str, asyncio.Future[Completion]] = {}
+        self.being_asked: dict[str, asyncio.Future[Completion] | None] = {}
         self._abandoned: Exception | None = None
         self._asked: list[tuple[str, asyncio.Future[Completion | None]]] = []
         self._held: dict[str, asyncio.Future[Completion | None]] = {}
@@ -52,7 +52,7 @@ class Ledger:
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
-    async def resolve(self, key: str, hungry: bool = True) -> Completion | None:
+    def resolve(self, key: str, hungry: bool = True) -> asyncio.Future[Completion | None]:
         """The stored answer of this call; or None, and then the call is ours to ask and to `record`.
 
         Args:
@@ -68,7 +68,7 @@ class Ledger:
                 self._start()
             elif self._timer is None:
                 self._timer = loop.call_later(MOST_SECONDS, self._start)
-        return await future
+        return future
 
     def hurry(self) -> None:
         """Somebody has little left to send: claim what has been asked about, however little."""
@@ -82,15 +82,17 @@ class Ledger:
         if self._flusher is None:
             self._flusher = asyncio.get_running_loop().create_task(self._flush())
 
-    async def record(
+    def record(
         self, call: Call, completion: Completion, reading: object, cost_usd: float | None
-    ) -> None:
-        """Commit an answer and what was read from it; returns when both are safe."""
-        await self._writer.put(call, completion, reading, cost_usd)
+    ) -> Awaitable[None]:
+        """Commit an answer and what was read from it; done when both are safe."""
+        committed: Awaitable[None] = self._writer.put(call, completion, reading, cost_usd)
+        return committed
 
-    async def record_reading(self, reading: object) -> None:
+    def record_reading(self, reading: object) -> Awaitable[None]:
         """Commit what was read from an answer that was stored before."""
-        await self._writer.put_reading(reading)
+        committed: Awaitable[None] = self._writer.put_reading(reading)
+        return committed
 
     def record_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try, with what it may have cost; committed with the next batch."""

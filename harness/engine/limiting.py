@@ -66,11 +66,10 @@ class LimitedClient:
             gate.leave()
             self._on_abandoned(call)
             raise
-        gate.leave()
         self._failed.discard(call.key)
-        gate.answered(
-            loop.time() - sent_at, self._learn(call, completion) - reserved, completion.server_limits
-        )
+        used = self._learn(call, completion)
+        gate.answered(loop.time() - sent_at, used - reserved, completion.server_limits)
+        gate.leave()
         return completion
 
     async def close(self) -> None:

@@ -47,24 +47,23 @@ class RecordingClient:
             CallError, LaneStopped: as the wrapped client; the claim is given back.
             UserError: the database cannot be written.
         """
-        key = call.key
-        if (shared := self._being_asked.get(key)) is not None:
-            return await self._share(shared, call)
-        self._being_asked[key] = future = asyncio.get_running_loop().create_future()
+        key, being_asked = call.key, self._being_asked
+        if key in being_asked:
+            return await self._share(call)
+        being_asked[key] = None  # a future is made only where somebody else waits for this answer
         try:
             completion = await self._known_or_asked(call, key)
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError):
-                future.cancel()
-            else:
-                future.set_exception(error)
-                future.exception()  # it is raised here; that nobody else waited for it is no mistake
+            if (shared := being_asked.pop(key)) is not None:
+                if isinstance(error, asyncio.CancelledError):
+                    shared.cancel()
+                else:
+                    shared.set_exception(error)
+                    shared.exception()  # it is raised here; that nobody may wait for it any more is no mistake
             raise
-        else:
-            future.set_result(completion)
-            return completion
-        finally:
-            del self._being_asked[key]
+        if (shared := being_asked.pop(key)) is not None:
+            shared.set_result(completion)
+        return completion
 
     async def close(self) -> None:
         """Close what is wrapped."""
@@ -96,8 +95,11 @@ class RecordingClient:
         await self._ledger.record(call, completion, reading, cost)
         return completion
 
-    async def _share(self, shared: asyncio.Future[Completion], call: Call) -> Completion:
+    async def _share(self, call: Call) -> Completion:
         """Wait for whoever asks already."""
+        shared = self._being_asked[call.key]
+        if shared is None:
+            shared = self._being_asked[call.key] = asyncio.get_running_loop().create_future()
         try:
             completion = await asyncio.shield(shared)
         except asyncio.CancelledError:

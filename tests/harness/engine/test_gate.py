@@ -26,8 +26,8 @@ async def _sent(gate: Gate, calls: int, latency_seconds: float, tokens: float = 
         await gate.enter(tokens)
         moments.append(loop.time())
         await asyncio.sleep(latency_seconds)
-        gate.leave()
         gate.answered(latency_seconds)
+        gate.leave()
 
     await asyncio.gather(*(one() for _ in range(calls)))
     await gate.close()
@@ -72,8 +72,8 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
         gate = Gate(Limits(tokens_per_minute=6000))  # 100 a second
         loop = asyncio.get_running_loop()
         await gate.enter(100)
-        gate.leave()
         gate.answered(0.0, correction_tokens=900)
+        gate.leave()
         before = loop.time()
         await gate.enter(100)
         await gate.close()
@@ -92,8 +92,8 @@ def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> N
             await gate.enter(1)
             most = max(most, gate.in_flight)
             await asyncio.sleep(1)
-            gate.leave()
             gate.answered(1.0)
+            gate.leave()
 
         await asyncio.gather(*(one() for _ in range(500)))
         return most, gate.concurrency
