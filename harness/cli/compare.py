@@ -45,6 +45,13 @@ WIDTH = 132
     show_default=True,
     help="A difference of rates that would matter: what it would take to find it is told.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["sentiment", "emotion", "none"]),
+    default="sentiment",
+    show_default=True,
+    help="Two authors' difference by a property of the dialogues.",
+)
 @click.option("--single-orders", is_flag=True, help="Also exact McNemar tests of each order alone.")
 @without_kin_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
@@ -59,6 +66,7 @@ def compare(
     split: str,
     soft: bool,
     worth: float,
+    by: str,
     single_orders: bool,
     without_kin: bool,
     seed: int,
@@ -71,9 +79,11 @@ def compare(
     empathy compare student:A student:B --opponent base
     empathy compare --all --opponent base --judge openai/gpt-4o
     empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
+    empathy compare student:A1,student:A2,student:A3 --opponent base
 
     The contests come from the database, across runs: judge them first, with the same judge. Several
-    training seeds of one strategy are written with commas between them.
+    training seeds of one strategy are written with commas between them; one such strategy alone is
+    compared with the opponent.
     """
     groups = _groups(authors, everyone=everyone, pairwise=pairwise)
     names = [name for group in groups for name in group]
@@ -88,10 +98,11 @@ def compare(
     gathered = run(main())
     if everyone:
         shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
-    elif len(names) > 2:
+    elif len(groups) == 1 or len(names) > 2:
         shown = _strategies(gathered, len(groups[0]), seed, soft=soft)
     else:
-        shown = _two(gathered, seed, soft=soft, worth=worth, single_orders=single_orders)
+        by = "" if by == "none" else by
+        shown = _two(gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
     _show(shown, as_json=as_json)
 
 
@@ -122,23 +133,25 @@ def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[l
                 remedy="Leave the names away, or --all.",
             )
         return []
-    if len(authors) != 2:
+    groups = [[name.strip() for name in side.split(",") if name.strip()] for side in authors]
+    sizes = [len(group) for group in groups]
+    if not (len(sizes) == 2 and all(sizes)) and not (len(sizes) == 1 and sizes[0] > 1):
         raise UserError(
-            "two authors are compared",
+            "two authors are compared, or two strategies, or one strategy's training seeds with the opponent",
             found=f"{len(authors)}: {' '.join(authors)}" if authors else "none",
-            remedy="empathy compare A B --opponent C, or --all for every author.",
+            remedy="empathy compare A B --opponent C; A1,A2,A3 --opponent C; or --all for every author.",
         )
-    return [[name.strip() for name in side.split(",") if name.strip()] for side in authors]
+    return groups
 
 
-def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool) -> Shown:
+def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool, by: str) -> Shown:
     from harness.findings.compared import compare_two
     from harness.showing import compared as telling
-    from harness.showing import compared_data
+    from harness.showing.compared_data import compared_data
 
-    found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders)
+    found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
     return Shown(
-        compared_data.compared_data(found),
+        compared_data(found),
         telling.compared_table(found),
         telling.compared_lines(found),
         telling.compared_notes(found),
@@ -146,27 +159,22 @@ def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orde
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
-    from harness.findings.compared import compare_everyone
-    from harness.showing import compared as telling
-    from harness.showing import compared_data
+    from harness.findings.everyone import compare_everyone
+    from harness.showing import everyone as telling
+    from harness.showing.compared_data import everyone_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
-    return Shown(
-        compared_data.everyone_data(found), telling.everyone_table(found), [], telling.everyone_notes(found)
-    )
+    return Shown(everyone_data(found), telling.everyone_table(found), [], telling.everyone_notes(found))
 
 
 def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool) -> Shown:
-    from harness.findings.compared import compare_strategies
-    from harness.showing import compared as telling
-    from harness.showing import compared_data
+    from harness.findings.strategies import compare_strategies
+    from harness.showing import strategies as telling
+    from harness.showing.compared_data import strategies_data
 
     found = compare_strategies(gathered, first, seed=seed, soft=soft)
     return Shown(
-        compared_data.strategies_data(found),
-        None,
-        telling.strategies_lines(found),
-        telling.strategies_notes(found),
+        strategies_data(found), None, telling.strategies_lines(found), telling.strategies_notes(found)
     )
 
 

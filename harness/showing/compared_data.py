@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.findings.compared import Compared, Everyone, JudgeAnswer, Place, SingleOrderTest, Strategies
+from harness.findings.compared import Compared, JudgeAnswer, SingleOrderTest
 from harness.findings.comparing import Gathered, UnderJudge
+from harness.findings.everyone import Everyone, Place
+from harness.findings.strategies import Strategies
 from harness.runs.catalogue import name_of
 from harness.runs.running import is_emulated
-from results.statistics import Difference, Needed, Refusal, StrategyEstimate
+from results.statistics import SCOPE, Difference, Needed, Refusal, StrategyEstimate
 
 
 def verdict(test: Difference, level: float = 0.95) -> str:
@@ -26,6 +28,8 @@ def compared_data(of: Compared) -> dict[str, Any]:
         **_head(of.gathered, of.seed, soft=of.soft),
         "family_size": of.family_size,
         "level": of.level,
+        "scope": scope_of(of.gathered),
+        "by": of.by,
         "disagree": of.disagree,
         "judges": [_answer_data(one, of.level) for one in of.judges],
     }
@@ -43,6 +47,19 @@ def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
         "left_out_as_kin": list(gathered.left_out),
         "looks_at_test": looks_of(gathered),
     }
+
+
+def scope_of(gathered: Gathered) -> str:
+    """What the intervals cover; where students are compared, that these are checkpoints and no strategies."""
+    if not has_students(gathered):
+        return SCOPE
+    these = "these two checkpoints" if len(gathered.authors) == 2 else "these checkpoints"
+    return SCOPE.replace("dialogues; ", f"dialogues; {these}, ")
+
+
+def has_students(gathered: Gathered) -> bool:
+    """Whether any of the compared is a student."""
+    return any(of.author.startswith("student:") for of in gathered.authors)
 
 
 def is_any_emulated(gathered: Gathered) -> bool:
@@ -66,6 +83,7 @@ def _answer_data(one: JudgeAnswer, level: float) -> dict[str, Any]:
         "against_opponent": difference_data(answer.against_opponent),
         "head_to_head": None if answer.head_to_head is None else difference_data(answer.head_to_head),
         "single_orders": [_mcnemar_data(test) for test in one.single_orders],
+        "groups": {name: difference_data(test) for name, test in one.groups.items()},
         "unshared": one.unshared,
         "needed": _needed_data(answer.needed),
         "note": answer.note,
@@ -132,6 +150,7 @@ def everyone_data(of: Everyone) -> dict[str, Any]:
         "pairwise": of.pairwise,
         "family_size": of.family_size,
         "level": of.level,
+        "scope": scope_of(of.gathered),
         "saturated": {judge: list(names) for judge, names in of.saturated.items()},
         "kin": {under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin},
         "rows": [_place_data(place, of.level) for place in of.places],
@@ -140,7 +159,10 @@ def everyone_data(of: Everyone) -> dict[str, Any]:
 
 def _place_data(place: Place, level: float) -> dict[str, Any]:
     rate = place.rate
-    own = None if rate is None else {"win_rate": rate.rate, "low": rate.low, "high": rate.high, "n": rate.n}
+    own = None
+    if rate is not None:
+        names = ("low", "high", "level", "n", "scope")
+        own = {"win_rate": rate.rate, **{name: getattr(rate, name) for name in names}}
     return {
         "judge": place.under.judge,
         "judge_id": place.under.judge_id,
@@ -153,21 +175,23 @@ def _place_data(place: Place, level: float) -> dict[str, Any]:
 
 
 def strategies_data(of: Strategies) -> dict[str, Any]:
-    """Two strategies, as plain data."""
+    """A strategy's win rate, or two strategies' difference, as plain data."""
     rows = []
     for under in of.gathered.judges:
         found = of.estimates[under.judge]
         row: dict[str, Any] = {**_judge(under), "refused": None}
         if isinstance(found, StrategyEstimate):
-            names = ("estimate", "low", "high", "level", "p", "n", "left_out", "degrees", "between_seeds")
-            row |= {name: getattr(found, name) for name in (*names, "method", "scope")}
-            row |= {"seeds": list(found.seeds), "p_adjusted": of.p_adjusted[under.judge]}
+            names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
+            more = ("degrees", "between_seeds", "method", "scope")
+            row |= {name: getattr(found, name) for name in (*names, *more)} | {"seeds": list(found.seeds)}
         else:
             row["refused"] = found.reason
         rows.append(row)
     return {
         **_head(of.gathered, of.seed, soft=of.soft),
-        "strategies": [[name_of(one) for one in group] for group in (of.first, of.second)],
-        "family_size": len(of.p_adjusted),
+        "strategies": [[name_of(one) for one in group] for group in of.groups],
+        "family_size": of.family_size,
+        "level": of.level,
+        "saturated": {judge: list(names) for judge, names in of.saturated.items()},
         "judges": rows,
     }

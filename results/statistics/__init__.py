@@ -14,6 +14,8 @@ from results.statistics.comparing import (
     single_order_mcnemar,
 )
 from results.statistics.differences import (
+    COMMON_OPPONENT,
+    HEAD_TO_HEAD,
     Difference,
     Pairs,
     against_common_opponent,
@@ -27,7 +29,7 @@ from results.statistics.pooling import PooledRate, disagreement, pooled_over_jud
 from results.statistics.power import Needed, needed, smallest_detectable
 from results.statistics.reach import Reach, reachable
 from results.statistics.refusal import Refusal
-from results.statistics.scores import Scores, dialogue_scores
+from results.statistics.scores import Scores, dialogue_scores, mean_score
 from results.statistics.sequences import (
     ConfidenceSequence,
     Estimand,
@@ -45,6 +47,8 @@ from results.statistics.training_seeds import (
 from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
 
 __all__ = [
+    "COMMON_OPPONENT",
+    "HEAD_TO_HEAD",
     "SCOPE",
     "Answer",
     "Columns",
@@ -83,6 +87,7 @@ __all__ = [
     "is_saturated",
     "judging_order",
     "length_controlled",
+    "mean_score",
     "needed",
     "pooled_over_judges",
     "reachable",

@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from results.statistics.columns import Columns
 from results.statistics.differences import (
     COMMON_OPPONENT,
@@ -26,7 +23,7 @@ from results.statistics.differences import (
 from results.statistics.families import Family, family_of
 from results.statistics.power import Needed, needed, repetition_variance
 from results.statistics.refusal import Refusal
-from results.statistics.scores import dialogue_scores, spread
+from results.statistics.scores import dialogue_scores, mean_score, spread
 from results.statistics.testing import McNemar, exact_mcnemar
 
 SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
@@ -92,7 +89,7 @@ def compare(
     if direct is not None:
         ways.append(head_to_head(direct, name=name, soft=soft))
     through, *straight = (difference_of(way, seed=seed, level=level, resamples=resamples) for way in ways)
-    rates = [_own_rate(columns, soft=soft) for columns in (first, second)]
+    rates = [mean_score(columns, soft=soft) for columns in (first, second)]
     saturated = any(map(is_saturated, rates))
     kind = answering(*ways, saturated=saturated).kind
     contests = [first, second] if direct is None or kind == COMMON_OPPONENT else [direct]
@@ -171,12 +168,6 @@ def single_order_mcnemar(first: Columns, second: Columns, *, a_first: bool) -> M
     order = 0 if a_first else 1
     verdicts = [spread(columns, columns.outcome)[:, order].mean(axis=1) for columns in (first, second)]
     return exact_mcnemar(verdicts[0], verdicts[1])
-
-
-def _own_rate(columns: Columns, *, soft: bool) -> float | None:
-    scores: NDArray[np.float64] = dialogue_scores(columns, soft=soft).score
-    there = scores[~np.isnan(scores)]
-    return float(there.mean()) if there.size else None
 
 
 def _needed(

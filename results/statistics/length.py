@@ -94,8 +94,11 @@ def length_controlled(
         return Refusal(WHAT, f"{outcome.size} complete dialogues, at least {FEWEST} are needed")
     longer, shorter = float((apart > 0).mean()), float((apart < 0).mean())
     if min(longer, shorter) < EITHER_SIDE:
-        sides = f"A's response is longer in {longer:.0%} of the dialogues and shorter in {shorter:.0%}"
-        return Refusal(WHAT, f"{sides}; at least {EITHER_SIDE:.0%} must lie on either side of equal length")
+        sides = (
+            f"A's response is longer in {_share(longer)} of the dialogues and shorter in {_share(shorter)}"
+        )
+        must = f"at least {_share(EITHER_SIDE)} must lie on either side of equal length"
+        return Refusal(WHAT, f"{sides}; {must}")
     others = differing(outcome)
     if others < FEW_THAT_DIFFER:
         same = f"{outcome.size - others} of {outcome.size} dialogues have one and the same score"
@@ -118,6 +121,10 @@ def length_controlled(
         shorter=shorter,
         n=int(outcome.size),
     )
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def fit_fractional_logit(design: Floats, outcome: Floats) -> Floats | None:

@@ -58,3 +58,10 @@ def dialogue_scores(columns: Columns, *, soft: bool = False) -> Scores:
     high = np.where(missing, 1.0, laid_out).mean(axis=2).mean(axis=1)
     score = np.where(missing.any(axis=(1, 2)), np.nan, low)
     return Scores(score, low, high, laid_out)
+
+
+def mean_score(columns: Columns, *, soft: bool = False) -> float | None:
+    """The win rate alone: mean score of the complete dialogues, in [0, 1]; None where there is none."""
+    scores = dialogue_scores(columns, soft=soft).score
+    there = scores[~np.isnan(scores)]
+    return float(there.mean()) if there.size else None

@@ -11,11 +11,12 @@ import sys
 
 import numpy as np
 from conftest import contest
-from test_comparing import simultaneous_coverage, strategy_coverage
+from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
 from test_intervals import by_call, by_dialogue, coverage
-from test_sequences import these_dialogues_coverage
+from test_length import length_coverage
+from test_sequences import look_all_the_time, these_dialogues_coverage
 
-from results.statistics import Estimand, judging_order, sequence_of
+from results.statistics import Estimand, judging_order
 from results.statistics.intervals import bca_interval
 
 RUNS = 4000
@@ -42,19 +43,25 @@ def main() -> None:
             hits += low <= 0.996 <= high
     say("BCa alone at 0.996", f"{hits / RUNS:.3f}")
     for mean in (0.5, 0.8, 0.99):
-        held = sum(_population_holds(run, mean) for run in range(RUNS // 4))
+        held = sum(
+            look_all_the_time(
+                contest(250, seed=run, mean=mean, spread=0.8),
+                judging_order(250, run),
+                Estimand.POPULATION,
+                mean,
+            )
+            for run in range(RUNS // 4)
+        )
         say("sequence, population, every look", mean, f"{held / (RUNS // 4):.3f}")
         these = these_dialogues_coverage(mean, runs=RUNS // 8, n=250)
         say("sequence, these dialogues, every look", mean, f"{these:.3f}")
     say("family of five, max-t", f"{simultaneous_coverage(RUNS // 2, 1000):.3f}")
     for seeds in (3, 5, 8):
         say("strategy, training seeds", seeds, f"{strategy_coverage(seeds, runs=RUNS // 4):.3f}")
-
-
-def _population_holds(run: int, mean: float) -> bool:
-    columns = contest(250, seed=run, mean=mean, spread=0.8)
-    sequence = sequence_of(columns, judging_order(250, run), estimand=Estimand.POPULATION)
-    return sequence.low <= mean <= sequence.high
+    for rate in (0.98, 0.997):
+        say("strategy near 1, 3 training seeds", rate, f"{edge_coverage(rate, 3, runs=RUNS // 4):.3f}")
+    for theta in (0.6, 2.9):
+        say("length control, log-odds", theta, f"{length_coverage(theta, runs=RUNS // 4):.3f}")
 
 
 if __name__ == "__main__":

@@ -99,19 +99,23 @@ def test_where_longer_wins_the_controlled_rate_falls_and_is_called_an_associatio
     assert result.wording == "association given length"
 
 
-def test_the_interval_covers() -> None:
-    truth = 1 / (1 + np.exp(-0.6))
-    held = 0
-    for seed in range(300):
-        result = fitted(*long_wins(150, seed, theta=0.6, phi=1))
-        held += result.low <= truth <= result.high
-    assert 0.92 <= held / 300 <= 0.98
+def length_coverage(theta: float, *, runs: int, n: int = 250) -> float:
+    """Share of simulated contests, of those that are not refused, whose interval covers the rate."""
+    truth = 1 / (1 + np.exp(-theta))
+    fits = [length_controlled(*long_wins(n, seed, theta=theta, phi=0.8)) for seed in range(runs)]
+    told = [fit for fit in fits if isinstance(fit, LengthControl)]
+    return float(np.mean([fit.low <= truth <= fit.high for fit in told]))
+
+
+@pytest.mark.parametrize("theta", [0.6, 2.9])
+def test_the_interval_covers(theta: float) -> None:
+    assert 0.92 <= length_coverage(theta, runs=300) <= 0.985
 
 
 def test_a_rambling_author_is_refused_with_the_shares(contest: MakeContest) -> None:
     result = length_controlled(contest(100), np.full(100, 400.0), np.r_[np.full(95, 30.0), np.full(5, 900.0)])
     assert isinstance(result, Refusal)
-    assert "longer in 95% of the dialogues and shorter in 5%" in result.reason
+    assert "longer in 95 % of the dialogues and shorter in 5 %" in result.reason
 
 
 def test_equal_lengths_are_refused(contest: MakeContest) -> None:
