@@ -1,1 +1,23 @@
-"""The harness: data, engine, runs and the command line. Imports every other room; none imports it."""
+"""The harness: data, engine, runs and the command line. Imports every other room; none imports it.
+
+From Python: `harness.judge`, `harness.run_study`, `harness.plan_study`, `harness.open_store`
+(see `harness/api.py`, which is imported when one of them is used).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api import Results, StudyDone, judge, open_store, plan_study, run_study
+
+__all__ = ["Results", "StudyDone", "judge", "open_store", "plan_study", "run_study"]
+
+
+def __getattr__(name: str) -> Any:
+    """What `harness.api` offers, imported when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import harness.api
+
+    return getattr(harness.api, name)
