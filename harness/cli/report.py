@@ -1,4 +1,4 @@
-"""`empathy report RUN`: a run as one HTML page, from the database alone."""
+"""`empathy report RUN`: a run, or a whole study, as one HTML page, from the database alone."""
 
 from __future__ import annotations
 
@@ -14,30 +14,38 @@ from agents.errors import UserError
 from harness.cli.options import db_option, run
 
 STDOUT = "-"
+FORMATS = ("html", "md", "csv", "json")
 
 
 @click.command()
-@click.argument("written", metavar="[RUN]", default="last")
+@click.argument("written", metavar="[RUN|STUDY]", default="last")
 @click.option(
     "--out",
     "-o",
     metavar="FILE",
-    default="report.html",
-    show_default=True,
-    help="Where the page goes; '-' is stdout.",
+    help="Where it goes; '-' is stdout. [default: report.html, or stdout for the other formats]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="A page, Markdown, a line a contest, or everything as data. [default: by --out's ending, else html]",
 )
 @click.option("--seed", type=int, help="Of the resampling and the examples. [default: the run's own]")
 @db_option
-def report(written: str, out: str, seed: int | None, db: str) -> None:
-    """Tell a judging run in one self-contained HTML page.
+def report(written: str, out: str | None, form: str | None, seed: int | None, db: str) -> None:
+    """Tell a judging run, or a whole study, in one self-contained HTML page.
 
-    RUN is a run's id, the beginning of one, or 'last' (the default): the run that was worked on last.
-    Nothing is asked and nothing is fetched; the same database gives the same page.
+    RUN is a run's id, the beginning of one, a study's name, or 'last' (the default): the run that was worked
+    on last. Nothing is asked and nothing is fetched; the same database gives the same page.
 
     \b
     empathy report
     empathy report aa865be87 --out gpt-4-against-human.html
+    empathy report tiny --format md
     """
+    form = form or _form_of(out)
+    place = out or ("report.html" if form == "html" else STDOUT)
 
     async def main() -> tuple[str, str]:
         from results.report import find_run, render
@@ -45,14 +53,20 @@ def report(written: str, out: str, seed: int | None, db: str) -> None:
 
         async with await Store.open(db, create=False) as store:
             run_id = await find_run(store, written)
-            return run_id, await render(store, run_id, seed=seed)
+            return run_id, await render(store, run_id, seed=seed, form=form)
 
-    run_id, page = run(main())
-    if out == STDOUT:
-        sys.stdout.buffer.write(page.encode())
+    run_id, text = run(main())
+    if place == STDOUT:
+        sys.stdout.buffer.write(text.encode())
         return
-    write_page(Path(out), page)
-    click.echo(f"{run_id} is told in {out}", err=True)
+    write_page(Path(place), text)
+    click.echo(f"{run_id} is told in {place}", err=True)
+
+
+def _form_of(out: str | None) -> str:
+    """The format that a file's ending says; a page where it says none."""
+    ending = Path(out or "").suffix.removeprefix(".").lower()
+    return ending if ending in FORMATS else "html"
 
 
 def write_page(path: Path, page: str) -> None:

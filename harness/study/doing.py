@@ -243,10 +243,11 @@ async def choose(world: World, ready: Ready) -> Made:
 async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
     """One page of every contest that is judged, from the database alone."""
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
+    asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
     if not judged:
         raise NotFinished("nothing is judged yet")
     async with await Store.open(world.db) as store:
-        run_id = await one_run(world, store, judged, list(dialogues))
+        run_id = await one_run(world, store, judged, asked, list(dialogues))
         return await write_report(world, store, run_id, ready)
 
 

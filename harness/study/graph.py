@@ -318,7 +318,8 @@ class Graph:
     def _report(self) -> None:
         study = self.study
         on_test = f" ({study.selection.split})" if study.selection else "\n"
-        needs = tuple(one.name for one in self if one.kind == "judge" and not one.name.endswith(on_test))
+        judged = tuple(one.name for one in self if one.kind == "judge" and not one.name.endswith(on_test))
+        needs = judged + tuple(one.name for one in self if one.kind == "improve")
         keys = [one.key for one in self.dialogues(study.data.split).dialogues()]
         settings = {
             "title": study.title,

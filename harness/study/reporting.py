@@ -6,9 +6,10 @@ the report (and `empathy report`) tells the study as a whole. Nothing is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from agents.identity import content_id
@@ -21,17 +22,33 @@ from results.store import Store
 
 def page_id() -> str:
     """Content id of what writes the page: another page is another report."""
-    files = [entry for entry in resources.files("results.report").iterdir() if entry.is_file()]
+    files = [file for file in _files(resources.files("results.report")) if not file.name.endswith(".pyc")]
     return content_id("page-1", sorted([file.name, sha256(file.read_bytes()).hexdigest()] for file in files))
 
 
+def _files(folder: Traversable) -> Iterator[Traversable]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry)
+        else:
+            yield entry
+
+
 async def one_run(
-    world: World, store: Store, judged: Sequence[Mapping[str, Any]], dialogues: Sequence[str]
+    world: World,
+    store: Store,
+    judged: Sequence[Mapping[str, Any]],
+    asked: Sequence[Mapping[str, Any]],
+    dialogues: Sequence[str],
 ) -> str:
     """The run of all these contests; its id.
 
+    It names the runs that its answers came from and the teachers' sets, so that the report can tell what all
+    of it took.
+
     Args:
         judged: results of judging stages.
+        asked: results of stages that asked teachers.
         dialogues: keys of what is judged on, in the study's order.
     """
     study = world.study
@@ -39,6 +56,8 @@ async def one_run(
     contests = sorted((one["judge_id"], one["set_a"], one["set_b"], samples) for one in judged)
     spec = {
         "study": study.title,
+        "name": study.name,
+        "about": study.about,
         "fidelity": str(study.fidelity),
         "contests": contests,
         "dialogues": content_id("dialogues-1", list(dialogues)),
@@ -46,6 +65,8 @@ async def one_run(
         "seed": study.judging.seed,
         "split": str(study.data.split),
         "data_sha256": world.dataset.sha256,
+        "runs": sorted({str(one["run"]) for one in (*judged, *asked)}),
+        "taught": sorted({str(one["set"]) for one in asked}),
     }
     context = provenance.context(study=study.source)
     run_id, invocation = await store.begin(JUDGING, spec, command=provenance.command_line(), context=context)

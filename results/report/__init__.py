@@ -1,6 +1,6 @@
-"""One HTML page that tells a judging run, from the database alone.
+"""A judging run, or a whole study, told from the database alone: a page, Markdown, a table, data.
 
-    html = await render(store, run_id)
+    html = await render(store, await find_run(store, "tiny"))
 
 The page is one file: its style and its script stand in it, and it asks the network for nothing. The same
 database gives the same bytes. Knows nothing of models, limits or the dataset.
@@ -8,14 +8,27 @@ database gives the same bytes. Knows nothing of models, limits or the dataset.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from results.report.data import as_csv, as_json
 from results.report.finding import find_run
 from results.report.gathering import Material, gather
+from results.report.markdown import as_markdown
 from results.report.page import page
 from results.store import Store
 
+FORMS: Mapping[str, Callable[[Material], str]] = {
+    "html": page,
+    "md": as_markdown,
+    "csv": as_csv,
+    "json": as_json,
+}
 
-async def render(store: Store, run_id: str, *, seed: int | None = None, now_text: str = "") -> str:
-    """The report of a run, as the text of one HTML file.
+
+async def render(
+    store: Store, run_id: str, *, seed: int | None = None, now_text: str = "", form: str = "html"
+) -> str:
+    """The report of a run, as the text of one file.
 
     Args:
         run_id: the whole id; see `find_run` for what people write.
@@ -23,11 +36,13 @@ async def render(store: Store, run_id: str, *, seed: int | None = None, now_text
             numbers that the run itself printed.
         now_text: when the page was made, as it is to be shown; "" shows nothing, so that the same database
             gives the same bytes.
+        form: one of `FORMS`: html, md, csv or json.
 
     Raises:
         UserError: there is no such run, it judges nothing, or the database cannot be read.
     """
-    return page(await gather(store, run_id, seed=seed), now_text=now_text)
+    material = await gather(store, run_id, seed=seed)
+    return page(material, now_text=now_text) if form == "html" else FORMS[form](material)
 
 
-__all__ = ["Material", "find_run", "gather", "page", "render"]
+__all__ = ["FORMS", "Material", "find_run", "gather", "page", "render"]

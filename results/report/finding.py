@@ -1,7 +1,10 @@
-"""From what a person writes for a run to its id: the whole id, the beginning of one, or `last`."""
+"""From what a person writes for a run to its id: the whole id, the beginning of one, a study, or `last`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import orjson
 from sqlalchemy import func, select
 
 from agents.errors import Fault, UserError
@@ -19,8 +22,8 @@ async def find_run(store: Store, written: str) -> str:
     """The id of the run that is meant.
 
     Args:
-        written: an id or the beginning of one, with or without its `run-1:`; or `last`, the judging run
-            that was begun or gone on with most recently.
+        written: an id or the beginning of one, with or without its `run-1:`; a study's name, title or file;
+            or `last`, the judging run that was begun or gone on with most recently.
 
     Raises:
         UserError: there is none, or there are several.
@@ -43,6 +46,9 @@ async def find_run(store: Store, written: str) -> str:
         )
     if written == LAST:
         return str(judging[0])
+    of_study = await _of_study(store, written, judging)
+    if of_study:
+        return of_study
     wanted = written.removeprefix(_TAG)
     found = [row for row in rows if row.id == written or (wanted and _bare(row.id).startswith(wanted))]
     if len(found) == 1:
@@ -53,7 +59,8 @@ async def find_run(store: Store, written: str) -> str:
             "there is no such run in this database",
             where=store.database.shown,
             found=repr(written),
-            remedy="Write the beginning of a run's id, or 'last'. The newest are:",
+            remedy="Write the beginning of a run's id, the name of a study that was run, or 'last'. The "
+            "newest are:",
             faults=newest,
         )
     raise UserError(
@@ -63,6 +70,19 @@ async def find_run(store: Store, written: str) -> str:
         remedy="Write more of the id.",
         faults=[Fault(f"{row.id} ({row.kind})") for row in found[:_SHOWN]],
     )
+
+
+async def _of_study(store: Store, written: str, judging: list[str]) -> str:
+    """The run of a study, the newest of several; "" where there is none of this name."""
+    name = Path(written).stem if written.endswith(".toml") else written
+    run = table(RunRow).c
+    wanted = select(run.id, run.spec).where(run.kind == JUDGING, run.spec.contains('"study"'))
+    named = set()
+    for row in await rows_of(store, wanted):
+        spec = orjson.loads(row.spec)
+        if written and name in (spec.get("name"), spec.get("study")):
+            named.add(row.id)
+    return next((run_id for run_id in judging if run_id in named), "")
 
 
 def _bare(run_id: str) -> str:

@@ -1,11 +1,13 @@
-"""Everything that a run's page tells, read from the database: numbers, examples, and how it was made.
+"""Everything that a page tells, read from the database: numbers, examples, and how it was made.
 
-What is read here once is all that the page is made of: the page itself is a pure function of `Material`.
+What is read here once is all that the page is made of: the page itself is a pure function of `Material`. A
+study is a run as well: one that has all its contests, and names the runs that they came from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +18,22 @@ from sqlalchemy import func, select
 from agents.errors import UserError
 from agents.registry import EMULATED
 from agents.vocabulary import ResponseSet
+from results.checkpoints import Registered
 from results.contests import Contest, contests_of
+from results.report.agreeing import Agreements, agreements_of
+from results.report.audits import AuditOnSplit, audits_of
+from results.report.authors import Author, Trained, author_of, known_students, trainings
 from results.report.examples import CONTROL, EXAMPLES, Examples, examples_of
 from results.report.finding import JUDGING
-from results.report.reading import rows_of
+from results.report.grid import Grid, grid_of
+from results.report.lengths import Lengths, lengths_of
+from results.report.reading import chunks, rows_of
+from results.report.spending import Spending, spending_of
 from results.statistics import WinRate, win_rate
 from results.store import Store
 from results.tables import (
     AttemptRow,
+    ContestRow,
     InvocationRow,
     JudgeRow,
     PromptRow,
@@ -32,6 +42,8 @@ from results.tables import (
 )
 
 _NOT_AUTHORED_BY_A_MODEL = ("dataset:", "file:")
+_LOOKED_AT_TEST = ("test", "all")
+_FEWEST_EXAMPLES = 2  # of a pair of authors, however many pairs there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +55,14 @@ class Judged:
         hard: the win rate of hard verdicts.
         soft: of soft ones; None where the judge did not give probabilities with every verdict.
         sampling: the judge's parameters, by name.
+        lengths: how length goes with its verdicts.
     """
 
     contest: Contest
     hard: WinRate
     soft: WinRate | None
     sampling: Mapping[str, Any]
+    lengths: Lengths
 
     @property
     def is_control(self) -> bool:
@@ -77,6 +91,11 @@ class Pair:
     b: ResponseSet
     judged: tuple[Judged, ...]
     examples: Examples
+
+    @property
+    def speaking(self) -> tuple[Judged, ...]:
+        """The judges whose answer counts: the models; the controls where there are only they."""
+        return tuple(one for one in self.judged if not one.is_control) or self.judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +129,19 @@ class Failed:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """All of a run's page.
+    """All of a page.
 
     Attributes:
         run_id, spec, created_at: as recorded.
         seed: of the resampling and of the choice of examples.
         pairs: the contests, by their two authors; empty where the run was begun and never described.
+        authors: every set of responses, by its id.
+        trained: how its students were trained, as far as the database knows them.
+        grid: Table 1's layout; None where nothing belongs in it.
+        agreements: between the judges that are models.
+        audits: of its judges, one a split.
+        looks: set id → judges and opponents that it met on the test split, in the whole database.
+        spending: calls, tokens, money, time.
         prompts, invocations, failures: how the answers were come by.
     """
 
@@ -124,18 +150,35 @@ class Material:
     created_at: float
     seed: int
     pairs: tuple[Pair, ...]
+    authors: Mapping[str, Author]
+    trained: tuple[Trained, ...]
+    grid: Grid | None
+    agreements: Agreements
+    audits: tuple[AuditOnSplit, ...]
+    looks: Mapping[str, int]
+    spending: Spending
     prompts: tuple[Wording, ...]
     invocations: tuple[Invocation, ...]
     failures: tuple[Failed, ...]
 
     @property
+    def study(self) -> str:
+        """The study's title; "" where the run is none."""
+        return str(self.spec.get("study", ""))
+
+    @property
     def is_emulated(self) -> bool:
-        """Whether any verdict, or any response that was judged, comes from the emulator."""
-        return any(
+        """Whether any verdict, any response that was judged, or any teacher's, comes from the emulator."""
+        return any(one.is_emulated for one in self.spending.by_model) or any(
             judged.is_emulated or _author_is_emulated(pair.a) or _author_is_emulated(pair.b)
             for pair in self.pairs
             for judged in pair.judged
         )
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether any author is a model that was built on the spot to rehearse with."""
+        return any(one.is_tiny for one in self.authors.values())
 
 
 async def gather(store: Store, run_id: str, *, seed: int | None = None, examples: int = EXAMPLES) -> Material:
@@ -160,8 +203,7 @@ async def gather(store: Store, run_id: str, *, seed: int | None = None, examples
             found=run_id,
             remedy="Read it with the same empathy judge … --until; judge without --until for a page.",
         )
-    # models before the floor that they are held against
-    contests = sorted(await contests_of(store, run_id), key=lambda one: one.judge_provider == CONTROL)
+    contests = await contests_of(store, run_id)
     if row.kind != JUDGING and not contests:
         raise UserError(
             "there is nothing to report of this run: it judges nothing",
@@ -170,25 +212,76 @@ async def gather(store: Store, run_id: str, *, seed: int | None = None, examples
             remedy="Report a judging run; 'last' is the newest of them.",
         )
     own_seed = int(spec.get("seed", 0)) if seed is None else seed
+    sets = {of.id: of for contest in contests for of in (contest.a, contest.b)}
+    trained = await known_students(store, list(sets.values()))
+    dialogues = contests[0].dialogues if contests else ()
+    authors = {key: await author_of(store, of, dialogues, trained) for key, of in sets.items()}
+    runs = [run_id, *map(str, spec.get("runs", ()))]
     samplings = await _samplings(store, [contest.judge_id for contest in contests])
-    by_pair: dict[tuple[str, str], list[Contest]] = {}
-    for contest in contests:
-        by_pair.setdefault((contest.a.id, contest.b.id), []).append(contest)
-    pairs = []
-    for of_pair in by_pair.values():
-        judged = tuple(_judged(contest, own_seed, samplings) for contest in of_pair)
-        chosen = await examples_of(store, of_pair, seed=own_seed, limit=examples // len(by_pair))
-        pairs.append(Pair(of_pair[0].a, of_pair[0].b, judged, chosen))
+    pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
+    models = [[one.contest for one in pair.judged if not one.is_control] for pair in pairs]
+    judges = {contest.judge_id for contest in contests if contest.judge_provider != CONTROL}
     return Material(
         run_id=run_id,
         spec=spec,
         created_at=row.created_at,
         seed=own_seed,
-        pairs=tuple(pairs),
+        pairs=pairs,
+        authors=authors,
+        trained=await trainings(store, trained),
+        grid=_grid(contests, trained, samplings, run_id, own_seed),
+        agreements=agreements_of(models, own_seed),
+        audits=await audits_of(store, judges),
+        looks=await _looks(store, set(sets)),
+        spending=await spending_of(
+            store,
+            run_id,
+            [(one.judge_id, one.a.id, one.b.id) for one in contests],
+            set(sets),
+            [str(one) for one in spec.get("taught", ())],
+            runs,
+        ),
         prompts=await _prompts(store, {contest.prompt_version for contest in contests}),
         invocations=await _invocations(store, run_id),
-        failures=await _failures(store, run_id),
+        failures=await _failures(store, runs),
     )
+
+
+async def _pairs(
+    store: Store,
+    contests: Sequence[Contest],
+    authors: Mapping[str, Author],
+    samplings: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    examples: int,
+) -> tuple[Pair, ...]:
+    words = {set_id: author.words for set_id, author in authors.items()}
+    by_pair: dict[tuple[str, str], list[Contest]] = {}
+    for contest in sorted(contests, key=lambda one: (one.b.name, one.a.name)):
+        by_pair.setdefault((contest.a.id, contest.b.id), []).append(contest)
+    found = []
+    for of_pair in by_pair.values():
+        of_pair.sort(key=lambda one: one.judge_provider == CONTROL)  # models before their floor
+        judged = tuple(
+            _judged(contest, seed, samplings[contest.judge_id], lengths_of(contest, words))
+            for contest in of_pair
+        )
+        share = max(_FEWEST_EXAMPLES, examples // len(by_pair))
+        chosen = await examples_of(store, of_pair, seed=seed, limit=share)
+        found.append(Pair(of_pair[0].a, of_pair[0].b, judged, chosen))
+    return tuple(found)
+
+
+def _grid(
+    contests: Sequence[Contest],
+    trained: Mapping[str, Registered],
+    samplings: Mapping[str, Mapping[str, Any]],
+    run_id: str,
+    seed: int,
+) -> Grid | None:
+    """Of the models' verdicts; of the control judges' where there are only they."""
+    models = [contest for contest in contests if contest.judge_provider != CONTROL]
+    return grid_of(models or contests, trained, samplings, run=run_id, seed=seed)
 
 
 def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
@@ -200,9 +293,9 @@ def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
     return win_rate(columns, seed=seed, soft=True)
 
 
-def _judged(contest: Contest, seed: int, samplings: Mapping[str, Mapping[str, Any]]) -> Judged:
+def _judged(contest: Contest, seed: int, sampling: Mapping[str, Any], lengths: Lengths) -> Judged:
     hard = win_rate(contest.columns, seed=seed)
-    return Judged(contest, hard, soft_win_rate(contest, seed), samplings[contest.judge_id])
+    return Judged(contest, hard, soft_win_rate(contest, seed), sampling, lengths)
 
 
 def _author_is_emulated(of: ResponseSet) -> bool:
@@ -241,13 +334,30 @@ async def _invocations(store: Store, run_id: str) -> tuple[Invocation, ...]:
     )
 
 
-async def _failures(store: Store, run_id: str) -> tuple[Failed, ...]:
+async def _failures(store: Store, runs: Sequence[str]) -> tuple[Failed, ...]:
     attempt, invocation = table(AttemptRow).c, table(InvocationRow).c
-    wanted = (
-        select(attempt.model, attempt.failure, func.count())
-        .join(table(InvocationRow), invocation.id == attempt.invocation_id)
-        .where(invocation.run_id == run_id)
-        .group_by(attempt.model, attempt.failure)
-        .order_by(attempt.model, attempt.failure)
+    found: Counter[tuple[str, str]] = Counter()
+    for chunk in chunks(runs):
+        wanted = (
+            select(attempt.model, attempt.failure, func.count())
+            .join(table(InvocationRow), invocation.id == attempt.invocation_id)
+            .where(invocation.run_id.in_(chunk))
+            .group_by(attempt.model, attempt.failure)
+        )
+        for model, failure, count in await rows_of(store, wanted):
+            found[model, failure] += int(count)
+    return tuple(Failed(*who, count) for who, count in sorted(found.items()))
+
+
+async def _looks(store: Store, sets: Collection[str]) -> dict[str, int]:
+    """How often each set was looked at on the test split: by how many judges, against how many others."""
+    contest, run = table(ContestRow).c, table(RunRow).c
+    wanted = select(contest.judge_id, contest.set_a, contest.set_b, run.spec).join(
+        table(RunRow), run.id == contest.run_id
     )
-    return tuple(Failed(row[0], row[1], int(row[2])) for row in await rows_of(store, wanted))
+    met = {
+        (row.judge_id, frozenset((row.set_a, row.set_b)))
+        for row in await rows_of(store, wanted)
+        if orjson.loads(row.spec).get("split") in _LOOKED_AT_TEST
+    }
+    return {one: sum(one in pair for _, pair in met) for one in sets}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from results.report.gathering import Judged
 from results.report.wording import NONE, SINGLE_ORDER_NOTE, between, money, percent, reasons
-from results.statistics import SingleOrder
+from results.statistics import Refusal, SingleOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ def groups_of(judged: Sequence[Judged], a: str) -> tuple[Group, ...]:
             ),
             SINGLE_ORDER_NOTE,
         ),
+        Group("Length", _length(judged), "in words"),
         Group("Answers", _answers(judged)),
     )
 
@@ -105,6 +106,14 @@ def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
             "of the verdicts that are no ties; 50\u00a0% is no preference",
         ),
     ]
+    if any(one.contest.kin for one in judged):
+        rows.append(
+            Measure(
+                "of its own family",
+                tuple(", ".join(kin.author for kin in one.contest.kin) or NONE for one in judged),
+                "an author of the judge's maker, or taught by it: the judge may favour its own",
+            )
+        )
     if any(one.contest.samples > 1 for one in judged):
         rows.append(
             Measure(
@@ -122,6 +131,36 @@ def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
             )
         )
     return tuple(rows)
+
+
+def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+    lengths = [one.lengths for one in judged]
+    return (
+        Measure(
+            "mean length, A and B",
+            tuple(
+                NONE if one.words_a is None else f"{one.words_a:.1f} and {one.words_b:.1f}" for one in lengths
+            ),
+        ),
+        Measure("A is longer", tuple(percent(one.a_longer) for one in lengths), "of the dialogues"),
+        Measure(
+            "the longer response wins",
+            tuple(percent(one.longer_wins) for one in lengths),
+            "of the dialogues with different lengths; 50\u00a0% is no leaning",
+        ),
+        Measure(
+            "win rate at equal length",
+            tuple(_at_equal_length(one) for one in judged),
+            "association given length; length is also an effect of training",
+        ),
+    )
+
+
+def _at_equal_length(one: Judged) -> str:
+    control = one.lengths.control
+    if isinstance(control, Refusal):
+        return f"not given: {control.reason}"
+    return f"{percent(control.rate)} ({between(control.low, control.high)})"
 
 
 def _answers(judged: Sequence[Judged]) -> tuple[Measure, ...]:

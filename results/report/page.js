@@ -34,10 +34,12 @@
   const fits = (example) => {
     const outcome = byId("filter-outcome").value;
     const judge = byId("filter-judge").value;
+    const contest = byId("filter-contest")?.value ?? "";
     const emotion = byId("filter-emotion").value;
     const sought = byId("filter-text").value.toLowerCase().split(/\s+/).filter(Boolean);
     return (
       (!outcome || hasOutcome(example, judge, outcome)) &&
+      (!contest || example.dataset.contest === contest) &&
       (!emotion || example.dataset.emotion === emotion) &&
       (!byId("filter-disagree").checked || "disagree" in example.dataset) &&
       sought.every((word) => words.get(example).includes(word))

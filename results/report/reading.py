@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select
 
 from results.store import CHUNK, Store
+
+One = TypeVar("One")
 
 
 async def rows_of(store: Store, query: Select[Any]) -> Sequence[Any]:
@@ -19,7 +21,7 @@ async def rows_of(store: Store, query: Select[Any]) -> Sequence[Any]:
     return await store.read(lambda connection: connection.execute(query).all())
 
 
-def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(keys: Sequence[One], most: int = CHUNK) -> Iterator[Sequence[One]]:
     """The keys, at most so many at a time as one query may name."""
-    for start in range(0, len(keys), CHUNK):
-        yield keys[start : start + CHUNK]
+    for start in range(0, len(keys), most):
+        yield keys[start : start + most]

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agents.vocabulary import ResponseSet
+from agents.kinship import kin_note
 from results.report.gathering import Judged, Material, Pair
+from results.report.roles import Role
 from results.statistics import pooled_over_judges
 
 EMULATED_NOTE = (
@@ -18,6 +19,17 @@ EMULATED_NOTE = (
     "rehearse a study and say nothing about empathy."
 )
 SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
+TINY_NOTE = (
+    "Tiny: base and students of this page are toys, built on the spot to rehearse the whole chain. What they "
+    "say, win or lose means nothing."
+)
+UNCUT_NOTE = (
+    "is untrained and not cut: it rambles past its answer, and whoever learned to stop will beat it. A win "
+    "over it is not called a gain in empathy; the format controls say how much of it is form."
+)
+NO_CONTROLS_NOTE = (
+    "No format control was judged here: how much of a win over the base is only form is not known."
+)
 TEST_SPLIT_NOTE = (
     "The test split was chosen by low ratings: numbers about the dataset's own responders on it are "
     "conditioned on the outcome."
@@ -61,16 +73,28 @@ def reasons(unscored: Mapping[str, int]) -> str:
     return f"{sum(unscored.values())}: {told}"
 
 
+def points(difference: float | None) -> str:
+    """`+4.2`, a difference of shares in points, or a dash."""
+    return NONE if difference is None else f"{100 * difference:+.1f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`1 h 12 min`, `3 min 20 s`, `4.2 s`."""
+    if seconds is None:
+        return NONE
+    if seconds < 60:
+        return f"{seconds:.1f}{_SPACE}s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{_SPACE}min {left}{_SPACE}s"
+    return f"{minutes // 60}{_SPACE}h {minutes % 60}{_SPACE}min"
+
+
 def moment(seconds: float | None) -> str:
     """A time as people read it, in UTC."""
     if seconds is None:
         return "not ended: still going, or killed"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def author_name(of: ResponseSet) -> str:
-    """As users write it; a preset other than the default is named."""
-    return of.author if of.preset == "default" else f"{of.author}@{of.preset}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +110,7 @@ def answer(pair: Pair, seed: int) -> Answer:
 
     The models speak where there are any; control judges, the floor, where there are only they.
     """
-    a, b = author_name(pair.a), author_name(pair.b)
+    a, b = pair.a.name, pair.b.name
     models = [judged for judged in pair.judged if not judged.is_control]
     speaking = models or list(pair.judged)
     rated = [judged for judged in speaking if judged.hard.rate is not None]
@@ -110,10 +134,22 @@ def answer(pair: Pair, seed: int) -> Answer:
             also.insert(
                 0, f"The judges' win rates lie {100 * (pooled.highest - pooled.lowest):.1f} points apart."
             )
+    also += [
+        f"{kin_note(judged.contest.judge, judged.contest.kin)}." for judged in speaking if judged.contest.kin
+    ]
     also += _against_controls(rated, [judged for judged in pair.judged if judged not in speaking])
     if not models:
         also.append("Only control judges were asked: they are the floor a judge must beat.")
     return Answer(sentence, tuple(also))
+
+
+def form_notes(material: Material) -> list[str]:
+    """What must be said of a base among the authors: a win over it may be a win of form."""
+    roles = {author.role for author in material.authors.values()}
+    told = [f"{author.name} {UNCUT_NOTE}" for author in material.authors.values() if author.role is Role.BASE]
+    if roles & {Role.STUDENT} and told and not any(role.is_format_control for role in roles):
+        told.append(NO_CONTROLS_NOTE)
+    return told
 
 
 def _direction(judged: Judged) -> int:
@@ -183,7 +219,7 @@ def _unfinished(pair: Pair, speaking: Sequence[Judged]) -> list[str]:
             told.append(
                 f"{judged.contest.judge}: {counted(hard.incomplete, 'dialogue')} of "
                 f"{len(judged.contest.dialogues)} incomplete; with every missing verdict against "
-                f"{author_name(pair.a)}, or for it, the rate over all of them would be "
+                f"{pair.a.name}, or for it, the rate over all of them would be "
                 f"{between(hard.bound_low, hard.bound_high)}."
             )
     return told
@@ -213,10 +249,11 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def caveats(material: Material, pair: Pair) -> list[str]:
-    """What the numbers do not say, for this run."""
+def caveats(material: Material) -> list[str]:
+    """What the numbers do not say, for this page."""
+    judged = [one for pair in material.pairs for one in pair.judged]
     told = [
-        f"Every interval is {pair.judged[0].hard.scope}. It says nothing of other responses by the same "
+        f"Every interval is {judged[0].hard.scope}. It says nothing of other responses by the same "
         "authors, other trainings, other prompts or other judges, and it does not measure what a person "
         "in need would have felt.",
         "Every pair was judged in both orders and the rate is balanced over order. That cancels a preference "
@@ -224,26 +261,36 @@ def caveats(material: Material, pair: Pair) -> list[str]:
         "towards 50\u00a0%. It is not “bias removed”.",
         f"“A first” and “B first” are single-order estimates: {SINGLE_ORDER_NOTE}.",
     ]
-    if any(judged.hard.incomplete for judged in pair.judged):
+    if sum(author.role is Role.STUDENT for author in material.authors.values()) > 1:
+        told.append(
+            "Students that differ in a strategy or a method are single checkpoints: without several training "
+            "seeds of each, a difference is one between these checkpoints, not between strategies. The best "
+            "of many, picked by these very numbers, looks better than it is: choose on development dialogues."
+        )
+    if any(one.hard.incomplete for one in judged):
         told.append(
             "An unscored judgment is never a loss, a tie or a silent drop: its dialogue is incomplete, left "
             "out of the rate and counted. The bounds say what all of them could have changed; they are not "
             "a confidence interval."
         )
-    if any(judged.soft is not None for judged in pair.judged):
+    if any(one.soft is not None for one in judged):
         told.append(
             "The soft win rate uses the judge's probabilities, the hard one its stated verdicts: two "
             "measurements, never mixed."
         )
-    if material.spec.get("split") == "test" and _of_the_dataset(pair):
+    if material.spec.get("split") == "test" and any(_of_the_dataset(pair) for pair in material.pairs):
         told.append(TEST_SPLIT_NOTE)
-    if any(judged.is_control for judged in pair.judged):
+    if any(one.is_control for one in judged):
         told.append(
             "Judges named control/… need no key and are no judges of empathy: they are the floor that a "
             "judge must beat. control/ratings, fitted on people's ratings, is only a little above chance."
         )
-    told += [f"{judged.contest.judge}: {judged.hard.note}." for judged in pair.judged if judged.hard.note]
-    return told
+    told.append(
+        "Length is also an effect of training: the win rate at equal length is an association given length, "
+        "no answer to what would be if the responses were as long."
+    )
+    notes = {f"{one.contest.judge}: {one.hard.note}." for one in judged if one.hard.note}
+    return told + sorted(notes)
 
 
 def _of_the_dataset(pair: Pair) -> bool:

@@ -249,7 +249,7 @@ async def test_an_unscored_answer_is_shown_with_its_reason_and_its_words(
     assert numbers(html)["unscored"]["openai/gpt-4o"] == "16: no answer 8, refused 8"
     assert "refused" in [one.text for one in page.all("span", class_="none")]
     assert "I would rather not say." in [one.text for one in page.all("q", class_="raw")]
-    assert "0-0:unscored" in {one.attributes["data-outcomes"] for one in page.all("article")}
+    assert "0:unscored" in {one.attributes["data-outcomes"] for one in page.all("article")}
 
 
 async def test_what_the_numbers_do_not_say_depends_on_the_run(

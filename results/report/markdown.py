@@ -1,0 +1,112 @@
+"""A page's material as Markdown: the answer, the tables and what must be said with them, for a repository or
+a message. No plots, no examples: the page has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from results.paper.cells import METHODS, NUMBERS
+from results.report.gathering import Material
+from results.report.grid import Entry
+from results.report.page import banners, facts, title
+from results.report.sections.controls import TITLE, controls_notes, controls_table
+from results.report.sections.cost import cost_table, time_told
+from results.report.sections.judges import agreement_table, audit_views, each_judge, kin_notes
+from results.report.sections.manifest import page_command
+from results.report.sections.section import PlainTable, Row
+from results.report.study_wording import told_on_top
+from results.report.wording import NONE, between, caveats, percent, reasons
+
+_ACTIVE = re.compile(r"([\\`*_\[\]<>|~$])")
+_LETTERS = dict(zip(METHODS, "HL", strict=True))
+_HEADS = ("A", "B", "judge", "A wins", "95 %", "n", "consistency", "first place", "unscored")
+
+
+def as_markdown(material: Material) -> str:
+    """The text."""
+    parts = [f"# {_plain(title(material))}"]
+    parts += [f"> **{_plain(note)}**" for note in banners(material)]
+    parts.append(" · ".join(map(_plain, facts(material))))
+    told = told_on_top(material)
+    if told is None:
+        parts.append("Nothing has been judged in this run yet.")
+    else:
+        parts += [f"**{_plain(told.sentence)}**", *map(_plain, told.also)]
+        parts += ["## Win rates", _table(_rates(material))]
+    controls = controls_table(material)
+    if controls:
+        parts += [f"## {TITLE}", _table(controls), _list(controls_notes(material))]
+    if material.grid:
+        parts += ["## Table 1", _table_1(material), *map(_plain, material.grid.notes)]
+    if told is not None:
+        parts += ["## What the numbers do not say", _list(caveats(material))]
+        parts += ["## Judges", *map(_plain, kin_notes(material)), _table(each_judge(material))]
+        agreement = agreement_table(material)
+        parts += ["### Agreement between judges", _table(agreement)] if agreement else []
+        for audit in audit_views(material):
+            parts += ["### Against human ratings", _plain(audit.title), _table(audit.table)]
+        parts += ["## Cost, time, calls", _table(cost_table(material.spending)), _plain(time_told(material))]
+    parts += ["## How this was made", _list([f"run {material.run_id}", f"page: {page_command(material)}"])]
+    parts += [f"```\n{one.command}\n```" for one in material.invocations if "```" not in one.command]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _rates(material: Material) -> PlainTable:
+    rows = [
+        Row(
+            (
+                pair.a.name,
+                pair.b.name,
+                one.contest.judge,
+                percent(one.hard.rate),
+                between(one.hard.low, one.hard.high),
+                str(one.hard.n),
+                percent(one.hard.consistency),
+                percent(one.hard.position_preference),
+                reasons(one.unscored),
+            )
+        )
+        for pair in material.pairs
+        for one in pair.judged
+    ]
+    return PlainTable(_HEADS, tuple(rows))
+
+
+def _table_1(material: Material) -> str:
+    """Ours / published, percent; empty where there is neither."""
+    columns = [f"{letter} {number}" for letter in _LETTERS.values() for number in NUMBERS.values()]
+    heads = ("", "step", *columns)
+    grid = material.grid
+    rows = [
+        Row((f"{line.base}, by {line.judge}", line.step, *map(_cell, line.entries)))
+        for line in (grid.lines if grid else ())
+    ]
+    legend = "H: improvement over human responses. L: over LLM initial responses. Ours / published."
+    return f"{_table(PlainTable(heads, tuple(rows)))}\n\n{legend}"
+
+
+def _cell(entry: Entry) -> str:
+    if entry.ours is None and entry.published is None:
+        return ""
+    ours = f"{100 * entry.ours.rate:.1f}" if entry.ours else ""
+    published = NONE if entry.published is None else f"{100 * entry.published:.1f}"
+    return f"{ours} / {published}"
+
+
+def _table(table: PlainTable) -> str:
+    lines = [_row(table.heads), _row(["---"] * len(table.heads), plain=False)]
+    return "\n".join([*lines, *(_row(row.cells) for row in table.rows)])
+
+
+def _row(cells: Sequence[str], *, plain: bool = True) -> str:
+    return "| " + " | ".join(_plain(cell) if plain else cell for cell in cells) + " |"
+
+
+def _list(items: Sequence[str]) -> str:
+    return "\n".join(f"- {_plain(item)}" for item in items)
+
+
+def _plain(text: str) -> str:
+    """A text in one line in which nothing is markup, whoever wrote it."""
+    return _ACTIVE.sub(r"\\\1", " ".join(str(text).replace("\u00a0", " ").split()))

@@ -1,0 +1,60 @@
+"""Student against format controls beside student against base: what is form, and what may be more."""
+
+from __future__ import annotations
+
+from results.report.gathering import Material
+from results.report.markup import filled
+from results.report.roles import Role
+from results.report.sections.section import PlainTable, Row, Section
+from results.report.study_wording import Seen, seen_of, sided
+from results.report.wording import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
+
+TITLE = "Student against format controls"
+_HEADS = {
+    Role.BASE: "against its base, not cut",
+    Role.CUT_BASE: "against the base, cut",
+    Role.LOW_RATED: "against the low-rated student",
+}
+_SIGNS = {1: "▲", -1: "▼", 0: "○"}
+
+
+def controls(material: Material) -> Section | None:
+    """The section; None where no student met a base or a control."""
+    table = controls_table(material)
+    if table is None:
+        return None
+    return Section("controls", TITLE, filled("controls", table=table, notes=controls_notes(material)))
+
+
+def controls_table(material: Material) -> PlainTable | None:
+    """A row a student and judge, a column a kind of opponent."""
+    met = {role: sided(material, role) for role in _HEADS}
+    columns = [role for role, pairs in met.items() if pairs]
+    if not columns:
+        return None
+    found: dict[tuple[str, str], dict[Role, list[Seen]]] = {}
+    for role in columns:
+        for pair, mirrored in met[role]:
+            for judged in pair.speaking:
+                if seen := seen_of(judged, mirrored=mirrored):
+                    found.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
+    rows = [
+        Row((name, judge, *("; ".join(map(_told, of.get(role, ()))) for role in columns)))
+        for (name, judge), of in sorted(found.items())
+    ]
+    return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows))
+
+
+def controls_notes(material: Material) -> list[str]:
+    """What a reader of the table must know."""
+    notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
+    if sided(material, Role.BASE):
+        notes.append(f"The base that is not cut {UNCUT_NOTE}")
+    if not (sided(material, Role.CUT_BASE) or sided(material, Role.LOW_RATED)):
+        notes.append(NO_CONTROLS_NOTE)
+    return notes
+
+
+def _told(seen: Seen) -> str:
+    interval = between(seen.low, seen.high).replace(" ", "\u00a0")
+    return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval})"

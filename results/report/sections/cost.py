@@ -1,0 +1,70 @@
+"""What it took: calls, tokens, money and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.report.gathering import Material
+from results.report.markup import filled
+from results.report.sections.section import PlainTable, Row, Section
+from results.report.spending import Spending, Spent
+from results.report.wording import NONE, counted, duration, moment, money
+
+_HEADS = ("for", "model", "calls", "tokens in", "tokens out", "cost", "time to an answer")
+
+
+def cost(material: Material) -> Section | None:
+    """The table; None where nothing was asked."""
+    if not material.spending.by_model and not material.failures:
+        return None
+    html = filled(
+        "cost",
+        table=cost_table(material.spending),
+        time=time_told(material),
+        emulated=any(one.is_emulated for one in material.spending.by_model),
+        failures=material.failures,
+    )
+    return Section("cost", "Cost, time, calls", html)
+
+
+def cost_table(spending: Spending) -> PlainTable:
+    """A model and purpose a row, and their sum."""
+    return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)))
+
+
+def _row(one: Spent) -> Row:
+    return Row(
+        (
+            one.purpose,
+            one.model,
+            f"{one.calls:,}",
+            f"{one.input_tokens:,}",
+            f"{one.output_tokens:,}",
+            money(one.cost_usd),
+            duration(one.seconds) if one.seconds is not None else NONE,
+        ),
+        quiet=one.model.startswith("control/"),
+    )
+
+
+def _sum(spending: Spending) -> Row:
+    every: Sequence[Spent] = spending.by_model
+    tokens = (sum(one.input_tokens for one in every), sum(one.output_tokens for one in every))
+    return Row(
+        ("all", "", f"{spending.calls:,}", f"{tokens[0]:,}", f"{tokens[1]:,}", money(spending.cost_usd), "")
+    )
+
+
+def time_told(material: Material) -> str:
+    """When it was asked, and how long it and the training took."""
+    time = material.spending.time
+    trained = [one.record.get("seconds") for of in material.trained for one in of.line]
+    told = []
+    if time.first is not None and time.last is not None:
+        told.append(
+            f"Asked between {moment(time.first)} and {moment(time.last)}, in {counted(time.starts, 'start')} "
+            f"that worked {duration(time.worked)} together."
+        )
+    if any(trained):
+        told.append(f"Training took {duration(sum(float(one) for one in trained if one))}.")
+    return " ".join(told)

@@ -1,0 +1,77 @@
+"""The browser of examples: dialogue, responses side by side, both orders' verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from results.report.examples import EXAMPLES, SHARES, Example, Examples, Kind
+from results.report.gathering import Material
+from results.report.markup import filled
+from results.report.opinions import Outcome
+from results.report.sections.section import Section
+
+OUTCOMES = {
+    Outcome.A: "A throughout",
+    Outcome.B: "B throughout",
+    Outcome.DIFFER: "verdicts differ",
+    Outcome.TIE: "ties",
+    Outcome.UNSCORED: "unscored",
+    Outcome.OPEN: "not judged yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One pair's examples; `judges` are its judges' places in the filter, in the order of its opinions."""
+
+    at: int
+    a: str
+    b: str
+    examples: Examples
+    judges: tuple[int, ...]
+
+
+def examples(material: Material) -> Section | None:
+    """The section; None where there are no contests."""
+    if not material.pairs:
+        return None
+    judges = {one.contest.judge_id: one.contest.judge for pair in material.pairs for one in pair.judged}
+    place = {judge_id: at for at, judge_id in enumerate(judges)}
+    views = [
+        View(
+            at,
+            pair.a.name,
+            pair.b.name,
+            pair.examples,
+            tuple(place[one.contest.judge_id] for one in pair.judged),
+        )
+        for at, pair in enumerate(material.pairs)
+    ]
+    shown = [one for view in views for one in view.examples.shown]
+    html = filled(
+        "examples",
+        views=views,
+        shown=len(shown),
+        judged_dialogues=sum(sum(_found(view).values()) for view in views),
+        judges=judges.values(),
+        emotions=sorted({one.dialogue.emotion for one in shown} - {""}),
+        outcomes=OUTCOMES,
+        outcomes_of=_outcomes_of,
+        kinds=tuple(Kind),
+        shares={kind: f"{round(100 * share)}\u00a0%" for kind, share in SHARES.items()},
+        most=max((len(view.examples.shown) for view in views), default=EXAMPLES),
+        seed=material.seed,
+    )
+    return Section("examples", "Examples", html)
+
+
+def _found(view: View) -> Mapping[Kind, int]:
+    return view.examples.found
+
+
+def _outcomes_of(view: View, example: Example) -> str:
+    """What the page's filter reads: judge by its place, with the outcome."""
+    return " ".join(
+        f"{judge}:{one.outcome}" for judge, one in zip(view.judges, example.opinions, strict=True)
+    )

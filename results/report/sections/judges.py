@@ -1,0 +1,176 @@
+"""What the judges are worth: each over all contests, with each other, and against human ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.kinship import kin_note
+from results.report.agreeing import Agreement
+from results.report.audits import AuditOnSplit, OfJudge
+from results.report.gathering import Judged, Material
+from results.report.markup import filled
+from results.report.sections.section import PlainTable, Row, Section
+from results.report.wording import NONE, between, counted, percent, reasons
+from results.statistics.clusters import Estimate
+from results.statistics.refusal import Refusal
+
+_HEADS = (
+    "judge",
+    "dialogues",
+    "consistency",
+    "first place",
+    "ties",
+    "longer wins",
+    "unscored",
+    "asked again",
+)
+_AGREEMENT = ("judges", "agreement", "95 %", "at most", "AC1", "κ", "prefer A, tie, B", "n")
+_AUDIT = (
+    "judge",
+    "agreement",
+    "95 %",
+    "ratings 1 and 3",
+    "consistency",
+    "first place",
+    "longer",
+    "n",
+    "unscored",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """One audit as the template needs it."""
+
+    split: str
+    title: str
+    table: PlainTable
+
+
+def judges(material: Material) -> Section | None:
+    """The section; None where nobody judged."""
+    if not material.pairs:
+        return None
+    found = material.agreements
+    html = filled(
+        "judges",
+        kin=kin_notes(material),
+        each=each_judge(material) if len(material.pairs) > 1 else None,
+        agreement=agreement_table(material),
+        alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
+        refused=sorted({str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, Refusal)}),
+        audits=audit_views(material),
+    )
+    return Section("judges", "What the judges are worth", html)
+
+
+def kin_notes(material: Material) -> list[str]:
+    """The judges that are of an author's family, in words."""
+    told = []
+    for of in _by_judge(material):
+        kin = list({one.set_id: one for judged in of for one in judged.contest.kin}.values())
+        if kin:
+            told.append(f"{kin_note(of[0].contest.judge, kin)}.")
+    return told
+
+
+def each_judge(material: Material) -> PlainTable:
+    """Every judge over all contests, the models first."""
+    return PlainTable(_HEADS, tuple(_row(of) for of in _by_judge(material)))
+
+
+def agreement_table(material: Material) -> PlainTable | None:
+    """Two judges a row; None with fewer than two models."""
+    pairs = material.agreements.pairs
+    return PlainTable(_AGREEMENT, tuple(_agreement(one) for one in pairs)) if pairs else None
+
+
+def audit_views(material: Material) -> list[AuditView]:
+    """The audits, one a split."""
+    return [_audit(one) for one in material.audits]
+
+
+def _by_judge(material: Material) -> list[list[Judged]]:
+    every = [one for pair in material.pairs for one in pair.judged]
+    found: dict[str, list[Judged]] = {}
+    for one in sorted(every, key=lambda one: (one.is_control, one.contest.judge)):
+        found.setdefault(one.contest.judge_id, []).append(one)
+    return list(found.values())
+
+
+def _row(of: Sequence[Judged]) -> Row:
+    unscored: dict[str, int] = {}
+    for one in of:
+        for reason, count in one.unscored.items():
+            unscored[reason] = unscored.get(reason, 0) + count
+    return Row(
+        (
+            of[0].contest.judge,
+            f"{sum(one.hard.n for one in of):,}",
+            _mean([(one.hard.consistency, one.hard.n) for one in of]),
+            _mean([(one.hard.position_preference, one.hard.n) for one in of]),
+            _mean([(one.hard.ties, one.hard.n) for one in of]),
+            _mean([(one.lengths.longer_wins, one.hard.n) for one in of]),
+            reasons(unscored),
+            str(sum(one.contest.asked_again for one in of)),
+        ),
+        quiet=of[0].is_control,
+    )
+
+
+def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
+    """Contests' shares, each counting with its dialogues."""
+    there = [(share, n) for share, n in shares if share is not None]
+    return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
+
+
+def _agreement(one: Agreement) -> Row:
+    found = one.found
+    shares = ", ".join(percent(found.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
+    return Row(
+        (
+            f"{one.one} and {one.other}",
+            percent(found.agreement),
+            between(found.low, found.high),
+            percent(found.attainable),
+            _decimal(found.ac1),
+            _decimal(found.kappa),
+            shares,
+            f"{found.n:,}",
+        )
+    )
+
+
+def _decimal(value: float | Refusal | None) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else NONE
+
+
+def _audit(one: AuditOnSplit) -> AuditView:
+    title = (
+        f"{one.split} split: {counted(one.pairs, 'pair')} of responses with different ratings, in "
+        f"{counted(one.dialogues, 'dialogue')}."
+    )
+    return AuditView(one.split, title, PlainTable(_AUDIT, tuple(_audited(line) for line in one.judges)))
+
+
+def _audited(line: OfJudge) -> Row:
+    found = line.found
+    return Row(
+        (
+            line.name,
+            _value(found.agreement),
+            between(found.agreement.low, found.agreement.high),
+            _value(found.gap_2),
+            percent(found.consistency),
+            percent(found.position_preference),
+            _value(found.length.judge),
+            f"{found.n:,}",
+            f"{line.unscored:,}",
+        ),
+        quiet=line.is_floor,
+    )
+
+
+def _value(found: Estimate) -> str:
+    return percent(found.value)

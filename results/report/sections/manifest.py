@@ -1,0 +1,38 @@
+"""How it was made: everything that identifies the page's numbers, and the command that makes them again."""
+
+from __future__ import annotations
+
+from results.report.gathering import Material
+from results.report.markup import filled
+from results.report.sections.section import Section
+
+_FIDELITY = {
+    "paper": "what the paper's text says; what it leaves open is recorded with every set and every student.",
+    "released": "the published scripts where they differ from the text: DPO filter of direct distillation, "
+    "method 3's originals and rejected responses are the human ones, sequential improvement in one growing "
+    "conversation, generation settings by base, the base as DPO's reference.",
+    "ours": "differs from the paper's text: exact duplicates of training rows are dropped, improved "
+    "responses over 97 words are asked again once, one explicit generation setting for all authors with 97 "
+    "words at most, and DPO's reference is the SFT model.",
+}
+
+
+def manifest(material: Material) -> Section:
+    """The section that every page ends with."""
+    judged = {one.contest.judge_id: one for pair in material.pairs for one in pair.judged}
+    first = material.pairs[0].judged[0] if material.pairs else None
+    html = filled(
+        "manifest",
+        material=material,
+        judges=judged.values(),
+        contest=first.contest if first else None,
+        resamples=first.hard.resamples if first else 0,
+        fidelity=_FIDELITY.get(str(material.spec.get("fidelity", "")), ""),
+        page_command=page_command(material),
+    )
+    return Section("made", "How this was made", html, "manifest")
+
+
+def page_command(material: Material) -> str:
+    """What makes the page again."""
+    return f"empathy report {material.spec.get('name') or material.run_id.removeprefix('run-1:')[:10]}"

@@ -1,0 +1,51 @@
+"""Every number of every contest, judge by judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from results.report.gathering import Material, Pair
+from results.report.markup import filled
+from results.report.measures import Group, groups_of
+from results.report.sections.drawn import figure_of
+from results.report.sections.section import Section
+from results.report.wording import Answer, answer, percent
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """A pair of authors as the template needs it."""
+
+    at: int
+    a: str
+    b: str
+    judges: tuple[str, ...]
+    groups: tuple[Group, ...]
+    answer: Answer
+    figure: Markup
+    short: str
+
+
+def numbers(material: Material) -> Section | None:
+    """One table, or one a pair, folded."""
+    if not material.pairs:
+        return None
+    several = len(material.pairs) > 1
+    views = [_view(at, pair, material.seed, several=several) for at, pair in enumerate(material.pairs)]
+    return Section("numbers", "Every number", filled("numbers", views=views))
+
+
+def _view(at: int, pair: Pair, seed: int, *, several: bool) -> PairView:
+    told = ", ".join(f"{one.contest.judge} {percent(one.hard.rate)}" for one in pair.speaking)
+    return PairView(
+        at=at,
+        a=pair.a.name,
+        b=pair.b.name,
+        judges=tuple(one.contest.judge for one in pair.judged),
+        groups=groups_of(pair.judged, pair.a.name),
+        answer=answer(pair, seed),
+        figure=figure_of(pair, at) if several else Markup(""),
+        short=told,
+    )

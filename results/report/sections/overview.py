@@ -1,0 +1,83 @@
+"""Win rates with their intervals: one pair in full, several side by side, grouped by their opponent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from results.report.forest import Mark, Row, forest
+from results.report.gathering import Material, Pair
+from results.report.markup import filled, readable
+from results.report.roles import Role
+from results.report.sections.drawn import figure_of
+from results.report.sections.section import Section
+from results.report.wording import percent
+
+_ROLES = {
+    Role.BASE: "untrained, not cut",
+    Role.CUT_BASE: "untrained, cut to its first turn and 97 words",
+    Role.LOW_RATED: "format control: trained on low-rated responses",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All that met one opponent."""
+
+    opponent: str
+    role: str
+    drawing: Markup
+
+
+def overview(material: Material) -> Section | None:
+    """The plot, or the plots."""
+    if not material.pairs:
+        return None
+    if len(material.pairs) == 1:
+        return Section("win-rates", "Win rate", figure_of(material.pairs[0], 0))
+    judges = judge_names(material.pairs)
+    series = {judge_id: at for at, judge_id in enumerate(judges)}
+    by_opponent: dict[str, list[Pair]] = {}
+    for pair in material.pairs:
+        by_opponent.setdefault(pair.b.id, []).append(pair)
+    drawings = []
+    for at, (set_id, pairs) in enumerate(by_opponent.items()):
+        opponent = material.authors[set_id]
+        rows = [_row(pair, series) for pair in pairs]
+        title = readable(f"Win rates against {opponent.name}")
+        described = "; ".join(f"{row.name}: {', '.join(mark.told for mark in row.marks)}" for row in rows)
+        drawing = forest(rows, name=f"forest-{at}", title=title, described=described)
+        drawings.append(Drawing(opponent.name, _ROLES.get(opponent.role, ""), drawing))
+    hard = material.pairs[0].judged[0].hard
+    controls = any(one.is_control for pair in material.pairs for one in pair.judged)
+    html = filled(
+        "overview",
+        judges=judges.values(),
+        drawings=drawings,
+        level=f"{100 * hard.level:g}\u00a0%",
+        scope=hard.scope,
+        more="Control judges stand with every number below." if controls else "",
+    )
+    return Section("win-rates", "Win rates", html)
+
+
+def judge_names(pairs: Sequence[Pair]) -> dict[str, str]:
+    """The judges that speak, by their ids, in the order of their names."""
+    found = {one.contest.judge_id: one.contest.judge for pair in pairs for one in pair.speaking}
+    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+
+
+def _row(pair: Pair, series: Mapping[str, int]) -> Row:
+    marks = [
+        Mark(
+            series[one.contest.judge_id],
+            one.hard.rate,
+            one.hard.low,
+            one.hard.high,
+            percent(one.hard.rate) if one.hard.rate is not None else "no rate yet",
+        )
+        for one in pair.speaking
+    ]
+    return Row(readable(pair.a.name), tuple(sorted(marks, key=lambda mark: mark.series)))

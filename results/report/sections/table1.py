@@ -1,0 +1,37 @@
+"""Table 1's layout: method × strategy × SFT and SFT-DPO, ours beside the published values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from results.paper.cells import NUMBERS
+from results.report.gathering import Material
+from results.report.grid import Line
+from results.report.markup import filled
+from results.report.sections.section import Section
+
+_NOT_THE_PAPERS = "No cell here is one of the paper's: another base, or another judge."
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The lines of one base under one judge."""
+
+    base: str
+    judge: str
+    lines: tuple[Line, ...]
+
+
+def table_1(material: Material) -> Section | None:
+    """The layout; None where no student of the paper's methods met its base."""
+    if material.grid is None:
+        return None
+    heads = dict.fromkeys((line.base, line.judge) for line in material.grid.lines)
+    blocks = [
+        Block(base, judge, tuple(x for x in material.grid.lines if (x.base, x.judge) == (base, judge)))
+        for base, judge in heads
+    ]
+    compared = any(entry.compared for line in material.grid.lines for entry in line.entries)
+    notes = material.grid.notes if compared else (_NOT_THE_PAPERS,)
+    numbers = {number: str(strategy) for strategy, number in NUMBERS.items()}
+    return Section("table-1", "Table 1", filled("table1", blocks=blocks, numbers=numbers, notes=notes))

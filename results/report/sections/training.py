@@ -1,0 +1,116 @@
+"""How the students were trained: curves, settings, and the check for forgetting and collapse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from results.checkpoints import Registered
+from results.report.authors import Trained
+from results.report.curves import curve
+from results.report.gathering import Material
+from results.report.markup import filled, readable
+from results.report.sections.section import Section
+from results.report.wording import duration, percent
+
+_CURVES: dict[str, tuple[tuple[str, str, float | None], ...]] = {
+    "sft": (("loss", "SFT loss", None),),
+    "dpo": (
+        ("loss", "DPO loss", math.log(2)),
+        ("rewards/margins", "margin of rewards", None),
+        ("rewards/accuracies", "chosen over rejected", 0.5),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """One step's settings."""
+
+    stage: str
+    told: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One student as the template needs it."""
+
+    name: str
+    tags: tuple[str, ...]
+    warnings: tuple[str, ...]
+    curves: tuple[Markup, ...]
+    facts: tuple[tuple[str, str], ...]
+    settings: tuple[StepSettings, ...]
+
+
+def training(material: Material) -> Section | None:
+    """A card a student; None where the database knows none."""
+    if not material.trained:
+        return None
+    ordered = sorted(material.trained, key=lambda one: one.author)
+    cards = [_card(at, one) for at, one in enumerate(ordered)]
+    return Section("training", "How the students were trained", filled("training", cards=cards))
+
+
+def _card(at: int, trained: Trained) -> Card:
+    last = trained.line[-1]
+    data = last.record.get("data") or {}
+    tags = [
+        last.base.rpartition("/")[2],
+        *(str(data[key]) for key in ("method", "fidelity") if data.get(key)),
+    ]
+    tags.append(f"seed {last.settings.get('seed', 'not known')}")
+    return Card(
+        name=trained.author,
+        tags=tuple(tags),
+        warnings=tuple(f"{one.stage.upper()}: {told}" for one in trained.line for told in one.warnings),
+        curves=tuple(_curves(at, trained.line)),
+        facts=tuple(_facts(trained.line)),
+        settings=tuple(StepSettings(one.stage.upper(), one.settings) for one in trained.line),
+    )
+
+
+def _curves(at: int, line: Sequence[Registered]) -> list[Markup]:
+    found = []
+    for step, one in enumerate(line):
+        for place, (key, title, even) in enumerate(_CURVES.get(one.stage, ())):
+            points = [(step, value) for step, value in one.curve(key) if math.isfinite(value)]
+            name = f"curve-{at}-{step}-{place}"
+            found.append(curve(points, name=name, title=readable(title), even=even))
+    return [drawing for drawing in found if drawing]
+
+
+def _facts(line: Sequence[Registered]) -> list[tuple[str, str]]:
+    told = []
+    for one in line:
+        data, settings = one.record.get("data") or {}, one.settings
+        rows = data.get("rows_used", data.get("rows"))
+        parts = [f"{rows:,} rows" if isinstance(rows, int) else "", f"{one.record.get('steps', '?')} steps"]
+        parts += [f"learning rate {settings['learning_rate']:g}"] if "learning_rate" in settings else []
+        parts += [f"rank {settings['rank']}"] if "rank" in settings else []
+        parts += [f"β {settings['beta']:g}"] if one.stage == "dpo" and "beta" in settings else []
+        seconds = one.record.get("seconds")
+        parts += [f"{duration(seconds)} on {one.record.get('device', '?')}"] if seconds else []
+        told.append((one.stage.upper(), ", ".join(part for part in parts if part)))
+    return told + _health(line[-1].health)
+
+
+def _health(health: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not health:
+        return [("health", "not checked")]
+    return [
+        (
+            f"loss, {health['dialogues']} dialogues {health['slice']}",
+            f"base {health['loss_base']:.2f}, before {health['loss_parent']:.2f}, now {health['loss']:.2f}",
+        ),
+        ("loss, general text", f"base {health['general_base']:.2f}, now {health['general']:.2f}"),
+        (
+            "what it says",
+            f"{health['words']:.0f} words in the mean; {percent(health['cut'])} reached the limit of "
+            f"{health['new_tokens']} tokens; {percent(health['distinct'])} different responses",
+        ),
+    ]
