@@ -243,10 +243,10 @@ def _watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
     if not place.is_dir():
         raise UserError("there is no such folder", where="--watch", found=str(place))
     rows: dict[str, dict[str, Any]] = {}
-    failed: set[Path] = set()
+    failed: dict[Path, tuple[int, ...]] = {}  # as they were then: whoever is mended is tried again
     while True:
         for folder in checkpoint_folders([place]):
-            if folder in failed:
+            if failed.get(folder) == _state(folder):
                 continue
             try:
                 made = read_checkpoint(folder)
@@ -254,20 +254,28 @@ def _watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
                     continue
                 result, _ = do(folder, False)
             except UserError as error:
-                failed.add(folder)
+                failed[folder] = _state(folder)
                 click.echo(f"{folder}: {error}", err=True)
                 continue
             if result.stopped:
                 click.echo(f"{folder}: unfinished: {result.stopped}", err=True)
                 if result.stopped == "interrupted":
                     sys.exit(INTERRUPTED)
-                failed.add(folder)
+                failed[folder] = _state(folder)
                 continue
             rows[made.id] = {"checkpoint": str(folder), **_row(result)}
             _leaderboard(place, list(rows.values()), as_json)
         if once:
             return
         time.sleep(LOOK_SECONDS)
+
+
+def _state(folder: Path) -> tuple[int, ...]:
+    """What changes with whatever is written there."""
+    try:
+        return tuple(each.stat().st_mtime_ns for each in sorted(folder.iterdir()) if each.is_file())
+    except OSError:  # it is being moved
+        return ()
 
 
 def _row(result: Result) -> dict[str, Any]:

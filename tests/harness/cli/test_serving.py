@@ -197,6 +197,31 @@ def test_the_leaderboard(empathy: Run, asked: list[Call]) -> None:
     assert [row["decision"] for row in board] == ["passed", "failed"]
 
 
+def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
+    empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Path("checkpoints/brief/checkpoint.json")
+    whole, looks = record.read_text(), []
+    record.write_text("{")
+
+    def look(seconds: float) -> None:  # between two looks
+        looks.append(seconds)
+        if len(looks) == 2:
+            record.write_text(whole)
+        if len(looks) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.cli.bench.time.sleep", look)
+    done = empathy("bench", "--watch", "checkpoints", *BENCH)
+    assert done.code == 130
+    assert done.err.count("the record cannot be read") == 1
+    assert [line[:15] for line in done.out.splitlines()] == [
+        "1. student:long",
+        "1. student:long",
+        "2. student:brie",
+    ]
+
+
 def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
     for words, told in (
         (("bench", *BENCH), "or a folder to watch"),

@@ -1,0 +1,51 @@
+"""On a card: the plan's KV cache beside vLLM's own count. Weights of noise, LLaMA-3.1-8B's shape."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune.plan import CONFIGS
+from harness.runs.machine import card_mib
+from serve.plan import Wanted, command, plan
+from serve.server import LOOPBACK, free_port, started
+
+pytest.importorskip("vllm")
+pytestmark = [pytest.mark.gpu, pytest.mark.vllm]
+
+CONFIG = {
+    **CONFIGS["meta-llama/Llama-3.1-8B"],
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "max_position_embeddings": 131_072,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 500_000.0,
+    "hidden_act": "silu",
+    "tie_word_embeddings": False,
+    "bos_token_id": 128_000,
+    "eos_token_id": 128_001,
+    "dtype": "bfloat16",
+}
+
+
+@pytest.mark.parametrize("loras", [0, 4])
+def test_the_plans_tokens_are_within_a_tenth_of_vllms_own(tiny: Any, tmp_path: Path, loras: int) -> None:
+    memory = card_mib()
+    made = plan(CONFIG, [], Wanted(memory_mib=memory, spare_loras=loras, least_rank=8))
+    if not memory or not made.fits:
+        pytest.skip(f"needs a card that holds the model; found {memory} MiB")
+    folder = tmp_path / "model"
+    shutil.copytree(tiny.base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    port, log = free_port(), tmp_path / "log"
+    told = [*command(made, folder, "base", LOOPBACK, port), "--load-format", "dummy"]
+    with started(told, LOOPBACK, port, environment=made.environment(), log=log):
+        said = re.search(r"KV cache size: ([\d,]+) tokens", log.read_text(errors="replace"))
+    assert said is not None, log.read_text(errors="replace")[-3000:]
+    tokens = int(said[1].replace(",", ""))
+    assert abs(made.cache_tokens - tokens) <= tokens / 10, f"planned {made.cache_tokens:,}, vLLM {tokens:,}"

@@ -1,0 +1,94 @@
+"""Whole runs with the real vLLM (its CPU build): a crash on the way, and a bench with a tiny judge."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from agents.call import Call
+from agents.messages import Completion
+from agents.models import Model
+from agents.registry import Registry
+from harness.data.authors import author_of
+from harness.data.dataset import sample
+from harness.data.splits import Split
+from harness.engine.limits import Limits
+from harness.runs import serving
+from harness.runs.checkpoints import cast
+from harness.runs.planning import Chosen
+from harness.runs.rooms import Room, Serving, opened
+from harness.runs.running import Settings
+from harness.runs.serving import respond
+from prompts import Library
+from results.store import Store
+from results.tables import CompletionRow, table
+
+pytest.importorskip("vllm")
+pytestmark = pytest.mark.vllm
+
+DIALOGUES = 6
+COUNT = select(func.count()).select_from(table(CompletionRow))
+
+
+class Killing:
+    """A model's client; after so many answers of all of them the server's processes are killed."""
+
+    left = 3
+
+    def __init__(self, room: Room, model: Model) -> None:
+        self._room, self._inner = room, room.client(model)
+
+    async def complete(self, call: Call) -> Completion:
+        if Killing.left == 0 and self._room.server is not None:
+            Killing.left = -1
+            for pid in _below(self._room.server.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        answer = await self._inner.complete(call)
+        Killing.left -= 1 if Killing.left > 0 else 0
+        return answer
+
+    async def close(self) -> None:
+        """The room closes its own."""
+
+
+async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rooms: list[Room] = []
+
+    @contextlib.asynccontextmanager
+    async def killing(*what: Any) -> AsyncIterator[Room]:
+        async with opened(*what) as room:
+            rooms.append(room)
+            yield Room(lambda model: Killing(room, model), room.died, room.server)
+
+    monkeypatch.setattr(serving, "opened", killing)
+    people = cast(["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]])
+    told: list[str] = []
+    how = Serving(memory_mib=8000, tell=told.append)
+    settings = Settings(Limits(max_in_flight=2), quiet=True)
+    chosen = Chosen(sample(), Split.TEST, DIALOGUES)
+    async with await Store.open(str(tmp_path / "db.sqlite")) as store:
+        summary = await respond(store, Registry(None, {}), chosen, people, how, settings, Library())
+        assert [one.responses for one in summary.sets] == [DIALOGUES, DIALOGUES]
+        answers = await store.read(lambda connection: connection.execute(COUNT).scalar())
+        texts = [(await author_of(one.name, sample(), store)).responses for one in summary.sets]
+    assert len(rooms) == 2
+    assert answers == 2 * DIALOGUES  # each question was answered once
+    assert any("the server died" in line for line in told)
+    assert texts[0] != texts[1]
+    assert all(room.server is not None and not room.server.lives() for room in rooms)
+
+
+def _below(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [each for child in children for each in _below(child)]
