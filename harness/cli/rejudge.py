@@ -24,8 +24,8 @@ from harness.cli.options import (
 
 if TYPE_CHECKING:
     from harness.findings.juries import Jury
+    from harness.findings.preferences import Corrected
     from harness.runs.judging import Summary
-    from harness.showing.jury import Corrected
     from prompts import Prompt
     from results.store import Store
 
@@ -134,9 +134,13 @@ def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> l
 
 
 async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:
-    from harness.findings.preferences import adjusted_by_audit, adjusted_by_people, read_preferences
+    from harness.findings.preferences import (
+        Corrected,
+        adjusted_by_audit,
+        adjusted_by_people,
+        read_preferences,
+    )
     from harness.runs.catalogue import name_of
-    from harness.showing.jury import Corrected
 
     by_people, by_audit = {}, {}
     if people is not None:
@@ -150,6 +154,7 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
 
 def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
     """The jury, and what was asked for it: to stdout."""
+    from harness.showing import corrected as presenting_corrected
     from harness.showing import judged as presenting
     from harness.showing import jury as presenting_jury
 
@@ -166,7 +171,10 @@ def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: boo
     console = Console(width=None if sys.stdout.isatty() else 150)
     for table in presenting_jury.as_tables(jury):
         console.print(table)
-    for line in presenting_jury.corrections(jury, corrected):
-        console.print(line, highlight=False, markup=False)
+    corrections = presenting_corrected.corrections_table(jury, corrected)
+    if corrections is not None:
+        console.print(corrections)
+    for line in presenting_corrected.corrections(jury, corrected):
+        console.print(line, style="dim", highlight=False, markup=False)
     for note in presenting_jury.notes(jury):
         console.print(note, style="dim", highlight=False, markup=False)

@@ -118,7 +118,9 @@ def _rate(one: WinRate) -> dict[str, Any]:
         "win_rate": one.rate,
         "low": one.low,
         "high": one.high,
+        "level": one.level,
         "interval": one.interval_method,
+        "scope": one.scope,
         "n": one.n,
         "incomplete": one.incomplete,
         "note": one.note,
@@ -158,6 +160,7 @@ def _length_data(found: LengthControl | Refusal) -> dict[str, Any]:
         "shorter": found.shorter,
         "n": found.n,
         "wording": found.wording,
+        "scope": found.scope,
         "refused": None,
     }
 
@@ -193,9 +196,9 @@ def _length_line(found: LengthControl | Refusal) -> str:
     if isinstance(found, Refusal):
         return f"{found}."
     return (
-        f"at equal length {percent(found.rate)} ({between(found.low, found.high)}), without "
+        f"at equal length {percent(found.rate)} ({between(found.low, found.high)}), n {found.n}, without "
         f"{percent(found.plain)}; {found.wording}, which is also an effect of training; A's response is the "
-        f"longer in {found.longer:.0%}, the shorter in {found.shorter:.0%}."
+        f"longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
     )
 
 

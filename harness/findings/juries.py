@@ -20,18 +20,22 @@ from agents.judge import Judge
 from agents.kinship import Kin, kin_note, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
 from harness.data.splits import seeded_order
+from harness.findings.ordering import orders_compared
 from harness.runs.catalogue import Catalogue, Entry, catalogue_of
 from results.contests import Contest, contests_of
 from results.statistics import Columns, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
+    A_PREFERRED,
+    ANSWERS,
+    B_PREFERRED,
+    TIE,
     PairAgreement,
     agreement_of,
     krippendorff_alpha,
     majority,
-    rank_correlation,
 )
 from results.statistics.refusal import Refusal
-from results.statistics.scores import dialogue_scores, spread
+from results.statistics.scores import spread
 from results.store import Store
 from results.taught import taught
 
@@ -205,7 +209,13 @@ async def _jury(
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
     models = _asked_alike(jurors)
     agreements = {
-        (one, other): agreement_of(answers[one], answers[other], groups=groups, seed=seed)
+        (one, other): agreement_of(
+            answers[one],
+            answers[other],
+            groups=groups,
+            seed=seed,
+            answers=ANSWERS if (answers[[one, other]] == TIE).any() else (A_PREFERRED, B_PREFERRED),
+        )
         for one, other in combinations(range(len(jurors)), 2)
     }
     alpha: float | Refusal = Refusal("α", "it needs two judges that are models")
@@ -215,7 +225,7 @@ async def _jury(
         verdict = win_rate(_majority(answers[models], len(dialogues), samples), seed=seed)
         contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
         pooled = pooled_over_judges(contests, seed=seed)
-    ranks = await _ranks(store, catalogue, sets[1], split, jurors)
+    ranks = await orders_compared(store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors])
     return Jury(
         *sets,
         split,
@@ -252,46 +262,3 @@ def _majority(answers: Floats, dialogues: int, samples: int) -> Columns:
     place, sample = np.divmod(at, samples)
     dialogue, order = np.divmod(place, 2)
     return Columns.of(dialogue, order == 0, verdict[at], n_dialogues=dialogues, sample=sample)
-
-
-async def _ranks(
-    store: Store, catalogue: Catalogue, opponent: ResponseSet, split: str, jurors: Sequence[Juror]
-) -> dict[tuple[int, int], float | Refusal]:
-    """How alike two judges order the authors that both judged against the opponent."""
-    rates: list[dict[str, float]] = []
-    for juror in jurors:
-        mine = [
-            entry
-            for entry in catalogue.entries
-            if entry.judge_id == juror.entry.judge_id
-            and opponent.id in entry.sets
-            and entry.split == split
-            and not entry.stopped
-        ]
-        rates.append(await _rates(store, mine, opponent.id))
-    found = {}
-    for one, other in combinations(range(len(jurors)), 2):
-        shared = sorted(rates[one].keys() & rates[other].keys())
-        found[one, other] = rank_correlation(
-            [rates[one][name] for name in shared], [rates[other][name] for name in shared]
-        )
-    return found
-
-
-async def _rates(store: Store, entries: Sequence[Entry], opponent: str) -> dict[str, float]:
-    """By set, its mean score against the opponent over complete dialogues."""
-    fullest: dict[str, Entry] = {}
-    for entry in entries:
-        (other,) = entry.sets - {opponent}
-        fullest[other] = _fullest([entry, *([fullest[other]] if other in fullest else [])], entry.judge_id)
-    if len(fullest) < 3:
-        return {}
-    found = {}
-    for other, entry in fullest.items():
-        for contest in await contests_of(store, entry.run_id):
-            if contest.judge_id == entry.judge_id and {contest.a.id, contest.b.id} == entry.sets:
-                columns = contest.columns if contest.a.id == other else contest.columns.relabelled()
-                scores = dialogue_scores(columns).score
-                if (~np.isnan(scores)).any():
-                    found[other] = float(np.nanmean(scores))
-    return found

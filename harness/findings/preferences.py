@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from agents.errors import Fault, UserError
+from agents.registry import EMULATED
 from harness.findings.juries import Juror
 from results.audits import AUDIT, audited
 from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted
@@ -35,6 +37,16 @@ Floats = NDArray[np.float64]
 COLUMNS = ("dialogue_id", "a", "b", "preferred")
 SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
 MOST_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What stands beside a jury where people's preferences, or audits, are there; by juror's place."""
+
+    by_people: Mapping[int, tuple[BiasAdjusted | Refusal, CheapAndGold | Refusal]] = field(
+        default_factory=dict
+    )
+    by_audit: Mapping[int, BiasAdjusted | Refusal] = field(default_factory=dict)
 
 
 def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Floats:
@@ -125,8 +137,17 @@ async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasA
 
 def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | Refusal:
     if best is None:
-        model = f"{juror.entry.provider}/{juror.entry.model}"
-        return Refusal("sensitivity analysis", f"it has not been audited; empathy audit {model}")
+        return Refusal("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
     scores = dialogue_scores(juror.columns).score
     reference = Reference.role_free(best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split")
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
+
+
+def _audit_of(juror: Juror) -> str:
+    """The command that audits a judge."""
+    entry = juror.entry
+    emulated = entry.model.startswith(EMULATED)
+    prompt = "" if entry.is_plain or juror.is_control else entry.judge.partition("(")[2].rstrip(")")
+    words = ["empathy audit", f"{entry.provider}/{entry.model.removeprefix(EMULATED)}"]
+    words += [f"--judge-prompt {prompt}"] if prompt else []
+    return " ".join([*words, *(["--emulate"] if emulated else [])])

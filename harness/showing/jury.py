@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agents.kinship import kin_note
 from harness.findings.juries import Juror, Jury
+from harness.findings.preferences import Corrected
 from harness.runs.catalogue import name_of
 from harness.runs.running import is_emulated
+from harness.showing.corrected import corrections_data
+from harness.showing.tables import table_of
 from harness.wording import EMULATED_NOTE, between, money, percent
-from results.statistics.adjusted import BiasAdjusted
-from results.statistics.agreement import PairAgreement
-from results.statistics.ppi import CheapAndGold
+from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.refusal import Refusal
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """What stands beside a jury where people's preferences, or audits, are there; by juror's place."""
-
-    by_people: Mapping[int, tuple[BiasAdjusted | Refusal, CheapAndGold | Refusal]] = field(
-        default_factory=dict
-    )
-    by_audit: Mapping[int, BiasAdjusted | Refusal] = field(default_factory=dict)
 
 
 def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
@@ -93,13 +82,7 @@ def _juror_data(at: int, juror: Juror, corrected: Corrected) -> dict[str, Any]:
         "cost_usd": juror.cost_usd,
         "emulated": is_emulated(juror.entry.model),
     }
-    if at in corrected.by_people:
-        plug_in, powered = corrected.by_people[at]
-        told["bias_adjusted"] = _value_data(plug_in)
-        told["with_people"] = _value_data(powered)
-    if at in corrected.by_audit:
-        told["sensitivity_analysis"] = _value_data(corrected.by_audit[at])
-    return told
+    return told | corrections_data(at, corrected)
 
 
 def _agreement_data(found: PairAgreement) -> dict[str, Any]:
@@ -110,9 +93,9 @@ def _agreement_data(found: PairAgreement) -> dict[str, Any]:
         "high": found.high,
         "attainable": found.attainable,
         "prevalence": {
-            "a": found.prevalence.get(1.0),
-            "tie": found.prevalence.get(0.5),
-            "b": found.prevalence.get(0.0),
+            "a": found.prevalence.get(A_PREFERRED),
+            "tie": found.prevalence.get(TIE, 0.0 if found.n else None),
+            "b": found.prevalence.get(B_PREFERRED),
         },
         "kappa": _value(found.kappa),
         "alpha": _value(found.alpha),
@@ -124,17 +107,11 @@ def _value(value: float | Refusal) -> float | str:
     return value if isinstance(value, float) else str(value)
 
 
-def _value_data(value: BiasAdjusted | CheapAndGold | Refusal) -> dict[str, Any]:
-    return {"refused": str(value)} if isinstance(value, Refusal) else asdict(value)
-
-
 def as_tables(jury: Jury) -> list[Table]:
     """The judges, and how they agree."""
-    from rich.table import Table
-
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
-    judges = _table(
-        Table, title, ("judge", "win rate", "95 %", "n", "consis-\ntency", "first\nplace", "kin", "cost")
+    judges = table_of(
+        title, ("judge", "win rate", "95 %", "n", "consis-\ntency", "first\nplace", "kin", "cost")
     )
     for juror in jury.jurors:
         rate = juror.rate
@@ -169,7 +146,7 @@ def as_tables(jury: Jury) -> list[Table]:
             "order of\nauthors",
             "n",
         )
-        agreement = _table(Table, "Agreement between judges, comparison by comparison", heads)
+        agreement = table_of("Agreement between judges, comparison by comparison", heads)
         for (one, other), pair in jury.agreements.items():
             if not _worth_showing(jury, one, other):
                 continue
@@ -197,15 +174,6 @@ def _worth_showing(jury: Jury, one: int, other: int) -> bool:
     if controls:
         return all(at in jury.alike or jury.jurors[at].is_control for at in (one, other))
     return first.prompt_version == second.prompt_version or first.model == second.model
-
-
-def _table(make: type[Table], title: str, heads: Sequence[str]) -> Table:
-    table = make(
-        title=title, title_justify="left", header_style="bold", pad_edge=False, collapse_padding=True
-    )
-    for at, head in enumerate(heads):
-        table.add_column(head, justify="right" if at else "left", overflow="fold")
-    return table
 
 
 def _decimal(value: float | Refusal | None) -> str:
@@ -236,41 +204,3 @@ def notes(jury: Jury) -> list[str]:
             "answer allow. Order of authors: τ-b over the authors both judged against B, from three on."
         )
     return told
-
-
-def corrections(jury: Jury, corrected: Corrected) -> list[str]:
-    """Corrected rates in words, with their assumptions."""
-    told: list[str] = []
-    for at, (plug_in, powered) in corrected.by_people.items():
-        name = jury.jurors[at].name
-        told.append(f"{name}, bias-adjusted by people's preferences: {_adjusted(plug_in)}")
-        told.append(f"{name}, with people on a share of the dialogues: {_powered(powered)}")
-    for at, found in corrected.by_audit.items():
-        told.append(f"{jury.jurors[at].name}, sensitivity analysis by its audit: {_adjusted(found)}")
-    assumed = [
-        found.assumptions
-        for found in (*(pair[0] for pair in corrected.by_people.values()), *corrected.by_audit.values())
-        if isinstance(found, BiasAdjusted)
-    ]
-    if assumed:
-        told.append("Assumed: " + "; ".join(dict.fromkeys(line for one in assumed for line in one)) + ".")
-    return told
-
-
-def _adjusted(found: BiasAdjusted | Refusal) -> str:
-    if isinstance(found, Refusal):
-        return str(found)
-    return (
-        f"{percent(found.rate)} ({between(found.low, found.high)}), raw {percent(found.raw)}; sensitivity "
-        f"{found.sensitivity:.2f}, specificity {found.specificity:.2f}, {found.source}"
-    )
-
-
-def _powered(found: CheapAndGold | Refusal) -> str:
-    if isinstance(found, Refusal):
-        return str(found)
-    note = f"; {found.note}" if found.note else ""
-    return (
-        f"{percent(found.rate)} ({between(found.low, found.high)}), {found.method}; {found.n_gold} of "
-        f"{found.n} dialogues, worth {found.effective:.0f}{note}"
-    )

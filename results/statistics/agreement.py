@@ -58,7 +58,7 @@ def agreement_of(
 
     Args:
         groups: what the interval resamples, one code per unit (its dialogue).
-        answers: all answers that could have been given.
+        answers: all answers that could have been given; where nobody was offered a tie, two.
 
     Raises:
         ValueError: arrays of different lengths, or an answer that is none of `answers`.
