@@ -11,6 +11,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from prompts import Prompt
     from results.store import Store
 
-INTERRUPTED = 130
 BOTH = "both"
 
 
@@ -235,15 +235,5 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
 
 def _leave(summaries: list[AuditSummary]) -> None:
     """Exit as the runs ended: interrupted, calls without an answer, or well."""
-    if any(summary.interrupted for summary in summaries):
-        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
-        sys.exit(INTERRUPTED)
-    lanes = {one.name: one.lane for summary in summaries for one in summary.judges if one.lane}
-    trouble = {name: lane for name, lane in lanes.items() if lane.stopped or lane.failed}
-    for name, lane in trouble.items():
-        click.echo(
-            f"{name}: {lane.stopped or f'{lane.failed} calls got no answer; the same command asks again.'}",
-            err=True,
-        )
-    if trouble:
-        sys.exit(1)
+    lanes = ((one.name, one.lane) for summary in summaries for one in summary.judges if one.lane)
+    end(lanes, any(summary.interrupted for summary in summaries))

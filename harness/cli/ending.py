@@ -9,13 +9,13 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from agents.judge import Judge
     from agents.vocabulary import ResponseSet
     from harness.findings.beside import Beside
     from harness.runs.judging import Plan, Summary
-    from harness.runs.running import Settings
+    from harness.runs.running import LaneReport, Settings
     from results.store import Store
 
 INTERRUPTED = 130
@@ -85,23 +85,17 @@ def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
 
 
 def leave(summary: Summary) -> None:
-    """Exit as the run ended: interrupted, a lane stopped, or well."""
-    stopped = [judge for judge in summary.judges if judge.lane and judge.lane.stopped]
-    if summary.interrupted:
+    """Exit as the run ended: interrupted, with calls that got no answer, or well."""
+    end(((judge.contest.judge, judge.lane) for judge in summary.judges if judge.lane), summary.interrupted)
+
+
+def end(lanes: Iterable[tuple[str, LaneReport]], interrupted: bool) -> None:
+    """Exit with 130 where a run was interrupted, with 1 where calls got no answer; say so, lane by lane."""
+    if interrupted:
         click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
         sys.exit(INTERRUPTED)
-    for judge_summary in stopped:
-        lane = judge_summary.lane
-        click.echo(f"{judge_summary.contest.judge} stopped: {lane.stopped if lane else ''}", err=True)
-    unanswered = [
-        judge for judge in summary.judges if judge.lane and judge.lane.failed and judge not in stopped
-    ]
-    for judge_summary in unanswered:
-        lane = judge_summary.lane
-        click.echo(
-            f"{judge_summary.contest.judge}: {lane.failed if lane else 0} calls got no answer; "
-            "the same command asks them again.",
-            err=True,
-        )
-    if stopped or unanswered:
+    trouble = {name: lane.trouble for name, lane in lanes if lane.trouble}
+    for name, told in trouble.items():
+        click.echo(f"{name}: {told}", err=True)
+    if trouble:
         sys.exit(1)

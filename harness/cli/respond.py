@@ -12,6 +12,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.registry import Registry
+from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from harness.runs.generating import Plan, Summary
     from results.store import Store
 
-INTERRUPTED = 130
 SPLITS = click.Choice([split.value for split in Split])
 
 
@@ -214,11 +214,4 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
         console.print(as_table(summary))
         for note in notes(summary):
             console.print(note, style="dim", highlight=False)
-    if summary.interrupted:
-        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
-        sys.exit(INTERRUPTED)
-    stopped = {name: lane.stopped for name, lane in summary.lanes.items() if lane.stopped}
-    for name, why in stopped.items():
-        click.echo(f"{name} stopped: {why}", err=True)
-    if stopped:
-        sys.exit(1)
+    end(summary.lanes.items(), summary.interrupted)

@@ -30,6 +30,7 @@ class LaneStats:
         failed: calls that got no answer; unscored: answers that no verdict could be read from.
         rate_limited: answers of 429; retried: tries after the first.
         spent_usd: cost of the answers, where the price is known.
+        failure: why the last of those that got no answer got none, or "".
         stopped: why the lane stopped, or "".
     """
 
@@ -42,6 +43,7 @@ class LaneStats:
     rate_limited: int = 0
     retried: int = 0
     spent_usd: float = 0.0
+    failure: str = ""
     stopped: str = ""
     started_at: float = field(default_factory=time.monotonic)
 

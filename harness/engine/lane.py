@@ -18,7 +18,7 @@ from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
 from harness.engine.money import BudgetedClient, Price, Purse
 from harness.engine.recording import RecordingClient
-from harness.engine.retry import Decision, RetryAfter, RetryingClient, RetryPolicy
+from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
 
 LOW_WATER = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
 
@@ -90,6 +90,8 @@ class Lane:
         stats = self.stats
         stats.rate_limited += error.failure is Failure.RATE_LIMITED
         stats.retried += isinstance(decision, RetryAfter)
+        if isinstance(decision, GiveUp):
+            stats.failure = str(error)
         cost = self._price.upper_bound(call) if self._price is not None and error.charged else None
         stats.spent_usd += cost or 0.0
         self._ledger.record_failure(call, error, tries, cost)

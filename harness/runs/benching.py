@@ -82,15 +82,7 @@ class Result:
         lanes = [*self.generated.lanes.items()]
         for one in self.contests.values():
             lanes += [(judge.contest.judge, judge.lane) for judge in one.judges if judge.lane is not None]
-        told = [
-            f"{name}: {lane.stopped or 'calls without an answer'}" for name, lane in lanes if lane.stopped
-        ]
-        told += [
-            f"{name}: {lane.failed} calls got no answer"
-            for name, lane in lanes
-            if lane.failed and not lane.stopped
-        ]
-        return "; ".join(told)
+        return "; ".join(f"{name}: {lane.trouble.rstrip('.')}" for name, lane in lanes if lane.trouble)
 
 
 async def bench(

@@ -96,6 +96,7 @@ class LaneReport:
         made, reused, retried, rate_limited, failed: counts of calls.
         spent_usd: None where the price is not known.
         stopped: why it took no more calls, or "".
+        failure: why the last of those that got no answer got none, or "".
     """
 
     made: int
@@ -105,6 +106,18 @@ class LaneReport:
     failed: int
     spent_usd: float | None
     stopped: str
+    failure: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """What went wrong, in a line for people; "" where every call has its answer."""
+        if self.stopped:
+            return f"stopped: {self.stopped}"
+        if not self.failed:
+            return ""
+        calls = "1 call" if self.failed == 1 else f"{self.failed:,} calls"
+        why = f" ({self.failure.rstrip('.')})" if self.failure else ""
+        return f"{calls} got no answer{why}; the same command asks again."
 
 
 @dataclass(frozen=True)
@@ -207,6 +220,7 @@ def _report(lane: Lane, price: Price | None) -> LaneReport:
         failed=stats.failed,
         spent_usd=stats.spent_usd if price is not None else None,
         stopped=stats.stopped,
+        failure=stats.failure,
     )
 
 
