@@ -137,3 +137,31 @@ def test_mistakes_are_told_with_their_remedy(
 ) -> None:
     with pytest.raises(UserError, match=told):
         call(command, *arguments)
+
+
+@pytest.mark.parametrize("command", [("improve", "--teacher"), ("respond",)])
+def test_calls_without_an_answer_are_told_with_their_reason(
+    empathy: Any, provider: Any, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def refuse(key: str, question: str) -> tuple[int, bytes]:
+        return 400, b'{"error": {"message": "this model does not know the word response"}}'
+
+    monkeypatch.setenv("OPENAI_BASE_URL", provider(refuse) + "/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    words = (
+        *command,
+        "openai/gpt-4o",
+        "--data",
+        "sample",
+        "--limit",
+        "2",
+        "--split",
+        "train",
+        "--yes",
+        "--quiet",
+    )
+    done = empathy(*words, *(("--strategies", "naive") if command[0] == "improve" else ()))
+    assert done.code == 1
+    assert "2 calls got no answer" in done.err
+    assert "does not know the word response" in done.err
+    assert "the same command asks again" in done.err
