@@ -14,7 +14,7 @@ from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.contests import Contest
-from results.statistics import SingleOrder
+from results.statistics import SingleOrder, WinRate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +56,13 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "samples": contest.samples,
         "soft": None
         if judge.soft is None
-        else {"win_rate": judge.soft.rate, "low": judge.soft.low, "high": judge.soft.high},
+        else {
+            "win_rate": judge.soft.rate,
+            "low": judge.soft.low,
+            "high": judge.soft.high,
+            "interval": judge.soft.interval_method,
+            "n": judge.soft.n,
+        },
         "outside": rate.outside,
         "single_orders": {
             "note": SINGLE_ORDER_NOTE,
@@ -164,9 +170,11 @@ def notes(summary: Summary) -> list[str]:
         f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
         f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
-    if any(
-        contest.a.author.startswith("dataset:") and summary.spec.get("split") == "test"
-        for contest in (judge.contest for judge in summary.judges)
+    told += [_intervals(judge) for judge in summary.judges if judge.hard.n]
+    if summary.spec.get("split") == "test" and any(
+        author.author.startswith("dataset:")
+        for judge in summary.judges
+        for author in (judge.contest.a, judge.contest.b)
     ):
         told.append(
             "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
@@ -178,3 +186,15 @@ def notes(summary: Summary) -> list[str]:
         told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
     return told
+
+
+def _intervals(judge: JudgeSummary) -> str:
+    """The numbers whose intervals the table has no room for."""
+    numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
+    numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}
+    told = [
+        f"{name} {percent(one.rate)} ({between(one.low, one.high)}), n {one.n}"
+        for name, one in numbers.items()
+        if one.rate is not None
+    ]
+    return f"{judge.contest.judge}: {'; '.join(told)}."

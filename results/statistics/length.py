@@ -25,6 +25,7 @@ from results.statistics.columns import Columns
 from results.statistics.intervals import FEW_THAT_DIFFER, check_level, differing
 from results.statistics.refusal import Refusal
 from results.statistics.scores import dialogue_scores
+from results.statistics.winrate import SCOPE
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +51,7 @@ class LengthControl:
         longer, shorter: share of dialogues in which A's response is longer, and shorter.
         n: complete dialogues.
         wording: how the number is called.
+        scope: what the interval covers.
     """
 
     rate: float
@@ -63,6 +65,7 @@ class LengthControl:
     shorter: float
     n: int
     wording: str = WORDING
+    scope: str = SCOPE
 
 
 def length_controlled(
