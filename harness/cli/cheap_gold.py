@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,13 +11,15 @@ from agents.errors import UserError
 from agents.judge import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.cli.options import CallOptions
     from harness.data.splits import Split
     from harness.findings.gilding import Gilded
+    from harness.runs.judging import Plan
     from harness.runs.running import Settings
     from prompts import Prompt
+    from results.store import Store
 
 DEFAULT_SHARE = 0.2
 
@@ -67,7 +68,7 @@ def check(
         raise UserError(
             "a cheap judge and a gold one give one estimate",
             where="--cheap, --gold",
-            found="--judge, --until, --without-kin, --by, --length-control, --report or --dry-run beside it",
+            found="--judge, --until, --without-kin, --by, --length-control or --report beside it",
             remedy="Leave those away; both runs are stored, and each can be reported by itself.",
         )
     return True
@@ -91,13 +92,14 @@ def judge_cheap_and_gold(
     samples: int,
     seed: int,
     retry_unscored: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Ask both, combine, print, and exit as the runs ended."""
     from harness.cli.ending import agree, leave
     from harness.cli.options import run
 
-    async def main() -> Gilded:
+    async def main() -> Gilded | None:
         from harness.data.authors import author_of
         from harness.data.dataset import load
         from harness.findings.gilding import gild, gold_plan
@@ -119,59 +121,45 @@ def judge_cheap_and_gold(
                     seed=seed,
                 )
                 of_gold = gold_plan(plan, second, share)
+                if dry_run:
+                    await _tell_size(store, (plan, of_gold), settings, as_json, retry_unscored)
+                    return None
                 if not calls.yes and not calls.emulate:
                     await agree(store, plan, settings)
                     await agree(store, of_gold, settings)
                 return await gild(store, registry, plan, of_gold, settings, retry_unscored=retry_unscored)
 
     done = run(main())
+    if done is None:
+        return
     show(done, as_json)
     leave(done.cheap)
     leave(done.gold)
+
+
+async def _tell_size(
+    store: Store, plans: Sequence[Plan], settings: Settings, as_json: bool, retry_unscored: bool
+) -> None:
+    """What both judges would take; nothing is asked."""
+    from harness.runs.estimating import estimate, show_estimate
+
+    found = [
+        each
+        for plan in plans
+        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+    ]
+    show_estimate(found, as_json)
 
 
 def show(done: Gilded, as_json: bool) -> None:
     """The estimate beside either judge's own: to stdout."""
     import orjson
 
-    from harness.showing import judged as presenting
-    from harness.wording import between, money, percent
-    from results.statistics.refusal import Refusal
+    from harness.showing import gilded as presenting
 
-    found = done.estimate
     if as_json:
-        told = {
-            "estimate": {"refused": str(found)} if isinstance(found, Refusal) else asdict(found),
-            "saved": asdict(done.saved),
-            "gold_share": done.share,
-            "cheap": presenting.as_data(done.cheap),
-            "gold": presenting.as_data(done.gold),
-        }
-        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.write(orjson.dumps(presenting.as_data(done), option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
-    for name, summary in (("cheap", done.cheap), ("gold", done.gold)):
-        one = summary.judges[0]
-        rate = one.hard
-        click.echo(
-            f"{name}: {one.contest.judge}: {percent(rate.rate)} ({between(rate.low, rate.high)}), "
-            f"n = {rate.n}, {money(one.contest.cost_usd)}"
-        )
-    if isinstance(found, Refusal):
-        click.echo(str(found))
-        return
-    click.echo(
-        f"What {done.gold.judges[0].contest.judge} would have said: {percent(found.rate)} "
-        f"({between(found.low, found.high)}), {found.method}"
-    )
-    click.echo(
-        f"    {found.n_gold} gold dialogues of {found.n}, worth {found.effective:.0f}; "
-        f"weight of the cheap judge {found.weight:.2f}; {found.scope}"
-    )
-    if found.note:
-        click.echo(f"    {found.note}")
-    if done.saved.paid is not None:
-        click.echo(
-            f"    paid {money(done.saved.paid)}; gold on every dialogue {money(done.saved.gold_everywhere)}; "
-            f"gold alone as precise {money(done.saved.gold_alike)}"
-        )
+    for line in presenting.lines(done):
+        click.echo(line)

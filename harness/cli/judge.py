@@ -134,7 +134,7 @@ def judge(
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
-    alone = (until, without_kin, by, length_control, report_to, dry_run)
+    alone = (until, without_kin, by, length_control, report_to)
     if check(judges, cheap, gold, gold_share, alone):
         judge_cheap_and_gold(
             a,
@@ -153,6 +153,7 @@ def judge(
             samples=samples,
             seed=seed,
             retry_unscored=retry_unscored,
+            dry_run=dry_run,
             as_json=as_json,
         )
         return

@@ -138,6 +138,18 @@ class Saving:
     gold_everywhere: float | None
     gold_alike: float | None
 
+    @property
+    def saved(self) -> float | None:
+        """Against the gold judge on every dialogue; below 0 where more was paid."""
+        if self.paid is None or self.gold_everywhere is None:
+            return None
+        return self.gold_everywhere - self.paid
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether the gold judge alone, asked as often as would be as precise, would have cost more."""
+        return None not in (self.paid, self.gold_alike) and (self.gold_alike or 0.0) > (self.paid or 0.0)
+
 
 def saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | None) -> Saving:
     """Money paid and saved, from what each judge's judgments cost."""

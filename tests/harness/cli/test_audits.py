@@ -266,6 +266,8 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     assert (estimate["n_gold"], estimate["n"]) == (32, 64)
     assert estimate["low"] <= estimate["rate"] <= estimate["high"]
     assert "would have said" in empathy(*words).out
+    before = empathy(*words[:-1], "0.75", "--dry-run", "--json").data["judges"]
+    assert [(one["calls"], one["known"]) for one in before] == [(0, 128), (32, 64)]
     larger = empathy(*words[:-1], "0.75", "--json").data
     assert (
         larger["gold"]["judges"][0]["calls"] | {"expected": 96, "made": 32, "reused": 64}
