@@ -21,6 +21,9 @@ from agents.errors import UserError
 from harness.cli.serving_options import base_option, memory_options
 
 if TYPE_CHECKING:
+    from harness.runs.checkpoints import Cast
+    from serve.adapters import Adapter
+    from serve.identity import Dtype
     from serve.plan import ServePlan
 
 INTERRUPTED = 130
@@ -103,48 +106,15 @@ def start(
     `empathy respond`, `bench` and `judge` ask it while it runs. It listens on this machine alone, with a key
     made for it, unless it is told otherwise.
     """
-    from harness.runs import rooms, standing
-    from harness.runs.checkpoints import cast, checkpoint_folders
-    from harness.runs.machine import device_here, fitting, wanted
-    from serve.null_adapter import ITSELF, beside
+    from harness.runs import standing
+    from serve.null_adapter import ITSELF
     from serve.plan import command, lora_modules
     from serve.server import check_port, died, free_port, needs_vllm, started
 
     needs_vllm()
     if port:
         check_port(host, port)
-    folders = checkpoint_folders(places) if (places := [*rest.pop("first"), *rest.pop("more")]) else []
-    names = [f"student:{name}" for name in _names(folders)]
-    if merged and len(names) != 1:
-        raise UserError(
-            "merged students are served one at a time",
-            where="--merged",
-            found=f"{len(names)} students",
-            remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
-        )
-    who = cast([*names, *([] if merged else ["base"])], base=rest.pop("base"), students=places)
-    dtype, device = rest.pop("dtype") or who.dtype, device_here()
-    made, adapters, folder, name = None, [], who.base.folder, who.base_name
-    if merged:
-        (one,) = who.students
-        assert one.checkpoint is not None
-        folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
-    else:
-        adapters = rooms.adapters_of(who.contestants)
-        more = bool(rest["spare_loras"])
-        name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)
-    asked = wanted(
-        device,
-        dtype,
-        rest["memory_mib"],
-        rest["memory_fraction"],
-        model_length=rest["max_model_len"],
-        sequences=rest["max_num_seqs"],
-        loras=rest["max_loras"],
-        spare_loras=rest["spare_loras"],
-        least_rank=rest["rank"] or (USUAL_RANK if rest["spare_loras"] else 0),
-    )
-    made = fitting(folder, adapters, asked)
+    who, dtype, folder, name, adapters, made = _laid_out(merged, rest)
     _show_plan(made)
     port = port or free_port(host)
     told = [*command(made, folder, name, host, port), *lora_modules(standing.on_shelf(adapters))]
@@ -165,6 +135,55 @@ def start(
     except KeyboardInterrupt:
         click.echo("The server is down.", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, str, list[Adapter], ServePlan]:
+    """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
+    from harness.runs import rooms, standing
+    from harness.runs.checkpoints import cast, checkpoint_folders
+    from harness.runs.machine import device_here, fitting, wanted
+    from serve.null_adapter import beside
+
+    places = [*rest["first"], *rest["more"]]
+    names = [f"student:{name}" for name in _names(checkpoint_folders(places) if places else [])]
+    if merged and len(names) != 1:
+        raise UserError(
+            "merged students are served one at a time",
+            where="--merged",
+            found=f"{len(names)} students",
+            remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
+        )
+    who = cast([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
+    there = standing.running(who)
+    if there is not None:
+        raise UserError(
+            "a server with this base is running already",
+            found=there[0],
+            remedy="Use it: other commands find it and load the students that it lacks. Or end it first.",
+        )
+    dtype, device = rest["dtype"] or who.dtype, device_here()
+    folder, name, adapters = who.base.folder, who.base_name, []
+    if merged:
+        (one,) = who.students
+        assert one.checkpoint is not None
+        folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
+    else:
+        more = bool(rest["spare_loras"])
+        adapters = rooms.adapters_of(who.contestants)
+        name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)
+    asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
+    return who, dtype, folder, name, adapters, fitting(folder, adapters, asked)
+
+
+def _sizes(rest: dict[str, Any]) -> dict[str, Any]:
+    """The sizes that were asked for, as `Wanted` names them."""
+    return {
+        "model_length": rest["max_model_len"],
+        "sequences": rest["max_num_seqs"],
+        "loras": rest["max_loras"],
+        "spare_loras": rest["spare_loras"],
+        "least_rank": rest["rank"] or (USUAL_RANK if rest["spare_loras"] else 0),
+    }
 
 
 @serve.command("plan")
@@ -202,11 +221,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
         rest["dtype"] or "bf16",
         rest["memory_mib"] or CARD_MIB,
         rest["memory_fraction"] or FRACTION,
-        rest["max_model_len"],
-        rest["max_num_seqs"],
-        rest["max_loras"],
-        rest["spare_loras"],
-        rest["rank"] or (USUAL_RANK if rest["spare_loras"] else 0),
+        **_sizes(rest),
     )
     config = {"max_position_embeddings": 131_072, **config_of(base)}
     made = plan(config, there, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -90,6 +91,14 @@ def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
         assert arguments.max_model_len == made.max_model_len
         if made.max_loras:
             assert (arguments.max_loras, arguments.max_lora_rank) == (made.max_loras, made.max_lora_rank)
+
+
+def test_the_plans_cache_is_vllms_own(server: Server, tiny: Any) -> None:
+    assert server.log is not None
+    said = re.search(r"KV cache size: ([\d,]+) tokens", server.log.read_text(errors="replace"))
+    assert said is not None
+    tokens = int(said[1].replace(",", ""))
+    assert abs(planned(tiny.base).cache_tokens - tokens) <= tokens / 10
 
 
 def test_base_and_two_students_on_one_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:

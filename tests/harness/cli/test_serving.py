@@ -263,3 +263,13 @@ def test_a_bench_asks_the_format_control_and_another_student_beside_it(
     names = [one["judges"][0]["b"] for one in told.data["contests"].values()]
     assert names == ["base:tiny-base@paper", "base-cut:tiny-base@paper", "student:brief@paper"]
     assert not list(Path().glob("*.html"))
+
+
+def test_a_second_server_of_one_base_is_not_started(
+    empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.server.find_spec", lambda name: name)
+    monkeypatch.setattr(standing, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
+    told = empathy("serve", "--students", "checkpoints/long", "checkpoints/brief")
+    assert told.code == 2
+    assert "running already" in told.err
