@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -125,13 +126,19 @@ def test_only_and_from(empathy: Run, study_file: Path) -> None:
     assert "no such stage" in err
 
 
-@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed here")
-def test_without_torch_the_other_branches_go_on(empathy: Run) -> None:
-    code, out, _ = empathy("run", "tiny", "--json")
+def test_where_no_student_can_be_trained_the_other_branches_go_on(
+    empathy: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For want of torch, or, where it is installed, for want of the base."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    tiny = resources.files("harness.studies").joinpath("tiny.toml").read_text(encoding="utf-8")
+    (workplace / "tiny.toml").write_text(tiny.replace("tiny:llama", "no/such-base"), encoding="utf-8")
+    code, out, _ = empathy("run", "tiny.toml", "--json")
     told = stages(out)
     assert code == 1
     assert told["base tiny"]["state"] == "failed"
-    assert "fine-tuning needs torch" in told["base tiny"]["why"]
+    why = "no/such-base" if find_spec("torch") else "fine-tuning needs torch"
+    assert why in told["base tiny"]["why"]
     assert {name for name, one in told.items() if one["state"] == "done"} == {
         "improve openai/emulated-gpt-4o over-human all-dimensions",
         "build over-human-all-dimensions",
@@ -139,7 +146,7 @@ def test_without_torch_the_other_branches_go_on(empathy: Run) -> None:
     }
     code, out, _ = empathy("status", "tiny")
     assert code == 0
-    assert "fine-tuning needs torch" in out
+    assert why in out
 
 
 def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> None:

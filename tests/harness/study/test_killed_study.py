@@ -1,0 +1,109 @@
+"""A whole study, killed twenty times at steps drawn by a seed: asked, answered, committed, kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+KILLS = 20
+LATEST_STEP = 40
+STUDY = """
+title = "Killed again and again"
+fidelity = "ours"
+emulate = true
+
+[data]
+source = "sample"
+split = "test"
+train_limit = 6
+
+[teaching]
+teachers = ["openai/gpt-4o"]
+methods = ["over-human"]
+strategies = ["sequential"]
+
+[[student]]
+name = "nobody"
+base = "no/such-folder"
+
+[judging]
+judges = ["control/longer", "openai/gpt-4o", "google/gemini-2.0-flash"]
+contests = [["student", "base"], ["openai/gpt-4o", "dataset:human"], ["dataset:gpt-4", "dataset:human"]]
+
+[limits]
+max_in_flight = 4
+"""
+# What runs is the command itself; it only counts its steps, and ends itself at the one that is named.
+SCRIPT = """
+import os, signal, sys
+from agents.clients.http import HttpClient
+from harness.cli import main
+from harness.study.stages import Memory
+from results.writer import Writer
+
+fatal, steps = int(sys.argv[1]), 0
+
+def step():
+    global steps
+    steps += 1
+    if steps == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def counted(owner, name):
+    inner = getattr(owner, name)
+    async def around(*args):
+        step()
+        found = await inner(*args)
+        step()
+        return found
+    setattr(owner, name, around)
+
+counted(HttpClient, "complete")
+counted(Writer, "_commit")
+keep = Memory.keep
+def kept(self, record):
+    step()
+    keep(self, record)
+    step()
+Memory.keep = kept
+main(["run", "killed.toml", "--db", "here.sqlite", "--quiet", "--json"])
+"""
+
+
+def run(place: Path, fatal: int) -> int:
+    place.mkdir(exist_ok=True)
+    (place / "killed.toml").write_text(STUDY, encoding="utf-8")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    words = [sys.executable, "-c", SCRIPT, str(fatal)]
+    done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, -9), done.stderr  # 1: the student has no base, and that branch fails
+    return done.returncode
+
+
+def outputs(place: Path) -> dict[str, str]:
+    """Every finished stage's output, by its name. A page names the commands that made it: it is another."""
+    records = [json.loads(path.read_text()) for path in (place / "runs/studies/stages").glob("*.json")]
+    return {one["name"]: one["output"] for one in records if "output" in one and one["kind"] != "report"}
+
+
+def test_killed_twenty_times_it_ends_the_same(tmp_path: Path) -> None:
+    assert run(tmp_path / "undisturbed", 0) == 1
+    wanted = outputs(tmp_path / "undisturbed")
+    assert {name.split(" ")[0] for name in wanted} == {"improve", "build", "respond", "judge"}
+    draw = random.Random(1)
+    kills = folder = 0
+    while kills < KILLS:  # a study that comes to its end before the twentieth is begun anew elsewhere
+        place = tmp_path / f"killed-{folder}"
+        while kills < KILLS and run(place, draw.randint(1, LATEST_STEP)) == -9:
+            kills += 1
+        assert run(place, 0) == 1
+        assert outputs(place) == wanted
+        folder += 1
