@@ -96,7 +96,7 @@ async def bench(
     chosen, models = what.chosen, what.models or {}
     others = [responder_of(model, library) for model in models.values()]
     made = await respond(store, registry, chosen, what.who, what.how, settings, library, others=others)
-    unfinished = made.interrupted or any(lane.stopped for lane in made.lanes.values())
+    unfinished = made.interrupted or any(lane.stopped or lane.failed for lane in made.lanes.values())
     contests: dict[str, judging.Summary] = {}
     if not unfinished:
         student = await author_of(what.student, chosen.dataset, store)

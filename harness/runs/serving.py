@@ -139,8 +139,8 @@ async def respond(
             continue
         summary = await _served_run(store, registry, chosen, who, how, settings, ours, part, retry_unusable)
         lanes.append(dict(summary.lanes))
-        stopped = any(lane.stopped for lane in summary.lanes.values())
-        if summary.interrupted or stopped:
+        unfinished = any(lane.stopped or lane.failed for lane in summary.lanes.values())
+        if summary.interrupted or unfinished:
             return replace(summary, lanes=_added(lanes))
     # what is left is the other models' business; everything else is known by now, and is summed up here
     summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))

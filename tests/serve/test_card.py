@@ -16,7 +16,7 @@ from serve.plan import Wanted, command, plan
 from serve.server import LOOPBACK, free_port, started
 
 pytest.importorskip("vllm")
-pytestmark = [pytest.mark.gpu, pytest.mark.vllm]
+pytestmark = pytest.mark.gpu
 
 CONFIG = {
     **CONFIGS["meta-llama/Llama-3.1-8B"],

@@ -107,6 +107,7 @@ class Rooms:
         self.opened: list[list[str]] = []
         self.dies_after = dies_after
         self.dead = False
+        self.for_good = False
         self.says: dict[str, tuple[str, Finish]] = {}
 
     @contextlib.asynccontextmanager
@@ -114,7 +115,7 @@ class Rooms:
         self, who: Cast, part: Sequence[Contestant], how: Serving, models: Sequence[Model], dtype: str
     ) -> AsyncIterator[Room]:
         self.opened.append([one.author for one in part])
-        self.dead = False
+        self.dead = self.dead and self.for_good
         yield Room(lambda model: self, lambda: "it died" if self.dead else "")
 
     async def complete(self, call: Call) -> Completion:
@@ -213,6 +214,20 @@ async def test_a_server_that_dies_is_started_again_and_nothing_is_lost(
     assert len(room.opened) == 2
     assert len({call.key for call in room.asked}) == len(room.asked) == 10
     assert [one.responses for one in summary.sets] == [5, 5]
+
+
+async def test_a_server_that_will_not_stay_up_is_told_and_what_was_answered_is_kept(
+    store: Store, place: Path, rooms: Callable[..., Rooms]
+) -> None:
+    room = rooms(dies_after=3)
+    room.for_good = True
+    summary = await asked(store, who(place, "student:kind", "base"))
+    assert len(room.opened) == 3
+    assert sum(one.responses for one in summary.sets) == 3
+    assert all(lane.failed or lane.stopped for lane in summary.lanes.values())
+    room.for_good, room.dies_after = False, 10**9
+    assert [one.responses for one in (await asked(store, who(place, "student:kind", "base"))).sets] == [5, 5]
+    assert len({call.key for call in room.asked}) == len(room.asked) == 10
 
 
 async def test_presets_are_sets_of_their_own_and_cut_as_they_say(
