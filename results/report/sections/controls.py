@@ -42,7 +42,7 @@ def controls_table(material: Material) -> PlainTable | None:
         Row((name, judge, *("; ".join(map(_told, of.get(role, ()))) for role in columns)))
         for (name, judge), of in sorted(found.items())
     ]
-    return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows))
+    return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows), texts=2)
 
 
 def controls_notes(material: Material) -> list[str]:

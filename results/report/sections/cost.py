@@ -29,7 +29,7 @@ def cost(material: Material) -> Section | None:
 
 def cost_table(spending: Spending) -> PlainTable:
     """A model and purpose a row, and their sum."""
-    return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)))
+    return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)), texts=2)
 
 
 def _row(one: Spent) -> Row:

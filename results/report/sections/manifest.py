@@ -25,6 +25,10 @@ def manifest(material: Material) -> Section:
         "manifest",
         material=material,
         judges=judged.values(),
+        commands={
+            command: [one for one in material.invocations if one.command == command]
+            for command in dict.fromkeys(one.command for one in material.invocations)
+        },
         contest=first.contest if first else None,
         resamples=first.hard.resamples if first else 0,
         fidelity=_FIDELITY.get(str(material.spec.get("fidelity", "")), ""),

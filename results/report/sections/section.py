@@ -34,7 +34,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PlainTable:
-    """Headings and rows; every cell as people read it."""
+    """Headings and rows, every cell as people read it; the first `texts` columns are words, not numbers."""
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
+    texts: int = 1

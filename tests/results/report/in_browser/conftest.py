@@ -1,8 +1,7 @@
 """A real browser, headless, over its DevTools port: what a page does in it, not what we believe it does.
 
-    async with Browser.started(folder) as browser:
-        await browser.open(path)
-        assert await browser.value("document.title") == "…"
+    await browser.open(path)
+    assert await browser.value("document.title") == "…"
 
 Only what the report's tests ask: loading a file, evaluating, keys, sizes, media, pictures. Chromium or Chrome
 must be on the PATH (`CHROME` names another); it gets a profile of its own and nothing to talk to.
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless-shell")
 PATIENCE_SECONDS = 120.0  # of a machine that does other things as well; nothing waits so long on an idle one
@@ -43,6 +43,15 @@ def chromium() -> str:
     """The browser's program; "" where there is none."""
     named = os.environ.get("CHROME", "")
     return next((found for name in (named, *NAMES) if name and (found := shutil.which(name))), "")
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    """A browser of this test's own; without a chromium on the machine the test is skipped."""
+    if not chromium():
+        pytest.skip("no chromium or chrome on the PATH")
+    async with Browser.started(tmp_path) as started:
+        yield started
 
 
 class Browser:
