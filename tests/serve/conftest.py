@@ -34,7 +34,8 @@ def dialogues() -> list[Dialogue]:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) -> Tiny:
     """The tiny base, and two students that learned to say different things."""
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)  # a tiny model with more waits for itself
     from finetune.datasets import Origin, write
     from finetune.rows import Rows, SftRow
     from finetune.settings import Settings
@@ -50,7 +51,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
         origin = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
         by_id = {one.id: one for one in dialogues}
         write(place / f"data-{name}", Rows(tuple(rows), (), ()), by_id, rendering(), origin)
-        settings = Settings(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=40)
+        settings = Settings(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
         how = How(cpu=True, new_tokens=4)
         students[name] = train_sft(str(base), place / f"data-{name}", out, settings, how=how).path

@@ -24,6 +24,7 @@ from agents.messages import Completion, Sampling
 from agents.models import Model, Traits, WireProtocol
 from agents.student import rendering
 from agents.vocabulary import Comparison, Dialogue, Response, Verdict
+from harness.cli import main
 from prompts import Library
 from serve.adapters import Adapter, read_adapter
 from serve.null_adapter import ITSELF, beside
@@ -240,3 +241,36 @@ def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
 def _below(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in children] + [each for child in children for each in _below(int(child))]
+
+
+def test_a_bench_with_a_tiny_judge(
+    server: Server, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("EMPATHY_SERVE_KEY", server.key),
+        ("VLLM_API_KEY", server.key),
+        ("VLLM_BASE_URL", f"{server.url}/v1"),
+    ):
+        monkeypatch.setenv(name, value)
+    Path("models.toml").write_text('[provider.vllm]\nprotocol = "openai-completions"\n')
+    words = ["bench", str(tiny.students["glad"]), "--base", str(tiny.base), "--url", server.url, "--quiet"]
+    words += [
+        "--judge",
+        "vllm/student:glad",
+        "--models",
+        "models.toml",
+        "--data",
+        "sample",
+        "--split",
+        "train",
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--limit", "6", "--require", "win_rate>0.99", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    (judge,) = told["contests"]["base"]["judges"]
+    assert judge["n"] >= 3  # who has no words is not judged
+    assert not judge["unscored"]
+    assert judge["soft"] is not None  # its log-probabilities are read
+    assert ended.value.code in (1, 3)
+    assert Path("bench-glad.html").is_file()
