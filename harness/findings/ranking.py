@@ -112,11 +112,16 @@ async def leaderboard_of(
     full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
     chosen = _chosen(full, judges)
     if not chosen:
+        elsewhere = sorted({entry.split for entry in catalogue.entries if not entry.stopped} - {split})
+        kin = sum(bool(entry.kin) for entry in there) if without_kin else 0
         raise UserError(
             f"nothing has been judged to the end on the {split} split",
             where=catalogue.where,
-            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} of them stopped",
-            remedy="Judge something with: empathy judge A B --judge MODEL",
+            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} of them stopped"
+            + (f", {kin} left out as kin" if kin else ""),
+            remedy=f"There are contests on: --split {', '.join(elsewhere)}."
+            if elsewhere
+            else "Judge something with: empathy judge A B --judge MODEL",
         )
     fullest: dict[tuple[str, frozenset[str]], Entry] = {}
     for entry in chosen:

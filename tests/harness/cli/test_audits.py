@@ -62,21 +62,27 @@ def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run,
         "--emulate",
         "--quiet",
     )
-    done = empathy(*words, "--page", "trust.html")
+    done = empathy(*words, "--page", "trust.html", "--json")
     assert done.code == 0, done.err
-    assert "EMULATED" in done.out
     page = (workplace / "trust.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "openai/emulated-gpt-4o" in page
     assert "<script" not in page
-    again = empathy(*words, "--json")
-    [audit] = again.data["audits"]
+    assert page.index("EMULATED") < page.index("<table")
+    [audit] = done.data["audits"]
+    assert audit["emulated"]
     [judge] = audit["judges"]
     assert judge["family"] == "OpenAI"
     assert judge["own_family"] is not None
     assert set(judge["over_floors"]) == {one["judge"] for one in audit["floors"]}
     assert judge["judgments"] == 2 * audit["pairs"]
     assert judge["cost_usd_per_1000"] > 0
+    assert 0 < audit["llm_preferred_to_human"] < 1
+    [without] = empathy(*words, "--json", "--without-kin").data["audits"]
+    [judge] = without["judges"]
+    assert (judge["kin"], judge["n"] + judge["left_out_as_kin"]) == (["gpt-4"], audit["pairs"])
+    assert all("gpt-4" not in (pair["first"], pair["second"]) for pair in judge["responders"])
+    assert without["floors"] == audit["floors"]
 
 
 def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> None:
@@ -126,6 +132,9 @@ def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> N
     )
     assert jury["asked_alike"] == ["google/emulated-gemini-2.0-flash", "openai/emulated-gpt-4o"]
     assert jury["majority"]["n"] == 64
+    [both] = [one for one in jury["agreement"] if sorted(one["judges"]) == jury["asked_alike"]]
+    chance = 2 * both["prevalence"]["a"] * both["prevalence"]["b"]  # two answers: neither was offered a tie
+    assert both["ac1"] == pytest.approx((both["agreement"] - chance) / (1 - chance))
     lowest, highest = jury["pooled"]["range"]
     assert lowest <= jury["pooled"]["win_rate"] <= highest
     without = empathy("rejudge", "last", "--without-kin", "--json").data["jury"]

@@ -148,6 +148,26 @@ def test_the_estimate_is_ppi_pys() -> None:
     assert rate == pytest.approx(0.53394915, abs=2e-3)  # theirs takes another denominator of the covariance
 
 
+def test_the_estimate_and_its_interval_are_ppi_pys_where_it_is_installed() -> None:
+    ppi_py = pytest.importorskip("ppi_py")
+    generator = np.random.default_rng(11)
+    for _ in range(20):
+        cheap, gold = simulated(generator, 0.6, 0.1, 0.4)
+        found = cheap_and_gold(cheap, gold)
+        assert isinstance(found, CheapAndGold)
+        asked = ~np.isnan(gold)
+        columns = (gold[asked], cheap[asked], cheap[~asked])
+        theirs = ppi_py.ppi_mean_pointestimate(*columns, lam=found.weight)
+        assert found.rate == pytest.approx(float(np.ravel(theirs)[0]), abs=1e-12)
+        low, high = (
+            float(np.ravel(end)[0]) for end in ppi_py.ppi_mean_ci(*columns, alpha=0.05, lam=found.weight)
+        )
+        # theirs is normal and divides by n; ours has Student's t and n − 1, a little wider
+        assert 1.0 <= (found.high - found.low) / (high - low) < 1.03
+        tuned = float(np.ravel(ppi_py.ppi_mean_pointestimate(*columns))[0])
+        assert found.rate == pytest.approx(tuned, abs=3e-3)
+
+
 @pytest.mark.parametrize("mean", [0.5, 0.8])
 def test_cheap_and_gold_cover_where_the_cheap_judge_is_biased(mean: float) -> None:
     assert covered(mean, 0.3, 0.5, 300) >= 0.91
