@@ -219,7 +219,7 @@ def started(
 
     Args:
         key: what it will ask for; "" for one made here.
-        log: where what it says goes; None for a file of its own.
+        log: where what it says goes; None for a file of its own, which stays only where it died.
         tell: is told what the start is at, when that changes.
 
     Raises:
@@ -227,6 +227,7 @@ def started(
     """
     check_port(host, port)
     key = key or secrets.token_urlsafe(24)
+    passing, was_well = log is None, False
     if log is None:
         handle, named = tempfile.mkstemp(prefix="empathy-serve-", suffix=".log")
         os.close(handle)
@@ -254,9 +255,13 @@ def started(
     server = Server(f"http://{shown}:{port}", key, log, process)
     try:
         _wait(server, start_seconds, tell)
+        was_well = True
         yield server
     finally:
+        passes = passing and was_well and server.lives()
         server.stop()
+        if passes:
+            log.unlink(missing_ok=True)
 
 
 def _wait(server: Server, start_seconds: float, tell: Callable[[str], None]) -> None:

@@ -148,6 +148,19 @@ def test_a_server_that_dies_shows_its_log(tmp_path: Path, says: str, meaning: st
     assert str(tmp_path / "log") in str(error.value)
 
 
+def test_the_log_of_a_server_that_was_well_goes_with_it(tmp_path: Path) -> None:
+    port = free_port()
+    with started(command(port, tmp_path / "n"), LOOPBACK, port) as server:
+        assert server.log is not None
+        assert server.log.is_file()
+    assert not server.log.exists()
+    with pytest.raises(UserError) as error:
+        started([sys.executable, "-c", "raise SystemExit('no')"], LOOPBACK, port).__enter__()
+    kept = Path(str(error.value).partition(":")[0])
+    assert "no" in kept.read_text()
+    kept.unlink()
+
+
 def test_a_server_that_never_comes_up_is_stopped(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "import time; print('hm', flush=True); time.sleep(600)"]
     with pytest.raises(UserError, match="in time"):
