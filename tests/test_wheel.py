@@ -119,7 +119,7 @@ def test_the_demo_runs_from_it_by_its_command(installed: Path, tmp_path: Path) -
     script = installed / "bin" / "empathy"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EMPATHY_")}
     done = subprocess.run(
-        [script, "demo", "--out", "here"],
+        [script, "demo", "--judging", "--out", "here"],
         cwd=tmp_path,
         env=environ | {"PYTHONPATH": str(installed)},
         capture_output=True,
