@@ -69,8 +69,11 @@ def as_table(summary: Summary) -> Table:
     counted = [_counted(one) for one in summary.sets]
     shown = [name for name in counted[0] if any(of[name] for of in counted)]
     none = [name for name in counted[0] if name not in shown]
-    table = Table(title=title, title_justify="left", header_style="bold", caption_justify="left")
-    table.caption = f"None of: {', '.join(none)}." if none else None
+    caption = f"None of: {', '.join(none)}." if none else None
+    table = Table(
+        title=title, caption=caption, header_style="bold", min_width=len(max(title, caption or "", key=len))
+    )
+    table.title_justify = table.caption_justify = "left"
     if len(authors) > 1:
         table.add_column("author", overflow="fold")
     table.add_column("preset", overflow="fold")
