@@ -239,6 +239,7 @@ def started(
         "VLLM_API_KEY": key,
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "INFO",  # what the start is at is read there, whoever (trl, say) asks for less
         "HF_HUB_OFFLINE": "1",  # the base lies on this machine by now
         "PYTHONUNBUFFERED": "1",
     }
