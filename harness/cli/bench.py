@@ -28,13 +28,19 @@ from harness.cli.options import (
 from harness.cli.report import write_page
 from harness.cli.serving_options import ServingOptions, serving_options
 from harness.data.splits import Split
+from harness.writing import write_whole
 
 if TYPE_CHECKING:
+    from finetune.checkpoint import Checkpoint
     from harness.runs.benching import Result
 
 INTERRUPTED, UNFINISHED = 130, 3
 LEADERBOARD = "leaderboard.json"
 LOOK_SECONDS = 10.0
+SEEN = (
+    "no dialogues were kept back from its training: it may have seen those of the development split. Build "
+    "data with `empathy data build --hold-out`, or say --split test."
+)
 
 
 @click.command()
@@ -145,11 +151,13 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             from results.report import render
             from results.store import Store
 
-            name = read_checkpoint(folder).name
+            made = read_checkpoint(folder)
+            if rest["split"] == Split.DEVELOPMENT and not _held_out(made):
+                click.echo(f"{folder}: {SEEN}", err=True)
             beside = [one for one in stored if one == BASE_CUT or one in known_names(serving.places)]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
             only = ServingOptions(**{**vars(serving), "places": places})
-            who = only.cast([f"student:{name}", BASE, *beside])
+            who = only.cast([f"student:{made.name}", BASE, *beside])
             how = only.serving(who, rest["preset"], quiet=calls.quiet)
             chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
             named = tuple(dict.fromkeys([*rest["judges"], *asked]))
@@ -172,6 +180,11 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
         return run(main())
 
     return do
+
+
+def _held_out(made: Checkpoint) -> bool:
+    """Whether the data that it was trained on kept the development dialogues back."""
+    return bool((made.record.get("health") or {}).get("slice") == "held out")
 
 
 def _show(result: Result, as_json: bool) -> None:
@@ -297,9 +310,7 @@ def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None
     from harness.wording import between, percent
 
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
-    unfinished = place / f".{LEADERBOARD}"
-    unfinished.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(place / LEADERBOARD)
+    write_whole(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
     if as_json:
         click.echo(orjson.dumps(ordered).decode())
         return

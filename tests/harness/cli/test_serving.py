@@ -223,6 +223,8 @@ def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
 
 
 def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
+    seen = empathy("bench", "checkpoints/long", *BENCH[:4], "--quiet", "--no-report")
+    assert "may have seen" in seen.err
     for words, told in (
         (("bench", *BENCH), "or a folder to watch"),
         (("bench", "nowhere", *BENCH), "no such folder"),
