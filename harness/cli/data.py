@@ -164,11 +164,11 @@ def split(
 
 
 def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
+    from harness.writing import write_whole
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, of in rows.items():
-            lines = b"".join(orjson.dumps(row) + b"\n" for row in of)
-            (folder / f"{name}.jsonl").write_bytes(lines)
+            write_whole(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
     except OSError as error:
         raise UserError("the split cannot be written", where="--out", found=str(error)) from error
     click.echo(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}", err=True)

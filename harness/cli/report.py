@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import click
 
 from agents.errors import UserError
 from harness.cli.options import db_option, run
+from harness.writing import write_whole
 
 STDOUT = "-"
 FORMATS = ("html", "md", "csv", "json")
@@ -76,17 +74,7 @@ def write_page(path: Path, page: str) -> None:
         UserError: it cannot be written there.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as unfinished:
-            try:
-                unfinished.write(page.encode())
-                unfinished.close()
-                Path(unfinished.name).chmod(0o666 & ~_umask())
-                Path(unfinished.name).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(unfinished.name).unlink()
-                raise
+        write_whole(path, page)
     except OSError as error:
         raise UserError(
             "the page cannot be written",
@@ -94,10 +82,3 @@ def write_page(path: Path, page: str) -> None:
             found=error.strerror or str(error),
             remedy="Name another file with --out.",
         ) from error
-
-
-def _umask() -> int:
-    """What new files of this process may not be: a temporary file is private, a page is not."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

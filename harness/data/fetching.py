@@ -5,17 +5,16 @@ It derives from EmpatheticDialogues (CC BY-NC 4.0): it is fetched by whoever use
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from agents.errors import UserError
 from harness.data.dataset import REAL_SHA256, read
+from harness.writing import write_whole
 
 REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
 COMMIT = "0f404bafbe9db6cb26df09bb415af45418289a0a"
@@ -53,7 +52,10 @@ def fetch(
         )
     dataset = read(content, where)
     if source != to:
-        _write(to, content)
+        try:
+            write_whole(to, content)
+        except OSError as error:
+            raise UserError("the dataset cannot be written", where=str(to), found=str(error)) from error
     return len(dataset.dialogues)
 
 
@@ -62,25 +64,6 @@ def _is_there(place: Path) -> bool:
         return sha256(place.read_bytes()).hexdigest() == REAL_SHA256
     except OSError:
         return False
-
-
-def _write(to: Path, content: bytes) -> None:
-    """Whole or not at all: a reader sees the old file or the new one, and nothing unfinished stays."""
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=to.parent, prefix=f".{to.name}.", delete=False) as unfinished:
-            part = Path(unfinished.name)
-            try:
-                unfinished.write(content)
-                unfinished.close()
-                part.chmod(0o644)
-                part.replace(to)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    part.unlink()
-                raise
-    except OSError as error:
-        raise UserError("the dataset cannot be written", where=str(to), found=str(error)) from error
 
 
 def _from_file(source: Path) -> bytes:

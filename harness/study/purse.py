@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from harness.study.stages import write_whole
+from harness.writing import write_whole
 
 SpentOf = Callable[[str], Awaitable[float]]
 

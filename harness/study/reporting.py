@@ -15,8 +15,9 @@ from typing import Any
 from agents.identity import content_id
 from harness.runs import provenance
 from harness.runs.judging import JUDGING
-from harness.study.stages import Made, Ready, write_whole
+from harness.study.stages import Made, Ready
 from harness.study.world import World
+from harness.writing import write_whole
 from results.store import Store
 
 

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from agents.errors import UserError
 from agents.identity import content_id
+from harness.writing import write_whole
 
 
 @dataclass(frozen=True)
@@ -168,16 +167,6 @@ class Memory:
 
     def _failed(self, key: str) -> Path:
         return self._stages / f"{key.rpartition(':')[2]}.failed.json"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all, safe on the disk before it has its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as unfinished:
-        unfinished.write(text)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
-    Path(unfinished.name).replace(path)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
