@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +34,7 @@ BEFOREHAND = (
     "parameters of noise) is trained and served on this machine, EMULATED and control judges compare.\n"
     "A rehearsal of every part; a few minutes on two cores."
 )
-AFTERWARDS = """Where it stands: empathy status tiny --out {out}
+AFTERWARDS = """Where it stands: {empathy} status tiny --out {out}
 The study file and its stages: docs/studies.md"""
 
 
@@ -98,7 +99,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
     took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."
     finish(given, ended, as_json=False, report=place if page is not None else None)
     click.echo(took)
-    click.echo(AFTERWARDS.format(out=out))
+    click.echo(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
     if opens:
         click.launch(str(place.resolve()))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.study.graph import Graph
     from harness.study.runner import Standing
     from harness.study.stages import Stage
 
@@ -29,12 +28,13 @@ class Narrator:
         self._began = time.monotonic()
         self._last: dict[str, float] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
-        self._total = self._ended = 0
+        self._expected: set[str] = set()
+        self._ended = 0
         self._stopping = False
 
-    def expect(self, graph: Graph) -> None:
-        """What there is to do."""
-        self._total = len(graph.stages)
+    def expect(self, stages: set[str]) -> None:
+        """Names of what there is to do."""
+        self._expected = stages
 
     def tell(self, stage: str, how_far: str) -> None:
         """How far a stage is; said every few seconds."""
@@ -59,15 +59,14 @@ class Narrator:
 
     def _end(self, standing: Standing) -> None:
         name = standing.stage.name
-        self._ended += 1
         if name in self._waiting:
             self._waiting.pop(name).cancel()
+        self._ended += name in self._expected
         if standing.state.value == "blocked" or (standing.record and not standing.now):
             return  # what could not begin is told in one line at the end; what was done before needs no word
         seconds = f", {standing.record.seconds:.1f} s" if standing.record else ""
         mark = "done" if standing.record else "FAIL"
-        digits = len(str(self._total))
-        count = f"{self._ended:{digits}}/{self._total}"
+        count = f"{self._ended}/{len(self._expected)}"
         self._say(f"{count:>7} {mark}  {name}{seconds}{': ' if standing.why else ''}{standing.why}")
 
     def _say(self, line: str) -> None:

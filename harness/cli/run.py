@@ -87,10 +87,10 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
     study = given.study()
     narrator = Narrator(given.calls.quiet)
 
-    async def before(graph: Graph) -> None:
+    async def before(graph: Graph, picked: set[str]) -> None:
         if agree and not study.emulate and sys.stdin.isatty():
             await _agree(graph)
-        narrator.expect(graph)
+        narrator.expect(picked)
 
     return run_sharing(
         given.run(study, only=only, since=since, watch=narrator.watch, tell=narrator.tell, before=before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,8 +12,8 @@ import click
 import orjson
 
 from agents.errors import UserError
-from harness.cli.options import json_option, run
-from harness.cli.studies import Given, out_option, remembered
+from harness.cli.options import DEFAULT_DB, json_option, run
+from harness.cli.studies import FOLDER, Given, out_option, remembered
 
 if TYPE_CHECKING:
     from harness.study.runner import Standing
@@ -90,11 +91,21 @@ def _show(name: str, given: Given, found: list[Standing], *, everything: bool, a
         for one in mine:
             if everything or one.state is State.FAILED:
                 click.echo(f"    {one.state:<8}{one.stage.title}{_more(one)}")
+    if done < len(found):
+        click.echo(f"  go on with: empathy run {given.named}{_same_again(given)}")
     if alone:
         from harness.cli.run import report_of, show_results
 
         show_results(given.study(), found, report_of(found, given.folder))
     sys.stdout.flush()
+
+
+def _same_again(given: Given) -> str:
+    """The options that make it the same study."""
+    told = [("--out", given.folder, FOLDER), ("--db", given.db, DEFAULT_DB), ("--data", given.data, None)]
+    words = [f" {name} {shlex.quote(str(value))}" for name, value, usual in told if value and value != usual]
+    words += [f" --judge {shlex.quote(judge)}" for judge in given.judges]
+    return "".join(words) + (" --emulate" if given.calls.emulate else "")
 
 
 def _more(one: Standing) -> str:

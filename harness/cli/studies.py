@@ -14,6 +14,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options import CallOptions, library
+from harness.data.dataset import ENVIRONMENT
 
 if TYPE_CHECKING:
     from harness.study.file import Study
@@ -126,14 +127,14 @@ class Given:
         since: str = "",
         watch: Watch | None = None,
         tell: Tell | None = None,
-        before: Callable[[Graph], Awaitable[None]] | None = None,
+        before: Callable[[Graph, set[str]], Awaitable[None]] | None = None,
     ) -> Ended:
         """Run the study here; how it ended.
 
         Args:
             only, since: which stages, as `harness.study.runner.chosen` takes them.
             watch, tell: are told what happens, and how far a stage is.
-            before: is given the stages before anything is done.
+            before: is given the stages, and the names of those that will run, before anything is done.
 
         Raises:
             UserError: it cannot be run, or another process runs one in this folder.
@@ -147,7 +148,7 @@ class Given:
                 graph = await Graph.of(world)
                 pick = chosen(list(graph), KINDS, only, since)
                 if before is not None:
-                    await before(graph)
+                    await before(graph, pick)
                 self.remember(study)
                 return await Runner(graph, world.memory, pick=pick, watch=watch).run()
 
@@ -163,14 +164,14 @@ class Given:
         """What `empathy status` needs to look at the same study."""
         import json
 
-        from harness.study.stages import write_whole
+        from harness.writing import write_whole
 
         told = {
             "study": str(Path(self.named).resolve()) if Path(self.named).is_file() else self.named,
             "title": study.title,
             "judges": list(self.judges),
             "emulate": self.calls.emulate,
-            "data": self.data,
+            "data": self.data or (None if study.data.source else os.environ.get(ENVIRONMENT)),
             "db": self.db,
             "prompts": str(self.prompts_folder) if self.prompts_folder else None,
             "models": str(self.calls.models_file) if self.calls.models_file else None,

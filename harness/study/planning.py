@@ -239,12 +239,16 @@ def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
         if not mine:
             continue
         left = [one for one in mine if one.state is not State.DONE]
-        bases = sum(one.stage.title.split(" ")[1:2] in ([BASE], [CUT_BASE]) for one in left)
+        alone = [one for one in left if one.stage.title.split(" ")[1:2] in ([BASE], [CUT_BASE])]
+        bases = list(
+            {one.stage.together: one for one in alone}.values()
+        )  # the cut base is asked nothing more
+        asked = [*bases, *(one for one in left if one not in alone)]
         prompts = sum(
-            len(graph.dialogues(Split(one.stage.title.rsplit(" ", 1)[1])).dialogues()) for one in left
+            len(graph.dialogues(Split(one.stage.title.rsplit(" ", 1)[1])).dialogues()) for one in asked
         )
-        each = prompts / max(len(left), 1)
-        tokens = round(each * (bases * most + (len(left) - bases) * USUAL_TOKENS))
+        each = prompts / max(len(asked), 1)
+        tokens = round(each * (len(bases) * most + (len(asked) - len(bases)) * USUAL_TOKENS))
         starts = START_SECONDS * len({one.stage.together for one in left})
         lines.append(
             Line(

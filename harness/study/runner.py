@@ -45,14 +45,20 @@ class Standing:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of a study ended."""
+    """How a run of a study ended.
+
+    Attributes:
+        standings: of every stage.
+        picked: names of those that were to run.
+    """
 
     standings: tuple[Standing, ...]
     interrupted: bool = False
+    picked: frozenset[str] = frozenset()
 
     def count(self, state: State) -> int:
-        """Stages in this state."""
-        return sum(one.state is state for one in self.standings)
+        """Stages in this state, of those that were to run."""
+        return sum(one.state is state for one in self.standings if one.stage.name in self.picked)
 
 
 Watch = Callable[[str, Standing | None, Stage], None]  # "begins", "ends" or "stops"; how it ended; which
@@ -196,7 +202,7 @@ class Runner:
                 except (ValueError, NotImplementedError, RuntimeError):
                     break
         final = [self._known.get(one.stage.name, one) for one in standings(self._stages, self._memory)]
-        return Ended(tuple(final), self._stopping)
+        return Ended(tuple(final), self._stopping, frozenset(self._pick))
 
     def _stop(self) -> None:
         """Nothing more begins. Runs of calls hear the signal themselves; a session is cut off."""

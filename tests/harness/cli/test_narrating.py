@@ -25,6 +25,7 @@ def ended(name: str, *, now: bool, why: str = "") -> Standing:
 def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     async def go() -> None:
         narrator = Narrator(quiet=False)
+        narrator.expect({"judge old", "judge new", "judge bad"})
         for one in (ended("old", now=False), ended("new", now=True), ended("bad", now=True, why="no salt")):
             narrator.watch("begins", None, one.stage)
             narrator.watch("ends", one, one.stage)
@@ -34,8 +35,8 @@ def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert out == ""
     lines = err.splitlines()
     assert len(lines) == 2  # what ends at once is not told as beginning too
-    assert "done  judge new, 1.2 s" in lines[0]
-    assert "FAIL  judge bad: no salt" in lines[1]
+    assert "2/3 done  judge new, 1.2 s" in lines[0]
+    assert "3/3 FAIL  judge bad: no salt" in lines[1]
 
 
 def test_whoever_stops_is_told_what_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
