@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli import watching
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -27,16 +25,14 @@ from harness.cli.options import (
 )
 from harness.cli.report import write_page
 from harness.cli.serving_options import ServingOptions, serving_options
+from harness.cli.watching import Do
 from harness.data.splits import Split
-from harness.writing import write_whole
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Checkpoint
     from harness.runs.benching import Result
 
 INTERRUPTED, UNFINISHED = 130, 3
-LEADERBOARD = "leaderboard.json"
-LOOK_SECONDS = 10.0
 SEEN = (
     "no dialogues were kept back from its training: it may have seen those of the development split. Build "
     "data with `empathy data build --hold-out`, or say --split test."
@@ -111,10 +107,7 @@ def bench(
         _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)
     assert watch is not None
-    _watch(watch, do, once=once, as_json=as_json)
-
-
-Do = Callable[[Path, bool], "tuple[Result, dict[str, str]]"]
+    watching.watch(watch, do, once=once, as_json=as_json)
 
 
 def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
@@ -246,80 +239,3 @@ def _leave(result: Result) -> None:
         click.echo(f"Unfinished: {result.stopped}. The same command goes on.", err=True)
         sys.exit(UNFINISHED if result.gates else 1)
     sys.exit(int(result.decision))
-
-
-def _watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
-    """Bench whatever comes, and keep the leaderboard; until Ctrl-C."""
-    from finetune.checkpoint import read_checkpoint
-    from harness.runs.checkpoints import checkpoint_folders
-
-    if not place.is_dir():
-        raise UserError("there is no such folder", where="--watch", found=str(place))
-    rows: dict[str, dict[str, Any]] = {}
-    failed: dict[Path, tuple[int, ...]] = {}  # as they were then: whoever is mended is tried again
-    while True:
-        for folder in checkpoint_folders([place]):
-            if failed.get(folder) == _state(folder):
-                continue
-            try:
-                made = read_checkpoint(folder)
-                if made.id in rows:
-                    continue
-                result, _ = do(folder, False)
-            except UserError as error:
-                failed[folder] = _state(folder)
-                click.echo(f"{folder}: {error}", err=True)
-                continue
-            if result.stopped:
-                click.echo(f"{folder}: unfinished: {result.stopped}", err=True)
-                if result.stopped == "interrupted":
-                    sys.exit(INTERRUPTED)
-                failed[folder] = _state(folder)
-                continue
-            rows[made.id] = {"checkpoint": str(folder), **_row(result)}
-            _leaderboard(place, list(rows.values()), as_json)
-        if once:
-            return
-        time.sleep(LOOK_SECONDS)
-
-
-def _state(folder: Path) -> tuple[int, ...]:
-    """What changes with whatever is written there."""
-    try:
-        return tuple(each.stat().st_mtime_ns for each in sorted(folder.iterdir()) if each.is_file())
-    except OSError:  # it is being moved
-        return ()
-
-
-def _row(result: Result) -> dict[str, Any]:
-    rates = {
-        f"{opponent} by {judge.contest.judge}": {
-            "rate": judge.hard.rate,
-            "low": judge.hard.low,
-            "high": judge.hard.high,
-        }
-        for opponent, one in result.contests.items()
-        for judge in one.judges
-    }
-    decision = result.decision.name.lower() if result.gates else None
-    return {"student": result.student, "rates": rates, "decision": decision}
-
-
-def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
-    """The best first, by the first judge's rate against the base."""
-    from harness.wording import between, percent
-
-    ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
-    write_whole(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
-    if as_json:
-        click.echo(orjson.dumps(ordered).decode())
-        return
-    for number, row in enumerate(ordered, 1):
-        told = "; ".join(
-            f"{name}: {percent(each['rate'])} {between(each['low'], each['high'])}"
-            for name, each in row["rates"].items()
-        )
-        click.echo(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())
-    click.echo(
-        "The best of several on the same dialogues is better here than it will be elsewhere.", err=True
-    )

@@ -211,7 +211,7 @@ def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
         if len(looks) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.cli.bench.time.sleep", look)
+    monkeypatch.setattr("harness.cli.watching.time.sleep", look)
     done = empathy("bench", "--watch", "checkpoints", *BENCH)
     assert done.code == 130
     assert done.err.count("the record cannot be read") == 1
