@@ -42,9 +42,9 @@ Ask it in **{form}** form: the text that it was trained on, token for token, is 
 
 ## Limits
 
-A win over an uncut base model is not a gain in empathy: a student may have learned only to stop. See the
-check of forgetting and collapse in `checkpoint.json`. The training dialogues derive from
-EmpatheticDialogues (CC BY-NC 4.0). Not for use where people in need expect a person.
+A win over an uncut base model is not a gain in empathy: a student may have learned only to stop. The
+training dialogues derive from EmpatheticDialogues (CC BY-NC 4.0). Not for use where people in need expect a
+person.
 """
 
 
@@ -95,9 +95,12 @@ def _rehearsed(manifest: Mapping[str, Any]) -> str:
 def model_card(record: Mapping[str, Any]) -> str:
     """README.md of a checkpoint's folder, from its `checkpoint.json`."""
     base, settings, data = record["base"], record["settings"], record["data"]
+    parent = record["parent"]
+    # a folder of somebody's machine is no model that the Hub could link to
+    on_the_hub = [f"base_model: {base['name']}", "base_model_relation: adapter"] if base["revision"] else []
     front = [
         "---",
-        f"base_model: {base['name']}",
+        *on_the_hub,
         "library_name: peft",
         "pipeline_tag: text-generation",
         "language: [en]",
@@ -114,7 +117,7 @@ def model_card(record: Mapping[str, Any]) -> str:
         f"| base | {base['name']}, revision {base['revision'] or 'none'}, {base['weights']} |",
         f"| dataset | {data['name']}, {data['id']} |",
         f"| rows | {data['rows_used']} of {data['rows']} |",
-        f"| parent | {record['parent'] or 'the base'} |",
+        f"| went on from | {parent['name'] + ', ' + parent['id'] if parent else 'the base'} |",
         f"| steps | {record['steps']} |",
         f"| loss | first {losses.get('first', '–')}, last {losses.get('last', '–')} |",
         f"| seed | {settings['seed']} |",
@@ -123,6 +126,30 @@ def model_card(record: Mapping[str, Any]) -> str:
         "|---|---|",
         *(f"| {key} | {value} |" for key, value in settings.items()),
         "",
+        *_checked(record.get("health") or {}),
         USE_AND_LIMITS.format(form=record["form"]),
     ]
     return "\n".join([*front, "", *body])
+
+
+def _checked(health: Mapping[str, Any]) -> list[str]:
+    """The check after training as a section; nothing where there was none."""
+    if not health:
+        return []
+    parent = health["loss_parent"]
+    return [
+        "## Forgetting and collapse",
+        "",
+        f"After training, on {health['dialogues']} dialogues ({health['slice']}) and a page of plain text; "
+        "losses in nats per token.",
+        "",
+        "| | base | went on from | this |",
+        "|---|---|---|---|",
+        f"| loss on empathic responses | {health['loss_base']} | {parent} | {health['loss']} |",
+        f"| loss on general text | {health['general_base']} | | {health['general']} |",
+        "",
+        f"Its responses: {health['words']} words on average, {health['distinct']:.0%} of them distinct, "
+        f"{health['cut']:.0%} cut at {health['new_tokens']} tokens.",
+        *(f"- {warning}" for warning in health["warnings"]),
+        "",
+    ]

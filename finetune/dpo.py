@@ -108,7 +108,7 @@ def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
         model=model,
         ref_model=None,
         args=DPOConfig(
-            **arguments(settings, work.state, task.device, trackers),
+            **arguments(settings, work.state, task.device, trackers, task.name),
             beta=settings.beta,
             loss_type=[settings.loss],
             precompute_ref_log_probs=early,

@@ -10,7 +10,7 @@ from pathlib import Path
 from agents.errors import UserError
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
-REPORTERS = {"trackio": "trackio", "tensorboard": "tensorboard", "wandb": "wandb"}
+REPORTERS = {"trackio": ("trackio",), "tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 def training_libraries() -> None:
@@ -44,8 +44,8 @@ def reporters(names: tuple[str, ...]) -> list[str]:
             raise UserError(
                 "no such tracker", where="--report-to", found=repr(name), remedy=f"Choose: {known}."
             )
-        if importlib.util.find_spec(REPORTERS[name]) is None:
-            remedy = f"Install with: pip install {REPORTERS[name]} (metrics.jsonl is written in any case)."
+        if all(importlib.util.find_spec(library) is None for library in REPORTERS[name]):
+            remedy = f"Install with: pip install {name} (metrics.jsonl is written in any case)."
             raise UserError(f"{name} is not installed", where="--report-to", remedy=remedy)
     return list(names)
 

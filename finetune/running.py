@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from finetune.metrics import line_of, metrics_of
 from finetune.settings import Settings
 from finetune.work import WHOLE, Work, step_of
 
+PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
 LEAST_FREE_BYTES = 2**20  # with less, whatever failed has failed for that
 Watch = Callable[["Step"], None]
@@ -56,10 +59,18 @@ class Step:
         return (self.steps - self.step) * self.seconds / max(self.steps_now, 1)
 
 
-def arguments(settings: Settings, state: Path, device: str, report_to: Sequence[str]) -> dict[str, Any]:
-    """The arguments that SFTConfig and DPOConfig share: all that matters is said, no default relied on."""
+def arguments(
+    settings: Settings, state: Path, device: str, report_to: Sequence[str], name: str
+) -> dict[str, Any]:
+    """The arguments that SFTConfig and DPOConfig share: all that matters is said, no default relied on.
+
+    Args:
+        name: of the run in trackers.
+    """
     return {
         "output_dir": str(state),
+        "run_name": name,
+        "project": PROJECT,
         "per_device_train_batch_size": settings.rows_per_pass,
         "gradient_accumulation_steps": settings.passes_per_step,
         "learning_rate": settings.learning_rate,
@@ -86,6 +97,20 @@ def arguments(settings: Settings, state: Path, device: str, report_to: Sequence[
         "report_to": list(report_to) or "none",
         "disable_tqdm": True,
     }
+
+
+@contextmanager
+def tracked(work: Work) -> Iterator[None]:
+    """Trackers write where it lasts: TensorBoard into the work folder; what they print goes to stderr."""
+    wanted = {"TENSORBOARD_LOGGING_DIR": str(work.tensorboard), "WANDB_PROJECT": PROJECT}
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        with redirect_stdout(sys.stderr):  # stdout belongs to results
+            yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 def run(trainer: Any, work: Work, stage: str, steps: int, watch: Watch | None) -> None:

@@ -91,7 +91,7 @@ def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
 
     set_seed(task.settings.seed)  # the adapter begins from random numbers
     model = load_model(task.base_folder, task.settings.dtype, task.device)
-    common = arguments(task.settings, work.state, task.device, trackers)
+    common = arguments(task.settings, work.state, task.device, trackers, task.name)
     return SFTTrainer(
         model=get_peft_model(model, lora(task.settings)),
         args=SFTConfig(**common, packing=False),

@@ -5,6 +5,7 @@ The two stages differ in how the trainer is made (`sft.py`, `dpo.py`); everythin
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.needs import versions
 from finetune.plot import plot_losses
 from finetune.reading import DatasetFolder, rendering_matches
-from finetune.running import Watch, run, told_clearly
+from finetune.running import Watch, run, told_clearly, tracked
 from finetune.settings import Settings
 from finetune.work import Work, finished, recipe_id, step_of, working
 
@@ -126,8 +127,9 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
         if save:
             tell(f"{task.stage}: going on from step {step_of(save)}")
         began = time.monotonic()
-        made = make(task, work)
-        run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), how.watch)
+        with tracked(work):
+            made = make(task, work)
+            run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), how.watch)
         tell(f"{task.stage}: checking for forgetting and collapse")
         model = made.trainer.accelerator.unwrap_model(made.trainer.model)
         found = health.check(
@@ -171,6 +173,8 @@ def _write(task: Task, work: Work, model: Any, found: health.Health, seconds: fl
     task.tokenizer.save_pretrained(final)
     metrics = metrics_of(work.metrics)
     (final / METRICS).write_bytes(work.metrics.read_bytes())
+    if work.tensorboard.is_dir():
+        shutil.copytree(work.tensorboard, final / work.tensorboard.name)
     plot_losses(metrics, final / "losses.png", f"{task.name}, {task.stage}")
     record = _record(task, model, metrics, found, seconds, steps, hash_file(final / ADAPTER))
     write_record(final, record)
@@ -194,7 +198,7 @@ def _record(
         "name": task.name,
         "stage": task.stage,
         "base": task.base.told(),
-        "parent": {"name": task.parent.name, "id": task.parent.id} if task.parent else None,
+        "parent": _parent(task.parent) if task.parent else None,
         "data": {
             "id": task.data.id,
             "name": task.data.path.name,
@@ -222,3 +226,8 @@ def _record(
         "versions": versions(),
         "git": git_state(),
     }
+
+
+def _parent(of: Checkpoint) -> dict[str, Any]:
+    """What a checkpoint went on from, whole: this record alone says how to make both steps again."""
+    return {"name": of.name, "id": of.id, "record": dict(of.record)}

@@ -6,6 +6,7 @@ its own unfinished work and goes on; another recipe never continues it, and neve
     OUT.partial/recipe.json      what is being trained
     OUT.partial/state/           trainer saves, the last two; those with a `whole` mark can be resumed from
     OUT.partial/metrics.jsonl    one line per optimiser step
+    OUT.partial/tensorboard/     with --report-to tensorboard
     OUT.partial/final/           the checkpoint while it is written
 """
 
@@ -45,6 +46,11 @@ class Work:
     def metrics(self) -> Path:
         """One JSON object per step."""
         return self.partial / METRICS
+
+    @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard reads, where it was asked for; it becomes part of the checkpoint."""
+        return self.partial / "tensorboard"
 
     @property
     def final(self) -> Path:

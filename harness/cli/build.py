@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.vocabulary import Fidelity, Method, Strategy
+from harness.cli import hub
 from harness.cli.options import data_option, db_option, json_option, library, prompts_option, run
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def build(
     words = library(prompts_folder)
     if "parquet" in forms:
         check_parquet()
-    hub = _hub() if repo is not None else None
+    if repo is not None:
+        hub.check(repo)
 
     async def main() -> Built:
         from harness.data.building import build as build_dataset
@@ -133,8 +134,8 @@ def build(
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
     else:
         _show_built(manifest, out)
-    if repo is not None:
-        _push(hub, out, repo)
+    if repo is not None and hub.agreed(out, repo, "dataset"):
+        hub.upload(out, repo, "dataset")
 
 
 def _forms(text: str) -> list[str]:
@@ -161,36 +162,6 @@ def _show_built(manifest: dict[str, Any], out: Path) -> None:
         click.echo(f"left out: {reason}: {count:,}")
     if manifest["over_97_words"]:
         click.echo(f"over 97 words, kept: {manifest['over_97_words']:,}")
-
-
-def _hub() -> Any:
-    """The Hub's client: asked for before anything is written."""
-    try:
-        return import_module("huggingface_hub")
-    except ImportError:
-        raise UserError(
-            "the Hub's client is not installed",
-            where="--push-to-hub",
-            remedy="Install with: pip install 'empathy-harness[train]'",
-        ) from None
-
-
-def _push(hub: Any, folder: Path, repo: str) -> None:
-    """Upload the folder, after a yes."""
-    click.echo("The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0).", err=True)
-    if not click.confirm(
-        f"Upload {folder} to the Hub as the private dataset {repo}?", default=False, err=True
-    ):
-        click.echo("Nothing was uploaded.", err=True)
-        return
-    api = hub.HfApi()
-    try:
-        api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
-        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=str(folder))
-    except Exception as error:  # whatever the Hub's client raises ends in the same remedy
-        remedy = "Log in with: hf auth login, and check the name. The folder stays as it is."
-        raise UserError("the upload failed", where=repo, found=str(error)[:300], remedy=remedy) from error
-    click.echo(f"Uploaded: https://huggingface.co/datasets/{repo}", err=True)
 
 
 @click.command()

@@ -15,23 +15,26 @@ LICENCE = "The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0)."
 PLACES = {"dataset": "https://huggingface.co/datasets/", "model": "https://huggingface.co/"}
 
 
-def agreed(folder: Path, repo: str, kind: Literal["dataset", "model"]) -> bool:
-    """Whether the user wants `folder` to be uploaded as the private repository `repo`.
+def check(repo: str) -> None:
+    """Before anything is made: whether it could be uploaded.
 
     Raises:
-        UserError: it could not be: no client, the Hub switched off, or no such name.
+        UserError: no client, the Hub switched off, or no such name.
     """
-    hub = _client()
-    if getattr(getattr(hub, "constants", None), "HF_HUB_OFFLINE", False):
+    if getattr(getattr(_client(), "constants", None), "HF_HUB_OFFLINE", False):
         raise UserError("the Hub is switched off", where=WHERE, found="HF_HUB_OFFLINE is set")
     owner, _, name = repo.partition("/")
     if not owner or not name or "/" in name:
         raise UserError("this is no name on the Hub", where=WHERE, found=repr(repo), remedy="OWNER/NAME")
+
+
+def agreed(folder: Path, repo: str, kind: Literal["dataset", "model"]) -> bool:
+    """Whether the user wants `folder` to be uploaded as the private repository `repo`."""
     click.echo(LICENCE, err=True)
     question = f"Upload {folder} to the Hub as the private {kind} {repo}?"
     if click.confirm(question, default=False, err=True):
         return True
-    click.echo("Nothing will be uploaded.", err=True)
+    click.echo("Nothing is uploaded.", err=True)
     return False
 
 

@@ -22,6 +22,7 @@ from finetune.lengths import lengths_of
 from finetune.plan import CARD_MIB, config_of, plan_stage
 from finetune.reading import read
 from finetune.settings import with_seed
+from harness.cli import hub
 from harness.cli.options import db_option, json_option, run
 from harness.cli.training_options import (
     Asked,
@@ -203,9 +204,8 @@ def _begin(asked: Asked, out: Path) -> Asked:
 
     run(open_once())
     if asked.repo:
-        from harness.cli.hub import agreed
-
-        return asked if agreed(out, asked.repo, "model") else replace(asked, repo=None)
+        hub.check(asked.repo)
+        return asked if hub.agreed(out, asked.repo, "model") else replace(asked, repo=None)
     return asked
 
 
@@ -229,9 +229,7 @@ def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint]
             for line in made_lines(one):
                 click.echo(line)
     if asked.repo:
-        from harness.cli.hub import upload
-
-        upload(made[-1].path, asked.repo, "model")
+        hub.upload(made[-1].path, asked.repo, "model")
 
 
 def _folder(named: str, db: str) -> Path:

@@ -100,7 +100,7 @@ def test_dpo_begins_at_ln_2_and_raises_the_margin_of_held_out_pairs(
     sft, dpo = trained
     assert dpo.record["losses"]["first"] == pytest.approx(math.log(2), abs=1e-6)
     assert dpo.record["margins"]["first"] == pytest.approx(0, abs=1e-6)
-    assert dpo.record["parent"] == {"name": "student-sft", "id": sft.id}
+    assert dpo.record["parent"] == {"name": "student-sft", "id": sft.id, "record": sft.record}
     pairs, how = read(dataset).held_out_dpo, rendering()
     assert pairs
     margins = {}

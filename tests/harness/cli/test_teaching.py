@@ -104,7 +104,7 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
             uploaded.append(more["folder_path"])
 
     hub = type("Hub", (), {"HfApi": Api})
-    monkeypatch.setattr("harness.cli.build.import_module", lambda _: hub)
+    monkeypatch.setattr("harness.cli.hub.import_module", lambda _: hub)
     push = ("--push-to-hub", "someone/empathy", "--format", "jsonl")
     call(build, "--method", "low-rated", "--out", "one", *push, answer="n\n")
     assert uploaded == []

@@ -1,0 +1,37 @@
+"""What only a card can tell: whether 8 B parameters train on 24 GB, and how near the plan comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.training import longest_rows, peaks, random_base
+from finetune.plan import CARD_MIB, GIB
+from finetune.reading import read
+from finetune.settings import Settings
+
+LLAMA = "meta-llama/Llama-3.1-8B"
+
+
+def test_the_longest_rows_of_a_dataset_are_a_dataset(dataset: Path, tmp_path: Path) -> None:
+    whole, part = read(dataset), read(longest_rows(dataset, tmp_path / "longest", 5))
+    assert (len(part.sft), len(part.dpo)) == (5, 5)
+    assert {*part.sft} <= {*whole.sft}
+    assert max(len(one.turn + one.response) for one in whole.sft) == len(
+        part.sft[0].turn + part.sft[0].response
+    )
+
+
+@pytest.mark.gpu
+def test_8b_parameters_train_on_a_card_of_24_gb_as_planned(dataset: Path, tmp_path: Path) -> None:
+    """Random weights, memory capped at a 4090's: both steps must fit, within 10 % of the plan."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available() or torch.cuda.mem_get_info()[1] < CARD_MIB * 2**20:
+        pytest.skip("needs a card of 24 GB or more")
+    settings = Settings(max_steps=4)
+    found = peaks(str(random_base(LLAMA, tmp_path)), dataset, settings, tmp_path)
+    assert [peak.stage for peak in found] == ["sft", "dpo"]
+    for peak in found:
+        assert peak.reserved * GIB <= CARD_MIB * 2**20
+        assert abs(peak.error) < 0.1, peak.told()
