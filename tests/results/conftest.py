@@ -31,7 +31,7 @@ async def administer(*statements: str) -> None:
     import asyncpg
 
     server = make_url(SERVER).set(drivername="postgresql")
-    connection = await asyncpg.connect(server.render_as_string(hide_password=False), timeout=5)
+    connection = await asyncpg.connect(server.render_as_string(hide_password=False), timeout=60)
     try:
         for statement in statements:
             await connection.execute(statement)
