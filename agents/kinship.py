@@ -26,6 +26,7 @@ FAMILIES = {
     "Cohere": r"cohere|\bcommand-[ar]\b",
 }
 _PATTERNS = {family: re.compile(pattern, re.IGNORECASE) for family, pattern in FAMILIES.items()}
+MOST_NAMED = 4
 _OF_NO_FAMILY = ("control/", "file:")
 
 
@@ -48,6 +49,11 @@ class Kin:
     def told(self) -> dict[str, str]:
         """As data."""
         return {"author": self.author, "family": self.family, "why": self.why}
+
+    @classmethod
+    def of(cls, told: Mapping[str, str]) -> Kin:
+        """From data."""
+        return cls(told["author"], "", told["family"], told["why"])
 
 
 def families_of(name: str) -> frozenset[str]:
@@ -90,9 +96,11 @@ def kin_of(
 
 
 def kin_note(judge: str, kin: Sequence[Kin]) -> str:
-    """The flag, in words; "" where there is nothing to flag."""
+    """The flag, in words; "" where there is nothing to flag. Of many only the first are named."""
     if not kin:
         return ""
-    named = dict.fromkeys(one.author + (f" ({one.why})" if one.why else "") for one in kin)
+    named = list(dict.fromkeys(one.author + (f" ({one.why})" if one.why else "") for one in kin))
+    if len(named) > MOST_NAMED:
+        named = [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} more"]
     families = " and ".join(sorted({one.family for one in kin}))
     return f"{judge} is of the same family ({families}) as {', '.join(named)}: it may favour its own"

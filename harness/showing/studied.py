@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agents.kinship import Kin, kin_note
 from harness.study.file import TINY, Study
 from harness.study.runner import Standing
 from harness.wording import EMULATED_NOTE, between, percent, reasons
@@ -74,6 +75,10 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
         )
     if study.emulate:
         told.append(EMULATED_NOTE)
+    kin: dict[str, list[Kin]] = {}
+    for each in found:
+        kin.setdefault(str(each["judge"]), []).extend(Kin.of(one) for one in each.get("kin", ()))
+    told += [f"{kin_note(judge, of)}." for judge, of in kin.items() if of]
     if any(one.base.startswith(TINY) for one in study.learners):
         told.append(TINY_NOTE)
     return told

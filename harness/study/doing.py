@@ -203,6 +203,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             "n": rate.n,
             "incomplete": rate.incomplete,
             "unscored": one.unscored,
+            "kin": [kin.told() for kin in one.contest.kin],
             "cost_usd": one.contest.cost_usd,
         }
         told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]

@@ -65,3 +65,5 @@ def test_the_flag_names_both_families_once() -> None:
     )
     assert note.count("x/deepseek-v3") == 1
     assert kin_note("x", ()) == ""
+    many = kin_note("x/llama", kin_of("x/llama", [of(f"x/llama-{at}") for at in range(9)]))
+    assert "x/llama-2, 6 more: it may" in many
