@@ -18,6 +18,7 @@ from harness.cli.options import data_option, db_option, json_option, library, pr
 
 if TYPE_CHECKING:
     from harness.data.building import Built
+    from harness.data.recipe import Recipe
     from harness.data.inspecting import Difference, Inspection
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
@@ -123,6 +124,7 @@ def build(
         async with AsyncExitStack() as stack:
             store = None
             if recipe.needs_store:
+                _check_there(db, recipe)
                 store = await stack.enter_async_context(await Store.open(db, create=False))
             return await build_dataset(dataset, store, recipe)
 
@@ -136,6 +138,16 @@ def build(
         _show_built(manifest, out)
     if repo is not None and hub.agreed(out, repo, "dataset"):
         hub.upload(out, repo, "dataset")
+
+
+def _check_there(db: str, recipe: Recipe) -> None:
+    """Where there is no database yet, the responses that are needed are not there either."""
+    if "://" not in db and not Path(db).exists():
+        raise UserError(
+            "there is no database, and none of the responses that are needed",
+            where=db,
+            remedy=f"Make them with: {recipe.command}  (or name another database with --db)",
+        )
 
 
 def _forms(text: str) -> list[str]:

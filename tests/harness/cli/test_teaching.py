@@ -139,6 +139,16 @@ def test_mistakes_are_told_with_their_remedy(
         call(command, *arguments)
 
 
+def test_no_database_yet_is_told_with_the_command_that_makes_the_responses(
+    empathy: Any, workplace: Path
+) -> None:
+    words = ("data", "build", "--method", "over-llm", "--strategy", "naive", "--teacher", "openai/gpt-4o")
+    done = empathy(*words, "--data", "sample", "--out", "set")
+    assert done.code == 2
+    assert "empathy improve --teacher openai/gpt-4o --over llm --strategies naive" in done.err
+    assert list(workplace.iterdir()) == []
+
+
 @pytest.mark.parametrize("command", [("improve", "--teacher"), ("respond",)])
 def test_calls_without_an_answer_are_told_with_their_reason(
     empathy: Any, provider: Any, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
