@@ -126,7 +126,7 @@ def as_table(summary: Summary) -> Table:
 
 
 def _until(until: Until) -> str:
-    return "decided" if until.half_width is None else f"within {percent(until.half_width)}"
+    return "decided" if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 
 def _answer(judge: JudgeSummary, stopped: Stopped) -> str:
