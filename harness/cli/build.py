@@ -18,8 +18,8 @@ from harness.cli.options import data_option, db_option, json_option, library, pr
 
 if TYPE_CHECKING:
     from harness.data.building import Built
-    from harness.data.recipe import Recipe
     from harness.data.inspecting import Difference, Inspection
+    from harness.data.recipe import Recipe
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
 LONGEST_SHOWN = 300
