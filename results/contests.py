@@ -7,18 +7,18 @@ were.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Select, select
 
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
 from results.rows import parser_order
 from results.statistics.columns import Columns
-from results.store import Store
+from results.store import CHUNK, Store
 from results.tables import (
     CompletionRow,
     ContestRow,
@@ -94,9 +94,14 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
     rows = await store.read(lambda connection: connection.execute(wanted).all())
     told = await taught(store)
     found = []
+    sets = {set_id: await _set(store, set_id) for row in rows for set_id in (row.set_a, row.set_b)}
+    of_judge = {
+        judge_id: await _judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
+    }
     for row in rows:
-        a, b = [await _set(store, set_id) for set_id in (row.set_a, row.set_b)]
-        judgments = await _judgments(store, run_id, row.id, a.id, b.id, row.samples)
+        a, b = sets[row.set_a], sets[row.set_b]
+        of_pair = of_judge[row.id].get(frozenset((a.id, b.id)), ())
+        judgments = [one for one in of_pair if one.sample < row.samples]
         columns, again = _columns(judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id)
         found.append(
             Contest(
@@ -138,6 +143,15 @@ async def run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
     return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(wanted)])
 
 
+def dialogues_of_run(run_id: str) -> Select[tuple[str]]:
+    """The keys of a run's dialogues, to be asked `in_`.
+
+    Joined instead, SQLite looks through all of the run's dialogues for each judgment: minutes for 200,000.
+    """
+    of_run = table(RunDialogueRow).c
+    return select(of_run.dialogue).where(of_run.run_id == run_id)
+
+
 async def _set(store: Store, set_id: str) -> ResponseSet:
     columns = table(ResponseSetRow).c
     wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
@@ -145,19 +159,20 @@ async def _set(store: Store, set_id: str) -> ResponseSet:
 
 
 async def _judgments(
-    store: Store, run_id: str, judge_id: str, set_a: str, set_b: str, samples: int
-) -> Sequence[Any]:
-    judgment, of_run = table(JudgmentRow).c, table(RunDialogueRow).c
-    completion = table(CompletionRow).c
+    store: Store, run_id: str, judge_id: str, sets: Collection[str]
+) -> dict[frozenset[str], list[Any]]:
+    """What a judge said of a run's dialogues, by the two sets that it compared.
+
+    All of a judge's contests are read at once: a study has hundreds, and asked one by one each looks through
+    everything that the judge ever said.
+    """
+    judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
-    orders = or_(
-        and_(first.c.set_id == set_a, second.c.set_id == set_b),
-        and_(first.c.set_id == set_b, second.c.set_id == set_a),
-    )
     wanted = (
         select(
             judgment.dialogue,
             first.c.set_id,
+            second.c.set_id.label("other_id"),
             judgment.sample,
             judgment.attempt,
             judgment.parser,
@@ -172,14 +187,15 @@ async def _judgments(
         .join(table(CompletionRow), completion.key == judgment.call_key)
         .join(first, first.c.id == judgment.first)
         .join(second, second.c.id == judgment.second)
-        .join(
-            table(RunDialogueRow),
-            and_(of_run.dialogue == judgment.dialogue, of_run.run_id == run_id),
-        )
-        .where(judgment.judge_id == judge_id, judgment.sample < samples, orders)
+        .where(judgment.judge_id == judge_id, judgment.dialogue.in_(dialogues_of_run(run_id)))
         .order_by(judgment.attempt)
     )
-    return await store.read(lambda connection: connection.execute(wanted).all())
+    if len(sets) <= CHUNK:
+        wanted = wanted.where(first.c.set_id.in_(sorted(sets)), second.c.set_id.in_(sorted(sets)))
+    found: dict[frozenset[str], list[Any]] = {}
+    for row in await store.read(lambda connection: connection.execute(wanted).all()):
+        found.setdefault(frozenset((row.set_id, row.other_id)), []).append(row)
+    return found
 
 
 def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Columns, int]:

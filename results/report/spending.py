@@ -10,20 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from agents.registry import EMULATED
+from results.contests import dialogues_of_run
 from results.report.reading import chunks, rows_of
 from results.store import Store
-from results.tables import (
-    CompletionRow,
-    GenerationRow,
-    InvocationRow,
-    JudgmentRow,
-    ResponseRow,
-    RunDialogueRow,
-    table,
-)
+from results.tables import CompletionRow, GenerationRow, InvocationRow, JudgmentRow, ResponseRow, table
 
 TEACHING, RESPONDING, JUDGING = "teaching", "responding", "judging"
 
@@ -154,32 +147,24 @@ async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[Sp
 
 
 async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, str, str]]) -> list[Spent]:
-    judgment, of_run = table(JudgmentRow).c, table(RunDialogueRow).c
+    """A judge at a time, grouped by the pair of sets; of those only the page's contests are counted."""
+    judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
+    wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
     found: dict[str, list[Spent]] = {}
-    wanted = [
-        and_(
-            judgment.judge_id == judge_id,
-            or_(
-                and_(first.c.set_id == a, second.c.set_id == b),
-                and_(first.c.set_id == b, second.c.set_id == a),
-            ),
-        )
-        for judge_id, a, b in contests
-    ]
-    for portion in chunks(wanted, 100):  # conditions, not keys: few of them fill a query
-        keys = (
-            select(judgment.call_key)
+    for judge_id in sorted({judge_id for judge_id, *_ in contests}):
+        answers = (
+            select(judgment.call_key, first.c.set_id.label("one"), second.c.set_id.label("other"))
             .join(first, first.c.id == judgment.first)
             .join(second, second.c.id == judgment.second)
-            .join(
-                table(RunDialogueRow),
-                and_(of_run.dialogue == judgment.dialogue, of_run.run_id == run_id),
-            )
-            .where(or_(*portion))
+            .where(judgment.judge_id == judge_id, judgment.dialogue.in_(dialogues_of_run(run_id)))
+            .distinct()
+            .subquery()
         )
-        for row in await rows_of(store, _sums(table(CompletionRow).c.key.in_(keys))):
-            found.setdefault(row.model, []).append(_told(JUDGING, row))
+        sums = _sums(completion.key == answers.c.call_key).add_columns(answers.c.one, answers.c.other)
+        for row in await rows_of(store, sums.group_by(answers.c.one, answers.c.other)):
+            if (judge_id, frozenset((row.one, row.other))) in wanted:
+                found.setdefault(row.model, []).append(_told(JUDGING, row))
     return [_together(of_model) for _, of_model in sorted(found.items())]
 
 
