@@ -5,8 +5,10 @@
     merged                                        250 prompts to one merged student
     transformers, one by one                      as the paper's released scripts do; a part of them
 
-Every answer is 64 tokens long, greedy, whatever is said. Where no base is named it is the tiny student, built
-here: then it says what batching and adapters cost beside each other, and nothing of a real model's speed.
+Every answer is 64 tokens long, greedy, whatever is said; medians of three rounds. No prompt's beginning is
+kept from one request to the next (vLLM's prefix cache is off), so that every row does the same work. Where no
+base is named it is the tiny student, built here: then it says what batching and adapters cost beside each
+other, and nothing of a real model's speed.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -40,6 +44,7 @@ from serve.server import LOOPBACK, Server, free_port, started
 
 PROMPTS, TOKENS, ONE_BY_ONE = 250, 64, 20
 ADAPTERS = (1, 2, 4, 8)
+ROUNDS = 3
 RANK = 8
 
 
@@ -76,17 +81,29 @@ Row = tuple[str, int, float]
 def _beside(
     base: Path, adapters: Sequence[Adapter], asked: Sequence[Dialogue], dtype: Dtype, log: Path
 ) -> list[Row]:
+    names = [one.name for one in adapters]
+    shares = [asked[at :: len(names)] for at in range(len(names))]
     with _server(base, adapters, dtype, log) as server:
-        _ask(server, asked[: 2 * len(adapters)], [one.name for one in adapters])  # warm
-        rows = []
-        for count in ADAPTERS:
-            names = [one.name for one in adapters[:count]]
-            rows.append((f"one server, {count} mixed", len(asked), _ask(server, asked, names)))
-        shares = [asked[at :: len(adapters)] for at in range(len(adapters))]
-        seconds = sum(_ask(server, share, [one.name]) for one, share in zip(adapters, shares, strict=True))
-        rows.append((f"one server, {len(adapters)} one after another", len(asked), seconds))
-        rows.append(("one server, the base alone", len(asked), _ask(server, asked, ["base"])))
-    return rows
+        _ask(server, asked[: 2 * len(names)], names)  # warm
+
+        def in_turn() -> float:
+            return sum(_ask(server, share, [name]) for name, share in zip(names, shares, strict=True))
+
+        ways: dict[str, Callable[[], float]] = {
+            f"one server, {count} mixed": partial(_ask, server, asked, names[:count]) for count in ADAPTERS
+        }
+        ways[f"one server, {len(names)} one after another"] = in_turn
+        ways["one server, the base alone"] = partial(_ask, server, asked, ["base"])
+        return _medians(ways, len(asked))
+
+
+def _medians(ways: Mapping[str, Callable[[], float]], count: int) -> list[Row]:
+    """Each way measured in every round; the median of its seconds."""
+    taken: dict[str, list[float]] = {how: [] for how in ways}
+    for _ in range(ROUNDS):
+        for how, seconds in ways.items():
+            taken[how].append(seconds())
+    return [(how, count, median(seconds)) for how, seconds in taken.items()]
 
 
 def _merged(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path) -> list[Row]:
@@ -99,7 +116,7 @@ def _merged(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtyp
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
     with _server(folder, [], dtype, place / "merged.log") as server:
         _ask(server, asked[:8], ["base"])
-        return [("merged, by itself", len(asked), _ask(server, asked, ["base"]))]
+        return _medians({"merged, by itself": partial(_ask, server, asked, ["base"])}, len(asked))
 
 
 def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtype) -> Row:
@@ -114,7 +131,7 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
         torch.set_num_threads(1)  # a small model with more waits for itself
     how = rendering()
     began = time.perf_counter()
-    for dialogue in asked:
+    for dialogue in asked:  # one round: it is long enough
         ids = torch.tensor([how.prompt_ids(how.turn(dialogue), tokenizer)], device=device_here())
         with torch.inference_mode():
             options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
@@ -129,6 +146,7 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
     made = plan(read_json(folder / "config.json"), adapters, Wanted(device, dtype, memory, FRACTION))
     port = free_port()
     words = [*command(made, folder, name, LOOPBACK, port), *lora_modules(adapters)]
+    words.append("--no-enable-prefix-caching")
     return started(words, LOOPBACK, port, environment=made.environment(), log=log)
 
 
