@@ -1,0 +1,105 @@
+"""Which contest is which cell of Table 1, and in what it is no replication."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents.vocabulary import ResponseSet
+from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published
+from results.paper.differences import of_judging, of_responses, of_training
+from results.paper.table1 import Ours, as_latex, as_markdown, table1
+
+BASE = "base:meta-llama/Llama-3.1-8B"
+LLAMA = "meta-llama/Llama-3.1-8B"
+
+
+def student(teacher: str = "openai/gpt-4o", **data: str) -> dict[str, object]:
+    return {"method": "over-llm", "strategy": "cognitive", "taught_by": [teacher], **data}
+
+
+def test_there_are_112_cells_and_each_is_a_multiple_of_a_250th() -> None:
+    assert len(published()) == 112
+    assert all(round(rate * 250, 6) == round(rate * 250) for rate in published().values())
+
+
+def test_a_record_tells_a_cell_of_its_own_base_alone() -> None:
+    told, base = described_by(LLAMA, "dpo", student()), described(BASE)
+    assert cell_of(told, base, "GPT-4o") == Cell("LLaMA-3.1-8B", "GPT-4o", "SFT-DPO", "over-llm", "cognitive")
+    assert cell_of(described_by("/models/Llama-3.1-8B", "sft", student()), base, "GPT-4o") is not None
+    assert cell_of(told, described("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
+    assert cell_of(told, described("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
+    assert cell_of(told, described("dataset:human"), "GPT-4o") is None
+    assert cell_of(told, base, "") is None
+
+
+@pytest.mark.parametrize(
+    ("teacher", "is_cell"),
+    [
+        ("openai/gpt-4o", True),
+        ("openai/gpt-4o-2024-08-06", True),
+        ("openai/emulated-gpt-4o", True),
+        ("openai/gpt-4o-mini", False),
+        ("google/gemini-2.0-flash", False),
+    ],
+)
+def test_table_1_is_of_students_that_gpt_4o_taught(teacher: str, is_cell: bool) -> None:
+    found = cell_of(described_by(LLAMA, "sft", student(teacher)), described(BASE), "GPT-4o")
+    assert (found is not None) == is_cell
+
+
+def test_names_tell_where_no_record_does() -> None:
+    told = described("student:llama-3.1-8b-over-human-lacking-dimension-sft")
+    assert (told.base, told.stage, told.method, told.strategy) == (
+        *("LLaMA-3.1-8B", "SFT", "over-human", "lacking-dimension"),
+    )
+    assert described("student:mine").stage == ""
+    assert [described(name).is_teacher for name in ("openai/gpt-4o", "openai/gpt-4o-mini")] == [True, False]
+    assert [judge_of(name) for name in ("gpt-4o-2024-08-06", "emulated-gemini-2.0-flash", "gpt-4o-mini")] == [
+        *("GPT-4o", "Gemini-2.0-Flash", ""),
+    ]
+
+
+def test_direct_distillation_says_whom_it_imitates() -> None:
+    every = ["gpt-4", "llama-2-70b", "gemini-1.0-pro", "mixtral-8x7b"]
+    named = [described_by(LLAMA, "sft", {"method": "direct", "taught_by": [one]}).llm for one in every]
+    assert named == ["GPT-4", "LLaMA", "Gemini", "Mixtral"]
+    assert described_by(LLAMA, "sft", {"method": "direct", "taught_by": every}).llm == "Combined"
+
+
+def test_every_known_difference_is_told() -> None:
+    judging = of_judging(40, "emulated-gpt-4o", {"temperature": 0.0}, 3)
+    assert judging[0].startswith("EMULATED")
+    assert [
+        word for word in ("40 dialogues", "temperature 0", "3 verdicts") if word in " ".join(judging)
+    ] == [
+        *("40 dialogues", "temperature 0", "3 verdicts"),
+    ]
+    assert len(of_judging(250, "gpt-4o", {}, 1)) == 2  # the prompt and the orders: always
+    made = {"kind": "direct", "cut": "first-turn-97-words", "sampling": {"max_output_tokens": 192}}
+    assert len(of_responses(ResponseSet("s", BASE, "default", json.dumps(made)))) == 2
+    whole = {"kind": "direct", "sampling": {"max_output_tokens": 4096}}
+    assert of_responses(ResponseSet("s", BASE, "paper", json.dumps(whole))) == []
+    assert len(of_responses(ResponseSet("s", "theirs", "default", "imported from x.json"))) == 1
+    settings = {"rank": 8, "learning_rate": 5e-5, "epochs": 1.0, "reference": "base", "max_steps": 5}
+    record = {
+        "stage": "dpo",
+        "data": {"fidelity": "ours", "taught_by": ["x/emulated-y"]},
+        "settings": settings,
+    }
+    assert len(of_training(record)) == 5
+    assert of_training({"stage": "sft", "data": {"fidelity": "paper"}, "settings": {"rank": 8}}) == []
+
+
+def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
+    cell = next(iter(published()))
+    ours = Ours(0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), kin=True)
+    table = table1({cell: ours})
+    markdown, latex = as_markdown(table), as_latex(table)
+    assert markdown.count("60.0†") == 1
+    assert markdown.index("**EMULATED") < markdown.index("| study")
+    assert r"60.0\dag{}" in latex
+    assert "<" not in latex.replace("$<$", "")
+    [line] = [line for line in markdown.splitlines() if "| difference |" in line and "[" in line]
+    assert line.count("[") == 1  # of the 14 cells of its line; the others are empty, not zero
