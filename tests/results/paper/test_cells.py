@@ -71,11 +71,8 @@ def test_direct_distillation_says_whom_it_imitates() -> None:
 def test_every_known_difference_is_told() -> None:
     judging = of_judging(40, "emulated-gpt-4o", {"temperature": 0.0}, 3)
     assert judging[0].startswith("EMULATED")
-    assert [
-        word for word in ("40 dialogues", "temperature 0", "3 verdicts") if word in " ".join(judging)
-    ] == [
-        *("40 dialogues", "temperature 0", "3 verdicts"),
-    ]
+    said = " ".join(judging)
+    assert all(word in said for word in ("40 dialogues", "temperature 0", "3 verdicts"))
     assert len(of_judging(250, "gpt-4o", {}, 1)) == 2  # the prompt and the orders: always
     made = {"kind": "direct", "cut": "first-turn-97-words", "sampling": {"max_output_tokens": 192}}
     assert len(of_responses(ResponseSet("s", BASE, "default", json.dumps(made)))) == 2
