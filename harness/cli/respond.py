@@ -167,6 +167,8 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
     from harness.runs.forecasting import forecast, lines, show_forecast
 
     settings = calls.settings()
+    for name in plan.unheeded:
+        click.echo(f"{name} takes no temperature and no top-p: its own are used, and recorded so.", err=True)
     if dry_run:
         show_forecast(await forecast(store, plan, settings), as_json)
         return False

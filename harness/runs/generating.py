@@ -21,6 +21,7 @@ from agents.cleaning import WORD_LIMIT
 from agents.errors import Fault, UserError
 from agents.identity import content_id
 from agents.improver import Improver
+from agents.messages import Sampling
 from agents.models import Model
 from agents.registry import Registry
 from agents.responder import Responder
@@ -100,6 +101,12 @@ class Plan:
     def models(self) -> tuple[Model, ...]:
         """Each model that is asked, once."""
         return tuple(dict.fromkeys(agent.model for agent in self.agents))
+
+    @property
+    def unheeded(self) -> tuple[str, ...]:
+        """The models that are to have a temperature or top-p, and take none."""
+        wanted = [agent.model for agent in self.agents if _wants_sampling(agent.sampling)]
+        return tuple(dict.fromkeys(model.id for model in wanted if not model.traits.temperature))
 
     @property
     def sets(self) -> tuple[ResponseSet, ...]:
@@ -244,6 +251,10 @@ async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
         mean_words=sum(words) / len(words) if words else None,
         cost_usd=await cost_of(store, [of.id]),
     )
+
+
+def _wants_sampling(sampling: Sampling) -> bool:
+    return sampling.temperature is not None or sampling.top_p is not None
 
 
 def _of(base: Base, dialogues: Sequence[Dialogue]) -> list[Response]:

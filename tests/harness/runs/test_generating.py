@@ -267,3 +267,12 @@ async def test_a_control_judge_writes_nothing(store: Store) -> None:
         responder_of(control, LIBRARY)
     with pytest.raises(UserError, match="writes no responses"):
         await improving(store, control, "human", "naive")
+
+
+async def test_a_temperature_that_a_model_does_not_take_is_told(store: Store, models: Models) -> None:
+    several = await models("openai/gpt-4o", "openai/o4-mini")
+    plans = [
+        plan_responding(chosen(), [responder_of(model, LIBRARY, temperature=wanted) for model in several])
+        for wanted in (None, 0.5)
+    ]
+    assert [plan.unheeded for plan in plans] == [(), ("openai/emulated-o4-mini",)]
