@@ -166,9 +166,16 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted 
     """What serving this base with these adapters takes, and what would make it fit where it does not.
 
     Raises:
-        UserError: the base is of an unknown type, or the length asked for is longer than its context.
+        UserError: the base is quantised or of an unknown type; the length asked for is longer than its context.
     """
     asked = wanted or Wanted()
+    if quantised := config.get("quantization_config"):
+        raise UserError(
+            "a quantised model is another author, and never stands for the base",
+            where="config.json",
+            found=str(quantised.get("quant_method", "a quantization_config")),
+            remedy="Name the base in its own dtype; serve this one yourself and ask it as vllm/NAME.",
+        )
     shape = shape_of(config, "Start vLLM yourself and name it with --url.")
     if asked.model_length is not None and asked.model_length > (shape.context or MODEL_LENGTH):
         raise UserError(

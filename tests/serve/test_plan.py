@@ -99,4 +99,6 @@ def test_mistakes() -> None:
         plan({**LLAMA, "max_position_embeddings": 2048}, [], Wanted(model_length=4096))
     with pytest.raises(UserError, match="LLaMA-type"):
         plan({"model_type": "bert"}, [])
+    with pytest.raises(UserError, match="gptq"):
+        plan({**LLAMA, "quantization_config": {"quant_method": "gptq"}}, [])
     assert plan({**LLAMA, "max_position_embeddings": 2048}, []).max_model_len == 2048
