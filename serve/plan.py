@@ -166,7 +166,7 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted 
     """What serving this base with these adapters takes, and what would make it fit where it does not.
 
     Raises:
-        UserError: the base is quantised or of an unknown type; the length asked for is longer than its context.
+        UserError: the base is quantised or of an unknown type; the length is longer than its context.
     """
     asked = wanted or Wanted()
     if quantised := config.get("quantization_config"):
