@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -49,9 +49,13 @@ WHO = ("ours", "plain trl")
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One training: tokens per second after its first step; on a card the peak in bytes, else 0."""
+    """One training after its first step: tokens per second, and of CPU; on a card the peak in bytes.
+
+    Where the CPU computes and has other work too, only the second says anything.
+    """
 
     tokens_per_second: float
+    tokens_per_cpu_second: float
     allocated: int
     reserved: int
 
@@ -109,17 +113,17 @@ def main() -> None:
 
 def side_by_side(
     base: str, data: Path, settings: Settings, place: Path, repeats: int
-) -> dict[tuple[Stage, str], list[float]]:
-    """Tokens per second of every run, by stage and who trained."""
-    parent = _parent(base, data, settings, place)
-    found: dict[tuple[Stage, str], list[float]] = {(stage, who): [] for stage in STAGES for who in WHO}
+) -> dict[tuple[Stage, str], list[Ran]]:
+    """Every run, by stage and who trained."""
+    parent = place / "sft-ours-0"  # which is trained first, and DPO goes on from
+    found: dict[tuple[Stage, str], list[Ran]] = {(stage, who): [] for stage in STAGES for who in WHO}
     for again in range(repeats):
         for stage in STAGES:
             for who in WHO if again % 2 == 0 else WHO[::-1]:
                 out = place / f"{stage}-{who.split()[0]}-{again}"
                 ran = child(who, stage, base, data, settings, out, parent)
-                found[stage, who].append(ran.tokens_per_second)
-                print(f"{stage}, {who}: {ran.tokens_per_second:,.0f} tokens/s", file=sys.stderr, flush=True)
+                found[stage, who].append(ran)
+                print(f"{stage}, {who}: {ran}", file=sys.stderr, flush=True)
     return found
 
 
@@ -131,7 +135,7 @@ def peaks(base: str, data: Path, settings: Settings, place: Path, card_mib: int 
         print("no card: peak memory is not measured", file=sys.stderr)
         return []
     longest = longest_rows(data, place / "longest")
-    parent = _parent(base, longest, settings, place)
+    parent = place / "peak-sft"  # which is trained first, and DPO goes on from
     shape, lengths = shape_of(config_of(base)), lengths_of(read(longest), base, settings)[0]
     made = []
     for stage in STAGES:
@@ -228,7 +232,7 @@ def _child() -> None:
         torch.cuda.set_per_process_memory_fraction(min(1.0, job["card_mib"] * 2**20 / total))
 
     def log(step: int, logs: Mapping[str, Any]) -> None:
-        seen.append((time.monotonic(), float(logs["num_tokens"])))
+        seen.append((time.monotonic(), time.process_time(), float(logs["num_tokens"])))
         if cuda and step == settings.max_steps:
             peak.extend([torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()])
 
@@ -240,9 +244,9 @@ def _child() -> None:
         from benchmarks import plain_trl
 
         plain_trl.train(job["stage"], job["base"], data, out, job["parent"], settings, log)
-    (first, before), (last, after) = seen[0], seen[-1]
+    seconds, of_cpu, tokens = (last - first for first, last in zip(seen[0], seen[-1], strict=True))
     allocated, reserved = peak or (0, 0)
-    print(json.dumps(asdict(Ran((after - before) / (last - first), allocated, reserved))))
+    print(json.dumps(asdict(Ran(tokens / seconds, tokens / of_cpu, allocated, reserved))))
 
 
 def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: Settings, log: Any) -> None:
@@ -255,17 +259,6 @@ def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: Settings, log
         train_sft(job["base"], data, out, settings, how=how)
     else:
         train_dpo(Path(job["parent"]), data, out, settings, base=job["base"], how=how)
-
-
-def _parent(base: str, data: Path, settings: Settings, place: Path) -> Path:
-    """An SFT checkpoint that DPO can go on from."""
-    from finetune.needs import training_libraries
-
-    training_libraries()
-    out = place / f"parent-{data.name}"
-    if not out.exists():
-        child("ours", "sft", base, data, replace(settings, max_steps=2), out, out)
-    return out
 
 
 def _tiny(place: Path) -> Path:
@@ -288,13 +281,12 @@ def _characters(line: str) -> int:
     return len(row["prompt"]) + max(map(len, said))
 
 
-def _speeds(speed: Mapping[tuple[Stage, str], Sequence[float]], steps: int, dtype: str) -> Table:
-    table = Table(
-        "stage", *(f"{who}, tokens/s" for who in WHO), "ours / plain", title=f"{steps} steps, {dtype}"
-    )
+def _speeds(found: Mapping[tuple[Stage, str], Sequence[Ran]], steps: int, dtype: str) -> Table:
+    table = Table("stage", "tokens per", *WHO, "ours / plain", title=f"{steps} steps, {dtype}, medians")
     for stage in STAGES:
-        ours, plain = (statistics.median(speed[stage, who]) for who in WHO)
-        table.add_row(stage, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.3f}")
+        for of, name in (("second", "tokens_per_second"), ("second of CPU", "tokens_per_cpu_second")):
+            ours, plain = (statistics.median(getattr(ran, name) for ran in found[stage, who]) for who in WHO)
+            table.add_row(stage, of, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.3f}")
     return table
 
 

@@ -98,10 +98,10 @@ def config_of(base: str, revision: str = "") -> Mapping[str, Any]:
     if base in CONFIGS:
         return CONFIGS[base]
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import snapshot_download
 
-        path = Path(hf_hub_download(base, "config.json", revision=revision or None))
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        found = snapshot_download(base, revision=revision or None, allow_patterns=["config.json"])
+        return dict(json.loads((Path(found) / "config.json").read_text(encoding="utf-8")))
     except Exception as error:  # whatever the Hub's client raises, and its absence, end in the same remedy
         remedy = f"Name a model's folder, or one of: {', '.join(CONFIGS)}."
         raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from agents.errors import UserError
 from finetune.running import Step
 from harness.cli.train import train
 from harness.showing.trained import Progress
+from results.checkpoints import Registered, checkpoints_of, lineage
+from results.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
+TWO = ("two-step", "--base", "x", "--out", "y", "--data")
 
 
 def _run(*arguments: str) -> Result:
@@ -50,6 +54,12 @@ def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
     for arguments, told in (
         (("plan", "--base", "x", "--data", str(tmp_path)), "not a dataset's folder"),
         (("plan", "--base", "x/y", "--data", str(dataset), "--rank", "0"), "--rank: must be 1 or more"),
+        ((*TWO, str(dataset), "--seeds", "1,1"), "seeds are different whole numbers"),
+        ((*TWO, str(dataset), "--seeds", "1,2", "--push-to-hub", "me/x"), "exclude each other"),
+        (
+            ("merge", "student:nobody", "--out", "x", "--db", str(tmp_path / "no.db")),
+            "no student of this name",
+        ),
     ):
         shown = _run(*arguments)
         assert isinstance(shown.exception, UserError)
@@ -66,6 +76,12 @@ def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixtu
         "dpo 1/100: loss 0.5000, margin 1.250, 100 tokens/s, 16:30 left",
         "dpo 100/100: loss 0.5000, margin 1.250, 100 tokens/s, 0:00 left",
     ]
+
+
+async def _line(name: str) -> list[Registered]:
+    """A student and what it went on from, as the default database knows them."""
+    async with await Store.open("runs/empathy.sqlite", create=False) as store:
+        return await store.read(lambda connection: lineage(connection, checkpoints_of(connection, [name])[0]))
 
 
 @pytest.mark.train
@@ -97,7 +113,12 @@ def test_tiny_two_steps_and_merge(dataset: Path, tmp_path: Path, monkeypatch: py
         "--fidelity", "released", *recipe,
     )  # fmt: skip
     assert json.loads(released.stdout)["settings"]["reference"] == "base"
-    shown = _run("merge", "checkpoints/s", "--out", "merged/s")
+    line = asyncio.run(_line("s"))
+    assert [(one.name, one.stage, len(one.curve())) for one in line] == [("s-sft", "sft", 2), ("s", "dpo", 2)]
+    assert line[-1].record == record
+    assert line[-1].curve("rewards/margins")[0] == (1, 0.0)
+    monkeypatch.setenv("EMPATHY_CHECKPOINTS", "elsewhere")  # found where the database says that it lies
+    shown = _run("merge", "student:s", "--out", "merged/s")
     assert shown.exit_code == 0, shown.output
     assert "s merged, weights-1:" in shown.stdout
     planned = _run("plan", "--base", "models/tiny", "--data", str(dataset), "--json", *recipe[:6])
