@@ -103,6 +103,7 @@ def _judge(under: UnderJudge) -> dict[str, Any]:
 def difference_data(test: Difference) -> dict[str, Any]:
     """One test as plain data."""
     return {
+        "kind": test.kind,
         "difference": test.difference,
         "low": test.low,
         "high": test.high,

@@ -149,6 +149,49 @@ def test_a_saturated_opponent_makes_head_to_head_primary(empathy: Run) -> None:
     assert "head to head is primary" in flat(empathy(*words))
 
 
+def test_pairs_are_compared_head_to_head_where_the_opponent_saturates_and_they_were_so_judged(
+    empathy: Run,
+) -> None:
+    long, longer, longest, short = (
+        author(f"{words}.jsonl", dict.fromkeys(range(30), "word " * words)) for words in (30, 40, 50, 1)
+    )
+    judged(empathy, (long, short), (longer, short), (longest, short), (longer, long))
+    words = ("compare", "--all", "--pairwise", "--opponent", short, "--split", "all")
+    data = empathy(*words, "--json").data
+    rows = {frozenset((row["first"], row["second"])): row for row in data["rows"]}
+    straight = rows[frozenset((long, longer))]
+    assert (straight["kind"], abs(straight["difference"])) == ("head to head", 1)
+    assert {row["kind"] for row in rows.values() if row is not straight} == {"against a common opponent"}
+    assert data["family_size"] == 3
+    told = flat(empathy(*words))
+    assert "head to head" in told
+    assert "where they were so judged" in told
+
+
+def test_mcnemar_tests_take_their_share_of_the_simultaneous_intervals(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), by=("control/ratings",))
+    plain = only(empathy(*COMPARE, "--json").data)["against_opponent"]
+    beside = only(empathy(*COMPARE, "--single-orders", "--json").data)["against_opponent"]
+    assert beside["family_size"] == 3
+    assert beside["high"] - beside["low"] > 1.1 * (plain["high"] - plain["low"])
+    assert beside["p"] == plain["p"] < beside["p_adjusted"] or plain["p"] == 1
+
+
+def test_the_difference_by_sentiment_makes_up_the_whole(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), by=("control/ratings",))
+    data = empathy(*COMPARE, "--json").data
+    one = only(data)
+    assert (data["by"], set(one["groups"])) == ("sentiment", {"negative", "positive"})
+    total = sum(group["n"] * group["difference"] for group in one["groups"].values())
+    assert total / 64 == pytest.approx(one["against_opponent"]["difference"])
+    assert all((group["low"] is not None) is (group["n"] >= 20) for group in one["groups"].values())
+    assert {group["p"] for group in one["groups"].values()} == {None}
+    assert "By sentiment: descriptive and not tested" in flat(empathy(*COMPARE))
+    emotions = only(empathy(*COMPARE, "--by", "emotion", "--json").data)["groups"]
+    assert set(emotions) == {dialogue.emotion for dialogue in sample().dialogues}
+    assert only(empathy(*COMPARE, "--by", "none", "--json").data)["groups"] == {}
+
+
 def test_what_it_would_take_is_told_of_a_difference_that_matters(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), by=("control/ratings",))
     small, large = (
@@ -173,6 +216,25 @@ def test_strategies_need_training_seeds(empathy: Run) -> None:
     assert "these two checkpoints" in flat(refused)
 
 
+def test_one_strategy_is_compared_with_the_opponent(empathy: Run) -> None:
+    by = ("control/ratings", "control/author")
+    judged(empathy, *((llm, C) for llm in LLMS[:2]), by=by)
+    words = ("compare", ",".join(LLMS[:2]), *COMPARE[3:])
+    data = empathy(*words, "--judge", by[0], "--json").data
+    alone = only(data)
+    everyone = empathy("compare", "--all", *COMPARE[3:], "--judge", by[0], "--json").data["rows"]
+    assert alone["estimate"] == pytest.approx(sum(row["alone"]["win_rate"] for row in everyone) / 2)
+    assert (alone["seeds"], data["strategies"], data["family_size"]) == ([2], [list(LLMS[:2])], 1)
+    both = empathy(*words, "--judge", by[0], "--judge", by[1], "--json").data
+    together = next(one for one in both["judges"] if one["judge"] == by[0])
+    assert both["family_size"] == together["family_size"] == 2
+    assert together["low"] < alone["low"] < alone["high"] < together["high"]
+    assert together["p_adjusted"] >= together["p"] == alone["p"]
+    told = flat(empathy(*words, "--judge", by[0], "--judge", by[1]))
+    assert "95 %, simultaneous" in told
+    assert "2 training seeds" in told
+
+
 # -- everyone ------------------------------------------------------------------------------------------
 
 
@@ -192,6 +254,9 @@ def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> Non
     assert (len(pairs["rows"]), pairs["family_size"]) == (6, 6)
     printed = empathy(*words).out
     assert "a family of 4 tests (Holm)" in printed
+    assert "Scope of every interval: over dialogues; these responses, this judge." in " ".join(
+        printed.split()
+    )
     assert "The best of several" in printed
 
 
@@ -223,7 +288,10 @@ def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) ->
     ]
     assert data["emulated"] is True
     assert "EMULATED" in empathy(*COMPARE).out
+    assert "soft" not in flat(empathy(*COMPARE))
+    assert "in points, soft:" in flat(empathy(*COMPARE, "--soft"))
     soft = empathy(*COMPARE, "--soft", "--json").data
+    assert soft["soft"] is True
     assert soft["judges"][0]["rates"] != data["judges"][0]["rates"]
     refused = empathy(*COMPARE, "--soft", "--judge", "control/longer")
     assert refused.code == 2
@@ -240,6 +308,8 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
         ((A, A), "cannot be compared with itself"),
         ((A, C), "cannot be compared with itself"),
         ((A,), "two authors are compared"),
+        ((f"{A},",), "two authors are compared"),
+        ((",", A), "two authors are compared"),
         ((A, B, "--judge", "openai/gpt-4o"), "There are: control/longer"),
         ((A, B, "--split", "train"), "--split all"),
         ((A, B, "--all"), "Leave the names away"),
