@@ -8,7 +8,6 @@ engine asks it once for all strategies. How calls are made is the engine's busin
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,7 +16,6 @@ from typing import Any
 import orjson
 
 from agents.call import ModelClient
-from agents.cleaning import WORD_LIMIT
 from agents.errors import Fault, UserError
 from agents.identity import content_id
 from agents.improver import Improver
@@ -31,7 +29,8 @@ from harness.data.splits import Split
 from harness.engine.pump import Work
 from harness.runs.registering import put_prompt
 from harness.runs.running import LaneReport, Settings, Source, run_calls
-from results.generations import Outcome, cost_of, endings_of, last_attempts, outcome_of, reads_of
+from harness.runs.sets import SetSummary, summarise
+from results.generations import cost_of, last_attempts, reads_of
 from results.store import Store
 
 Agent = Responder | Improver
@@ -147,42 +146,6 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class SetSummary:
-    """What there is of one set, over the run's dialogues.
-
-    Attributes:
-        of: the set.  dialogues: those it is made for.
-        responses: how many of them have one.
-        flaws: why the others may not train, or why those there may not: reason → count.
-        missing: dialogues without any answer yet, or with a chain that broke off on a failed call.
-        rambling: responses whose author wrote more than one: another turn, or more than 97 words.
-        over_limit: responses of more than 97 words.  unchanged: those that say what the original said.
-        asked_again: dialogues that took more than one attempt.
-        dimensions: what teachers named as lacking → count.
-        mean_words: of the responses; None where there are none.
-        cost_usd: of every answer behind the set; None where a price is not known.
-    """
-
-    of: ResponseSet
-    dialogues: int
-    responses: int
-    flaws: Mapping[str, int]
-    missing: int
-    rambling: int
-    over_limit: int
-    unchanged: int
-    asked_again: int
-    dimensions: Mapping[str, int]
-    mean_words: float | None
-    cost_usd: float | None
-
-    @property
-    def name(self) -> str:
-        """As users write it."""
-        return self.of.name
-
-
-@dataclass(frozen=True)
 class Summary:
     """A run's result: its sets, and what its lanes did in this invocation."""
 
@@ -225,32 +188,6 @@ async def generate(
     sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
     cost = await cost_of(store, [of.id for of in plan.sets])
     return Summary(report.run_id, plan.kind, plan.spec, tuple(sets), report.lanes, cost, report.interrupted)
-
-
-async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> SetSummary:
-    """What there is of one set, from the database alone."""
-    keys = {dialogue.key for dialogue in dialogues}
-    responses = {one.dialogue: one for one in await store.responses(of.id) if one.dialogue in keys}
-    outcomes: dict[str, Outcome] = {
-        key: outcome_of(reads) for key, reads in (await reads_of(store, of.id)).items() if key in keys
-    }
-    words = [len(one.text.split()) for one in responses.values()]
-    flaws = Counter(one.flaw for one in outcomes.values() if one.flaw)
-    told = set(responses) | {key for key, one in outcomes.items() if one.flaw}
-    return SetSummary(
-        of=of,
-        dialogues=len(keys),
-        responses=len(responses),
-        flaws=dict(sorted(flaws.items())),
-        missing=len(keys - told),
-        rambling=(await endings_of(store, of.id, keys)).rambling,
-        over_limit=sum(count > WORD_LIMIT for count in words),
-        unchanged=sum(one.unchanged for key, one in outcomes.items() if key in responses),
-        asked_again=sum(one.attempts > 1 for one in outcomes.values()),
-        dimensions=dict(sorted(Counter(one.dimension for one in outcomes.values() if one.dimension).items())),
-        mean_words=sum(words) / len(words) if words else None,
-        cost_usd=await cost_of(store, [of.id]),
-    )
 
 
 def _wants_sampling(sampling: Sampling) -> bool:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from agents.cleaning import WORD_LIMIT
 from agents.generation import Flaw
-from harness.runs.generating import SetSummary, Summary
+from harness.runs.generating import Summary
 from harness.runs.running import LaneReport, is_emulated
+from harness.runs.sets import SetSummary
 from harness.wording import EMULATED_NOTE, money
 
 if TYPE_CHECKING:

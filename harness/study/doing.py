@@ -30,9 +30,10 @@ from harness.data.recipe import Recipe
 from harness.data.splits import Split
 from harness.runs.estimating import estimate
 from harness.runs.forecasting import forecast
-from harness.runs.generating import Plan, SetSummary, Summary, generate
+from harness.runs.generating import Plan, Summary, generate
 from harness.runs.judging import judge_contest, plan_judging
 from harness.runs.registering import put_checkpoints
+from harness.runs.sets import SetSummary
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
 from harness.study.progress import counted
