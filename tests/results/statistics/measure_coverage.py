@@ -1,4 +1,4 @@
-"""Print the measured coverage that `docs/statistics.md` gives.
+"""Print the measured coverage, and widths, that `docs/statistics.md` gives.
 
     PYTHONPATH=.:tests/results/statistics python tests/results/statistics/measure_coverage.py
 
@@ -12,11 +12,12 @@ import sys
 import numpy as np
 from conftest import contest
 from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
-from test_intervals import by_call, by_dialogue, coverage
+from test_intervals import by_call, by_dialogue, coverage, simulated_orders
 from test_length import length_coverage
 from test_sequences import look_all_the_time, these_dialogues_coverage
 
 from results.statistics import Estimand, judging_order
+from results.statistics.betting import bounded_mean_interval
 from results.statistics.intervals import bca_interval
 
 RUNS = 4000
@@ -42,6 +43,8 @@ def main() -> None:
             low, high = bca_interval(scores, seed=run, resamples=600)
             hits += low <= 0.996 <= high
     say("BCa alone at 0.996", f"{hits / RUNS:.3f}")
+    for mean in (0.5, 0.8, 0.9):
+        say("bounded mean's width over BCa's", mean, f"{_width_ratio(mean, runs=RUNS // 80):.2f}")
     for mean in (0.5, 0.8, 0.99):
         held = sum(
             look_all_the_time(
@@ -62,6 +65,16 @@ def main() -> None:
         say("strategy near 1, 3 training seeds", rate, f"{edge_coverage(rate, 3, runs=RUNS // 4):.3f}")
     for theta in (0.6, 2.9):
         say("length control, log-odds", theta, f"{length_coverage(theta, runs=RUNS // 4):.3f}")
+
+
+def _width_ratio(mean: float, *, runs: int) -> float:
+    generator = np.random.default_rng(6)
+    ratios = []
+    for run in range(runs):
+        scores = simulated_orders(generator, mean, 250).mean(axis=1)
+        bounded, bca = bounded_mean_interval(scores, 0.95), bca_interval(scores, seed=run)
+        ratios.append((bounded[1] - bounded[0]) / (bca[1] - bca[0]))
+    return float(np.mean(ratios))
 
 
 if __name__ == "__main__":
