@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ BOTH = "both"
     help="Leave out, for each judge, pairs with a response of its own family.",
 )
 @click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
-@click.option("--dry-run", is_flag=True, help="Print how many calls it takes; ask nothing.")
+@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
 @click.option(
     "--page", "page_to", metavar="FILE", type=click.Path(path_type=Path), help="Write the page on trust."
 )
@@ -102,6 +103,7 @@ def audit(
     splits = [Split.TRAIN, Split.TEST] if split == BOTH else [Split(split)]
 
     async def main() -> list[AuditSummary]:
+        from harness.cli.ending import agree
         from harness.data.dataset import load
         from harness.findings.auditing import plan_audit, run_audit
         from results.store import Store
@@ -117,10 +119,11 @@ def audit(
             _tell_left_out(plans, judges)
             async with await Store.open(db) as store:
                 if dry_run:
-                    await _tell_size(store, plans, as_json)
+                    await _tell_size(store, plans, settings, as_json, retry_unscored)
                     return []
                 if not calls.yes and not calls.emulate:
-                    await _agree(store, plans, settings)
+                    for plan in plans:
+                        await agree(store, plan, settings, retry_unscored)
                 done = []
                 for plan in plans:
                     done.append(
@@ -171,48 +174,26 @@ def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
         )
 
 
-async def _tell_size(store: Store, plans: list[AuditPlan], as_json: bool) -> None:
-    rows = [
-        {"split": plan.split, "judge": judge.name, "pairs": len(plan.pairs), "calls": count}
+async def _tell_size(
+    store: Store, plans: list[AuditPlan], settings: Settings, as_json: bool, retry_unscored: bool
+) -> None:
+    """What the judges that are models would take; nothing is asked."""
+    from harness.runs.estimating import estimate, told
+
+    found = [
+        (plan, each)
         for plan in plans
-        for judge, count in (await _unanswered(store, plan)).items()
+        for each in await estimate(store, plan.of_models, settings, retry_unscored=retry_unscored)
     ]
     if as_json:
+        rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in found]
         click.echo(orjson.dumps({"dry_run": True, "judges": rows}, option=orjson.OPT_INDENT_2).decode())
         return
-    for row in rows:
-        click.echo(f"{row['split']}: {row['judge']}: {row['calls']:,} calls for {row['pairs']:,} pairs")
+    for plan, each in found:
+        click.echo(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
+        for line in told(each):
+            click.echo(line)
     click.echo("Nothing was asked.")
-
-
-async def _unanswered(store: Store, plan: AuditPlan) -> dict[Judge, int]:
-    """How many calls each judge that is asked for money still takes."""
-    found = {}
-    for judge in plan.judges:
-        if not judge.is_control:
-            keys = {
-                judge.call(comparison, sample).key
-                for comparison in plan.comparisons()
-                for sample in range(plan.samples)
-            }
-            found[judge] = len(keys - await store.known(sorted(keys)))
-    return found
-
-
-async def _agree(store: Store, plans: list[AuditPlan], settings: Settings) -> None:
-    """Before money is spent, on a terminal: how many calls, and a yes."""
-    if not sys.stdin.isatty():
-        return
-    counts = [
-        (plan, judge, count)
-        for plan in plans
-        for judge, count in (await _unanswered(store, plan)).items()
-        if count
-    ]
-    for plan, judge, count in counts:
-        click.echo(f"{judge.name}: {count:,} calls for the {plan.split} split", err=True)
-    if counts and not click.confirm("Ask them?", default=True, err=True):
-        raise click.Abort
 
 
 def show(summaries: list[AuditSummary], as_json: bool) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from agents.judge import Judge
     from agents.vocabulary import ResponseSet
     from harness.findings.beside import Beside
-    from harness.runs.judging import Plan, Summary
+    from harness.runs.estimating import Asking
+    from harness.runs.judging import Summary
     from harness.runs.running import LaneReport, Settings
     from results.store import Store
 
@@ -39,7 +40,7 @@ async def leave_out_kin(
     return kept
 
 
-async def agree(store: Store, plan: Plan, settings: Settings, retry_unscored: bool = False) -> None:
+async def agree(store: Store, plan: Asking, settings: Settings, retry_unscored: bool = False) -> None:
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return

@@ -8,7 +8,7 @@ only where their ratings differ.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from harness.data.splits import Split, dialogues_of, seeded_order
 from harness.engine.pump import Work
 from harness.findings import floors
 from harness.findings.audited import AuditSummary, summarise_audit
+from harness.runs.judging import Retries, retries_of
 from harness.runs.registering import put_judges
 from harness.runs.running import Settings, Source, run_calls
 from prompts import Prompt
@@ -81,6 +82,11 @@ class AuditPlan:
         }
 
     @property
+    def of_models(self) -> AuditPlan:
+        """The same of the judges that are asked for money alone."""
+        return replace(self, judges=tuple(judge for judge in self.judges if not judge.is_control))
+
+    @property
     def calls_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.pairs) * self.samples
@@ -92,7 +98,7 @@ class AuditPlan:
             one, other = self.responses[first][dialogue.key], self.responses[second][dialogue.key]
             yield from Comparison(dialogue, one, other).both_orders()
 
-    def work(self, judge: Judge, retries: Mapping[tuple[str, str, str, int], int]) -> Iterator[Work]:
+    def work(self, judge: Judge, retries: Retries) -> Iterator[Work]:
         """One piece of work per judgment."""
         for comparison in self.comparisons():
             for sample in range(self.samples):
@@ -198,10 +204,7 @@ async def run_audit(
     Raises:
         UserError: as `run_calls`.
     """
-    retries = {}
-    if retry_unscored:
-        last = await store.last_attempts([judge.id for judge in plan.judges])
-        retries = {place: attempt + (not scored) for place, (attempt, scored) in last.items()}
+    retries = await retries_of(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
         await store.put_dialogues(plan.dialogues)

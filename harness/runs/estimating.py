@@ -1,4 +1,4 @@
-"""What a judging run would take, before anything is asked: calls exactly; the rest as estimates.
+"""What a run of judges would take, before anything is asked: calls exactly; the rest as estimates.
 
 Renders every call and looks its key up, so the number of first-pass calls is exact: what is answered already
 and what is identical within the run is not counted. Tokens are estimated from bytes and time from limits; the
@@ -10,22 +10,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Protocol
 
 import click
 import orjson
 
 from agents.call import Call
 from agents.judge import Judge
+from agents.vocabulary import Comparison
 from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
 from harness.engine.money import Price, price_of
-from harness.runs.judging import Plan, Retries, retries_of
+from harness.runs.judging import Retries, retries_of
 from harness.runs.running import Settings
 from harness.wording import money
 from results.store import Store
 
 CHUNK = 500
 VERDICT_TOKENS = 4.0
+
+
+class Asking(Protocol):
+    """A plan of comparisons that judges are to be asked about: a contest's, or an audit's."""
+
+    @property
+    def judges(self) -> Sequence[Judge]:
+        """Who is asked."""
+        ...
+
+    @property
+    def samples(self) -> int:
+        """Repetitions of every comparison, ≥ 1."""
+        ...
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Every pair in both orders."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +73,16 @@ class Estimate:
 
 
 async def estimate(
-    store: Store, plan: Plan, settings: Settings, *, retry_unscored: bool = False
+    store: Store, plan: Asking, settings: Settings, *, retry_unscored: bool = False
 ) -> list[Estimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing."""
-    retries = await retries_of(store, plan) if retry_unscored else {}
+    retries = await retries_of(store, plan.judges) if retry_unscored else {}
     return [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
 
 
-async def _estimate(store: Store, plan: Plan, judge: Judge, settings: Settings, retries: Retries) -> Estimate:
+async def _estimate(
+    store: Store, plan: Asking, judge: Judge, settings: Settings, retries: Retries
+) -> Estimate:
     price = price_of(judge.model, dict(settings.prices))
     asked: set[str] = set()
     size = known = 0
@@ -90,7 +112,7 @@ async def _estimate(store: Store, plan: Plan, judge: Judge, settings: Settings, 
     )
 
 
-def _calls(plan: Plan, judge: Judge, retries: Retries) -> Iterator[Call]:
+def _calls(plan: Asking, judge: Judge, retries: Retries) -> Iterator[Call]:
     for comparison in plan.comparisons():
         for sample in range(plan.samples):
             place = (judge.id, comparison.first.id, comparison.second.id, sample)
@@ -123,11 +145,17 @@ def show_estimate(estimates: Sequence[Estimate], as_json: bool) -> None:
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
     for each in estimates:
-        time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
-        click.echo(f"{each.judge}: {each.calls:,} calls ({each.known:,} known), exactly")
-        click.echo(
-            f"    estimates: {each.input_tokens:,.0f} tokens in, {each.output_tokens:,.0f} out; time {time}; "
-            f"cost {money(each.expected_usd)}"
-        )
-        click.echo(f"    at most {money(each.maximum_usd)}, every allowed retry charged in full")
+        for line in told(each):
+            click.echo(line)
     click.echo("Nothing was asked.")
+
+
+def told(each: Estimate) -> list[str]:
+    """An estimate as lines for people."""
+    time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
+    return [
+        f"{each.judge}: {each.calls:,} calls ({each.known:,} known), exactly",
+        f"    estimates: {each.input_tokens:,.0f} tokens in, {each.output_tokens:,.0f} out; time {time}; "
+        f"cost {money(each.expected_usd)}",
+        f"    at most {money(each.maximum_usd)}, every allowed retry charged in full",
+    ]

@@ -237,7 +237,7 @@ async def judge_all(
     Raises:
         UserError: as `run_calls`.
     """
-    retries = await retries_of(store, plan) if retry_unscored else {}
+    retries = await retries_of(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
         await store.put_dialogues(plan.dialogues)
@@ -299,7 +299,7 @@ def _soft(contest: Contest, seed: int) -> WinRate | None:
     return win_rate(columns, seed=seed, soft=True)
 
 
-async def retries_of(store: Store, plan: Plan) -> Retries:
+async def retries_of(store: Store, judges: Sequence[Judge]) -> Retries:
     """For every judgment that is unscored: the number of the next attempt; for the others, of the last."""
-    last = await store.last_attempts([judge.id for judge in plan.judges])
+    last = await store.last_attempts([judge.id for judge in judges])
     return {place: attempt + (not scored) for place, (attempt, scored) in last.items()}
