@@ -25,6 +25,7 @@ from harness.cli.options import (
 )
 from harness.cli.report import write_page
 from harness.cli.serving_options import ServingOptions, serving_options
+from harness.cli.students import folder_of
 from harness.cli.watching import Do
 from harness.data.splits import Split
 
@@ -93,16 +94,16 @@ def bench(
     empathy bench --watch checkpoints --judge control/ratings
 
     Opponents: base, and every --against: a model, dataset:…, file:…, base-cut, another student. Everything
-    already known is reused; the page is bench-NAME.html, and one more for each opponent. With --require the
-    exit code is the gate's: 0 where every judge's interval lies above the bound, 1 where one lies below, 3
-    where it is undecided or the run is unfinished.
+    already known is reused; CHECKPOINT is a folder, or student:NAME; the page is bench-NAME.html, and one
+    more for each opponent. With --require the exit code is the gate's: 0 where every judge's interval lies
+    above the bound, 1 where one lies below, 3 where it is undecided or the run is unfinished.
     """
     if (checkpoint is None) == (watch is None):
         remedy = "Name a checkpoint's folder, or --watch the folder that they come into."
         raise UserError("one checkpoint, or a folder to watch", where="CHECKPOINT, --watch", remedy=remedy)
     do = _bencher(rest, requirements)
     if checkpoint is not None:
-        result, pages = do(checkpoint, not no_report)
+        result, pages = do(folder_of(str(checkpoint), rest["db"]), not no_report)
         _show(result, as_json)
         _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)

@@ -24,6 +24,7 @@ from finetune.reading import read
 from finetune.settings import with_seed
 from harness.cli import hub
 from harness.cli.options import db_option, json_option, run
+from harness.cli.students import folder_of
 from harness.cli.training_options import (
     Asked,
     base_options,
@@ -96,7 +97,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
 def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -> None:
     """Step two: preference optimisation of an SFT checkpoint."""
     asked = Asked.take(rest)
-    started = _folder(parent, asked.db)
+    started = folder_of(parent, asked.db)
     asked = _begin(asked, out)
     from finetune.dpo import train_dpo
 
@@ -146,7 +147,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
     """
     from finetune.merge import merge as merge_now
 
-    record = merge_now(_folder(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
+    record = merge_now(folder_of(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
     if as_json:
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))
     else:
@@ -230,25 +231,6 @@ def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint]
                 click.echo(line)
     if asked.repo:
         hub.upload(made[-1].path, asked.repo, "model")
-
-
-def _folder(named: str, db: str) -> Path:
-    """A checkpoint's folder by its path, or by `student:NAME`: in the usual places, or as registered."""
-    from harness.runs.checkpoints import is_student, named_folder
-    from harness.runs.registering import folders_of
-    from results.store import Store
-
-    async def registered() -> list[Path]:
-        async with await Store.open(db, create=False) as store:
-            return await folders_of(store, [named])
-
-    if not is_student(named):
-        return Path(named)
-    try:
-        known = run(registered())
-    except UserError:  # no database: then only where checkpoints are is looked
-        known = []
-    return named_folder(named, known)
 
 
 def _tell(line: str) -> None:
