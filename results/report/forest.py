@@ -23,6 +23,7 @@ SHAPES = (
     '<path d="M0 5.5 L5.5 -4.5 L-5.5 -4.5 Z"/>',
 )
 NAME_WIDTH = 40
+MANY = 8  # rows from which the axis stands above as well
 _LINE, _JUDGE, _GAP, _AXIS = 18, 20, 8, 26
 
 
@@ -57,27 +58,24 @@ def forest(rows: Sequence[Row], *, name: str, title: str, described: str) -> Mar
         name: unique in the page; the drawing's ids begin with it.
         title, described: what a screen reader says instead of the drawing.
     """
-    drawn, top = [], 0
+    drawn, top = [], (_AXIS if len(rows) > MANY else 0)
+    above = top
     for row in rows:
         part, height = _row(row, top)
         drawn.append(part)
         top += height
     grid = Markup("").join(
-        Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="{}" stroke="currentColor"{}/>').format(
+        Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor"{}/>').format(
             "plot-half" if tick == 0.5 else "plot-grid",
             at(tick),
             at(tick),
+            above,
             top,
             Markup(' stroke-dasharray="5 4"') if tick == 0.5 else Markup(' stroke-opacity="0.25"'),
         )
         for tick in TICKS
     )
-    ticks = Markup("").join(
-        Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{:.0f}\u00a0%</text>').format(
-            at(tick), top + 16, {0.0: "start"}.get(tick, "middle"), 100 * tick
-        )
-        for tick in TICKS
-    )
+    ticks = _ticks(top + 16) + (_ticks(14) if above else Markup(""))
     return Markup(
         '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
         'aria-labelledby="{name}-title {name}-description" overflow="visible" fill="currentColor">'
@@ -91,6 +89,15 @@ def forest(rows: Sequence[Row], *, name: str, title: str, described: str) -> Mar
         grid=grid,
         rows=Markup("").join(drawn),
         ticks=ticks,
+    )
+
+
+def _ticks(y: int) -> Markup:
+    return Markup("").join(
+        Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{:.0f}\u00a0%</text>').format(
+            at(tick), y, {0.0: "start"}.get(tick, "middle"), 100 * tick
+        )
+        for tick in TICKS
     )
 
 

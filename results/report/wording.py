@@ -37,6 +37,7 @@ TEST_SPLIT_NOTE = (
 NONE = "–"
 _SPACE = "\u00a0"  # between a number and its unit: never broken over two lines
 _POINTS = 0.10
+_SATURATED = 0.9
 _NOISE = 1e-9
 
 
@@ -75,7 +76,7 @@ def reasons(unscored: Mapping[str, int]) -> str:
 
 def points(difference: float | None) -> str:
     """`+4.2`, a difference of shares in points, or a dash."""
-    return NONE if difference is None else f"{100 * difference:+.1f}"
+    return NONE if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def duration(seconds: float | None) -> str:
@@ -266,6 +267,11 @@ def caveats(material: Material) -> list[str]:
             "Students that differ in a strategy or a method are single checkpoints: without several training "
             "seeds of each, a difference is one between these checkpoints, not between strategies. The best "
             "of many, picked by these very numbers, looks better than it is: choose on development dialogues."
+        )
+    if len(material.pairs) > 1 and any((one.hard.rate or 0.0) > _SATURATED for one in judged):
+        told.append(
+            "Where a win rate is over 90\u00a0%, the opponent is too weak to tell students apart: compare "
+            "them head to head, with empathy compare."
         )
     if any(one.hard.incomplete for one in judged):
         told.append(

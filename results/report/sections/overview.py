@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from results.checkpoints import STUDENT
 from results.report.forest import Mark, Row, forest
 from results.report.gathering import Material, Pair
 from results.report.markup import filled, readable
@@ -43,7 +44,9 @@ def overview(material: Material) -> Section | None:
     for pair in material.pairs:
         by_opponent.setdefault(pair.b.id, []).append(pair)
     drawings = []
-    for at, (set_id, pairs) in enumerate(by_opponent.items()):
+    for at, (set_id, pairs) in enumerate(
+        sorted(by_opponent.items(), key=lambda one: _place(material, one[0]))
+    ):
         opponent = material.authors[set_id]
         rows = [_row(pair, series) for pair in pairs]
         title = readable(f"Win rates against {opponent.name}")
@@ -63,6 +66,12 @@ def overview(material: Material) -> Section | None:
     return Section("win-rates", "Win rates", html)
 
 
+def _place(material: Material, set_id: str) -> tuple[int, str]:
+    """Bases first, then the format controls, then the others."""
+    author = material.authors[set_id]
+    return (list(_ROLES).index(author.role) if author.role in _ROLES else len(_ROLES), author.name)
+
+
 def judge_names(pairs: Sequence[Pair]) -> dict[str, str]:
     """The judges that speak, by their ids, in the order of their names."""
     found = {one.contest.judge_id: one.contest.judge for pair in pairs for one in pair.speaking}
@@ -80,4 +89,6 @@ def _row(pair: Pair, series: Mapping[str, int]) -> Row:
         )
         for one in pair.speaking
     ]
-    return Row(readable(pair.a.name), tuple(sorted(marks, key=lambda mark: mark.series)))
+    return Row(
+        readable(pair.a.name.removeprefix(STUDENT)), tuple(sorted(marks, key=lambda mark: mark.series))
+    )

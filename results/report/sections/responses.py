@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from results.profile import WORD_LISTS
 from results.report.gathering import Material
 from results.report.manner import manner_of, to_read
 from results.report.markup import filled
-from results.report.sections.section import Section
+from results.report.measures import Group
+from results.report.sections.section import PlainTable, Row, Section
+
+MANY = 6  # authors that have a column each; more of them have a row each
 
 
 def responses(material: Material) -> Section | None:
@@ -15,11 +20,20 @@ def responses(material: Material) -> Section | None:
     if not authors:
         return None
     authors.sort(key=lambda one: one.name)
+    groups, names = manner_of(authors), [one.name for one in authors]
     html = filled(
         "responses",
-        groups=manner_of(authors),
-        names=[one.name for one in authors],
+        groups=groups,
+        names=names,
+        table=_turned(groups, names) if len(names) > MANY else None,
         to_read=to_read(authors),
         lists=WORD_LISTS.values(),
     )
     return Section("responses", "What the responses are like", html)
+
+
+def _turned(groups: Sequence[Group], names: Sequence[str]) -> PlainTable:
+    """An author a row, a measure a column."""
+    measures = [measure for group in groups for measure in group.rows]
+    rows = [Row((name, *(measure.values[at] for measure in measures))) for at, name in enumerate(names)]
+    return PlainTable(("author", *(measure.name for measure in measures)), tuple(rows))

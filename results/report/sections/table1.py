@@ -20,6 +20,7 @@ class Block:
     base: str
     judge: str
     lines: tuple[Line, ...]
+    compared: bool
 
 
 def table_1(material: Material) -> Section | None:
@@ -27,11 +28,13 @@ def table_1(material: Material) -> Section | None:
     if material.grid is None:
         return None
     heads = dict.fromkeys((line.base, line.judge) for line in material.grid.lines)
+    compared = any(entry.compared for line in material.grid.lines for entry in line.entries)
     blocks = [
-        Block(base, judge, tuple(x for x in material.grid.lines if (x.base, x.judge) == (base, judge)))
+        Block(
+            base, judge, tuple(x for x in material.grid.lines if (x.base, x.judge) == (base, judge)), compared
+        )
         for base, judge in heads
     ]
-    compared = any(entry.compared for line in material.grid.lines for entry in line.entries)
     notes = material.grid.notes if compared else (_NOT_THE_PAPERS,)
     numbers = {number: str(strategy) for strategy, number in NUMBERS.items()}
     return Section("table-1", "Table 1", filled("table1", blocks=blocks, numbers=numbers, notes=notes))

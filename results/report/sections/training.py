@@ -90,13 +90,18 @@ def _facts(line: Sequence[Registered]) -> list[tuple[str, str]]:
         data, settings = one.record.get("data") or {}, one.settings
         rows = data.get("rows_used", data.get("rows"))
         parts = [f"{rows:,} rows" if isinstance(rows, int) else "", f"{one.record.get('steps', '?')} steps"]
-        parts += [f"learning rate {settings['learning_rate']:g}"] if "learning_rate" in settings else []
+        parts += [f"learning rate {_short(settings['learning_rate'])}"] if "learning_rate" in settings else []
         parts += [f"rank {settings['rank']}"] if "rank" in settings else []
         parts += [f"β {settings['beta']:g}"] if one.stage == "dpo" and "beta" in settings else []
         seconds = one.record.get("seconds")
         parts += [f"{duration(seconds)} on {one.record.get('device', '?')}"] if seconds else []
         told.append((one.stage.upper(), ", ".join(part for part in parts if part)))
     return told + _health(line[-1].health)
+
+
+def _short(value: float) -> str:
+    """`5e-5`, as people write it."""
+    return f"{value:g}".replace("e-0", "e-")
 
 
 def _health(health: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -103,3 +103,24 @@ def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
     with pytest.raises(UserError, match="cannot be written"):
         write_page(tmp_path / "folder.html", "page")
     assert [one.name for one in tmp_path.iterdir()] == ["folder.html"]
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [
+        (["--format", "md"], "# dataset:gpt-4 against dataset:human"),
+        (["--format", "csv"], "a,b,judge,"),
+        (["--format", "json"], "{"),
+    ],
+)
+def test_the_other_formats_go_to_stdout(judged: tuple[str, str], options: list[str], begins: str) -> None:
+    done = CliRunner().invoke(report, ["last", "--db", judged[0], *options])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(begins)
+
+
+def test_the_ending_of_the_file_says_the_format(judged: tuple[str, str], tmp_path: Path) -> None:
+    for name, begins in (("a.md", "# "), ("b.json", "{"), ("c.csv", "a,b"), ("d.htm", "<!doctype html>")):
+        done = CliRunner().invoke(report, ["--db", judged[0], "--out", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
