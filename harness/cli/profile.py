@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -38,8 +40,10 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
 
     async def main() -> Profiles:
         dataset = load(data)
-        async with await Store.open(db) as store:
-            return await profiles(authors, dataset, store, Split(split))
+        with TemporaryDirectory() as nowhere:  # where there is no database yet, none is left behind
+            there = "://" in db or Path(db).exists()
+            async with await Store.open(db if there else str(Path(nowhere) / "empty.sqlite")) as store:
+                return await profiles(authors, dataset, store, Split(split))
 
     found = run(main())
     if as_json:
