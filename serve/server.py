@@ -38,6 +38,7 @@ _MEANINGS = (
     ("No available memory for the cache", "no memory is left for the KV cache", "See: empathy serve plan."),
     ("KV cache is needed", "the KV cache is too small for one answer", "Give a shorter --max-model-len."),
     ("less than desired", "other programs hold the memory", "End them, or give a lower --memory-fraction."),
+    ("SafetensorError", "the weights' file is broken", "Fetch or copy the model again."),
     ("Address already in use", "the port is in use", "Name another with --port, or leave it out."),
 )
 # What a running server says when it refuses → what may be done.
@@ -289,7 +290,7 @@ def _wait(server: Server, start_seconds: float, tell: Callable[[str], None]) -> 
 def died(server: Server) -> UserError:
     """What a dead server's log means, with its end."""
     whole = server.log.read_text(errors="replace") if server.log and server.log.is_file() else ""
-    causes = _CAUSE.findall(whole)
+    causes = _CAUSE.findall("\n".join(line for line in whole.splitlines() if not _MILD.search(line)))
     words = "\n".join([*dict.fromkeys(causes[:1] + causes[-1:]), "", server.last_words()]).strip()
     unknown = ("the server died", "Its whole log may say more.")
     known = [(means, remedy) for sign, means, remedy in _MEANINGS if sign.lower() in whole.lower()]
@@ -298,6 +299,7 @@ def died(server: Server) -> UserError:
 
 
 _CAUSE = re.compile(r"^.*?((?:\w+\.)*\w+(?:Error|Exception): .{1,400})$", re.MULTILINE)
+_MILD = re.compile(r"\b(?:DEBUG|INFO|WARNING) \d")  # vLLM's own marks: what they speak of did not kill it
 _NOISE = ("nanobind:", " - leaked", " - ... skipped", "See https://nanobind", "resource_tracker")
 _STAGES = (
     ("Capturing CUDA graph", "capturing graphs"),

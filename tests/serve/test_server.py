@@ -137,6 +137,12 @@ def test_a_killed_keeper_takes_the_server_with_it(tmp_path: Path) -> None:
     [
         ("torch.OutOfMemoryError: CUDA out of memory.", "memory is too small"),
         ("ValueError: something of vLLM", "something of vLLM"),
+        (
+            "WARNING 11-25 may cause OSError: [Errno 24]\n"
+            "(Worker pid=7) ERROR 11-25 10:00:00 [a.py:3] safetensors._rust.SafetensorError: not whole\n"
+            "INFO 11-25 10:00:00 ends\nRuntimeError: see above",
+            "weights' file is broken",
+        ),
     ],
 )
 def test_a_server_that_dies_shows_its_log(tmp_path: Path, says: str, meaning: str) -> None:
@@ -145,6 +151,8 @@ def test_a_server_that_dies_shows_its_log(tmp_path: Path, says: str, meaning: st
     with pytest.raises(UserError, match=meaning) as error:
         started(words, LOOPBACK, port, log=tmp_path / "log").__enter__()
     assert says in str(error.value)
+    (_, cause, *_) = str(error.value).splitlines()  # first what it died of
+    assert cause == says or cause.startswith("safetensors")
     assert str(tmp_path / "log") in str(error.value)
 
 
