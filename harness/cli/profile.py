@@ -38,14 +38,14 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     from harness.findings.profiling import as_data, as_table, notes, profiles
     from results.store import Store
 
-    async def main() -> Profiles:
+    async def main(place: str) -> Profiles:
         dataset = load(data)
-        with TemporaryDirectory() as nowhere:  # where there is no database yet, none is left behind
-            there = "://" in db or Path(db).exists()
-            async with await Store.open(db if there else str(Path(nowhere) / "empty.sqlite")) as store:
-                return await profiles(authors, dataset, store, Split(split))
+        async with await Store.open(place) as store:
+            return await profiles(authors, dataset, store, Split(split))
 
-    found = run(main())
+    with TemporaryDirectory() as nowhere:  # where there is no database yet, none is left behind
+        there = "://" in db or Path(db).exists()
+        found = run(main(db if there else str(Path(nowhere) / "empty.sqlite")))
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(as_data(found), option=orjson.OPT_INDENT_2) + b"\n")
         return
