@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from agents.vocabulary import Dialogue
-from results.contests import run_dialogues
+from results.contests import dialogues_of_run, run_dialogues
 from results.rows import parser_order
 from results.statistics.rated_pairs import RatedPairs
 from results.store import Store
-from results.tables import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, RunDialogueRow, table
+from results.tables import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
 
 Floats = NDArray[np.float64]
 AUDIT = "audit"
@@ -118,11 +118,9 @@ async def _judges(store: Store, spec: Mapping[str, Any], only: frozenset[str] | 
 
 async def _responses(store: Store, run_id: str, sets: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
     """Set → dialogue → (id, text) of the response."""
-    response, of_run = table(ResponseRow).c, table(RunDialogueRow).c
-    wanted = (
-        select(response.set_id, response.dialogue, response.id, response.text)
-        .join(table(RunDialogueRow), of_run.dialogue == response.dialogue)
-        .where(of_run.run_id == run_id, response.set_id.in_(sets))
+    response = table(ResponseRow).c
+    wanted = select(response.set_id, response.dialogue, response.id, response.text).where(
+        response.dialogue.in_(dialogues_of_run(run_id)), response.set_id.in_(sets)
     )
     found: dict[str, dict[str, tuple[str, str]]] = {set_id: {} for set_id in sets}
     for row in await store.read(lambda connection: connection.execute(wanted).all()):
@@ -221,7 +219,7 @@ async def _said(
 
 async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> Sequence[Any]:
     """Of several readings of one answer the newest parser's; by attempt."""
-    judgment, completion, of_run = table(JudgmentRow).c, table(CompletionRow).c, table(RunDialogueRow).c
+    judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     wanted = (
         select(
             judgment.first,
@@ -236,8 +234,11 @@ async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> 
             completion.latency_seconds,
         )
         .join(table(CompletionRow), completion.key == judgment.call_key)
-        .join(table(RunDialogueRow), of_run.dialogue == judgment.dialogue)
-        .where(of_run.run_id == run_id, judgment.judge_id == judge_id, judgment.sample < samples)
+        .where(
+            judgment.judge_id == judge_id,
+            judgment.dialogue.in_(dialogues_of_run(run_id)),
+            judgment.sample < samples,
+        )
         .order_by(judgment.attempt)
     )
     newest: dict[tuple[str, str, str], Any] = {}
