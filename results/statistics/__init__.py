@@ -3,7 +3,12 @@
 `docs/statistics.md` gives each formula, its source, its assumptions and when not to use it.
 """
 
+from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.agreement import PairAgreement, agreement_of
+from results.statistics.audit import Audit, Leaning, PairOfResponders, audit
+from results.statistics.bradley_terry import Strengths, strengths
 from results.statistics.breakdown import breakdown, difference_breakdown
+from results.statistics.clusters import Estimate, clustered_mean
 from results.statistics.columns import Columns
 from results.statistics.comparing import (
     Answer,
@@ -27,8 +32,11 @@ from results.statistics.intervals import Interval, clopper_pearson, interval_of_
 from results.statistics.length import LengthControl, length_controlled
 from results.statistics.pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.power import Needed, needed, smallest_detectable
+from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
+from results.statistics.rated_pairs import RatedPairs
 from results.statistics.reach import Reach, reachable
 from results.statistics.refusal import Refusal
+from results.statistics.replication import Replicated, replicated
 from results.statistics.scores import Scores, dialogue_scores, mean_score
 from results.statistics.sequences import (
     ConfidenceSequence,
@@ -51,28 +59,45 @@ __all__ = [
     "HEAD_TO_HEAD",
     "SCOPE",
     "Answer",
+    "Audit",
+    "BiasAdjusted",
+    "CheapAndGold",
     "Columns",
     "ConfidenceSequence",
     "Difference",
     "Estimand",
+    "Estimate",
     "Family",
     "Interval",
+    "Leaning",
     "LengthControl",
     "McNemar",
     "Needed",
+    "PairAgreement",
+    "PairOfResponders",
     "Pairs",
     "PooledRate",
+    "RatedPairs",
     "Reach",
+    "Reference",
     "Refusal",
+    "Replicated",
+    "Saving",
     "Scores",
     "SignFlip",
     "SingleOrder",
     "StrategyEstimate",
+    "Strengths",
     "WinRate",
     "against_common_opponent",
+    "agreement_of",
     "answering",
+    "audit",
+    "bias_adjusted",
     "breakdown",
+    "cheap_and_gold",
     "clopper_pearson",
+    "clustered_mean",
     "compare",
     "compare_all",
     "dialogue_scores",
@@ -91,6 +116,8 @@ __all__ = [
     "needed",
     "pooled_over_judges",
     "reachable",
+    "replicated",
+    "saving",
     "sequence_of",
     "sequence_path",
     "sign_flip",
@@ -99,5 +126,6 @@ __all__ = [
     "strategy_difference",
     "strategy_family",
     "strategy_rate",
+    "strengths",
     "win_rate",
 ]

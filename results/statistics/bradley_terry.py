@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from results.statistics.intervals import check_level
@@ -123,6 +121,9 @@ def strengths(
     _check(first, second, score, dialogue, authors)
     met = np.zeros((authors, authors), dtype=bool)
     met[first, second] = met[second, first] = True
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components  # slow to load
+
     _, component = connected_components(csr_array(met.astype(int)), directed=False)
     codes, place = np.unique(dialogue, return_inverse=True)
     prior = 0.5 * prior_ties * met

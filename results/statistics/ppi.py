@@ -35,6 +35,7 @@ class CheapAndGold:
         weight: how far the cheap judge is trusted, 0 (not at all) to 1.
         n_gold, n: dialogues with a gold score; dialogues with a cheap score.
         effective: gold dialogues that would give as short an interval without the cheap judge.
+        scope: what the interval covers.
         note: why it is gold-only; "" where it is not.
     """
 
