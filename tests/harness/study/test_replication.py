@@ -1,0 +1,38 @@
+"""The table of docs/replication.md is what `empathy plan` says today, with the real dataset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.study.loading import shipped
+
+pytestmark = pytest.mark.slow
+
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "replication.md"
+ROW = re.compile(
+    r"\| `([\w-]+)` \| .* \| (\d+) \| ([\d,]+) \| ([\d.]+) \| (\d+):(\d+):(\d+) \| \$([\d.]+) \|"
+)
+ROWS = {found[1]: found.groups()[1:] for found in ROW.finditer(DOCUMENT.read_text(encoding="utf-8"))}
+
+
+def test_every_study_of_the_paper_has_its_row() -> None:
+    assert set(ROWS) == set(shipped()) - {"tiny"}
+
+
+@pytest.mark.parametrize("study", ROWS)
+async def test_a_row_is_what_the_plan_says(study: str, real_dataset: Path, tmp_path: Path) -> None:
+    lines = await harness.plan_study(
+        study, folder=tmp_path, db=str(tmp_path / "none.sqlite"), data=str(real_dataset), rpm=500
+    )
+    total = lines.iloc[-1]
+    stages, calls, hours, *clock, usd = ROWS[study]
+    assert total["stages"] == int(stages)
+    assert total["calls"] == int(calls.replace(",", ""))
+    assert total["card_hours"] == pytest.approx(float(hours), abs=0.051)
+    hour, minute, second = map(int, clock)
+    assert total["seconds"] == pytest.approx(3600 * hour + 60 * minute + second, abs=1)
+    assert total["expected_usd"] == pytest.approx(float(usd), rel=0.1)  # prices are another package's
