@@ -93,3 +93,4 @@ async def test_delays_overlap(start: Start, ask: Any, chat: Chat) -> None:
         pass  # until all have arrived: every look is a round trip of its own
     for each in asking:
         each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
