@@ -1,4 +1,5 @@
-"""What the statistics promise as a whole: one surface, frozen results, every attribute explained, pure."""
+"""What the statistics promise as a whole: one surface, frozen results, every attribute explained, pure; the
+same numbers whatever the rows' order, and for the same seed."""
 
 from __future__ import annotations
 
@@ -7,13 +8,27 @@ import dataclasses
 import importlib
 import pkgutil
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import results.statistics
+from results.statistics import (
+    Columns,
+    breakdown,
+    compare,
+    compare_all,
+    judging_order,
+    length_controlled,
+    pooled_over_judges,
+    sequence_of,
+    strategy_difference,
+    win_rate,
+)
 
 FOLDER = Path(results.statistics.__file__ or "").parent
 MODULES = [
@@ -69,3 +84,44 @@ def test_no_database_no_clock_and_no_randomness_but_by_a_seed(module: ModuleType
     assert not imported & IMPURE
     assert not re.search(r"np\.random\.(?!default_rng\(\w|Generator)", source)
     assert "default_rng()" not in source
+
+
+WORDS = np.random.default_rng(0).integers(5, 40, (2, 60))
+MEASURES: dict[str, Callable[[Columns, Columns], Any]] = {
+    "win rate": lambda one, _: win_rate(one, seed=1, resamples=200, soft=True),
+    "by group": lambda one, _: breakdown(one, ["a", "b"] * 30, seed=1, resamples=200),
+    "pooled": lambda one, other: pooled_over_judges({"x": one, "y": other}, seed=1, resamples=200),
+    "length": lambda one, _: length_controlled(one, *WORDS),
+    "compare": lambda one, other: compare(one, other, direct=one, seed=1, resamples=200, soft=True),
+    "everyone": lambda one, other: compare_all({"x": one, "y": other}, seed=1, resamples=200),
+    "sequence": lambda one, _: _without_arrays(sequence_of(one, judging_order(60, 1))),
+    "strategies": lambda one, other: strategy_difference([one, other], [other, one], seed=1, resamples=200),
+}
+
+
+def _without_arrays(result: Any) -> dict[str, Any]:
+    """Arrays have no plain equality."""
+    values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
+    }
+
+
+@pytest.mark.parametrize("name", list(MEASURES))
+def test_the_rows_order_changes_nothing_and_the_same_seed_gives_the_same(
+    contest: Callable[..., Columns], name: str
+) -> None:
+    pair = [contest(60, seed=seed, samples=2, ties=0.1, unscored=0.02, soft=True) for seed in (1, 2)]
+    turned = [
+        Columns(
+            n_dialogues=60,
+            **{
+                field.name: getattr(columns, field.name)[np.random.default_rng(7).permutation(len(columns))]
+                for field in dataclasses.fields(Columns)
+                if field.name != "n_dialogues"
+            },
+        )
+        for columns in pair
+    ]
+    measure = MEASURES[name]
+    assert measure(*pair) == measure(*pair) == measure(*turned)
