@@ -77,6 +77,7 @@ def test_it_holds_every_file_of_the_six_rooms_and_nothing_else(wheel: Path) -> N
         "agents/controls/weights.json",
         "harness/data/sample/dialogues.csv",
         "results/report/template.html.j2",
+        "results/report/sections/answer.html.j2",
         "results/report/style.css",
         "results/report/page.js",
     ):

@@ -122,6 +122,8 @@ def _clause(judge: str, seen: Sequence[Seen]) -> str:
     low, high = ordered[0], ordered[-1]
     if len(ordered) == 1:
         return f"{judge} {listed}, with a win rate of {_rate(low)}"
+    if len(ordered) == 2:
+        return f"{judge} {listed}, with win rates of {_rate(low)} and {_rate(high)}"
     return f"{judge} {listed}, with win rates from {_rate(low)} to {_rate(high)}"
 
 
