@@ -33,6 +33,7 @@ from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.judging import judge_contest, plan_judging
 from harness.runs.registering import put_checkpoints
+from harness.runs.running import LaneReport
 from harness.runs.sets import SetSummary
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner
@@ -63,7 +64,7 @@ async def ask(world: World, plan: Plan, ready: Ready) -> Made:
             settings = replace(world.settings, budget_usd=budget)
             async with counted(store, run_id, ready.stage.name, world.tell):
                 summary = await generate(store, world.registry, plan, settings)
-        _check_whole(summary)
+        _check_whole(world, summary)
         return await responses_made(store, summary, summary.sets, plan.dialogues)
 
 
@@ -186,8 +187,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
         if summary.interrupted:
             raise Interrupted("interrupted; every answer is stored")
         if one.lane is not None and (one.lane.stopped or one.lane.failed):
-            why = one.lane.stopped or f"{one.lane.failed} calls got no answer"
-            raise NotFinished(f"{by.name}: {why}; the same command asks them again")
+            raise NotFinished(_unanswered(world, by.name, one.lane))
         rate = one.hard
         result = {
             "run": summary.run_id,
@@ -253,7 +253,7 @@ async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
         return await write_report(world, store, run_id, ready)
 
 
-def _check_whole(summary: Summary) -> None:
+def _check_whole(world: World, summary: Summary) -> None:
     """Every call was answered; what may not train is an answer too.
 
     Raises:
@@ -263,8 +263,16 @@ def _check_whole(summary: Summary) -> None:
         raise Interrupted("interrupted; every answer is stored")
     for name, lane in summary.lanes.items():
         if lane.stopped or lane.failed:
-            why = lane.stopped or f"{lane.failed} calls got no answer"
-            raise NotFinished(f"{name}: {why}; the same command asks them again")
+            raise NotFinished(_unanswered(world, name, lane))
+
+
+def _unanswered(world: World, name: str, lane: LaneReport) -> str:
+    """Why a lane did not come to its end, and what to do."""
+    if not lane.stopped:
+        return f"{name}: {lane.failed} calls got no answer; the same command asks them again"
+    ceiling = world.purse.ceiling_usd
+    whole = "" if ceiling is None else f" (What the whole study may cost: ${ceiling:g}.)"
+    return f"{name}: {lane.stopped}{whole}"
 
 
 def _verdicts(columns: Columns) -> list[list[Any]]:

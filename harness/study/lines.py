@@ -133,6 +133,7 @@ class Table:
             mistakes.add(path, "must be a table", repr(values), f"Write [{'.'.join(map(str, path))}].")
 
     def __contains__(self, key: str) -> bool:
+        self._asked.append(key)
         return key in self._values
 
     def take(self, key: str) -> Any:

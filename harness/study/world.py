@@ -6,7 +6,7 @@ Puts together what the command line was told and what the study file says; the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -79,7 +79,13 @@ def dataset_of(study: Study, given: str | None) -> Dataset:
     Raises:
         UserError: as `harness.data.dataset.load`.
     """
-    return load_dataset(given or study.data.source or None)
+    try:
+        return load_dataset(given or study.data.source or None)
+    except UserError as error:
+        if given or not study.data.source:
+            raise
+        told = asdict(error.fault) | {"where": f"{study.source} [data] source"}
+        raise UserError(**told, faults=error.faults) from error
 
 
 def asked(study: Study) -> tuple[str, ...]:
