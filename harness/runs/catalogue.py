@@ -16,6 +16,7 @@ from agents.errors import Fault, UserError
 from agents.judge import DIMENSIONS
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import DEFAULT_PRESET, ResponseSet
+from harness.data.authors import BASES
 from harness.data.splits import Split
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
@@ -91,13 +92,14 @@ class Catalogue:
     where: str
 
     def sets_named(self, name: str, among: Iterable[Entry] | None = None) -> list[ResponseSet]:
-        """The sets that a name means (of any age), among these contests."""
+        """The sets that a name means (of any age), among these contests; `base` means every base's."""
         bare, _, preset = name.partition("@")
         found = {}
         for entry in self.entries if among is None else among:
             for of in (entry.a, entry.b):
                 plain = of.author == name and of.preset == DEFAULT_PRESET
-                named = of.author == bare and of.preset == (preset or DEFAULT_PRESET)
+                called = of.author == bare or (bare in BASES and of.author.startswith(f"{bare}:"))
+                named = called and of.preset == (preset or DEFAULT_PRESET)
                 by_id = of.author == bare and preset.startswith("set-1:") and of.id.startswith(preset)
                 if plain or named or by_id:
                     found[of.id] = of
