@@ -74,6 +74,7 @@ def as_data(material: Material) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
+        "over_seeds": [_plain(asdict(one)) for one in material.seeds],
         "agreement": [
             {"judges": [one.one, one.other], **_plain(asdict(one.found))} for one in material.agreements.pairs
         ],

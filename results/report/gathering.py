@@ -28,6 +28,7 @@ from results.report.finding import JUDGING
 from results.report.grid import Grid, grid_of
 from results.report.lengths import Lengths, lengths_of
 from results.report.reading import chunks, rows_of
+from results.report.seeds import OverSeeds, over_seeds
 from results.report.spending import Spending, spending_of
 from results.statistics import WinRate, win_rate
 from results.store import Store
@@ -137,6 +138,7 @@ class Material:
         pairs: the contests, by their two authors; empty where the run was begun and never described.
         authors: every set of responses, by its id.
         trained: how its students were trained, as far as the database knows them.
+        seeds: what several training seeds of one recipe say together.
         grid: Table 1's layout; None where nothing belongs in it.
         agreements: between the judges that are models.
         audits: of its judges, one a split.
@@ -152,6 +154,7 @@ class Material:
     pairs: tuple[Pair, ...]
     authors: Mapping[str, Author]
     trained: tuple[Trained, ...]
+    seeds: tuple[OverSeeds, ...]
     grid: Grid | None
     agreements: Agreements
     audits: tuple[AuditOnSplit, ...]
@@ -229,6 +232,7 @@ async def gather(store: Store, run_id: str, *, seed: int | None = None, examples
         pairs=pairs,
         authors=authors,
         trained=await trainings(store, trained),
+        seeds=over_seeds(contests, trained, own_seed),
         grid=_grid(contests, trained, samplings, run_id, own_seed),
         agreements=agreements_of(models, own_seed),
         audits=await audits_of(store, judges),

@@ -15,6 +15,8 @@ from results.report.sections.cost import cost_table, time_told
 from results.report.sections.judges import agreement_table, audit_views, each_judge, kin_notes
 from results.report.sections.manifest import page_command
 from results.report.sections.section import PlainTable, Row
+from results.report.sections.seeds import TITLE as SEEDS
+from results.report.sections.seeds import seeds_table
 from results.report.study_wording import told_on_top
 from results.report.wording import NONE, between, caveats, percent, reasons
 
@@ -37,6 +39,8 @@ def as_markdown(material: Material) -> str:
     controls = controls_table(material)
     if controls:
         parts += [f"## {TITLE}", _table(controls), _list(controls_notes(material))]
+    over_seeds = seeds_table(material)
+    parts += [f"## {SEEDS}", _table(over_seeds)] if over_seeds else []
     if material.grid:
         parts += ["## Table 1", _table_1(material), *map(_plain, material.grid.notes)]
     if told is not None:

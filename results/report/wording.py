@@ -264,9 +264,10 @@ def caveats(material: Material) -> list[str]:
     ]
     if sum(author.role is Role.STUDENT for author in material.authors.values()) > 1:
         told.append(
-            "Students that differ in a strategy or a method are single checkpoints: without several training "
-            "seeds of each, a difference is one between these checkpoints, not between strategies. The best "
-            "of many, picked by these very numbers, looks better than it is: choose on development dialogues."
+            "Students that differ in a strategy or a method are single checkpoints: but for what is told "
+            "over several training seeds, a difference is one between these checkpoints, not between "
+            "strategies. The best of many, picked by these very numbers, looks better than it is: choose on "
+            "development dialogues."
         )
     if len(material.pairs) > 1 and any((one.hard.rate or 0.0) > _SATURATED for one in judged):
         told.append(

@@ -17,6 +17,7 @@ from results.report.sections.numbers import numbers
 from results.report.sections.overview import overview
 from results.report.sections.responses import responses
 from results.report.sections.section import Section
+from results.report.sections.seeds import seeds
 from results.report.sections.table1 import table_1
 from results.report.sections.training import training
 
@@ -24,6 +25,7 @@ SECTIONS = (
     answer,
     overview,
     controls,
+    seeds,
     table_1,
     numbers,
     caveats,

@@ -195,3 +195,21 @@ async def test_judges_that_say_the_same_agree_and_length_goes_with_the_longer(
     assert judged.lengths.a_longer == 1.0
     assert judged.lengths.longer_wins == judged.hard.rate
     assert sum(one.calls for one in material.spending.by_model) == 100
+
+
+async def test_students_alike_but_for_their_seed_are_taken_together(
+    store: Store, study: str, read_page: Any
+) -> None:
+    assert (await gather(store, study)).seeds == ()
+    for seed, author in ((1, SFT), (2, DPO)):
+        twin = {**RECORD, "name": author.removeprefix("student:"), "settings": {"seed": seed, "rank": 8}}
+        await put_checkpoint(store, f"checkpoint-1:{seed}", twin, STEPS, "twin")
+    material = await gather(store, study)
+    assert [(one.opponent, one.judge) for one in material.seeds] == [
+        (BASE, judge) for judge in ("control/longer", "google/gemini-2.0-flash", "openai/gpt-4o")
+    ]
+    found = {one.judge: one.found for one in material.seeds}["google/gemini-2.0-flash"]
+    assert found.estimate == pytest.approx((19 / 25 + 12.5 / 25) / 2)
+    assert found.seeds == (2,)
+    page = read_page(await render(store, study))
+    assert "Over training seeds" in [one.text for one in page.all("h2")]

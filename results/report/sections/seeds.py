@@ -1,0 +1,44 @@
+"""Over training seeds: what may be said of a strategy, and not only of a checkpoint."""
+
+from __future__ import annotations
+
+from results.report.gathering import Material
+from results.report.markup import filled
+from results.report.sections.section import PlainTable, Row, Section
+from results.report.seeds import OverSeeds
+from results.report.wording import NONE, between, percent
+from results.statistics import Refusal
+
+TITLE = "Over training seeds"
+_HEADS = ("recipe", "judge", "against", "win rate", "95 %", "seeds", "between seeds", "n")
+
+
+def seeds(material: Material) -> Section | None:
+    """The section; None where every recipe has one seed."""
+    table = seeds_table(material)
+    return None if table is None else Section("seeds", TITLE, filled("seeds", table=table))
+
+
+def seeds_table(material: Material) -> PlainTable | None:
+    """A recipe, judge and opponent a row."""
+    if not material.seeds:
+        return None
+    return PlainTable(_HEADS, tuple(_row(one) for one in material.seeds), texts=3)
+
+
+def _row(one: OverSeeds) -> Row:
+    found = one.found
+    if isinstance(found, Refusal):
+        return Row((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 4))
+    return Row(
+        (
+            one.recipe,
+            one.judge,
+            one.opponent,
+            percent(found.estimate),
+            between(found.low, found.high),
+            str(sum(found.seeds)),
+            f"{100 * found.between_seeds:.1f}\u00a0points",
+            f"{found.n:,}",
+        )
+    )
