@@ -16,6 +16,8 @@ from serve.identity import VLLM_DTYPES
 from serve.plan import ServePlan
 from serve.server import needs_vllm
 
+# The engine runs in this very process: in one of its own it would outlive a `kill -9` of ours, card and all.
+ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 _FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
 
@@ -32,7 +34,7 @@ class VllmEngine:
 
     def __init__(self, plan: ServePlan, base: Path, base_name: str, adapters: Mapping[str, Path]) -> None:
         needs_vllm()
-        os.environ.update({"VLLM_NO_USAGE_STATS": "1", **plan.environment()})
+        os.environ.update({**ENVIRONMENT, **plan.environment()})
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         import vllm
         from vllm.lora.request import LoRARequest
