@@ -25,7 +25,8 @@ from harness.data.splits import Split, dialogues_of, seeded_order
 from harness.engine.pump import Work
 from harness.runs.registering import put_judges
 from harness.runs.running import LaneReport, RunReport, Settings, Source, run_calls
-from harness.runs.stopping import Place, Stopped, Until, Watch, stopped_at
+from harness.runs.stopping import Place, Stopped, Until, stopped_at
+from harness.runs.watching import Watch
 from results.contests import Contest, contests_of
 from results.statistics import WinRate, win_rate
 from results.store import Store

@@ -1,4 +1,4 @@
-"""Stopping when it is known: when a contest's question is answered, and how its lane is told.
+"""Stopping when it is known: when a contest's question is answered.
 
 Dialogues are judged in the run's seeded order and looked at after fixed numbers of them. At a look only the
 first so many dialogues count, and only once all their judgments are in: never what arrived by chance. So the
@@ -8,7 +8,6 @@ the interval is, `results.statistics.sequences` knows; how calls are made, the e
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import UserError
-from agents.vocabulary import Judgment, Preference, Reason, Verdict
+from agents.vocabulary import Reason
 from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
 
 DECIDED = "decided"
 LEVEL = 0.95
 LOOK_EVERY = 10  # dialogues, and from a hundred on a tenth of those judged
 EXACT = 1e-6  # half-width of an interval that is one number
-LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
 
 Place = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
 
@@ -181,9 +179,10 @@ class Stopped:
         """What it says, in words, of the two authors of these names."""
         sequence, of = self.sequence, f"{self.sequence.prefix} of {self.sequence.total} dialogues"
         better = {"A": a, "B": b}.get(sequence.better, "")
-        if self.answered and self.is_exact and self.until.half_width is None:
+        if self.answered and self.is_exact:
+            told = f"{better} is preferred" if better else "the two are even"
             whole = f"judged to the end ({sequence.total} dialogues)"
-            return f"{whole}: {better} is preferred on these, which says nothing of others"
+            return f"{whole}: {told} on these, which says nothing of others"
         if self.answered and self.until.half_width is None:
             return f"decided after {of}: {better} is preferred"
         if self.answered:
@@ -214,13 +213,13 @@ def stopped_at(
     columns = _with_unanswered(columns, given_up)
     n = columns.n_dialogues
     complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
-    sequence = _look(columns, 0, until, lanes, samples)
+    sequence = look(columns, 0, until, lanes, samples)
     looked = 0
     for at in looks(n):
         if at > complete:
             break
         looked += 1
-        sequence = _look(columns, at, until, lanes, samples)
+        sequence = look(columns, at, until, lanes, samples)
         if until.answered(sequence):
             break
     answered = until.answered(sequence)
@@ -243,29 +242,16 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
-def _look(columns: Columns, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
+def look(columns: Columns, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
     return sequence_of(
-        _kept(columns, columns.dialogue < at),
+        columns.rows(columns.dialogue < at),
         np.arange(columns.n_dialogues, dtype=np.int64),
         level=LEVEL,
         lanes=lanes,
         estimand=until.estimand,
         half_width=until.half_width,
         samples=samples,
-    )
-
-
-def _kept(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
-    return Columns(
-        dialogue=columns.dialogue[mask],
-        n_dialogues=columns.n_dialogues,
-        a_first=columns.a_first[mask],
-        sample=columns.sample[mask],
-        outcome=columns.outcome[mask],
-        soft=columns.soft[mask],
-        outside=columns.outside[mask],
-        reason=columns.reason[mask],
     )
 
 
@@ -288,89 +274,3 @@ def _with_unanswered(columns: Columns, given_up: Collection[Place]) -> Columns:
         outside=np.concatenate([columns.outside, unknown]),
         reason=np.concatenate([columns.reason, np.array([str(Reason.NO_ANSWER)] * len(more), dtype=object)]),
     )
-
-
-_A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5, Preference.SECOND: 0.0}
-
-
-class Watch:
-    """Follows one contest while it is judged, and holds its lane back to a few looks ahead.
-
-    Work waits in `may_ask` until the looks before it have been taken; where one answered the question, it is
-    told not to ask. What was asked by then is stored like any other answer and counts for nothing here.
-    """
-
-    def __init__(self, dialogues: int, until: Until, *, lanes: int, samples: int) -> None:
-        self._until, self._lanes, self._samples = until, lanes, samples
-        self._looks = looks(dialogues)
-        self._taken = 0
-        self._in = np.zeros(dialogues, dtype=np.int64)
-        self._outcome: dict[Place, float] = {}
-        self._closed = False
-        self._changed = asyncio.Event()
-        self.given_up: set[Place] = set()
-        self.answered = False
-
-    async def may_ask(self, position: int) -> bool:
-        """Wait until a dialogue's turn; False where the question is answered by then."""
-        while not (self.answered or self._closed or position < self._open_to):
-            await self._changed.wait()
-        return not self.answered
-
-    def told(self, place: Place, judgment: Judgment) -> None:
-        """A judgment is in."""
-        outcome = judgment.outcome
-        if isinstance(outcome, Verdict):
-            score = _A_WON[outcome.preference]
-            self._take(place, score if place[1] else 1.0 - score)
-        else:
-            self._take(place, float("nan"))
-
-    def give_up(self, place: Place) -> None:
-        """A judgment was tried and got no answer."""
-        self.given_up.add(place)
-        self._take(place, float("nan"))
-
-    def close(self) -> None:
-        """The lane takes no more calls: nothing need wait."""
-        self._closed = True
-        self._wake()
-
-    @property
-    def _open_to(self) -> int:
-        ahead = min(self._taken + LOOKS_AHEAD, len(self._looks)) - 1
-        return self._looks[ahead] if self._looks else 0
-
-    def _take(self, place: Place, outcome: float) -> None:
-        if place in self._outcome:
-            return
-        self._outcome[place] = outcome
-        self._in[place[0]] += 1
-        if self.answered or self._taken == len(self._looks):
-            return
-        if self._in[place[0]] < 2 * self._samples or place[0] >= self._looks[self._taken]:
-            return
-        complete = complete_prefix(self._in, self._samples)
-        before = self._taken
-        while not self.answered and self._taken < len(self._looks) and self._looks[self._taken] <= complete:
-            sequence = _look(
-                self._columns(), self._looks[self._taken], self._until, self._lanes, self._samples
-            )
-            self.answered = self._until.answered(sequence)
-            self._taken += 1
-        if self._taken > before:
-            self._wake()
-
-    def _columns(self) -> Columns:
-        places = list(self._outcome)
-        return Columns.of(
-            [place[0] for place in places],
-            [place[1] for place in places],
-            list(self._outcome.values()),
-            n_dialogues=int(self._in.size),
-            sample=[place[2] for place in places],
-        )
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()

@@ -154,8 +154,12 @@ class Columns:
 
     def first_samples(self, count: int) -> Columns:
         """Only the repetitions 0 … count − 1: what a run of more samples shows before it is done."""
+        return self.rows(self.sample < count)
+
+    def rows(self, wanted: NDArray[np.bool_]) -> Columns:
+        """Only the judgments where `wanted` (one boolean per row) holds, of the same dialogues."""
         same = np.arange(self.n_dialogues)
-        return self._rows(self.sample < count, codes=same, n_dialogues=self.n_dialogues)
+        return self._rows(wanted, codes=same, n_dialogues=self.n_dialogues)
 
     def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> Columns:
         return Columns(

@@ -24,7 +24,8 @@ from harness.emulator.options import Options
 from harness.emulator.server import Running, serve
 from harness.runs.judging import Plan, Summary, judge_contest, plan_judging, summarise
 from harness.runs.running import Settings
-from harness.runs.stopping import LOOKS_AHEAD, Stopped, Until, Watch, check_reach, looks, stopped_at, until_of
+from harness.runs.stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
+from harness.runs.watching import LOOKS_AHEAD, Watch
 from prompts import Library
 from results.statistics import Columns, Estimand, sequence_of
 from results.store import Store
@@ -41,17 +42,6 @@ def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> 
         (rng.random(chance.size) < chance).astype(float),
         n_dialogues=n,
         sample=np.tile(np.arange(samples), 2 * n),
-    )
-
-
-def part(columns: Columns, mask: np.ndarray[Any, Any]) -> Columns:
-    """Some of the rows, with all of the dialogues."""
-    return Columns.of(
-        columns.dialogue[mask],
-        columns.a_first[mask],
-        columns.outcome[mask],
-        n_dialogues=columns.n_dialogues,
-        sample=columns.sample[mask],
     )
 
 
@@ -101,7 +91,7 @@ def test_the_answer_does_not_depend_on_what_arrived_when(seed: int, rate: float,
     # what comes after the look that answered changes nothing
     before = columns.dialogue < whole.sequence.prefix
     kept = before | (rng.random(len(columns)) < 0.5)
-    again = stopped_at(part(columns, kept), DECIDED, lanes=2, samples=samples)
+    again = stopped_at(columns.rows(kept), DECIDED, lanes=2, samples=samples)
     assert (again.note(), again.sequence.low, again.sequence.high, again.looked) == (
         whole.note(),
         whole.sequence.low,
@@ -118,7 +108,7 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
     stopped = stopped_at(columns, DECIDED, lanes=1, samples=1)
     order = np.arange(80)
     decided = [
-        at for at in looks(80) if sequence_of(part(columns, columns.dialogue < at), order, samples=1).decided
+        at for at in looks(80) if sequence_of(columns.rows(columns.dialogue < at), order, samples=1).decided
     ]
     assert stopped.sequence.prefix == (decided[0] if decided else 80)
     assert stopped.answered is bool(decided)
@@ -139,16 +129,25 @@ def test_an_early_end_and_no_end_are_told() -> None:
     won = contest(np.random.default_rng(0), 100, 0.999)
     stopped = stopped_at(won, DECIDED, lanes=1, samples=1, cost_usd=2.0)
     assert stopped.note("mine", "base") == "decided after 10 of 100 dialogues: mine is preferred"
-    first = stopped_at(part(won, won.dialogue < 10), DECIDED, lanes=1, samples=1, cost_usd=2.0)
+    first = stopped_at(won.rows(won.dialogue < 10), DECIDED, lanes=1, samples=1, cost_usd=2.0)
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
     even = Columns.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
     open_to_the_end = stopped_at(even, DECIDED, lanes=1, samples=1)
     assert open_to_the_end.note() == "judged to the end (40 dialogues), undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
     assert open_to_the_end.is_exact
-    some_of_it = stopped_at(part(even, even.dialogue < 25), DECIDED, lanes=1, samples=1)
+    some_of_it = stopped_at(even.rows(even.dialogue < 25), DECIDED, lanes=1, samples=1)
     assert some_of_it.sequence.prefix == 20
     assert not some_of_it.finished
+
+
+def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
+    even = Columns.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
+    stopped = stopped_at(even, Until(0.05), lanes=1, samples=1)
+    assert (
+        stopped.note()
+        == "judged to the end (2 dialogues): the two are even on these, which says nothing of others"
+    )
 
 
 def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
@@ -170,7 +169,7 @@ def test_more_lanes_take_longer() -> None:
 
 def test_what_got_no_answer_enters_by_its_bounds_and_not_at_all_where_it_was_never_asked() -> None:
     columns = contest(np.random.default_rng(0), 40, 0.95)
-    lacking = part(columns, ~((columns.dialogue == 3) & columns.a_first))
+    lacking = columns.rows(~((columns.dialogue == 3) & columns.a_first))
     waiting = stopped_at(lacking, DECIDED, lanes=1, samples=1)
     assert (waiting.sequence.prefix, waiting.answered) == (0, False)
     over = stopped_at(lacking, DECIDED, lanes=1, samples=1, given_up=[(3, True, 0)])

@@ -23,22 +23,9 @@ MakeContest = Callable[..., Columns]
 Floats = NDArray[np.float64]
 
 
-def rows_of(columns: Columns, keep: NDArray[np.bool_]) -> Columns:
-    return Columns(
-        dialogue=columns.dialogue[keep],
-        n_dialogues=columns.n_dialogues,
-        a_first=columns.a_first[keep],
-        sample=columns.sample[keep],
-        outcome=columns.outcome[keep],
-        soft=columns.soft[keep],
-        outside=columns.outside[keep],
-        reason=columns.reason[keep],
-    )
-
-
 def came_in(columns: Columns, order: NDArray[np.int64], count: int) -> Columns:
     """The first `count` dialogues of the order, all in."""
-    return rows_of(columns, np.isin(columns.dialogue, order[:count]))
+    return columns.rows(np.isin(columns.dialogue, order[:count]))
 
 
 @pytest.mark.parametrize("estimand", list(Estimand))
@@ -134,7 +121,7 @@ def test_only_the_complete_prefix_counts(contest: MakeContest) -> None:
     order = judging_order(50, 4)
     late = order[10]
     pending = ~((columns.dialogue == late) & columns.a_first)
-    sequence = sequence_of(rows_of(columns, pending), order)
+    sequence = sequence_of(columns.rows(pending), order)
     assert (sequence.prefix, sequence.waiting) == (10, 39)
     same = sequence_of(came_in(columns, order, 10), order)
     assert (sequence.low, sequence.high) == (same.low, same.high)
@@ -236,7 +223,7 @@ def test_answers_that_arrive_in_a_biased_order_do_not_bias_it(contest: MakeConte
         arrival = place + generator.exponential(np.where(columns.outcome == 1, 1, 40))
         truth = win_rate(columns, seed=0).rate
         assert truth is not None
-        early = rows_of(columns, arrival <= 60)
+        early = columns.rows(arrival <= 60)
         by_arrival.append(win_rate(early, seed=0, resamples=10).rate)
         sequence = sequence_of(early, order)
         held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
