@@ -17,6 +17,9 @@ from finetune.needs import is_folder, offline
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
 WANTED = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
 UNWANTED = ["consolidated*", "original/*"]
+# With fewer than these threads wait for each other longer than they compute, and very much longer where the
+# machine has other work. One thread also gives the same sums however many cores there are.
+FEW_PARAMETERS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+    if device == "cpu" and sum(one.numel() for one in model.parameters()) < FEW_PARAMETERS:
+        torch.set_num_threads(1)
     return model.to(device)
 
 

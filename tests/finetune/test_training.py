@@ -164,7 +164,9 @@ def test_a_checkpoint_explains_itself(
         settings = SFT if made.stage == "sft" else DPO
         assert record["steps"] == settings.steps(rows) == len(_metrics(made))
         card = (made.path / "README.md").read_text()
-        assert card.startswith("---\nbase_model: ") and "library_name: peft" in card
+        assert (
+            card.startswith("---\nlibrary_name: peft\n") and "base_model:" not in card
+        )  # it lies in a folder
         config = json.loads((made.path / "adapter_config.json").read_text())
         assert config["base_model_name_or_path"] == str(tiny_llama)
         assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (8, 16, 0.0)
