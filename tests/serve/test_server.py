@@ -58,7 +58,7 @@ def command(port: int, notes: Path) -> list[str]:
     return [sys.executable, "-c", STAND_IN, str(port), str(notes)]
 
 
-def gone(*pids: int, seconds: float = 30) -> bool:
+def gone(*pids: int, seconds: float = 300) -> bool:
     """Whether these processes end."""
     for pid in pids:
         try:
@@ -116,7 +116,7 @@ def test_whatever_ends_us_ends_it(tmp_path: Path, number: signal.Signals) -> Non
     assert us.stdout.readline() == "up\n"
     pids = json.loads(notes.read_text())
     us.send_signal(number)
-    us.wait(30)
+    us.wait(300)
     us.stdout.close()
     assert gone(*pids)
     assert free(port)

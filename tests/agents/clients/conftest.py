@@ -96,7 +96,7 @@ async def client() -> AsyncIterator[Client]:
     session = open_session()
     made: list[ModelClient] = []
 
-    def make(kind: str, model: Model, key: str = KEY, timeout_seconds: float = 20.0) -> ModelClient:
+    def make(kind: str, model: Model, key: str = KEY, timeout_seconds: float = 300.0) -> ModelClient:
         if kind == "http":
             made.append(HttpClient(model, key, session, timeout_seconds))
         else:

@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", PROBE.format(asked=asked)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -114,7 +114,7 @@ def test_a_terminal_that_cannot_show_a_character_is_no_traceback() -> None:
         [sys.executable, "-c", "from harness.cli import main; main(['prompts', '--show', 'judge/pairwise'])"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
         env={"PYTHONIOENCODING": "ascii", "PATH": ""},
     )

@@ -28,7 +28,7 @@ async def sdk(start: Start) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
 
     async def connect(key: str = "any", **options: Any) -> Any:
         running = await start(**options)
-        http = types.HttpOptions(base_url=running.url, timeout=30_000)
+        http = types.HttpOptions(base_url=running.url, timeout=600_000)
         clients.append(genai.Client(api_key=key, http_options=http).aio)
         return clients[-1].models
 

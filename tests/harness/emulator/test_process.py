@@ -29,7 +29,7 @@ with spawn(Options(seed=4)) as spawned:
 
 
 def _closes(connection: socket.socket) -> bool:
-    connection.settimeout(60.0)
+    connection.settimeout(600.0)
     try:
         return connection.recv(1) == b""
     except ConnectionResetError:
@@ -39,7 +39,7 @@ def _closes(connection: socket.socket) -> bool:
 def test_a_spawned_server_answers_and_is_gone_afterwards() -> None:
     options = Options(seed=3, api_key="secret")
     with spawn(options) as spawned:
-        with urllib.request.urlopen(spawned.url + "/healthz", timeout=60) as answer:
+        with urllib.request.urlopen(spawned.url + "/healthz", timeout=600) as answer:
             assert json.load(answer)["definition"] == options.definition_hash
         if Path("/proc/self/cmdline").exists():
             assert b"secret" not in Path(f"/proc/{spawned.pid}/cmdline").read_bytes()
@@ -55,7 +55,7 @@ def test_the_lean_server_answers_in_a_child_too() -> None:
     with spawn(Options(lean=True, latency_ms=0.0)) as spawned:
         body = b'{"model":"emulated-gpt-4o","messages":[]}'
         request = urllib.request.Request(spawned.url + "/v1/chat/completions", data=body)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             assert json.load(answer)["choices"][0]["message"]["content"] in ("1", "2")
 
 

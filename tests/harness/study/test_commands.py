@@ -175,7 +175,7 @@ def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
 
     def answering(key: str, question: str) -> tuple[int, bytes]:
         asked.set()
-        go_on.wait(60)  # what is in flight stays so until the process has been interrupted
+        go_on.wait(600)  # what is in flight stays so until the process has been interrupted
         return 200, orjson.dumps(answer)
 
     monkeypatch.setenv("OPENAI_BASE_URL", provider(answering) + "/v1")
@@ -189,10 +189,10 @@ def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:
-        assert asked.wait(60)
+        assert asked.wait(600)
         child.send_signal(signal.SIGINT)
         go_on.set()
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=600)
     assert child.returncode == 130, err
     assert "Go on with the same command" in err
     code, out, err = empathy("run", study_file, "--json", "--yes")

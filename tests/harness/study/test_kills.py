@@ -60,7 +60,7 @@ print(ended.standings[-1].record.output)
 
 def run(folder: Path, fatal: int) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-c", SCRIPT, str(folder), str(fatal)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
 
 
 def told(folder: Path) -> dict[str, str]:
