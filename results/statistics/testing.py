@@ -25,6 +25,7 @@ _LATTICES = (1, 2, 4, 8, 12, 16, 20, 24, 40, 48, 60, 80, 120, 240)  # steps per 
 _LONGEST_EXACT = 20_000  # lattice steps that are convolved exactly
 _MANY = 5000  # differences from which the normal limit serves: flipped sums have no skewness
 _SIGNS_AT_ONCE = 4_000_000
+_SMALLEST = 1e-300  # a p-value is never 0, however small
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def sign_flip(differences: Floats, *, seed: int, draws: int = 20_000) -> SignFli
         return SignFlip(_counted(steps, observed), EXACT_FLIPS, 0)
     if differences.size > _MANY:
         standardised = abs(float(differences.sum())) / float(np.sqrt((differences**2).sum()))
-        return SignFlip(max(2.0 * float(ndtr(-standardised)), 1e-300), LIMIT_OF_FLIPS, 0)
+        return SignFlip(max(2.0 * float(ndtr(-standardised)), _SMALLEST), LIMIT_OF_FLIPS, 0)
     return _drawn(differences, seed=seed, draws=draws)
 
 
@@ -91,7 +92,7 @@ def _counted(steps: NDArray[np.int64], observed: int) -> float:
         distribution = np.convolve(distribution, binomial)
     total = int(steps.sum())
     sums = 2 * np.arange(distribution.size) - total
-    return float(min(1.0, distribution[np.abs(sums) >= observed].sum()))
+    return float(min(1.0, max(_SMALLEST, distribution[np.abs(sums) >= observed].sum())))
 
 
 def _fair_binomial(count: int) -> Floats:
@@ -151,7 +152,7 @@ def exact_mcnemar(first: Floats, second: Floats) -> McNemar | Refusal:
     only_second = int(((won == 0.0) & (also == 1.0)).sum())
     discordant = only_first + only_second
     tail = float(bdtr(float(min(only_first, only_second)), discordant, 0.5)) if discordant else 1.0
-    return McNemar(min(1.0, 2.0 * tail), only_first, only_second, int(won.size))
+    return McNemar(min(1.0, max(_SMALLEST, 2.0 * tail)), only_first, only_second, int(won.size))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

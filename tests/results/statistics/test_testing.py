@@ -73,6 +73,14 @@ def test_no_difference_at_all_is_no_evidence() -> None:
     assert sign_flip(np.zeros(30), seed=0).p == 1
 
 
+@pytest.mark.parametrize("n", [1100, 5000, 6000])
+def test_however_clear_it_is_p_is_never_0(n: int) -> None:
+    assert 0 < sign_flip(np.ones(n), seed=0).p < 1e-200
+    assert 0 < sign_flip(np.full(n, np.pi / 4), seed=0).p < 1e-4
+    result = exact_mcnemar(np.ones(n), np.zeros(n))
+    assert isinstance(result, McNemar) and 0 < result.p < 1e-200
+
+
 def test_a_test_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="one or more"):
         sign_flip(np.array([]), seed=0)
