@@ -6,6 +6,7 @@ of the requests and nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from agents.wire.errors import refusal
 from agents.wire.limits import server_limits
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # asyncio's own costs half of aiohttp's, and is kept outside
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -51,7 +53,6 @@ class HttpClient:
         self._session = session
         self._url = URL(url_of(model))
         self._timeout_seconds = timeout_seconds
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._headers = CIMultiDict(
             {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
         )
@@ -66,9 +67,12 @@ class HttpClient:
         headers[IDEMPOTENCY_KEY] = call.key
         sent_at = time.perf_counter()
         try:
-            async with self._session.post(
-                self._url, data=call.body, headers=headers, timeout=self._timeout, allow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._session.post(
+                    self._url, data=call.body, headers=headers, timeout=_NO_TIMEOUT, allow_redirects=False
+                ) as response,
+            ):
                 content = await self._content(response)
         except TimeoutError as error:
             raise timed_out(self._model, self._timeout_seconds) from error

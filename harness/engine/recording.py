@@ -59,7 +59,7 @@ class RecordingClient:
                     shared.cancel()
                 else:
                     shared.set_exception(error)
-                    shared.exception()  # it is raised here; that nobody may wait for it any more is no mistake
+                    shared.exception()  # it is raised here; that nobody waits any more is no mistake
             raise
         if (shared := being_asked.pop(key)) is not None:
             shared.set_result(completion)
@@ -91,7 +91,7 @@ class RecordingClient:
         except Exception:
             await self._ledger.record(call, completion, None, cost)  # paid for, whatever its reader thinks
             raise
-        stats.unscored += isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
+        stats.unscored += _is_unscored(reading)
         await self._ledger.record(call, completion, reading, cost)
         return completion
 
@@ -115,5 +115,9 @@ class RecordingClient:
         """The same answer may say something of another pair of responses, or to a newer reader."""
         if call.read is not None:
             reading = call.read(completion, call.key)
-            self._stats.unscored += isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
+            self._stats.unscored += _is_unscored(reading)
             await self._ledger.record_reading(reading)
+
+
+def _is_unscored(reading: object) -> bool:
+    return isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
