@@ -6,7 +6,6 @@ traceback.
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 
 from agents.errors import EmpathyError, UserError
 from harness.cli.lazy import LazyGroup
+from harness.cli.streams import whole
 
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
@@ -49,9 +49,7 @@ def root() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit: 0 done, 2 a mistake the user can mend, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
+    sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
     try:
         sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
     except click.exceptions.Exit as done:
