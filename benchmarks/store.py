@@ -1,4 +1,4 @@
-"""6. The store alone: judgments a second by the writer, into SQLite and into PostgreSQL."""
+"""6. The store alone: judgments a second by the writer, into SQLite and into PostgreSQL, and its share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import uvloop
 
 from agents.messages import Completion, Finish, TokenLogprobs, Usage
 from benchmarks import work
-from benchmarks.measures import Row
-from benchmarks.runs import database
+from benchmarks.measures import PAIRS, Row
+from benchmarks.runs import child, database
+from harness.emulator.options import Options
+from harness.emulator.process import spawn
 from results.store import Store
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -50,20 +52,26 @@ async def _write(named: str) -> tuple[float, float]:
 
 
 def store() -> Iterator[Row]:
-    """Judgments a second, claimed and committed; CPU a judgment."""
+    """Judgments a second, claimed and committed; CPU a judgment, and its share of all a judgment takes."""
+    with spawn(Options(latency_ms=0, lean=True)) as server, database() as db:
+        whole = child(what="ours", url=server.url, pairs=PAIRS, in_flight=IN_FLIGHT, db=db)
+    each = whole["cpu"] / (2 * PAIRS)
     with database() as db:
-        yield _row("SQLite", uvloop.run(_write(db)))
+        yield _row("SQLite", uvloop.run(_write(db)), each)
     named = os.environ.get("EMPATHY_BENCH_POSTGRES", POSTGRES)
     try:
-        measured = uvloop.run(_write(named))
+        wall_and_cpu = uvloop.run(_write(named))
     except Exception as error:  # whatever the reason, the other measures stand
         yield Row("store: PostgreSQL", f"not measured: {type(error).__name__}: {str(error)[:60]}")
         return
-    yield _row("PostgreSQL", measured)
+    yield _row("PostgreSQL", wall_and_cpu, each)
 
 
-def _row(name: str, measured: tuple[float, float]) -> Row:
-    wall, cpu = measured
+def _row(name: str, wall_and_cpu: tuple[float, float], whole: float) -> Row:
+    """`whole`: CPU seconds of a judgment in all, by HTTP and into SQLite."""
+    wall, cpu = wall_and_cpu
+    own, rate = cpu / JUDGMENTS, JUDGMENTS / wall
     return Row(
-        f"store: {name}", f"{JUDGMENTS / wall:,.0f} judgments/s, {cpu / JUDGMENTS * 1e6:.0f} µs of CPU each"
+        f"store: {name}",
+        f"{rate:,.0f} judgments/s, {own * 1e6:.0f} µs of CPU each, {own / whole:.0%} of a judgment's",
     )
