@@ -29,11 +29,11 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreements:
-    """All pairs of judges that are models, and all of them at once.
+    """All pairs of judges that are models and were asked with the same words, and all of them at once.
 
     Attributes:
-        pairs: empty with fewer than two judges.
-        alpha: Krippendorff's, nominal; None with fewer than two.
+        pairs: empty where no two were asked alike.
+        alpha: Krippendorff's, nominal; None with fewer than two judges, or some asked in other words.
     """
 
     pairs: tuple[Agreement, ...]
@@ -48,13 +48,18 @@ def agreements_of(pairs: Sequence[Sequence[Contest]], seed: int) -> Agreements:
         seed: of the interval's resampling.
     """
     judges = {contest.judge_id: contest.judge for of in pairs for contest in of}
+    asked = {contest.judge_id: contest.prompt_version for of in pairs for contest in of}
     if len(judges) < 2:
         return Agreements((), None)
     laid, groups = _laid_out(pairs, list(judges))
     found = []
     for one, other in combinations(judges, 2):
+        if asked[one] != asked[other]:
+            continue  # another question: of one dimension of empathy, say
         both = agreement_of(laid[one], laid[other], groups=groups, seed=seed)
         found.append(Agreement(judges[one], judges[other], both))
+    if len(set(asked.values())) > 1:
+        return Agreements(tuple(found), None)
     stacked = np.stack(list(laid.values()))
     two = (~np.isnan(stacked)).sum(axis=0) > 1
     alpha = krippendorff_alpha(stacked) if two.any() else Refusal("α", "no comparison has two verdicts")
