@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agents.errors import UserError
+from finetune.checkpoint import Checkpoint, read_checkpoint
+from finetune.health import Health
 from finetune.running import Step
 from harness.cli.train import train
-from harness.showing.trained import Progress
+from harness.showing.trained import Progress, made_lines
 from results.checkpoints import Registered, checkpoints_of, lineage
 from results.store import Store
 
@@ -78,6 +80,26 @@ def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_a_training_says_in_four_lines_what_it_came_to() -> None:
+    health = Health("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.0, 21.6, 0.25, 0.5, 128, ("collapse",))
+    record = {
+        "name": "kind",
+        "stage": "dpo",
+        "losses": {"first": 0.69314, "last": 0.4},
+        "margins": {"first": 0.0, "last": 1.25},
+        "steps": 1200,
+        "health": health.told(),
+    }
+    assert list(made_lines(Checkpoint(Path("c/kind"), record))) == [
+        "c/kind: dpo checkpoint kind, loss 0.6931 to 0.4000 in 1,200 steps, margin 0.000 to 1.250",
+        "  16 dialogues held out: loss 2.000 (base 2.500, parent 2.100)",
+        "  responses: 22 words, 50% distinct, 25% cut at 128 tokens",
+        "  general text: loss 3.000 (base 3.000), perplexity × 1.00",
+    ]
+    (alone,) = made_lines(Checkpoint(Path("c/kind"), {**record, "health": {}, "margins": {}}))
+    assert alone.endswith("in 1,200 steps")
+
+
 async def _line(name: str) -> list[Registered]:
     """A student and what it went on from, as the default database knows them."""
     async with await Store.open("runs/empathy.sqlite", create=False) as store:
@@ -121,6 +143,14 @@ def test_tiny_two_steps_and_merge(dataset: Path, tmp_path: Path, monkeypatch: py
     shown = _run("merge", "student:s", "--out", "merged/s")
     assert shown.exit_code == 0, shown.output
     assert "s merged, weights-1:" in shown.stdout
+    shown = _run(
+        "sft", "--base", "models/tiny", "--data", str(dataset), "--out", "checkpoints/low",
+        "--name", "control", "--seeds", "3,4", *recipe,
+    )  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    controls = [read_checkpoint(Path(f"checkpoints/low-seed-{seed}")) for seed in (3, 4)]
+    assert [one.name for one in controls] == ["control-seed-3", "control-seed-4"]
+    assert controls[0].record["adapter"] != controls[1].record["adapter"]
     planned = _run("plan", "--base", "models/tiny", "--data", str(dataset), "--json", *recipe[:6])
     assert json.loads(planned.stdout)["measured"] is True
     again = _run(
