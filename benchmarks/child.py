@@ -1,8 +1,8 @@
 """One measured run in a process of its own: `python -m benchmarks.child JSON` prints one line of JSON.
 
-Wall and CPU seconds are of the work alone, on the same event loop for both: after the imports, the plan and
-an empty database are made, before the first request, until the last answer is there (and, of ours, stored:
-the run's description, every claim and every commit are counted, the database's thread too).
+Wall and CPU seconds are of the work alone, on the same event loop for both: from when the imports are done
+and the plan and an empty database are there, until the last answer is there; of ours, until it is stored:
+the run's description, every claim and every commit count, and the database's thread does.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks import floor, work
 from harness.engine.limits import Limits
 from harness.engine.money import price_of
 from harness.engine.retry import RetryPolicy
+from harness.runs import provenance
 from harness.runs.judging import judge_all
 from harness.runs.running import Settings
 from results.store import Store
@@ -55,6 +56,7 @@ def main() -> None:
         max_in_flight=told.get("in_flight"),
     )
     price_of(model, {})  # loads the table of prices: part of starting up, like the imports
+    provenance.context()  # and what code this is, looked up once in a process
     settings = Settings(
         limits=limits,
         quiet=True,

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,13 @@ def context(**more: Any) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": _versions(),
         "git": git_state(),
         **more,
     }
 
 
+@cache  # the code that a process runs does not change while it runs
 def git_state() -> dict[str, Any]:
     """Commit of the code that runs, and whether it has been changed since; {} where there is no git."""
     here = Path(__file__).resolve().parents[2]
@@ -84,6 +86,11 @@ def _git(folder: Path, *arguments: str) -> str:
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
     )
     return done.stdout.strip()
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version for name in PACKAGES if (version := _version(name))}
 
 
 def _version(package: str) -> str:
