@@ -85,7 +85,21 @@ def _of_several(material: Material) -> Answer:
         also += [line for one in answers for line in one.also]
     else:
         sentence = _all_of([(pair, False) for pair in material.pairs], "the author it met")
-    return Answer(sentence, tuple(dict.fromkeys([*also, *form_notes(material)])))
+    return Answer(sentence, tuple(dict.fromkeys([*also, *_kin(material), *form_notes(material)])))
+
+
+def _kin(material: Material) -> list[str]:
+    """Judges of an author's family, in short; the section on the judges names the authors."""
+    found: dict[str, dict[str, str]] = {}
+    for pair in material.pairs:
+        for judged in pair.speaking:
+            for kin in judged.contest.kin:
+                found.setdefault(judged.contest.judge, {})[kin.set_id] = kin.family
+    return [
+        f"{judge} is of the same family ({' and '.join(sorted(set(sets.values())))}) as "
+        f"{counted(len(sets), 'author')}, or as who taught them: it may favour its own."
+        for judge, sets in found.items()
+    ]
 
 
 def _all_of(pairs: Sequence[tuple[Pair, bool]], opponent: str) -> str:

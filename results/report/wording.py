@@ -269,7 +269,8 @@ def caveats(material: Material) -> list[str]:
             "strategies. The best of many, picked by these very numbers, looks better than it is: choose on "
             "development dialogues."
         )
-    if len(material.pairs) > 1 and any((one.hard.rate or 0.0) > _SATURATED for one in judged):
+    spoken = [one.hard.rate or 0.0 for pair in material.pairs for one in pair.speaking]
+    if len(material.pairs) > 1 and max(spoken) > _SATURATED:
         told.append(
             "Where a win rate is over 90\u00a0%, the opponent is too weak to tell students apart: compare "
             "them head to head, with empathy compare."

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from results.checkpoints import put_checkpoint
+from results.contests import contests_of
 from results.report import render
 from results.store import Store
 
 pytestmark = pytest.mark.slow
 
 LONG = "student:llama-over-human-all-dimensions-with-a-name-that-does-not-end-sft"
+TOLD = {"a": LONG, "b": "base:llama", "a_text": "I hear you. " * 150, "b_text": "a" * 400}
 JUDGES = {
     "openai/gpt-4o": [("A", "A"), ("B", "B"), ("A", "B"), ("?refused", "A"), ("tie", "A")] * 6,
     "google/gemini-2.0-flash": [("A", "A"), ("A", "A"), ("A", "B"), ("B", "B"), ("A", "A")] * 6,
@@ -60,9 +63,32 @@ FOCUS = """(() => {
 @pytest.fixture
 async def page(store: Store, put_run: Any, tmp_path: Path) -> Path:
     """A page with two models, a control, unscored answers and long names."""
-    told = {"a": LONG, "b": "base:llama", "a_text": "I hear you. " * 150, "b_text": "a" * 400}
     place = tmp_path / "page.html"
-    place.write_text(await render(store, await put_run(JUDGES, **told)), encoding="utf-8")
+    place.write_text(await render(store, await put_run(JUDGES, **TOLD)), encoding="utf-8")
+    return place
+
+
+@pytest.fixture
+async def study_page(store: Store, put_run: Any, tmp_path: Path) -> Path:
+    """The same against two opponents, as a study, with the student's training."""
+    runs = [await put_run(JUDGES, **TOLD), await put_run(JUDGES, **{**TOLD, "b": "student:low-rated-sft"})]
+    found = [contest for run_id in runs for contest in await contests_of(store, run_id)]
+    spec = {"study": "A study with a title that goes on", "name": "mine", "split": "test", "seed": 0}
+    made, invocation = await store.begin("judging", spec, command="empathy run mine", context={})
+    await store.put_run_dialogues(made, [dialogue.key for dialogue in found[0].dialogues])
+    await store.put_contests(made, [(one.judge_id, one.a.id, one.b.id, 1) for one in found])
+    await store.end(invocation)
+    record = {
+        "name": LONG.removeprefix("student:"),
+        "stage": "sft",
+        "base": {"name": "llama"},
+        "parent": None,
+    }
+    record["data"] = {"method": "over-human", "strategy": "all-dimensions"}
+    steps = [{"step": at, "loss": 3.0 / at} for at in range(1, 40)]
+    await put_checkpoint(store, "checkpoint-1:only", record, steps, "folder")
+    place = tmp_path / "study.html"
+    place.write_text(await render(store, made), encoding="utf-8")
     return place
 
 
@@ -70,7 +96,9 @@ def address(page: Path) -> str:
     return page.resolve().as_uri()
 
 
-async def test_the_page_is_sound_in_a_browser(page: Path, browser: Any) -> None:
+@pytest.mark.parametrize("kind", ["page", "study_page"])
+async def test_the_page_is_sound_in_a_browser(page: Path, study_page: Path, browser: Any, kind: str) -> None:
+    page = {"page": page, "study_page": study_page}[kind]
     for width in (1280, 360):
         for scheme in ("light", "dark"):
             await browser.media(scheme=scheme)
