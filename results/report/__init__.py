@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 
 from results.report.data import as_csv, as_json
 from results.report.finding import find_run
-from results.report.gathering import Material, gather
+from results.report.gathering import gather
 from results.report.markdown import as_markdown
+from results.report.material import Material
 from results.report.page import page
 from results.store import Store
 

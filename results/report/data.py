@@ -16,8 +16,8 @@ import orjson
 from results.checkpoints import Registered
 from results.report.authors import Author
 from results.report.examples import Example
-from results.report.gathering import Judged, Material, Pair
 from results.report.grid import Entry
+from results.report.material import Judged, Material, Pair
 from results.report.page import banners, title
 from results.report.study_wording import told_on_top
 from results.report.wording import caveats

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from results.paper.cells import METHODS, NUMBERS
-from results.report.gathering import Material
 from results.report.grid import Entry
+from results.report.material import Material
 from results.report.page import banners, facts, title
 from results.report.sections.controls import TITLE, controls_notes, controls_table
 from results.report.sections.cost import cost_table, time_told

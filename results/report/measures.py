@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.report.gathering import Judged
+from results.report.material import Judged
 from results.report.wording import NONE, SINGLE_ORDER_NOTE, between, money, percent, reasons
 from results.statistics import Refusal, SingleOrder
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from results.report.gathering import Material
 from results.report.markup import asset, filled, policy
+from results.report.material import Material
 from results.report.sections import SECTIONS
 from results.report.wording import EMULATED_NOTE, TINY_NOTE, counted
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.report.gathering import Judged, Material, Pair
+from results.report.material import Judged, Material, Pair
 from results.report.roles import Role
 from results.report.wording import Answer, answer, between, counted, form_notes, percent
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agents.kinship import kin_note
-from results.report.gathering import Judged, Material, Pair
+from results.report.material import Judged, Material, Pair
 from results.report.roles import Role
 from results.statistics import pooled_over_judges
 

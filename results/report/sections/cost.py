@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.report.gathering import Material
 from results.report.markup import filled
+from results.report.material import Material
 from results.report.sections.section import PlainTable, Row, Section
 from results.report.spending import Spending, Spent
 from results.report.wording import NONE, counted, duration, moment, money

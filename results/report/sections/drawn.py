@@ -5,8 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from results import plots
-from results.report.gathering import Judged, Pair
 from results.report.markup import filled, readable
+from results.report.material import Judged, Pair
 from results.report.wording import percent
 
 

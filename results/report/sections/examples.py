@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from results.report.examples import EXAMPLES, SHARES, Example, Examples, Kind
-from results.report.gathering import Material
 from results.report.markup import filled
+from results.report.material import Material
 from results.report.opinions import Outcome
 from results.report.sections.section import Section
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from agents.kinship import kin_note
 from results.report.agreeing import Agreement
 from results.report.audits import AuditOnSplit, OfJudge
-from results.report.gathering import Judged, Material
 from results.report.markup import filled
+from results.report.material import Judged, Material
 from results.report.sections.section import PlainTable, Row, Section
 from results.report.wording import NONE, between, counted, percent, reasons
 from results.statistics.clusters import Estimate

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from results.report.gathering import Material
 from results.report.markup import filled
+from results.report.material import Material
 from results.report.sections.section import Section
 
 _FIDELITY = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.report.gathering import Material, Pair
 from results.report.markup import filled
+from results.report.material import Material, Pair
 from results.report.measures import Group, groups_of
 from results.report.sections.drawn import figure_of
 from results.report.sections.section import Section

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from results.checkpoints import STUDENT
 from results.report.forest import Mark, Row, forest
-from results.report.gathering import Material, Pair
 from results.report.markup import filled, readable
+from results.report.material import Material, Pair
 from results.report.roles import Role
 from results.report.sections.drawn import figure_of
 from results.report.sections.section import Section

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.profile import WORD_LISTS
-from results.report.gathering import Material
 from results.report.manner import manner_of, to_read
 from results.report.markup import filled
+from results.report.material import Material
 from results.report.measures import Group
 from results.report.sections.section import PlainTable, Row, Section
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.paper.cells import NUMBERS
-from results.report.gathering import Material
 from results.report.grid import Line
 from results.report.markup import filled
+from results.report.material import Material
 from results.report.sections.section import Section
 
 _NOT_THE_PAPERS = "No cell here is one of the paper's: another base, or another judge."

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from results.checkpoints import Registered
 from results.report.authors import Trained
 from results.report.curves import curve
-from results.report.gathering import Material
 from results.report.markup import filled, readable
+from results.report.material import Material
 from results.report.sections.section import Section
 from results.report.wording import duration, percent
 
