@@ -141,7 +141,7 @@ class Stopped:
         sequence: at the first look that answered it; else at the last look that could be taken.
         answered: whether it is.
         finished: whether it is, or all dialogues are judged.
-        looked: looks taken, ≥ 0.
+        path: the looks taken, in order: after how many dialogues, low end, high end.
         expected: judgments of the whole contest.
         asked: judgments that have been made, or were tried and got no answer.
         beyond: of these, those of dialogues after the look that counts.
@@ -152,11 +152,16 @@ class Stopped:
     sequence: ConfidenceSequence
     answered: bool
     finished: bool
-    looked: int
+    path: tuple[tuple[int, float, float], ...]
     expected: int
     asked: int
     beyond: int
     cost_usd: float | None
+
+    @property
+    def looked(self) -> int:
+        """Looks taken, ≥ 0."""
+        return len(self.path)
 
     @property
     def saved(self) -> int:
@@ -214,12 +219,12 @@ def stopped_at(
     n = columns.n_dialogues
     complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
     sequence = look(columns, 0, until, lanes, samples)
-    looked = 0
+    path = []
     for at in looks(n):
         if at > complete:
             break
-        looked += 1
         sequence = look(columns, at, until, lanes, samples)
+        path.append((at, sequence.low, sequence.high))
         if until.answered(sequence):
             break
     answered = until.answered(sequence)
@@ -228,7 +233,7 @@ def stopped_at(
         sequence=sequence,
         answered=answered,
         finished=answered or sequence.exhausted,
-        looked=looked,
+        path=tuple(path),
         expected=2 * n * samples,
         asked=len(columns),
         beyond=int((columns.dialogue >= sequence.prefix).sum()),

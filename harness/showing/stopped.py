@@ -67,6 +67,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "of": sequence.total,
         "incomplete": sequence.incomplete,
         "looks": stopped.looked,
+        "path": [dict(zip(("dialogues", "low", "high"), look, strict=True)) for look in stopped.path],
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
         "exact": stopped.is_exact,

@@ -43,7 +43,6 @@ from results.statistics.sequences import (
     Estimand,
     judging_order,
     sequence_of,
-    sequence_path,
 )
 from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
 from results.statistics.training_seeds import (
@@ -119,7 +118,6 @@ __all__ = [
     "replicated",
     "saving",
     "sequence_of",
-    "sequence_path",
     "sign_flip",
     "single_order_mcnemar",
     "smallest_detectable",

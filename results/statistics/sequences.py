@@ -34,7 +34,6 @@ CROSSED = (
 )
 
 _HALVINGS = 24  # of [0, 1]: to 1e-7, rounded to the wider side
-_AT_ONCE = 2_000_000  # logarithms held in memory at a time
 _NOISE = 1e-9
 
 
@@ -66,8 +65,6 @@ class ConfidenceSequence:
         better: "A", "B", or "" while undecided.
         narrow: whether the half-width asked for is reached; False where none was.
         exhausted: whether all dialogues have entered.
-        entered_low, entered_high: the prefix's scores in order, missing judgments at 0 and at 1; from
-            these `sequence_path` draws how the interval narrowed.
         soft: whether scores are of soft verdicts.
         note: in words, what it says now.
     """
@@ -86,8 +83,6 @@ class ConfidenceSequence:
     better: str
     narrow: bool
     exhausted: bool
-    entered_low: Floats
-    entered_high: Floats
     soft: bool
     note: str
 
@@ -162,25 +157,9 @@ def sequence_of(
         better=better,
         narrow=narrow,
         exhausted=prefix == n and n > 0,
-        entered_low=scores.low[entered],
-        entered_high=scores.high[entered],
         soft=soft,
         note=CROSSED if crossed else _note(better, prefix=prefix, total=n, narrow=narrow),
     )
-
-
-def sequence_path(sequence: ConfidenceSequence, *, steps: int = 400) -> tuple[Floats, Floats]:
-    """The interval's ends after each dialogue of the prefix, to be drawn; neither ever widens.
-
-    On a grid of `steps` means (even), so up to 1 / steps wider than the sequence's own ends.
-    """
-    total = sequence.total if sequence.estimand is Estimand.THESE_DIALOGUES else None
-    alpha = (1.0 - sequence.level) / sequence.lanes / 2.0
-    lows, lows_mirrored = (
-        _lower_path(scores, alpha=alpha, total=total, planned=sequence.total, steps=steps)
-        for scores in (sequence.entered_low, 1.0 - sequence.entered_high)
-    )
-    return lows, 1.0 - lows_mirrored
 
 
 def lower_end(scores: Floats, *, alpha: float, total: int | None, planned: int) -> float:
@@ -198,38 +177,24 @@ def lower_end(scores: Floats, *, alpha: float, total: int | None, planned: int) 
     low, high = 0.0 if total is None else float(scores.sum()) / total, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
-        peak = float(_log_capital(scores, np.array([middle]), fractions, total).max())
+        peak = float(_log_capital(scores, middle, fractions, total).max())
         low, high = (middle, high) if peak >= -np.log(alpha) else (low, middle)
     return low
 
 
-def _lower_path(scores: Floats, *, alpha: float, total: int | None, planned: int, steps: int) -> Floats:
-    means = np.arange(1, steps) / steps
-    fractions = fractions_for(planned, alpha)
-    lows = np.zeros(scores.size)
-    for some in np.array_split(means, max(1, means.size * fractions.size * scores.size // _AT_ONCE)):
-        capital = _log_capital(scores, some, fractions, total)
-        refuted = np.maximum.accumulate(capital >= -np.log(alpha), axis=0)
-        lows = np.maximum(lows, (refuted * some).max(axis=1, initial=0.0))
-    if total is not None:
-        lows = np.maximum(lows, np.cumsum(scores) / total)
-    return lows
+def _log_capital(scores: Floats, mean: float, fractions: Floats, total: int | None) -> Floats:
+    """Log capital after each score, bet that the mean is above `mean`.
 
-
-def _log_capital(scores: Floats, means: Floats, fractions: Floats, total: int | None) -> Floats:
-    """Log capital after each score, bet that the mean is above each of `means`; shape (scores, means).
-
-    From a finite set the bet is on the mean of what is left. Where that is not above 0 the mean is
-    impossible, or all that is left is 0: no more is bet (and the bound of what was seen decides).
+    From a finite set the bet is on the mean of what is left. Where that is not above 0 all that is left is 0
+    and no more is bet.
     """
-    left: Floats = np.broadcast_to(means, (scores.size, means.size))
+    left = np.full(scores.size, mean)
     if total is not None:
         before = np.concatenate([[0.0], np.cumsum(scores)[:-1]])
-        unseen = total - np.arange(scores.size, dtype=np.float64)
-        left = (total * means[None, :] - before[:, None]) / unseen[:, None]
+        left = (total * mean - before) / (total - np.arange(scores.size, dtype=np.float64))
     open_to_bets = left > _NOISE
-    gain = np.where(open_to_bets, scores[:, None] / np.where(open_to_bets, left, 1.0) - 1.0, 0.0)
-    paths = np.cumsum(np.log1p(fractions[:, None, None] * gain), axis=1)
+    gain = np.where(open_to_bets, scores / np.where(open_to_bets, left, 1.0) - 1.0, 0.0)
+    paths = np.cumsum(np.log1p(np.outer(fractions, gain)), axis=1)
     top = paths.max(axis=0)
     return np.asarray(top + np.log(np.exp(paths - top).mean(axis=0)), dtype=np.float64)
 

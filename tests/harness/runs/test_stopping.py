@@ -111,6 +111,9 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
         at for at in looks(80) if sequence_of(columns.rows(columns.dialogue < at), order, samples=1).decided
     ]
     assert stopped.sequence.prefix == (decided[0] if decided else 80)
+    assert [at for at, *_ in stopped.path] == [at for at in looks(80) if at <= stopped.sequence.prefix]
+    assert stopped.path[-1][1:] == (stopped.sequence.low, stopped.sequence.high)
+    assert (np.diff([low for _, low, _ in stopped.path]) >= -1e-7).all()
     assert stopped.answered is bool(decided)
 
 
