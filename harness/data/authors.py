@@ -76,6 +76,11 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
     return stored[0]
 
 
+def is_called(author: str, name: str) -> bool:
+    """Whether people mean this stored author by a name without a preset: its own, or `base` for a base's."""
+    return author == name or (name in BASES and author.startswith(f"{name}:"))
+
+
 def is_served(author: str) -> bool:
     """Whether an author is one that is served here: a student, or a base."""
     return author.partition(":")[0] in (STUDENT, *BASES)

@@ -16,7 +16,7 @@ from agents.errors import Fault, UserError
 from agents.judge import DIMENSIONS
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import DEFAULT_PRESET, ResponseSet
-from harness.data.authors import BASES
+from harness.data.authors import is_called
 from harness.data.splits import Split
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
@@ -98,8 +98,7 @@ class Catalogue:
         for entry in self.entries if among is None else among:
             for of in (entry.a, entry.b):
                 plain = of.author == name and of.preset == DEFAULT_PRESET
-                called = of.author == bare or (bare in BASES and of.author.startswith(f"{bare}:"))
-                named = called and of.preset == (preset or DEFAULT_PRESET)
+                named = is_called(of.author, bare) and of.preset == (preset or DEFAULT_PRESET)
                 by_id = of.author == bare and preset.startswith("set-1:") and of.id.startswith(preset)
                 if plain or named or by_id:
                     found[of.id] = of

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import UserError
+from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of
 from harness.wording import EMULATED_NOTE, percent
@@ -159,7 +160,9 @@ def as_alpaca(ranking: Ranking, baseline: str, lengths: Mapping[str, float]) -> 
         UserError: nobody, or several sets, have the baseline's name.
     """
     known = [
-        at for at, of in enumerate(ranking.authors) if baseline in (ranking.names[at], name_of(of), of.id)
+        at
+        for at, of in enumerate(ranking.authors)
+        if baseline in (ranking.names[at], name_of(of), of.id) or is_called(name_of(of), baseline)
     ]
     if len(known) != 1:
         raise UserError(
