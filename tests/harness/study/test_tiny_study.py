@@ -20,13 +20,12 @@ COMMAND = (
 )
 # where it is killed: as each of these is told for the first time
 MOMENTS = (
-    "…   improve",
     "building a tiny",
     "step 2 of",
     "…   train tiny-over-human-all-dimensions-dpo",
     "…   generate",
-    "…   judge",
-    "…   report",
+    "done  generate",
+    "done  judge",
 )
 
 
