@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from agents.errors import UserError
 from harness.cli.options import db_option, json_option, run, without_kin_option
@@ -95,6 +96,8 @@ def compare(
         async with await Store.open(db, create=False) as store:
             return await gather(store, names, opponent, judges, split=Split(split), without_kin=without_kin)
 
+    if everyone or len(groups) == 1 or len(names) > 2:
+        _refuse_for_two_only()
     gathered = run(main())
     if everyone:
         shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
@@ -142,6 +145,27 @@ def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[l
             remedy="empathy compare A B --opponent C; A1,A2,A3 --opponent C; or --all for every author.",
         )
     return groups
+
+
+def _refuse_for_two_only() -> None:
+    """What is told of two authors alone is not asked for in vain.
+
+    Raises:
+        UserError: such an option was given.
+    """
+    given = click.get_current_context().get_parameter_source
+    asked = [
+        option
+        for option, name in (("--by", "by"), ("--worth", "worth"), ("--single-orders", "single_orders"))
+        if given(name) is not ParameterSource.DEFAULT
+    ]
+    if asked:
+        raise UserError(
+            "is told of two authors only",
+            where=", ".join(asked),
+            found="more than two",
+            remedy="Name two authors, or leave it away.",
+        )
 
 
 def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool, by: str) -> Shown:

@@ -314,6 +314,7 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
         ((A, B, "--split", "train"), "--split all"),
         ((A, B, "--all"), "Leave the names away"),
         ((A, B, "--pairwise"), "--all --pairwise"),
+        (("--all", "--by", "emotion", "--worth", "0.1"), "--by, --worth: is told of two authors only"),
     ):
         done = empathy(
             "compare", *words, "--opponent", C, *(() if "--split" in words else ("--split", "all"))
