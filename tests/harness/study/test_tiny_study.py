@@ -21,7 +21,7 @@ COMMAND = (
 # where it is killed: as each of these is told for the first time
 MOMENTS = (
     "building a tiny",
-    "step 2 of",
+    "rows, ",  # killed in the midst of its steps: finetune/test_resume.py
     "…   train tiny-over-human-all-dimensions-dpo",
     "…   generate",
     "done  generate",
