@@ -78,20 +78,31 @@ def greedy(model: Model, dialogue: Dialogue, tokens: int = 12) -> Call:
     return Call(model, rendering().messages(dialogue), Sampling(tokens, temperature=0.0, seed=1))
 
 
-def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
-    from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.entrypoints.launchers.cli_args import make_arg_parser
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
+# in a process of its own, as the server is: what else a test process has imported is no business of vLLM's
+READ_ARGUMENTS = """
+import json, sys
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    parser = make_arg_parser(FlexibleArgumentParser())
+told = AsyncEngineArgs.from_cli_args(make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:]))
+names = ("max_num_seqs", "max_model_len", "max_loras", "max_lora_rank")
+print(json.dumps({name: getattr(told, name) for name in names}))
+"""
+
+
+def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
     students = [read_adapter(f"student:{name}", folder) for name, folder in tiny.students.items()]
     for made in (planned(tiny.base, students), planned(tiny.base)):
-        parsed = parser.parse_args(command(made, tiny.base, BASE, LOOPBACK, 8001)[3:])
-        arguments = AsyncEngineArgs.from_cli_args(parsed)
-        assert arguments.max_num_seqs == made.max_num_seqs
-        assert arguments.max_model_len == made.max_model_len
+        given = command(made, tiny.base, BASE, LOOPBACK, 8001)[3:]
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ARGUMENTS, *given], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        read = json.loads(done.stdout.splitlines()[-1])
+        assert (read["max_num_seqs"], read["max_model_len"]) == (made.max_num_seqs, made.max_model_len)
         if made.max_loras:
-            assert (arguments.max_loras, arguments.max_lora_rank) == (made.max_loras, made.max_lora_rank)
+            assert (read["max_loras"], read["max_lora_rank"]) == (made.max_loras, made.max_lora_rank)
 
 
 def test_the_plans_cache_is_vllms_own(server: Server, tiny: Any) -> None:
