@@ -235,9 +235,8 @@ class Gate:
         self._set_rates()
         if before != (self.requests_per_minute, self.tokens_per_minute):
             self._on_change(
-                f"the server states {_rate(self._server_requests)} requests and "
-                f"{_rate(self._server_tokens)} tokens a minute: keeping "
-                f"{_rate(self.requests_per_minute)} and {_rate(self.tokens_per_minute)}"
+                f"the server states {_rates(self._server_requests, self._server_tokens)}: "
+                f"keeping {_rates(self.requests_per_minute, self.tokens_per_minute)}"
             )
 
     def refuse(self, error: Exception) -> None:
@@ -361,5 +360,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _rate(rate: float | None) -> str:
-    return "no known limit of" if rate is None else f"{rate:,.0f}"
+def _rates(requests: float | None, tokens: float | None) -> str:
+    """`600 requests, 30,000 tokens a minute`: the limits that are known."""
+    known = [f"{rate:,.0f} {what}" for rate, what in ((requests, "requests"), (tokens, "tokens")) if rate]
+    return f"{', '.join(known)} a minute" if known else "no limit"
