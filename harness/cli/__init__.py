@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -39,6 +40,7 @@ COMMANDS = {
 }
 USER_MISTAKE = 2
 INTERRUPTED = 130
+DEFECT = 70  # of ours, not the user's: no gate may take it for an answer
 
 
 @click.command(cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,7 +50,7 @@ def root() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line and exit: 0 done, 2 a mistake the user can mend, 130 interrupted."""
+    """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
     sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
     try:
         sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
@@ -69,9 +71,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:
-        if error.filename is None:
-            raise
+    except Exception as error:
+        if not isinstance(error, OSError) or error.filename is None:
+            traceback.print_exc()
+            sys.exit(DEFECT)
         fault = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
         click.echo(f"empathy: {fault}", err=True)
         sys.exit(USER_MISTAKE)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 
+from harness import cli
 from harness.cli import root
 
 Run = Callable[..., Any]
@@ -119,3 +120,16 @@ def test_a_terminal_that_cannot_show_a_character_is_no_traceback() -> None:
         env={"PYTHONIOENCODING": "ascii", "PATH": ""},
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_defect_of_ours_is_no_answer_of_a_gate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(cli.root, "main", broken)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["bench"])
+    assert ended.value.code == cli.DEFECT
+    assert "ZeroDivisionError: a defect" in capsys.readouterr().err
