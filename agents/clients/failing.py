@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import aiohttp
 
+from agents.clients import posting
 from agents.errors import CallError, Failure
 from agents.models import Model
 from agents.wire.errors import without_secrets
@@ -17,7 +18,7 @@ from agents.wire.errors import without_secrets
 MOST_BYTES = 8 * 2**20
 """More than any answer needs, log-probabilities included."""
 
-BROKEN = (aiohttp.ClientError, ssl.SSLError, OSError, asyncio.IncompleteReadError)
+BROKEN = (*posting.BROKEN, ssl.SSLError, OSError, asyncio.IncompleteReadError)
 
 
 def timed_out(model: Model, seconds: float) -> CallError:

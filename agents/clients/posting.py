@@ -1,0 +1,164 @@
+"""One POST and its whole answer, in two ways: straight over a connection, or through aiohttp's session.
+
+*Why.* Of what `ClientSession.post` costs, five parts in six go into what no call to a model uses: cookies,
+redirects, authentication, traces, middleware, bodies that are streamed. At full speed that was more than
+everything else this program does for a call. `Straight` keeps what matters of aiohttp (the connector with
+its pool, names and TLS; the parser) and leaves the rest out. `ThroughSession` is for where a proxy stands
+between, which the environment decides.
+
+Both post to one address with constant headers, and know nothing of models or protocols.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import aiohttp
+from aiohttp import hdrs
+from aiohttp.http import HttpProcessingError
+from aiohttp.streams import EofStream, StreamReader
+from yarl import URL
+
+BROKEN = (aiohttp.ClientError, HttpProcessingError, EofStream)
+"""What either way raises, beside OSError, where a connection is not made or breaks."""
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # whoever posts sees to the time
+
+
+class Posted(NamedTuple):
+    """An answer: its status, its headers (looked up without regard to case) and its body, unpacked."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class TooLargeError(Exception):
+    """The body is over the bound; it was not read to its end."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Post(Protocol):
+    """Either way."""
+
+    async def __call__(self, body: bytes, own_headers: Mapping[str, str]) -> Posted:
+        """Send once, and read the whole answer.
+
+        Args:
+            own_headers: of this request alone; plain ASCII without line ends.
+
+        Raises:
+            TooLargeError: the answer is.
+            Exception: one of `BROKEN`, or an OSError.
+        """
+        ...
+
+
+def post_to(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> Post:
+    """The way to an address that the session would take: straight, unless it heeds the environment."""
+    if session.trust_env:
+        return ThroughSession(url, headers, session, most_bytes)
+    return Straight(url, headers, session, most_bytes)
+
+
+class ThroughSession:
+    """As aiohttp does it, proxies and all."""
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int
+    ) -> None:
+        self._url = URL(url)
+        self._headers = headers
+        self._session = session
+        self._most_bytes = most_bytes
+
+    async def __call__(self, body: bytes, own_headers: Mapping[str, str]) -> Posted:
+        """As `Post`."""
+        headers = {**self._headers, **own_headers}
+        async with self._session.post(
+            self._url, data=body, headers=headers, timeout=_NO_TIMEOUT, allow_redirects=False
+        ) as response:
+            content = await _whole(response.content, response.headers, self._most_bytes)
+            if content is None:
+                response.close()
+                raise TooLargeError(response.status)
+        return Posted(response.status, response.headers, content)
+
+
+class Straight:
+    """Over a connection of the session's pool."""
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int
+    ) -> None:
+        self._url = URL(url)
+        self._headers = headers
+        self._session = session
+        self._most_bytes = most_bytes
+        self._request: aiohttp.ClientRequest | None = None
+        self._head = b""
+
+    async def __call__(self, body: bytes, own_headers: Mapping[str, str]) -> Posted:
+        """As `Post`."""
+        connector = self._session.connector
+        if connector is None:
+            raise aiohttp.ClientConnectionError("the session is closed")
+        own = "".join([f"{name}: {value}\r\n" for name, value in own_headers.items()])
+        request = self._request or self._prepare()
+        connection = await connector.connect(request, traces=[], timeout=_NO_TIMEOUT)
+        try:
+            protocol = connection.protocol
+            if protocol is None or protocol.transport is None:
+                raise aiohttp.ServerDisconnectedError
+            protocol.set_response_params(read_until_eof=True)
+            head = b"%b%bContent-Length: %d\r\n\r\n" % (self._head, own.encode("ascii"), len(body))
+            protocol.transport.write(head + body)
+            message, payload = await protocol.read()
+            while message.code < 200:  # "go on", "early hints": not the answer yet
+                message, payload = await protocol.read()
+            content = await _whole(payload, message.headers, self._most_bytes)
+            if content is None:
+                raise TooLargeError(message.code)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return Posted(message.code, message.headers, content)
+
+    def _prepare(self) -> aiohttp.ClientRequest:
+        """What stands at the head of every request: aiohttp's own, made once; it also names the pool."""
+        request = aiohttp.ClientRequest(
+            hdrs.METH_POST,
+            self._url,
+            headers=self._headers,
+            loop=asyncio.get_running_loop(),
+            session=self._session,
+        )
+        request.headers.popall(hdrs.CONTENT_LENGTH, None)  # of no body: every request states its own
+        lines = [f"{hdrs.METH_POST} {self._url.raw_path_qs} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in request.headers.items()]
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header holds a line end")  # and would be two: whose name nobody checked
+        self._head = "".join(f"{line}\r\n" for line in lines).encode()
+        self._request = request
+        return request
+
+
+async def _whole(payload: StreamReader, headers: Mapping[str, str], most_bytes: int) -> bytes | None:
+    """A body to its end, unpacked; None where it is larger than `most_bytes`."""
+    stated = headers.get(hdrs.CONTENT_LENGTH)
+    if stated is not None and int(stated) > most_bytes:
+        return None
+    if stated is not None and hdrs.CONTENT_ENCODING not in headers:
+        return payload.read_nowait() if payload.is_eof() else await payload.read()
+    content = bytearray()
+    async for chunk in payload.iter_any():
+        content += chunk
+        if len(content) > most_bytes:
+            return None
+    return bytes(content)

@@ -1,0 +1,247 @@
+"""One POST and its whole answer: straight over a connection, and through the session where a proxy stands."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from agents.clients.http import open_session
+from agents.clients.posting import BROKEN, Posted, Straight, ThroughSession, TooLargeError, post_to
+
+MOST = 1000
+Handle = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Raw:
+    """A server that says what it is told to, byte by byte, and remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self.connections = 0
+        self.port = 0
+        self.writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self, handle: Handle) -> Raw:
+        """Begin to listen; `handle` is given every request's body and writes the answer."""
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.connections += 1
+            self.writers.append(writer)
+            try:
+                while True:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                    self.heads.append(head)
+                    await handle(await reader.readexactly(length), writer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+
+        self._server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        return f"http://127.0.0.1:{self.port}/v1/ask?a=b"
+
+    async def close(self) -> None:
+        """Stop, and drop every connection."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self.writers:
+            writer.transport.abort()
+
+
+Way = type[Straight] | type[ThroughSession]
+
+
+@pytest.fixture(params=[Straight, ThroughSession], ids=["straight", "through the session"])
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each way."""
+    chosen: Way = request.param
+    return chosen
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """As clients share it."""
+    async with open_session() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[Raw]:
+    """Not started yet."""
+    server = Raw()
+    yield server
+    await server.close()
+
+
+def saying(answer: bytes) -> Handle:
+    """Always the same."""
+
+    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    return handle
+
+
+def whole(content: bytes, headers: bytes = b"") -> bytes:
+    """An answer with its length."""
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (headers, len(content), content)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ANSWERS = {
+    "with its length": (whole(b"yes", b"X-Own: 1\r\n"), b"yes"),
+    "empty": (whole(b""), b""),
+    "exactly at the bound": (whole(b"x" * MOST), b"x" * MOST),
+    "in chunks": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nye\r\n1\r\ns\r\n0\r\n\r\n",
+        b"yes",
+    ),
+    "packed": (whole(gzip.compress(b"yes" * 99), b"Content-Encoding: gzip\r\n"), b"yes" * 99),
+    "after an interim one": (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + whole(b"yes"), b"yes"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
+    way: Way, session: aiohttp.ClientSession, raw: Raw, answer: str
+) -> None:
+    said, content = ANSWERS[answer]
+    await raw.start(saying(said))
+    post = way(raw.url, {"X-Constant": "c"}, session, MOST)
+    for number in range(3):
+        posted = await post(b"body", {"X-Own": str(number)})
+        assert (posted.status, posted.content) == (200, content)
+    assert raw.connections == 1
+
+
+async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw) -> None:
+    await raw.start(saying(whole(b"")))
+    for chosen in (Straight, ThroughSession):
+        await chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)(b"four", {"X-Own": "o"})
+    straight, through = ({*head.split(b"\r\n")} for head in raw.heads)
+    assert straight == through
+    assert b"POST /v1/ask?a=b HTTP/1.1" in straight
+
+
+async def test_headers_are_looked_up_without_regard_to_case(
+    way: Way, session: aiohttp.ClientSession, raw: Raw
+) -> None:
+    await raw.start(saying(whole(b"", b"x-rateLIMIT-limit-requests: 5\r\n")))
+    posted = await way(raw.url, {}, session, MOST)(b"", {})
+    assert posted.headers["X-RateLimit-Limit-Requests"] == "5"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        whole(b"x" * (MOST + 1)),
+        whole(gzip.compress(b"x" * 10 * MOST), b"Content-Encoding: gzip\r\n"),
+        CHUNKED + b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n",
+    ],
+    ids=["as stated", "packed", "in chunks"],
+)
+async def test_what_is_too_large_is_refused_and_nothing_of_it_is_left(
+    way: Way, session: aiohttp.ClientSession, raw: Raw, answer: bytes
+) -> None:
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(whole(body) if body == b"small" else answer)
+
+    await raw.start(handle)
+    post = way(raw.url, {}, session, MOST)
+    for _ in range(2):
+        with pytest.raises(TooLargeError) as caught:
+            await post(b"body", {})
+        assert caught.value.status == 200
+        assert (await post(b"small", {})).content == b"small"
+
+
+@pytest.mark.parametrize(
+    "answer", [b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", b""]
+)
+async def test_what_is_no_answer_breaks_the_connection(
+    way: Way, session: aiohttp.ClientSession, raw: Raw, answer: bytes
+) -> None:
+    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    await raw.start(handle)
+    with pytest.raises(BROKEN):
+        await way(raw.url, {}, session, MOST)(b"body", {})
+
+
+async def test_a_connection_that_the_server_ends_is_not_used_again(
+    way: Way, session: aiohttp.ClientSession, raw: Raw
+) -> None:
+    await raw.start(saying(whole(b"yes", b"Connection: close\r\n")))
+    post = way(raw.url, {}, session, MOST)
+    for _ in range(2):
+        assert (await post(b"body", {})).content == b"yes"
+    assert raw.connections == 2
+
+
+async def test_whoever_gives_up_leaves_no_answer_for_the_next(
+    way: Way, session: aiohttp.ClientSession, raw: Raw
+) -> None:
+    arrived, late = asyncio.Event(), asyncio.Event()
+
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        if body == b"first":
+            arrived.set()
+            await late.wait()
+        writer.write(whole(body))
+
+    await raw.start(handle)
+    post = way(raw.url, {}, session, MOST)
+    first = asyncio.ensure_future(post(b"first", {}))
+    await arrived.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    late.set()
+    assert (await post(b"second", {})).content == b"second"
+
+
+async def test_a_header_that_would_be_two_is_refused(
+    way: Way, session: aiohttp.ClientSession, raw: Raw
+) -> None:
+    await raw.start(saying(whole(b"")))
+    with pytest.raises(ValueError, match=r"(?i)line|header"):
+        await way(raw.url, {"X-Key": "a\r\nX-Other: b"}, session, MOST)(b"", {})
+    assert raw.heads == []
+
+
+async def test_a_closed_session_posts_nothing(way: Way, raw: Raw) -> None:
+    await raw.start(saying(whole(b"")))
+    session = open_session()
+    post = way(raw.url, {}, session, MOST)
+    await session.close()
+    with pytest.raises((RuntimeError, *BROKEN)):
+        await post(b"", {})
+
+
+async def test_where_the_environment_names_a_proxy_it_is_asked(
+    raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raw.start(saying(whole(b"by proxy")))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{raw.port}")
+    async with open_session() as session:
+        posted: Posted = await post_to("http://far.invalid/v1", {}, session, MOST)(b"body", {})
+    assert posted.content == b"by proxy"
+    assert raw.heads[0].startswith(b"POST http://far.invalid/v1 HTTP/1.1\r\n")
+
+
+async def test_without_a_proxy_the_way_is_straight(session: aiohttp.ClientSession) -> None:
+    assert isinstance(post_to("http://127.0.0.1/", {}, session, MOST), Straight)
