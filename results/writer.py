@@ -1,8 +1,9 @@
 """The one writer of a run: many answers to a commit, no answer held back for long.
 
 Commits when nothing is in flight (nobody else is coming), when `MOST_SECONDS` have passed since the first
-waiting answer, or when `MOST_WAITING` answers wait; whoever puts an answer waits for its commit, which is the
-back-pressure. An answer, what was read from it, its cost and the end of its claim are one transaction.
+waiting answer, or when `MOST_WAITING` answers wait. Whoever adds an answer may wait for its commit, or goes
+on and looks at how many are `held`: either is the back-pressure. An answer, what was read from it, its cost
+and the end of its claim are one transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +67,7 @@ class _Batch:
     generations: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    added: int = 0
     cost_usd: float = 0.0
 
     def read(self, reading: object) -> None:
@@ -94,7 +96,7 @@ class Writer:
 
     Args:
         idle: whether nothing is in flight, so that waiting would gain nothing.
-        on_commit: told the cost in US dollars of every batch, once it is committed.
+        on_commit: told every batch's cost in US dollars, and the keys of its answers, once it is committed.
 
     Attributes:
         held: answers (and readings) that wait for their commit.
@@ -107,7 +109,7 @@ class Writer:
         invocation_id: str,
         *,
         idle: Callable[[], bool] = lambda: True,
-        on_commit: Callable[[float], None] = lambda _: None,
+        on_commit: Callable[[float, Sequence[str]], None] = lambda *_: None,
     ) -> None:
         self._database = database
         self._invocation_id = invocation_id
@@ -121,7 +123,7 @@ class Writer:
         self.commits = 0
         self.busy_seconds = 0.0
 
-    def watch(self, idle: Callable[[], bool], on_commit: Callable[[float], None]) -> None:
+    def watch(self, idle: Callable[[], bool], on_commit: Callable[[float, Sequence[str]], None]) -> None:
         """Set who knows what is in flight and who is told of costs (they are made after the writer)."""
         self._idle, self._on_commit = idle, on_commit
 
@@ -129,20 +131,47 @@ class Writer:
         self, call: Call, completion: Completion, reading: object, cost_usd: float | None
     ) -> asyncio.Future[None]:
         """Commit an answer and what was read from it; done when both are safe."""
+        self.add(call, completion, reading, cost_usd)
+        return self.committed()
+
+    def put_reading(self, reading: object) -> asyncio.Future[None]:
+        """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
+        self.add_reading(reading)
+        return self.committed()
+
+    def add(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
+        """The same as `put` for who does not wait: what became of it, `committed` tells.
+
+        Raises:
+            Exception: an earlier commit failed, and nothing is taken any more.
+        """
         batch = self._batch
         batch.completions.append(
             completion_row(
                 call.key, call.model.id, completion, cost_usd, self._invocation_id, round(time.time(), 3)
             )
         )
-        batch.read(reading)
         batch.cost_usd += cost_usd or 0.0
-        return self._committed()
+        self._added(reading)
 
-    def put_reading(self, reading: object) -> asyncio.Future[None]:
-        """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
-        self._batch.read(reading)
-        return self._committed()
+    def add_reading(self, reading: object) -> None:
+        """The same as `put_reading` for who does not wait."""
+        self._added(reading)
+
+    def committed(self) -> asyncio.Future[None]:
+        """Done when everything that was added so far is safe.
+
+        Raises:
+            Exception: an earlier commit failed.
+        """
+        if self._error is not None:
+            raise self._error
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._batch.waiting.append(future)
+        self._start()
+        if self._idle():
+            self._due.set()
+        return future
 
     def put_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try; it is committed with the next batch."""
@@ -170,31 +199,32 @@ class Writer:
         if not self._batch.is_empty and self._error is None:
             await self._commit()
 
-    def _committed(self) -> asyncio.Future[None]:
-        """A place in the batch that is being collected."""
+    def _added(self, reading: object) -> None:
+        """One more in the batch that is being collected."""
+        batch = self._batch
+        if reading is not None:
+            batch.read(reading)
         if self._error is not None:
             raise self._error
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = self._batch.waiting
-        waiting.append(future)
+        batch.added += 1
         self.held += 1
-        self._start()
-        if len(waiting) >= MOST_WAITING or self._idle():
+        if self._task is None:
+            self._start()
+        if batch.added >= MOST_WAITING or self._idle():
             self._due.set()
-        return future
 
     def _start(self) -> None:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while not self._batch.is_empty and self._error is None:
+        while (self._batch.waiting or not self._batch.is_empty) and self._error is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(MOST_SECONDS):
                     await self._due.wait()
             self._due.clear()
             await self._commit()
-            if len(self._batch.waiting) >= MOST_WAITING or self._idle():
+            if self._batch.added >= MOST_WAITING or self._idle():
                 self._due.set()
         self._task = None
 
@@ -210,10 +240,10 @@ class Writer:
                 if not future.done():
                     future.set_exception(self._error)
             return
-        self.held -= len(batch.waiting)
+        self.held -= batch.added
         self.commits += 1
         self.busy_seconds += time.perf_counter() - began
-        self._on_commit(batch.cost_usd)
+        self._on_commit(batch.cost_usd, [row["key"] for row in batch.completions])
         for future in batch.waiting:
             if not future.done():
                 future.set_result(None)

@@ -27,7 +27,9 @@ class Lane:
     """The stack of clients that every call of one model passes.
 
     Attributes:
-        name: shown to people; `client`: the outermost client; `gate`: who may send; `stats`: counters.
+        name: shown to people.
+        client: the outermost client; `retrying`: the one below it; `gate`: who may send.
+        stats: counters.
     """
 
     def __init__(
@@ -56,17 +58,17 @@ class Lane:
             inner = DailyClient(inner, Allowance(limits, partial(ledger.used_since, model.id)))
         if purse is not None and price is not None:
             inner = BudgetedClient(inner, purse, price)
-        self._retrying = RetryingClient(
+        self.retrying = RetryingClient(
             inner, self.name, policy or RetryPolicy(), self._try_failed, self._stopped
         )
-        self.client: ModelClient = RecordingClient(
-            self._retrying, ledger, self.stats, price, lambda: self.gate.waiting < LOW_WATER
+        self.client = RecordingClient(
+            self.retrying, ledger, self.stats, price, lambda: self.gate.waiting < LOW_WATER
         )
 
     @property
     def stopped(self) -> LaneStopped | None:
         """Why the lane takes no more calls, or None."""
-        return self._retrying.stopped
+        return self.retrying.stopped
 
     @property
     def spent_usd(self) -> float | None:
@@ -76,8 +78,16 @@ class Lane:
     def interrupt(self) -> None:
         """Send nothing more; what is in flight may still be answered."""
         asked = CallError(Failure.INTERRUPTED, "stopped as asked")
-        self._retrying.stop(asked)
+        self.retrying.stop(asked)
         self._ledger.abandon(LaneStopped(self.name, asked))
+
+    async def settled(self) -> None:
+        """Until every answer that was got so far is committed.
+
+        Raises:
+            UserError: the database cannot be written.
+        """
+        await self._ledger.settled()
 
     async def close(self) -> None:
         """Close every client of the stack."""

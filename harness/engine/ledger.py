@@ -1,9 +1,10 @@
 """What a run knows of its calls: answered, being asked by somebody, or ours to ask.
 
-Looks keys up and claims them in batches, for all lanes together: as soon as a lane is hungry (few of its
-calls wait at its gate), else when a batch is full or somebody has waited for `MOST_SECONDS`. Keys that
-another process holds are asked about again until that process has answered them, or has died. Hands answers
-to the writer, and tells the purse what is committed.
+Looks keys up and claims them: many at once for a pump that knows what comes (`claim`), and one by one for a
+chain that does not (`resolve`). The latter are gathered into batches, for all lanes together: as soon as a
+lane is hungry (few of its calls wait at its gate), else when a batch is full or somebody has waited for
+`MOST_SECONDS`. Keys that another process holds are asked about again until that process has answered them, or
+has died. Hands answers to the writer.
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ class Ledger:
     `store` claims and releases keys for this invocation; `writer` commits answers and failed tries.
 
     Attributes:
-        being_asked: calls of this process that are looked up or asked right now, whichever lane's, each with
-            what others who want the same answer wait for: identical calls share one question.
+        being_asked: calls of this process that are looked up, asked or committed right now, whichever lane's:
+            identical calls share one question. Each with what others who want the same answer wait for (made
+            only where somebody does), or with its answer, until that is committed.
     """
 
     def __init__(self, store: Any, writer: Any, invocation_id: str) -> None:
         self._store = store
         self._writer = writer
         self._invocation_id = invocation_id
-        self.being_asked: dict[str, asyncio.Future[Completion] | None] = {}
+        self.being_asked: dict[str, asyncio.Future[Completion] | Completion | None] = {}
         self._abandoned: Exception | None = None
         self._asked: list[tuple[str, asyncio.Future[Completion | None]]] = []
         self._held: dict[str, asyncio.Future[Completion | None]] = {}
@@ -70,6 +72,18 @@ class Ledger:
                 self._timer = loop.call_later(MOST_SECONDS, self._start)
         return future
 
+    async def claim(self, keys: Sequence[str]) -> Claimed:
+        """What becomes of these keys: ours to ask and to `keep`, answered, or held by another process.
+
+        Raises:
+            UserError: the database fails.
+        """
+        if self._abandoned is not None:
+            raise self._abandoned
+        await self._give_back()
+        claimed: Claimed = await self._store.claim(keys, self._invocation_id)
+        return claimed
+
     def hurry(self) -> None:
         """Somebody has little left to send: claim what has been asked about, however little."""
         if self._asked and self._flusher is None:
@@ -93,6 +107,32 @@ class Ledger:
         """Commit what was read from an answer that was stored before."""
         committed: Awaitable[None] = self._writer.put_reading(reading)
         return committed
+
+    def keep(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
+        """The same as `record` for who does not wait: the answer is shared until it is committed."""
+        shared, self.being_asked[call.key] = self.being_asked.get(call.key), completion
+        if isinstance(shared, asyncio.Future):
+            shared.set_result(completion)
+        self._writer.add(call, completion, reading, cost_usd)
+
+    def keep_reading(self, reading: object) -> None:
+        """The same as `record_reading` for who does not wait."""
+        self._writer.add_reading(reading)
+
+    async def settled(self) -> None:
+        """Until everything that was kept so far is committed.
+
+        Raises:
+            UserError: the database cannot be written.
+        """
+        await self._writer.committed()
+
+    def committed(self, keys: Sequence[str]) -> None:
+        """These answers are in the database: who wants them looks there."""
+        being_asked = self.being_asked
+        for key in keys:
+            if isinstance(being_asked.get(key), Completion):
+                del being_asked[key]
 
     def record_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try, with what it may have cost; committed with the next batch."""

@@ -97,6 +97,11 @@ class RetryingClient:
 
     After `policy.stop_after` calls in a row that were given up with no answer between, the lane stops:
     a base URL that answers HTML, a dead proxy or a full quota is one error, not ten thousand.
+
+    Attributes:
+        stopped: why the lane stopped, or None.
+        waiting: how many calls wait for a further try.
+        on_waiting: told when one begins to: there is room for another.
     """
 
     def __init__(
@@ -117,6 +122,8 @@ class RetryingClient:
         self._given_up_in_a_row = 0
         self._stopping = asyncio.Event()
         self.stopped: LaneStopped | None = None
+        self.waiting = 0
+        self.on_waiting: Callable[[], None] = lambda: None
 
     def stop(self, cause: CallError) -> LaneStopped:
         """Take no more calls; those that wait for a further try give up. The first cause stands."""
@@ -167,5 +174,10 @@ class RetryingClient:
         await self._inner.close()
 
     async def _wait(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+        self.waiting += 1
+        self.on_waiting()
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+        finally:
+            self.waiting -= 1

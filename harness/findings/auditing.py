@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from agents import controls
-from agents.call import ModelClient
 from agents.errors import UserError
 from agents.identity import content_id
 from agents.judge import Judge
@@ -103,11 +102,7 @@ class AuditPlan:
         for comparison in self.comparisons():
             for sample in range(self.samples):
                 of = (judge.id, comparison.first.id, comparison.second.id, sample)
-                yield partial(_ask, judge, comparison, sample, retries.get(of, 0))
-
-
-async def _ask(judge: Judge, comparison: Comparison, sample: int, attempt: int, client: ModelClient) -> None:
-    await client.complete(judge.call(comparison, sample, attempt))
+                yield judge.call(comparison, sample, retries.get(of, 0))
 
 
 def plan_audit(

@@ -128,7 +128,10 @@ class Plan:
         """One piece of work per dialogue and set, the sets of one dialogue one after another."""
         for dialogue in self.dialogues:
             for agent in self.agents_of(model):
-                if self.can(agent, dialogue):
+                again = tries.get((agent.set.id, dialogue.key))
+                if isinstance(agent, Responder) and not again:
+                    yield agent.call(dialogue)
+                elif self.can(agent, dialogue):
                     yield partial(self._do, agent, dialogue, tries)
 
     def count(self, model: Model) -> int:

@@ -103,14 +103,10 @@ class Plan:
                 of = (judge.id, comparison.first.id, comparison.second.id, sample)
                 attempt = retries.get(of, 0)
                 if watch is None:
-                    yield partial(_ask, judge, comparison, sample, attempt)
+                    yield judge.call(comparison, sample, attempt)
                 else:
                     place = (number // 2, number % 2 == 0, sample)
                     yield partial(_ask_watched, watch, place, judge, comparison, attempt)
-
-
-async def _ask(judge: Judge, comparison: Comparison, sample: int, attempt: int, client: ModelClient) -> None:
-    await client.complete(judge.call(comparison, sample, attempt))
 
 
 async def _ask_watched(

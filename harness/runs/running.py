@@ -183,7 +183,7 @@ async def run_calls(
                     lanes.append(lane)
                 writer.watch(
                     lambda: not any(lane.gate.in_flight for lane in lanes),
-                    partial(_committed, lanes, purse),
+                    partial(_committed, lanes, ledger, purse),
                 )
                 try:
                     with shown(lanes, settings.quiet):
@@ -202,8 +202,11 @@ async def run_calls(
     return RunReport(run_id, reports, interrupted.is_set())
 
 
-def _committed(lanes: Sequence[Lane], purse: Purse | None, cost_usd: float) -> None:
-    """A batch is safe: its cost is the database's business now, and there is room for what comes next."""
+def _committed(
+    lanes: Sequence[Lane], ledger: Ledger, purse: Purse | None, cost_usd: float, keys: Sequence[str]
+) -> None:
+    """A batch is safe: it is the database's business now, and there is room for what comes next."""
+    ledger.committed(keys)
     if purse is not None:
         purse.committed(cost_usd)
     for lane in lanes:

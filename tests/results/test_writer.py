@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import count as numbers
 from typing import Any
 
@@ -207,10 +208,57 @@ async def test_an_answer_whose_asker_has_gone_is_stored(store: Store, invocation
 async def test_every_cost_is_told_once_and_only_when_it_is_committed(store: Store, invocation: str) -> None:
     told: list[float] = []
     writer = Writer(store.database, invocation, idle=lambda: False)
-    writer.watch(lambda: len(told) % 2 == 0, told.append)
+    keys: list[str] = []
+
+    def tell(cost_usd: float, committed: Sequence[str]) -> None:
+        told.append(cost_usd)
+        keys.extend(committed)
+
+    writer.watch(lambda: len(told) % 2 == 0, tell)
     await asyncio.gather(*(writer.put(question(at), answer(), None, 2.0**-at) for at in range(8)))
     assert sum(told) == sum(2.0**-at for at in range(8))
+    assert sorted(keys) == sorted(question(at).key for at in range(8))
     assert (await spent(store, invocation))[0] == sum(told)
+
+
+# -- whoever does not wait ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_is_added_is_held_until_it_is_committed(store: Store, invocation: str) -> None:
+    writer = busy(store, invocation)
+    calls = [question(at) for at in range(3)]
+    for call in calls:
+        writer.add(call, answer(), judgment(call), 0.5)
+    writer.add_reading(judgment(calls[0], first="another"))
+    await settle()
+    assert (writer.held, await count(store, CompletionRow)) == (4, 0)
+    await writer.close()
+    assert (writer.held, writer.commits, await count(store, CompletionRow)) == (0, 1, 3)
+    assert (await spent(store, invocation))[0] == 1.5
+
+
+async def test_committed_means_everything_before(store: Store, invocation: str) -> None:
+    writer = store.writer(invocation)
+    await writer.committed()  # of nothing
+    for at in range(600):
+        writer.add(question(at), answer(), None, None)
+    await writer.committed()
+    assert (writer.held, await count(store, CompletionRow)) == (0, 600)
+    await writer.committed()
+
+
+async def test_what_could_not_be_committed_is_told_to_who_asks(store: Store, invocation: str) -> None:
+    writer = store.writer(invocation)
+    call = question(1)
+    writer.add(call, answer(), judgment(call, dialogue="half a \ud800"), None)
+    with pytest.raises(Exception, match=r"surrogates|utf-8|utf8"):
+        await writer.committed()
+    with pytest.raises(Exception, match=r"surrogates|utf-8|utf8"):
+        await writer.committed()  # and again
+    with pytest.raises(Exception, match=r"surrogates|utf-8|utf8"):
+        writer.add(question(2), answer(), None, None)
+    assert await count(store, CompletionRow) == 0
 
 
 # -- stored once -------------------------------------------------------------------------------------

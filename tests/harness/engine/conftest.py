@@ -165,23 +165,37 @@ class Notes:
     readings: list[object] = field(default_factory=list)
     costs: dict[str, float | None] = field(default_factory=dict)
     failures: list[tuple[str, CallError, int, float | None]] = field(default_factory=list)
-    on_cost: Callable[[float], None] = field(default=lambda cost: None)
+    on_commit: Callable[[float, Sequence[str]], None] = field(default=lambda cost, keys: None)
     held: int = 0
 
     async def put(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
         self.held += 1
         await asyncio.sleep(self.seconds)
-        self.held -= 1
-        self.memory.answered.setdefault(call.key, completion)
-        self.memory.claims.pop(call.key, None)
-        self.readings.append(reading)
-        self.costs[call.key] = cost
-        self.on_cost(cost or 0.0)
+        self._committed(call, completion, reading, cost)
+
+    def add(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
+        self.held += 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.seconds, self._committed, call, completion, reading, cost)
 
     async def put_reading(self, reading: object) -> None:
         await asyncio.sleep(self.seconds)
         self.readings.append(reading)
 
+    def add_reading(self, reading: object) -> None:
+        self.readings.append(reading)
+
+    async def committed(self) -> None:
+        await asyncio.sleep(self.seconds)  # whatever was added before is over by then
+
+    def _committed(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
+        self.held -= 1
+        self.memory.answered.setdefault(call.key, completion)
+        self.memory.claims.pop(call.key, None)
+        self.readings.append(reading)
+        self.costs[call.key] = cost
+        self.on_commit(cost or 0.0, [call.key])
+
     def put_failure(self, call: Call, error: CallError, tries: int, cost: float | None) -> None:
         self.failures.append((call.key, error, tries, cost))
-        self.on_cost(cost or 0.0)
+        self.on_commit(cost or 0.0, [])

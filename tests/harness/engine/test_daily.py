@@ -16,7 +16,7 @@ from harness.engine.limits import Limits
 from harness.engine.pump import pump
 from results.store import Used
 from tests.harness.engine.conftest import Memory, Server, answer, question
-from tests.harness.engine.test_pump import House, single
+from tests.harness.engine.test_pump import House, calls
 
 Run = Callable[[Any], Any]
 
@@ -151,7 +151,7 @@ def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
     server = Server(0.1)
     limited = house.lane(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
     other = house.lane(Server(0.1), name="other")
-    virtual(pump([(limited, single(500)), (other, single(200, begin=1000))]))
+    virtual(pump([(limited, calls(500)), (other, calls(200, begin=1000))]))
     assert len(server.sent) == limited.stats.made == 60
     assert limited.stats.stopped == "the limit of 100 requests a day is reached; run the same command later"
     assert (other.stats.made, other.stats.stopped) == (200, "")
@@ -161,5 +161,5 @@ def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
 
 def test_without_such_limits_nothing_is_looked_up(virtual: Run) -> None:
     house = House()
-    virtual(pump([(house.lane(Server()), single(20))]))
+    virtual(pump([(house.lane(Server()), calls(20))]))
     assert house.memory.looks == 0

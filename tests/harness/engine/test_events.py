@@ -16,7 +16,7 @@ from harness.engine.events import EventLog
 from harness.engine.money import Price
 from harness.engine.pump import pump
 from tests.harness.engine.conftest import Server, answer, question
-from tests.harness.engine.test_pump import House, single
+from tests.harness.engine.test_pump import House, calls
 
 Run = Callable[[Any], Any]
 
@@ -49,7 +49,7 @@ def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
             house.lane(server, 5, "good", events=events, price=Price(1.0, 1.0)),
             house.lane(stopping, 1, "bad", events=events),
         ]
-        virtual(pump([(lanes[0], single(30)), (lanes[1], single(5, begin=100))]))
+        virtual(pump([(lanes[0], calls(30)), (lanes[1], calls(5, begin=100))]))
     told = lines(path)
     assert all({"at", "event", "lane"} <= set(line) for line in told)
     retries = {(line["call"], line["failure"], line["tries"]) for line in told if line["event"] == "retry"}

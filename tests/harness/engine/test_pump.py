@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped, UserError
-from agents.models import Model, WireProtocol
 from harness.engine.gate import UNCOMMITTED
 from harness.engine.lane import Lane
 from harness.engine.ledger import Ledger
@@ -21,7 +20,6 @@ from harness.engine.retry import RetryPolicy
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
 Run = Callable[[Any], Any]
-OTHER = Model("google", "gemini-test", WireProtocol.OPENAI_CHAT)
 
 
 class House:
@@ -31,20 +29,46 @@ class House:
         self.memory = memory or Memory()
         self.notes = Notes(self.memory)
         self.ledger = Ledger(self.memory, self.notes, name)
+        self.notes.on_commit = self._committed
+        self._lanes: list[Lane] = []
 
     def lane(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Lane:
         limits = more.pop("limits", Limits(max_in_flight=most))
-        return Lane(question(0).model, server, self.ledger, name=name, limits=limits, **more)
+        lane = Lane(question(0).model, server, self.ledger, name=name, limits=limits, **more)
+        lane.gate.backlog = lambda: self.notes.held
+        self._lanes.append(lane)
+        return lane
+
+    def _committed(self, _: float, keys: Sequence[str]) -> None:
+        """As a run does after every commit."""
+        self.ledger.committed(keys)
+        for lane in self._lanes:
+            lane.gate.wake()
 
 
 async def ask(call: Call, client: ModelClient) -> None:
     await client.complete(call)
 
 
-def single(count: int, model: Model | None = None, begin: int = 0) -> Iterator[Work]:
+Single = Callable[..., Iterator[Work]]
+
+
+def calls(count: int, begin: int = 0) -> Iterator[Work]:
     """One call a piece of work, made when it is wanted."""
     for at in range(begin, begin + count):
-        yield partial(ask, question(at, model=model) if model else question(at))
+        yield question(at)
+
+
+def chains(count: int, begin: int = 0) -> Iterator[Work]:
+    """The same as chains of one."""
+    return (partial(ask, question(at)) for at in range(begin, begin + count))
+
+
+@pytest.fixture(params=[calls, chains])
+def single(request: pytest.FixtureRequest) -> Single:
+    """One call a piece of work, in either form."""
+    chosen: Single = request.param
+    return chosen
 
 
 def broken() -> CallError:
@@ -55,7 +79,9 @@ def broken() -> CallError:
 
 
 @pytest.mark.parametrize("most", [5, 200])
-def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(virtual: Run, most: int) -> None:
+def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(
+    virtual: Run, single: Single, most: int
+) -> None:
     house, server = House(), Server(0.3)
     lane = house.lane(server, most)
     bound = most + UNCOMMITTED + LOOK_AHEAD
@@ -76,12 +102,11 @@ def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(virtual: Run,
     assert max(tasks) <= bound + 10  # the pump's own, the flusher, the dispatcher
 
 
-def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run) -> None:
+def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Single) -> None:
     """In flight and answered but not committed: at most what may be in flight, and 256."""
     house, server = House(), Server(0.1)
     house.notes.seconds = 30.0  # a disk that is very slow
     lane = house.lane(server, 100)
-    lane.gate.backlog = lambda: house.notes.held
     exposed: list[int] = []
 
     async def watch() -> None:
@@ -91,23 +116,15 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run) -> None:
 
     async def scenario() -> None:
         watching = asyncio.ensure_future(watch())
-        waking = asyncio.ensure_future(_every(1.0, lane.gate.wake))  # as the writer does after a commit
         await pump([(lane, single(2000))])
         watching.cancel()
-        waking.cancel()
 
     virtual(scenario())
     assert lane.stats.made == 2000
     assert UNCOMMITTED < max(exposed) <= 100 + UNCOMMITTED
 
 
-async def _every(seconds: float, what: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        what()
-
-
-def test_an_empty_source_is_done(virtual: Run) -> None:
+def test_an_empty_source_is_done(virtual: Run, single: Single) -> None:
     house = House()
     virtual(pump([(house.lane(Server()), single(0))]))
     virtual(pump([]))
@@ -116,7 +133,7 @@ def test_an_empty_source_is_done(virtual: Run) -> None:
 # -- fair --------------------------------------------------------------------------------------------
 
 
-def test_a_slow_lane_keeps_no_other_from_its_work(virtual: Run) -> None:
+def test_a_slow_lane_keeps_no_other_from_its_work(virtual: Run, single: Single) -> None:
     house, quick, slow = House(), Server(0.1), Server(60.0)
     lanes = [house.lane(quick, 10, "quick"), house.lane(slow, 10, "slow")]
     virtual(pump([(lanes[0], single(500)), (lanes[1], single(100, begin=1000))]))
@@ -153,7 +170,7 @@ def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> Non
 # -- failures ----------------------------------------------------------------------------------------
 
 
-def test_one_failing_item_never_stops_the_others(virtual: Run) -> None:
+def test_one_failing_item_never_stops_the_others(virtual: Run, single: Single) -> None:
     bad = {question(at).key for at in range(0, 300, 7)}
     refused = CallError(Failure.BAD_REQUEST, "no", status=400)
     server = Server(0.1, otherwise=lambda call: refused if call.key in bad else answer())
@@ -165,7 +182,7 @@ def test_one_failing_item_never_stops_the_others(virtual: Run) -> None:
     assert {key for key, *_ in house.notes.failures} == bad
 
 
-def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run) -> None:
+def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run, single: Single) -> None:
     kinds = [
         broken(),
         CallError(Failure.CONNECTION, "reset", charged=True),
@@ -188,7 +205,7 @@ def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run) -> Non
 
 
 @pytest.mark.parametrize("failure", [Failure.AUTHENTICATION, Failure.UNKNOWN_MODEL, Failure.NO_BUDGET])
-def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, failure: Failure) -> None:
+def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, single: Single, failure: Failure) -> None:
     house = House()
     stopping = Server(0.1, otherwise=lambda call: CallError(failure, "never"))
     lanes = [house.lane(stopping, 10, "stopping"), house.lane(Server(0.1), 10, "going")]
@@ -201,7 +218,7 @@ def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, failure: Fai
     assert not house.memory.claims or set(house.memory.claims.values()) == {"ours"}
 
 
-def test_a_dead_address_is_one_error_and_not_five_thousand(virtual: Run) -> None:
+def test_a_dead_address_is_one_error_and_not_five_thousand(virtual: Run, single: Single) -> None:
     server = Server(0.1, otherwise=lambda call: CallError(Failure.CONNECTION, "no connection"))
     house, policy = House(), RetryPolicy(stop_after=20)
     lane = house.lane(server, 10, policy=policy)
@@ -210,7 +227,7 @@ def test_a_dead_address_is_one_error_and_not_five_thousand(virtual: Run) -> None
     assert len(server.sent) < 600 * policy.most_tries
 
 
-def test_what_nobody_expected_ends_every_lane(virtual: Run) -> None:
+def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> None:
     """A database that fails, or a mistake of ours: no lane goes on in the background."""
     house = House()
     servers = [Server(0.1), Server(0.1)]
@@ -231,7 +248,7 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run) -> None:
     virtual(scenario())
 
 
-def test_a_source_that_fails_is_told(virtual: Run) -> None:
+def test_a_source_that_fails_is_told(virtual: Run, single: Single) -> None:
     def source() -> Iterator[Work]:
         yield from single(3)
         raise UserError("this prompt cannot be filled")
@@ -253,7 +270,7 @@ def interrupted_after(seconds: float, sources: list[Any], grace_seconds: float) 
     return scenario()
 
 
-def test_an_interrupt_sends_nothing_more_and_keeps_what_is_in_flight(virtual: Run) -> None:
+def test_an_interrupt_sends_nothing_more_and_keeps_what_is_in_flight(virtual: Run, single: Single) -> None:
     house, server = House(), Server(4.0)
     lane = house.lane(server, 10)
     ended = virtual(interrupted_after(5.0, [(lane, single(5000))], grace_seconds=30.0))
@@ -263,7 +280,7 @@ def test_an_interrupt_sends_nothing_more_and_keeps_what_is_in_flight(virtual: Ru
     assert lane.stats.stopped == "stopped as asked"
 
 
-def test_what_takes_longer_than_the_grace_is_given_up_and_charged(virtual: Run) -> None:
+def test_what_takes_longer_than_the_grace_is_given_up_and_charged(virtual: Run, single: Single) -> None:
     house, server = House(), Server(1000.0)
     lane = house.lane(server, 10)
     ended = virtual(interrupted_after(5.0, [(lane, single(5000))], grace_seconds=30.0))
@@ -276,7 +293,7 @@ def test_what_takes_longer_than_the_grace_is_given_up_and_charged(virtual: Run) 
     assert house.memory.claims == {}  # the next run asks them at once
 
 
-def test_an_interrupt_waits_for_no_retry_and_for_no_other_process(virtual: Run) -> None:
+def test_an_interrupt_waits_for_no_retry_and_for_no_other_process(virtual: Run, single: Single) -> None:
     memory = Memory(claims={question(at).key: "theirs" for at in range(50, 60)})
     house = House(memory)
     limited = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=900.0)
@@ -286,7 +303,7 @@ def test_an_interrupt_waits_for_no_retry_and_for_no_other_process(virtual: Run) 
     assert ended < 1000.0 + 12.0
 
 
-def test_an_interrupt_after_the_end_changes_nothing(virtual: Run) -> None:
+def test_an_interrupt_after_the_end_changes_nothing(virtual: Run, single: Single) -> None:
     house = House()
     lane = house.lane(Server(0.1))
     virtual(interrupted_after(1e6, [(lane, single(20))], grace_seconds=1.0))
