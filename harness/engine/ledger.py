@@ -119,6 +119,11 @@ class Ledger:
         """The same as `record_reading` for who does not wait."""
         self._writer.add_reading(reading)
 
+    async def room(self) -> None:
+        """Until less than a batch waits for its commit: the back-pressure for what is kept and not asked."""
+        if self._writer.held >= BATCH:
+            await self._writer.committed()
+
     async def settled(self) -> None:
         """Until everything that was kept so far is committed.
 

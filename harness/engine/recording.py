@@ -106,7 +106,7 @@ class RecordingClient:
             if fresh[key].read is not None:
                 self._ledger.keep_reading(self._reading_again(fresh[key], completion))
         if claimed.answered:
-            await self._ledger.settled()  # what is known comes without any limit but this
+            await self._ledger.room()  # what is known comes without any limit but this
         return Claim([fresh[key] for key in claimed.won], elsewhere, len(claimed.answered))
 
     async def ask(self, call: Call) -> None:

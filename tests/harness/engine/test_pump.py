@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -130,6 +131,66 @@ def test_an_empty_source_is_done(virtual: Run, single: Single) -> None:
     virtual(pump([]))
 
 
+# -- once --------------------------------------------------------------------------------------------
+
+
+def test_two_processes_at_once_make_each_call_once(virtual: Run, single: Single) -> None:
+    memory = Memory()
+    houses, servers = [House(memory, "one"), House(memory, "other")], [Server(0.3), Server(0.2)]
+
+    async def scenario() -> None:
+        await asyncio.gather(
+            *(
+                pump([(house.lane(server, 64), single(2000))])
+                for house, server in zip(houses, servers, strict=True)
+            )
+        )
+
+    virtual(scenario())
+    assert sum((server.counts for server in servers), start=Counter()) == {
+        question(at).key: 1 for at in range(2000)
+    }
+    assert len(memory.answered) == 2000
+
+
+def test_the_same_call_again_and_again_is_asked_once(virtual: Run) -> None:
+    house, server = House(), Server(0.3)
+    lane = house.lane(server, 4)
+    virtual(pump([(lane, (question(at % 3) for at in range(3000)))]))
+    assert server.counts == {question(at).key: 1 for at in range(3)}
+    assert (lane.stats.done, lane.stats.made, lane.stats.reused) == (3000, 3, 2997)
+
+
+def test_what_is_known_is_not_asked_and_soon_done(virtual: Run, single: Single) -> None:
+    house, server = House(), Server(0.3)
+    house.memory.answered = {question(at).key: answer() for at in range(3000) if at % 100}
+    lane = house.lane(server, 10)
+    virtual(pump([(lane, single(3000))]))
+    assert len(server.sent) == lane.stats.made == 30
+    assert (lane.stats.done, lane.stats.reused) == (3000, 2970)
+
+
+def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> None:
+    house = House()
+    house.notes.seconds = 5.0
+    virtual(pump([(house.lane(Server(0.1)), single(25))]))
+    assert len(house.memory.answered) == 25
+    assert house.ledger.being_asked == {}
+
+
+def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Single) -> None:
+    house = House()
+    lane = house.lane(Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, "never")))
+
+    async def scenario() -> None:
+        await pump([(lane, single(5000))])
+        await house.ledger.close()
+
+    virtual(scenario())
+    assert house.memory.claims == {}
+    assert house.ledger.being_asked == {}
+
+
 # -- fair --------------------------------------------------------------------------------------------
 
 
@@ -165,6 +226,18 @@ def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> Non
     assert sorted(ended) == list(range(1, 9))
     assert lane.stats.made == 8 * 3 + 8
     assert seconds <= 32 / 4 * 1.0 + 1.5  # four at a time, nearly always: nobody waits for a chain to end
+
+
+def test_a_call_that_waits_for_another_try_keeps_no_place(virtual: Run, single: Single) -> None:
+    busy = CallError(Failure.SERVER, "busy", status=503, retry_after_seconds=50.0)
+    server = Server(1.0, {question(0).key: [busy]})
+    house = House()
+    lane = house.lane(server, 1)
+    virtual(pump([(lane, single(40))]))
+    assert lane.stats.made == 40
+    first, again = server.moments(question(0))
+    assert again - first >= 51.0
+    assert max(moment for key, moment in server.sent if key != question(0).key) - first < 41.0
 
 
 # -- failures ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.call import Call
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import CallError, Failure, LaneStopped, UserError
 from agents.messages import Completion
 from agents.vocabulary import Judgment, Preference, Reason, Unscored, Verdict
 from harness.engine.events import LaneStats
@@ -263,3 +263,110 @@ def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
     assert virtual(scenario()) == [stopped, stopped]
     assert server.sent == []
     assert memory.claims == {held.key: "theirs"}
+
+
+# -- many at once ------------------------------------------------------------------------------------
+
+
+def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> None:
+    memory, server = Memory(), Server()
+    calls = [read_call(at, FIRST) for at in range(12)]
+    memory.answered |= {call.key: answer("stored") for call in calls[:3]}
+    memory.claims |= {call.key: "theirs" for call in calls[3:6]}
+    process = Process(memory, server)
+
+    async def scenario() -> None:
+        alone = asyncio.ensure_future(process.client.complete(calls[6]))
+        await asyncio.sleep(0)
+        claim = await process.client.claim([*calls, calls[11]])
+        assert [call.key for call in claim.ours] == [call.key for call in calls[7:]]
+        assert {call.key for call in claim.elsewhere} == {call.key for call in [*calls[3:7], calls[11]]}
+        assert claim.known == process.stats.reused == len(process.notes.readings) == 3
+        await alone
+        assert sorted(memory.batches) == [1, 11]
+        for call in claim.ours:
+            await process.client.ask(call)
+        await process.ledger.settled()
+        await process.ledger.close()
+
+    virtual(scenario())
+    assert process.stats.made == len(server.sent) == 6
+    assert process.ledger.being_asked == {
+        call.key: answer() for call in calls[7:]
+    }  # nobody told it of commits
+
+
+def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:
+    memory, server = Memory(), Server()
+    process = Process(memory, server)
+    process.notes.on_commit = lambda _, keys: process.ledger.committed(keys)
+    call = read_call(1, FIRST)
+
+    async def scenario() -> None:
+        (ours,) = (await process.client.claim([call])).ours
+        waiting = asyncio.ensure_future(process.client.complete(call))  # while it is in flight
+        await process.client.ask(ours)
+        assert memory.answered == {}
+        assert await process.client.complete(call) == answer()  # while it is committed
+        assert await waiting == answer()
+        await process.ledger.settled()
+        assert process.ledger.being_asked == {}
+        assert await process.client.complete(call) == answer()  # from the database
+        await process.ledger.close()
+
+    virtual(scenario())
+    assert len(server.sent) == 1
+    assert (process.stats.made, process.stats.reused, len(process.notes.readings)) == (1, 3, 4)
+
+
+def test_what_is_claimed_and_fails_or_is_given_back_may_be_claimed_by_others(virtual: Run) -> None:
+    memory = Memory()
+    process = Process(memory, Server(otherwise=lambda call: CallError(Failure.BAD_REQUEST, "no", status=400)))
+
+    async def scenario() -> None:
+        one, other = (await process.client.claim([question(1), question(2)])).ours
+        sharing = [asyncio.ensure_future(process.client.complete(call)) for call in (one, other)]
+        await asyncio.sleep(0)
+        with pytest.raises(CallError, match="no"):
+            await process.client.ask(one)
+        with pytest.raises(CallError, match="no"):
+            await sharing[0]
+        process.client.give_back(other)
+        with pytest.raises(CallError, match="no"):  # whoever shared it asks it now
+            await sharing[1]
+        assert process.ledger.being_asked == {}
+        await process.ledger.close()
+
+    virtual(scenario())
+    assert memory.claims == {}
+
+
+def test_where_nothing_can_be_claimed_nothing_is_left_behind(virtual: Run) -> None:
+    memory = Memory(broken=UserError("the database cannot be used"))
+    process = Process(memory, Server())
+
+    async def scenario() -> None:
+        claiming = asyncio.ensure_future(process.client.claim([question(1)]))
+        sharing = asyncio.ensure_future(process.client.complete(question(1)))
+        outcomes = await asyncio.gather(claiming, sharing, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [UserError] * 2
+        assert process.ledger.being_asked == {}
+
+    virtual(scenario())
+
+
+def test_an_asked_answer_whose_reader_fails_is_stored_all_the_same(virtual: Run) -> None:
+    def fails(completion: Completion, key: str) -> Judgment:
+        raise ZeroDivisionError
+
+    memory = Memory()
+    process = Process(memory, Server())
+
+    async def scenario() -> None:
+        (ours,) = (await process.client.claim([question(1, read=fails)])).ours
+        with pytest.raises(ZeroDivisionError):
+            await process.client.ask(ours)
+        await process.ledger.settled()
+
+    virtual(scenario())
+    assert memory.answered == {question(1).key: answer()}
