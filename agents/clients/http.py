@@ -22,7 +22,6 @@ from agents.wire import FORMATS, read_content, url_of
 from agents.wire.errors import refusal
 from agents.wire.limits import server_limits
 
-IDEMPOTENCY_KEY = "Idempotency-Key"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -61,7 +60,7 @@ class HttpClient:
         sent_at = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                status, headers, content = await self._post(call.body, {IDEMPOTENCY_KEY: call.key})
+                status, headers, content = await self._post(call.body, call.key)
         except TooLargeError as error:
             raise too_large(self._model, error.status) from None
         except TimeoutError as error:

@@ -24,6 +24,7 @@ from yarl import URL
 BROKEN = (aiohttp.ClientError, HttpProcessingError, EofStream)
 """What either way raises, beside OSError, where a connection is not made or breaks."""
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # whoever posts sees to the time
 
 
@@ -46,11 +47,11 @@ class TooLargeError(Exception):
 class Post(Protocol):
     """Either way."""
 
-    async def __call__(self, body: bytes, own_headers: Mapping[str, str]) -> Posted:
+    async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
         """Send once, and read the whole answer.
 
         Args:
-            own_headers: of this request alone; plain ASCII without line ends.
+            idempotency_key: tells a further try from a new request; plain ASCII without line ends.
 
         Raises:
             TooLargeError: the answer is.
@@ -77,9 +78,9 @@ class ThroughSession:
         self._session = session
         self._most_bytes = most_bytes
 
-    async def __call__(self, body: bytes, own_headers: Mapping[str, str]) -> Posted:
+    async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
         """As `Post`."""
-        headers = {**self._headers, **own_headers}
+        headers = {**self._headers, IDEMPOTENCY_KEY: idempotency_key}
         async with self._session.post(
             self._url, data=body, headers=headers, timeout=_NO_TIMEOUT, allow_redirects=False
         ) as response:
@@ -103,12 +104,11 @@ class Straight:
         self._request: aiohttp.ClientRequest | None = None
         self._head = b""
 
-    async def __call__(self, body: bytes, own_headers: Mapping[str, str]) -> Posted:
+    async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
         """As `Post`."""
         connector = self._session.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")
-        own = "".join([f"{name}: {value}\r\n" for name, value in own_headers.items()])
         request = self._request or self._prepare()
         connection = await connector.connect(request, traces=[], timeout=_NO_TIMEOUT)
         try:
@@ -116,8 +116,10 @@ class Straight:
             if protocol is None or protocol.transport is None:
                 raise aiohttp.ServerDisconnectedError
             protocol.set_response_params(read_until_eof=True)
-            head = b"%b%bContent-Length: %d\r\n\r\n" % (self._head, own.encode("ascii"), len(body))
-            protocol.transport.write(head + body)
+            protocol.transport.write(
+                b"%b%b\r\nContent-Length: %d\r\n\r\n%b"
+                % (self._head, idempotency_key.encode("ascii"), len(body), body)
+            )
             message, payload = await protocol.read()
             while message.code < 200:  # "go on", "early hints": not the answer yet
                 message, payload = await protocol.read()
@@ -144,21 +146,24 @@ class Straight:
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header holds a line end")  # and would be two: whose name nobody checked
-        self._head = "".join(f"{line}\r\n" for line in lines).encode()
+        self._head = "\r\n".join([*lines, f"{IDEMPOTENCY_KEY}: "]).encode()
         self._request = request
         return request
 
 
 async def _whole(payload: StreamReader, headers: Mapping[str, str], most_bytes: int) -> bytes | None:
     """A body to its end, unpacked; None where it is larger than `most_bytes`."""
+    if payload.is_eof():  # all of it came with its headers
+        content = payload.read_nowait()
+        return content if len(content) <= most_bytes else None
     stated = headers.get(hdrs.CONTENT_LENGTH)
     if stated is not None and int(stated) > most_bytes:
         return None
     if stated is not None and hdrs.CONTENT_ENCODING not in headers:
-        return payload.read_nowait() if payload.is_eof() else await payload.read()
-    content = bytearray()
+        return await payload.read()
+    chunks = bytearray()
     async for chunk in payload.iter_any():
-        content += chunk
-        if len(content) > most_bytes:
+        chunks += chunk
+        if len(chunks) > most_bytes:
             return None
-    return bytes(content)
+    return bytes(chunks)

@@ -19,7 +19,7 @@ import orjson
 
 from agents.call import Call
 from agents.clients.failing import MOST_BYTES, timed_out, too_large, unreachable
-from agents.clients.http import IDEMPOTENCY_KEY
+from agents.clients.posting import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models import Model, WireProtocol

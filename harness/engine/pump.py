@@ -40,6 +40,7 @@ class Crew:
         self._source = source
         self._group = asyncio.TaskGroup()
         self._ready: deque[Call] = deque()  # claimed, and ours to ask
+        self._low = LOW_WATER
         self._askers = 0
         self._followers = 0
         self._changed = asyncio.Event()  # little is ready, or a follower is done
@@ -108,7 +109,8 @@ class Crew:
         return []
 
     def _is_hungry(self) -> bool:
-        return len(self._ready) < max(LOW_WATER, self._lane.gate.concurrency)
+        self._low = max(LOW_WATER, self._lane.gate.concurrency)
+        return len(self._ready) < self._low
 
     async def _until(self, enough: Callable[[], bool]) -> None:
         while not (self._ended or enough()):
@@ -130,10 +132,12 @@ class Crew:
 
     async def _ask(self) -> None:
         ready, client, stats = self._ready, self._lane.client, self._lane.stats
-        while ready and self._askers <= self._wanted():
+        while ready and self._askers <= (wanted := self._wanted()):
             call = ready.popleft()
-            if not self._changed.is_set() and self._is_hungry():
+            if len(ready) < self._low:
                 self._changed.set()
+            if self._askers < wanted:
+                self._hire()
             try:
                 await client.ask(call)
             except LaneStopped:
@@ -142,8 +146,6 @@ class Crew:
             except CallError:
                 stats.failed += 1
             stats.done += 1
-            if ready and self._askers < self._wanted():
-                self._hire()
         self._askers -= 1
 
     # -- followers -----------------------------------------------------------------------------------
