@@ -163,12 +163,14 @@ def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> flo
 
     async def main() -> float:
         session = open_session()
+        clients = {call.model: HttpClient(call.model, server.key, session, 3600.0) for call in calls}
         try:
-            clients = {call.model: HttpClient(call.model, server.key, session, 3600.0) for call in calls}
             began = time.perf_counter()
             await asyncio.gather(*(clients[call.model].complete(call) for call in calls))
             return time.perf_counter() - began
         finally:
+            for client in clients.values():
+                await client.close()
             await session.close()
 
     return asyncio.run(main())

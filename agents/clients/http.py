@@ -6,7 +6,6 @@ of the requests and nowhere else.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import aiohttp
 
 from agents.call import Call
 from agents.clients.failing import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
+from agents.clients.patience import Patience
 from agents.clients.posting import TooLargeError, post_to
 from agents.messages import Completion
 from agents.models import Model
@@ -48,6 +48,7 @@ class HttpClient:
         self._model = model
         self._key = key
         self._timeout_seconds = timeout_seconds
+        self._patience = Patience(timeout_seconds)
         headers = {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
         self._post = post_to(url_of(model), headers, session, MOST_BYTES)
 
@@ -59,7 +60,7 @@ class HttpClient:
         """
         sent_at = time.perf_counter()
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            with self._patience:
                 status, headers, content = await self._post(call.body, call.key)
         except TooLargeError as error:
             raise too_large(self._model, error.status) from None
@@ -73,4 +74,5 @@ class HttpClient:
         return completion.measured(time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)))
 
     async def close(self) -> None:
-        """The session is not this client's to close."""
+        """Give its connections back. The session is not this client's to close."""
+        self._post.close()

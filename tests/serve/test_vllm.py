@@ -64,11 +64,13 @@ def model_at(server: Server, name: str) -> Model:
 def ask(server: Server, *calls: Call) -> list[Completion]:
     async def main() -> list[Completion]:
         session = open_session()
+        clients = [HttpClient(call.model, server.key, session) for call in calls]
         try:
-            clients = [HttpClient(call.model, server.key, session) for call in calls]
             told = [client.complete(call) for client, call in zip(clients, calls, strict=True)]
             return await asyncio.gather(*told)
         finally:
+            for client in clients:
+                await client.close()
             await session.close()
 
     return asyncio.run(main())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 import aiohttp
 import pytest
 
+from agents.clients import posting
 from agents.clients.http import open_session
-from agents.clients.posting import BROKEN, Posted, Straight, ThroughSession, TooLargeError, post_to
+from agents.clients.posting import BROKEN, Post, Posted, Straight, ThroughSession, TooLargeError, post_to
 
 MOST = 1000
 Handle = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -58,14 +59,7 @@ class Raw:
             writer.transport.abort()
 
 
-Way = type[Straight] | type[ThroughSession]
-
-
-@pytest.fixture(params=[Straight, ThroughSession], ids=["straight", "through the session"])
-def way(request: pytest.FixtureRequest) -> Way:
-    """Each way."""
-    chosen: Way = request.param
-    return chosen
+Make = Callable[..., Post]
 
 
 @pytest.fixture
@@ -73,6 +67,21 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """As clients share it."""
     async with open_session() as opened:
         yield opened
+
+
+@pytest.fixture(params=[Straight, ThroughSession], ids=["straight", "through the session"])
+def way(request: pytest.FixtureRequest, session: aiohttp.ClientSession) -> Iterator[Make]:
+    """Each way: to a URL, with headers, and at most `MOST` bytes of an answer."""
+    made: list[Post] = []
+
+    def make(url: str, headers: Mapping[str, str] | None = None) -> Post:
+        made.append(request.param(url, headers or {}, session, MOST))
+        return made[-1]
+
+    yield make
+    for post in made:
+        post.close()
+        post.close()
 
 
 @pytest.fixture
@@ -113,11 +122,11 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
-    way: Way, session: aiohttp.ClientSession, raw: Raw, answer: str
+    way: Make, raw: Raw, answer: str
 ) -> None:
     said, content = ANSWERS[answer]
     await raw.start(saying(said))
-    post = way(raw.url, {"X-Constant": "c"}, session, MOST)
+    post = way(raw.url, {"X-Constant": "c"})
     for number in range(3):
         posted = await post(b"body", str(number))
         assert (posted.status, posted.content) == (200, content)
@@ -127,17 +136,17 @@ async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
 async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
     for chosen in (Straight, ThroughSession):
-        await chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)(b"four", "o")
+        post = chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)
+        await post(b"four", "o")
+        post.close()
     straight, through = ({*head.split(b"\r\n")} for head in raw.heads)
     assert straight == through
     assert {b"POST /v1/ask?a=b HTTP/1.1", b"Idempotency-Key: o", b"Content-Length: 4"} < straight
 
 
-async def test_headers_are_looked_up_without_regard_to_case(
-    way: Way, session: aiohttp.ClientSession, raw: Raw
-) -> None:
+async def test_headers_are_looked_up_without_regard_to_case(way: Make, raw: Raw) -> None:
     await raw.start(saying(whole(b"", b"x-rateLIMIT-limit-requests: 5\r\n")))
-    posted = await way(raw.url, {}, session, MOST)(b"", "k")
+    posted = await way(raw.url)(b"", "k")
     assert posted.headers["X-RateLimit-Limit-Requests"] == "5"
 
 
@@ -151,13 +160,13 @@ async def test_headers_are_looked_up_without_regard_to_case(
     ids=["as stated", "packed", "in chunks"],
 )
 async def test_what_is_too_large_is_refused_and_nothing_of_it_is_left(
-    way: Way, session: aiohttp.ClientSession, raw: Raw, answer: bytes
+    way: Make, raw: Raw, answer: bytes
 ) -> None:
     async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(whole(body) if body == b"small" else answer)
 
     await raw.start(handle)
-    post = way(raw.url, {}, session, MOST)
+    post = way(raw.url)
     for _ in range(2):
         with pytest.raises(TooLargeError) as caught:
             await post(b"body", "k")
@@ -168,31 +177,25 @@ async def test_what_is_too_large_is_refused_and_nothing_of_it_is_left(
 @pytest.mark.parametrize(
     "answer", [b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", b""]
 )
-async def test_what_is_no_answer_breaks_the_connection(
-    way: Way, session: aiohttp.ClientSession, raw: Raw, answer: bytes
-) -> None:
+async def test_what_is_no_answer_breaks_the_connection(way: Make, raw: Raw, answer: bytes) -> None:
     async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         writer.close()
 
     await raw.start(handle)
     with pytest.raises(BROKEN):
-        await way(raw.url, {}, session, MOST)(b"body", "k")
+        await way(raw.url)(b"body", "k")
 
 
-async def test_a_connection_that_the_server_ends_is_not_used_again(
-    way: Way, session: aiohttp.ClientSession, raw: Raw
-) -> None:
+async def test_a_connection_that_the_server_ends_is_not_used_again(way: Make, raw: Raw) -> None:
     await raw.start(saying(whole(b"yes", b"Connection: close\r\n")))
-    post = way(raw.url, {}, session, MOST)
+    post = way(raw.url)
     for _ in range(2):
         assert (await post(b"body", "k")).content == b"yes"
     assert raw.connections == 2
 
 
-async def test_whoever_gives_up_leaves_no_answer_for_the_next(
-    way: Way, session: aiohttp.ClientSession, raw: Raw
-) -> None:
+async def test_whoever_gives_up_leaves_no_answer_for_the_next(way: Make, raw: Raw) -> None:
     arrived, late = asyncio.Event(), asyncio.Event()
 
     async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -202,7 +205,7 @@ async def test_whoever_gives_up_leaves_no_answer_for_the_next(
         writer.write(whole(body))
 
     await raw.start(handle)
-    post = way(raw.url, {}, session, MOST)
+    post = way(raw.url)
     first = asyncio.ensure_future(post(b"first", "k"))
     await arrived.wait()
     first.cancel()
@@ -212,22 +215,38 @@ async def test_whoever_gives_up_leaves_no_answer_for_the_next(
     assert (await post(b"second", "k")).content == b"second"
 
 
-async def test_a_header_that_would_be_two_is_refused(
-    way: Way, session: aiohttp.ClientSession, raw: Raw
-) -> None:
+async def test_a_header_that_would_be_two_is_refused(way: Make, raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
     with pytest.raises(ValueError, match=r"(?i)line|header"):
-        await way(raw.url, {"X-Key": "a\r\nX-Other: b"}, session, MOST)(b"", "k")
+        await way(raw.url, {"X-Key": "a\r\nX-Other: b"})(b"", "k")
     assert raw.heads == []
 
 
-async def test_a_closed_session_posts_nothing(way: Way, raw: Raw) -> None:
+@pytest.mark.parametrize("way", [Straight, ThroughSession])
+async def test_a_closed_session_posts_nothing(way: type[Straight | ThroughSession], raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
     session = open_session()
     post = way(raw.url, {}, session, MOST)
     await session.close()
     with pytest.raises((RuntimeError, *BROKEN)):
         await post(b"", "k")
+    post.close()
+
+
+@pytest.mark.parametrize("when", ["the server ends it", "it is old"])
+async def test_a_free_connection_that_is_not_good_any_more_is_not_used(
+    way: Make, raw: Raw, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raw.start(saying(whole(b"yes")))
+    post = way(raw.url)
+    await post(b"", "k")
+    if when == "it is old":
+        monkeypatch.setattr(posting, "KEEP_SECONDS", -1.0)
+    else:
+        raw.writers[0].close()
+        await raw.writers[0].wait_closed()
+        await asyncio.sleep(0)
+    assert (await post(b"", "k")).content == b"yes"
 
 
 async def test_where_the_environment_names_a_proxy_it_is_asked(
