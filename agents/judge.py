@@ -62,7 +62,7 @@ class Judge:
             self.model.id if self.prompt.name == DEFAULT_PROMPT else f"{self.model.id} ({self.prompt.name})"
         )
 
-    @property
+    @cached_property
     def is_control(self) -> bool:
         """Whether it answers in this process, without a key."""
         return self.model.protocol is WireProtocol.CONTROL

@@ -218,12 +218,14 @@ def _with_probabilities(answer: str, place: int, answers: Sequence[str], complet
     if decisive is None:
         return Verdict(preference)
     mass = dict.fromkeys(answers, 0.0)
-    alternatives = decisive.top
-    if decisive.token not in [text for text, _ in alternatives]:  # what was drawn need not be among the top
-        alternatives = (*alternatives, (decisive.token, decisive.logprob))
-    for text, logprob in alternatives:
+    drawn = decisive.token
+    for text, logprob in decisive.top:
         if (spelled := _spelled(text)) in mass:
             mass[spelled] += math.exp(min(logprob, 0.0))
+        if text == drawn:
+            drawn = ""
+    if drawn and (spelled := _spelled(drawn)) in mass:  # what was drawn need not be among the top
+        mass[spelled] += math.exp(min(decisive.logprob, 0.0))
     total = sum(mass.values())
     if not total > 0:
         return Verdict(preference)
