@@ -203,8 +203,10 @@ class Ledger:
                 if not future.done():
                     future.set_exception(error)
             return
-        for key in claimed.won:
-            self._settle(wanted[key], key, None)
+        won = set(claimed.won)
+        for key, future in wanted.items():  # in the order in which they came
+            if key in won:
+                self._settle(future, key, None)
         for key, completion in claimed.answered.items():
             self._settle(wanted[key], key, completion)
         for key in claimed.held:

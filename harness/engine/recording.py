@@ -107,7 +107,9 @@ class RecordingClient:
                 self._ledger.keep_reading(self._reading_again(fresh[key], completion))
         if claimed.answered:
             await self._ledger.room()  # what is known comes without any limit but this
-        return Claim([fresh[key] for key in claimed.won], elsewhere, len(claimed.answered))
+        won = set(claimed.won)
+        ours = [call for key, call in fresh.items() if key in won]  # in the order in which they came
+        return Claim(ours, elsewhere, len(claimed.answered))
 
     async def ask(self, call: Call) -> None:
         """Ask a call that `claim` gave us. Its answer is on its way to the database when this returns.

@@ -141,7 +141,7 @@ class Memory:
         for key in wanted:
             if self.claims.get(key, "") in ("", *self.dead):
                 self.claims[key] = invocation
-        won = [key for key in wanted if self.claims[key] == invocation]
+        won = sorted(key for key in wanted if self.claims[key] == invocation)  # as a database gives them
         return Claimed(won, answered, [key for key in wanted if self.claims[key] != invocation])
 
     async def release(self, keys: Sequence[str], invocation: str) -> None:

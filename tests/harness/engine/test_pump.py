@@ -125,6 +125,12 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
     assert UNCOMMITTED < max(exposed) <= 100 + UNCOMMITTED
 
 
+def test_calls_are_asked_in_their_order(virtual: Run, single: Single) -> None:
+    server = Server(0.1)
+    virtual(pump([(House().lane(server, 1), single(700))]))
+    assert [key for key, _ in server.sent] == [question(at).key for at in range(700)]
+
+
 def test_an_empty_source_is_done(virtual: Run, single: Single) -> None:
     house = House()
     virtual(pump([(house.lane(Server()), single(0))]))
