@@ -18,6 +18,7 @@ from results.statistics.agreement import FREQUENT, beyond_chance
 from results.statistics.clusters import Estimate, clustered_mean
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.refusal import Refusal
+from results.statistics.scores import consistency, mean_of, position_preference, stability
 
 Floats = NDArray[np.float64]
 
@@ -132,19 +133,19 @@ def audit(pairs: RatedPairs, verdicts: Floats, *, seed: int, family: frozenset[s
     responders = _by_responders(pairs, score, right, seed)
     return Audit(
         agreement=over(np.ones(len(pairs), dtype=np.bool_)),
-        low_bound=_mean(bounds[0]),
-        high_bound=_mean(bounds[1]),
+        low_bound=mean_of(bounds[0]),
+        high_bound=mean_of(bounds[1]),
         centred=over(pairs.centred != 0, agreeing(score, pairs.centred)),
         gap_2=over(pairs.gap == 2),
         groups={HUMAN_LLM: over(people), LLM_LLM: over(~people)},
         pairs=responders,
         kappa=_pooled_kappa(responders),
-        consistency=_mean((by_place[:, 0] == by_place[:, 1]) & (by_place[:, 0] != 0.5)),
-        position_preference=_position(by_place),
+        consistency=consistency(by_place),
+        position_preference=position_preference(by_place),
         length=_leaning(pairs, score, pairs.longer, seed),
         own_family=_own_family(pairs, score, family, seed),
-        ties=_mean(by_place == 0.5),
-        stability=_stability(verdicts),
+        ties=mean_of(by_place == 0.5),
+        stability=stability(verdicts),
         n=int(complete.sum()),
         incomplete=int((~complete).sum()),
     )
@@ -182,30 +183,13 @@ def leniency_scores(pairs: RatedPairs, first_mean: Floats, second_mean: Floats) 
     return 0.5 + 0.5 * np.sign(np.round(first_mean - second_mean, 9))
 
 
-def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:
-    return float(values.mean()) if values.size else None
-
-
-def _position(verdicts: Floats) -> float | None:
-    decided = int((verdicts != 0.5).sum())
-    for_first = int((verdicts[:, 0] == 1.0).sum()) + int((verdicts[:, 1] == 0.0).sum())
-    return for_first / decided if decided else None
-
-
-def _stability(verdicts: Floats) -> float | None:
-    if verdicts.shape[2] < 2:
-        return None
-    whole = ~np.isnan(verdicts).any(axis=2)
-    return _mean((verdicts == verdicts[:, :, :1]).all(axis=2)[whole])
-
-
 def _by_responders(
     pairs: RatedPairs, score: Floats, right: Floats, seed: int
 ) -> tuple[PairOfResponders, ...]:
     found = []
     for first, second in sorted(set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))):
         mine = (pairs.first == first) & (pairs.second == second) & ~np.isnan(score)
-        humans, judge = _mean(pairs.better[mine] > 0), _mean(score[mine])
+        humans, judge = mean_of(pairs.better[mine] > 0), mean_of(score[mine])
         found.append(
             PairOfResponders(
                 pairs.names[first],
@@ -213,7 +197,7 @@ def _by_responders(
                 clustered_mean(np.where(mine, right, np.nan), pairs.part, seed=seed),
                 humans,
                 judge,
-                _kappa(_mean(right[mine]), humans, judge),
+                _kappa(mean_of(right[mine]), humans, judge),
             )
         )
     return tuple(found)
@@ -249,7 +233,7 @@ def _leaning(pairs: RatedPairs, score: Floats, toward: Floats, seed: int) -> Lea
     humans = np.where(np.isnan(judge), np.nan, (pairs.better == toward).astype(float))
     return Leaning(
         clustered_mean(judge, pairs.part, seed=seed),
-        _mean(humans[~np.isnan(humans)]),
+        mean_of(humans[~np.isnan(humans)]),
         clustered_mean(judge - humans, pairs.part, seed=seed, span=(-1.0, 1.0)),
     )
 

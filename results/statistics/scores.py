@@ -2,7 +2,8 @@
 
 The score of a dialogue is the mean over its two orders of the mean over their samples. Where a judgment is
 missing (unscored, or never made) the dialogue is incomplete: it has no score, only the two bounds that the
-missing judgment leaves open. Knows nothing of intervals.
+missing judgment leaves open. Beside it, what verdicts laid out in both orders say of their judge. Knows
+nothing of intervals.
 """
 
 from __future__ import annotations
@@ -65,3 +66,37 @@ def mean_score(columns: Columns, *, soft: bool = False) -> float | None:
     scores = dialogue_scores(columns, soft=soft).score
     there = scores[~np.isnan(scores)]
     return float(there.mean()) if there.size else None
+
+
+def mean_of(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:
+    """Their mean; None where there is none."""
+    return float(values.mean()) if values.size else None
+
+
+def consistency(verdicts: Floats) -> float | None:
+    """Share whose two orders name the same author; a tie names none.
+
+    `verdicts`: as `Scores.by_order`, complete.
+    """
+    return mean_of((verdicts[:, 0] == verdicts[:, 1]) & (verdicts[:, 0] != 0.5))
+
+
+def position_preference(verdicts: Floats) -> float | None:
+    """Share of verdicts for the first place: A's wins where A stood first, B's where B did; ties left out.
+
+    `verdicts`: as `Scores.by_order`, complete; None where all are ties, or there is none.
+    """
+    decided = int((verdicts != 0.5).sum())
+    for_first = int((verdicts[:, 0] == 1.0).sum()) + int((verdicts[:, 1] == 0.0).sum())
+    return for_first / decided if decided else None
+
+
+def stability(verdicts: Floats) -> float | None:
+    """Share of comparisons whose samples all gave the same verdict, among those with all of them.
+
+    `verdicts`: as `Scores.by_order`, nan where missing; None with one sample.
+    """
+    if verdicts.shape[2] < 2:
+        return None
+    whole = ~np.isnan(verdicts).any(axis=2)
+    return mean_of((verdicts == verdicts[:, :, :1]).all(axis=2)[whole])

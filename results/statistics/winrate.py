@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from results.statistics.columns import Columns
 from results.statistics.intervals import EXACT, clopper_pearson, interval_of_scores
-from results.statistics.scores import Scores, dialogue_scores, spread
+from results.statistics.scores import (
+    Scores,
+    consistency,
+    dialogue_scores,
+    mean_of,
+    position_preference,
+    spread,
+    stability,
+)
 
 Floats = NDArray[np.float64]
 
@@ -136,49 +144,31 @@ def win_rate(
     verdicts = hard.by_order[complete]
     samples = scores.by_order.shape[2]
     return WinRate(
-        rate=_mean(chosen),
+        rate=mean_of(chosen),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         level=level,
         interval_method=interval.method if interval else "",
         n=int(complete.sum()),
         incomplete=int((~complete).sum()),
-        bound_low=_mean(scores.low),
-        bound_high=_mean(scores.high),
-        ties=_mean(verdicts == 0.5),
-        consistency=_mean((verdicts[:, 0] == verdicts[:, 1]) & (verdicts[:, 0] != 0.5)),
-        tied_both=_mean((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
-        position_preference=_position_preference(verdicts),
+        bound_low=mean_of(scores.low),
+        bound_high=mean_of(scores.high),
+        ties=mean_of(verdicts == 0.5),
+        consistency=consistency(verdicts),
+        tied_both=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
+        position_preference=position_preference(verdicts),
         a_first=_single_order(columns, scores, 0, seed=seed, level=level, resamples=resamples),
         b_first=_single_order(columns, scores, 1, seed=seed, level=level, resamples=resamples),
-        repetition_stability=_stability(hard.by_order),
+        repetition_stability=stability(hard.by_order),
         samples=samples,
         soft=soft,
-        outside=_mean(columns.outside[~np.isnan(columns.outside)]),
+        outside=mean_of(columns.outside[~np.isnan(columns.outside)]),
         not_judged=2 * samples * columns.n_dialogues - len(columns),
         seed=seed,
         resamples=resamples,
         unscored=_unscored(columns, soft=soft),
         note=_note(columns, chosen, soft=soft),
     )
-
-
-def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:
-    return float(values.mean()) if values.size else None
-
-
-def _position_preference(verdicts: Floats) -> float | None:
-    """Share for the first place: A's wins where A stood first, B's where B did; ties left out."""
-    decided = int((verdicts != 0.5).sum())
-    for_first = int((verdicts[:, 0] == 1.0).sum()) + int((verdicts[:, 1] == 0.0).sum())
-    return for_first / decided if decided else None
-
-
-def _stability(verdicts: Floats) -> float | None:
-    if verdicts.shape[2] < 2:
-        return None
-    whole = ~np.isnan(verdicts).any(axis=2)
-    return _mean((verdicts == verdicts[:, :, :1]).all(axis=2)[whole])
 
 
 def _single_order(

@@ -1,0 +1,108 @@
+"""What `empathy judge` tells beside the win rates, and when it stops by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.data.dataset import sample
+from tests.harness.cli.contests import SAMPLE, A, C, Run, judge
+
+# -- beside the win rates ------------------------------------------------------------------------------
+
+
+def test_groups_are_the_whole_and_small_ones_have_no_interval(empathy: Run) -> None:
+    words = ("--judge", "control/ratings", "--by")
+    whole = judge(empathy, A, C, "--judge", "control/ratings")["judges"][0]
+    for by in ("sentiment", "emotion"):
+        groups = judge(empathy, A, C, *words, by)["judges"][0]["by"]["groups"]
+        assert sum(group["n"] for group in groups.values()) == 64
+        mean = sum(group["n"] * group["win_rate"] for group in groups.values()) / 64
+        assert mean == pytest.approx(whole["win_rate"])
+        assert all((group["low"] is not None) is (group["n"] >= 20) for group in groups.values())
+    assert set(groups) == {dialogue.emotion for dialogue in sample().dialogues}
+
+
+def test_judges_are_pooled_beside_their_own_and_their_disagreement_is_told(empathy: Run) -> None:
+    models = ("openai/gpt-4o", "google/gemini-2.0-flash")
+    words = [word for name in (*models, "control/first") for word in ("--judge", name)]
+    data = judge(empathy, A, C, *words, "--emulate")
+    pooled = data["pooled"]
+    own = {one["judge"]: one["win_rate"] for one in data["judges"] if one["judge"] in pooled["judges"]}
+    assert len(own) == 2  # floors are not pooled
+    assert pooled["range"] == [min(own.values()), max(own.values())]
+    assert pooled["win_rate"] == pytest.approx(sum(own.values()) / 2)
+    assert pooled["disagree"] == (pooled["disagree_on_sign"] or pooled["disagree_by_points"])
+    assert "Pooled over judges" in empathy("judge", A, C, *SAMPLE, *words, "--emulate").out
+    assert "pooled" not in judge(empathy, A, C, "--judge", "control/first", "--judge", "control/longer")
+
+
+def test_length_control_stands_beside_the_plain_rate(empathy: Run) -> None:
+    data = judge(empathy, A, "dataset:mixtral-8x7b", "--judge", "control/ratings", "--length-control")
+    found = data["judges"][0]["length_control"]
+    if found["refused"] is None:
+        assert found["low"] < found["win_rate"] < found["high"]
+        assert found["plain"] == data["judges"][0]["win_rate"]
+        assert found["wording"] == "association given length"
+    else:
+        assert "%" in found["refused"]
+
+
+def test_repetitions_tell_their_stability(empathy: Run) -> None:
+    words = ("--judge", "openai/gpt-4o", "--emulate", "--limit", "8", "--samples", "3")
+    data = judge(empathy, A, C, *words)["judges"][0]
+    assert 0 <= data["repetition_stability"] <= 1
+    assert data["calls"]["made"] == 48
+
+
+# -- stopping ------------------------------------------------------------------------------------------
+
+
+def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
+    words = (
+        "judge",
+        A,
+        C,
+        *SAMPLE,
+        "--judge",
+        "control/longer",
+        "--judge",
+        "control/first",
+        "--until",
+        "decided",
+    )
+    data = empathy(*words, "--json").data
+    first, longer = sorted(data["judges"], key=lambda one: one["judge"])
+    assert (longer["answered"], longer["better"]) == (True, "A")
+    assert longer["calls"]["saved"] == 128 - longer["calls"]["asked"] > 0
+    assert longer["low"] > 0.5
+    assert (first["answered"], first["finished"], first["exact"], first["calls"]["saved"]) == (
+        False,
+        True,
+        True,
+        0,
+    )
+    assert {"p", "consistency", "single_orders", "soft"} & set(longer) == set()
+    told = empathy(*words)
+    assert told.code == 0
+    assert f"decided after {longer['dialogues']} of 64 dialogues: {A} is preferred" in told.out.replace(
+        "\n", " "
+    )
+    assert "calls saved" in told.out
+    assert "judged to the end (64 dialogues), undecided" in told.out
+    again = empathy(*words, "--json").data
+    assert [one["calls"]["made"] for one in again["judges"]] == [0, 0]
+    assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]
+
+
+def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
+    words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until")
+    done = empathy(*words, "0.2")
+    assert "a half-width of 0.2 takes" in done.err
+    assert "as narrow as asked for after" in done.out
+    refused = empathy(*words, "0.01", "--estimand", "population")
+    assert refused.code == 2
+    assert "Nothing was asked" in refused.err
+    for more in (("--by", "emotion"), ("--length-control",), ("--report", "page.html")):
+        beside = empathy(*words, "decided", *more)
+        assert beside.code == 2
+        assert "sequence alone" in beside.err

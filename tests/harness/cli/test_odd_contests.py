@@ -1,0 +1,125 @@
+"""Contests that say little or nothing (one dialogue, all ties, one order): what is told, and what not."""
+
+from __future__ import annotations
+
+from tests.harness.cli.contests import (
+    COMPARE,
+    SAMPLE,
+    A,
+    B,
+    C,
+    Run,
+    author,
+    change,
+    flat,
+    judged,
+    only,
+)
+
+
+def test_one_dialogue_is_little_and_says_so(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), more=("--limit", "1"))
+    test = only(empathy(*COMPARE, "--json").data)["against_opponent"]
+    assert (test["n"], test["p"]) == (1, 1)
+    assert test["high"] - test["low"] > 1
+    assert "one shared dialogue" in empathy(*COMPARE).out
+    told = empathy(
+        "judge",
+        A,
+        C,
+        *SAMPLE,
+        "--judge",
+        "control/longer",
+        "--limit",
+        "1",
+        "--length-control",
+        "--by",
+        "emotion",
+    )
+    assert told.code == 0
+    assert "1 complete dialogues, at least 20 are needed" in told.out
+    assert "too few" in told.out or "one complete dialogue" in told.out
+
+
+def test_all_ties_are_no_difference_and_no_interval_of_zero_width(empathy: Run) -> None:
+    texts = ("one two three", "four five six", "seven eight nine")
+    a, b, c = (author(f"{at}.jsonl", dict.fromkeys(range(30), text)) for at, text in enumerate(texts))
+    judged(empathy, (a, c), (b, c))
+    words = ("compare", a, b, "--opponent", c, "--split", "all")
+    found = only(empathy(*words, "--json").data)
+    test = found["against_opponent"]
+    assert (test["difference"], test["p"], test["rates"], found["verdict"]) == (0, 1, [0.5, 0.5], "undecided")
+    assert test["low"] < 0 < test["high"]
+    assert (test["detectable"], found["needed"]) == (None, None)
+    assert "the same score in every dialogue" in empathy(*words).out
+    until = empathy("judge", a, c, *SAMPLE, "--judge", "control/longer", "--until", "decided")
+    assert "judged to the end (30 dialogues), undecided" in until.out
+
+
+def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C))
+    change("UPDATE judgment SET preference = NULL, unscored = 'refused'")
+    found = only(empathy(*COMPARE, "--json").data)
+    test = found["against_opponent"]
+    assert (test["difference"], test["low"], test["p"], found["verdict"]) == (None, None, None, "")
+    assert (test["bounds"], test["left_out"]) == ([-1, 1], 64)
+    told = empathy(*COMPARE)
+    assert told.code == 0
+    assert "no dialogue that is complete for both" in flat(told)
+    everyone = empathy("compare", "--all", "--opponent", C, "--split", "all")
+    assert everyone.code == 0
+    pooled = empathy(
+        "judge", A, C, *SAMPLE, "--judge", "control/longer", "--by", "sentiment", "--length-control"
+    )
+    assert pooled.code == 0
+    assert "0 complete dialogues" in pooled.out
+
+
+def test_perfect_separation_is_refused_by_length_control_and_told_by_the_comparison(empathy: Run) -> None:
+    lengths = [(at * 7) % 50 + 1 for at in range(50)]
+    a = author("a.jsonl", {at: "word " * lengths[at] for at in range(50)})
+    b = author("b.jsonl", dict.fromkeys(range(50), "word " * 25))
+    c = author("c.jsonl", dict.fromkeys(range(50), "word"))
+    told = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer", "--length-control", "--json").data
+    control = told["judges"][0]["length_control"]
+    assert control["win_rate"] is None
+    assert "perfectly" in control["refused"]
+    judged(empathy, (b, a), (c, a))
+    found = only(empathy("compare", b, c, "--opponent", a, "--split", "all", "--json").data)
+    assert found["verdict"] == "first"
+    assert 0 < found["against_opponent"]["p"] < 0.05
+
+
+def test_authors_that_share_no_dialogue_cannot_be_compared_and_it_says_so(empathy: Run) -> None:
+    a = author("a.jsonl", dict.fromkeys(range(20), "a few words"))
+    b = author("b.jsonl", dict.fromkeys(range(20, 40), "a few words"))
+    refused = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer")
+    assert refused.code == 2
+    assert "no dialogue in common" in refused.err
+    judged(empathy, (a, C), (b, C))
+    words = ("compare", a, b, "--opponent", C, "--split", "all")
+    data = empathy(*words, "--json").data
+    found = only(data)
+    assert (found["against_opponent"]["difference"], found["unshared"], data["family_size"]) == (None, 40, 0)
+    told = empathy(*words)
+    assert told.code == 0
+    assert "nothing to say" in told.out
+    strategies = empathy("compare", f"{a},{A}", f"{b},{B}", *words[3:])
+    assert strategies.code == 2  # A and B were not judged yet
+    judged(empathy, (A, C), (B, C))
+    strategies = empathy("compare", f"{a},{A}", f"{b},{B}", *words[3:])
+    assert strategies.code == 0
+    assert "0 dialogues are complete under every checkpoint" in flat(strategies)
+
+
+def test_one_order_missing_leaves_only_the_bounds(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C))
+    change("DELETE FROM judgment WHERE first IN (SELECT id FROM response WHERE author = 'dataset:gpt-4')")
+    found = only(empathy(*COMPARE, "--single-orders", "--json").data)
+    test = found["against_opponent"]
+    assert test["difference"] is None
+    assert -1 < test["bounds"][0] < test["bounds"][1] < 1
+    assert found["single_orders"][0]["refused"]
+    assert "with their missing judgments all one way or all the other" in empathy(*COMPARE).out.replace(
+        "\n", " "
+    )
