@@ -9,7 +9,7 @@ drawing takes the colour of the text around it. Knows nothing of judges or stati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -86,30 +86,39 @@ def interval_plot(
             ).format(top, height, row)
         )
         top += height
-    grid = Markup("").join(
-        Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="{}" stroke="currentColor"{}/>').format(
-            "plot-half" if tick == 0.5 else "plot-grid",
-            _at(tick),
-            _at(tick),
-            top + 4,
-            Markup(' stroke-dasharray="5 4"') if tick == 0.5 else Markup(' stroke-opacity="0.25"'),
-        )
-        for tick in TICKS
-    )
-    return Markup(
-        '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
-        'aria-labelledby="{name}-title {name}-description" overflow="visible" fill="currentColor">'
-        '<title id="{name}-title">{title}</title><desc id="{name}-description">{described}</desc>'
-        "{grid}{rows}{axis}</svg>"
-    ).format(
+    lines = grid(_at, 0, top + 4)
+    return picture(
+        lines + Markup("").join(rows) + _axis(top + 4, ends),
         height=top + _AXIS,
         name=name,
         title=title,
         described=described,
-        grid=grid,
-        rows=Markup("").join(rows),
-        axis=_axis(top + 4, ends),
     )
+
+
+def grid(at: Callable[[float], str], above: int, below: int) -> Markup:
+    """The axis' lines from one height to another, the one at one half set apart; `at` places a share."""
+    return Markup("").join(
+        Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor"{}/>').format(
+            "plot-half" if tick == 0.5 else "plot-grid",
+            at(tick),
+            at(tick),
+            above,
+            below,
+            Markup(' stroke-dasharray="5 4"') if tick == 0.5 else Markup(' stroke-opacity="0.25"'),
+        )
+        for tick in TICKS
+    )
+
+
+def picture(drawn: Markup, *, height: int, name: str, title: str, described: str) -> Markup:
+    """A whole drawing, with what a screen reader says instead of it; its ids begin with `name`."""
+    return Markup(
+        '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
+        'aria-labelledby="{name}-title {name}-description" overflow="visible" fill="currentColor">'
+        '<title id="{name}-title">{title}</title><desc id="{name}-description">{described}</desc>'
+        "{drawn}</svg>"
+    ).format(height=height, name=name, title=title, described=described, drawn=drawn)
 
 
 def symbol(kind: str) -> Markup:

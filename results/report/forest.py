@@ -12,7 +12,7 @@ from textwrap import wrap
 
 from markupsafe import Markup
 
-from results.plots import TICKS
+from results.plots import TICKS, grid, picture
 
 AREA = 82.0  # percent of the width that the axis takes; the numbers have the rest
 SHAPES = (
@@ -64,31 +64,13 @@ def forest(rows: Sequence[Row], *, name: str, title: str, described: str) -> Mar
         part, height = _row(row, top)
         drawn.append(part)
         top += height
-    grid = Markup("").join(
-        Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor"{}/>').format(
-            "plot-half" if tick == 0.5 else "plot-grid",
-            at(tick),
-            at(tick),
-            above,
-            top,
-            Markup(' stroke-dasharray="5 4"') if tick == 0.5 else Markup(' stroke-opacity="0.25"'),
-        )
-        for tick in TICKS
-    )
     ticks = _ticks(top + 16) + (_ticks(14) if above else Markup(""))
-    return Markup(
-        '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
-        'aria-labelledby="{name}-title {name}-description" overflow="visible" fill="currentColor">'
-        '<title id="{name}-title">{title}</title><desc id="{name}-description">{described}</desc>'
-        "{grid}{rows}{ticks}</svg>"
-    ).format(
+    return picture(
+        grid(at, above, top) + Markup("").join(drawn) + ticks,
         height=top + _AXIS,
         name=name,
         title=title,
         described=described,
-        grid=grid,
-        rows=Markup("").join(drawn),
-        ticks=ticks,
     )
 
 
