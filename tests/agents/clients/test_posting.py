@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from agents.clients import posting
 from agents.clients.http import open_session
@@ -23,12 +29,14 @@ class Raw:
     def __init__(self) -> None:
         self.heads: list[bytes] = []
         self.connections = 0
+        self.scheme = "http"
         self.port = 0
         self.writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
-    async def start(self, handle: Handle) -> Raw:
+    async def start(self, handle: Handle, secure: ssl.SSLContext | None = None) -> Raw:
         """Begin to listen; `handle` is given every request's body and writes the answer."""
+        self.scheme = "https" if secure else "http"
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.connections += 1
@@ -42,14 +50,14 @@ class Raw:
             except (asyncio.IncompleteReadError, ConnectionError):
                 writer.close()
 
-        self._server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=secure)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     @property
     def url(self) -> str:
         """Where it is asked."""
-        return f"http://127.0.0.1:{self.port}/v1/ask?a=b"
+        return f"{self.scheme}://127.0.0.1:{self.port}/v1/ask?a=b"
 
     async def close(self) -> None:
         """Stop, and drop every connection."""
@@ -247,6 +255,55 @@ async def test_a_free_connection_that_is_not_good_any_more_is_not_used(
         await raw.writers[0].wait_closed()
         await asyncio.sleep(0)
     assert (await post(b"", "k")).content == b"yes"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, bytes]:
+    """A server's context for this machine, and the certificate that a client may trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test of empathy-harness")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(secret + made)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    return context, made
+
+
+@pytest.mark.parametrize("way", [Straight, ThroughSession])
+async def test_a_trusted_server_is_asked_over_tls_and_its_connection_used_again(
+    way: type[Straight | ThroughSession], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
+) -> None:
+    await raw.start(saying(whole(b"yes")), certificate[0])
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    super(ssl.SSLContext, trusting).load_verify_locations(cadata=certificate[1].decode())
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session:
+        post = way(raw.url, {}, session, MOST)
+        for _ in range(3):
+            assert (await post(b"body", "k")).content == b"yes"
+        post.close()
+    assert raw.connections == 1
+
+
+async def test_a_server_that_nobody_vouches_for_is_told_nothing(
+    way: Make, raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
+) -> None:
+    await raw.start(saying(whole(b"yes")), certificate[0])
+    with pytest.raises(aiohttp.ClientConnectorCertificateError):
+        await way(raw.url)(b"body", "k")
+    assert raw.heads == []
 
 
 async def test_where_the_environment_names_a_proxy_it_is_asked(
