@@ -14,6 +14,7 @@ from benchmarks.store import store
 
 MEASURES = {
     "throughput": measures.throughput,
+    "client": measures.client,
     "limits": measures.limits,
     "faults": measures.faults,
     "kills": measures.kills,

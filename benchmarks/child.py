@@ -7,15 +7,19 @@ the run's description, every claim and every commit count, and the database's th
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import uvloop
 
+from agents.call import Call
+from agents.clients.http import HttpClient, open_session
+from agents.models import Model
 from agents.wire import url_of
 from benchmarks import floor, work
 from harness.engine.limits import Limits
@@ -36,6 +40,21 @@ async def measured(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     return {**told, "wall": wall, "cpu": cpu, "peak_mib": peak}
 
 
+async def by_client(model: Model, calls: Sequence[Call], in_flight: int) -> dict[str, Any]:
+    """Ask these calls by the plain HTTP client alone: no limits, nothing claimed, nothing stored."""
+    waiting = iter(calls)
+    async with open_session() as session:
+        client = HttpClient(model, "", session)
+
+        async def worker() -> None:
+            for call in waiting:
+                await client.complete(call)
+
+        await asyncio.gather(*(worker() for _ in range(in_flight)))
+        await client.close()
+    return {"answered": len(calls)}
+
+
 def main() -> None:
     """Run what the argument says."""
     told = json.loads(sys.argv[1])
@@ -49,6 +68,10 @@ def main() -> None:
             return {"answered": await floor.ask_all(url_of(model), bodies, told["in_flight"])}
 
         print(json.dumps(uvloop.run(measured(ask()))))
+        return
+    if told["what"] == "client":
+        calls = [judge.call(comparison) for judge in plan.judges for comparison in plan.comparisons()]
+        print(json.dumps(uvloop.run(measured(by_client(model, calls, told["in_flight"])))))
         return
     limits = Limits(
         requests_per_minute=told.get("rpm"),

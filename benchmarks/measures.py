@@ -1,4 +1,4 @@
-"""The six measures of the engine; each gives rows of (what, value, goal, met)."""
+"""The measures of the engine; each gives rows of (what, value, goal, met)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,16 @@ def throughput() -> Iterator[Row]:
                 )
                 each = median(run["cpu"] for run in ours) / CALLS * 1e6
                 yield Row(f"{name}: CPU / floor", f"{cpu:.2f}  ({each:.0f} µs a call)", "≤ 1.4", cpu <= 1.4)
+
+
+def client() -> Iterator[Row]:
+    """The plain HTTP client alone (a request sent, its answer read) against the same loop."""
+    with spawn(Options(latency_ms=300, lean=True)) as server:
+        asked = {"url": server.url, "pairs": PAIRS, "in_flight": 256}
+        pairs = [(child(what="floor", **asked), child(what="client", **asked)) for _ in range(3)]
+    cpu = median(ours["cpu"] for _, ours in pairs) / median(floor["cpu"] for floor, _ in pairs)
+    each = median(ours["cpu"] for _, ours in pairs) / CALLS * 1e6
+    yield Row("HTTP client alone, 256 in flight: CPU / floor", f"{cpu:.2f}  ({each:.0f} µs a call)")
 
 
 def limits() -> Iterator[Row]:
