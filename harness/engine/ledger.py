@@ -76,6 +76,7 @@ class Ledger:
         """What becomes of these keys: ours to ask and to `keep`, answered, or held by another process.
 
         Raises:
+            LaneStopped: nothing new is to be asked.
             UserError: the database fails.
         """
         if self._abandoned is not None:

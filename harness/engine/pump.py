@@ -40,7 +40,6 @@ class Crew:
         self._source = source
         self._group = asyncio.TaskGroup()
         self._ready: deque[Call] = deque()  # claimed, and ours to ask
-        self._low = LOW_WATER
         self._askers = 0
         self._followers = 0
         self._changed = asyncio.Event()  # little is ready, or a follower is done
@@ -82,35 +81,35 @@ class Crew:
             if isinstance(work, Call):
                 calls.append(work)
                 if len(calls) >= BATCH:
-                    calls = await self._claim(calls)
+                    await self._claim(calls)
+                    calls = []
                     await self._until(self._is_hungry)
             else:
                 if not self._has_room():
-                    calls = await self._claim(calls)
+                    await self._claim(calls)
+                    calls = []
                 await self._follow(work)
             if self._ended:
                 return
         await self._claim(calls)
 
-    async def _claim(self, calls: list[Call]) -> list[Call]:
-        """Look up and claim these; nothing remains of them."""
+    async def _claim(self, calls: list[Call]) -> None:
+        """Look up and claim these: they are known, ready to be asked, or followed."""
         if not calls or self._ended:
-            return []
+            return
         try:
             claim = await self._lane.client.claim(calls)
         except LaneStopped:
             self._end()
-            return []
+            return
         self._lane.stats.done += claim.known
         self._ready.extend(claim.ours)
         self._hire()
         for call in claim.elsewhere:
             await self._follow(call)
-        return []
 
     def _is_hungry(self) -> bool:
-        self._low = max(LOW_WATER, self._lane.gate.concurrency)
-        return len(self._ready) < self._low
+        return len(self._ready) < max(LOW_WATER, self._lane.gate.concurrency)
 
     async def _until(self, enough: Callable[[], bool]) -> None:
         while not (self._ended or enough()):
@@ -134,17 +133,14 @@ class Crew:
         ready, client, stats = self._ready, self._lane.client, self._lane.stats
         while ready and self._askers <= (wanted := self._wanted()):
             call = ready.popleft()
-            if len(ready) < self._low:
+            if self._is_hungry():
                 self._changed.set()
             if self._askers < wanted:
                 self._hire()
             try:
                 await client.ask(call)
-            except LaneStopped:
-                stats.failed += 1
-                self._end()
-            except CallError:
-                stats.failed += 1
+            except (CallError, LaneStopped) as error:
+                self._failed(error)
             stats.done += 1
         self._askers -= 1
 
@@ -164,14 +160,17 @@ class Crew:
         client, stats = self._lane.client, self._lane.stats
         try:
             await (client.complete(work) if isinstance(work, Call) else work(client))
-        except LaneStopped:
-            stats.failed += 1
-            self._end()
-        except CallError:
-            stats.failed += 1
+        except (CallError, LaneStopped) as error:
+            self._failed(error)
         stats.done += 1
         self._followers -= 1
         self._changed.set()
+
+    def _failed(self, error: CallError | LaneStopped) -> None:
+        """One piece of work got no answer; where the lane has stopped, nothing more is begun."""
+        self._lane.stats.failed += 1
+        if isinstance(error, LaneStopped):
+            self._end()
 
 
 async def _all(crews: list[Crew]) -> None:

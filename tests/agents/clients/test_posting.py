@@ -241,20 +241,27 @@ async def test_a_closed_session_posts_nothing(way: type[Straight | ThroughSessio
     post.close()
 
 
-@pytest.mark.parametrize("when", ["the server ends it", "it is old"])
-async def test_a_free_connection_that_is_not_good_any_more_is_not_used(
-    way: Make, raw: Raw, when: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_free_connection_that_the_server_has_ended_is_not_used(way: Make, raw: Raw) -> None:
     await raw.start(saying(whole(b"yes")))
     post = way(raw.url)
     await post(b"", "k")
-    if when == "it is old":
-        monkeypatch.setattr(posting, "KEEP_SECONDS", -1.0)
-    else:
-        raw.writers[0].close()
-        await raw.writers[0].wait_closed()
-        await asyncio.sleep(0)
+    raw.writers[0].close()
+    await raw.writers[0].wait_closed()
+    await asyncio.sleep(0)
     assert (await post(b"", "k")).content == b"yes"
+    assert raw.connections == 2
+
+
+async def test_a_free_connection_that_is_old_is_not_used(
+    session: aiohttp.ClientSession, raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raw.start(saying(whole(b"yes")))
+    post = Straight(raw.url, {}, session, MOST)
+    await post(b"", "k")
+    monkeypatch.setattr(posting, "KEEP_SECONDS", -1.0)
+    assert (await post(b"", "k")).content == b"yes"
+    assert raw.connections == 2
+    post.close()
 
 
 @pytest.fixture(scope="module")

@@ -183,10 +183,15 @@ class Notes:
         self.readings.append(reading)
 
     def add_reading(self, reading: object) -> None:
-        self.readings.append(reading)
+        self.held += 1
+        asyncio.get_running_loop().call_later(self.seconds, self._committed_reading, reading)
 
     async def committed(self) -> None:
         await asyncio.sleep(self.seconds)  # whatever was added before is over by then
+
+    def _committed_reading(self, reading: object) -> None:
+        self.held -= 1
+        self.readings.append(reading)
 
     def _committed(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
         self.held -= 1

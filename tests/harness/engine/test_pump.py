@@ -14,7 +14,7 @@ from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped, UserError
 from harness.engine.gate import UNCOMMITTED
 from harness.engine.lane import Lane
-from harness.engine.ledger import Ledger
+from harness.engine.ledger import BATCH, Ledger
 from harness.engine.limits import Limits
 from harness.engine.pump import LOOK_AHEAD, Work, pump
 from harness.engine.retry import RetryPolicy
@@ -174,6 +174,22 @@ def test_what_is_known_is_not_asked_and_soon_done(virtual: Run, single: Single) 
     virtual(pump([(lane, single(3000))]))
     assert len(server.sent) == lane.stats.made == 30
     assert (lane.stats.done, lane.stats.reused) == (3000, 2970)
+
+
+def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual: Run) -> None:
+    house = House()
+    house.memory.answered = {question(at).key: answer() for at in range(3000)}
+    house.notes.seconds = 30.0  # a disk that is very slow
+    held: list[int] = []
+
+    def source() -> Iterator[Work]:
+        for at in range(3000):
+            held.append(house.notes.held)
+            yield question(at, read=lambda completion, key: completion.text)
+
+    virtual(pump([(house.lane(Server()), source())]))
+    assert len(house.notes.readings) == 3000
+    assert max(held) < BATCH  # whenever more is taken
 
 
 def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> None:
