@@ -199,6 +199,7 @@ async def _tell_size(
 def show(summaries: list[AuditSummary], as_json: bool) -> None:
     """The audits: to stdout."""
     from harness.showing import audited as presenting_audit
+    from harness.showing.tables import fitting
 
     if as_json:
         told = {"audits": [presenting_audit.as_data(summary) for summary in summaries]}
@@ -209,7 +210,8 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 170)
     for summary in summaries:
-        console.print(presenting_audit.as_table(summary))
+        for table in fitting(presenting_audit.as_table(summary), console.width):
+            console.print(table)
         for note in presenting_audit.notes(summary):
             console.print(note, style="dim", highlight=False, markup=False)
 

@@ -185,6 +185,7 @@ def _show(result: Result, as_json: bool) -> None:
     """Tables for people, or one document for programs."""
     from harness.showing import generated as telling
     from harness.showing import judged as presenting
+    from harness.showing.tables import fitting
 
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(_data(result), option=orjson.OPT_INDENT_2) + b"\n")
@@ -197,7 +198,8 @@ def _show(result: Result, as_json: bool) -> None:
     for note in telling.notes(result.generated):
         console.print(note, style="dim", highlight=False, markup=False)
     for summary in result.contests.values():
-        console.print(presenting.as_table(summary))
+        for table in fitting(presenting.as_table(summary), console.width):
+            console.print(table)
         for note in presenting.notes(summary):
             console.print(note, style="dim", highlight=False, markup=False)
     for one, decision in result.gates.items():

@@ -67,6 +67,7 @@ def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
     from harness.findings.beside import Beside, told, with_beside
     from harness.showing import judged as presenting
     from harness.showing import stopped as presenting_stopped
+    from harness.showing.tables import fitting
 
     more = more or Beside()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
@@ -78,7 +79,8 @@ def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 132)
-    console.print(shown.as_table(summary))
+    for table in fitting(shown.as_table(summary), console.width):
+        console.print(table)
     for line in told(summary, more):
         console.print(line, highlight=False, markup=False)
     for note in shown.notes(summary):

@@ -164,7 +164,12 @@ def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError("the file of responses cannot be read", where=str(path), found=str(error)) from error
+        raise UserError(
+            "the file of responses cannot be read",
+            where=str(path),
+            found=error.strerror or str(error),
+            remedy='Name a file of rows {"dialogue_id": …, "response": …}, one a line: file:PATH.',
+        ) from error
     author = f"file:{path}"
     digest = hash_bytes("file-1", content)
     of = ResponseSet(content_id("set-1", ["file", digest]), author, DEFAULT_PRESET, f"from a file, {digest}")

@@ -179,7 +179,7 @@ def columns_of(one: Audits) -> dict[str, str]:
     return {
         "agreement": percent(found.agreement.value),
         "95 %": between(found.agreement.low, found.agreement.high),
-        "rater-\ncentred": percent(found.centred.value),
+        "rater‑\ncentred": percent(found.centred.value),
         "gap 2": percent(found.gap_2.value),
         "human\nv LLM": percent(found.groups[HUMAN_LLM].value),
         "LLM\nv LLM": percent(found.groups[LLM_LLM].value),

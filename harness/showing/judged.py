@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agents.kinship import kin_note
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
+from harness.showing.tables import one_line
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.contests import Contest
 from results.statistics import SingleOrder, WinRate
@@ -181,7 +182,7 @@ def notes(summary: Summary) -> list[str]:
             "are conditioned on the outcome."
         )
     empty = _empty([_row(judge) for judge in summary.judges])
-    none = [name.replace("-\n", "").replace("\n", " ") for name in COUNTED if name in empty]
+    none = [one_line(name) for name in COUNTED if name in empty]
     if none:
         told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
