@@ -59,31 +59,57 @@ class UserError(EmpathyError):
 
 
 class Failure(StrEnum):
-    """Why a call got no answer. What is done about it is decided by the engine's retry policy."""
+    """Why a request got no completion. The engine's retry policy decides what is done about it."""
 
     RATE_LIMITED = "rate limited"  # 429; may say how long to wait
+    UNAVAILABLE = "unavailable"  # 502, 503, 504, 529: the endpoint, not this request
     QUOTA_EXHAUSTED = "quota exhausted"  # a limit that waiting minutes will not lift
-    AUTHENTICATION = "authentication"  # 401, 403: a missing or wrong key
+    AUTHENTICATION = "authentication"  # the key, account, project or country is not accepted
     UNKNOWN_MODEL = "unknown model"  # 404 for the model or the path
-    BAD_REQUEST = "bad request"  # 400, 413, 422: this very call is not accepted
-    SERVER = "server error"  # 5xx, overloaded, a proxy's error page
+    BAD_REQUEST = "bad request"  # 400, 413, 422: this very request is not accepted
+    SERVER = "server error"  # 500, a generation that broke off: a fault of one request
     TIMEOUT = "timeout"  # no whole answer within the request's time
-    CONNECTION = "connection"  # DNS, TLS, refused, reset
+    CONNECTION = "connection"  # DNS, refused, reset
+    TLS = "no TLS connection"  # a certificate that is not trusted, a server without TLS
+    PROXY = "proxy"  # the proxy that the environment names cannot be used
     MALFORMED = "malformed answer"  # a 200 whose body is not what the protocol says
+    NO_VERDICTS = "no verdicts"  # one kind of useless outcome again and again
     TOO_LARGE = "answer too large"  # more bytes than any answer needs
     NO_BUDGET = "budget reached"  # asking could cross the ceiling
     GONE = "server gone"  # a server that we started has died
     INTERRUPTED = "interrupted"  # the user asked us to stop before it was sent
 
 
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """A parameter that a model refused, and the setting that leaves it out or renames it.
+
+    Attributes:
+        parameter: the refused parameter, as the request named it.
+        settings: fields of `agents.models.Traits` and the values they get; `extra` as a JSON object.
+    """
+
+    parameter: str
+    settings: tuple[tuple[str, str | int | bool], ...]
+
+    def __str__(self) -> str:
+        written = (
+            f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {str(value).lower()}"
+            for name, value in self.settings
+        )
+        return ", ".join(written)
+
+
 class CallError(EmpathyError):
-    """A call that got no answer.
+    """A request that got no completion.
 
     Attributes:
         failure: the kind.
         status: HTTP status, where there was one.
         retry_after_seconds: how long the server asked us to wait, ≥ 0; None where it did not say.
         charged: whether the provider may have charged for it (a timeout: we cannot know, so yes).
+        adaptation: the setting under which the model may accept the request; None where none is known.
+        paused: whether the endpoint waits this error out: the request uses up no try.
     """
 
     def __init__(
@@ -94,12 +120,15 @@ class CallError(EmpathyError):
         status: int | None = None,
         retry_after_seconds: float | None = None,
         charged: bool = False,
+        adaptation: Adaptation | None = None,
     ) -> None:
         super().__init__(message)
         self.failure = failure
         self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.charged = charged
+        self.adaptation = adaptation
+        self.paused = False
 
 
 class LaneStopped(EmpathyError):  # noqa: N818  (it is what happened, as in the engine's vocabulary)

@@ -19,7 +19,7 @@ from agents.clients.posting import TooLargeError, post_to
 from agents.messages import Completion
 from agents.models import Model
 from agents.wire import FORMATS, read_content, url_of
-from agents.wire.errors import refusal
+from agents.wire.errors import read_refusal
 from agents.wire.limits import server_limits
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -68,10 +68,12 @@ class HttpClient:
             raise timed_out(self._model, self._timeout_seconds) from error
         except BROKEN as error:
             raise (unreachable(self._model, self._key, error) or error) from error
-        if status != 200:
-            raise refusal(self._model, status, headers, content, self._key, datetime.now(UTC))
-        completion = read_content(self._model, content, headers.get("Content-Type", ""))
-        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)))
+        now, sent = datetime.now(UTC), call.body
+        if status == 200:
+            completion = read_content(self._model, content, headers, key=self._key, now=now, sent=sent)
+        else:
+            completion = read_refusal(self._model, status, headers, content, self._key, now, sent)
+        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, now))
 
     async def close(self) -> None:
         """Give its connections back. The session is not this client's to close."""

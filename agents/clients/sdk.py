@@ -24,7 +24,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models import Model, WireProtocol
 from agents.wire import FORMATS, read_content
-from agents.wire.errors import refusal, without_secrets
+from agents.wire.errors import read_refusal, without_secrets
 from agents.wire.limits import server_limits
 
 
@@ -63,31 +63,34 @@ class SdkClient:
         try:
             async with asyncio.timeout(self._timeout_seconds):  # the SDKs' own are per read, not per answer
                 headers, content = await self._carrier.send(call)
-        except Exception as error:  # each SDK has its own family; what is not a refusal is told by its cause
+        except Exception as error:  # each SDK has its own family of errors
             refused = self._carrier.refused(error)
-            if refused is not None:
-                raise refusal(self._model, *refused, self._key, datetime.now(UTC)) from error
-            raise self._unanswered(error) from error
+            if refused is None:
+                raise self._unanswered(error) from error
+            status, headers, content = refused
+            completion = read_refusal(
+                self._model, status, headers, content, self._key, datetime.now(UTC), call.body
+            )
+            return completion.measured(time.perf_counter() - sent_at, None)
         if len(content) > MOST_BYTES:
             raise too_large(self._model, 200)
-        completion = read_content(self._model, content, headers.get("content-type", ""))
-        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        completion = read_content(self._model, content, headers, key=self._key, now=now, sent=call.body)
+        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, now))
 
     async def close(self) -> None:
         """Close the SDK's connections."""
         await self._carrier.close()
 
-    def _unanswered(self, error: Exception) -> Exception:
+    def _unanswered(self, error: Exception) -> CallError:
         unmade = unreachable(self._model, self._key, error)
         if unmade is not None:
             return unmade
         name = type(error).__name__
         if "Timeout" in name:
             return timed_out(self._model, self._timeout_seconds)
-        if "JSON" in name or "Validation" in name or "Decode" in name:
-            words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
-            return CallError(Failure.MALFORMED, words, status=200, charged=True)
-        return error
+        words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
+        return CallError(Failure.MALFORMED, words[:500], status=200, charged=True)
 
 
 class _OpenAI:
@@ -188,13 +191,16 @@ class _Google:
             response = await self._client.aio.models.generate_content(
                 model=self._model,
                 contents=[self._types.Content.model_validate(turn) for turn in body["contents"]],
-                config=self._types.GenerateContentConfig(http_options=options),
+                config=self._types.GenerateContentConfig(
+                    http_options=options, should_return_http_response=True
+                ),
             )
         except json.JSONDecodeError as error:
             return {}, error.doc.encode()  # what came instead, for our own reader
         carried = response.sdk_http_response
         headers = {name.lower(): value for name, value in ((carried and carried.headers) or {}).items()}
-        return headers, response.model_dump_json(by_alias=True, exclude_none=True).encode()
+        body = carried.body if carried is not None else None
+        return headers, (body or "").encode("utf-8", "replace")
 
     def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None:
         if not isinstance(error, self._status_error):

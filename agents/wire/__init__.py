@@ -7,14 +7,18 @@ key longer than a call, or knows how often a call may be tried.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Protocol, cast
-
-import orjson
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model, WireProtocol
 from agents.wire import anthropic_messages, control, gemini_generate, openai_chat, openai_completions
+from agents.wire.adaptation import without_stream
+from agents.wire.errors import address_hint, read_error_object, without_secrets
+from agents.wire.json_text import load_json
+
+QUOTED_CHARACTERS = 200
 
 
 class WireFormat(Protocol):
@@ -32,8 +36,16 @@ class WireFormat(Protocol):
         """The request's JSON."""
         ...
 
+    def is_error(self, answer: Mapping[str, Any]) -> bool:
+        """Whether the JSON of a 200 tells of an error instead of an answer."""
+        ...
+
     def read(self, answer: Mapping[str, Any]) -> Completion:
-        """The answer's JSON, read; KeyError, IndexError, TypeError or ValueError where it is another."""
+        """The answer's JSON, read; KeyError, IndexError, TypeError or ValueError where it is another.
+
+        Raises:
+            CallError: the generation failed midway.
+        """
         ...
 
 
@@ -59,55 +71,92 @@ def url_of(model: Model) -> str:
     return model.base_url + FORMATS[model.protocol].path(model)
 
 
-def read_content(model: Model, content: bytes, content_type: str) -> Completion:
+def read_content(
+    model: Model,
+    content: bytes,
+    headers: Mapping[str, str],
+    *,
+    key: str = "",
+    now: datetime | None = None,
+    sent: bytes = b"",
+) -> Completion:
     """The body of a 200, read.
 
+    Args:
+        headers: of the answer, looked up without regard to case.
+        key: struck out of every message.
+        now: the time that dates in headers are counted from; the present by default.
+        sent: the request's JSON, to find the parameter that was refused.
+
     Raises:
-        CallError: MALFORMED, where it is not JSON or not what the protocol says; UNKNOWN_MODEL, where it is
-            a web page: the address is not that of an API.
+        CallError: MALFORMED, where it is not JSON or not what the protocol says; UNKNOWN_MODEL, where it is a
+            web page; BAD_REQUEST, where it is a stream of events; or the error that the body tells of.
     """
+    content_type = headers.get("content-type") or headers.get("Content-Type") or ""
+    if "event-stream" in content_type or content.lstrip()[:6] in (b"data: ", b"event:"):
+        raise _stream(model)
     try:
-        answer = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
+        answer = load_json(content)
+    except ValueError as error:
         if "html" in content_type or content.lstrip()[:1] == b"<":
             raise CallError(
                 Failure.UNKNOWN_MODEL,
-                f"{model.id}: {model.base_url} answers a web page, not the API. Is the address right?",
+                f"{model.id}: {model.base_url} answers a web page, not the API. "
+                f"Is the address right?{address_hint(model)}",
                 status=200,
             ) from error
-        raise CallError(
-            Failure.MALFORMED, f"{model.id}: the answer is not JSON ({error}).", status=200, charged=True
-        ) from error
-    return read_answer(model, answer)
+        raise _malformed(model, f"no JSON ({error})", content, key) from error
+    if isinstance(answer, dict) and FORMATS[model.protocol].is_error(answer):
+        try:
+            return read_error_object(model, answer, headers, key, now or datetime.now(UTC), sent)
+        except CallError as error:
+            if error.failure is not Failure.MALFORMED:
+                raise
+            raise _malformed(model, f"JSON of another form than {model.protocol}'s", content, key) from error
+    return read_answer(model, answer, content, key)
 
 
-def read_answer(model: Model, answer: Any) -> Completion:
+def read_answer(model: Model, answer: Any, content: bytes = b"", key: str = "") -> Completion:
     """The answer's JSON, read.
 
+    Args:
+        content: the same as bytes, to quote from.
+
     Raises:
-        CallError: MALFORMED, where it is not what the protocol says.
+        CallError: MALFORMED, where it is not what the protocol says; SERVER, where it broke off.
     """
     try:
         completion = FORMATS[model.protocol].read(answer)
         _check(completion)
+    except CallError as error:
+        failed = CallError(error.failure, f"{model.id}: {error}", status=200, charged=error.charged)
+        raise failed from error
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise CallError(
-            Failure.MALFORMED,
-            f"{model.id} answered JSON that is not {model.protocol}'s ({type(error).__name__}: {error})",
-            status=200,
-            charged=True,
-        ) from error
+        raise _malformed(model, f"JSON of another form than {model.protocol}'s", content, key) from error
     return completion
 
 
-_NUMBER = (int, float)
+def _malformed(model: Model, what: str, content: bytes, key: str) -> CallError:
+    """A 200 that cannot be read, with its first characters."""
+    quoted = " ".join(content[:4000].decode("utf-8", "replace").split())
+    shown = without_secrets(quoted, key)[:QUOTED_CHARACTERS] or "nothing"
+    words = f"{model.id}: the answer from {model.base_url} is {what}: {shown}"
+    return CallError(Failure.MALFORMED, words, status=200, charged=True)
+
+
+def _stream(model: Model) -> CallError:
+    adaptation = without_stream(model)
+    message = f"{model.id}: {model.base_url} answers with a stream of events"
+    if adaptation is None:
+        failure = Failure.UNKNOWN_MODEL
+        message += ", which is not read here. Use an address that answers with one JSON object."
+    else:
+        failure = Failure.BAD_REQUEST
+        message += "; with extra = { stream = false } it is asked for one answer."
+    return CallError(failure, message, status=200, charged=True, adaptation=adaptation)
 
 
 def _check(completion: Completion) -> None:
-    """JSON has no types of its own: what is no text and no number must not go on as if it were."""
+    """Check the types of what was read: JSON does not."""
     if not isinstance(completion.text, str):
         raise TypeError("the text is no text")
-    for token in completion.logprobs:
-        for text, logprob in ((token.token, token.logprob), *token.top):
-            if not isinstance(text, str) or not isinstance(logprob, _NUMBER):
-                raise TypeError("a log-probability is none")

@@ -7,18 +7,13 @@ from typing import Any
 
 import orjson
 
-from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.messages import Completion, Message, Sampling, Usage
 from agents.models import Model
-from agents.wire.openai_chat import answer_schema, count
+from agents.wire.finishes import finish_of
+from agents.wire.openai_chat import answer_schema, text_of
+from agents.wire.usage import token_count
 
 VERSION = "2023-06-01"
-FINISHES = {
-    "end_turn": Finish.STOP,
-    "stop_sequence": Finish.STOP,
-    "max_tokens": Finish.LENGTH,
-    "model_context_window_exceeded": Finish.LENGTH,
-    "refusal": Finish.REFUSAL,
-}
 
 
 def path(model: Model) -> str:
@@ -63,13 +58,32 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
     return request
 
 
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a 200 tells of an error: it has no content."""
+    return answer.get("type") == "error" or not isinstance(answer.get("content"), list)
+
+
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read; blocks of thinking are not what was said."""
-    used = answer.get("usage") or {}
+    """The answer's JSON, read; blocks of thinking are not what was said.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
     return Completion(
-        text="".join(block["text"] for block in answer["content"] if block["type"] == "text"),
-        finish=FINISHES.get(answer.get("stop_reason") or "", Finish.OTHER),
-        usage=Usage(count(used.get("input_tokens")), count(used.get("output_tokens"))),
+        text=text_of(answer["content"]),
+        finish=finish_of(str(answer.get("stop_reason") or "")),
+        usage=_usage(answer.get("usage")),
         model=str(answer.get("model") or ""),
         request_id=str(answer.get("id") or ""),
     )
+
+
+def _usage(used: Any) -> Usage:
+    """Tokens used; what was written to or read from the cache is input too."""
+    if not isinstance(used, Mapping):
+        return Usage()
+    read = token_count(used.get("input_tokens"))
+    cached = (used.get(name) for name in ("cache_creation_input_tokens", "cache_read_input_tokens"))
+    if read is not None:
+        read += sum(token_count(each) or 0 for each in cached)
+    return Usage(read, token_count(used.get("output_tokens")))

@@ -25,6 +25,11 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
     return {"model": model.name, "comparison": message.content}
 
 
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """A control judge fails with an exception of its own."""
+    return False
+
+
 def read(answer: Mapping[str, Any]) -> Completion:
     """`{"text": "1"}`; control judges cost nothing."""
     return Completion(answer["text"], Finish.STOP, Usage(0, 0))

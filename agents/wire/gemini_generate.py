@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
@@ -10,10 +11,10 @@ import orjson
 
 from agents.messages import Completion, Finish, Message, Sampling, TokenLogprobs, Usage
 from agents.models import Model
-from agents.wire.openai_chat import answer_schema, count
-
-FINISHES = {"STOP": Finish.STOP, "MAX_TOKENS": Finish.LENGTH}
-FILTERS = {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"}
+from agents.wire.finishes import finish_of
+from agents.wire.logprobs import logprobs_of
+from agents.wire.openai_chat import answer_schema
+from agents.wire.usage import billed_output, token_count
 
 
 def path(model: Model) -> str:
@@ -62,8 +63,19 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
     return request
 
 
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a 200 tells of an error: it has neither candidates nor a reason why not."""
+    feedback = answer.get("promptFeedback")
+    blocked = isinstance(feedback, Mapping) and feedback.get("blockReason")
+    return not answer.get("candidates") and not blocked
+
+
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read; a prompt that was blocked is an answer too: it was filtered."""
+    """The answer's JSON, read; a prompt that was blocked is an answer too: it was filtered.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
     tokens = _usage(answer.get("usageMetadata") or {})
     model, request_id = str(answer.get("modelVersion") or ""), str(answer.get("responseId") or "")
     if not answer.get("candidates"):
@@ -71,11 +83,11 @@ def read(answer: Mapping[str, Any]) -> Completion:
             raise ValueError("neither candidates nor a reason why not")
         return Completion("", Finish.FILTERED, tokens, (), model, request_id)
     candidate = answer["candidates"][0]
-    reason = candidate.get("finishReason") or ""
+    finish = finish_of(str(candidate.get("finishReason") or ""))
     parts = (candidate.get("content") or {}).get("parts") or ()
     return Completion(
         text="".join(part["text"] for part in parts if part.get("text") and not part.get("thought")),
-        finish=Finish.FILTERED if reason in FILTERS else FINISHES.get(reason, Finish.OTHER),
+        finish=finish,
         usage=tokens,
         logprobs=_logprobs(candidate.get("logprobsResult")),
         model=model,
@@ -85,23 +97,25 @@ def read(answer: Mapping[str, Any]) -> Completion:
 
 def _usage(used: Mapping[str, Any]) -> Usage:
     """Thinking is part of the output; a count that is left out is 0 where the other is given."""
-    read = count(used.get("promptTokenCount"))
-    if read is None:
+    prompt = token_count(used.get("promptTokenCount"))
+    if prompt is None:
         return Usage()
-    said = (count(used.get(name)) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
-    return Usage(read, sum(said))
+    prompt += token_count(used.get("toolUsePromptTokenCount")) or 0
+    said = (token_count(used.get(name)) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    total = token_count(used.get("totalTokenCount"))
+    return Usage(prompt, billed_output(prompt, sum(said), None, total))
 
 
-def _logprobs(given: Mapping[str, Any] | None) -> tuple[TokenLogprobs, ...]:
-    if not given:
+def _logprobs(given: Any) -> tuple[TokenLogprobs, ...]:
+    if not isinstance(given, Mapping):
         return ()
-    chosen = given.get("chosenCandidates") or []
-    tops = given.get("topCandidates") or [{}] * len(chosen)
-    return tuple(
-        TokenLogprobs(
-            token["token"],
-            token["logProbability"],
-            tuple((other["token"], other["logProbability"]) for other in top.get("candidates") or ()),
+    chosen, tops = given.get("chosenCandidates") or (), given.get("topCandidates") or ()
+    return logprobs_of(
+        (
+            token.get("token"),
+            token.get("logProbability"),
+            [(each.get("token"), each.get("logProbability")) for each in (top or {}).get("candidates") or ()],
         )
-        for token, top in zip(chosen, tops, strict=True)
+        for token, top in zip_longest(chosen, tops)
+        if token is not None
     )

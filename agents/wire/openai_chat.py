@@ -7,10 +7,12 @@ from typing import Any
 
 import orjson
 
-from agents.messages import Completion, Finish, Message, Sampling, TokenLogprobs, Usage
+from agents.errors import CallError, Failure
+from agents.messages import Completion, Finish, Message, Sampling
 from agents.models import Model
-
-FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "content_filter": Finish.FILTERED}
+from agents.wire.finishes import finish_of
+from agents.wire.logprobs import logprobs_of
+from agents.wire.usage import openai_usage
 
 
 def path(model: Model) -> str:
@@ -72,39 +74,88 @@ def answer_schema(choices: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a 200 tells of an error: it has no choices."""
+    return not answer.get("choices")
+
+
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read."""
+    """The answer's JSON, read.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
     choice = answer["choices"][0]
+    refuse_failed(answer)
+    refuse_failed(choice)
     message = choice["message"]
     refusal = message.get("refusal")
-    finish = FINISHES.get(choice.get("finish_reason") or "", Finish.OTHER)
+    finish = finish_of(str(choice.get("finish_reason") or ""))
     return Completion(
-        text=message.get("content") or refusal or "",
+        text=text_of(message.get("content")) or refusal or "",
         finish=Finish.REFUSAL if refusal else finish,
-        usage=usage(answer),
-        logprobs=_logprobs(choice.get("logprobs")),
+        usage=openai_usage(answer),
+        logprobs=logprobs_of(_positions(choice.get("logprobs"))),
         model=str(answer.get("model") or ""),
         request_id=str(answer.get("id") or ""),
     )
 
 
-def usage(answer: Mapping[str, Any]) -> Usage:
-    """Tokens used; thinking is part of the output."""
-    used = answer.get("usage") or {}
-    return Usage(count(used.get("prompt_tokens")), count(used.get("completion_tokens")))
+def refuse_failed(part: Mapping[str, Any]) -> None:
+    """Raise where an answer with choices, or a choice, carries an error of its own: its text broke off.
+
+    Raises:
+        CallError: by the error's code; what was generated may be charged.
+    """
+    error = part.get("error")
+    if not error:
+        return
+    code = error.get("code") if isinstance(error, Mapping) else None
+    words = error.get("message") if isinstance(error, Mapping) else error
+    busy = {429: Failure.RATE_LIMITED, 503: Failure.UNAVAILABLE, 529: Failure.UNAVAILABLE}
+    failure = busy.get(code, Failure.SERVER) if isinstance(code, int) else Failure.SERVER
+    raise CallError(failure, f"the generation broke off: {str(words)[:200]}", status=200, charged=True)
 
 
-def count(told: Any) -> int | None:
-    """A number of tokens; None where it is none: an answer is not lost for want of its bill."""
-    return told if isinstance(told, int) and told >= 0 else None
+def text_of(content: Any) -> Any:
+    """The text of a message's content: a string, or parts of which those of text are joined.
+
+    Parts that hold a thought, a tool call or a picture are left out. Anything else is returned as it is.
+    """
+    if isinstance(content, Mapping):
+        content = [content]
+    if not isinstance(content, list):
+        return content
+    return "".join(_text_of_part(part) for part in content)
 
 
-def _logprobs(given: Mapping[str, Any] | None) -> tuple[TokenLogprobs, ...]:
-    return tuple(
-        TokenLogprobs(
-            position["token"],
-            position["logprob"],
-            tuple((top["token"], top["logprob"]) for top in position.get("top_logprobs") or ()),
+def _text_of_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping) or part.get("type", "text") not in ("text", "output_text"):
+        return ""
+    text = part.get("text")
+    if isinstance(text, Mapping):
+        text = text.get("value")
+    if not isinstance(text, str):
+        raise TypeError("a part of text holds none")
+    return text
+
+
+def _positions(given: Any) -> list[Any]:
+    content = given.get("content") if isinstance(given, Mapping) else None
+    if not isinstance(content, list):
+        return []
+    return [
+        (
+            position.get("token"),
+            position.get("logprob"),
+            [
+                (top.get("token"), top.get("logprob"))
+                for top in position.get("top_logprobs") or ()
+                if isinstance(top, Mapping)
+            ],
         )
-        for position in (given or {}).get("content") or ()
-    )
+        for position in content
+        if isinstance(position, Mapping)
+    ]

@@ -6,13 +6,17 @@ The conversation is one text; rendering it is the asker's business, not the wire
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
-from agents.messages import Completion, Finish, Message, Sampling, TokenLogprobs
+from agents.messages import Completion, Message, Sampling
 from agents.models import Model
-from agents.wire.openai_chat import FINISHES, common, headers, usage
+from agents.wire.finishes import finish_of
+from agents.wire.logprobs import logprobs_of
+from agents.wire.openai_chat import common, headers, is_error, refuse_failed, text_of
+from agents.wire.usage import openai_usage
 
-__all__ = ["body", "headers", "path", "read"]
+__all__ = ["body", "headers", "is_error", "path", "read"]
 
 
 def path(model: Model) -> str:
@@ -30,23 +34,32 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 
 
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read."""
+    """The answer's JSON, read.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
     choice = answer["choices"][0]
+    refuse_failed(answer)
+    refuse_failed(choice)
     return Completion(
-        text=choice["text"] or "",
-        finish=FINISHES.get(choice.get("finish_reason") or "", Finish.OTHER),
-        usage=usage(answer),
-        logprobs=_logprobs(choice.get("logprobs")),
+        text=text_of(choice["text"]) or "",
+        finish=finish_of(str(choice.get("finish_reason") or "")),
+        usage=openai_usage(answer),
+        logprobs=logprobs_of(_positions(choice.get("logprobs"))),
         model=str(answer.get("model") or ""),
         request_id=str(answer.get("id") or ""),
     )
 
 
-def _logprobs(given: Mapping[str, Any] | None) -> tuple[TokenLogprobs, ...]:
-    if not given or not given.get("tokens"):
-        return ()
-    tops = given.get("top_logprobs") or [{}] * len(given["tokens"])
-    return tuple(
-        TokenLogprobs(token, logprob, tuple((top or {}).items()))
-        for token, logprob, top in zip(given["tokens"], given["token_logprobs"], tops, strict=True)
-    )
+def _positions(given: Any) -> list[Any]:
+    """Of the lists that a server gives, as far as the shortest reaches; alternatives may be left out."""
+    if not isinstance(given, Mapping):
+        return []
+    tokens, logprobs = given.get("tokens") or (), given.get("token_logprobs") or ()
+    tops = given.get("top_logprobs") or ()
+    return [
+        (token, logprob, top.items() if isinstance(top, Mapping) else ())
+        for token, logprob, top in zip_longest(tokens, logprobs, tops)
+        if token is not None
+    ]

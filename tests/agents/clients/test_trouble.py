@@ -95,7 +95,7 @@ async def test_a_proxys_error_page_is_told_without_its_markup(
 
     call = question(way.model(await server(handle)))
     error = await failure(client(kind, call.model), call)
-    assert (error.failure, error.status, error.charged) == (Failure.SERVER, 502, False)
+    assert (error.failure, error.status, error.charged) == (Failure.UNAVAILABLE, 502, False)
     assert "502 Bad Gateway" in str(error)
     assert "<" not in str(error)
 

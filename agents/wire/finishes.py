@@ -1,0 +1,64 @@
+"""Why a completion ended: one table for the finish reasons of all protocols and of servers that imitate them.
+
+Spellings are compared without case, spaces, dashes and underscores, and without a prefix such as
+`FINISH_REASON_` or a detail after a colon (`content_filter: PROHIBITED_CONTENT`). A reason that is not in the
+table is `Finish.OTHER`: a text that may have been cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from agents.errors import CallError, Failure
+from agents.messages import Finish
+
+_STOP = (
+    "stop stopsequence stopstring stoptoken endturn endofturn endoftext eos eostoken complete completed done"
+)
+_LENGTH = (
+    "length maxtokens maxlength maxoutputtokens maxnewtokens maxtokensreached modellength tokenlimit "
+    "modelcontextwindowexceeded contextlength contextlengthexceeded"
+)
+_FILTERED = (
+    "contentfilter contentfiltered filter filtered sensitive safety recitation blocklist prohibitedcontent "
+    "spii moderation moderated flagged contentpolicy contentpolicyviolation guardrailintervened guardrail "
+    "blocked imagesafety jailbreak violation risk"
+)
+_REFUSAL = "refusal refused"
+_NO_ANSWER = (
+    "error networkerror servererror internalerror insufficientsystemresource overloaded unavailable abort "
+    "aborted cancelled canceled timeout malformedfunctioncall unexpectedtoolcall failed"
+)
+_KINDS = {
+    spelling: finish
+    for spellings, finish in (
+        (_STOP, Finish.STOP),
+        (_LENGTH, Finish.LENGTH),
+        (_FILTERED, Finish.FILTERED),
+        (_REFUSAL, Finish.REFUSAL),
+        (_NO_ANSWER, None),
+    )
+    for spelling in spellings.split()
+}
+_PREFIX = re.compile(r"^finish[_ -]?reason[_ -]?", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def finish_of(reason: str) -> Finish:
+    """The kind of a finish reason, as a server spells it; "" is `Finish.OTHER`.
+
+    Raises:
+        CallError: SERVER, where the reason says that the generation failed: there is no completion.
+    """
+    spelling = _PREFIX.sub("", reason).split(":")[0]
+    spelling = re.sub(r"[\s_-]", "", spelling).lower()
+    kind = _KINDS.get(spelling, Finish.OTHER)
+    if kind is None:
+        raise CallError(
+            Failure.SERVER,
+            f"the generation broke off: finish reason {reason[:60]!r}.",
+            status=200,
+            charged=True,
+        )
+    return kind
