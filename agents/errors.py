@@ -73,6 +73,7 @@ class Failure(StrEnum):
     TLS = "no TLS connection"  # a certificate that is not trusted, a server without TLS
     PROXY = "proxy"  # the proxy that the environment names cannot be used
     MALFORMED = "malformed answer"  # a 200 whose body is not what the protocol says
+    OUTAGE = "outage"  # "not now" for longer than the patience
     NO_VERDICTS = "no verdicts"  # one kind of useless outcome again and again
     TOO_LARGE = "answer too large"  # more bytes than any answer needs
     NO_BUDGET = "budget reached"  # asking could cross the ceiling
@@ -110,6 +111,7 @@ class CallError(EmpathyError):
         charged: whether the provider may have charged for it (a timeout: we cannot know, so yes).
         adaptation: the setting under which the model may accept the request; None where none is known.
         paused: whether the endpoint waits this error out: the request uses up no try.
+        ending: the error that stops the endpoint, where this one does; else None.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class CallError(EmpathyError):
         self.charged = charged
         self.adaptation = adaptation
         self.paused = False
+        self.ending: CallError | None = None
 
 
 class LaneStopped(EmpathyError):  # noqa: N818  (it is what happened, as in the engine's vocabulary)

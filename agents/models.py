@@ -6,9 +6,11 @@ environment variable that holds it).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
+
+from agents.errors import Adaptation
 
 
 class WireProtocol(StrEnum):
@@ -30,6 +32,8 @@ class Traits:
         temperature, seed: whether the parameter is accepted.
         max_top_logprobs: the most alternatives per token it gives; 0 for no log-probabilities.
         thinking: whether it thinks before it answers (its limit must leave room for that).
+        thinking_tokens: thinking that is billed beside the output limit, at most so many tokens; 0 where the
+            limit includes it.
         verdict: how a judge asks it: one token with log-probabilities, a choice constraint, a JSON
             schema, or plain text.
         verdict_tokens: output-token limit of such a verdict.
@@ -41,6 +45,7 @@ class Traits:
     seed: bool = False
     max_top_logprobs: int = 0
     thinking: bool = False
+    thinking_tokens: int = 0
     verdict: Literal["logprobs", "choice", "json", "text"] = "text"
     verdict_tokens: int = 16
     extra: str = ""
@@ -72,3 +77,8 @@ class Model:
     def id(self) -> str:
         """`provider/name`, as users write it."""
         return f"{self.provider}/{self.name}"
+
+    def adapted(self, adaptation: Adaptation) -> Model:
+        """The model with the settings under which it accepts what it refused."""
+        changes: dict[str, Any] = dict(adaptation.settings)
+        return replace(self, traits=replace(self.traits, **changes))

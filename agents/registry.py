@@ -22,7 +22,7 @@ from agents.models import Model, Traits, WireProtocol
 EMULATED = "emulated-"
 _TRAITS = {field.name for field in fields(Traits)}
 _HINTS = get_type_hints(Traits)
-_LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0}
+_LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0, "thinking_tokens": 0}
 
 
 @dataclass(frozen=True, slots=True)

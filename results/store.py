@@ -47,6 +47,8 @@ NEVER_SENT = (Failure.NO_BUDGET.value, Failure.QUOTA_EXHAUSTED.value)  # without
 Result = TypeVar("Result")
 
 _runs, _invocations, _claims = table(RunRow), table(InvocationRow), table(ClaimRow)
+_completions, _attempts = table(CompletionRow), table(AttemptRow)
+_judgments, _contests = table(JudgmentRow), table(ContestRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,34 @@ class Store:
         columns = _invocations.c
         spent = select(func.coalesce(func.sum(columns.spent_usd), 0.0)).where(columns.run_id == run_id)
         return await self.read(lambda connection: float(connection.execute(spent).scalar_one()))
+
+    async def most_output_tokens(self, run_id: str, model: str) -> int:
+        """Output tokens of the longest answer of a model that the run has stored; 0 where there is none."""
+        runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
+        longest = select(func.coalesce(func.max(_completions.c.output_tokens), 0)).where(
+            _completions.c.model == model, _completions.c.invocation_id.in_(runs)
+        )
+        return await self.read(lambda connection: int(connection.execute(longest).scalar_one()))
+
+    async def unanswered_usd(self, run_id: str) -> dict[str, float]:
+        """By model, the most that a run's attempts without an answer may have cost, in US dollars."""
+        runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
+        costs = (
+            select(_attempts.c.model, func.sum(_attempts.c.cost_usd))
+            .where(_attempts.c.invocation_id.in_(runs), _attempts.c.cost_usd.is_not(None))
+            .group_by(_attempts.c.model)
+        )
+        return await self.read(
+            lambda connection: {model: float(cost) for model, cost in connection.execute(costs).all()}
+        )
+
+    async def withdraw_contest(self, run_id: str, judge_id: str) -> None:
+        """Forget that a run was to have contests under a judge, where it has no judgment of that judge."""
+        judged = select(_judgments.c.call_key).where(_judgments.c.judge_id == judge_id).exists()
+        rows = delete(_contests).where(
+            _contests.c.run_id == run_id, _contests.c.judge_id == judge_id, ~judged
+        )
+        await self._write(lambda connection: connection.execute(rows))
 
     # -- what a run is about -------------------------------------------------------------------------
 

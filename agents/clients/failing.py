@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Iterator
 
 import aiohttp
 
 from agents.clients import posting
+from agents.clients.proxy import proxy_of
 from agents.errors import CallError, Failure
 from agents.models import Model
 from agents.wire.errors import without_secrets
@@ -18,12 +20,15 @@ from agents.wire.errors import without_secrets
 MOST_BYTES = 8 * 2**20
 """More than any answer needs, log-probabilities included."""
 
+_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a proxy
+
 BROKEN = (*posting.BROKEN, ssl.SSLError, OSError, asyncio.IncompleteReadError)
 
 
 def timed_out(model: Model, seconds: float) -> CallError:
     """No whole answer in time; what was done for it may have been charged."""
-    return CallError(Failure.TIMEOUT, f"{model.id}: no whole answer within {seconds:g} s.", charged=True)
+    words = f"{model.id}: no whole answer within {seconds:g} s. A model that thinks needs longer: --timeout."
+    return CallError(Failure.TIMEOUT, words, charged=True)
 
 
 def too_large(model: Model, status: int) -> CallError:
@@ -44,19 +49,24 @@ def unreachable(model: Model, key: str, error: BaseException) -> CallError | Non
     broken = next((cause for cause in _causes(error) if isinstance(cause, BROKEN)), None)
     if broken is None or isinstance(broken, TimeoutError):
         return None
-    kind, sent = "the connection broke", True
-    if isinstance(broken, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | ssl.SSLError):
-        kind, sent = "no secure (TLS) connection", False
+    failure, kind, sent, remedy = Failure.CONNECTION, "the connection broke", True, ""
+    if isinstance(broken, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        failure, kind, sent = Failure.PROXY, "the proxy cannot be used", False
+        variable = (proxy_of(model.base_url) or ("http_proxy or https_proxy", ""))[0]
+        remedy = f" {variable} names it; no_proxy lists hosts that are asked without it."
+    elif isinstance(broken, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        failure, kind, sent = Failure.TLS, "its certificate is not trusted", False
+        remedy = " Where it is your own, SSL_CERT_FILE names a file with the certificate to trust."
+    elif isinstance(broken, aiohttp.ClientSSLError | ssl.SSLError):
+        failure, kind, sent = Failure.TLS, "no secure (TLS) connection", False
+        remedy = " Does the address begin with the right scheme, http or https?"
     elif isinstance(broken, aiohttp.ClientConnectorDNSError):
         kind, sent = "its name is not known (DNS)", False
     elif isinstance(broken, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
         kind, sent = "no connection", False
-    words = without_secrets(str(broken), key)
-    return CallError(
-        Failure.CONNECTION,
-        f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {words})",
-        charged=sent,
-    )
+    words = without_secrets(_PASSWORD.sub(r"\1***@", str(broken)), key)
+    message = f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {words}).{remedy}"
+    return CallError(failure, message, charged=sent)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -24,6 +24,8 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.streams import EofStream, StreamReader
 from yarl import URL
 
+from agents.clients.proxy import proxy_of
+
 BROKEN = (aiohttp.ClientError, HttpProcessingError, EofStream)
 """What either way raises, beside OSError, where a connection is not made or breaks."""
 
@@ -89,19 +91,29 @@ def post_to(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession
 
 
 class ThroughSession(Post):
-    """As aiohttp does it, proxies and all."""
+    """As aiohttp does it, proxies and all; it knows no `all_proxy`, which is therefore looked up here."""
 
     async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
         """As `Post`."""
         headers = {**self._headers, IDEMPOTENCY_KEY: idempotency_key}
         async with self._session.post(
-            self._url, data=body, headers=headers, timeout=_NO_TIMEOUT, allow_redirects=False
+            self._url,
+            data=body,
+            headers=headers,
+            timeout=_NO_TIMEOUT,
+            allow_redirects=False,
+            proxy=self._proxy(),
         ) as response:
             content = await _whole(response.content, response.headers, self._most_bytes)
             if content is None:
                 response.close()
                 raise TooLargeError(response.status)
         return Posted(response.status, response.headers, content)
+
+    def _proxy(self) -> str | None:
+        """The proxy for every scheme, where none is named for the address's own."""
+        variable, proxy = proxy_of(str(self._url)) or ("", "")
+        return proxy if variable == "all_proxy" else None
 
 
 class Straight(Post):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
 from agents.errors import EmpathyError, UserError
+from harness.cli.dotenv_file import load_dotenv_file
 from harness.cli.lazy import LazyGroup
 from harness.cli.streams import whole
 
@@ -34,6 +36,10 @@ COMMANDS = {
     "run": ("harness.cli.run:run_study", "Run a whole study; resumable at any moment."),
     "status": ("harness.cli.status:status", "Show what of a study is done, missing, or failed, and why."),
     "report": ("harness.cli.report:report", "Write a run's report: one HTML page."),
+    "doctor": (
+        "harness.cli.doctor:doctor",
+        "Ask each model one question: what it accepts, how fast it is.",
+    ),
     "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
     "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
@@ -53,6 +59,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
     sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
     try:
+        load_dotenv_file(Path.cwd())
         sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)

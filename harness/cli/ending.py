@@ -9,7 +9,7 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from agents.judge import Judge
     from agents.vocabulary import ResponseSet
@@ -88,17 +88,22 @@ def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
 
 
 def leave(summary: Summary) -> None:
-    """Exit as the run ended: interrupted, with calls that got no answer, or well."""
-    end(((judge.contest.judge, judge.lane) for judge in summary.judges if judge.lane), summary.interrupted)
+    """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well."""
+    end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
 
 
 def end(lanes: Iterable[tuple[str, LaneReport]], interrupted: bool) -> None:
-    """Exit with 130 where a run was interrupted, with 1 where calls got no answer; say so, lane by lane."""
+    """Exit with 130 where a run was interrupted, with 1 where requests got no answer; say so by endpoint."""
+    end_with({name: lane.trouble for name, lane in lanes}, interrupted)
+
+
+def end_with(trouble: Mapping[str, str], interrupted: bool) -> None:
+    """Exit with 130 where a run was interrupted, with 1 where something went wrong; say what, by name."""
     if interrupted:
         click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
         sys.exit(INTERRUPTED)
-    trouble = {name: lane.trouble for name, lane in lanes if lane.trouble}
-    for name, told in trouble.items():
-        click.echo(f"{name}: {told}", err=True)
-    if trouble:
+    for name, words in trouble.items():
+        if words:
+            click.echo(f"{name}: {words}", err=True)
+    if any(trouble.values()):
         sys.exit(1)

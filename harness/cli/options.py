@@ -104,7 +104,17 @@ def calls_options(command: Command) -> Command:
             help="Plain HTTP, or the providers' own SDKs.",
         ),
         click.option(
-            "--timeout", type=float, default=120.0, show_default=True, help="Seconds for one request."
+            "--timeout",
+            type=float,
+            default=None,
+            help="Seconds for one request.  [default: 120, and 600 where the model thinks]",
+        ),
+        click.option(
+            "--patience",
+            metavar="DURATION",
+            default="1h",
+            show_default=True,
+            help="How long an endpoint may answer 'not now' (429, 503, …) before it stops: 90, 30m, 2h.",
         ),
         click.option(
             "--models",
@@ -133,7 +143,8 @@ class CallOptions:
     prices: tuple[str, ...]
     emulate: bool
     client: str
-    timeout: float
+    timeout: float | None
+    patience: str
     models_file: Path | None
     quiet: bool
     yes: bool
@@ -149,7 +160,9 @@ class CallOptions:
         Raises:
             UserError: limits, budget or prices that cannot be kept; every one at once.
         """
+        from agents.wire.limits import duration_seconds
         from harness.engine.limits import Limits
+        from harness.engine.retry import RetryPolicy
         from harness.runs.running import Settings
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
@@ -157,6 +170,11 @@ class CallOptions:
         for name, value in (("--budget", self.budget), ("--timeout", self.timeout)):
             if value is not None and not value > 0:
                 faults.append(Fault("must be above 0", name, f"{value:g}"))
+        patience = duration_seconds(self.patience)
+        if patience is None:
+            faults.append(
+                Fault("must be a duration", "--patience", repr(self.patience), "Write 90, 30m or 2h.")
+            )
         for name in ("rpm", "tpm", "budget", "timeout"):
             if getattr(self, name) == math.inf:
                 faults.append(Fault("must be a number", f"--{name}", "inf", "Leave it out for no limit."))
@@ -172,6 +190,7 @@ class CallOptions:
             prices=prices,
             client=self.client,
             timeout_seconds=self.timeout,
+            policy=RetryPolicy(patience_seconds=patience or 0.0),
             quiet=self.quiet,
             events=DEFAULT_EVENTS,
         )

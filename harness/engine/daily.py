@@ -18,6 +18,7 @@ from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.limits import Limits
+from harness.engine.money import StaleReservationError
 
 DAY_SECONDS = 24 * 3600.0
 REFRESH_SECONDS = 60.0
@@ -97,7 +98,8 @@ class Allowance:
                 raise self._reached
             self._settled.clear()
             if self._is_stale() or (self._crossed(tokens) and not self._in_flight):
-                self._others, self._looked_at = await self._used_since(self._now() - DAY_SECONDS), self._now()
+                self._others = await self._used_since(self._now() - DAY_SECONDS)
+                self._looked_at = self._now()
             crossed = self._crossed(tokens)
             if not crossed:
                 return
@@ -168,7 +170,7 @@ class DailyClient:
         except CallError as error:
             used = reserved if error.charged else 0.0
             raise
-        except LaneStopped:
+        except (LaneStopped, StaleReservationError):
             sent = False
             raise
         finally:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from agents.errors import UserError
+from agents.errors import Adaptation, UserError
 
 
 @dataclass(slots=True)
@@ -30,6 +30,9 @@ class LaneStats:
         failed: calls that got no answer; unscored: answers that no verdict could be read from.
         rate_limited: answers of 429; retried: tries after the first.
         spent_usd: cost of the answers, where the price is known.
+        unanswered_usd: the most that attempts without an answer may have cost.
+        warning: what is to be said of the endpoint beside its result, or "".
+        adaptation: the setting under which a refused request may be accepted; None where none is known.
         failure: why the last of those that got no answer got none, or "".
         stopped: why the lane stopped, or "".
     """
@@ -43,6 +46,9 @@ class LaneStats:
     rate_limited: int = 0
     retried: int = 0
     spent_usd: float = 0.0
+    unanswered_usd: float = 0.0
+    warning: str = ""
+    adaptation: Adaptation | None = None
     failure: str = ""
     stopped: str = ""
     started_at: float = field(default_factory=time.monotonic)

@@ -10,7 +10,8 @@ rate × latency where a rate is known, and otherwise at 8, doubling with every f
 the first 429, then growing by one a round. A 429 pauses the lane for as long as the server asks, and
 shrinks concurrency by a quarter and the paced rates by a tenth, at most once per round trip; the rates
 recover by 2 % a second. A limit that the server states in its headers is adopted at once where none was
-given, or where it is lower than the one given. Every change is reported with its reason.
+given, or where it is lower than the one given. In an outage (`harness.engine.outage`) nobody is let in
+but one request after each pause. Every change is reported with its reason.
 
 The gate knows nothing of keys, money, retries or what a call says. Time is the event loop's own.
 """
@@ -23,8 +24,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agents.errors import CallError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
+from harness.engine.outage import Outage, Ruling
 from harness.engine.pacing import Pacer
 
 START_IN_FLIGHT = 8
@@ -87,11 +90,23 @@ class Gate:
             flight and these, so the two together stay within `concurrency` and `UNCOMMITTED`.
         concurrency: how many may be in flight now.
         requests_per_minute, tokens_per_minute: the rates kept now, or None.
+        outage: whether the endpoint answers at all.
+        pause_reason: why nobody is let in now, for people; "" while somebody is.
+
+    Args:
+        patience_seconds: how long an outage may last before the endpoint is given up.
     """
 
-    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        on_change: Callable[[str], None] | None = None,
+        patience_seconds: float = 3600.0,
+    ) -> None:
         limits.check()
         self._limits = limits
+        self.outage = Outage(patience_seconds)
+        self._reason = ""
         self._on_change = on_change or (lambda _: None)
         self._server_requests: float | None = None
         self._server_tokens: float | None = None
@@ -141,6 +156,16 @@ class Gate:
         """The most that can ever be in flight: what a pump must be able to feed."""
         return self._limits.max_in_flight or MOST_IN_FLIGHT
 
+    @property
+    def pause_seconds(self) -> float:
+        """How long nobody will be let in, ≥ 0."""
+        return max(0.0, self._paused_until - _now())
+
+    @property
+    def pause_reason(self) -> str:
+        """Why nobody is let in now; "" where the gate is open."""
+        return self._reason if self.outage.is_on or self._is_paused() else ""
+
     # -- passing -------------------------------------------------------------------------------------
 
     async def enter(self, tokens: float, *, again: bool = False) -> None:
@@ -155,7 +180,7 @@ class Gate:
         if self._refusal is not None:
             raise self._refusal
         if not self._waiters and not self.paced and self._places() > 0 and not self._is_paused():
-            self.in_flight += 1
+            self._count_in()
             return
         self._tokens_per_call += 0.05 * (tokens - self._tokens_per_call)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -168,7 +193,7 @@ class Gate:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self.leave()  # admitted in the very moment of being cancelled
+                self.abandoned()  # admitted in the very moment of being cancelled
             raise
 
     def wake(self) -> None:
@@ -181,6 +206,11 @@ class Gate:
         self.in_flight -= 1
         if self._waiters:
             self._admit_more()
+
+    def abandoned(self) -> None:
+        """A call was cancelled: its place is free, and it taught nothing."""
+        self.outage.probing = False
+        self.leave()
 
     def answered(
         self,
@@ -195,6 +225,9 @@ class Gate:
             correction_tokens: used beyond (or, negative, below) what it entered with.
             said: the limits that the server stated with it.
         """
+        now = _now()
+        if self.outage.answer(now, now - latency_seconds):
+            self._resume()
         if self._latency_seen:
             self._latency_seconds += 0.1 * (latency_seconds - self._latency_seconds)
         else:
@@ -209,11 +242,25 @@ class Gate:
         if self._rate_factor < 1.0:
             self._recover()
 
+    def failed(self, error: CallError, sent_at: float) -> Ruling:
+        """Learn from a failure of any kind, before it leaves; what it means for the endpoint."""
+        now, was_on = _now(), self.outage.is_on
+        ruling = self.outage.failure(error, now, sent_at, self.in_flight)
+        if was_on and not self.outage.is_on:
+            self._resume()
+        if ruling is Ruling.PAUSE and self.outage.pause_seconds:
+            status = f", HTTP {error.status}" if error.status else ""
+            lasted = f" for {self.outage.lasted(now):.0f} s" if self.outage.lasted(now) >= 1 else ""
+            self._reason = f"{error.failure}{status}{lasted}"
+            self._pause(now, self.outage.pause_seconds, self._reason)
+        return ruling
+
     def rate_limited(self, sent_at: float, retry_after_seconds: float | None) -> None:
         """A 429: pause as asked; shrink, unless the call was sent before the last shrinking."""
         now = asyncio.get_running_loop().time()
         if retry_after_seconds:
-            self._pause(now, retry_after_seconds)
+            self._reason = "rate limited"
+            self._pause(now, retry_after_seconds, "429: the server asks to wait")
         if sent_at < self._squeezed_at:
             return
         self._squeezed_at = self._recovered_at = now
@@ -258,6 +305,8 @@ class Gate:
 
     def _places(self) -> int:
         """How many may be let in now; ≤ 0 where none."""
+        if self.outage.is_on:
+            return 0 if self.outage.probing else 1
         room = self.concurrency - self.in_flight
         # whoever has just come back is not in the backlog yet
         return min(room, room + UNCOMMITTED - 1 - self.backlog())
@@ -279,9 +328,20 @@ class Gate:
         """Let one in, unless it was cancelled while it waited."""
         if future.done():
             return False
-        self.in_flight += 1
+        self._count_in()
         future.set_result(None)
         return True
+
+    def _count_in(self) -> None:
+        self.in_flight += 1
+        if self.outage.is_on:
+            self.outage.probing = True
+
+    def _resume(self) -> None:
+        """The endpoint answers again: begin as with a new one, but carefully where it had met a 429."""
+        self._room = min(self._room, float(START_IN_FLIGHT))
+        self._slow_start = self._squeezed_at == -math.inf
+        self._on_change(f"it answers again: concurrency {self.concurrency}")
 
     async def _dispatch(self) -> None:
         """The one dispatcher: everybody's requests and tokens, in the order of asking."""
@@ -317,11 +377,19 @@ class Gate:
         )
         return min(by_requests, by_tokens) / 60
 
-    def _pause(self, now: float, seconds: float) -> None:
+    def _pause(self, now: float, seconds: float, reason: str) -> None:
         if now + seconds > self._paused_until:
             self._paused_until = now + seconds
-            asyncio.get_running_loop().call_at(self._paused_until, self._admit_more)
-            self._on_change(f"429: the server asks to wait {seconds:.3g} s")
+            asyncio.get_running_loop().call_at(self._paused_until, self._pause_over)
+            self._on_change(f"{reason}: paused for {seconds:.3g} s")
+
+    def _pause_over(self) -> None:
+        """Let in who waits; a little later where the timer came early (some count whole milliseconds)."""
+        if self._is_paused():
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.001, self._paused_until - loop.time()), self._pause_over)
+        elif self._waiters:
+            self._admit_more()
 
     def _recover(self) -> None:
         now = asyncio.get_running_loop().time()

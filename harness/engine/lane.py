@@ -16,7 +16,7 @@ from harness.engine.gate import Gate
 from harness.engine.ledger import Ledger
 from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
-from harness.engine.money import BudgetedClient, Price, Purse
+from harness.engine.money import BudgetedClient, Price, Purse, Reservation
 from harness.engine.recording import RecordingClient
 from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
 
@@ -25,6 +25,9 @@ LOW_WATER = 128  # claimed calls that wait at the gate; with fewer, the next bat
 
 class Lane:
     """The stack of clients that every call of one model passes.
+
+    Args:
+        most_output_tokens: the longest answer of this model that the run has stored, to reserve money by.
 
     Attributes:
         name: shown to people.
@@ -43,6 +46,7 @@ class Lane:
         policy: RetryPolicy | None = None,
         price: Price | None = None,
         purse: Purse | None = None,
+        most_output_tokens: int = 0,
         events: EventLog | None = None,
     ) -> None:
         self.name = name or model.id
@@ -52,17 +56,22 @@ class Lane:
         self._price = price
         self._purse = purse
         self._events = events or EventLog(None)
-        self.gate = Gate(limits or Limits(), self._limit_changed)
-        inner: ModelClient = LimitedClient(client, self.gate, self._abandoned)
+        policy = policy or RetryPolicy()
+        self.gate = Gate(limits or Limits(), self._limit_changed, policy.patience_seconds)
+        self._reservation = Reservation(price, most_output_tokens, self._overspent)
+        inner: ModelClient = LimitedClient(client, self.gate, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
             inner = DailyClient(inner, Allowance(limits, partial(ledger.used_since, model.id)))
         if purse is not None and price is not None:
-            inner = BudgetedClient(inner, purse, price)
-        self.retrying = RetryingClient(
-            inner, self.name, policy or RetryPolicy(), self._try_failed, self._stopped
-        )
+            inner = BudgetedClient(inner, purse, self._reservation)
+        self.retrying = RetryingClient(inner, self.name, policy, self._try_failed, self._stopped)
         self.client = RecordingClient(
-            self.retrying, ledger, self.stats, price, lambda: self.gate.waiting < LOW_WATER
+            self.retrying,
+            ledger,
+            self.stats,
+            price,
+            lambda: self.gate.waiting < LOW_WATER,
+            self._outcome_read,
         )
 
     @property
@@ -72,8 +81,13 @@ class Lane:
 
     @property
     def spent_usd(self) -> float | None:
-        """What its calls have cost in this invocation; None where the price is not known."""
+        """What its answers have cost in this invocation; None where the price is not known."""
         return self.stats.spent_usd if self._price is not None else None
+
+    @property
+    def unanswered_usd(self) -> float | None:
+        """The most that attempts without an answer may have cost; None where the price is not known."""
+        return self.stats.unanswered_usd if self._price is not None else None
 
     def interrupt(self) -> None:
         """Send nothing more; what is in flight may still be answered."""
@@ -102,8 +116,8 @@ class Lane:
         stats.retried += isinstance(decision, RetryAfter)
         if isinstance(decision, GiveUp):
             stats.failure = str(error)
-        cost = self._price.upper_bound(call) if self._price is not None and error.charged else None
-        stats.spent_usd += cost or 0.0
+        cost = self._reservation.bound(call) if self._price is not None and error.charged else None
+        stats.unanswered_usd += cost or 0.0
         self._ledger.record_failure(call, error, tries, cost)
         self._events.write(
             "retry" if isinstance(decision, RetryAfter) else "error",
@@ -118,13 +132,24 @@ class Lane:
     def _abandoned(self, call: Call) -> None:
         """A call in flight was cancelled: what it cost nobody knows, so it is charged in full."""
         error = CallError(Failure.INTERRUPTED, "stopped before its answer came", charged=True)
-        cost = self._price.upper_bound(call) if self._price is not None else None
-        self.stats.spent_usd += cost or 0.0
+        cost = self._reservation.bound(call) if self._price is not None else None
+        self.stats.unanswered_usd += cost or 0.0
         if self._purse is not None:
             self._purse.keep(cost or 0.0)
         self._ledger.record_failure(call, error, 1, cost)
 
+    def _outcome_read(self, call: Call, reading: object) -> None:
+        cause = self.retrying.streak.read(call, reading)
+        if cause is not None:
+            self.retrying.stop(cause)
+
+    def _overspent(self, words: str) -> None:
+        """An answer cost more than its request could, by what the model is said to accept."""
+        self.stats.warning = words
+        self._events.write("overspent", lane=self.name, reason=words)
+
     def _stopped(self, stopped: LaneStopped) -> None:
         self.stats.stopped = str(stopped.cause)
+        self.stats.adaptation = stopped.cause.adaptation
         self.gate.refuse(stopped)
         self._events.write("stopped", lane=self.name, failure=stopped.cause.failure)

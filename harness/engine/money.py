@@ -1,10 +1,12 @@
 """Money: what a call may cost at most, what it did cost, and a ceiling that is never crossed.
 
-Prices come from genai-prices (US dollars per token), or from the user; unknown is unknown, never 0. Before
-a call is sent, its upper bound is reserved: the input's UTF-8 bytes as tokens, plus the maximum output.
-After the answer the reservation shrinks to the usage returned; a try that may have been charged for (a
-timeout) is charged in full. The ceiling belongs to the run: a purse draws from what the database says is
-left, so that earlier invocations and other processes count.
+Prices come from genai-prices (US dollars per token), or from the user; unknown is unknown, never 0.
+Before a request is sent, its upper bound is reserved: the input's UTF-8 bytes as tokens, plus the maximum
+output, plus the thinking that the model bills beyond that. After the answer the reservation shrinks to
+the usage returned; a try that may have been charged for (a timeout) is charged in full. The first request
+of a model goes alone; where an answer costs more than was reserved, every later reservation grows by the
+worst ratio seen. The ceiling belongs to the run: a purse draws from what the database says is left, so
+that earlier invocations and other processes count.
 """
 
 from __future__ import annotations
@@ -35,14 +37,19 @@ class Price:
     output_usd: float
 
     def upper_bound(self, call: Call) -> float:
-        """The most that one try of this call can cost, in US dollars."""
-        return len(call.body) * self.input_usd + call.sampling.max_output_tokens * self.output_usd
+        """The most that one try of this call can cost where the model keeps its limit, in US dollars."""
+        return len(call.body) * self.input_usd + most_output(call) * self.output_usd
 
     def cost(self, call: Call, usage: Usage) -> float:
-        """What an answer cost; its upper bound where the provider did not say what was used."""
-        if usage.input_tokens is None or usage.output_tokens is None:
-            return self.upper_bound(call)
-        return usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd
+        """What an answer cost; of what the provider did not count, the most that it can be."""
+        read = len(call.body) if usage.input_tokens is None else usage.input_tokens
+        written = most_output(call) if usage.output_tokens is None else usage.output_tokens
+        return read * self.input_usd + written * self.output_usd
+
+
+def most_output(call: Call) -> int:
+    """The most output tokens that one try can be billed for: its limit, and thinking beside it."""
+    return call.sampling.max_output_tokens + call.model.traits.thinking_tokens
 
 
 FREE = Price(0.0, 0.0)
@@ -164,13 +171,85 @@ class Purse:
                 await self._changed.wait()
 
 
-class BudgetedClient:
-    """Reserves a try's upper bound before it is sent, and settles it after."""
+class StaleReservationError(Exception):
+    """More must be reserved for a request than was, before it may be sent."""
 
-    def __init__(self, inner: ModelClient, purse: Purse, price: Price) -> None:
+
+class Reservation:
+    """What is reserved for each request of one model: its upper bound, times the worst ratio seen.
+
+    Args:
+        price: of the model; None where it is not known, and nothing is reserved.
+        most_output_tokens: the longest answer that is stored, from earlier invocations of the run.
+        on_overspent: called with words for people when an answer costs more than was reserved.
+
+    Attributes:
+        ratio: cost of an answer over its upper bound, the worst so far, ≥ 1.
+    """
+
+    def __init__(
+        self,
+        price: Price | None,
+        most_output_tokens: int = 0,
+        on_overspent: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        self.price = price
+        self.ratio = 1.0
+        self._most_output_tokens = most_output_tokens
+        self._on_overspent = on_overspent
+        self._reserved: dict[str, float] = {}
+
+    def bound(self, call: Call) -> float:
+        """The most that one try of this call can cost, as far as is known, in US dollars."""
+        if self.price is None:
+            return 0.0
+        if self._most_output_tokens > most_output(call):
+            self.ratio = max(self.ratio, self._most_output_tokens / most_output(call))
+        return self.price.upper_bound(call) * self.ratio
+
+    def make(self, call: Call) -> float:
+        """What is to be reserved for this call now, in US dollars."""
+        reserved = self._reserved[call.key] = self.bound(call)
+        return reserved
+
+    def check(self, call: Call) -> None:
+        """Let a request be sent only with as much reserved as is known to be needed.
+
+        Raises:
+            StaleReservationError: the ratio has grown since.
+        """
+        reserved = self._reserved.get(call.key)
+        if reserved is not None and reserved < self.bound(call):
+            raise StaleReservationError
+
+    def settle(self, call: Call) -> None:
+        """The call is over."""
+        self._reserved.pop(call.key, None)
+
+    def learn(self, call: Call, cost_usd: float) -> None:
+        """Take note of what an answer cost."""
+        if self.price is None:
+            return
+        bound = self.price.upper_bound(call)
+        if bound <= 0 or cost_usd <= bound * self.ratio * (1 + ROUNDING_USD):
+            return
+        self.ratio = cost_usd / bound
+        self._on_overspent(
+            f"{call.model.id}: an answer cost ${cost_usd:.4f} where its stated limit allows ${bound:.4f}: "
+            f"the provider bills beyond that limit. From now on {self.ratio:.1f} times it is reserved; "
+            "thinking_tokens in a file of models (--models FILE) says so beforehand."
+        )
+
+
+class BudgetedClient:
+    """Reserves a try's upper bound before it is sent, and settles it after; the first request goes alone."""
+
+    def __init__(self, inner: ModelClient, purse: Purse, reservation: Reservation) -> None:
         self._inner = inner
         self._purse = purse
-        self._price = price
+        self._reservation = reservation
+        self._known = False  # whether the model has answered, and shown what it bills
+        self._first = asyncio.Lock()
 
     async def complete(self, call: Call) -> Completion:
         """Ask, if the ceiling allows.
@@ -178,19 +257,37 @@ class BudgetedClient:
         Raises:
             CallError: NO_BUDGET, or as the wrapped client.
         """
-        reserved = self._price.upper_bound(call)
-        await self._purse.reserve(reserved)
-        spent = 0.0
-        try:
-            completion = await self._inner.complete(call)
-            spent = self._price.cost(call, completion.usage)
-        except CallError as error:
-            spent = reserved if error.charged else 0.0
-            raise
-        finally:  # cancelled: if it was in flight, the lane has it charged in full
-            self._purse.settle(reserved, spent)
-        return completion
+        if not self._known:
+            async with self._first:
+                if not self._known:
+                    return await self._reserved(call)
+        return await self._reserved(call)
 
     async def close(self) -> None:
         """Close what is wrapped."""
         await self._inner.close()
+
+    async def _reserved(self, call: Call) -> Completion:
+        while True:
+            try:
+                return await self._ask(call)
+            except StaleReservationError:
+                continue  # nothing was sent: reserve anew
+
+    async def _ask(self, call: Call) -> Completion:
+        reserved = self._reservation.make(call)
+        await self._purse.reserve(reserved)
+        spent = 0.0
+        try:
+            completion = await self._inner.complete(call)
+            price = self._reservation.price
+            spent = price.cost(call, completion.usage) if price is not None else 0.0
+            self._reservation.learn(call, spent)
+            self._known = True
+        except CallError as error:
+            spent = reserved if error.charged else 0.0
+            raise
+        finally:  # cancelled: if it was in flight, the lane has it charged in full
+            self._reservation.settle(call)
+            self._purse.settle(reserved, spent)
+        return completion

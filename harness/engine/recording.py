@@ -39,6 +39,7 @@ class RecordingClient:
     Args:
         price: to state an answer's cost; None where the price is unknown (the cost is then unknown too).
         hungry: whether the lane has little else to send.
+        on_reading: called with every new answer's call and what was read from it.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class RecordingClient:
         stats: LaneStats,
         price: Price | None,
         hungry: Callable[[], bool] = lambda: True,
+        on_reading: Callable[[Call, object], None] = lambda call, reading: None,
     ) -> None:
         self._inner = inner
         self._ledger = ledger
         self._stats = stats
         self._price = price
         self._hungry = hungry
+        self._on_reading = on_reading
         self._being_asked = ledger.being_asked
 
     async def complete(self, call: Call) -> Completion:
@@ -169,6 +172,7 @@ class RecordingClient:
         except Exception as trouble:
             return None, cost, trouble
         stats.unscored += _is_unscored(reading)
+        self._on_reading(call, reading)
         return reading, cost, None
 
     def _over(self, key: str, outcome: Completion | BaseException) -> None:

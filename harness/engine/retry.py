@@ -1,7 +1,8 @@
-"""What is done about a call that got no answer: one pure decision, and the one layer that carries it out.
+"""What is done about a request that got no completion: one pure decision, and the layer that carries it out.
 
 A waiting retry holds no slot: this client stands outside the limit, and every further try passes the gate
-anew. Answers that cannot be read are no business of it: they are answers.
+anew. An endpoint that says "not now" is paused by its gate (`harness.engine.outage`); tries are for the
+faults of one request. Answers that cannot be read are answers.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from dataclasses import dataclass
 from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
+from harness.engine.streak import Streak
 
 TRUSTED_WAITS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a lane is.
+    """How patient an endpoint is.
 
     Attributes:
-        most_tries: tries of one call that fail for another reason than a rate limit, ≥ 1.
-        patience_seconds: how long one call may be put off by rate limits in all, or by a server at once.
-        first_wait_seconds, longest_wait_seconds: the backoff doubles from the first to the longest.
-        stop_after: calls in a row that were given up, with no answer between, before the lane stops.
+        most_tries: tries of one request that fail for another reason than a rate limit, ≥ 1.
+        patience_seconds: how long an outage may last, and how long one request may be put off by rate
+        limits. first_wait_seconds, longest_wait_seconds: the backoff doubles from the first to the
+        longest. stop_after: outcomes of one kind with no verdict between them, before the endpoint stops.
     """
 
     most_tries: int = 6
@@ -61,20 +63,40 @@ _STOPPING = {
     Failure.UNKNOWN_MODEL,
     Failure.QUOTA_EXHAUSTED,
     Failure.NO_BUDGET,
+    Failure.NO_VERDICTS,
+    Failure.OUTAGE,
     Failure.GONE,
 }
+_TRIES_UNANSWERED = {
+    Failure.TLS: 1,
+    Failure.PROXY: 1,
+    Failure.MALFORMED: 2,
+    Failure.TIMEOUT: 2,
+    Failure.CONNECTION: 3,
+}
+"""Tries of one request, after which an endpoint that has never answered stops."""
 
 
 def decide(
-    error: CallError, failed_tries: int, put_off_seconds: float, policy: RetryPolicy, jitter: float
+    error: CallError,
+    failed_tries: int,
+    put_off_seconds: float,
+    policy: RetryPolicy,
+    jitter: float,
+    *,
+    answered: bool = True,
 ) -> Decision:
     """What to do after the `failed_tries`-th ≥ 1 failed try of this kind (rate-limited or not).
 
-    `put_off_seconds` is how long rate limits have kept this call waiting; `jitter` in [0, 1) spreads the
-    backoff over its upper half. A server's own wait is honoured to the letter, never shortened; where it was
-    in vain `TRUSTED_WAITS` times, the backoff is waited too (a server may say "0" for ever).
+    `put_off_seconds` is how long rate limits have kept this request waiting; `jitter` in [0, 1) spreads the
+    backoff over its upper half; `answered` is whether the endpoint ever has. A server's own wait is
+    honoured to the letter, never shortened; where it was in vain `TRUSTED_WAITS` times, the backoff is
+    waited too (a server may say "0" for ever).
     """
-    if error.failure in _STOPPING:
+    if error.failure in _STOPPING or (error.adaptation is not None and not answered):
+        return StopLane()
+    most_unanswered = _TRIES_UNANSWERED.get(error.failure)
+    if not answered and most_unanswered is not None and failed_tries >= most_unanswered:
         return StopLane()
     if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
         return GiveUp()
@@ -93,15 +115,16 @@ def decide(
 
 
 class RetryingClient:
-    """Tries again as `decide` says; tells `on_failure(call, error, tries, decision)` of every failed try.
+    """Tries again as `decide` says; calls `on_failure(call, error, tries, decision)` after every failed try.
 
-    After `policy.stop_after` calls in a row that were given up with no answer between, the lane stops:
-    a base URL that answers HTML, a dead proxy or a full quota is one error, not ten thousand.
+    After `policy.stop_after` requests that were given up for one reason with no verdict between, the
+    endpoint stops: a refused parameter, a dead proxy or a full quota is one error, not ten thousand.
 
     Attributes:
-        stopped: why the lane stopped, or None.
-        waiting: how many calls wait for a further try.
-        on_waiting: told when one begins to: there is room for another.
+        stopped: why the endpoint stopped, or None.
+        streak: outcomes without use; shared with whoever reads the answers.
+        waiting: how many requests wait for a further try.
+        on_waiting: called when one begins to: there is room for another.
     """
 
     def __init__(
@@ -119,7 +142,8 @@ class RetryingClient:
         self._on_failure = on_failure
         self._on_stop = on_stop
         self._random = random.Random(seed)
-        self._given_up_in_a_row = 0
+        self._answered = False
+        self.streak = Streak(policy.stop_after)
         self._stopping = asyncio.Event()
         self.stopped: LaneStopped | None = None
         self.waiting = 0
@@ -149,29 +173,41 @@ class RetryingClient:
                 completion = await self._inner.complete(call)
             except CallError as error:
                 limited = error.failure is Failure.RATE_LIMITED
-                failed[limited] += 1
-                decision = decide(
-                    error, failed[limited], put_off_seconds, self._policy, self._random.random()
-                )
-                if isinstance(decision, GiveUp):
-                    self._given_up_in_a_row += error.failure is not Failure.BAD_REQUEST
-                    if self._given_up_in_a_row >= self._policy.stop_after:
-                        decision = StopLane()
+                failed[limited] += not error.paused
+                decision = self._decide(error, max(1, failed[limited]), put_off_seconds)
                 self._on_failure(call, error, failed[True] + failed[False], decision)
                 if isinstance(decision, StopLane):
-                    raise self.stop(error) from error
+                    raise self.stop(error.ending or error) from error
                 if isinstance(decision, GiveUp):
                     raise
-                if limited:
+                if limited and not error.paused:
                     put_off_seconds += decision.seconds
-                await self._wait(decision.seconds)
+                if decision.seconds or not error.paused:
+                    await self._wait(decision.seconds)
             else:
-                self._given_up_in_a_row = 0
+                self._answered = True
                 return completion
 
     async def close(self) -> None:
         """Close what is wrapped."""
         await self._inner.close()
+
+    def _decide(self, error: CallError, failed_tries: int, put_off_seconds: float) -> Decision:
+        if error.ending is not None:
+            return StopLane()
+        if error.paused:  # the gate waits
+            return RetryAfter(0.0)
+        decision = decide(
+            error,
+            failed_tries,
+            put_off_seconds,
+            self._policy,
+            self._random.random(),
+            answered=self._answered,
+        )
+        if isinstance(decision, GiveUp) and self.streak.count(error.failure):
+            return StopLane()
+        return decision
 
     async def _wait(self, seconds: float) -> None:
         self.waiting += 1

@@ -7,14 +7,15 @@ summary. What a number means is the statistics' business; how calls are made, th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import orjson
 
 from agents.call import ModelClient
-from agents.errors import CallError, LaneStopped, UserError
+from agents.errors import Adaptation, CallError, LaneStopped, UserError
 from agents.identity import content_id
 from agents.judge import Judge
 from agents.registry import Registry
@@ -32,6 +33,8 @@ from results.statistics import WinRate, win_rate
 from results.store import Store
 
 SEED = 0
+LEAST_BUDGET_USD = 1e-9  # buys nothing
+MOST_ADAPTATIONS = 6  # one for each parameter that a model may refuse
 JUDGING = "judging"
 JUDGING_UNTIL = "judging until known"  # its contests may be judged in part: other tools pass it over
 Retries = Mapping[tuple[str, str, str, int], int]
@@ -82,6 +85,16 @@ class Plan:
             "split": str(self.split),
             "data_sha256": self.data_sha256,
         }
+
+    def adapted(self, adaptations: Mapping[str, Adaptation]) -> Plan:
+        """The plan with models, by id, asked under the settings that they accept."""
+        judges = tuple(
+            replace(judge, model=judge.model.adapted(adaptations[judge.model.id]))
+            if judge.model.id in adaptations
+            else judge
+            for judge in self.judges
+        )
+        return replace(self, judges=judges)
 
     @property
     def calls_per_judge(self) -> int:
@@ -167,7 +180,8 @@ def plan_judging(
 class JudgeSummary:
     """One judge's result: the contest, its win rate, what its lane did in this invocation.
 
-    Where `stopped` is there, it alone tells the result: the win rates' intervals do not hold beside it.
+    Where `stopped` is there, it alone is the result: the win rates' intervals do not hold beside it.
+    `unanswered_usd` is the most that attempts without an answer may have cost, in all of the run.
     """
 
     contest: Contest
@@ -175,6 +189,21 @@ class JudgeSummary:
     soft: WinRate | None
     lane: LaneReport | None
     stopped: Stopped | None = None
+    unanswered_usd: float = 0.0
+
+    @property
+    def trouble(self) -> str:
+        """What went wrong, for people; "" where every request has its answer and some state a verdict."""
+        lane = self.lane.trouble if self.lane is not None else ""
+        if lane or not self.contest.expected or self.has_verdicts:
+            return lane
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(self.unscored.items()))
+        return f"not one verdict was read ({counts or 'nothing was judged'})."
+
+    @property
+    def has_verdicts(self) -> bool:
+        """Whether the judge stated any verdict."""
+        return not bool(np.isnan(self.contest.columns.outcome).all())
 
     @property
     def unscored(self) -> dict[str, int]:
@@ -187,12 +216,13 @@ class JudgeSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A judging run's result."""
+    """A judging run's result; `adapted` says which parameters judges refused, and how they were asked."""
 
     run_id: str
     spec: Mapping[str, Any]
     judges: tuple[JudgeSummary, ...]
     interrupted: bool = False
+    adapted: tuple[str, ...] = ()
 
 
 async def judge_contest(
@@ -203,10 +233,41 @@ async def judge_contest(
     Raises:
         UserError: as `run_calls`.
     """
-    watches = _watches(plan)
-    report = await judge_all(store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches)
+    adapted: list[str] = []
+    for _ in range(MOST_ADAPTATIONS):
+        watches = _watches(plan)
+        report = await judge_all(
+            store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches
+        )
+        adaptations = report.adaptations
+        if not adaptations or report.interrupted or not settings.adapt:
+            break
+        settings = await _reduced_budget(store, report.run_id, settings)
+        for judge in plan.judges:
+            if judge.model.id in adaptations:
+                await store.withdraw_contest(report.run_id, judge.id)
+                adapted.append(_adapted_words(judge.model.id, adaptations[judge.model.id]))
+                settings.say(adapted[-1])
+        plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    return await summarise(store, report.run_id, plan.seed, report, given_up)
+    summary = await summarise(store, report.run_id, plan.seed, report, given_up)
+    return replace(summary, adapted=tuple(adapted))
+
+
+async def _reduced_budget(store: Store, run_id: str, settings: Settings) -> Settings:
+    """The settings of a run that goes on under another id: what the first one spent is gone."""
+    if settings.budget_usd is None:
+        return settings
+    left = settings.budget_usd - await store.spent_usd(run_id)
+    return replace(settings, budget_usd=max(LEAST_BUDGET_USD, left))
+
+
+def _adapted_words(model: str, adaptation: Adaptation) -> str:
+    """What a model refused, how it is asked from now on, and what makes it so for good."""
+    return (
+        f"{model} does not accept {adaptation.parameter}: it is asked with {adaptation}. To ask it so from "
+        f'the start, add to a file given with --models: [[model]] match = "{model}", {adaptation}'
+    )
 
 
 def _watches(plan: Plan) -> dict[str, Watch]:
@@ -269,6 +330,7 @@ async def summarise(
     spec = orjson.loads(await store.spec_of(run_id))
     until = Until.of_spec(spec)
     contests = await contests_of(store, run_id)
+    unanswered = await store.unanswered_usd(run_id)
     judges = []
     for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
@@ -283,7 +345,8 @@ async def summarise(
                 cost_usd=contest.cost_usd,
                 given_up=(given_up or {}).get(contest.judge_id, ()),
             )
-        judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped))
+        usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
+        judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped, usd))
     return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,8 +22,9 @@ import aiohttp
 from agents.call import ModelClient
 from agents.clients.control import ControlClient
 from agents.clients.http import HttpClient, open_session
+from agents.clients.proxy import check_proxies
 from agents.clients.sdk import SdkClient
-from agents.errors import UserError
+from agents.errors import Adaptation, UserError
 from agents.models import Model, WireProtocol
 from agents.registry import EMULATED, Registry
 from harness.engine.events import EventLog
@@ -36,6 +38,10 @@ from harness.engine.retry import RetryPolicy
 from harness.runs import provenance
 from results.store import Store
 
+TIMEOUT_SECONDS = 120.0
+THINKING_TIMEOUT_SECONDS = 600.0
+ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -46,9 +52,10 @@ class Settings:
         budget_usd: ceiling of the run, > 0; None for none.
         prices: the user's own, by model id.
         client: "http" or "sdk".
-        timeout_seconds: of one request.
+        timeout_seconds: of one request; None for 120, and 600 where the model may think.
         grace_seconds: how long what is in flight may take after an interrupt.
         quiet: no progress on stderr.
+        adapt: whether a judge that refuses a parameter is asked without it, as another judge.
         events: folder of the runs' event logs; None keeps none.
         own: clients that are there already, by model (of a server that we started, of an engine in this
             process); they are closed by whoever made them.
@@ -59,12 +66,25 @@ class Settings:
     budget_usd: float | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
     client: str = "http"
-    timeout_seconds: float = 120.0
+    timeout_seconds: float | None = None
     grace_seconds: float = 30.0
     quiet: bool = False
+    adapt: bool = True
     events: Path | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     own: Mapping[Model, ModelClient] = field(default_factory=dict)
+
+    def say(self, words: str) -> None:
+        """Tell the user something on stderr, unless nothing is to be said."""
+        if not self.quiet:
+            print(words, file=sys.stderr, flush=True)  # noqa: T201  (narration goes to stderr)
+
+    def timeout_of(self, model: Model) -> float:
+        """Seconds for one request to a model: one that may think needs longer."""
+        if self.timeout_seconds is not None:
+            return self.timeout_seconds
+        may_think = model.traits.thinking or model.traits.verdict_tokens >= ROOM_TO_THINK_TOKENS
+        return THINKING_TIMEOUT_SECONDS if may_think else TIMEOUT_SECONDS
 
     def limits_of(self, model: Model) -> Limits:
         """The limits of a model's lane; a control judge answers at once and needs none."""
@@ -94,9 +114,12 @@ class LaneReport:
 
     Attributes:
         made, reused, retried, rate_limited, failed: counts of calls.
-        spent_usd: None where the price is not known.
+        spent_usd: cost of the answers; None where the price is not known.
         stopped: why it took no more calls, or "".
         failure: why the last of those that got no answer got none, or "".
+        unanswered_usd: the most that attempts without an answer may have cost; None as for `spent_usd`.
+        warning: what is to be said of the endpoint beside its result, or "".
+        adaptation: the setting under which the model may accept what it refused; None where none is known.
     """
 
     made: int
@@ -107,6 +130,9 @@ class LaneReport:
     spent_usd: float | None
     stopped: str
     failure: str = ""
+    unanswered_usd: float | None = None
+    warning: str = ""
+    adaptation: Adaptation | None = None
 
     @property
     def trouble(self) -> str:
@@ -127,6 +153,11 @@ class RunReport:
     run_id: str
     lanes: Mapping[str, LaneReport]
     interrupted: bool
+
+    @property
+    def adaptations(self) -> dict[str, Adaptation]:
+        """By model id, the settings under which models may accept what they refused."""
+        return {name: lane.adaptation for name, lane in self.lanes.items() if lane.adaptation is not None}
 
 
 async def run_calls(
@@ -149,6 +180,7 @@ async def run_calls(
         UserError: a key is missing, a price is not known and there is a budget, the database fails.
     """
     keys = {source.model: registry.key(source.model) for source in sources}
+    check_proxies([model.base_url for model in keys if model.base_url and model not in settings.own])
     prices = {source.model: price_of(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:
         _check_prices(prices)
@@ -168,6 +200,7 @@ async def run_calls(
         async with _opened(keys, settings) as clients:
             with _events(settings, run_id) as events, _signals(interrupted):
                 for source in sources:
+                    most_output = await store.most_output_tokens(run_id, source.model.id) if purse else 0
                     lane = Lane(
                         source.model,
                         clients[source.model],
@@ -176,6 +209,7 @@ async def run_calls(
                         policy=settings.policy,
                         price=prices[source.model],
                         purse=purse,
+                        most_output_tokens=most_output,
                         events=events,
                     )
                     lane.stats.total = source.total
@@ -229,6 +263,9 @@ def _report(lane: Lane, price: Price | None) -> LaneReport:
         spent_usd=stats.spent_usd if price is not None else None,
         stopped=stats.stopped,
         failure=stats.failure,
+        unanswered_usd=stats.unanswered_usd if price is not None else None,
+        warning=stats.warning,
+        adaptation=stats.adaptation,
     )
 
 
@@ -266,10 +303,10 @@ async def _opened(keys: Mapping[Model, str], settings: Settings) -> AsyncIterato
             elif model.protocol is WireProtocol.CONTROL:
                 clients[model] = ControlClient()
             elif settings.client == "sdk":
-                clients[model] = SdkClient(model, key, settings.timeout_seconds)
+                clients[model] = SdkClient(model, key, settings.timeout_of(model))
             else:
                 session = session or open_session()
-                clients[model] = HttpClient(model, key, session, settings.timeout_seconds)
+                clients[model] = HttpClient(model, key, session, settings.timeout_of(model))
         yield clients
     finally:
         if session is not None:

@@ -195,7 +195,10 @@ class _Guarded:
         try:
             return await self._inner.complete(call)
         except CallError as error:
-            if error.failure in (Failure.CONNECTION, Failure.SERVER) and self._room.died():
+            if (
+                error.failure in (Failure.CONNECTION, Failure.SERVER, Failure.UNAVAILABLE)
+                and self._room.died()
+            ):
                 raise CallError(Failure.GONE, "the server that was started has died") from error
             raise
 

@@ -82,6 +82,8 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         },
         "stopped": lane.stopped if lane else "",
         "cost_usd": contest.cost_usd,
+        "unanswered_cost_usd": judge.unanswered_usd,
+        "warning": lane.warning if lane else "",
         "emulated": _is_emulated(judge),
         "kin": [one.told() for one in contest.kin],
         "note": rate.note,
@@ -186,7 +188,14 @@ def notes(summary: Summary) -> list[str]:
     if none:
         told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
-    return told
+    told += [judge.lane.warning for judge in summary.judges if judge.lane and judge.lane.warning]
+    told += [
+        f"{judge.contest.judge}: answers {money(judge.contest.cost_usd)}, attempts without an answer up to "
+        f"{money(judge.unanswered_usd)}."
+        for judge in summary.judges
+        if judge.unanswered_usd
+    ]
+    return [*told, *summary.adapted]
 
 
 def _intervals(judge: JudgeSummary) -> str:

@@ -83,6 +83,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         },
         "stopped": lane.stopped if lane else "",
         "cost_usd": contest.cost_usd,
+        "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
         "kin": [one.told() for one in contest.kin],

@@ -180,7 +180,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
         cost = _most([each.maximum_usd for each in await estimate(store, plan, world.settings)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with world.purse.grant(run_id, cost) as budget:
-            settings = replace(world.settings, budget_usd=budget)
+            settings = replace(world.settings, budget_usd=budget, adapt=False)
             async with counted(store, run_id, ready.stage.name, world.tell, plan.calls_per_judge):
                 summary = await judge_contest(store, world.registry, plan, settings)
         (one,) = summary.judges
@@ -188,6 +188,8 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             raise Interrupted("interrupted; every answer is stored")
         if one.lane is not None and (one.lane.stopped or one.lane.failed):
             raise NotFinished(_unanswered(world, by.name, one.lane))
+        if not one.has_verdicts:
+            raise NotFinished(f"{by.name}: {one.trouble}")
         rate = one.hard
         result = {
             "run": summary.run_id,

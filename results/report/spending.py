@@ -65,10 +65,11 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Everything a page's answers took."""
+    """Everything a page's answers took; `unanswered_usd` is the most that attempts without an answer cost."""
 
     by_model: tuple[Spent, ...]
     time: Time
+    unanswered_usd: float = 0.0
 
     @property
     def calls(self) -> int:
@@ -103,7 +104,7 @@ async def spending_of(
         *await _of_sets(store, RESPONDING, set(responded) - set(taught)),
         *await _of_judges(store, run_id, contests),
     ]
-    return Spending(tuple(found), await _time(store, runs))
+    return Spending(tuple(found), await _time(store, runs), await _unanswered(store, runs))
 
 
 def _told(purpose: str, row: Any) -> Spent:
@@ -182,6 +183,11 @@ def _together(parts: Sequence[Spent]) -> Spent:
         None if None in costs else sum(cost for cost in costs if cost is not None),
         waited / sum(count for _, count in timed) if timed else None,
     )
+
+
+async def _unanswered(store: Store, runs: Collection[str]) -> float:
+    costs = [sum((await store.unanswered_usd(run)).values()) for run in sorted(set(runs))]
+    return sum(costs)
 
 
 async def _time(store: Store, runs: Collection[str]) -> Time:

@@ -65,6 +65,10 @@ def time_told(material: Material) -> str:
             f"Asked between {moment(time.first)} and {moment(time.last)}, in {counted(time.starts, 'start')} "
             f"that worked {duration(time.worked)} together."
         )
+    if material.spending.unanswered_usd:
+        told.append(
+            f"Attempts without an answer cost up to {money(material.spending.unanswered_usd)} beside that."
+        )
     if any(trained):
         told.append(f"Training took {duration(sum(float(one) for one in trained if one))}.")
     return " ".join(told)

@@ -96,7 +96,7 @@ def test_a_429_is_told_to_the_gate_with_its_wait(virtual: Run) -> None:
 
     sent, then = virtual(scenario())
     assert then == pytest.approx(sent + 1.0 + 3.0)
-    assert any("wait 3 s" in change for change in changes)
+    assert any("paused for 3 s" in change for change in changes)
     assert any("concurrency to" in change for change in changes)
 
 

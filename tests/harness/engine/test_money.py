@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Usage
 from agents.models import Model, WireProtocol
-from harness.engine.money import FREE, BudgetedClient, Price, Purse, parse_prices, price_of
+from harness.engine.money import FREE, BudgetedClient, Price, Purse, Reservation, parse_prices, price_of
 from tests.harness.engine.conftest import Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -267,7 +267,7 @@ def test_a_reservation_shrinks_to_what_it_cost(virtual: Run, outcome: Any, share
 
         purse = Purse(draw, books.budget)
         server = Server(1.0, {call.key: [outcome]})
-        asking = asyncio.ensure_future(BudgetedClient(server, purse, PRICE).complete(call))
+        asking = asyncio.ensure_future(BudgetedClient(server, purse, Reservation(PRICE)).complete(call))
         await asyncio.sleep(0.5)
         assert purse.held_usd == pytest.approx(bound)
         await asyncio.gather(asking, return_exceptions=True)
@@ -284,5 +284,5 @@ def test_what_is_refused_is_not_sent(virtual: Run) -> None:
         return 0.0
 
     with pytest.raises(CallError, match="is reached"):
-        virtual(BudgetedClient(server, Purse(draw, 1.0), PRICE).complete(question(1)))
+        virtual(BudgetedClient(server, Purse(draw, 1.0), Reservation(PRICE)).complete(question(1)))
     assert server.sent == []

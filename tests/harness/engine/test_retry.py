@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.call import Call
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import Adaptation, CallError, Failure, LaneStopped
 from harness.engine.gate import Gate
 from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
@@ -216,7 +216,7 @@ def test_the_first_cause_stands(virtual: Run) -> None:
     assert str(first) == "lane: first"
 
 
-def test_many_given_up_in_a_row_stop_the_lane_and_an_answer_between_forgives(virtual: Run) -> None:
+def test_many_given_up_in_a_row_stop_the_lane_and_a_verdict_between_forgives(virtual: Run) -> None:
     policy = RetryPolicy(most_tries=1, stop_after=5)
 
     def run(good: set[int]) -> tuple[int, int]:
@@ -227,7 +227,9 @@ def test_many_given_up_in_a_row_stop_the_lane_and_an_answer_between_forgives(vir
 
         async def scenario() -> None:
             for call in calls:
-                await asyncio.gather(retrying.client.complete(call), return_exceptions=True)
+                (outcome,) = await asyncio.gather(retrying.client.complete(call), return_exceptions=True)
+                if outcome == answer():
+                    retrying.client.streak.reset()  # as whoever reads the answer does
 
         virtual(scenario())
         return len(server.sent), len(retrying.stops)
@@ -236,15 +238,56 @@ def test_many_given_up_in_a_row_stop_the_lane_and_an_answer_between_forgives(vir
     assert run({4, 9, 14, 19}) == (20, 0)
 
 
-def test_calls_that_are_not_accepted_never_stop_the_lane(virtual: Run) -> None:
+def test_requests_that_are_never_accepted_stop_the_endpoint(virtual: Run) -> None:
     server = Server(otherwise=lambda call: CallError(Failure.BAD_REQUEST, "too long", status=400))
     retrying = Retrying(server)
 
+    async def scenario() -> list[Any]:
+        asked = [retrying.client.complete(question(at)) for at in range(3 * POLICY.stop_after)]
+        return [(await asyncio.gather(each, return_exceptions=True))[0] for each in asked]
+
+    outcomes = virtual(scenario())
+    assert len(server.sent) == POLICY.stop_after
+    assert [type(each) for each in outcomes].count(CallError) == POLICY.stop_after - 1
+    assert [type(each) for each in outcomes].count(LaneStopped) == 2 * POLICY.stop_after + 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries"),
+    [
+        (Failure.TLS, 1),
+        (Failure.PROXY, 1),
+        (Failure.MALFORMED, 2),
+        (Failure.TIMEOUT, 2),
+        (Failure.CONNECTION, 3),
+    ],
+)
+def test_an_endpoint_that_never_answered_fails_fast(virtual: Run, failure: Failure, tries: int) -> None:
+    server = Server(otherwise=lambda call: CallError(failure, "nobody there"))
+    with pytest.raises(LaneStopped):
+        virtual(Retrying(server).client.complete(question(1)))
+    assert len(server.sent) == tries
+
+
+def test_an_endpoint_that_has_answered_is_given_all_tries(virtual: Run) -> None:
+    server = Server(1.0, {question(1).key: [answer()]}, lambda call: broken())
+    retrying = Retrying(server)
+
     async def scenario() -> None:
-        for at in range(3 * POLICY.stop_after):
-            with pytest.raises(CallError, match="too long"):
-                await retrying.client.complete(question(at))
+        await retrying.client.complete(question(1))
+        with pytest.raises(CallError):
+            await retrying.client.complete(question(2))
 
     virtual(scenario())
-    assert retrying.stops == []
-    assert len(server.sent) == 3 * POLICY.stop_after
+    assert server.counts[question(2).key] == POLICY.most_tries
+
+
+def test_a_refused_parameter_stops_a_new_endpoint_at_once_and_is_named(virtual: Run) -> None:
+    setting = Adaptation("max_tokens", (("token_limit", "max_completion_tokens"),))
+    error = CallError(Failure.BAD_REQUEST, "no", status=400, adaptation=setting)
+    server = Server(otherwise=lambda call: error)
+    retrying = Retrying(server)
+    with pytest.raises(LaneStopped):
+        virtual(retrying.client.complete(question(1)))
+    assert len(server.sent) == 1
+    assert retrying.stops[0].cause.adaptation == setting

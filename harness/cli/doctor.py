@@ -1,0 +1,80 @@
+"""`empathy doctor MODEL…`: what models accept and answer, from one tiny request to each."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from harness.cli.options import CallOptions, calls_options, json_option, run
+
+if TYPE_CHECKING:
+    from harness.runs.diagnosis import Diagnosis
+
+
+@click.command()
+@click.argument("names", metavar="MODEL...", nargs=-1, required=True)
+@json_option
+@calls_options
+def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
+    """Ask each model to judge one tiny dialogue, and say what it accepts.
+
+    \b
+    empathy doctor openai/gpt-4.1 google/gemini-3.5-flash
+    OPENAI_BASE_URL=https://gateway.example/v1 empathy doctor openai/my-deployment
+
+    Prints what the model answered with, how long it took, the limits that its headers state, which
+    parameters it refuses, and an entry for a file of models (--models FILE). Costs a few hundred tokens for
+    each model. Exits with 1 where one gave no answer.
+    """
+    calls = CallOptions.take(rest)
+    diagnoses = run(_diagnose_all(calls, tuple(dict.fromkeys(names))))
+    if as_json:
+        rows = [diagnosis.to_dict() for diagnosis in diagnoses]
+        sys.stdout.buffer.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        _print(diagnoses)
+    if any(diagnosis.error for diagnosis in diagnoses):
+        sys.exit(1)
+
+
+async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diagnosis]:
+    from agents.clients.http import HttpClient, open_session
+    from agents.clients.proxy import check_proxies
+    from agents.clients.sdk import SdkClient
+    from harness.engine.money import price_of
+    from harness.runs.diagnosis import diagnose
+
+    settings = calls.settings()
+    with calls.models(names) as (registry, models):
+        keys = {model.id: registry.key(model) for model in models}
+        check_proxies(model.base_url for model in models if model.base_url)
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(open_session())
+
+            def open_client(model: Any) -> Any:
+                key, seconds = keys[model.id], settings.timeout_of(model)
+                if settings.client == "sdk":
+                    return SdkClient(model, key, seconds)
+                return HttpClient(model, key, session, seconds)
+
+            return [
+                await diagnose(model, open_client, price_of(model, dict(settings.prices))) for model in models
+            ]
+
+
+def _print(diagnoses: list[Diagnosis]) -> None:
+    from harness.runs.diagnosis import facts
+
+    for diagnosis in diagnoses:
+        click.echo(diagnosis.model)
+        for name, value in facts(diagnosis).items():
+            click.echo(f"  {name + ':':<20}{value}")
+        if not diagnosis.error:
+            click.echo("\n  An entry for a file of models (--models FILE):\n")
+            click.echo("\n".join(f"    {line}" for line in diagnosis.entry().splitlines()))
+        click.echo()

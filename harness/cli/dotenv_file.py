@@ -1,0 +1,39 @@
+"""`.env` in the working folder: variables for keys and addresses, never over one that is set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from agents.errors import Fault, UserError
+
+FILE = ".env"
+
+
+def load_dotenv_file(folder: Path) -> None:
+    """Set the variables of `folder/.env` that are not set yet; without such a file, nothing.
+
+    Raises:
+        UserError: the file cannot be read, or lines of it are no `NAME=VALUE`. What a line holds is not
+            shown: it may be a key.
+    """
+    path = folder / FILE
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            bindings = list(parse_stream(file))
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError("cannot be read", where=str(path), found=str(error)) from error
+    faults = [
+        Fault("is no NAME=VALUE", f"{path}:{binding.original.line}", remedy="Mend the line, or remove it.")
+        for binding in bindings
+        if binding.error
+    ]
+    if faults:
+        raise UserError("this file cannot be used", where=str(path), faults=faults)
+    for binding in bindings:
+        if binding.key and binding.value is not None:
+            os.environ.setdefault(binding.key, binding.value)

@@ -1,0 +1,79 @@
+"""Outcomes of one kind that follow each other without a verdict between them: a setting that cannot work.
+
+A judge whose every answer is cut off, empty or filtered costs money and says nothing; so does a request
+that is never accepted. After `LONGEST` of one kind the endpoint stops, and says what would mend it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from agents.call import Call
+from agents.errors import CallError, Failure
+from agents.generation import Flaw, Generation
+from agents.vocabulary import Judgment, Reason, Unscored
+
+LONGEST = 20
+_KINDS = {
+    Reason.TRUNCATED: "truncated",
+    Reason.EMPTY: "empty",
+    Reason.FILTERED: "filtered",
+    Flaw.EMPTY: "empty",
+    Flaw.FILTERED: "filtered",
+}
+
+
+class Streak:
+    """Counts outcomes by kind since the last useful one.
+
+    Args:
+        longest: of one kind, before `count` says so; ≥ 1.
+    """
+
+    def __init__(self, longest: int = LONGEST) -> None:
+        self._longest = longest
+        self._counts: Counter[str] = Counter()
+
+    def count(self, kind: str) -> bool:
+        """Count one outcome; whether there are too many of its kind now."""
+        self._counts[kind] += 1
+        return self._counts[kind] >= self._longest
+
+    def reset(self) -> None:
+        """There was a useful outcome."""
+        if self._counts:
+            self._counts.clear()
+
+    def read(self, call: Call, reading: object) -> CallError | None:
+        """Count what was read from an answer; the error that stops the endpoint, where there are too many."""
+        kind = useless_kind(reading)
+        if kind is None:
+            self.reset()
+        elif kind and self.count(kind):
+            return _stopped(call, kind, self._longest)
+        return None
+
+
+def useless_kind(reading: object) -> str | None:
+    """ "truncated", "empty" or "filtered"; "" for another outcome without use; None for a useful one."""
+    if isinstance(reading, Judgment):
+        outcome = reading.outcome
+        return _KINDS.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
+    if isinstance(reading, Generation) and reading.flaw:
+        return _KINDS.get(Flaw(reading.flaw))
+    return None
+
+
+def _stopped(call: Call, kind: str, count: int) -> CallError:
+    name, room = call.model.id, call.sampling.max_output_tokens
+    setting = f'[[model]] match = "{name}", thinking = true, verdict_tokens = {max(4096, 4 * room)}'
+    remedies = {
+        "truncated": f"the limit of {room} tokens leaves no room for what this model writes first. Give it "
+        f"more in a file of models (--models FILE): {setting}",
+        "empty": "the model may think without showing it. Give it room in a file of models (--models FILE): "
+        f"{setting}",
+        "filtered": "the provider's content filter refuses these dialogues. Use another model, or change the "
+        "filter at the provider",
+    }
+    words = f"{name}: {count} answers without use in a row, all {kind}: {remedies[kind]}."
+    return CallError(Failure.NO_VERDICTS, words)

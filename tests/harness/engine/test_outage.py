@@ -1,0 +1,214 @@
+"""An endpoint that says "not now": it is paused, probed with one request, and given up after the patience."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from agents.call import Call
+from agents.errors import CallError, Failure, LaneStopped
+from agents.messages import Completion
+from harness.engine.gate import Gate
+from harness.engine.limiting import LimitedClient
+from harness.engine.limits import Limits
+from harness.engine.outage import Outage, Ruling
+from harness.engine.retry import RetryingClient, RetryPolicy
+from tests.harness.engine.conftest import Server, answer, question
+
+Run = Callable[[Any], Any]
+NOT_NOW = [Failure.UNAVAILABLE, Failure.RATE_LIMITED]
+
+
+class Endpoint:
+    """A gate and a retrying client before a server, and every failed try."""
+
+    def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
+        self.failures: Counter[Failure] = Counter()
+        self.stops: list[LaneStopped] = []
+        self.gate = Gate(Limits(**limits), patience_seconds=patience_seconds)
+        inner = LimitedClient(server, self.gate)
+        policy = RetryPolicy(patience_seconds=patience_seconds)
+        self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)
+
+    def _failed(self, call: Call, error: CallError, tries: int, decision: Any) -> None:
+        self.failures[error.failure] += 1
+
+    def _stopped(self, stopped: LaneStopped) -> None:
+        self.stops.append(stopped)
+        self.gate.refuse(stopped)
+
+    async def all_of(self, calls: list[Call]) -> list[Any]:
+        return list(
+            await asyncio.gather(*(self.client.complete(call) for call in calls), return_exceptions=True)
+        )
+
+
+def until(seconds: float, failure: Failure, **details: Any) -> Callable[[Call], Completion | CallError]:
+    """A server that fails until so many seconds of the loop's clock have passed, and answers then."""
+
+    def outcome(call: Call) -> Completion | CallError:
+        now = asyncio.get_running_loop().time()
+        return CallError(failure, "not now", **details) if now < 1000.0 + seconds else answer()
+
+    return outcome
+
+
+@pytest.mark.parametrize("failure", NOT_NOW)
+@pytest.mark.parametrize("seconds", [5, 40, 75, 600])
+def test_an_outage_is_waited_out_with_few_requests(virtual: Run, failure: Failure, seconds: float) -> None:
+    server = Server(0.1, otherwise=until(seconds, failure))
+    endpoint = Endpoint(server)
+    calls = [question(at) for at in range(200)]
+
+    async def scenario() -> float:
+        assert await endpoint.all_of(calls) == [answer()] * 200
+        return asyncio.get_running_loop().time() - 1000.0
+
+    lasted = virtual(scenario())
+    assert lasted < seconds * 1.4 + 10, "the last pause is a third of the outage at most"
+    assert len(server.sent) - 200 < 40, "a first wave, then one request after each pause"
+
+
+def test_only_one_request_probes(virtual: Run) -> None:
+    server = Server(0.5, otherwise=until(60, Failure.UNAVAILABLE))
+    endpoint = Endpoint(server, max_in_flight=64)
+
+    async def scenario() -> int:
+        asked = asyncio.ensure_future(endpoint.all_of([question(at) for at in range(300)]))
+        await asyncio.sleep(5)  # the first wave is over
+        server.most_in_flight = 0
+        await asyncio.sleep(50)
+        during = server.most_in_flight
+        assert endpoint.gate.pause_reason
+        await asked
+        return during
+
+    assert virtual(scenario()) == 1
+
+
+@pytest.mark.parametrize("failure", [*NOT_NOW, Failure.CONNECTION])
+def test_an_outage_in_the_middle_uses_up_no_tries(virtual: Run, failure: Failure) -> None:
+    def outcome(call: Call) -> Completion | CallError:
+        now = asyncio.get_running_loop().time()
+        return CallError(failure, "not now") if 1002.0 < now < 1200.0 else answer()
+
+    endpoint = Endpoint(Server(0.2, otherwise=outcome), max_in_flight=16)
+    assert virtual(endpoint.all_of([question(at) for at in range(800)])) == [answer()] * 800
+    assert endpoint.failures[failure] < 50
+
+
+def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
+    server = Server(0.1, otherwise=until(1e9, Failure.UNAVAILABLE, status=503))
+    endpoint = Endpoint(server, patience_seconds=300)
+
+    async def scenario() -> tuple[list[Any], float]:
+        outcomes = await endpoint.all_of([question(at) for at in range(100)])
+        return outcomes, asyncio.get_running_loop().time() - 1000.0
+
+    outcomes, lasted = virtual(scenario())
+    assert {type(each) for each in outcomes} == {LaneStopped}
+    assert [each.cause.failure for each in endpoint.stops] == [Failure.OUTAGE]
+    assert 150 < lasted <= 300
+    assert len(server.sent) < 40
+
+
+@pytest.mark.parametrize("failure", NOT_NOW)
+def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, failure: Failure) -> None:
+    def outcome(call: Call) -> Completion | CallError:
+        if asyncio.get_running_loop().time() < 1003.0:
+            return answer()
+        return CallError(failure, "come back tomorrow", status=429, retry_after_seconds=86_400)
+
+    server = Server(1.0, otherwise=outcome)
+    endpoint = Endpoint(server, max_in_flight=2)
+
+    async def scenario() -> float:
+        await endpoint.all_of([question(at) for at in range(100)])
+        return asyncio.get_running_loop().time()
+
+    assert virtual(scenario()) < 1010
+    (stopped,) = endpoint.stops
+    assert stopped.cause.failure is Failure.OUTAGE
+    assert "24:00:00" in str(stopped.cause)
+
+
+def test_a_server_that_asks_to_wait_longer_is_not_probed_before(virtual: Run) -> None:
+    server = Server(0.1, otherwise=until(100, Failure.UNAVAILABLE, retry_after_seconds=30.0))
+    endpoint = Endpoint(server, max_in_flight=1)
+    virtual(endpoint.all_of([question(at) for at in range(20)]))
+    moments = [moment for _, moment in server.sent][:4]
+    assert all(later - earlier >= 30.0 for earlier, later in pairwise(moments))
+
+
+def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
+    def outcome(call: Call) -> Completion | CallError:
+        return (
+            CallError(Failure.UNAVAILABLE, "one in ten")
+            if int(call.key[-1], 16) == 0 and first(call)
+            else answer()
+        )
+
+    tried: set[str] = set()
+
+    def first(call: Call) -> bool:
+        is_first = call.key not in tried
+        tried.add(call.key)
+        return is_first
+
+    endpoint = Endpoint(Server(0.3, otherwise=outcome), max_in_flight=64)
+
+    async def scenario() -> float:
+        assert await endpoint.all_of([question(at) for at in range(2000)]) == [answer()] * 2000
+        return asyncio.get_running_loop().time() - 1000.0
+
+    assert virtual(scenario()) < 2000 / 64 * 0.3 * 1.3
+    assert endpoint.failures[Failure.UNAVAILABLE] > 50
+
+
+@pytest.mark.parametrize("which", [3, 200, 399])
+def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, which: int) -> None:
+    poison = question(which).key
+
+    def outcome(call: Call) -> Completion | CallError:
+        return CallError(Failure.UNAVAILABLE, "always") if call.key == poison else answer()
+
+    server = Server(0.3, otherwise=outcome)
+    endpoint = Endpoint(server, max_in_flight=4)
+
+    async def scenario() -> tuple[list[Any], float]:
+        outcomes = await endpoint.all_of([question(at) for at in range(400)])
+        return outcomes, asyncio.get_running_loop().time() - 1000.0
+
+    outcomes, lasted = virtual(scenario())
+    assert outcomes.count(answer()) == 399
+    assert lasted < 120
+    assert server.counts[poison] <= 2 * RetryPolicy().most_tries
+
+
+def test_an_address_where_nobody_ever_answered_is_not_waited_for() -> None:
+    outage = Outage()
+    refused = CallError(Failure.CONNECTION, "refused")
+    assert [outage.failure(refused, 1.0 + at, 1.0 + at, 1) for at in range(5)] == [Ruling.REQUEST] * 5
+
+
+def test_an_answer_to_an_earlier_request_does_not_end_an_outage() -> None:
+    outage = Outage()
+    outage.answer(0.0, 0.0)
+    error = CallError(Failure.UNAVAILABLE, "not now")
+    assert outage.failure(error, 10.0, 9.0, 1) is Ruling.PAUSE
+    assert not outage.answer(11.0, 8.0)
+    assert outage.is_on
+    assert outage.answer(12.0, 11.5)
+    assert not outage.is_on
+
+
+def test_a_refusal_of_one_request_ends_an_outage() -> None:
+    outage = Outage()
+    assert outage.failure(CallError(Failure.UNAVAILABLE, "x"), 1.0, 0.5, 1) is Ruling.PAUSE
+    assert outage.failure(CallError(Failure.BAD_REQUEST, "x"), 3.0, 2.5, 1) is Ruling.REQUEST
+    assert not outage.is_on
