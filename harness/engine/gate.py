@@ -159,12 +159,12 @@ class Gate:
     @property
     def pause_seconds(self) -> float:
         """How long nobody will be let in, ≥ 0."""
-        return max(0.0, self._paused_until - _now())
+        return max(0.0, self._paused_until - _now()) if self._reason else 0.0
 
     @property
     def pause_reason(self) -> str:
         """Why nobody is let in now; "" where the gate is open."""
-        return self._reason if self.outage.is_on or self._is_paused() else ""
+        return self._reason if self._reason and (self.outage.is_on or self._is_paused()) else ""
 
     # -- passing -------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
+SHOWN_SECONDS = 5.0  # a longer wait is shown
 
 
 def per_second(lane: Lane) -> float:
@@ -40,6 +41,13 @@ def _money(usd: float | None) -> str:
     return "not known" if usd is None else f"${usd:.4f}"
 
 
+def wait_of(lane: Lane) -> str:
+    """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
+    seconds, reason = lane.gate.pause_seconds, lane.gate.pause_reason
+    long = seconds > SHOWN_SECONDS or lane.gate.outage.is_on
+    return f"waits {clock(seconds)} ({reason})" if long and reason and not lane.stats.stopped else ""
+
+
 def plain_line(lane: Lane) -> str:
     """One lane's state in one line."""
     stats, gate = lane.stats, lane.gate
@@ -56,7 +64,9 @@ def plain_line(lane: Lane) -> str:
         f"cost {_money(lane.spent_usd)}",
         f"left {clock(seconds_left(lane))}",
     ]
-    return ", ".join(parts) + (f"  STOPPED: {stats.stopped}" if stats.stopped else "")
+    wait = wait_of(lane)
+    ending = f"  STOPPED: {stats.stopped}" if stats.stopped else f"  {wait}" if wait else ""
+    return ", ".join(parts) + ending
 
 
 def live_table(lanes: Sequence[Lane]) -> Table:
@@ -93,7 +103,7 @@ def live_table(lanes: Sequence[Lane]) -> Table:
             str(stats.retried),
             str(stats.unscored + stats.failed),
             _money(lane.spent_usd),
-            "stopped" if stats.stopped else clock(seconds_left(lane)),
+            "stopped" if stats.stopped else wait_of(lane) or clock(seconds_left(lane)),
         )
     return table
 

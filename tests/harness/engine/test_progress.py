@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from agents.errors import CallError, Failure
 from harness.engine import progress
 from harness.engine.lane import Lane
 from harness.engine.limits import Limits
@@ -52,6 +53,21 @@ def test_a_line_says_all_that_one_wants_to_know(lane: Lane) -> None:
 def test_a_stopped_lane_says_why(lane: Lane) -> None:
     lane.stats.stopped = "the key is not accepted"
     assert plain_line(lane).endswith("STOPPED: the key is not accepted")
+
+
+def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
+    async def make() -> tuple[str, str]:
+        paused = House().lane(Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0))
+        loop = asyncio.get_running_loop()
+        error = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=90.0)
+        paused.gate.rate_limited(loop.time(), error.retry_after_seconds)
+        before = plain_line(paused)
+        await asyncio.sleep(86.0)
+        return before, plain_line(paused)
+
+    before, after = virtual(make())
+    assert "waits 1:30 (rate limited)" in before
+    assert "waits" not in after, "5 s or less"
 
 
 def test_what_is_not_known_is_not_0(lane: Lane, virtual: Run) -> None:
