@@ -94,18 +94,18 @@ class Gate:
         pause_reason: why nobody is let in now, for people; "" while somebody is.
 
     Args:
-        patience_seconds: how long an outage may last before the endpoint is given up.
+        outage: how long an outage may last, and how it is waited out.
     """
 
     def __init__(
         self,
         limits: Limits,
         on_change: Callable[[str], None] | None = None,
-        patience_seconds: float = 3600.0,
+        outage: Outage | None = None,
     ) -> None:
         limits.check()
         self._limits = limits
-        self.outage = Outage(patience_seconds)
+        self.outage = outage or Outage()
         self._reason = ""
         self._on_change = on_change or (lambda _: None)
         self._server_requests: float | None = None

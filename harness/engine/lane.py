@@ -17,6 +17,7 @@ from harness.engine.ledger import Ledger
 from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
 from harness.engine.money import BudgetedClient, Price, Purse, Reservation
+from harness.engine.outage import Outage
 from harness.engine.recording import RecordingClient
 from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
 
@@ -57,7 +58,8 @@ class Lane:
         self._purse = purse
         self._events = events or EventLog(None)
         policy = policy or RetryPolicy()
-        self.gate = Gate(limits or Limits(), self._limit_changed, policy.patience_seconds)
+        outage = Outage(policy.patience_seconds, 2 * policy.first_wait_seconds)
+        self.gate = Gate(limits or Limits(), self._limit_changed, outage)
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
         inner: ModelClient = LimitedClient(client, self.gate, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):

@@ -22,7 +22,6 @@ from agents.errors import CallError, Failure
 
 FAILURES_TO_BEGIN = 3
 SHARE_OF_OUTAGE = 1 / 3
-LEAST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 120.0
 
 OF_ENDPOINT = frozenset({Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.CONNECTION})
@@ -46,6 +45,7 @@ class Outage:
 
     Attributes:
         patience_seconds: how long an outage may last, ≥ 0.
+        least_pause_seconds: the first pause, ≥ 0.
         began_at: of the present outage; None while the endpoint is up.
         probing: whether the one request that probes is in flight.
         answered: whether the endpoint has ever answered.
@@ -53,6 +53,7 @@ class Outage:
     """
 
     patience_seconds: float = 3600.0
+    least_pause_seconds: float = 1.0
     began_at: float | None = None
     probing: bool = False
     answered: bool = False
@@ -121,7 +122,7 @@ class Outage:
 
     def _pause(self, now: float, asked: float) -> Ruling:
         lasted = self.lasted(now)
-        own = min(LONGEST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, lasted * SHARE_OF_OUTAGE))
+        own = min(LONGEST_PAUSE_SECONDS, max(self.least_pause_seconds, lasted * SHARE_OF_OUTAGE))
         self.pause_seconds = max(asked, own)
         if lasted + self.pause_seconds > self.patience_seconds:
             return Ruling.GIVE_UP

@@ -30,7 +30,7 @@ class Endpoint:
     def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
         self.failures: Counter[Failure] = Counter()
         self.stops: list[LaneStopped] = []
-        self.gate = Gate(Limits(**limits), patience_seconds=patience_seconds)
+        self.gate = Gate(Limits(**limits), outage=Outage(patience_seconds))
         inner = LimitedClient(server, self.gate)
         policy = RetryPolicy(patience_seconds=patience_seconds)
         self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)

@@ -75,7 +75,7 @@ async def test_faults_lose_nothing_and_store_nothing_twice(bench: Make) -> None:
     assert (stats["answered_again"], stats["answered_keys"]) == (0, 3 * 2 * N)
     assert await count(house.store, CompletionRow) == await count(house.store, JudgmentRow) == 3 * 2 * N
     failures = Counter(row.failure for row in await rows(house.store, AttemptRow))
-    assert set(failures) == {"server error", "connection", "malformed answer"}
+    assert set(failures) == {"server error", "unavailable", "connection", "malformed answer"}
     assert stats["requests"] == 3 * 2 * N + failures.total()
 
 

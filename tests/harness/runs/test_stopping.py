@@ -22,6 +22,7 @@ from harness.data.dataset import Dataset, sample
 from harness.data.splits import Split
 from harness.emulator.options import Options
 from harness.emulator.server import Running, serve
+from harness.engine.retry import RetryPolicy
 from harness.runs.judging import Plan, Summary, judge_contest, plan_judging, summarise
 from harness.runs.running import Settings
 from harness.runs.stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
@@ -362,7 +363,9 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
     model = registry.emulated(registry.model("openai/gpt-4o"), running.url, options.definition_hash)
     try:
         async with await Store.open(str(tmp_path / "db.sqlite")) as store:
-            summary = await judge_contest(store, registry, await plan_of(dataset, store, [model]), QUIET)
+            plan = await plan_of(dataset, store, [model])
+            stubborn = Settings(quiet=True, policy=RetryPolicy(stop_after=1000))
+            summary = await judge_contest(store, registry, plan, stubborn)
     finally:
         await running.close()
     stopped = summary.judges[0].stopped
@@ -374,8 +377,6 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
 async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
     tmp_path: Path, registry: Registry, dataset: Dataset
 ) -> None:
-    from harness.engine.retry import RetryPolicy
-
     options = Options(latency_ms=0, malformed=0.1)
     running = await serve(options)
     model = registry.emulated(registry.model("openai/gpt-4o"), running.url, options.definition_hash)
