@@ -65,6 +65,8 @@ class Failure(StrEnum):
     QUOTA_EXHAUSTED = "quota exhausted"  # a limit that waiting minutes will not lift
     AUTHENTICATION = "authentication"  # 401, 403: a missing or wrong key
     UNKNOWN_MODEL = "unknown model"  # 404 for the model or the path
+    WRONG_MODEL = "another model answered"  # not the one that was asked: its answer does not count
+    RETIRED = "model retired"  # by the provider's own word; it was not asked
     BAD_REQUEST = "bad request"  # 400, 413, 422: this very call is not accepted
     SERVER = "server error"  # 5xx, overloaded, a proxy's error page
     TIMEOUT = "timeout"  # no whole answer within the request's time

@@ -21,6 +21,7 @@ from agents.models import Model
 from agents.wire import FORMATS, read_content, url_of
 from agents.wire.errors import refusal
 from agents.wire.limits import server_limits
+from agents.wire.notices import notice_of
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -71,7 +72,9 @@ class HttpClient:
         if status != 200:
             raise refusal(self._model, status, headers, content, self._key, datetime.now(UTC))
         completion = read_content(self._model, content, headers.get("Content-Type", ""))
-        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)))
+        return completion.measured(
+            time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)), notice_of(headers)
+        )
 
     async def close(self) -> None:
         """Give its connections back. The session is not this client's to close."""

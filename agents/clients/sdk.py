@@ -26,6 +26,7 @@ from agents.models import Model, WireProtocol
 from agents.wire import FORMATS, read_content
 from agents.wire.errors import refusal, without_secrets
 from agents.wire.limits import server_limits
+from agents.wire.notices import notice_of
 
 
 class _Carrier(Protocol):
@@ -71,7 +72,9 @@ class SdkClient:
         if len(content) > MOST_BYTES:
             raise too_large(self._model, 200)
         completion = read_content(self._model, content, headers.get("content-type", ""))
-        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)))
+        return completion.measured(
+            time.perf_counter() - sent_at, server_limits(headers, datetime.now(UTC)), notice_of(headers)
+        )
 
     async def close(self) -> None:
         """Close the SDK's connections."""

@@ -51,7 +51,7 @@ def refusal(
 def _kind(status: int, body: Any, said: str) -> Failure:
     if status in (401, 403) or (status == 400 and "API key" in said):  # Google answers 400 to a bad key
         return Failure.AUTHENTICATION
-    if status in (404, 405) or 300 <= status < 400:  # elsewhere, or a web site that takes no questions
+    if status in (404, 405, 410) or 300 <= status < 400:  # elsewhere, or a web site that takes no questions
         return Failure.UNKNOWN_MODEL
     if status == 402 or (status == 400 and "credit balance" in said):  # Anthropic answers 400 to no money
         return Failure.QUOTA_EXHAUSTED

@@ -154,14 +154,15 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             who = only.cast([f"student:{made.name}", BASE, *beside])
             how = only.serving(who, rest["preset"], quiet=calls.quiet)
             chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
-            named = tuple(dict.fromkeys([*rest["judges"], *asked]))
+            judges = calls.registry().expanded(rest["judges"])
+            named = tuple(dict.fromkeys([*judges, *asked]))
             with calls.models(named) as (registry, models):
                 by_name = dict(zip(named, models, strict=True))
                 what = Bench(
                     who,
                     how,
                     chosen,
-                    tuple(Judge(by_name[each], prompt) for each in dict.fromkeys(rest["judges"])),
+                    tuple(Judge(by_name[each], prompt) for each in judges),
                     stored,
                     {each: by_name[each] for each in asked},
                     wanted,

@@ -12,6 +12,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.registry import Registry
+from agents.retirement import is_refused
 from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,
@@ -169,6 +170,8 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
     settings = calls.settings()
     for name in plan.unheeded:
         click.echo(f"{name} takes no temperature and no top-p: its own are used, and recorded so.", err=True)
+    if any(map(is_refused, plan.models)):
+        await forecast(store, plan, settings)  # refuses what would be asked
     if dry_run:
         show_forecast(await forecast(store, plan, settings), as_json)
         return False

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from harness.cli.options import CallOptions, library
+from agents.retirement import is_refused
+from harness.cli.options import CallOptions, library, tell_of
 from harness.data.dataset import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Given:
 
         study = load(self.named)
         if self.judges:
-            study = study.judged_by(tuple(dict.fromkeys(self.judges)))
+            study = study.judged_by(self.calls.registry().expanded(self.judges))
         return replace(study, emulate=study.emulate or self.calls.emulate)
 
     @asynccontextmanager
@@ -102,6 +103,7 @@ class Given:
 
                 registry = calls.registry()
                 models = stand_ins(names, registry, Options().definition_hash)
+                tell_of(registry, list(models.values()))
             store = await stack.enter_async_context(await self._store(stack, live=live))
             memory = Memory(self.folder)
             place = self.folder / "money" / f"{study.name}.json"
@@ -140,6 +142,7 @@ class Given:
             UserError: it cannot be run, or another process runs one in this folder.
         """
         from harness.study.graph import KINDS, Graph
+        from harness.study.planning import plan_study
         from harness.study.runner import Runner, chosen
         from harness.study.stages import Memory
 
@@ -147,6 +150,9 @@ class Given:
             async with self.world(study, live=True, tell=tell) as world:
                 graph = await Graph.of(world)
                 pick = chosen(list(graph), KINDS, only, since)
+                refused = {model.id for model in world.models.values() if is_refused(model)}
+                if any(stage.uses & refused for stage in graph if stage.name in pick):
+                    await plan_study(graph)  # refuses what would be asked
                 if before is not None:
                     await before(graph, pick)
                 self.remember(study)

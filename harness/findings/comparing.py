@@ -8,12 +8,14 @@ over: their sequence stands alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.answerer import answerer_note
 from agents.errors import Fault, UserError
 from agents.kinship import Kin
 from agents.vocabulary import Dialogue, ResponseSet
@@ -34,11 +36,13 @@ class Standing:
         entry: the contest it is from.
         columns: the author as A.
         asked: per code, whether the contest was about that dialogue.
+        answerers: answering name → number of answers.
     """
 
     entry: Entry
     columns: Columns
     asked: NDArray[np.bool_]
+    answerers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,16 @@ class UnderJudge:
     def is_control(self) -> bool:
         """Whether it is a floor and no opinion."""
         return self.provider == CONTROL
+
+    @property
+    def answerer_note(self) -> str:
+        """A sentence on who answered under the judge's name; "" where it was that model alone."""
+        if self.is_control:
+            return ""
+        counts: Counter[str] = Counter()
+        for standing in (*self.standings.values(), *self.direct.values()):
+            counts.update(standing.answerers)
+        return answerer_note(self.judge, self.model, counts)
 
     @property
     def kin(self) -> tuple[Kin, ...]:
@@ -312,4 +326,4 @@ def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int])
     mine = [codes[dialogue.key] for dialogue in contest.dialogues]
     asked = np.zeros(len(codes), dtype=np.bool_)
     asked[mine] = True
-    return Standing(entry, columns.recoded(mine, len(codes)), asked)
+    return Standing(entry, columns.recoded(mine, len(codes)), asked, contest.answerers)

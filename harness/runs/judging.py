@@ -196,9 +196,15 @@ class Summary:
 
 
 async def judge_contest(
-    store: Store, registry: Registry, plan: Plan, settings: Settings, *, retry_unscored: bool = False
+    store: Store,
+    registry: Registry,
+    plan: Plan,
+    settings: Settings,
+    *,
+    retry_unscored: bool = False,
+    snapshots: Collection[str] = (),
 ) -> Summary:
-    """Judge, store and summarise.
+    """Judge, store and summarise; `snapshots` as `contests_of` takes them.
 
     Raises:
         UserError: as `run_calls`.
@@ -206,7 +212,7 @@ async def judge_contest(
     watches = _watches(plan)
     report = await judge_all(store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    return await summarise(store, report.run_id, plan.seed, report, given_up)
+    return await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)
 
 
 def _watches(plan: Plan) -> dict[str, Watch]:
@@ -247,8 +253,14 @@ async def judge_all(
         )
 
     watched = watches or {}
+    names = await answerers_of(store, plan) if settings.require_one_model else {}
     sources = [
-        Source(judge.model, partial(plan.work, judge, retries, watched.get(judge.id)), plan.calls_per_judge)
+        Source(
+            judge.model,
+            partial(plan.work, judge, retries, watched.get(judge.id)),
+            plan.calls_per_judge,
+            names.get(judge.id),
+        )
         for judge in plan.judges
     ]
     return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
@@ -260,15 +272,17 @@ async def summarise(
     seed: int = SEED,
     report: RunReport | None = None,
     given_up: Mapping[str, Collection[Place]] | None = None,
+    snapshots: Collection[str] = (),
 ) -> Summary:
     """A run's result, from the database alone (and what this invocation did, where there was one).
 
     Args:
         given_up: by judge, what this invocation asked for and got no answer to.
+        snapshots: as `contests_of` takes them.
     """
     spec = orjson.loads(await store.spec_of(run_id))
     until = Until.of_spec(spec)
-    contests = await contests_of(store, run_id)
+    contests = await contests_of(store, run_id, snapshots)
     judges = []
     for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
@@ -285,6 +299,16 @@ async def summarise(
             )
         judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped))
     return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
+
+
+async def answerers_of(store: Store, plan: Plan) -> dict[str, str]:
+    """For each judge of a plan, the name under which most of its stored answers in that contest came."""
+    run_id = content_id("run-1", [plan.kind, plan.spec])
+    return {
+        contest.judge_id: next(iter(contest.answerers))
+        for contest in await contests_of(store, run_id)
+        if contest.answerers
+    }
 
 
 def _soft(contest: Contest, seed: int) -> WinRate | None:

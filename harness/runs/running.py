@@ -25,16 +25,21 @@ from agents.clients.sdk import SdkClient
 from agents.errors import UserError
 from agents.models import Model, WireProtocol
 from agents.registry import EMULATED, Registry
+from agents.retirement import real_name
+from harness.engine.answerer import AnswererClient
 from harness.engine.events import EventLog
 from harness.engine.lane import Lane
 from harness.engine.ledger import Ledger
 from harness.engine.limits import Limits
 from harness.engine.money import Price, Purse, price_of
 from harness.engine.progress import shown
-from harness.engine.pump import Work, pump
+from harness.engine.pump import pump
 from harness.engine.retry import RetryPolicy
 from harness.runs import provenance
+from harness.runs.sources import Source, check_retired, with_stated_ends
 from results.store import Store
+
+__all__ = ["LaneReport", "RunReport", "Settings", "Source", "is_emulated", "run_calls"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class Settings:
         events: folder of the runs' event logs; None keeps none.
         own: clients that are there already, by model (of a server that we started, of an engine in this
             process); they are closed by whoever made them.
+        allow_retired: whether models that have retired are asked all the same.
+        require_one_model: whether an endpoint stops where its answering model changes, wherever it is asked.
+        warn: is told, in a sentence, what the user should know before or while models are asked.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -65,27 +73,15 @@ class Settings:
     events: Path | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     own: Mapping[Model, ModelClient] = field(default_factory=dict)
+    allow_retired: bool = False
+    require_one_model: bool = False
+    warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def limits_of(self, model: Model) -> Limits:
         """The limits of a model's lane; a control judge answers at once and needs none."""
         if model.protocol is WireProtocol.CONTROL:
             return Limits(max_in_flight=64)
         return self.lane_limits.get(model.id, self.limits)
-
-
-@dataclass(frozen=True)
-class Source:
-    """One model's share of a run.
-
-    Attributes:
-        model: whom it asks.
-        work: made anew, lazily, when the run begins.
-        total: how many pieces of work there are, for the progress; None where it is not known.
-    """
-
-    model: Model
-    work: Callable[[], Iterator[Work]]
-    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +93,7 @@ class LaneReport:
         spent_usd: None where the price is not known.
         stopped: why it took no more calls, or "".
         failure: why the last of those that got no answer got none, or "".
+        answers: answering name → number of answers.
     """
 
     made: int
@@ -107,6 +104,7 @@ class LaneReport:
     spent_usd: float | None
     stopped: str
     failure: str = ""
+    answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def trouble(self) -> str:
@@ -146,9 +144,13 @@ async def run_calls(
         sources: one for each model.
 
     Raises:
-        UserError: a key is missing, a price is not known and there is a budget, the database fails.
+        UserError: a retired model would be asked, keys are missing, a price is not known and there is a
+            budget, the database fails.
     """
-    keys = {source.model: registry.key(source.model) for source in sources}
+    await check_retired(store, sources, settings.allow_retired)
+    keys = registry.keys(source.model for source in sources)
+    sources = await with_stated_ends(sources, keys, settings.warn)
+    await check_retired(store, sources, settings.allow_retired)
     prices = {source.model: price_of(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:
         _check_prices(prices)
@@ -156,6 +158,7 @@ async def run_calls(
     run_id, invocation_id = await store.begin(kind, spec, command=provenance.command_line(), context=context)
     interrupted = asyncio.Event()
     lanes: list[Lane] = []
+    answerers: list[AnswererClient] = []
     watched = gc.get_threshold()
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
     gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
@@ -168,9 +171,19 @@ async def run_calls(
         async with _opened(keys, settings) as clients:
             with _events(settings, run_id) as events, _signals(interrupted):
                 for source in sources:
+                    answerer = AnswererClient(
+                        clients[source.model],
+                        source.model,
+                        expected=source.answerer,
+                        require_one=settings.require_one_model,
+                        allow_retired=settings.allow_retired,
+                        hint=registry.hint(real_name(source.model)),
+                        warn=settings.warn,
+                    )
+                    answerers.append(answerer)
                     lane = Lane(
                         source.model,
-                        clients[source.model],
+                        answerer,
                         ledger,
                         limits=settings.limits_of(source.model),
                         policy=settings.policy,
@@ -195,7 +208,10 @@ async def run_calls(
         gc.set_threshold(*watched)
         gc.unfreeze()
         await store.end(invocation_id)
-    reports = {lane.model.id: _report(lane, prices[lane.model]) for lane in lanes}
+    reports = {
+        lane.model.id: _report(lane, prices[lane.model], answerer.answers)
+        for lane, answerer in zip(lanes, answerers, strict=True)
+    }
     return RunReport(run_id, reports, interrupted.is_set())
 
 
@@ -218,7 +234,7 @@ def _committed(
         lane.gate.wake()
 
 
-def _report(lane: Lane, price: Price | None) -> LaneReport:
+def _report(lane: Lane, price: Price | None, answers: Mapping[str, int]) -> LaneReport:
     stats = lane.stats
     return LaneReport(
         made=stats.made,
@@ -229,6 +245,7 @@ def _report(lane: Lane, price: Price | None) -> LaneReport:
         spent_usd=stats.spent_usd if price is not None else None,
         stopped=stats.stopped,
         failure=stats.failure,
+        answers=dict(answers),
     )
 
 

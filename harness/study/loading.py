@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
+from agents.registry import Registry
 from agents.vocabulary import Fidelity, Method, Strategy
 from finetune.membership import COMBINED, LLMS, LOW_RATED
 from finetune.settings import Settings as TrainingSettings
@@ -203,7 +204,7 @@ def _judging(table: Table) -> Judging:
     if not judges:
         table.wrong("judges", "is needed", remedy='For example ["openai/gpt-4o"].')
     got = Judging(
-        judges=judges,
+        judges=Registry(None, {}).expanded(judges),
         contests=tuple((one[0], one[1]) for one in contests) if fits else (),
         prompt=table.value("prompt", DEFAULT_PROMPT),
         samples=table.value("samples", 1, least=1),

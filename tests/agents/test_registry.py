@@ -132,10 +132,15 @@ def test_a_newer_model_has_room_to_think_and_is_sent_nothing_that_it_refuses(nam
 def test_every_entry_fits_its_provider() -> None:
     providers = set(OWN["provider"])
     registry = Registry(None, VLLM)
-    for entry in OWN["model"]:
-        provider = entry["match"].partition("/")[0]
+    patterns = [
+        pattern
+        for entry in OWN["model"]
+        for pattern in ([entry["match"]] if isinstance(entry["match"], str) else entry["match"])
+    ]
+    for pattern in patterns:
+        provider = pattern.partition("/")[0]
         assert provider in providers
-        traits = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", entry["match"]).replace("*", "x")).traits
+        traits = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", pattern).replace("*", "x")).traits
         assert traits.verdict != "logprobs" or traits.max_top_logprobs > 0
         assert traits.verdict != "choice" or provider == "vllm"
         assert not traits.thinking or traits.verdict_tokens >= 1024
