@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Select, select
 
-from agents.answerer import answerer_note
+from agents.answerer import UNNAMED, answerer_note
 from agents.errors import UserError
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
@@ -120,6 +120,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
     of_judge = {
         judge_id: await _judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
     }
+    snapshots = ["" if name == UNNAMED else name for name in snapshots]
     _check_snapshots(of_judge, snapshots)
     for row in rows:
         a, b = sets[row.set_a], sets[row.set_b]
@@ -238,7 +239,7 @@ def _check_snapshots(of_judge: Mapping[str, Mapping[Any, Sequence[Any]]], snapsh
             "no answer of this run came under this name",
             where="--snapshot",
             found=", ".join(map(repr, unknown)),
-            remedy=f"There are: {', '.join(sorted(filter(None, names))) or 'none'}.",
+            remedy=f"There are: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
         )
 
 

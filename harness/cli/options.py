@@ -15,7 +15,7 @@ import click
 from agents.errors import Fault, UserError
 from agents.models import Model
 from agents.registry import EMULATED, Registry
-from agents.retirement import real_name, warnings
+from agents.retirement import is_refused, real_name, warnings
 from prompts import Library, PromptError
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class CallOptions:
                 wrong.append(error)
         if wrong:
             raise _together(wrong)
-        tell_of(registry, models)
+        tell_of(registry, models, self.allow_retired)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
                 from harness.emulator.options import Options
@@ -257,13 +257,17 @@ def tell(text: str) -> None:
     click.echo(text, err=True)
 
 
-def tell_of(registry: Registry, models: Sequence[Model]) -> None:
-    """What a user should know of models before they are asked, on stderr."""
+def tell_of(registry: Registry, models: Sequence[Model], allow_retired: bool = True) -> None:
+    """What a user should know of models before they are asked, on stderr.
+
+    Args:
+        allow_retired: whether retired models will be asked; else whoever would ask them refuses.
+    """
     for model in models:
         meant = registry.hint(real_name(model))
         if meant:
             tell(f"{real_name(model)} is not a model that is known here. Did you mean {meant}?")
-    for warning in warnings(models):
+    for warning in warnings(model for model in models if allow_retired or not is_refused(model)):
         tell(warning)
 
 
