@@ -40,8 +40,8 @@ class Fault:
 class UserError(EmpathyError):
     """A mistake that the user can mend; it may carry several faults, all shown at once.
 
-    >>> str(UserError("no such judge", where="--judge", found="'gpt4'", remedy="Write openai/gpt-4o."))
-    "--judge: no such judge. Found: 'gpt4'. Write openai/gpt-4o."
+    >>> str(UserError("no such judge", where="--judge", found="'gpt4'", remedy="Write openai/gpt-6-luna."))
+    "--judge: no such judge. Found: 'gpt4'. Write openai/gpt-6-luna."
     """
 
     def __init__(

@@ -34,6 +34,7 @@ COMMANDS = {
     "run": ("harness.cli.run:run_study", "Run a whole study; resumable at any moment."),
     "status": ("harness.cli.status:status", "Show what of a study is done, missing, or failed, and why."),
     "report": ("harness.cli.report:report", "Write a run's report: one HTML page."),
+    "export": ("harness.cli.export:export", "Write an author's responses as a file that outlives it."),
     "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
     "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),

@@ -89,8 +89,8 @@ def bench(
     """Serve CHECKPOINT, generate for it and its base, judge student : base in both orders, and report.
 
     \b
-    empathy bench checkpoints/new --judge openai/gpt-4o --judge google/gemini-2.0-flash
-    empathy bench checkpoints/new --against openai/gpt-4o --judge openai/gpt-4o --require 'win_rate>0.55'
+    empathy bench checkpoints/new --judge openai/gpt-6-luna --judge google/gemini-3.5-flash-lite
+    empathy bench new --against openai/gpt-6.1-sol --judge openai/gpt-6-luna --require 'win_rate>0.55'
     empathy bench --watch checkpoints --judge control/ratings
 
     Opponents: base, and every --against: a model, dataset:…, file:…, base-cut, another student. Everything

@@ -78,7 +78,7 @@ def compare(
 
     \b
     empathy compare student:A student:B --opponent base
-    empathy compare --all --opponent base --judge openai/gpt-4o
+    empathy compare --all --opponent base --judge openai/gpt-6-luna
     empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
     empathy compare student:A1,student:A2,student:A3 --opponent base
 

@@ -37,7 +37,7 @@ def emulate(host: str, port: int, rpm: float | None, tpm: float | None, **given:
 
     Point clients at it with OPENAI_BASE_URL=http://127.0.0.1:8901/v1,
     ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta; any key will
-    do. Models are named emulated-gpt-4o and so on.
+    do. Models are named emulated-gpt-6-luna and so on.
     """
     from harness.emulator.options import Options
 

@@ -122,13 +122,13 @@ def judge(
 ) -> None:
     """Judge author A against author B on the dialogues that both answered.
 
-    Authors: dataset:human, dataset:gpt-4, file:PATH, openai/gpt-4o, student:NAME, …
+    Authors: dataset:human, dataset:gpt-4, file:PATH, openai/gpt-6-luna, student:NAME, …
     Judges: openai/gpt-6-luna, google/gemini-3.5-flash-lite, control/ratings, paper-judges, …
 
     \b
     empathy judge dataset:gpt-4 dataset:human --judge control/ratings
-    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --emulate
-    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --until decided
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --emulate
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --until decided
 
     Every answer is stored as it arrives: run the same command again and only what is missing is asked.
     """

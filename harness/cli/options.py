@@ -238,7 +238,7 @@ class CallOptions:
                 wrong.append(error)
         if wrong:
             raise _together(wrong)
-        tell_of(registry, models, self.allow_retired)
+        tell_of(registry, models, self.allow_retired or self.emulate)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
                 from harness.emulator.options import Options

@@ -81,7 +81,7 @@ def rejudge(
 
     \b
     empathy rejudge --judge anthropic/claude-sonnet-5-5
-    empathy rejudge last --judge openai/gpt-4o --dimensions
+    empathy rejudge last --judge openai/gpt-6-luna --dimensions
     empathy rejudge last --human preferences.csv
     """
     calls = CallOptions.take(rest)

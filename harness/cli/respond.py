@@ -77,11 +77,11 @@ def respond(
 ) -> None:
     """Ask each AUTHOR for a direct response to every dialogue of a split, and store it.
 
-    Authors: openai/gpt-4o, vllm/NAME, …; student:NAME, base, base-cut (the base cut to one response).
+    Authors: openai/gpt-6.1-sol, vllm/NAME, …; student:NAME, base, base-cut (the base cut to one response).
 
     \b
-    empathy respond openai/gpt-4o --split test
-    empathy respond openai/gpt-4o google/gemini-2.0-flash --split train --emulate
+    empathy respond openai/gpt-6.1-sol --split test
+    empathy respond openai/gpt-6.1-sol google/gemini-3.8-flash --split train --emulate
     empathy respond student:llama-over-llm-2 base --split test
     empathy respond student:tiny base --with transformers
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.lifecycle import Lifecycle
+from agents.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
 from harness.runs.judging import Plan, Summary
 from harness.showing.judged import as_data, notes
@@ -50,11 +50,7 @@ async def test_a_change_half_way_ends_the_judge_with_one_reason_and_no_mixed_rat
     assert (stopped.lane.made, stopped.contest.answerers) == (N, {judge.partition("/")[2]: N})
     assert stopped.unscored == {"no answer": N}
     assert told["control/longer"].hard.n == N  # the others go on
-    assert {row.server_model for row in await rows(house.store, CompletionRow)} <= {
-        judge.partition("/")[2],
-        "",
-        *(row.server_model for row in await rows(house.store, CompletionRow) if "control" in row.model),
-    }
+    assert "successor-9" not in {row.server_model for row in await rows(house.store, CompletionRow)}
     attempts = await rows(house.store, AttemptRow)
     assert [row.failure for row in attempts] == ["another model answered"]
     assert attempts[0].cost_usd is not None
@@ -99,7 +95,7 @@ async def test_a_model_that_its_provider_has_shut_down_is_refused_before_it_is_a
 
 
 async def test_a_date_to_come_is_told_before_anything_is_asked(bench: Make) -> None:
-    house = await bench(shutdown_date=date.today().isoformat(), sunset="2099-01-14")
+    house = await bench(shutdown_date=today().isoformat(), sunset="2099-01-14")
     told: list[str] = []
     await house.judge(await house.plan(GPT, limit=2), warn=told.append)
     assert len(told) == 2  # the list of models, and the headers
