@@ -48,6 +48,7 @@ RATES = (
     "consistency",
     "position_preference",
     "cost_usd",
+    "answered_by_several",
 )
 LAST = "last"  # the run that was worked on last; elsewhere a run's id or the beginning of one
 

@@ -93,7 +93,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
         snapshots: answering names that alone are counted, for each judge that has answers under one of them.
 
     Raises:
-        UserError: no judge of the run has answers under one of these names.
+        UserError: nothing in the database was answered under one of these names.
     """
     dialogues = await run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
@@ -121,7 +121,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
         judge_id: await _judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
     }
     snapshots = ["" if name == UNNAMED else name for name in snapshots]
-    _check_snapshots(of_judge, snapshots)
+    await _check_snapshots(store, snapshots, of_judge)
     for row in rows:
         a, b = sets[row.set_a], sets[row.set_b]
         of_pair = of_judge[row.id].get(frozenset((a.id, b.id)), ())
@@ -144,7 +144,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
                 again,
                 _cost(judgments),
                 kin_of(f"{row.provider}/{row.model}", (a, b), told),
-                _answerers(counting),
+                answerers_of(counting),
                 len({one.call_key for one in every} - {one.call_key for one in judgments}),
             )
         )
@@ -226,19 +226,27 @@ async def _judgments(
     return found
 
 
-def _check_snapshots(of_judge: Mapping[str, Mapping[Any, Sequence[Any]]], snapshots: Collection[str]) -> None:
-    """Every name that is to be counted alone has answers.
+async def _check_snapshots(
+    store: Store, snapshots: Collection[str], of_judge: Mapping[str, Mapping[Any, Sequence[Any]]]
+) -> None:
+    """Every name that is to be counted alone has answered something, in this run or in another.
 
     Raises:
-        UserError: one has none.
+        UserError: one has not.
     """
     names = {row.server_model for of in of_judge.values() for rows in of.values() for row in rows}
     unknown = [name for name in snapshots if name not in names]
+    if not unknown:
+        return
+    name = table(CompletionRow).c.server_model
+    wanted = select(name).where(name.in_(unknown)).distinct()
+    elsewhere = set(await store.read(lambda connection: connection.execute(wanted).scalars().all()))
+    unknown = [name for name in unknown if name not in elsewhere]
     if unknown:
         raise UserError(
-            "no answer of this run came under this name",
+            "nothing was answered under this name",
             where="--snapshot",
-            found=", ".join(map(repr, unknown)),
+            found=", ".join(repr(name or UNNAMED) for name in unknown),
             remedy=f"There are: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
         )
 
@@ -249,7 +257,7 @@ def _of_snapshots(rows: Sequence[Any], snapshots: Collection[str]) -> Sequence[A
     return kept or rows
 
 
-def _answerers(rows: Sequence[Any]) -> dict[str, int]:
+def answerers_of(rows: Sequence[Any]) -> dict[str, int]:
     """Answering name → number of answers, each counted once; the most frequent first."""
     names = {row.call_key: row.server_model for row in rows}
     return dict(Counter(names.values()).most_common())

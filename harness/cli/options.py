@@ -298,15 +298,15 @@ def _together(wrong: list[UserError]) -> UserError:
 
 def _check_emulated(models: list[Model]) -> None:
     """Every stand-in is one that the emulator has."""
-    from harness.emulator.models import MODELS, stand_in
+    from harness.emulator.models import stand_in
 
-    names = [f"{known.provider}/{known.name.removeprefix(EMULATED)}" for known in MODELS.values()]
     wrong = [
         UserError(
             "the emulator has no stand-in for this model",
             where="--emulate",
             found=repr(f"{model.provider}/{model.name.removeprefix(EMULATED)}"),
-            remedy=f"It has: {', '.join(names)}; and others of the families gpt, o, gemini and claude.",
+            remedy="It has OpenAI's gpt and o, Google's gemini and Anthropic's claude models, such as "
+            "openai/gpt-6-luna; and vllm/llama-3.1-8b and vllm/llama-3.1-8b-instruct.",
         )
         for model in models
         if model.provider != "control"

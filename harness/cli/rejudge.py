@@ -119,7 +119,7 @@ def rejudge(
     if summary is not None:
         from harness.cli.ending import leave
 
-        leave(summary)
+        leave(summary, calls.require_one_model)
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:

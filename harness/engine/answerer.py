@@ -55,6 +55,7 @@ class AnswererClient:
         self._hint = hint
         self._warn = warn
         self._warned = False
+        self._others: dict[str, bool] = {}
         self.answers: Counter[str] = Counter()
 
     async def complete(self, call: Call) -> Completion:
@@ -85,13 +86,20 @@ class AnswererClient:
         if completion.notice and not self._warned:
             self._warned = True
             self._warn(f"{self._model.id}: its provider says so in an answer: {completion.notice}")
-        if self._enforced and answered_by(self._model, name) is Match.OTHER:
+        if self._enforced and self._is_another(name):
             raise self._wrong(name, f"{self._model.name!r} was asked")
         if self._require_one:
             if self._expected is None:
                 self._expected = name
             elif name != self._expected:
                 raise self._wrong(name, f"{self._expected or UNNAMED!r} answered before it")
+
+    def _is_another(self, name: str) -> bool:
+        """Whether this name is another model's; compared once."""
+        known = self._others.get(name)
+        if known is None:
+            known = self._others[name] = answered_by(self._model, name) is Match.OTHER
+        return known
 
     def _wrong(self, name: str, instead: str) -> CallError:
         model = self._model

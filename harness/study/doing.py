@@ -206,6 +206,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             "unscored": one.unscored,
             "kin": [kin.told() for kin in one.contest.kin],
             "answerers": dict(one.contest.answerers),
+            "answered_by_several": len(one.contest.answerers) > 1,
             "answered": one.contest.answerer_note,
             "cost_usd": one.contest.cost_usd,
         }

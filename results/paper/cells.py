@@ -29,7 +29,7 @@ TEACHER = "GPT-4o"
 _CUT = "base-cut:"
 _BASES = {LLAMA: r"llama-?3\.1-8b", MISTRAL: r"mistral-7b(-v0\.3)?"}
 _JUDGES = {GPT_4O: r"gpt-4o(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-2\.0-flash(-\d+)?"}
-_SUCCESSORS = {GPT_4O: r"gpt-6\.1-sol(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-3\.8-flash(-\d+)?"}
+_SUCCESSORS = {GPT_4O: r"gpt-6-luna(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-3\.5-flash-lite(-\d+)?"}
 _LLMS = {
     "GPT-4": r"gpt-4(?!o)",
     "LLaMA": r"llama-2",

@@ -38,7 +38,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no key, Google": ((*JUDGE, "--judge", "google/gemini-3.8-flash"), ("GEMINI_API_KEY is not set",)),
     "no stand-in": (
         (*JUDGE, "--judge", "openai/llama-9", "--emulate"),
-        ("'openai/llama-9'", "openai/gpt-4o"),
+        ("'openai/llama-9'", "openai/gpt-6-luna"),
     ),
     "another provider's stand-in": ((*JUDGE, "--judge", "google/gpt-4o", "--emulate"), ("'google/gpt-4o'",)),
     "unknown responder": (

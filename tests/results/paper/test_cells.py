@@ -106,14 +106,14 @@ def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
 @pytest.mark.parametrize(
     ("model", "paper"),
     [
-        ("gpt-6.1-sol", "GPT-4o"),
-        ("emulated-gpt-6.1-sol", "GPT-4o"),
-        ("gpt-6.1-sol-2026-10-20", "GPT-4o"),
-        ("gemini-3.8-flash", "Gemini-2.0-Flash"),
+        ("gpt-6-luna", "GPT-4o"),
+        ("emulated-gpt-6-luna", "GPT-4o"),
+        ("gpt-6-luna-2026-09-22", "GPT-4o"),
+        ("gemini-3.5-flash-lite", "Gemini-2.0-Flash"),
         ("gpt-4o", ""),
         ("gemini-2.0-flash", ""),
-        ("gpt-6-luna", ""),
-        ("gpt-6.1-sol-mini", ""),
+        ("gpt-6.2-sol", ""),
+        ("gpt-6-luna-fast", ""),
     ],
 )
 def test_a_successor_stands_in_the_cell_of_whom_it_follows_and_is_named(model: str, paper: str) -> None:
