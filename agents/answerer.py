@@ -13,9 +13,13 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.models import Model, WireProtocol
+from agents.wire.errors import without_secrets
 
 EMULATOR = "emulator-1:"
 UNNAMED = "(no name)"
+MIXED = "Its numbers mix them; --snapshot NAME counts the answers of one alone."
+MOST_CHARACTERS = 80
+MOST_NAMES = 10
 _DATE = r"20\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _DAY = r"20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _MONTH_DAY = r"(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
@@ -90,21 +94,32 @@ def at_provider(model: Model) -> bool:
     return not model.identity or model.identity.startswith(EMULATOR)
 
 
-def answerer_note(judge: str, asked: str, answers: Mapping[str, int], left_out: int = 0) -> str:
+def shown(name: str) -> str:
+    """A name that a server gave, as it can be printed: no control characters, no key, no endless text."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in without_secrets(name))
+    return printable[:MOST_CHARACTERS] or UNNAMED
+
+
+def answerer_note(
+    judge: str, asked: str, answers: Mapping[str, int], left_out: int = 0, *, judging: bool = True
+) -> str:
     """A sentence on who answered under a judge's name; "" where it was the model of that name alone.
 
     Args:
         judge: as people write it; `asked` the model's name as its provider knows it.
         answers: answering name → number of answers, each ≥ 1; "" for answers without a name.
         left_out: answers of other models that are not counted.
+        judging: whether the answers are verdicts, whose numbers several models would mix.
     """
     names = sorted(answers, key=lambda name: (-answers[name], name))
-    told = [f"{name or UNNAMED} ({_counted(answers[name])})" for name in names]
+    told = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MOST_NAMES]]
+    if len(names) > MOST_NAMES:
+        told.append(f"and {len(names) - MOST_NAMES} more")
     rest = f" {_counted(left_out)} of other models are left out." if left_out else ""
     if len(names) > 1:
         return (
-            f"{judge} was answered by {len(names)} models: {', '.join(told)}. Its numbers mix them; "
-            f"--snapshot NAME counts the answers of one alone.{rest}"
+            f"{judge} was answered by {len(names)} models: {', '.join(told)}.{f' {MIXED}' if judging else ''}"
+            f"{rest}"
         )
     if names and names[0] and not _same_path(asked.casefold(), names[0].casefold()):
         return f"{judge} was answered by {told[0]}.{rest}"

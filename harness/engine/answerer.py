@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from agents.answerer import UNNAMED, Match, answered_by, at_provider
+from agents.answerer import Match, answered_by, at_provider, shown
 from agents.call import Call, ModelClient
 from agents.errors import CallError, Failure
 from agents.lifecycle import today
@@ -92,7 +92,7 @@ class AnswererClient:
             if self._expected is None:
                 self._expected = name
             elif name != self._expected:
-                raise self._wrong(name, f"{self._expected or UNNAMED!r} answered before it")
+                raise self._wrong(name, f"{shown(self._expected)!r} answered before it")
 
     def _is_another(self, name: str) -> bool:
         """Whether this name is another model's; compared once."""
@@ -103,10 +103,10 @@ class AnswererClient:
 
     def _wrong(self, name: str, instead: str) -> CallError:
         model = self._model
-        end = self._end()
+        end, name = self._end(), shown(name)
         return CallError(
             Failure.WRONG_MODEL,
-            f"{model.id}: another model answered: {name or UNNAMED!r}, where {instead}. Its answer does not "
+            f"{model.id}: another model answered: {name!r}, where {instead}. Its answer does not "
             f"count, and nothing more is asked here.{f' {end}' if end else ''} Name the model that is to be "
             f"asked; if {name!r} is the same model, list it as `answers` of {real_name(model)} (--models).",
             status=200,

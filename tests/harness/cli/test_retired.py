@@ -231,3 +231,46 @@ def _help(group: click.Group, name: str) -> str:
 
 def test_the_models_file_is_part_of_the_package() -> None:
     assert resources.files("agents").joinpath("models.toml").is_file()
+
+
+def test_every_result_says_that_several_models_answered(
+    empathy: Run, workplace: Path, provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: Iterator[str] = iter(f"<b>model-{at % 2}</b>" for at in range(9_999))
+    url = provider(lambda key, body: (200, json.dumps({**CHAT, "model": next(names)}).encode()))
+    monkeypatch.setenv("OPENAI_BASE_URL", url + "/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+    how = ("--data", "sample", "--split", "test", "--judge", "openai/gpt-4o", "--quiet", "--yes")
+    for author in ("dataset:gpt-4", "dataset:mixtral-8x7b"):
+        judged = ("judge", author, "dataset:human", *how, "--max-in-flight", "1", "--report", "page.html")
+        assert empathy(*judged).code == 0
+    pair = ("dataset:gpt-4", "dataset:mixtral-8x7b", "--opponent", "dataset:human")
+    audited = ("--data", "sample", "--on", "test", "--limit", "2", "--quiet", "--yes")
+    commands = {
+        "compare": ("compare", *pair),
+        "compare all": ("compare", "--all", "--opponent", "dataset:human"),
+        "leaderboard": ("leaderboard",),
+        "report": ("report", "--format", "md"),
+        "rejudge": ("rejudge", "last", "--judge", "control/longer", "--quiet", "--yes"),
+        "audit": ("audit", "openai/gpt-4o", *audited),
+    }
+    for name, words in commands.items():
+        done = empathy(*words)
+        assert done.code == 0, (name, done.err)
+        told = done.out.replace("\\", "").replace("\n", " ")
+        assert "2 models" in told, name
+        assert "<b>model-1</b>" in told, name
+    html = (workplace / "page.html").read_text(encoding="utf-8")
+    assert "<b>model-1</b>" not in html
+    assert "model-1" in html
+    alone = empathy("compare", *pair, "--snapshot", "<b>model-1</b>", "--json")
+    assert alone.code == 0, alone.err
+    assert "<b>model-0</b>" not in json.dumps(alone.data)
+
+
+def test_a_run_that_lacks_several_keys_says_so_at_once(empathy: Run) -> None:
+    done = empathy(
+        "run", "figure-1", "--data", "sample", "--only", "respond", "--judge", "google/gemini-3.8-flash"
+    )
+    assert done.code == 1
+    assert "OPENAI_API_KEY is not set" in done.err.splitlines()[0]
