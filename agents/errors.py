@@ -40,8 +40,8 @@ class Fault:
 class UserError(EmpathyError):
     """A mistake that the user can mend; it may carry several faults, all shown at once.
 
-    >>> str(UserError("no such judge", where="--judge", found="'gpt4'", remedy="Write openai/gpt-4o."))
-    "--judge: no such judge. Found: 'gpt4'. Write openai/gpt-4o."
+    >>> str(UserError("no such judge", where="--judge", found="'gpt4'", remedy="Write openai/gpt-6-luna."))
+    "--judge: no such judge. Found: 'gpt4'. Write openai/gpt-6-luna."
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Failure(StrEnum):
     QUOTA_EXHAUSTED = "quota exhausted"  # a limit that waiting minutes will not lift
     AUTHENTICATION = "authentication"  # the key, account, project or country is not accepted
     UNKNOWN_MODEL = "unknown model"  # 404 for the model or the path
+    WRONG_MODEL = "another model answered"  # not the one that was asked: its answer does not count
+    RETIRED = "model retired"  # by the provider's own word; it was not asked
     BAD_REQUEST = "bad request"  # 400, 413, 422: this very request is not accepted
     SERVER = "server error"  # 500, a generation that broke off: a fault of one request
     TIMEOUT = "timeout"  # no whole answer within the request's time

@@ -38,7 +38,7 @@ class Kin:
         author: as users write it.
         set_id: of its responses.
         family: the maker that both are of.
-        why: what tells so where its own name does not: "taught by openai/gpt-4o"; else "".
+        why: what tells so where its own name does not: "taught by openai/gpt-6.1-sol"; else "".
     """
 
     author: str
@@ -61,7 +61,7 @@ def families_of(name: str) -> frozenset[str]:
 
     What is served is asked before who serves it.
 
-    >>> families_of("openai/llama-3"), families_of("taught by openai/gpt-4o")
+    >>> families_of("openai/llama-3"), families_of("taught by openai/gpt-6.1-sol")
     (frozenset({'Meta'}), frozenset({'OpenAI'}))
     """
     if name.startswith(_OF_NO_FAMILY):
@@ -80,7 +80,7 @@ def kin_of(
 
     Args:
         judge: `provider/model`.
-        told: by author, what is recorded of how it came to be, a phrase each: "taught by openai/gpt-4o",
+        told: by author, what is recorded of how it came to be, a phrase each: "taught by openai/gpt-6.1-sol",
             "on the base meta-llama/Llama-3.1-8B" (`results.taught.taught` reads it).
     """
     own = families_of(judge)

@@ -96,6 +96,7 @@ class Completion:
         request_id: the provider's id of the request, for its support desk.
         latency_seconds: from sending to the last byte, as the client measured it; not part of the answer.
         server_limits: not part of the answer and never stored: for the engine alone.
+        notice: what the server says of the model's end in its headers, or ""; never stored either.
     """
 
     text: str
@@ -106,10 +107,14 @@ class Completion:
     request_id: str = ""
     latency_seconds: float | None = field(default=None, compare=False)
     server_limits: ServerLimits | None = field(default=None, compare=False)
+    notice: str = field(default="", compare=False)
 
-    def measured(self, latency_seconds: float, server_limits: ServerLimits | None) -> Completion:
+    def measured(
+        self, latency_seconds: float, server_limits: ServerLimits | None, notice: str = ""
+    ) -> Completion:
         """This answer, with what the client measured beside it (neither is part of the answer)."""
         # set in place: the value is its maker's alone until now, and a copy costs as much as reading it
         object.__setattr__(self, "latency_seconds", latency_seconds)
         object.__setattr__(self, "server_limits", server_limits)
+        object.__setattr__(self, "notice", notice)
         return self

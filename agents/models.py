@@ -6,11 +6,15 @@ environment variable that holds it).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 from agents.errors import Adaptation
+from agents.lifecycle import Lifecycle
+
+EMULATED = "emulated-"
+"""The beginning of the names of the emulator's models."""
 
 
 class WireProtocol(StrEnum):
@@ -63,6 +67,8 @@ class Model:
         key_env: the environment variable that holds the key; "" where none is needed.
         identity: "" at the provider's own address; else the address, or the content of a server that we
             start (weights, adapter, dtype …; an emulator's definition). Part of every call's key.
+        answers: other names under which it may answer, as patterns (see `agents/answerer.py`).
+        lifecycle: when it retires, as far as it is known; None where nothing is.
     """
 
     provider: str
@@ -72,6 +78,8 @@ class Model:
     base_url: str = ""
     key_env: str = ""
     identity: str = ""
+    answers: tuple[str, ...] = field(default=(), compare=False)
+    lifecycle: Lifecycle | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:

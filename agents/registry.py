@@ -6,34 +6,32 @@ Reads names and addresses; looks a key up only when the model is about to be ask
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
-from urllib.parse import urlsplit
+from typing import Any
 
 from agents import controls
 from agents.errors import Fault, UserError
-from agents.identity import canonical
-from agents.models import Model, Traits, WireProtocol
+from agents.lifecycle import KEYS, Lifecycle, lifecycle_of
+from agents.models import EMULATED, Model, Traits, WireProtocol
+from agents.models_file import (
+    TRAITS,
+    Provider,
+    are_texts,
+    check_address,
+    entry_faults,
+    entry_of,
+    matching,
+    provider_faults,
+    provider_of,
+)
+from agents.near import nearest
 
-EMULATED = "emulated-"
-_TRAITS = {field.name for field in fields(Traits)}
-_HINTS = get_type_hints(Traits)
-_LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0, "thinking_tokens": 0}
+__all__ = ["EMULATED", "Provider", "Registry"]
 
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Where a provider's models are asked, and which variables of the environment say so."""
-
-    protocol: WireProtocol
-    base_url: str = ""
-    base_url_env: str = ""
-    key_env: str = ""
-    key_optional: bool = False
+LIVING = "living-judges"
 
 
 class Registry:
@@ -52,8 +50,10 @@ class Registry:
         self._environ = environ
         self._providers: dict[str, Provider] = {}
         self._entries: list[dict[str, Any]] = []
+        self._sets: dict[str, tuple[str, ...]] = {}
         self._add(tomllib.loads(own), "models.toml")
         self._own = {name: provider.base_url for name, provider in self._providers.items()}
+        self._shipped = len(self._entries)
         if user_file is not None:
             try:
                 self._add(tomllib.loads(user_file.read_text(encoding="utf-8")), str(user_file))
@@ -79,8 +79,9 @@ class Registry:
             raise UserError(
                 "a model is written provider/name",
                 found=repr(name),
-                remedy=f"Providers: {', '.join([*self._providers, 'control'])}; "
-                "for example openai/gpt-4o, google/gemini-2.0-flash, control/ratings.",
+                remedy=f"{self._meant(name)}Providers: {', '.join([*self._providers, 'control'])}; for "
+                f"example {', '.join(self._sets.get(LIVING, ())[:2])}, control/ratings. "
+                f"Sets of models: {', '.join(self._sets)}.",
             )
         given = self._environ.get(provider.base_url_env, "").rstrip("/")
         if not given and not provider.base_url:
@@ -90,7 +91,8 @@ class Registry:
                 remedy=f"Set {provider.base_url_env}, for example to http://127.0.0.1:8000/v1.",
             )
         address = given or provider.base_url.rstrip("/")
-        _check_address(address, provider.base_url_env if given else f"[provider.{provider_name}] base_url")
+        check_address(address, provider.base_url_env if given else f"[provider.{provider_name}] base_url")
+        own = address == self._own.get(provider_name)
         return Model(
             provider=provider_name,
             name=model_name,
@@ -98,8 +100,30 @@ class Registry:
             traits=self.traits(name),
             base_url=address,
             key_env=provider.key_env,
-            identity="" if address == self._own.get(provider_name) else address,
+            identity="" if own else address,
+            answers=self._answers(name),
+            lifecycle=self.lifecycle(name, own=own),
         )
+
+    def expanded(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names with every named set (`paper-judges`) in place of its name; each model once."""
+        return tuple(dict.fromkeys(each for name in names for each in self._sets.get(name, (name,))))
+
+    def lifecycle(self, name: str, *, own: bool = True) -> Lifecycle | None:
+        """What is known of a model's end; None where nothing is.
+
+        Args:
+            own: whether it is asked at its provider's own address; elsewhere only the user's file counts.
+        """
+        entries = self._entries if own else self._entries[self._shipped :]
+        stating = [entry for entry in matching(entries, name) if KEYS & set(entry)]
+        return lifecycle_of(stating[-1]) if stating else None
+
+    def hint(self, name: str) -> str:
+        """A known model's name that `name` may be a slip of; "" where it is known, or near to none."""
+        if name in self._names() or "/" not in name:
+            return ""
+        return nearest(name, self._names())
 
     def emulated(self, model: Model, root_url: str, definition: str) -> Model:
         """The emulator's stand-in for a model: another name, at `root_url`, known by its definition."""
@@ -112,11 +136,9 @@ class Registry:
 
     def traits(self, name: str) -> Traits:
         """What a model accepts; an emulated model accepts what the model it emulates does."""
-        provider, _, bare = name.partition("/")
         told: dict[str, Any] = {}
-        for entry in self._entries:
-            if fnmatchcase(f"{provider}/{bare.removeprefix(EMULATED)}", entry["match"]):
-                told |= {key: value for key, value in entry.items() if key != "match"}
+        for entry in matching(self._entries, name):
+            told |= {key: value for key, value in entry.items() if key in TRAITS}
         return Traits(**told)
 
     def key(self, model: Model) -> str:
@@ -142,98 +164,70 @@ class Registry:
             )
         return key
 
+    def keys(self, models: Iterable[Model]) -> dict[Model, str]:
+        """The key of every model, as `key`.
+
+        Raises:
+            UserError: some are missing or are no keys; every one at once.
+        """
+        found: dict[Model, str] = {}
+        wrong: dict[str, UserError] = {}
+        for model in models:
+            try:
+                found[model] = self.key(model)
+            except UserError as error:
+                wrong.setdefault(model.key_env, error)
+        if len(wrong) > 1:
+            raise UserError("these models need keys", faults=[error.fault for error in wrong.values()])
+        for only in wrong.values():
+            raise only
+        return found
+
+    def _answers(self, name: str) -> tuple[str, ...]:
+        """Other names under which a model may answer."""
+        found = [each for entry in matching(self._entries, name) for each in entry.get("answers", ())]
+        return tuple(dict.fromkeys(found))
+
+    def _names(self) -> list[str]:
+        """Every model that a file names in full."""
+        patterns = [each for entry in self._entries for each in entry["match"] if "*" not in each]
+        return list(dict.fromkeys([*patterns, *(each for of in self._sets.values() for each in of)]))
+
+    def _meant(self, name: str) -> str:
+        """What somebody may have meant who wrote no model's name."""
+        known = [*self._names(), *self._sets]
+        bare = {each.rpartition("/")[2]: each for each in known}
+        meant = bare.get(name) or nearest(name, known) or bare.get(nearest(name, list(bare)), "")
+        return f"Did you mean {meant}? " if meant else ""
+
     def _add(self, told: Mapping[str, Any], source: str) -> None:
         faults = [
-            Fault("is not known here", f"{source}: {key}", remedy="Use [provider.NAME] and [[model]].")
+            Fault("is not known here", f"{source}: {key}", remedy="Use [provider.NAME], [set] and [[model]].")
             for key in told
-            if key not in ("provider", "model")
+            if key not in ("provider", "model", "set")
         ]
-        providers, models = told.get("provider", {}), told.get("model", [])
-        if not isinstance(providers, dict) or not isinstance(models, list):
-            wrong = "provider" if not isinstance(providers, dict) else "model"
-            faults.append(Fault("has another form", f"{source}: {wrong}", remedy="See agents/models.toml."))
+        providers, models, sets = told.get("provider", {}), told.get("model", []), told.get("set", {})
+        forms = {"provider": (providers, dict), "model": (models, list), "set": (sets, dict)}
+        wrong = [name for name, (value, form) in forms.items() if not isinstance(value, form)]
+        if wrong:
+            remedy = "See agents/models.toml."
+            faults += [Fault("has another form", f"{source}: {name}", remedy=remedy) for name in wrong]
             raise UserError("this file of models cannot be used", where=source, faults=faults)
         for name, entry in providers.items():
-            wrong_keys = _check_provider(entry, self._providers.get(name), f"{source}: [provider.{name}]")
+            wrong_keys = provider_faults(entry, self._providers.get(name), f"{source}: [provider.{name}]")
             faults += wrong_keys
             if not wrong_keys:
-                self._providers[name] = _provider(entry, self._providers.get(name))
+                self._providers[name] = provider_of(entry, self._providers.get(name))
+        for name, members in sets.items():
+            if are_texts(members) and "/" not in name:
+                self._sets[name] = tuple(members)
+            else:
+                remedy = 'Write: name = ["provider/name", …]'
+                faults.append(Fault("is no set of models", f"{source}: [set] {name}", repr(members), remedy))
         for number, entry in enumerate(models, 1):
-            entry_faults = _check(entry, f"{source}: [[model]] {number}")
-            faults += entry_faults
-            if not entry_faults:
-                extra = canonical(entry["extra"]).decode() if "extra" in entry else ""
-                self._entries.append({**entry, "extra": extra} if extra else entry)
+            wrong_keys = entry_faults(entry, f"{source}: [[model]] {number}")
+            faults += wrong_keys
+            if not wrong_keys:
+                self._entries.append(entry_of(entry))
         if faults:
             raise UserError("this file of models cannot be used", where=source, faults=faults)
-
-
-def _provider(entry: Mapping[str, Any], known: Provider | None) -> Provider:
-    """A provider as told; one that is known already keeps what is not told anew."""
-    given = dict(entry)
-    if "protocol" in given:
-        given["protocol"] = WireProtocol(given["protocol"])
-    return replace(known, **given) if known else Provider(**given)
-
-
-def _check_provider(entry: Any, known: Provider | None, where: str) -> list[Fault]:
-    hints = get_type_hints(Provider)
-    if not isinstance(entry, dict):
-        return [Fault("is no table", where, repr(entry), f"Keys: {', '.join(hints)}.")]
-    faults = []
-    for key, value in entry.items():
-        if key == "protocol":
-            continue
-        if key not in hints:
-            faults.append(Fault("is not known", f"{where} {key}", remedy=f"Keys: {', '.join(hints)}."))
-        elif type(value) is not hints[key]:
-            faults.append(Fault(f"must be {hints[key].__name__}", f"{where} {key}", repr(value)))
-    protocols = [protocol.value for protocol in WireProtocol if protocol is not WireProtocol.CONTROL]
-    if entry.get("protocol", known and known.protocol.value) not in protocols:
-        remedy = f"Protocols: {', '.join(protocols)}."
-        faults.append(Fault("has no protocol", where, repr(entry.get("protocol")), remedy))
-    return faults
-
-
-def _check_address(address: str, where: str) -> None:
-    """An address is one that can be asked; it is stored and shown, so nothing secret may stand in it.
-
-    Raises:
-        UserError: it is not.
-    """
-    remedy = "Write it as http://HOST:PORT/PATH; a key goes into its own variable."
-    if "@" in address or "?" in address:
-        raise UserError(
-            "an address must hold no password and no query",
-            where=where,
-            found="one (not shown)",
-            remedy=remedy,
-        )
-    try:
-        parts = urlsplit(address)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or any(character.isspace() for character in address):
-        raise UserError("this is no address", where=where, found=repr(address), remedy=remedy)
-
-
-def _check(entry: Any, where: str) -> list[Fault]:
-    if not isinstance(entry, dict):
-        return [Fault("is no table", where, repr(entry))]
-    faults = [] if isinstance(entry.get("match"), str) else [Fault("has no match", where)]
-    for key, value in entry.items():
-        if key == "match" or (key == "extra" and isinstance(value, dict)):
-            continue
-        if key not in _TRAITS:
-            faults.append(Fault("is not known", f"{where}: {key}", remedy=f"Known: {sorted(_TRAITS)}."))
-            continue
-        hint = dict if key == "extra" else _HINTS[key]
-        choices = get_args(hint)
-        fits = value in choices if choices else type(value) is hint
-        if fits and key in _LEAST and value < _LEAST[key]:
-            faults.append(Fault(f"must be {_LEAST[key]} or more", f"{where}: {key}", repr(value)))
-        if not fits:
-            wanted = f"one of {', '.join(choices)}" if choices else hint.__name__
-            faults.append(Fault(f"must be {wanted}", f"{where}: {key}", repr(value)))
-    return faults

@@ -78,7 +78,7 @@ class Response:
 
     Attributes:
         dialogue: the dialogue's key (not its id).
-        author: `dataset:human`, `openai/gpt-4o`, `student:NAME`, `file:PATH`, …
+        author: `dataset:human`, `openai/gpt-6.1-sol`, `student:NAME`, `file:PATH`, …
         text: what the person would read.
         set_id: the set of responses it belongs to: one author, one way of making (see `ResponseSet`).
         raw: the text before it was cleaned, where that differs; else "".

@@ -62,7 +62,7 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """A short name: `over-llm, all-dimensions, openai/gpt-4o`."""
+        """A short name: `over-llm, all-dimensions, openai/gpt-6.1-sol`."""
         return ", ".join(part for part in (self.method, self.llm, self.strategy, self.teacher) if part)
 
 

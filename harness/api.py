@@ -48,6 +48,7 @@ RATES = (
     "consistency",
     "position_preference",
     "cost_usd",
+    "answered_by_several",
 )
 LAST = "last"  # the run that was worked on last; elsewhere a run's id or the beginning of one
 
@@ -129,8 +130,8 @@ async def judge(
     """Judge author A against author B, every pair in both orders, as `empathy judge`; the win rates.
 
     Args:
-        a, b: authors: "dataset:human", "openai/gpt-4o", "student:NAME", "file:PATH".
-        judges: "openai/gpt-4o", "control/ratings", …
+        a, b: authors: "dataset:human", "openai/gpt-6-luna", "student:NAME", "file:PATH".
+        judges: "openai/gpt-6-luna", "control/ratings", …
         data: the dataset's CSV, or "sample"; None for where it usually is.
         limit: only so many dialogues, a random subset by `seed`.
         emulate: send every model's calls to the emulator.

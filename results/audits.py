@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -17,8 +17,9 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import select
 
+from agents.answerer import answerer_note
 from agents.vocabulary import Dialogue
-from results.contests import dialogues_of_run, run_dialogues
+from results.contests import CONTROL, answerers_of, dialogues_of_run, run_dialogues
 from results.rows import parser_order
 from results.statistics.rated_pairs import RatedPairs
 from results.store import Store
@@ -41,6 +42,7 @@ class Said:
         judgments: how many there are.
         cost_usd: of all answers behind them; None where not known.
         seconds: mean latency of an answer; None where none was measured.
+        answerers: answering name → number of answers behind the judgments that count.
     """
 
     judge_id: str
@@ -55,6 +57,12 @@ class Said:
     judgments: int
     cost_usd: float | None
     seconds: float | None
+    answerers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def answerer_note(self) -> str:
+        """A sentence on who answered under the judge's name; "" where it was that model alone."""
+        return "" if self.provider == CONTROL else answerer_note(self.judge, self.model, self.answerers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +222,7 @@ async def _said(
         judgments=len(counting),
         cost_usd=None if None in costs.values() else sum(costs.values()),
         seconds=float(np.mean(timed)) if timed else None,
+        answerers=answerers_of(list(counting.values())),
     )
 
 
@@ -232,6 +241,7 @@ async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> 
             judgment.call_key,
             completion.cost_usd,
             completion.latency_seconds,
+            completion.server_model,
         )
         .join(table(CompletionRow), completion.key == judgment.call_key)
         .where(

@@ -7,13 +7,16 @@ were.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Select, select
 
+from agents.answerer import UNNAMED, answerer_note
+from agents.errors import UserError
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
 from results.rows import parser_order
@@ -32,6 +35,7 @@ from results.tables import (
 )
 from results.taught import taught
 
+CONTROL = "control"
 _A_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
 
@@ -48,6 +52,8 @@ class Contest:
         asked_again: judgments that needed more than one attempt.
         cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
         kin: those of the two authors that are of the judge's family.
+        answerers: answering name → number of answers behind the judgments that count.
+        left_out: answers of other models, which `snapshots` leaves out.
     """
 
     judge: str
@@ -64,6 +70,15 @@ class Contest:
     asked_again: int
     cost_usd: float | None
     kin: tuple[Kin, ...] = ()
+    answerers: Mapping[str, int] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def answerer_note(self) -> str:
+        """A sentence on who answered under the judge's name; "" where it was that model alone."""
+        if self.judge_provider == CONTROL:
+            return ""
+        return answerer_note(self.judge, self.judge_model, self.answerers, self.left_out)
 
     @property
     def expected(self) -> int:
@@ -71,8 +86,15 @@ class Contest:
         return 2 * len(self.dialogues) * self.samples
 
 
-async def contests_of(store: Store, run_id: str) -> list[Contest]:
-    """All contests of a run, in the order of their judges' names."""
+async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()) -> list[Contest]:
+    """All contests of a run, in the order of their judges' names.
+
+    Args:
+        snapshots: answering names that alone are counted, for each judge that has answers under one of them.
+
+    Raises:
+        UserError: nothing in the database was answered under one of these names.
+    """
     dialogues = await run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
     wanted = (
@@ -98,11 +120,14 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
     of_judge = {
         judge_id: await _judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
     }
+    snapshots = ["" if name == UNNAMED else name for name in snapshots]
+    await _check_snapshots(store, snapshots, of_judge)
     for row in rows:
         a, b = sets[row.set_a], sets[row.set_b]
         of_pair = of_judge[row.id].get(frozenset((a.id, b.id)), ())
-        judgments = [one for one in of_pair if one.sample < row.samples]
-        columns, again = _columns(judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id)
+        every = [one for one in of_pair if one.sample < row.samples]
+        judgments = _of_snapshots(every, snapshots)
+        columns, again, counting = _columns(judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id)
         found.append(
             Contest(
                 row.name,
@@ -119,6 +144,8 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
                 again,
                 _cost(judgments),
                 kin_of(f"{row.provider}/{row.model}", (a, b), told),
+                answerers_of(counting),
+                len({one.call_key for one in every} - {one.call_key for one in judgments}),
             )
         )
     return found
@@ -183,6 +210,7 @@ async def _judgments(
             judgment.unscored,
             judgment.call_key,
             completion.cost_usd,
+            completion.server_model,
         )
         .join(table(CompletionRow), completion.key == judgment.call_key)
         .join(first, first.c.id == judgment.first)
@@ -198,8 +226,45 @@ async def _judgments(
     return found
 
 
-def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Columns, int]:
-    """The rows that count, as columns; and how many judgments needed more than one attempt."""
+async def _check_snapshots(
+    store: Store, snapshots: Collection[str], of_judge: Mapping[str, Mapping[Any, Sequence[Any]]]
+) -> None:
+    """Every name that is to be counted alone has answered something, in this run or in another.
+
+    Raises:
+        UserError: one has not.
+    """
+    names = {row.server_model for of in of_judge.values() for rows in of.values() for row in rows}
+    unknown = [name for name in snapshots if name not in names]
+    if not unknown:
+        return
+    name = table(CompletionRow).c.server_model
+    wanted = select(name).where(name.in_(unknown)).distinct()
+    elsewhere = set(await store.read(lambda connection: connection.execute(wanted).scalars().all()))
+    unknown = [name for name in unknown if name not in elsewhere]
+    if unknown:
+        raise UserError(
+            "nothing was answered under this name",
+            where="--snapshot",
+            found=", ".join(repr(name or UNNAMED) for name in unknown),
+            remedy=f"There are: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
+        )
+
+
+def _of_snapshots(rows: Sequence[Any], snapshots: Collection[str]) -> Sequence[Any]:
+    """The rows whose answers came under one of these names; all of them where none did."""
+    kept = [row for row in rows if row.server_model in snapshots]
+    return kept or rows
+
+
+def answerers_of(rows: Sequence[Any]) -> dict[str, int]:
+    """Answering name → number of answers, each counted once; the most frequent first."""
+    names = {row.call_key: row.server_model for row in rows}
+    return dict(Counter(names.values()).most_common())
+
+
+def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Columns, int, list[Any]]:
+    """The rows that count, as columns; how many judgments needed more than one attempt; and those rows."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
     for row in _newest_readings(rows):  # attempt by attempt
@@ -225,7 +290,7 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
         outside=np.array([np.nan if row.outside is None else row.outside for row in chosen], dtype=float),
         reason=np.array([row.unscored or "" for row in chosen], dtype=object),
     )
-    return columns, len(again)
+    return columns, len(again), chosen
 
 
 def _newest_readings(rows: Sequence[Any]) -> list[Any]:

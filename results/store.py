@@ -43,7 +43,11 @@ from results.tables import (
 from results.writer import Writer
 
 CHUNK = 500
-NEVER_SENT = (Failure.NO_BUDGET.value, Failure.QUOTA_EXHAUSTED.value)  # without a status: our own refusals
+NEVER_SENT = (
+    Failure.NO_BUDGET.value,
+    Failure.QUOTA_EXHAUSTED.value,
+    Failure.RETIRED.value,
+)  # without a status: our own refusals
 Result = TypeVar("Result")
 
 _runs, _invocations, _claims = table(RunRow), table(InvocationRow), table(ClaimRow)

@@ -1,6 +1,6 @@
 """Who taught a student and on which base, by its record: what makes it a judge's kin.
 
-    await taught(store)  # {"student:mine": ("taught by openai/gpt-4o", "on the base mistralai/…")}
+    await taught(store)  # {"student:mine": ("taught by openai/gpt-6.1-sol", "on the base mistralai/…")}
 
 Known of students that were registered (`results/checkpoints.py`), as far as their training sets say.
 """

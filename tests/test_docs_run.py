@@ -123,7 +123,7 @@ def prepared(clean: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
         here.chdir(place)
         asyncio.run(prepare())
         written()
-        judges = ["--judge", "control/longer", "--judge", "openai/gpt-4o", "--emulate"]
+        judges = ["--judge", "control/longer", "--judge", "openai/gpt-6-luna", "--emulate"]
         common = ["--split", "all", "--quiet", *judges]
         for author in [name for name in SETS if name.startswith("student:")]:
             run(["judge", author, "base:tiny", *common])

@@ -34,7 +34,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     left = asyncio.run(execute(cells()))
     rates, judgments, done = left["rates"], left["judgments"], left["done"]
-    assert set(rates["judge"]) == {"control/ratings", "openai/emulated-gpt-4o"}
+    assert set(rates["judge"]) == {"control/ratings", "openai/emulated-gpt-6-luna"}
     assert ((rates["low"] <= rates["win_rate"]) & (rates["win_rate"] <= rates["high"])).all()
     assert len(judgments) == 2 * 2 * 20  # both orders, both judges, twenty dialogues
     by_judge = judgments.groupby("judge")["score_a"].mean()

@@ -21,6 +21,7 @@ from agents.models import Model
 from agents.wire import FORMATS, read_content, url_of
 from agents.wire.errors import read_refusal
 from agents.wire.limits import server_limits
+from agents.wire.notices import notice_of
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -73,7 +74,8 @@ class HttpClient:
             completion = read_content(self._model, content, headers, key=self._key, now=now, sent=sent)
         else:
             completion = read_refusal(self._model, status, headers, content, self._key, now, sent)
-        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, now))
+        seconds = time.perf_counter() - sent_at
+        return completion.measured(seconds, server_limits(headers, now), notice_of(headers))
 
     async def close(self) -> None:
         """Give its connections back. The session is not this client's to close."""

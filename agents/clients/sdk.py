@@ -26,6 +26,7 @@ from agents.models import Model, WireProtocol
 from agents.wire import FORMATS, read_content
 from agents.wire.errors import read_refusal, without_secrets
 from agents.wire.limits import server_limits
+from agents.wire.notices import notice_of
 
 
 class _Carrier(Protocol):
@@ -76,7 +77,8 @@ class SdkClient:
             raise too_large(self._model, 200)
         now = datetime.now(UTC)
         completion = read_content(self._model, content, headers, key=self._key, now=now, sent=call.body)
-        return completion.measured(time.perf_counter() - sent_at, server_limits(headers, now))
+        seconds = time.perf_counter() - sent_at
+        return completion.measured(seconds, server_limits(headers, now), notice_of(headers))
 
     async def close(self) -> None:
         """Close the SDK's connections."""

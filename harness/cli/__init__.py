@@ -40,6 +40,7 @@ COMMANDS = {
         "harness.cli.doctor:doctor",
         "Ask each model one question: what it accepts, how fast it is.",
     ),
+    "export": ("harness.cli.export:export", "Write an author's responses as a file that outlives it."),
     "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
     "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),

@@ -94,8 +94,8 @@ def audit(
 
     \b
     empathy audit
-    empathy audit openai/gpt-4o google/gemini-2.0-flash --on test
-    empathy audit openai/gpt-4o --on both --limit 100 --page judges.html
+    empathy audit openai/gpt-6-luna google/gemini-3.5-flash-lite --on test
+    empathy audit openai/gpt-6-luna --on both --limit 100 --page judges.html
     """
     calls = CallOptions.take(rest)
     settings = calls.settings()

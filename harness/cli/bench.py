@@ -89,8 +89,8 @@ def bench(
     """Serve CHECKPOINT, generate for it and its base, judge student : base in both orders, and report.
 
     \b
-    empathy bench checkpoints/new --judge openai/gpt-4o --judge google/gemini-2.0-flash
-    empathy bench checkpoints/new --against openai/gpt-4o --judge openai/gpt-4o --require 'win_rate>0.55'
+    empathy bench checkpoints/new --judge openai/gpt-6-luna --judge google/gemini-3.5-flash-lite
+    empathy bench new --against openai/gpt-6.1-sol --judge openai/gpt-6-luna --require 'win_rate>0.55'
     empathy bench --watch checkpoints --judge control/ratings
 
     Opponents: base, and every --against: a model, dataset:…, file:…, base-cut, another student. Everything
@@ -154,14 +154,15 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             who = only.cast([f"student:{made.name}", BASE, *beside])
             how = only.serving(who, rest["preset"], quiet=calls.quiet)
             chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
-            named = tuple(dict.fromkeys([*rest["judges"], *asked]))
+            judges = calls.registry().expanded(rest["judges"])
+            named = tuple(dict.fromkeys([*judges, *asked]))
             with calls.models(named) as (registry, models):
                 by_name = dict(zip(named, models, strict=True))
                 what = Bench(
                     who,
                     how,
                     chosen,
-                    tuple(Judge(by_name[each], prompt) for each in dict.fromkeys(rest["judges"])),
+                    tuple(Judge(by_name[each], prompt) for each in judges),
                     stored,
                     {each: by_name[each] for each in asked},
                     wanted,

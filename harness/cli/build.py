@@ -89,7 +89,7 @@ def build(
 
     \b
     empathy data build --method direct --llm combined --out data/direct-combined
-    empathy data build --method over-human --strategy naive --teacher openai/gpt-4o --out data/naive
+    empathy data build --method over-human --strategy naive --teacher openai/gpt-6.1-sol --out data/naive
 
     The same database and options give the same bytes.
     """

@@ -108,6 +108,11 @@ def judge_cheap_and_gold(
 
         dataset = load(data)
         with calls.models((cheap, gold)) as (registry, models):
+            if len(models) != 2:
+                found = ", ".join(model.id for model in models)
+                raise UserError(
+                    "one cheap and one gold judge are named", where="--cheap, --gold", found=found
+                )
             first, second = (Judge(model, prompt, temperature) for model in models)
             async with await Store.open(db) as store:
                 plan = plan_judging(
@@ -133,8 +138,8 @@ def judge_cheap_and_gold(
     if done is None:
         return
     show(done, as_json)
-    leave(done.cheap)
-    leave(done.gold)
+    leave(done.cheap, calls.require_one_model)
+    leave(done.gold, calls.require_one_model)
 
 
 async def _tell_size(

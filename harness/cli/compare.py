@@ -12,7 +12,7 @@ import orjson
 from click.core import ParameterSource
 
 from agents.errors import UserError
-from harness.cli.options import db_option, json_option, run, without_kin_option
+from harness.cli.options import db_option, json_option, run, snapshot_option, without_kin_option
 from harness.data.splits import Split
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ WIDTH = 132
 )
 @click.option("--single-orders", is_flag=True, help="Also exact McNemar tests of each order alone.")
 @without_kin_option
+@snapshot_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @db_option
 @json_option
@@ -70,6 +71,7 @@ def compare(
     by: str,
     single_orders: bool,
     without_kin: bool,
+    snapshots: tuple[str, ...],
     seed: int,
     db: str,
     as_json: bool,
@@ -78,7 +80,7 @@ def compare(
 
     \b
     empathy compare student:A student:B --opponent base
-    empathy compare --all --opponent base --judge openai/gpt-4o
+    empathy compare --all --opponent base --judge openai/gpt-6-luna
     empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
     empathy compare student:A1,student:A2,student:A3 --opponent base
 
@@ -94,7 +96,15 @@ def compare(
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
-            return await gather(store, names, opponent, judges, split=Split(split), without_kin=without_kin)
+            return await gather(
+                store,
+                names,
+                opponent,
+                judges,
+                split=Split(split),
+                without_kin=without_kin,
+                snapshots=snapshots,
+            )
 
     if everyone or len(groups) == 1 or len(names) > 2:
         _refuse_for_two_only()

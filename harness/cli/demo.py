@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
-EMULATED = ("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet-4-5")
+EMULATED = ("openai/gpt-6-luna", "google/gemini-3.5-flash-lite", "anthropic/claude-haiku-5-5")
 FOLDER = Path("runs/demo")
 STUDY = "tiny"
 BEFOREHAND = (

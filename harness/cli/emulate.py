@@ -25,13 +25,19 @@ from harness.cli.options import run
 @click.option("--position-bias", type=float, help="Of every judge, instead of each model's own.")
 @click.option("--bias-on", type=click.Choice(["probability", "logit"]), help="The scale it adds on.")
 @click.option("--mean-preference", type=float, help="Of every judge, for the more empathetic response.")
+@click.option("--other-model", metavar="NAME", help="The name in answers, from --other-model-after on.")
+@click.option("--other-model-after", type=int, metavar="N", help="The first request that it answers.")
+@click.option("--snapshot-suffix", metavar="TEXT", help="Behind the name in answers, as -2024-08-06.")
+@click.option("--retired", metavar="NAMES", help="Models that are answered with a 404, with commas.")
+@click.option("--shutdown-date", metavar="DATE", help="Stated of OpenAI's models in the list of models.")
+@click.option("--sunset", metavar="DATE", help="Stated in a header of every answer.")
 @click.option("--lean", is_flag=True, help="The bare, fast server for benchmarks.")
 def emulate(host: str, port: int, rpm: float | None, tpm: float | None, **given: Any) -> None:
     """Serve OpenAI's, Anthropic's and Gemini's protocols on this machine until Ctrl-C.
 
     Point clients at it with OPENAI_BASE_URL=http://127.0.0.1:8901/v1,
     ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta; any key will
-    do. Models are named emulated-gpt-4o and so on.
+    do. Models are named emulated-gpt-6-luna and so on.
     """
     from harness.emulator.options import Options
 

@@ -87,8 +87,17 @@ def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
         console.print(note, style="dim", highlight=False, markup=False)
 
 
-def leave(summary: Summary) -> None:
-    """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well."""
+def leave(summary: Summary, require_one_model: bool = False) -> None:
+    """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well.
+
+    Args:
+        require_one_model: whether a judge under whose name several models answered is an error.
+    """
+    several = [judge.contest for judge in summary.judges if len(judge.contest.answerers) > 1]
+    if require_one_model and several and not summary.interrupted:
+        for contest in several:
+            click.echo(f"--require-one-model: {contest.answerer_note}", err=True)
+        sys.exit(1)
     end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
 
 

@@ -82,8 +82,8 @@ def improve(
     """Let each teacher improve every response with every strategy, and store the result.
 
     \b
-    empathy improve --teacher openai/gpt-4o --over human --strategies all
-    empathy improve --teacher openai/gpt-4o --over human,llm --strategies naive,sequential --emulate
+    empathy improve --teacher openai/gpt-6.1-sol --over human --strategies all
+    empathy improve --teacher openai/gpt-6.1-sol --over human,llm --strategies naive,sequential --emulate
 
     Strategies: naive, cognitive, affective, compassionate, all-dimensions, sequential, lacking-dimension.
     The improved responses are the author TEACHER@STRATEGY-over-human (or -over-llm). Every answer is

@@ -26,6 +26,7 @@ from harness.cli.options import (
     library,
     prompts_option,
     run,
+    snapshot_option,
     without_kin_option,
 )
 from harness.cli.report import write_page
@@ -83,6 +84,7 @@ PROPERTIES = ("sentiment", "emotion")
 @without_kin_option
 @click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
+@snapshot_option
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
 @click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
 @data_option
@@ -109,6 +111,7 @@ def judge(
     without_kin: bool,
     by: str | None,
     length_control: bool,
+    snapshots: tuple[str, ...],
     dry_run: bool,
     report_to: Path | None,
     data: str | None,
@@ -119,13 +122,13 @@ def judge(
 ) -> None:
     """Judge author A against author B on the dialogues that both answered.
 
-    Authors: dataset:human, dataset:gpt-4, file:PATH, openai/gpt-4o, student:NAME, …
-    Judges: openai/gpt-4o, google/gemini-2.0-flash, control/ratings, …
+    Authors: dataset:human, dataset:gpt-4, file:PATH, openai/gpt-6-luna, student:NAME, …
+    Judges: openai/gpt-6-luna, google/gemini-3.5-flash-lite, control/ratings, paper-judges, …
 
     \b
     empathy judge dataset:gpt-4 dataset:human --judge control/ratings
-    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --emulate
-    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-4o --until decided
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --emulate
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --until decided
 
     Every answer is stored as it arrives: run the same command again and only what is missing is asked.
     """
@@ -193,8 +196,10 @@ def judge(
                     return None
                 if not calls.yes and not calls.emulate:
                     await agree(store, plan, settings, retry_unscored)
-                summary = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
-                page = await _page(store, summary) if report_to is not None else ""
+                summary = await judge_contest(
+                    store, registry, plan, settings, retry_unscored=retry_unscored, snapshots=snapshots
+                )
+                page = await _page(store, summary, snapshots) if report_to is not None else ""
                 more = await beside(store, summary, seed=seed, by=by, length=length_control)
                 return summary, page, more
 
@@ -206,7 +211,7 @@ def judge(
     if report_to is not None:
         write_page(report_to, page)
         click.echo(f"Report: {report_to}", err=True)
-    leave(summary)
+    leave(summary, calls.require_one_model)
 
 
 def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until | None:
@@ -236,10 +241,10 @@ def _tell_reach(plan: Plan) -> None:
         click.echo(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.", err=True)
 
 
-async def _page(store: Store, summary: Summary) -> str:
+async def _page(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> str:
     from results.report import render
 
-    return await render(store, summary.run_id)
+    return await render(store, summary.run_id, snapshots=snapshots)
 
 
 def _prompt(folder: Path | None, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import click
 from agents.errors import Fault, UserError
 from agents.models import Model
 from agents.registry import EMULATED, Registry
+from agents.retirement import is_refused, real_name, warnings
 from prompts import Library, PromptError
 
 if TYPE_CHECKING:
@@ -75,6 +76,17 @@ def without_kin_option(command: Command) -> Command:
     )(command)
 
 
+def snapshot_option(command: Command) -> Command:
+    """`--snapshot`: only what one of several answering models said."""
+    return click.option(
+        "--snapshot",
+        "snapshots",
+        multiple=True,
+        metavar="NAME",
+        help="Count only answers that came under this model name; repeat for several judges.",
+    )(command)
+
+
 def calls_options(command: Command) -> Command:
     """How calls are made: limits, money, clients, progress."""
     options = [
@@ -122,6 +134,12 @@ def calls_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             help="Your own file of providers and models (see agents/models.toml).",
         ),
+        click.option("--allow-retired", is_flag=True, help="Ask models that have retired all the same."),
+        click.option(
+            "--require-one-model",
+            is_flag=True,
+            help="Stop where answers under one name come from several models.",
+        ),
         click.option("--quiet", is_flag=True, help="No progress."),
         click.option("--yes", is_flag=True, help="Ask nothing before spending money."),
     ]
@@ -148,6 +166,8 @@ class CallOptions:
     models_file: Path | None
     quiet: bool
     yes: bool
+    allow_retired: bool = False
+    require_one_model: bool = False
 
     @classmethod
     def take(cls, given: dict[str, Any]) -> CallOptions:
@@ -193,6 +213,9 @@ class CallOptions:
             policy=RetryPolicy(patience_seconds=patience or 0.0),
             quiet=self.quiet,
             events=DEFAULT_EVENTS,
+            allow_retired=self.allow_retired,
+            require_one_model=self.require_one_model,
+            warn=tell,
         )
 
     def _prices(self) -> tuple[dict[str, Price], list[Fault]]:
@@ -218,20 +241,23 @@ class CallOptions:
 
     @contextmanager
     def models(self, names: tuple[str, ...]) -> Iterator[tuple[Registry, list[Model]]]:
-        """The named models; with `--emulate`, their stand-ins, while the block runs.
+        """The named models, named sets in full; with `--emulate`, their stand-ins, while the block runs.
+
+        Tells on stderr what a reader should know of them: slips of the keyboard, models that retire.
 
         Raises:
             UserError: some cannot be asked; every one at once.
         """
         registry = self.registry() if not self.emulate else _EmulatedAddresses(self.models_file)
         models, wrong = [], []
-        for name in names:
+        for name in registry.expanded(names):
             try:
                 models.append(registry.model(name))
             except UserError as error:
                 wrong.append(error)
         if wrong:
             raise _together(wrong)
+        tell_of(registry, models, self.allow_retired or self.emulate)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
                 from harness.emulator.options import Options
@@ -243,6 +269,25 @@ class CallOptions:
                 spawned = stack.enter_context(spawn(options))
                 models = [registry.emulated(model, spawned.url, options.definition_hash) for model in models]
             yield registry, models
+
+
+def tell(text: str) -> None:
+    """A line to stderr."""
+    click.echo(text, err=True)
+
+
+def tell_of(registry: Registry, models: Sequence[Model], allow_retired: bool = True) -> None:
+    """What a user should know of models before they are asked, on stderr.
+
+    Args:
+        allow_retired: whether retired models will be asked; else whoever would ask them refuses.
+    """
+    for model in models:
+        meant = registry.hint(real_name(model))
+        if meant:
+            tell(f"{real_name(model)} is not a model that is known here. Did you mean {meant}?")
+    for warning in warnings(model for model in models if allow_retired or not is_refused(model)):
+        tell(warning)
 
 
 @contextmanager
@@ -272,15 +317,15 @@ def _together(wrong: list[UserError]) -> UserError:
 
 def _check_emulated(models: list[Model]) -> None:
     """Every stand-in is one that the emulator has."""
-    from harness.emulator.models import MODELS, stand_in
+    from harness.emulator.models import stand_in
 
-    names = [f"{known.provider}/{known.name.removeprefix(EMULATED)}" for known in MODELS.values()]
     wrong = [
         UserError(
             "the emulator has no stand-in for this model",
             where="--emulate",
             found=repr(f"{model.provider}/{model.name.removeprefix(EMULATED)}"),
-            remedy=f"It has: {', '.join(names)}; and others of the families gpt, o, gemini and claude.",
+            remedy="It has OpenAI's gpt and o, Google's gemini and Anthropic's claude models, such as "
+            "openai/gpt-6-luna; and vllm/llama-3.1-8b and vllm/llama-3.1-8b-instruct.",
         )
         for model in models
         if model.provider != "control"

@@ -54,7 +54,7 @@ def plan(
 
     \b
     empathy plan paper-llama
-    empathy plan paper-llama --judge openai/gpt-4o --rpm 500
+    empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     """
     given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     found = given.study()

@@ -30,7 +30,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
 
     \b
     empathy profile dataset:human dataset:gpt-4
-    empathy profile openai/gpt-4o openai/gpt-4o@naive-over-human --split train
+    empathy profile openai/gpt-6.1-sol openai/gpt-6.1-sol@naive-over-human --split train
 
     Over the dialogues that all authors answered. Descriptive; the word lists are shown.
     """

@@ -81,7 +81,7 @@ def rejudge(
 
     \b
     empathy rejudge --judge anthropic/claude-sonnet-5-5
-    empathy rejudge last --judge openai/gpt-4o --dimensions
+    empathy rejudge last --judge openai/gpt-6-luna --dimensions
     empathy rejudge last --human preferences.csv
     """
     calls = CallOptions.take(rest)
@@ -119,7 +119,7 @@ def rejudge(
     if summary is not None:
         from harness.cli.ending import leave
 
-        leave(summary)
+        leave(summary, calls.require_one_model)
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from agents.errors import UserError
-from harness.cli.options import db_option, run
+from harness.cli.options import db_option, run, snapshot_option
 from harness.writing import write_whole
 
 STDOUT = "-"
@@ -29,9 +29,17 @@ FORMATS = ("html", "md", "csv", "json")
     type=click.Choice(FORMATS),
     help="A page, Markdown, a line a contest, or everything as data. [default: by --out's ending, else html]",
 )
+@snapshot_option
 @click.option("--seed", type=int, help="Of the resampling and the examples. [default: the run's own]")
 @db_option
-def report(written: str, out: str | None, form: str | None, seed: int | None, db: str) -> None:
+def report(
+    written: str,
+    out: str | None,
+    form: str | None,
+    snapshots: tuple[str, ...],
+    seed: int | None,
+    db: str,
+) -> None:
     """Tell a judging run, or a whole study, in one self-contained HTML page.
 
     RUN is a run's id, the beginning of one, a study's name, or 'last' (the default): the run that was worked
@@ -51,7 +59,7 @@ def report(written: str, out: str | None, form: str | None, seed: int | None, db
 
         async with await Store.open(db, create=False) as store:
             run_id = await find_run(store, written)
-            return run_id, await render(store, run_id, seed=seed, form=form)
+            return run_id, await render(store, run_id, seed=seed, form=form, snapshots=snapshots)
 
     run_id, text = run(main())
     if place == STDOUT:

@@ -12,6 +12,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.registry import Registry
+from agents.retirement import is_refused
 from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,
@@ -76,11 +77,11 @@ def respond(
 ) -> None:
     """Ask each AUTHOR for a direct response to every dialogue of a split, and store it.
 
-    Authors: openai/gpt-4o, vllm/NAME, …; student:NAME, base, base-cut (the base cut to one response).
+    Authors: openai/gpt-6.1-sol, vllm/NAME, …; student:NAME, base, base-cut (the base cut to one response).
 
     \b
-    empathy respond openai/gpt-4o --split test
-    empathy respond openai/gpt-4o google/gemini-2.0-flash --split train --emulate
+    empathy respond openai/gpt-6.1-sol --split test
+    empathy respond openai/gpt-6.1-sol google/gemini-3.8-flash --split train --emulate
     empathy respond student:llama-over-llm-2 base --split test
     empathy respond student:tiny base --with transformers
 
@@ -169,6 +170,8 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
     settings = calls.settings()
     for name in plan.unheeded:
         click.echo(f"{name} takes no temperature and no top-p: its own are used, and recorded so.", err=True)
+    if any(map(is_refused, plan.models)):
+        await forecast(store, plan, settings)  # refuses what would be asked
     if dry_run:
         show_forecast(await forecast(store, plan, settings), as_json)
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from harness.cli.options import CallOptions, library
+from agents.retirement import is_refused
+from harness.cli.options import CallOptions, library, tell, tell_of
 from harness.data.dataset import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from harness.study.graph import Graph
     from harness.study.progress import Tell
     from harness.study.runner import Ended, Watch
+    from harness.study.stages import Stage
     from harness.study.world import World
 
 FOLDER = Path("runs/studies")
@@ -73,7 +75,7 @@ class Given:
 
         study = load(self.named)
         if self.judges:
-            study = study.judged_by(tuple(dict.fromkeys(self.judges)))
+            study = study.judged_by(self.calls.registry().expanded(self.judges))
         return replace(study, emulate=study.emulate or self.calls.emulate)
 
     @asynccontextmanager
@@ -102,6 +104,7 @@ class Given:
 
                 registry = calls.registry()
                 models = stand_ins(names, registry, Options().definition_hash)
+                tell_of(registry, list(models.values()))
             store = await stack.enter_async_context(await self._store(stack, live=live))
             memory = Memory(self.folder)
             place = self.folder / "money" / f"{study.name}.json"
@@ -140,17 +143,31 @@ class Given:
             UserError: it cannot be run, or another process runs one in this folder.
         """
         from harness.study.graph import KINDS, Graph
-        from harness.study.runner import Runner, chosen
+        from harness.study.planning import plan_study
+        from harness.study.runner import Runner, State, chosen, standings
         from harness.study.stages import Memory
 
         with Memory(self.folder).held():
             async with self.world(study, live=True, tell=tell) as world:
                 graph = await Graph.of(world)
                 pick = chosen(list(graph), KINDS, only, since)
+                refused = {model.id for model in world.models.values() if is_refused(model)}
+                if any(stage.uses & refused for stage in graph if stage.name in pick):
+                    await plan_study(graph)  # refuses what would be asked
+                left = [one.stage for one in standings(graph, world.memory) if one.state is not State.DONE]
+                self._tell_keys(world, [stage for stage in left if stage.name in pick])
                 if before is not None:
                     await before(graph, pick)
                 self.remember(study)
                 return await Runner(graph, world.memory, pick=pick, watch=watch).run()
+
+    def _tell_keys(self, world: World, stages: Sequence[Stage]) -> None:
+        """Say which keys these stages lack, all at once: what needs none of them goes on."""
+        asked = {name for stage in stages for name in stage.uses}
+        try:
+            world.registry.keys(model for model in world.models.values() if model.id in asked)
+        except UserError as error:
+            tell(f"empathy: {error}")
 
     async def _store(self, stack: AsyncExitStack, *, live: bool) -> Any:
         from results.store import Store

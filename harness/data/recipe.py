@@ -42,7 +42,7 @@ class Recipe:
         if improving and self.strategy is None:
             faults.append(Fault("is needed", "--strategy", remedy=f"Choose: {', '.join(Strategy)}."))
         if improving and not self.teacher:
-            faults.append(Fault("is needed", "--teacher", remedy="For example openai/gpt-4o."))
+            faults.append(Fault("is needed", "--teacher", remedy="For example openai/gpt-6-luna."))
         if not improving and (self.strategy is not None or self.teacher):
             faults.append(Fault("is for over-human and over-llm", "--strategy, --teacher"))
         if self.initial and self.method != Method.OVER_LLM:

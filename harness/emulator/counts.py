@@ -38,6 +38,11 @@ class Counts:
         self._repeats += before > 0
         return before
 
+    @property
+    def admitted(self) -> int:
+        """Requests that passed the limits so far."""
+        return len(self._admitted) + self._repeats
+
     def answer(self, key: bytes, input_tokens: int, output_tokens: int) -> None:
         """A key gets its whole answer (one that a provider would charge for)."""
         self.input_tokens += input_tokens

@@ -6,9 +6,12 @@ An attempt ends in at most one fault; the shares of the options are those of all
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
 from enum import StrEnum
 
 from harness.emulator.draws import choice, lognormal, uniform
+from harness.emulator.exchange import RejectedError
 from harness.emulator.options import Options
 
 
@@ -49,6 +52,29 @@ def fault_of(attempt: Attempt, options: Options) -> FaultKind | None:
             return kind
         point -= share
     return None
+
+
+def answering_name(name: str, request: int, options: Options) -> str:
+    """The model's name as it stands in the answer to the server's `request`-th request, from 1."""
+    if options.other_model is not None and request >= (options.other_model_after or 1):
+        return options.other_model
+    return name + (options.snapshot_suffix or "")
+
+
+def retirement(name: str, options: Options) -> RejectedError | None:
+    """The 404 of a model that was retired; None for one that was not."""
+    if name not in (options.retired or "").split(","):
+        return None
+    words = f"The model `{name}` has been retired and can no longer be used."
+    return RejectedError(404, "unknown model", words, code="model_not_found")
+
+
+def end_headers(options: Options) -> dict[str, str]:
+    """The headers that state a model's end; none where none is stated."""
+    if options.sunset is None:
+        return {}
+    end = datetime.combine(date.fromisoformat(options.sunset), time(), UTC)
+    return {"Deprecation": "true", "Sunset": format_datetime(end, usegmt=True)}
 
 
 def latency_seconds(attempt: Attempt, options: Options) -> float:

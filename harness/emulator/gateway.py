@@ -6,7 +6,7 @@ The server carries out what is decided here: it waits the delay, then answers, r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hmac import compare_digest
@@ -100,6 +100,9 @@ class Gateway:
             self._check_key(form, request)
             body, content = _parsed(request.content)
             question = form.read(body, request.path_model, request.headers, self._options)
+            gone = faults.retirement(question.model.name, self._options)
+            if gone is not None:
+                raise gone
             self._counts.by_model[question.model.name] += 1
             limits = self._limiter.of(question.model.name)
             charge = input_tokens(question) + question.max_tokens * question.samples
@@ -159,14 +162,20 @@ class Gateway:
             return self._failed(form, attempt, limits, delay)
         outcome = answer_all(question, form.NAME, content, key, self._options)
         limits.give_back(charge - outcome.input_tokens - outcome.output_tokens, self._clock())
-        answer = orjson.dumps(form.write(question, outcome))
+        name = faults.answering_name(question.model.name, self._counts.admitted, self._options)
+        named = replace(question, model=replace(question.model, name=name))
+        answer = orjson.dumps(form.write(named, outcome))
         if fault is FaultKind.MALFORMED:
             answer = faults.malform(answer, attempt, self._options)
         return Decision(
             Act.ANSWER,
             200,
             answer,
-            {form.ID_HEADER: f"req_{outcome.identity}", **self._headers(form, limits)},
+            {
+                form.ID_HEADER: f"req_{outcome.identity}",
+                **faults.end_headers(self._options),
+                **self._headers(form, limits),
+            },
             delay_seconds=delay,
             key=known_by,
             input_tokens=outcome.input_tokens,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date
 from typing import Any, get_args
 
 import orjson
@@ -20,8 +21,13 @@ ANSWERS_VERSION = 1
 
 _RATES = ("errors_500", "resets", "malformed", "hangs", "refusals")
 _FAULTS = _RATES[:-1]
-_WHOLE = ("seed", "lower_after_requests", "max_output_tokens")
-_NOT_LEAN = (*_RATES, "tokens_per_minute", "lower_to_rpm", "lower_after_requests", "api_key")
+_WHOLE = ("seed", "lower_after_requests", "max_output_tokens", "other_model_after")
+_DATES = ("shutdown_date", "sunset")
+_NAMING = ("other_model", "snapshot_suffix", "retired", *_DATES)
+_NOT_LEAN = (
+    *(*_RATES, "tokens_per_minute", "lower_to_rpm", "lower_after_requests", "api_key"),
+    *(*_NAMING, "other_model_after"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,12 @@ class Options:
         max_output_tokens: the most a request may ask for, ≥ 1.
         api_key: the only accepted key; None accepts any, and none.
         lean: the bare server for benchmarks: constant answers, no faults, no bookkeeping per key.
+        other_model, other_model_after: from the latter's request on (≥ 1, of all that were admitted) the
+            former's name stands in the answers; both or neither.
+        snapshot_suffix: what stands behind the model's name in the answers, such as "-2024-08-06".
+        retired: names of models that are answered with a 404, separated by commas.
+        shutdown_date: stated for every OpenAI model in the list of models, such as "2027-01-14".
+        sunset: the day that every answer's `Sunset` header states, in the same form.
     """
 
     seed: int = 0
@@ -64,6 +76,12 @@ class Options:
     max_output_tokens: int = 16_384
     api_key: str | None = field(default=None, repr=False)
     lean: bool = False
+    other_model: str | None = None
+    other_model_after: int | None = None
+    snapshot_suffix: str | None = None
+    retired: str | None = None
+    shutdown_date: str | None = None
+    sunset: str | None = None
 
     def __post_init__(self) -> None:
         faults = _wrong_types(self) or _wrong_values(self)
@@ -139,7 +157,7 @@ def _wrong_types(options: Options) -> list[Fault]:
             continue
         if each.name in _WHOLE:
             wanted, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
-        elif each.name in ("api_key", "bias_on"):
+        elif each.name in ("api_key", "bias_on", *_NAMING):
             wanted, fits = "text", isinstance(value, str)
         elif each.name == "lean":
             wanted, fits = "true or false", isinstance(value, bool)
@@ -166,6 +184,7 @@ def _wrong_values(options: Options) -> list[Fault]:
         ("latency_sigma", 0),
         ("lower_after_requests", 1),
         ("max_output_tokens", 1),
+        ("other_model_after", 1),
     ):
         value = getattr(options, name)
         if value is not None and not value >= least:
@@ -173,6 +192,14 @@ def _wrong_values(options: Options) -> list[Fault]:
     if not -(2**63) <= options.seed < 2**63:
         faults.append(_fault("seed", "must fit in 64 bits", options.seed))
     return faults + _wrong_together(options)
+
+
+def _is_day(value: str) -> bool:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _wrong_together(options: Options) -> list[Fault]:
@@ -184,6 +211,13 @@ def _wrong_together(options: Options) -> list[Fault]:
     if (options.lower_to_rpm is None) != (options.lower_after_requests is None):
         found = f"{options.lower_to_rpm!r}, {options.lower_after_requests!r}"
         faults.append(Fault("lower_to_rpm and lower_after_requests go together", "emulator", found))
+    if (options.other_model is None) != (options.other_model_after is None):
+        found = f"{options.other_model!r}, {options.other_model_after!r}"
+        faults.append(Fault("other_model and other_model_after go together", "emulator", found))
+    for name in _DATES:
+        value = getattr(options, name)
+        if value is not None and not _is_day(value):
+            faults.append(_fault(name, "must be a day, such as 2027-01-14", value))
     scales = get_args(BiasScale)
     if options.bias_on is not None and options.bias_on not in scales:
         faults.append(_fault("bias_on", f"must be one of: {', '.join(scales)}", options.bias_on))

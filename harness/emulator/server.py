@@ -151,7 +151,7 @@ class _Server:
             return _json(gemini_generate.list_models(_named("google")))
         if "anthropic-version" in request.headers:
             return _json(anthropic_messages.list_models(_named("anthropic")))
-        return _json(openai_chat.list_models(_named("openai", "vllm")))
+        return _json(openai_chat.list_models(_named("openai", "vllm"), self._options.shutdown_date))
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return _json({"status": "ok", "definition": self._options.definition_hash})

@@ -61,6 +61,8 @@ Decision = RetryAfter | GiveUp | StopLane
 _STOPPING = {
     Failure.AUTHENTICATION,
     Failure.UNKNOWN_MODEL,
+    Failure.WRONG_MODEL,
+    Failure.RETIRED,
     Failure.QUOTA_EXHAUSTED,
     Failure.NO_BUDGET,
     Failure.NO_VERDICTS,

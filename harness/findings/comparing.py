@@ -8,12 +8,14 @@ over: their sequence stands alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.answerer import answerer_note
 from agents.errors import Fault, UserError
 from agents.kinship import Kin
 from agents.vocabulary import Dialogue, ResponseSet
@@ -34,11 +36,13 @@ class Standing:
         entry: the contest it is from.
         columns: the author as A.
         asked: per code, whether the contest was about that dialogue.
+        answerers: answering name → number of answers.
     """
 
     entry: Entry
     columns: Columns
     asked: NDArray[np.bool_]
+    answerers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,19 @@ class UnderJudge:
     def is_control(self) -> bool:
         """Whether it is a floor and no opinion."""
         return self.provider == CONTROL
+
+    @property
+    def answerers(self) -> dict[str, int]:
+        """Answering name → number of answers, over all its contests here."""
+        counts: Counter[str] = Counter()
+        for standing in (*self.standings.values(), *self.direct.values()):
+            counts.update(standing.answerers)
+        return dict(counts)
+
+    @property
+    def answerer_note(self) -> str:
+        """A sentence on who answered under the judge's name; "" where it was that model alone."""
+        return "" if self.is_control else answerer_note(self.judge, self.model, self.answerers)
 
     @property
     def kin(self) -> tuple[Kin, ...]:
@@ -101,6 +118,7 @@ async def gather(
     *,
     split: Split = Split.TEST,
     without_kin: bool = False,
+    snapshots: Collection[str] = (),
 ) -> Gathered:
     """The contests of these authors against one opponent; with no authors, of all that any judge judged so.
 
@@ -108,6 +126,7 @@ async def gather(
         judges: names, or beginnings of ids; none means every model that judged all of the authors, or
             every control judge where no model did.
         without_kin: leave out what was judged by one of a contestant's family.
+        snapshots: as `results.contests.contests_of` takes them.
 
     Raises:
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
@@ -137,7 +156,7 @@ async def gather(
         )
     if not ids or not sets:
         raise _not_judged(catalogue, there, sets, against, judges, split, named)
-    found = await _load(store, catalogue, sets, against, ids, full, split)
+    found = await _load(store, catalogue, sets, against, ids, full, split, snapshots)
     return replace(found, left_out=tuple(sorted(kin)))
 
 
@@ -263,6 +282,7 @@ async def _load(
     judge_ids: Sequence[str],
     entries: Sequence[Entry],
     split: Split,
+    snapshots: Collection[str],
 ) -> Gathered:
     wanted: dict[tuple[str, str, str], Entry] = {}
     for judge_id in judge_ids:
@@ -274,7 +294,7 @@ async def _load(
                 wanted[judge_id, first, second] = entry
     loaded: dict[str, list[Contest]] = {}
     for run_id in dict.fromkeys(entry.run_id for entry in wanted.values()):
-        loaded[run_id] = await contests_of(store, run_id)
+        loaded[run_id] = await contests_of(store, run_id, snapshots)
     found = {key: _contest(loaded[entry.run_id], key[0], entry) for key, entry in wanted.items()}
     everything = {dialogue.key: dialogue for contest in found.values() for dialogue in contest.dialogues}
     dialogues = tuple(seeded_order(everything.values(), 0))
@@ -312,4 +332,4 @@ def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int])
     mine = [codes[dialogue.key] for dialogue in contest.dialogues]
     asked = np.zeros(len(codes), dtype=np.bool_)
     asked[mine] = True
-    return Standing(entry, columns.recoded(mine, len(codes)), asked)
+    return Standing(entry, columns.recoded(mine, len(codes)), asked, contest.answerers)

@@ -36,6 +36,7 @@ from results.store import Store
 from results.tables import (
     CompletionRow,
     DialogueRow,
+    GenerationRow,
     JudgeRow,
     JudgmentRow,
     ResponseRow,
@@ -191,6 +192,44 @@ async def store_answers(store: Store, author: Author, dialogues: Sequence[Dialog
     async with store.together():
         await store.put_dialogues([one for one in dialogues if one.key in author.responses])
         await store.put_responses(author.set, author.responses.values())
+
+
+async def response_rows(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
+    """An author's responses in the dataset's order, in the form that `file:PATH` reads.
+
+    Beside `dialogue_id` and `response` stand the author, its set, how it was made, and the names of the
+    models that answered (as their servers gave them).
+    """
+    answered = await _answerers(store, author.set.id)
+    found = author.responses
+    return [
+        {
+            "dialogue_id": dialogue.id,
+            "response": found[dialogue.key].text,
+            "author": author.name,
+            "set": author.set.id,
+            "made": author.set.made,
+            "answerers": answered.get(dialogue.key, []),
+        }
+        for dialogue in dialogues
+        if dialogue.key in found
+    ]
+
+
+async def _answerers(store: Store, set_id: str) -> dict[str, list[str]]:
+    """By dialogue, the names under which the answers to it came."""
+    generation, completion = table(GenerationRow).c, table(CompletionRow).c
+    wanted = (
+        select(generation.dialogue, completion.server_model)
+        .join(table(CompletionRow), completion.key == generation.call_key)
+        .where(generation.set_id == set_id, completion.server_model != "")
+        .distinct()
+        .order_by(generation.dialogue, completion.server_model)
+    )
+    found: dict[str, list[str]] = {}
+    for dialogue, name in await store.read(lambda connection: connection.execute(wanted).all()):
+        found.setdefault(dialogue, []).append(name)
+    return found
 
 
 async def battles(store: Store) -> list[dict[str, Any]]:

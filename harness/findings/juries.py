@@ -52,12 +52,14 @@ class Juror:
         columns: with the jury's own dialogue codes, its first author as A.
         rate: its win rate.
         cost_usd: of its answers; None where not known.
+        answerer_note: who answered under its name, where it was not that model alone; else "".
     """
 
     entry: Entry
     columns: Columns
     rate: WinRate
     cost_usd: float | None
+    answerer_note: str = ""
 
     @property
     def name(self) -> str:
@@ -143,7 +145,7 @@ async def jury_of(
         asked = np.zeros(len(codes), dtype=bool)
         asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
         rate = win_rate(columns.of_dialogues(asked), seed=seed)
-        jurors.append(Juror(entry, columns, rate, contest.cost_usd))
+        jurors.append(Juror(entry, columns, rate, contest.cost_usd, contest.answerer_note))
     jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
     first = next(iter(contests.values()))
     sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)

@@ -24,6 +24,7 @@ from results.paper.cells import (
     cell_of,
     judge_of,
     published,
+    succeeds,
 )
 from results.paper.ours import ours_of, told_of
 from results.paper.table1 import Ours
@@ -146,7 +147,9 @@ def cells_of(contests: list[Found]) -> dict[Cell, Ours]:
 
 
 def _chosen(found: Sequence[Found]) -> Ours:
-    ours = max(found, key=lambda one: (one.entry.is_plain, one.entry.size)).ours
+    ours = max(
+        found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size)
+    ).ours
     sets = len({one.set_id for one in found})
     told = f"one of {sets} such students (or sets of responses) that were judged: the fullest, the newest"
     return ours if sets == 1 else replace(ours, differences=(*ours.differences, told))

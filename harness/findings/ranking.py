@@ -61,6 +61,7 @@ class Ranking:
         meetings: per contest and author.
         kin: set ids of authors of the judge's family.
         emulated: whether answers are the emulator's.
+        answerer_notes: who answered under the judges' names, where it was not those models alone.
     """
 
     judge: str
@@ -72,6 +73,7 @@ class Ranking:
     meetings: tuple[Meeting, ...]
     kin: frozenset[str]
     emulated: bool
+    answerer_notes: tuple[str, ...] = ()
 
     @property
     def order(self) -> list[int]:
@@ -214,6 +216,7 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
         meetings=tuple(meetings),
         kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
         emulated=any(is_emulated(entry.model) for entry, _ in of),
+        answerer_notes=tuple(dict.fromkeys(note for _, one in of if (note := one.answerer_note))),
     )
 
 

@@ -17,6 +17,7 @@ import orjson
 
 from agents.call import Call
 from agents.judge import Judge
+from agents.retirement import check_asked
 from agents.vocabulary import Comparison
 from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
@@ -75,9 +76,16 @@ class Estimate:
 async def estimate(
     store: Store, plan: Asking, settings: Settings, *, retry_unscored: bool = False
 ) -> list[Estimate]:
-    """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing."""
+    """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
+
+    Raises:
+        UserError: a retired judge would be asked.
+    """
     retries = await retries_of(store, plan.judges) if retry_unscored else {}
-    return [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
+    found = [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
+    calls = {judge.model: one.calls for judge, one in zip(plan.judges, found, strict=True)}
+    check_asked(calls, settings.allow_retired)
+    return found
 
 
 async def _estimate(

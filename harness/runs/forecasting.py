@@ -20,6 +20,7 @@ from agents.improver import Improver
 from agents.messages import Message
 from agents.models import Model
 from agents.responder import Responder
+from agents.retirement import check_asked
 from agents.vocabulary import Dialogue
 from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
@@ -57,12 +58,19 @@ class Forecast:
 
 
 async def forecast(store: Store, plan: Plan, settings: Settings) -> list[Forecast]:
-    """A forecast for each model of a plan; asks nothing."""
+    """A forecast for each model of a plan; asks nothing.
+
+    Raises:
+        UserError: a retired model would be asked.
+    """
     there: set[tuple[str, str, int]] = set()
     for of in plan.sets:
         for dialogue, reads in (await reads_of(store, of.id)).items():
             there |= {(of.id, dialogue, read.step) for read in reads}
-    return [_forecast(plan, model, there, settings) for model in plan.models]
+    found = [_forecast(plan, model, there, settings) for model in plan.models]
+    calls = {model: one.calls for model, one in zip(plan.models, found, strict=True)}
+    check_asked(calls, settings.allow_retired)
+    return found
 
 
 def _forecast(plan: Plan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> Forecast:

@@ -226,9 +226,15 @@ class Summary:
 
 
 async def judge_contest(
-    store: Store, registry: Registry, plan: Plan, settings: Settings, *, retry_unscored: bool = False
+    store: Store,
+    registry: Registry,
+    plan: Plan,
+    settings: Settings,
+    *,
+    retry_unscored: bool = False,
+    snapshots: Collection[str] = (),
 ) -> Summary:
-    """Judge, store and summarise.
+    """Judge, store and summarise; `snapshots` as `contests_of` takes them.
 
     Raises:
         UserError: as `run_calls`.
@@ -250,7 +256,7 @@ async def judge_contest(
                 settings.say(adapted[-1])
         plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    summary = await summarise(store, report.run_id, plan.seed, report, given_up)
+    summary = await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)
     return replace(summary, adapted=tuple(adapted))
 
 
@@ -308,8 +314,14 @@ async def judge_all(
         )
 
     watched = watches or {}
+    names = await answerers_of(store, plan) if settings.require_one_model else {}
     sources = [
-        Source(judge.model, partial(plan.work, judge, retries, watched.get(judge.id)), plan.calls_per_judge)
+        Source(
+            judge.model,
+            partial(plan.work, judge, retries, watched.get(judge.id)),
+            plan.calls_per_judge,
+            names.get(judge.id),
+        )
         for judge in plan.judges
     ]
     return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
@@ -321,15 +333,17 @@ async def summarise(
     seed: int = SEED,
     report: RunReport | None = None,
     given_up: Mapping[str, Collection[Place]] | None = None,
+    snapshots: Collection[str] = (),
 ) -> Summary:
     """A run's result, from the database alone (and what this invocation did, where there was one).
 
     Args:
         given_up: by judge, what this invocation asked for and got no answer to.
+        snapshots: as `contests_of` takes them.
     """
     spec = orjson.loads(await store.spec_of(run_id))
     until = Until.of_spec(spec)
-    contests = await contests_of(store, run_id)
+    contests = await contests_of(store, run_id, snapshots)
     unanswered = await store.unanswered_usd(run_id)
     judges = []
     for contest in contests:
@@ -348,6 +362,16 @@ async def summarise(
         usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
         judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped, usd))
     return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
+
+
+async def answerers_of(store: Store, plan: Plan) -> dict[str, str]:
+    """For each judge of a plan, the name under which most of its stored answers in that contest came."""
+    run_id = content_id("run-1", [plan.kind, plan.spec])
+    return {
+        contest.judge_id: next(iter(contest.answerers))
+        for contest in await contests_of(store, run_id)
+        if contest.answerers
+    }
 
 
 def _soft(contest: Contest, seed: int) -> WinRate | None:

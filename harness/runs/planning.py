@@ -154,7 +154,7 @@ async def plan_improving(
 
 def _check_writes(model: Model) -> None:
     if model.protocol is WireProtocol.CONTROL:
-        remedy = "Name a model, for example openai/gpt-4o."
+        remedy = "Name a model, for example openai/gpt-6-luna."
         raise UserError("a control judge writes no responses", found=model.id, remedy=remedy)
 
 

@@ -27,20 +27,24 @@ from agents.clients.sdk import SdkClient
 from agents.errors import Adaptation, UserError
 from agents.models import Model, WireProtocol
 from agents.registry import EMULATED, Registry
+from agents.retirement import real_name
+from harness.engine.answerer import AnswererClient
 from harness.engine.events import EventLog
 from harness.engine.lane import Lane
 from harness.engine.ledger import Ledger
 from harness.engine.limits import Limits
 from harness.engine.money import Price, Purse, price_of
 from harness.engine.progress import shown
-from harness.engine.pump import Work, pump
+from harness.engine.pump import pump
 from harness.engine.retry import RetryPolicy
 from harness.runs import provenance
+from harness.runs.sources import Source, check_retired, with_stated_ends
 from results.store import Store
 
 TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
 ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
+__all__ = ["LaneReport", "RunReport", "Settings", "Source", "is_emulated", "run_calls"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class Settings:
         events: folder of the runs' event logs; None keeps none.
         own: clients that are there already, by model (of a server that we started, of an engine in this
             process); they are closed by whoever made them.
+        allow_retired: whether models that have retired are asked all the same.
+        require_one_model: whether an endpoint stops where its answering model changes, wherever it is asked.
+        warn: is told, in a sentence, what the user should know before or while models are asked.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -73,6 +80,9 @@ class Settings:
     events: Path | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     own: Mapping[Model, ModelClient] = field(default_factory=dict)
+    allow_retired: bool = False
+    require_one_model: bool = False
+    warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def say(self, words: str) -> None:
         """Tell the user something on stderr, unless nothing is to be said."""
@@ -93,21 +103,6 @@ class Settings:
         return self.lane_limits.get(model.id, self.limits)
 
 
-@dataclass(frozen=True)
-class Source:
-    """One model's share of a run.
-
-    Attributes:
-        model: whom it asks.
-        work: made anew, lazily, when the run begins.
-        total: how many pieces of work there are, for the progress; None where it is not known.
-    """
-
-    model: Model
-    work: Callable[[], Iterator[Work]]
-    total: int | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class LaneReport:
     """What a lane did in this invocation.
@@ -120,6 +115,7 @@ class LaneReport:
         unanswered_usd: the most that attempts without an answer may have cost; None as for `spent_usd`.
         warning: what is to be said of the endpoint beside its result, or "".
         adaptation: the setting under which the model may accept what it refused; None where none is known.
+        answers: answering name → number of answers.
     """
 
     made: int
@@ -133,6 +129,7 @@ class LaneReport:
     unanswered_usd: float | None = None
     warning: str = ""
     adaptation: Adaptation | None = None
+    answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def trouble(self) -> str:
@@ -177,10 +174,14 @@ async def run_calls(
         sources: one for each model.
 
     Raises:
-        UserError: a key is missing, a price is not known and there is a budget, the database fails.
+        UserError: a retired model would be asked, keys are missing, a price is not known and there is a
+            budget, the database fails.
     """
-    keys = {source.model: registry.key(source.model) for source in sources}
+    await check_retired(store, sources, settings.allow_retired)
+    keys = registry.keys(source.model for source in sources)
     check_proxies([model.base_url for model in keys if model.base_url and model not in settings.own])
+    sources = await with_stated_ends(sources, keys, settings.warn)
+    await check_retired(store, sources, settings.allow_retired)
     prices = {source.model: price_of(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:
         _check_prices(prices)
@@ -188,6 +189,7 @@ async def run_calls(
     run_id, invocation_id = await store.begin(kind, spec, command=provenance.command_line(), context=context)
     interrupted = asyncio.Event()
     lanes: list[Lane] = []
+    answerers: list[AnswererClient] = []
     watched = gc.get_threshold()
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
     gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
@@ -201,9 +203,19 @@ async def run_calls(
             with _events(settings, run_id) as events, _signals(interrupted):
                 for source in sources:
                     most_output = await store.most_output_tokens(run_id, source.model.id) if purse else 0
+                    answerer = AnswererClient(
+                        clients[source.model],
+                        source.model,
+                        expected=source.answerer,
+                        require_one=settings.require_one_model,
+                        allow_retired=settings.allow_retired,
+                        hint=registry.hint(real_name(source.model)),
+                        warn=settings.warn,
+                    )
+                    answerers.append(answerer)
                     lane = Lane(
                         source.model,
-                        clients[source.model],
+                        answerer,
                         ledger,
                         limits=settings.limits_of(source.model),
                         policy=settings.policy,
@@ -229,7 +241,10 @@ async def run_calls(
         gc.set_threshold(*watched)
         gc.unfreeze()
         await store.end(invocation_id)
-    reports = {lane.model.id: _report(lane, prices[lane.model]) for lane in lanes}
+    reports = {
+        lane.model.id: _report(lane, prices[lane.model], answerer.answers)
+        for lane, answerer in zip(lanes, answerers, strict=True)
+    }
     return RunReport(run_id, reports, interrupted.is_set())
 
 
@@ -252,7 +267,7 @@ def _committed(
         lane.gate.wake()
 
 
-def _report(lane: Lane, price: Price | None) -> LaneReport:
+def _report(lane: Lane, price: Price | None, answers: Mapping[str, int]) -> LaneReport:
     stats = lane.stats
     return LaneReport(
         made=stats.made,
@@ -266,6 +281,7 @@ def _report(lane: Lane, price: Price | None) -> LaneReport:
         unanswered_usd=stats.unanswered_usd if price is not None else None,
         warning=stats.warning,
         adaptation=stats.adaptation,
+        answers=dict(answers),
     )
 
 

@@ -64,6 +64,8 @@ def _judge_data(one: Audits) -> dict[str, Any]:
     return {
         "judge": one.name,
         "judge_id": said.judge_id if said else "",
+        "answerers": dict(said.answerers) if said else {},
+        "answered_by_several": said is not None and len(said.answerers) > 1,
         "family": one.family,
         "kin": list(one.kin),
         "left_out_as_kin": one.left_out,
@@ -213,6 +215,7 @@ def notes(summary: AuditSummary) -> list[str]:
         f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
         "for it, in points. Seconds: of waiting, one call after another.",
     ]
+    told += [note for one in summary.judges if one.said and (note := one.said.answerer_note)]
     told += [note for one in summary.judges if (note := _kin_note(one))]
     told += [line for one in summary.judges for line in trust(one)]
     return told

@@ -97,6 +97,8 @@ def _judge(under: UnderJudge) -> dict[str, Any]:
         "judge_id": under.judge_id,
         "runs": sorted({one.entry.run_id for one in standings}),
         "kin": [one.told() for one in under.kin],
+        "answerers": under.answerers,
+        "answered_by_several": len(under.answerers) > 1,
     }
 
 
@@ -153,6 +155,7 @@ def everyone_data(of: Everyone) -> dict[str, Any]:
         "level": of.level,
         "scope": scope_of(of.gathered),
         "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        "answerers": {under.judge: under.answerers for under in of.gathered.judges},
         "kin": {under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin},
         "rows": [_place_data(place, of.level) for place in of.places],
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from agents.answerer import answerer_note
 from agents.cleaning import WORD_LIMIT
 from agents.generation import Flaw
 from harness.runs.generating import Summary
@@ -114,6 +115,7 @@ def notes(summary: Summary) -> list[str]:
         if one.dimensions:
             told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
     for name, lane in summary.lanes.items():
+        told += filter(None, [answerer_note(name, name.partition("/")[2], lane.answers, judging=False)])
         told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
     if len(summary.sets) > 1:
         told.append(f"all together {money(summary.cost_usd)}: an answer that several sets share counts once")

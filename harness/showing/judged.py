@@ -34,6 +34,15 @@ def as_data(summary: Summary) -> dict[str, Any]:
     }
 
 
+def answerer_data(contest: Contest) -> dict[str, Any]:
+    """Who answered under a judge's name: counts, whether they are several, what is left out."""
+    return {
+        "answerers": dict(contest.answerers),
+        "answered_by_several": len(contest.answerers) > 1,
+        "answers_left_out": contest.left_out,
+    }
+
+
 def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
     rate, contest, lane = judge.hard, judge.contest, judge.lane
     return {
@@ -72,6 +81,7 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         },
         "unscored": judge.unscored,
         "asked_again": contest.asked_again,
+        **answerer_data(contest),
         "calls": {
             "expected": contest.expected,
             "made": lane.made if lane else 0,
@@ -157,6 +167,11 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
     }
 
 
+def answerer_notes(contests: Iterable[Contest]) -> list[str]:
+    """Who answered under the judges' names, where it was not the model of that name alone."""
+    return list(dict.fromkeys(note for one in contests if (note := one.answerer_note)))
+
+
 def kin_notes(contests: Iterable[Contest]) -> list[str]:
     """The flags of judges that are of a contestant's family."""
     return [f"{kin_note(one.judge, one.kin)}." for one in contests if one.kin]
@@ -167,6 +182,7 @@ def notes(summary: Summary) -> list[str]:
     told = []
     if any(_is_emulated(judge) for judge in summary.judges):
         told.append(EMULATED_NOTE)
+    told += answerer_notes(judge.contest for judge in summary.judges)
     told += kin_notes(judge.contest for judge in summary.judges)
     told.append(
         f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; "

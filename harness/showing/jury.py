@@ -185,6 +185,7 @@ def notes(jury: Jury) -> list[str]:
     told = []
     if any(is_emulated(juror.entry.model) for juror in jury.jurors):
         told.append(EMULATED_NOTE)
+    told += [juror.answerer_note for juror in jury.jurors if juror.answerer_note]
     told += [f"{kin_note(juror.name, juror.kin)}." for juror in jury.jurors if juror.kin]
     if jury.left_out:
         told.append(f"left out as kin of a contestant: {', '.join(jury.left_out)}")

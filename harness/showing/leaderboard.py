@@ -199,6 +199,7 @@ def as_alpaca(ranking: Ranking, baseline: str, lengths: Mapping[str, float]) -> 
 def notes(board: Leaderboard) -> list[str]:
     """What a reader must know."""
     told = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
+    told += dict.fromkeys(note for ranking in board.rankings for note in ranking.answerer_notes)
     told.append(
         "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: "
         "the interval of ranks. Preferred: expected share against the others. Intervals resample dialogues; "

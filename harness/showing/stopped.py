@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.runs.stopping import Stopped, Until
-from harness.showing.judged import kin_notes
+from harness.showing.judged import answerer_data, answerer_notes, kin_notes
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "path": [dict(zip(("dialogues", "low", "high"), look, strict=True)) for look in stopped.path],
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
+        **answerer_data(contest),
         "exact": stopped.is_exact,
         "calls": {
             "expected": stopped.expected,
@@ -141,6 +142,7 @@ def _answer(judge: JudgeSummary, stopped: Stopped) -> str:
 def notes(summary: Summary) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
+    told += answerer_notes(judge.contest for judge in summary.judges)
     told += kin_notes(judge.contest for judge in summary.judges)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence

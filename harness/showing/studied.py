@@ -75,6 +75,7 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
         )
     if study.emulate:
         told.append(EMULATED_NOTE)
+    told += list(dict.fromkeys(note for each in found if (note := each.get("answered", ""))))
     kin: dict[str, list[Kin]] = {}
     for each in found:
         kin.setdefault(str(each["judge"]), []).extend(Kin.of(one) for one in each.get("kin", ()))

@@ -207,6 +207,9 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             "incomplete": rate.incomplete,
             "unscored": one.unscored,
             "kin": [kin.told() for kin in one.contest.kin],
+            "answerers": dict(one.contest.answerers),
+            "answered_by_several": len(one.contest.answerers) > 1,
+            "answered": one.contest.answerer_note,
             "cost_usd": one.contest.cost_usd,
         }
         told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]

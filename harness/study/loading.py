@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
+from agents.registry import Registry
 from agents.vocabulary import Fidelity, Method, Strategy
 from finetune.membership import COMBINED, LLMS, LOW_RATED
 from finetune.settings import Settings as TrainingSettings
@@ -122,7 +123,7 @@ def _teaching(table: Table) -> Teaching:
     )
     improving = [method for method in got.methods if method != Method.DIRECT]
     if improving and not got.teachers:
-        table.wrong("teachers", f"is needed for {improving[0]}", remedy='For example ["openai/gpt-4o"].')
+        table.wrong("teachers", f"is needed for {improving[0]}", remedy='For example ["openai/gpt-6.1-sol"].')
     if improving and not got.strategies:
         table.wrong("strategies", f"is needed for {improving[0]}", remedy='For example "all".')
     if (Method.DIRECT in got.methods) != bool(got.llms):
@@ -201,9 +202,9 @@ def _judging(table: Table) -> Judging:
         )
     judges = table.texts("judges")
     if not judges:
-        table.wrong("judges", "is needed", remedy='For example ["openai/gpt-4o"].')
+        table.wrong("judges", "is needed", remedy='For example ["openai/gpt-6-luna"].')
     got = Judging(
-        judges=judges,
+        judges=Registry(None, {}).expanded(judges),
         contests=tuple((one[0], one[1]) for one in contests) if fits else (),
         prompt=table.value("prompt", DEFAULT_PROMPT),
         samples=table.value("samples", 1, least=1),
@@ -220,13 +221,13 @@ def _selection(table: Table) -> Selection:
         split=Split(table.value("split", "development", of=("development", "test"))),
     )
     if not got.judge:
-        table.wrong("judge", "is needed", remedy='For example "openai/gpt-4o".')
+        table.wrong("judge", "is needed", remedy='For example "openai/gpt-6-luna".')
     table.done()
     return got
 
 
 def _limits(table: Table) -> dict[str, Limits]:
-    """Limits of every lane ("") and of those that are named: `[limits."openai/gpt-4o"]`."""
+    """Limits of every lane ("") and of those that are named: `[limits."openai/gpt-6-luna"]`."""
     names = ("requests_per_minute", "tokens_per_minute")
     whole = ("requests_per_day", "tokens_per_day", "max_in_flight")
 
@@ -243,7 +244,7 @@ def _limits(table: Table) -> dict[str, Limits]:
     found = {"": one(table)}
     for key, value in table.rest().items():
         if not isinstance(value, dict) or "/" not in key:
-            remedy = f'Known: {", ".join((*names, *whole))}; or a model\'s own: [limits."openai/gpt-4o"].'
+            remedy = f'Known: {", ".join((*names, *whole))}; or a model\'s own: [limits."openai/gpt-6-luna"].'
             table.mistakes.add((*table.path, key), "is no limit", repr(key), remedy)
             continue
         own = Table(value, (*table.path, key), table.mistakes)
@@ -290,7 +291,9 @@ def _check_authors(study: Study, mistakes: Mistakes, at: tuple[str, str]) -> Non
     for a, b in study.judging.contests:
         for name in (a, b):
             if name not in words and "/" not in name and ":" not in name:
-                remedy = f"Words: {', '.join(words)}; or an author: openai/gpt-4o, dataset:human, file:PATH."
+                remedy = (
+                    f"Words: {', '.join(words)}; or an author: openai/gpt-6-luna, dataset:human, file:PATH."
+                )
                 mistakes.add(at, "names no author", repr(name), remedy)
         if a == b:
             mistakes.add(at, "judges an author against itself", repr(a))

@@ -29,6 +29,7 @@ TEACHER = "GPT-4o"
 _CUT = "base-cut:"
 _BASES = {LLAMA: r"llama-?3\.1-8b", MISTRAL: r"mistral-7b(-v0\.3)?"}
 _JUDGES = {GPT_4O: r"gpt-4o(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-2\.0-flash(-\d+)?"}
+_SUCCESSORS = {GPT_4O: r"gpt-6-luna(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-3\.5-flash-lite(-\d+)?"}
 _LLMS = {
     "GPT-4": r"gpt-4(?!o)",
     "LLaMA": r"llama-2",
@@ -61,8 +62,8 @@ class Described:
     Attributes:
         base: LLaMA-3.1-8B or Mistral-7B-v0.3.  is_base: whether it is that base, untrained.
         stage, method, strategy: how a student was trained.  llm: whom direct distillation imitates.
-        is_teacher: whether it is GPT-4o's own.
-        teacher: who taught a student; GPT-4o, an emulated one too, as `TEACHER`.
+        is_teacher: whether it is GPT-4o's own, or its successor's.
+        teacher: who taught a student; GPT-4o, an emulated one and its successor too, as `TEACHER`.
     """
 
     base: str
@@ -150,9 +151,19 @@ def _only(patterns: Mapping[str, str], told: str) -> str:
 
 
 def judge_of(model: str) -> str:
-    """The paper's name of a judge's model (an emulated stand-in included), or ""."""
+    """The paper's name of a model (emulated or not), or of the one that a living model succeeds; else "".
+
+    A cell with a successor is no replication, and `succeeds` says so.
+    """
     bare = model.removeprefix("emulated-")
-    return next((name for name, pattern in _JUDGES.items() if re.fullmatch(pattern, bare)), "")
+    own = next((name for name, pattern in _JUDGES.items() if re.fullmatch(pattern, bare)), "")
+    return own or succeeds(model)
+
+
+def succeeds(model: str) -> str:
+    """The paper's name of the model that this one succeeds, as `agents/models.toml` states; else ""."""
+    bare = model.removeprefix("emulated-")
+    return next((name for name, pattern in _SUCCESSORS.items() if re.fullmatch(pattern, bare)), "")
 
 
 def cell_of(student: Described, opponent: Described, judge: str) -> Cell | None:

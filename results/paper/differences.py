@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.registry import EMULATED
 from agents.vocabulary import ResponseSet
+from results.paper.cells import succeeds
 
 DIALOGUES = 250
 NEW_TOKENS = 4096
@@ -36,6 +37,8 @@ def of_judging(n: int, model: str, sampling: Mapping[str, Any], samples: int) ->
     """Of how it was judged; `sampling`: the judge's parameters."""
     told = [f"EMULATED: the judge {model} is an emulator, no real model"] if _emulated(model) else []
     told += ALWAYS
+    if succeeds(model):
+        told.append(f"the judge {model} in the place of {succeeds(model)}")
     if n != DIALOGUES:
         told.append(f"{n} dialogues, not {DIALOGUES}")
     if sampling.get("temperature") is not None:
@@ -50,6 +53,9 @@ def of_responses(of: ResponseSet) -> list[str]:
     if not of.recorded:
         return [UNKNOWN]
     told = [f"EMULATED: responses of {of.author} are an emulator's"] if _emulated(of.author) else []
+    model = of.author.partition("/")[2]
+    if succeeds(model):
+        told.append(f"responses of {of.author} in the place of {succeeds(model)}'s")
     cut, sampling = str(of.recorded.get("cut", "")), of.recorded.get("sampling") or {}
     if cut not in WHOLE:
         told.append(f"the cut: {cut} (the paper's responses are whole)")
@@ -66,6 +72,11 @@ def of_training(record: Mapping[str, Any]) -> list[str]:
         f"EMULATED: the teacher {name} is an emulator"
         for name in data.get("taught_by") or ()
         if _emulated(name)
+    ]
+    told += [
+        f"the teacher {name} in the place of {old}"
+        for name in data.get("taught_by") or ()
+        if (old := succeeds(name.rpartition("/")[2]))
     ]
     if data.get("fidelity") not in (None, "", "paper"):
         told.append(f"training data of fidelity {data['fidelity']}")

@@ -48,6 +48,8 @@ def ours_of(
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
     told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples)
+    if len(contest.answerers) > 1:
+        told.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)
         told += [*of_responses(of), *(of_training(known.record) if known else ())]

@@ -8,7 +8,7 @@ database gives the same bytes. Knows nothing of models, limits or the dataset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from results.report.data import as_csv, as_json
 from results.report.finding import find_run
@@ -27,7 +27,13 @@ FORMS: Mapping[str, Callable[[Material], str]] = {
 
 
 async def render(
-    store: Store, run_id: str, *, seed: int | None = None, now_text: str = "", form: str = "html"
+    store: Store,
+    run_id: str,
+    *,
+    seed: int | None = None,
+    now_text: str = "",
+    form: str = "html",
+    snapshots: Collection[str] = (),
 ) -> str:
     """The report of a run, as the text of one file.
 
@@ -38,11 +44,12 @@ async def render(
         now_text: when the page was made, as it is to be shown; "" shows nothing, so that the same database
             gives the same bytes.
         form: one of `FORMS`: html, md, csv or json.
+        snapshots: answering names that alone are counted (see `results.contests.contests_of`).
 
     Raises:
         UserError: there is no such run, it judges nothing, or the database cannot be read.
     """
-    material = await gather(store, run_id, seed=seed)
+    material = await gather(store, run_id, seed=seed, snapshots=snapshots)
     return page(material, now_text=now_text) if form == "html" else FORMS[form](material)
 
 

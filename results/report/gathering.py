@@ -44,12 +44,20 @@ _LOOKED_AT_TEST = ("test", "all")
 _FEWEST_EXAMPLES = 2  # of a pair of authors, however many pairs there are
 
 
-async def gather(store: Store, run_id: str, *, seed: int | None = None, examples: int = EXAMPLES) -> Material:
+async def gather(
+    store: Store,
+    run_id: str,
+    *,
+    seed: int | None = None,
+    examples: int = EXAMPLES,
+    snapshots: Collection[str] = (),
+) -> Material:
     """All of a run's page.
 
     Args:
         seed: None takes the run's own.
         examples: how many at most, over all pairs of authors.
+        snapshots: as `results.contests.contests_of` takes them.
 
     Raises:
         UserError: there is no such run, it judges nothing, or it stopped when its question was answered.
@@ -66,7 +74,7 @@ async def gather(store: Store, run_id: str, *, seed: int | None = None, examples
             found=run_id,
             remedy="Read it with the same empathy judge … --until; judge without --until for a page.",
         )
-    contests = await contests_of(store, run_id)
+    contests = await contests_of(store, run_id, snapshots)
     if row.kind != JUDGING and not contests:
         raise UserError(
             "there is nothing to report of this run: it judges nothing",

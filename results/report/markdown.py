@@ -12,7 +12,7 @@ from results.report.material import Material
 from results.report.page import banners, facts, title
 from results.report.sections.controls import TITLE, controls_notes, controls_table
 from results.report.sections.cost import cost_table, time_told
-from results.report.sections.judges import agreement_table, audit_views, each_judge, kin_notes
+from results.report.sections.judges import agreement_table, answerer_notes, audit_views, each_judge, kin_notes
 from results.report.sections.manifest import page_command
 from results.report.sections.section import PlainTable, Row
 from results.report.sections.seeds import TITLE as SEEDS
@@ -45,7 +45,8 @@ def as_markdown(material: Material) -> str:
         parts += ["## Table 1", _table_1(material), *map(_plain, material.grid.notes)]
     if told is not None:
         parts += ["## What the numbers do not say", _list(caveats(material))]
-        parts += ["## Judges", *map(_plain, kin_notes(material)), _table(each_judge(material))]
+        who = (*answerer_notes(material), *kin_notes(material))
+        parts += ["## Judges", *map(_plain, who), _table(each_judge(material))]
         agreement = agreement_table(material)
         parts += ["### Agreement between judges", _table(agreement)] if agreement else []
         for audit in audit_views(material):

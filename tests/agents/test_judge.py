@@ -91,7 +91,8 @@ def test_a_judge_sees_no_author_id_or_rating() -> None:
     ("name", "sent"),
     [
         ("openai/gpt-4o", {"max_tokens": 5, "temperature": 0.0, "logprobs": True, "top_logprobs": 20}),
-        ("vllm/base", {"max_tokens": 5, "temperature": 0.0, "logprobs": True, "top_logprobs": 20}),
+        ("vllm/base", {"max_tokens": 4096, "temperature": 0.0, "logprobs": True, "top_logprobs": 20}),
+        ("vllm/Llama-3.1-8B", {"max_tokens": 5, "temperature": 0.0, "logprobs": True, "top_logprobs": 20}),
         ("anthropic/claude-sonnet-4-5", {"max_tokens": 16, "temperature": 0.0}),
         ("openai/o4-mini", {"max_completion_tokens": 4096}),
         ("openai/gpt-5-mini", {"max_completion_tokens": 4096}),

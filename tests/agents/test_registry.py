@@ -106,8 +106,10 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
         ("anthropic/claude-sonnet-4-5", Traits()),
         ("anthropic/claude-opus-4-20250514", Traits()),
         ("anthropic/claude-3-5-haiku-latest", Traits()),
-        ("openai/some/model", Traits(seed=True)),
-        ("vllm/any/model", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
+        ("openai/some/model", Traits(seed=True, verdict_tokens=2048)),
+        ("openai/deepseek-reasoner", Traits(seed=True, verdict_tokens=4096)),
+        ("vllm/any/model", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=4096)),
+        ("vllm/Llama-2-7b", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
         ("unheard/of", Traits()),
     ],
 )
@@ -132,10 +134,15 @@ def test_a_newer_model_has_room_to_think_and_is_sent_nothing_that_it_refuses(nam
 def test_every_entry_fits_its_provider() -> None:
     providers = set(OWN["provider"])
     registry = Registry(None, VLLM)
-    for entry in OWN["model"]:
-        provider = entry["match"].partition("/")[0]
+    patterns = [
+        pattern
+        for entry in OWN["model"]
+        for pattern in ([entry["match"]] if isinstance(entry["match"], str) else entry["match"])
+    ]
+    for pattern in patterns:
+        provider = pattern.partition("/")[0]
         assert provider in providers
-        traits = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", entry["match"]).replace("*", "x")).traits
+        traits = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", pattern).replace("*", "x")).traits
         assert traits.verdict != "logprobs" or traits.max_top_logprobs > 0
         assert traits.verdict != "choice" or provider == "vllm"
         assert not traits.thinking or traits.verdict_tokens >= 1024

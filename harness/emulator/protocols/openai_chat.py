@@ -204,9 +204,8 @@ def _entry(text: str, logprob: float) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
 
 
-def list_models(names: list[str]) -> dict[str, Any]:
-    """What `GET /v1/models` shows."""
-    models = [
-        {"id": name, "object": "model", "created": common.CREATED, "owned_by": "emulator"} for name in names
-    ]
+def list_models(names: list[str], shutdown_date: str | None = None) -> dict[str, Any]:
+    """What `GET /v1/models` shows; `shutdown_date` is null where no end is announced."""
+    same = {"object": "model", "created": common.CREATED, "owned_by": "emulator"}
+    models = [{"id": name, **same, "shutdown_date": shutdown_date} for name in names]
     return {"object": "list", "data": models}

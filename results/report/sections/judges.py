@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.answerer import answerer_note
 from agents.kinship import kin_note
 from results.report.agreeing import Agreement
 from results.report.audits import AuditOnSplit, OfJudge
@@ -55,6 +57,7 @@ def judges(material: Material) -> Section | None:
     found = material.agreements
     html = filled(
         "judges",
+        answerers=answerer_notes(material),
         kin=kin_notes(material),
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
@@ -73,6 +76,19 @@ def kin_notes(material: Material) -> list[str]:
         if kin:
             told.append(f"{kin_note(of[0].contest.judge, kin)}.")
     return told
+
+
+def answerer_notes(material: Material) -> list[str]:
+    """Who answered under the judges' names, over all contests, where it was not that model alone."""
+    told = []
+    for of in _by_judge(material):
+        counts: Counter[str] = Counter()
+        for one in of:
+            counts.update(one.contest.answerers)
+        first, left_out = of[0].contest, sum(one.contest.left_out for one in of)
+        if not of[0].is_control:
+            told.append(answerer_note(first.judge, first.judge_model, counts, left_out))
+    return [note for note in told if note]
 
 
 def each_judge(material: Material) -> PlainTable:

@@ -35,10 +35,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "server without an address": ((*JUDGE, "--judge", "vllm/base"), ("VLLM_BASE_URL",)),
     "no key, OpenAI": (GPT, ("OPENAI_API_KEY is not set", "--emulate")),
     "no key, Anthropic": ((*JUDGE, "--judge", "anthropic/claude-x"), ("ANTHROPIC_API_KEY is not set",)),
-    "no key, Google": ((*JUDGE, "--judge", "google/gemini-2.0-flash"), ("GEMINI_API_KEY is not set",)),
+    "no key, Google": ((*JUDGE, "--judge", "google/gemini-3.8-flash"), ("GEMINI_API_KEY is not set",)),
     "no stand-in": (
         (*JUDGE, "--judge", "openai/llama-9", "--emulate"),
-        ("'openai/llama-9'", "openai/gpt-4o"),
+        ("'openai/llama-9'", "openai/gpt-6-luna"),
     ),
     "another provider's stand-in": ((*JUDGE, "--judge", "google/gpt-4o", "--emulate"), ("'google/gpt-4o'",)),
     "unknown responder": (

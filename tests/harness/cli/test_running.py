@@ -47,8 +47,8 @@ def test_the_demo_judges_once_and_writes_its_report(
     page = (workplace / "here" / "report.html").read_text(encoding="utf-8")
     for name in (
         "control/ratings",
-        "openai/emulated-gpt-4o",
-        "google/emulated-gemini-2.0-flash",
+        "openai/emulated-gpt-6-luna",
+        "google/emulated-gemini-3.5-flash-lite",
         "anthropic/",
     ):
         assert name in page

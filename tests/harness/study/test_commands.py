@@ -141,7 +141,7 @@ def test_where_no_student_can_be_trained_the_other_branches_go_on(
     why = "no/such-base" if find_spec("torch") else "fine-tuning needs torch"
     assert why in told["base tiny"]["why"]
     assert {name for name, one in told.items() if one["state"] == "done"} == {
-        "improve openai/emulated-gpt-4o over-human all-dimensions",
+        "improve openai/emulated-gpt-6-luna over-human all-dimensions",
         "build over-human-all-dimensions",
         "build low-rated",
     }
@@ -225,13 +225,13 @@ def test_what_the_papers_study_would_take(empathy: Run, real_dataset: Path) -> N
     """Counted in another way: 7 strategies, the sequential one of three calls, its first the cognitive's."""
     _, out, _ = empathy("plan", "paper-llama", "--data", real_dataset, "--json")
     lines = {(line["kind"], line["what"]): line for line in orjson.loads(out)["lines"]}
-    improve = lines["improve", "openai/gpt-4o"]
+    improve = lines["improve", "openai/gpt-6-luna"]
     most = 1750 * (6 + 2) * 2 + 1750
     assert (
         most - 20 <= improve["calls"] <= most
     )  # a few of the dataset's dialogues and responses are the same
     assert improve["stages"] == 14
-    for judge in ("openai/gpt-4o", "google/gemini-2.0-flash"):
+    for judge in ("openai/gpt-6-luna", "google/gemini-3.5-flash-lite"):
         assert lines["judge", judge]["calls"] == 28 * 3 * 250 * 2
     sft = lines["train", "meta-llama/Llama-3.1-8B, SFT"]
     assert (sft["stages"], sft["note"].split(" rows")[0]) == (15, f"{14 * 1900 + 800:,}")

@@ -120,7 +120,7 @@ def test_the_papers_study_is_the_papers() -> None:
     study = load("paper-llama")
     assert study.fidelity is Fidelity.PAPER
     assert study.data.split is Split.TEST
-    assert study.judging.judges == ("openai/gpt-4o", "google/gemini-2.0-flash")
+    assert study.judging.judges == ("openai/gpt-6-luna", "google/gemini-3.5-flash-lite")
     assert len(study.teaching.strategies) == 7
     sft, dpo = study.training.sft, study.training.dpo
     assert (sft.rank, sft.learning_rate, sft.epochs, sft.dtype, sft.batch_size) == (8, 5e-5, 3.0, "bf16", 2)
@@ -134,7 +134,7 @@ def test_the_documents_example_is_a_study(tmp_path: Path) -> None:
     path.write_text(rest.partition("```")[0], encoding="utf-8")
     study = load(str(path))
     assert study.training.seeds == (42, 43, 44)
-    assert study.limits["openai/gpt-4o"].tokens_per_minute == 30_000
+    assert study.limits["openai/gpt-6-luna"].tokens_per_minute == 30_000
     assert study.budget_usd == 150
 
 

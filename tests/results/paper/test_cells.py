@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from agents.registry import Registry
 from agents.vocabulary import ResponseSet
-from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published
+from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published, succeeds
 from results.paper.differences import of_judging, of_responses, of_training
 from results.paper.table1 import Ours, as_latex, as_markdown, table1
 
@@ -100,3 +101,33 @@ def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
     assert "<" not in latex.replace("$<$", "")
     [line] = [line for line in markdown.splitlines() if "| difference |" in line and "[" in line]
     assert line.count("[") == 1  # of the 14 cells of its line; the others are empty, not zero
+
+
+@pytest.mark.parametrize(
+    ("model", "paper"),
+    [
+        ("gpt-6-luna", "GPT-4o"),
+        ("emulated-gpt-6-luna", "GPT-4o"),
+        ("gpt-6-luna-2026-09-22", "GPT-4o"),
+        ("gemini-3.5-flash-lite", "Gemini-2.0-Flash"),
+        ("gpt-4o", ""),
+        ("gemini-2.0-flash", ""),
+        ("gpt-6.2-sol", ""),
+        ("gpt-6-luna-fast", ""),
+    ],
+)
+def test_a_successor_stands_in_the_cell_of_whom_it_follows_and_is_named(model: str, paper: str) -> None:
+    assert succeeds(model) == paper
+    assert judge_of(model) == (paper or judge_of(model))
+    told = of_judging(250, model.removeprefix("emulated-"), {}, 1)
+    assert any("in the place of" in one for one in told) == bool(paper)
+    taught = of_training({"data": {"taught_by": [f"openai/{model}"]}})
+    assert any("in the place of" in one for one in taught) == bool(paper)
+
+
+def test_the_successors_are_those_that_the_models_file_names() -> None:
+    registry = Registry(None, {})
+    for old in registry.expanded(["paper-judges"]):
+        end = registry.lifecycle(old)
+        assert end is not None
+        assert succeeds(end.successor.partition("/")[2]) == judge_of(old.partition("/")[2])

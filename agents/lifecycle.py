@@ -1,0 +1,139 @@
+"""How long a model can be asked: when it retires or has retired, who says so, and what succeeds it.
+
+Pure. A lifecycle comes from a models file (`retires`, `retired`, `successor`, `source`, `looked_up`,
+`confirmed`), or from what a provider states of itself. Only a date that was confirmed at the provider can
+refuse a model; any other date warns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+
+from agents.errors import Fault
+
+SOON_DAYS = 90
+_DATES = ("retires", "retired", "looked_up")
+_TEXTS = ("successor", "source")
+KEYS = frozenset((*_DATES, *_TEXTS, "confirmed"))
+"""The keys of a `[[model]]` entry that make up its lifecycle."""
+
+
+class Status(StrEnum):
+    """Where a model stands on a given day."""
+
+    LIVING = "living"
+    RETIRING = "retiring"  # within `SOON_DAYS`
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What is known of a model's end.
+
+    Attributes:
+        retires: its last day, the one that its provider states; None where none is announced.
+        successor: `provider/name`, or "".
+        source: the URL of the page that states the date, or who stated it.
+        looked_up: the day on which that page was read.
+        confirmed: whether the provider itself states the date; else it comes from a secondary source.
+        stated: whether the server that is asked stated it itself, just now.
+    """
+
+    retires: date | None = None
+    successor: str = ""
+    source: str = ""
+    looked_up: date | None = None
+    confirmed: bool = False
+    stated: bool = False
+
+    def status(self, day: date) -> Status:
+        """Where the model stands on a day."""
+        if self.retires is None:
+            return Status.LIVING
+        days = (self.retires - day).days
+        return Status.RETIRED if days < 0 else Status.RETIRING if days <= SOON_DAYS else Status.LIVING
+
+    def refuses(self, day: date) -> bool:
+        """Whether the model is not to be asked on a day: it has retired, and the provider says so."""
+        return self.confirmed and self.status(day) is Status.RETIRED
+
+    def told(self, name: str, day: date) -> str:
+        """A sentence on a model that retires soon or has retired; "" for one that lives."""
+        status = self.status(day)
+        if status is Status.LIVING or self.retires is None:
+            return ""
+        days = (self.retires - day).days
+        left = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+        if status is Status.RETIRING:
+            when = f"retires on {self.retires}, {left}"
+        elif self.confirmed:
+            when = f"retired on {self.retires}"
+        else:
+            when = f"may have retired on {self.retires}, and another model may answer in its place"
+        successor = f"; its successor is {self.successor}" if self.successor else ""
+        return f"{name} {when}{successor}{self._cited()}."
+
+    def _cited(self) -> str:
+        if not self.source:
+            return ""
+        kind = "" if self.confirmed else "secondary source: "
+        read = f", looked up {self.looked_up}" if self.looked_up else ""
+        return f" ({kind}{self.source}{read})"
+
+
+def today() -> date:
+    """The day that lifecycles are compared with (UTC)."""
+    return datetime.now(UTC).date()
+
+
+def lifecycle_of(entry: Mapping[str, Any]) -> Lifecycle:
+    """The lifecycle that a checked `[[model]]` entry states; `retired` stands for a date that has passed."""
+    retired: date | None = entry.get("retired", entry.get("retires"))
+    rest = {key: entry[key] for key in (*_TEXTS, "looked_up", "confirmed") if key in entry}
+    return Lifecycle(retired, **rest)
+
+
+def lifecycle_faults(entry: Mapping[str, Any], where: str) -> list[Fault]:
+    """What is wrong with the lifecycle keys of a `[[model]]` entry."""
+    faults = []
+    for key in sorted(KEYS & set(entry)):
+        value = entry[key]
+        if key in _DATES:
+            fits, wanted = type(value) is date, "a date, for example 2027-01-14 without quotation marks"
+        elif key in _TEXTS:
+            fits, wanted = isinstance(value, str), "text"
+        else:
+            fits, wanted = isinstance(value, bool), "true or false"
+        if not fits:
+            faults.append(Fault(f"must be {wanted}", f"{where}: {key}", repr(value)))
+    if "retires" in entry and "retired" in entry:
+        faults.append(Fault("has both retires and retired", where, remedy="Write one of them."))
+    if isinstance(entry.get("successor"), str) and "/" not in entry["successor"]:
+        remedy = "Write provider/name."
+        faults.append(Fault("names no model", f"{where}: successor", repr(entry["successor"]), remedy))
+    return faults
+
+
+def shutdown_dates(listing: Any, source: str, looked_up: date) -> dict[str, Lifecycle]:
+    """The dates in OpenAI's `GET /v1/models`: model name → lifecycle, for models that carry `shutdown_date`.
+
+    Args:
+        listing: the answer's JSON; an entry of another form is passed over.
+        source: the address that was asked.
+    """
+    entries = listing.get("data") if isinstance(listing, dict) else None
+    found = {}
+    for entry in entries if isinstance(entries, list) else ():
+        stated = entry.get("shutdown_date") if isinstance(entry, dict) else None
+        if not isinstance(stated, str) or not isinstance(entry.get("id"), str):
+            continue
+        try:
+            day = date.fromisoformat(stated[:10])
+        except ValueError:
+            continue
+        found[entry["id"]] = Lifecycle(day, "", source, looked_up, confirmed=True, stated=True)
+    return found

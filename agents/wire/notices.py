@@ -1,0 +1,35 @@
+"""What an answer's headers say of its model's end: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+MOST_CHARACTERS = 80
+
+
+def notice_of(headers: Mapping[str, str]) -> str:
+    """A phrase on the model's end, or "" where the headers say nothing of it.
+
+    >>> notice_of({"Sunset": "Thu, 14 Jan 2027 00:00:00 GMT"})
+    'to be shut down on 2027-01-14'
+    """
+    sunset = headers.get("Sunset") or headers.get("sunset")
+    if sunset:
+        return f"to be shut down on {_day(sunset)}"
+    deprecation = headers.get("Deprecation") or headers.get("deprecation")
+    if not deprecation or deprecation.strip().lower() == "false":
+        return ""
+    since = _day(deprecation)
+    return "deprecated" if since.lower() == "true" else f"deprecated since {since}"
+
+
+def _day(value: str) -> str:
+    """A header's date as a day: an HTTP date, or `@` and seconds since 1970; else its own words, cut."""
+    try:
+        if value.startswith("@"):
+            return datetime.fromtimestamp(int(value[1:]), UTC).date().isoformat()
+        return parsedate_to_datetime(value).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return value[:MOST_CHARACTERS]

@@ -1,0 +1,48 @@
+"""`empathy export AUTHOR`: an author's responses as a file that outlives the author."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import data_option, db_option, run
+from harness.cli.report import STDOUT, write_page
+
+
+@click.command()
+@click.argument("author", metavar="AUTHOR")
+@click.option("--out", "-o", metavar="FILE", default=STDOUT, help="Where they go; '-' is stdout (default).")
+@data_option
+@db_option
+def export(author: str, out: str, data: str | None, db: str) -> None:
+    """Write an author's stored responses as JSON lines, to be judged anywhere as file:PATH.
+
+    A model retires; its responses, collected once, stand in contests for ever.
+
+    \b
+    empathy respond openai/gpt-6.1-sol --split test
+    empathy export openai/gpt-6.1-sol --out reference.jsonl
+    empathy judge student:mine file:reference.jsonl --judge openai/gpt-6-luna
+    """
+
+    async def main() -> tuple[str, bytes, int]:
+        from harness.data.authors import author_of
+        from harness.data.dataset import load
+        from harness.findings.exchange import as_lines, response_rows
+        from results.store import Store
+
+        dataset = load(data)
+        async with await Store.open(db, create=False) as store:
+            found = await author_of(author, dataset, store)
+            rows = await response_rows(store, found, dataset.dialogues)
+            return found.name, as_lines(rows), len(rows)
+
+    name, lines, count = run(main())
+    if out == STDOUT:
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+        return
+    write_page(Path(out), lines.decode())
+    click.echo(f"{name}: {count:,} responses in {out}", err=True)

@@ -1,0 +1,108 @@
+"""Named faults of who answers and of a model's end, in every protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agents.errors import UserError
+from harness.emulator.options import Options
+from tests.harness.emulator.conftest import Ask, Start
+
+ASKED = {
+    "/v1/chat/completions": ("emulated-gpt-4o", "model"),
+    "/v1/messages": ("emulated-claude-sonnet-4-5", "model"),
+    "/v1beta/models/emulated-gemini-2.0-flash:generateContent": ("emulated-gemini-2.0-flash", "modelVersion"),
+    "/v1/completions": ("emulated-llama-3.1-8b", "model"),
+}
+
+
+def body(path: str, model: str, at: int = 0) -> dict[str, Any]:
+    """A question of its own for every number, in the form of the path's protocol."""
+    if "generateContent" in path:
+        return {"contents": [{"role": "user", "parts": [{"text": f"Hello {at}"}]}]}
+    if path.endswith("/v1/completions"):
+        return {"model": model, "prompt": f"Hello {at}", "max_tokens": 5}
+    return {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": f"Hello {at}"}]}
+
+
+async def names(ask: Ask, url: str, path: str, times: int) -> list[str]:
+    """Who answered so many questions."""
+    model, key = ASKED[path]
+    told = []
+    for at in range(times):
+        status, said, _ = await ask(url + path, body(path, model, at), anthropic_version="2023-06-01")
+        assert status == 200, said
+        told.append(said[key])
+    return told
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_another_model_answers_from_a_request_on(start: Start, ask: Ask, path: str) -> None:
+    running = await start(other_model="successor", other_model_after=3)
+    asked = ASKED[path][0]
+    assert await names(ask, running.url, path, 4) == [asked, asked, "successor", "successor"]
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_a_dated_snapshot_answers(start: Start, ask: Ask, path: str) -> None:
+    running = await start(snapshot_suffix="-2024-08-06")
+    assert await names(ask, running.url, path, 1) == [f"{ASKED[path][0]}-2024-08-06"]
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_a_retired_model_is_a_404(start: Start, ask: Ask, path: str) -> None:
+    asked = ASKED[path][0]
+    running = await start(retired=f"emulated-o4-mini,{asked}")
+    status, said, _ = await ask(running.url + path, body(path, asked), anthropic_version="2023-06-01")
+    assert status == 404
+    assert "retired" in str(said)
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_headers_state_an_end(start: Start, ask: Ask, path: str) -> None:
+    told = []
+    for options in ({}, {"sunset": "2027-01-14"}):
+        running = await start(**options)
+        _, _, headers = await ask(
+            running.url + path, body(path, ASKED[path][0]), anthropic_version="2023-06-01"
+        )
+        told.append((headers.get("Sunset"), headers.get("Deprecation")))
+    assert told == [(None, None), ("Thu, 14 Jan 2027 00:00:00 GMT", "true")]
+
+
+async def test_the_list_of_models_states_when_they_shut_down(start: Start, ask: Ask) -> None:
+    for stated in (None, "2027-01-14"):
+        running = await start(**({} if stated is None else {"shutdown_date": stated}))
+        _, said, _ = await ask(running.url + "/v1/models")
+        assert {model["shutdown_date"] for model in said["data"]} == {stated}
+
+
+def test_none_of_them_decides_what_is_answered() -> None:
+    faults = Options(
+        other_model="x",
+        other_model_after=2,
+        snapshot_suffix="-001",
+        retired="y",
+        shutdown_date="2027-01-14",
+        sunset="2027-01-14",
+    )
+    assert faults.definition_hash == Options().definition_hash
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"other_model": "x"},
+        {"other_model_after": 2},
+        {"other_model": "x", "other_model_after": 0},
+        {"shutdown_date": "soon"},
+        {"sunset": "14.1.2027"},
+        {"retired": 3},
+        {"lean": True, "snapshot_suffix": "-001"},
+    ],
+)
+def test_options_that_cannot_be_kept(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        Options(**options)
