@@ -17,8 +17,8 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.messages import Completion, Finish
 from agents.models import Model, Traits, WireProtocol
-from agents.reading import PARSER
 from agents.registry import Registry
+from agents.verdict_parser import PARSER
 from agents.vocabulary import (
     Comparison,
     Dialogue,
