@@ -16,7 +16,7 @@ from sqlalchemy import Select, select
 
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
-from results.rows import parser_order
+from results.readings import Readings, newest_readings, readings_of
 from results.statistics.columns import Columns
 from results.store import CHUNK, Store
 from results.tables import (
@@ -47,6 +47,7 @@ class Contest:
         samples: how many repetitions were asked for.
         asked_again: judgments that needed more than one attempt.
         cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
+        readings: which parser read the judgments, and what re-reading changed.
         kin: those of the two authors that are of the judge's family.
     """
 
@@ -63,6 +64,7 @@ class Contest:
     samples: int
     asked_again: int
     cost_usd: float | None
+    readings: Readings
     kin: tuple[Kin, ...] = ()
 
     @property
@@ -118,6 +120,7 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
                 row.samples,
                 again,
                 _cost(judgments),
+                readings_of(judgments, _judged),
                 kin_of(f"{row.provider}/{row.model}", (a, b), told),
             )
         )
@@ -202,7 +205,7 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
     """The rows that count, as columns; and how many judgments needed more than one attempt."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
-    for row in _newest_readings(rows):  # attempt by attempt
+    for row in newest_readings(rows, _judged):  # attempt by attempt
         place = (codes[row.dialogue], row.set_id == set_a, row.sample)
         if row.preference is not None or place not in counting or counting[place].preference is None:
             counting[place] = row
@@ -228,14 +231,9 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
     return columns, len(again)
 
 
-def _newest_readings(rows: Sequence[Any]) -> list[Any]:
-    """Of several readings of one answer about one pair, the newest parser's; in the order of the rows."""
-    newest: dict[tuple[str, str, str], Any] = {}
-    for row in rows:
-        reading = (row.call_key, row.dialogue, row.set_id)
-        if reading not in newest or parser_order(row.parser) >= parser_order(newest[reading].parser):
-            newest[reading] = row
-    return list(newest.values())
+def _judged(row: Any) -> tuple[str, str, str]:
+    """What a row's answer was about: the same for all readings of it."""
+    return (row.call_key, row.dialogue, row.set_id)
 
 
 def _cost(rows: Sequence[Any]) -> float | None:

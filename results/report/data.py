@@ -148,6 +148,7 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "unscored": dict(hard.unscored),
         "not_judged": hard.not_judged,
         "asked_again": contest.asked_again,
+        "readings": contest.readings.as_data(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,

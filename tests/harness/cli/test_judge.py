@@ -27,6 +27,7 @@ JUDGE_KEYS = {
     *("judge", "judge_id", "a", "b", "win_rate", "low", "high", "level", "interval", "scope", "n"),
     *("incomplete", "bounds", "ties", "consistency", "position_preference", "repetition_stability"),
     *("samples", "soft", "outside", "single_orders", "unscored", "asked_again", "calls", "stopped"),
+    "readings",
     *("cost_usd", "emulated", "kin", "note"),
 }
 CALL_KEYS = {"expected", "made", "reused", "retried", "rate_limited", "failed"}
