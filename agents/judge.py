@@ -16,7 +16,7 @@ from agents.identity import canonical, content_id
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model, WireProtocol
 from agents.quoting import neutralised
-from agents.reading import PARSER, read_verdict
+from agents.verdict_parser import PARSER, read_verdict
 from agents.vocabulary import Comparison, Judgment
 from agents.wire import body_of
 from prompts import Prompt

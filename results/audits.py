@@ -20,7 +20,7 @@ from sqlalchemy import select
 from agents.answerer import answerer_note
 from agents.vocabulary import Dialogue
 from results.contests import CONTROL, answerers_of, dialogues_of_run, run_dialogues
-from results.rows import parser_order
+from results.readings import newest_readings
 from results.statistics.rated_pairs import RatedPairs
 from results.store import Store
 from results.tables import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
@@ -251,9 +251,5 @@ async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> 
         )
         .order_by(judgment.attempt)
     )
-    newest: dict[tuple[str, str, str], Any] = {}
-    for row in await store.read(lambda connection: connection.execute(wanted).all()):
-        reading = (row.call_key, row.first, row.second)
-        if reading not in newest or parser_order(row.parser) >= parser_order(newest[reading].parser):
-            newest[reading] = row
-    return list(newest.values())
+    rows = await store.read(lambda connection: connection.execute(wanted).all())
+    return newest_readings(rows, lambda row: (row.call_key, row.first, row.second))

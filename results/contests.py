@@ -19,7 +19,7 @@ from agents.answerer import UNNAMED, answerer_note
 from agents.errors import UserError
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import Dialogue, ResponseSet
-from results.rows import parser_order
+from results.readings import Readings, newest_readings, readings_of
 from results.statistics.columns import Columns
 from results.store import CHUNK, Store
 from results.tables import (
@@ -51,6 +51,7 @@ class Contest:
         samples: how many repetitions were asked for.
         asked_again: judgments that needed more than one attempt.
         cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
+        readings: which parser read the judgments, and what re-reading changed.
         kin: those of the two authors that are of the judge's family.
         answerers: answering name → number of answers behind the judgments that count.
         left_out: answers of other models, which `snapshots` leaves out.
@@ -69,6 +70,7 @@ class Contest:
     samples: int
     asked_again: int
     cost_usd: float | None
+    readings: Readings
     kin: tuple[Kin, ...] = ()
     answerers: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
@@ -143,6 +145,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
                 row.samples,
                 again,
                 _cost(judgments),
+                readings_of(judgments, _judged),
                 kin_of(f"{row.provider}/{row.model}", (a, b), told),
                 answerers_of(counting),
                 len({one.call_key for one in every} - {one.call_key for one in judgments}),
@@ -267,7 +270,7 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
     """The rows that count, as columns; how many judgments needed more than one attempt; and those rows."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
-    for row in _newest_readings(rows):  # attempt by attempt
+    for row in newest_readings(rows, _judged):  # attempt by attempt
         place = (codes[row.dialogue], row.set_id == set_a, row.sample)
         if row.preference is not None or place not in counting or counting[place].preference is None:
             counting[place] = row
@@ -293,14 +296,9 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
     return columns, len(again), chosen
 
 
-def _newest_readings(rows: Sequence[Any]) -> list[Any]:
-    """Of several readings of one answer about one pair, the newest parser's; in the order of the rows."""
-    newest: dict[tuple[str, str, str], Any] = {}
-    for row in rows:
-        reading = (row.call_key, row.dialogue, row.set_id)
-        if reading not in newest or parser_order(row.parser) >= parser_order(newest[reading].parser):
-            newest[reading] = row
-    return list(newest.values())
+def _judged(row: Any) -> tuple[str, str, str]:
+    """What a row's answer was about: the same for all readings of it."""
+    return (row.call_key, row.dialogue, row.set_id)
 
 
 def _cost(rows: Sequence[Any]) -> float | None:

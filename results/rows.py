@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ import orjson
 from agents.generation import Generation
 from agents.messages import Completion, Finish, TokenLogprobs, Usage
 from agents.vocabulary import Dialogue, Judgment, Response, Verdict
+
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def completion_row(
@@ -119,7 +122,9 @@ def _count(tokens: int | None) -> int | None:
 
 
 def storable(text: str) -> str:
-    """Text that every database takes: PostgreSQL holds no zero character, and no lone surrogate."""
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    """Text that every database takes: PostgreSQL holds no zero character, and no lone surrogate.
+
+    Each becomes U+FFFD, which no reader takes for a word: what is read from the stored text is what was read
+    from the text as it came.
+    """
+    return _NOT_STORABLE.sub("\ufffd", text)

@@ -54,6 +54,11 @@ if TYPE_CHECKING:
 )
 @click.option("--sensitivity", is_flag=True, help="What the judges' audits would make of their win rates.")
 @click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
+@click.option(
+    "--reparse",
+    is_flag=True,
+    help="Read all stored answers of all judges again with the parser of today; nothing is asked.",
+)
 @db_option
 @prompts_option
 @json_option
@@ -68,6 +73,7 @@ def rejudge(
     people: Path | None,
     sensitivity: bool,
     retry_unscored: bool,
+    reparse: bool,
     db: str,
     prompts_folder: Path | None,
     as_json: bool,
@@ -83,7 +89,17 @@ def rejudge(
     empathy rejudge --judge anthropic/claude-sonnet-5-5
     empathy rejudge last --judge openai/gpt-6-luna --dimensions
     empathy rejudge last --human preferences.csv
+    empathy rejudge --reparse
     """
+    if reparse:
+        if judges or people or sensitivity or retry_unscored or dimensions:
+            raise UserError(
+                "--reparse reads stored answers again, and does nothing else",
+                where="--reparse",
+                remedy="Leave out the other options; ask other judges with a second command.",
+            )
+        reread(db, as_json)
+        return
     calls = CallOptions.take(rest)
     settings = calls.settings()
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
@@ -120,6 +136,27 @@ def rejudge(
         from harness.cli.ending import leave
 
         leave(summary, calls.require_one_model)
+
+
+def reread(db: str, as_json: bool) -> None:
+    """Read a database's answers again: what became of the verdicts, to stdout."""
+    from harness.runs.reparsing import Reparsed, reparse
+    from harness.showing import reparsed as presenting
+    from results.store import Store
+
+    async def main() -> list[Reparsed]:
+        async with await Store.open(db, create=False) as store:
+            return await reparse(store)
+
+    judges = run(main())
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(presenting.as_data(judges), option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(presenting.as_table(judges))
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:

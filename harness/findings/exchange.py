@@ -32,6 +32,7 @@ from agents.vocabulary import (
 )
 from harness.data.authors import Author
 from harness.runs.catalogue import name_of
+from results.readings import newest_readings
 from results.store import Store
 from results.tables import (
     CompletionRow,
@@ -233,7 +234,7 @@ async def _answerers(store: Store, set_id: str) -> dict[str, list[str]]:
 
 
 async def battles(store: Store) -> list[dict[str, Any]]:
-    """Every judgment in a database, in an order of its own content."""
+    """Every judgment in a database as its newest parser read it, in an order of its own content."""
     judgment, judge, dialogue = table(JudgmentRow), table(JudgeRow).c, table(DialogueRow).c
     wanted = (
         select(judgment, judge.name, dialogue.id.label("question"), table(CompletionRow).c.answered_at)
@@ -244,7 +245,19 @@ async def battles(store: Store) -> list[dict[str, Any]]:
     )
     rows = await store.read(lambda connection: connection.execute(wanted).all())
     authors = await _authors(store)
-    return [_battle(row, authors) for row in rows]
+    newest = newest_readings(
+        rows,
+        lambda row: (
+            row.judge_id,
+            row.dialogue,
+            row.first,
+            row.second,
+            row.sample,
+            row.attempt,
+            row.call_key,
+        ),
+    )
+    return [_battle(row, authors) for row in newest]
 
 
 async def _authors(store: Store) -> dict[str, str]:

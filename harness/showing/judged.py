@@ -82,6 +82,7 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "unscored": judge.unscored,
         "asked_again": contest.asked_again,
         **answerer_data(contest),
+        "readings": contest.readings.as_data(),
         "calls": {
             "expected": contest.expected,
             "made": lane.made if lane else 0,
@@ -189,6 +190,7 @@ def notes(summary: Summary) -> list[str]:
         f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
         f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
+    told += [note for judge in summary.judges if (note := judge.contest.readings.note(judge.contest.judge))]
     told += [_intervals(judge) for judge in summary.judges if judge.hard.n]
     if summary.spec.get("split") == "test" and any(
         author.author.startswith("dataset:")

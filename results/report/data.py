@@ -151,6 +151,7 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "answerers": dict(contest.answerers),
         "answered_by_several": len(contest.answerers) > 1,
         "answers_left_out": contest.left_out,
+        "readings": contest.readings.as_data(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,

@@ -282,6 +282,9 @@ def caveats(material: Material) -> list[str]:
             "out of the rate and counted. The bounds say what all of them could have changed; they are not "
             "a confidence interval."
         )
+    told += list(
+        dict.fromkeys(note for one in judged if (note := one.contest.readings.note(one.contest.judge)))
+    )
     if any(one.soft is not None for one in judged):
         told.append(
             "The soft win rate uses the judge's probabilities, the hard one its stated verdicts: two "

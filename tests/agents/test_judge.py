@@ -17,8 +17,8 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.messages import Completion, Finish
 from agents.models import Model, Traits, WireProtocol
-from agents.reading import PARSER
 from agents.registry import Registry
+from agents.verdict_parser import PARSER
 from agents.vocabulary import (
     Comparison,
     Dialogue,
@@ -103,7 +103,7 @@ def test_each_model_is_asked_in_the_way_it_answers_best(name: str, sent: dict[st
     constraint = {key: body.pop(key, None) for key in ("response_format", "structured_outputs")}
     assert {key: value for key, value in body.items() if key not in ("model", "messages")} == sent
     assert (constraint["structured_outputs"] is not None) == name.startswith("vllm/")
-    assert (constraint["response_format"] is not None) == ("4096" in str(sent))
+    assert (constraint["response_format"] is not None) == ("max_completion_tokens" in sent)
 
 
 def test_gemini_is_asked_in_its_own_words() -> None:

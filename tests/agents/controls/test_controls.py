@@ -18,7 +18,7 @@ from agents.errors import UserError
 from agents.identity import canonical, content_id
 from agents.judge import Judge
 from agents.messages import Usage
-from agents.reading import read_verdict
+from agents.verdict_parser import read_verdict
 from agents.vocabulary import Comparison, Dialogue, Preference, Response, Verdict
 from prompts import Library
 

@@ -28,6 +28,7 @@ JUDGE_KEYS = {
     *("incomplete", "bounds", "ties", "consistency", "position_preference", "repetition_stability"),
     *("samples", "soft", "outside", "single_orders", "unscored", "asked_again", "calls", "stopped"),
     *("answerers", "answered_by_several", "answers_left_out"),
+    "readings",
     *("cost_usd", "emulated", "kin", "note"),
 }
 CALL_KEYS = {"expected", "made", "reused", "retried", "rate_limited", "failed"}

@@ -1,0 +1,133 @@
+"""Whether what comes before a statement leaves it the judge's own.
+
+A line after "For example:", "The weaker one is" or "Response 2 says the following." is an example, an answer
+to another question, or somebody else's word. Unknown headings and questions limit or change what a line
+below them means, so nothing is read there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+from agents.judge_text import Unit
+from agents.verdict_grammar import bare, gives_object, introduces, labelled, only_corrects, sentence
+from agents.verdict_reasons import is_heading
+from agents.verdict_wording import compiled
+from agents.word_lists import words
+
+MOST_QUOTING = 12  # words of a sentence that does little but say that a response says something
+MOST_INTRODUCTIONS = 4  # lines that announce an answer, one after the other
+
+
+class Weight(Enum):
+    """How much a statement says by itself that it is the judge's verdict."""
+
+    BARE = "bare"  # "2": all depends on what comes before
+    SENTENCE = "sentence"  # "Response 2 is more empathetic."
+    STRONG = "strong"  # "So I choose 2.", "Answer: 2"
+    NAMED = "named"  # "Winner: 2"
+
+
+_HARD = words("context", "hard")
+_LOSER = words("context", "loser")
+_SOFT = words("context", "soft")
+_NOT = words("context", "not")
+_COUNTS = words("context", "counts")
+_OF_A_RESPONSE = words("context", "of_a_response")
+_SUBJECT = compiled(
+    r"""(?:(?:while|although|in contrast ,|by contrast ,|however ,|but|overall ,|on the (?:one|other
+    |W1) hand ,|yet|and|here ,|meanwhile ,) )*"""
+    r"(?:[RFDP][12]|it|its|this response|both|the other|the speaker|she|he|neither|the W2|they)\b"
+)
+_TEXT = compiled(r"\b(?:line|note|sentence|text|request|command|comment|message|hidden|embedded|injected)\b")
+_ITEM = compiled(r"(?:question|case|item|dialogue|turn|task|example|sample)\b")
+_ADDRESSED = frozenset(("you", "your", "you're", "you'll", "yours"))
+_DENIES = compiled(r"(?:no|not|never|nope|false|wrong|untrue|hardly|nonsense)\b")
+_LABELS = compiled(r"\w+(?: \w+){0,2} : ")
+_NAMES = compiled(r"\b[RDFP]([12])\b")
+
+
+def leaves_open(found: Sequence[Unit], at: int, weight: Weight) -> bool:
+    """Whether the units before `at` leave open whose word the unit is, or to what question."""
+    unit = found[at]
+    for _ in range(MOST_INTRODUCTIONS):
+        if at == 0:
+            return False
+        before = found[at - 1]
+        if not introduces(before.text):
+            return _leaves_open(before, unit, weight)
+        weight = Weight.STRONG if weight is Weight.BARE else weight  # it has a label after all
+        at -= 1
+    return True
+
+
+def _leaves_open(before: Unit, unit: Unit, weight: Weight) -> bool:
+    if only_corrects(before.text):
+        return False
+    if before.text == "X" or (before.fenced and not unit.fenced):
+        return True
+    if before.quoted:
+        return weight is Weight.SENTENCE
+    return _is_framed(before, unit, weight) or _is_heading(before, unit, weight)
+
+
+def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
+    """Whether the line before is one that nobody knows, and so may limit what the unit means."""
+    if before.closed or before.bullet or before.number or gives_object(before.text):
+        return False
+    if before.line == unit.line:
+        return before.text.endswith(";")
+    if weight in (Weight.STRONG, Weight.NAMED) and labelled(unit.text) is not None:
+        return False
+    known = is_heading(before.text) or labelled(before.text) or bare(before.text) or sentence(before.text)
+    return not known
+
+
+def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:
+    """Whether the unit before makes the next one an example, a report or an answer to something else."""
+    text = before.text
+    words = text.split(" ")
+    if words[-1] in (":", "?", "…"):
+        return not (words[-1] == "?" and unit.text.startswith(("no ,", "no .")))
+    if words[:3] == ["not", "a", "tie"]:
+        return False
+    if not _HARD.isdisjoint(words):
+        return True
+    if _SUBJECT.match(text):
+        quoting = not _OF_A_RESPONSE.isdisjoint(words) and "Q" not in words and len(words) < MOST_QUOTING
+        return quoting or (weight is Weight.BARE and _condemns(text, unit))
+    named = _NAMES.search(text) is not None
+    return _speaks_of_text(before, named) or _is_soft(before, unit, named, weight)
+
+
+def _labels(text: str) -> bool:
+    """Whether a sentence begins with a label that is none of an answer: "Scenario: she is sad."."""
+    label = _LABELS.match(text)
+    return label is not None and not introduces(label[0].rstrip()) and not is_heading(label[0].rstrip())
+
+
+def _speaks_of_text(before: Unit, named: bool) -> bool:
+    written = _TEXT.search(before.text) is not None and (named or not before.closed)
+    return written or (_ITEM.match(before.text) is not None and not before.closed)
+
+
+def _is_soft(before: Unit, unit: Unit, named: bool, weight: Weight) -> bool:
+    """Words that frame a statement the more, the less it says by itself."""
+    text, words = before.text, before.text.split(" ")
+    denied = any(word in _NOT or word.endswith("n't") for word in words)
+    loses = not named and not _LOSER.isdisjoint(words)
+    hedged = not _SOFT.isdisjoint(words) or (_DENIES.match(text) is not None and not named)
+    addressed = not _ADDRESSED.isdisjoint(words) and not text.startswith("thank you")
+    return {
+        Weight.NAMED: False,
+        Weight.STRONG: loses or (addressed and labelled(unit.text) is None),
+        Weight.SENTENCE: hedged or addressed or _labels(text),
+        Weight.BARE: loses or hedged or (denied and not named) or not _COUNTS.isdisjoint(words),
+    }[weight]
+
+
+def _condemns(text: str, unit: Unit) -> bool:
+    """Whether a sentence puts last the response that the next unit names."""
+    names, named = _NAMES.findall(text), _NAMES.findall(unit.text)
+    return bool(names) and set(names) == set(named) and any(word in _LOSER for word in text.split(" "))

@@ -1,0 +1,121 @@
+"""Every stored answer of a judge read again by the parser of today: nothing is asked, nothing is lost.
+
+A reading of another parser is a row of its own, so what an earlier one read stays in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, select
+
+from agents import controls
+from agents.judge import ALLOWED
+from agents.verdict_parser import PARSER, read_verdict
+from agents.vocabulary import Judgment
+from results.readings import Readings, newest_readings, readings_of
+from results.rows import completion_of, judgment_row, parser_order
+from results.statements import insert_new
+from results.store import CHUNK, Store
+from results.tables import CompletionRow, JudgeRow, JudgmentRow, table
+
+_judgments, _completions, _judges = table(JudgmentRow), table(CompletionRow), table(JudgeRow)
+_PLACE = ("judge_id", "dialogue", "first", "second", "sample", "attempt", "call_key")
+
+
+@dataclass(frozen=True, slots=True)
+class Reparsed:
+    """What re-reading did to one judge's judgments.
+
+    Attributes:
+        judge, judge_id: who.
+        before: how its judgments were read before.
+        after: how they are read now; its changes are against each judgment's reading before.
+        reread: judgments that this call read again.
+    """
+
+    judge: str
+    judge_id: str
+    before: Readings
+    after: Readings
+    reread: int
+
+
+async def reparse(store: Store) -> list[Reparsed]:
+    """Read all stored answers that only older parsers have read; by the judges' names.
+
+    Raises:
+        UserError: the database cannot be read or written.
+    """
+    wanted = select(_judges.c.id, _judges.c.name, _judges.c.provider, _judges.c.sampling)
+    judges = await store.read(
+        lambda connection: connection.execute(wanted.order_by(_judges.c.name, _judges.c.id)).all()
+    )
+    return [await _reparse_judge(store, judge) for judge in judges]
+
+
+async def _reparse_judge(store: Store, judge: Any) -> Reparsed:
+    rows = await _readings(store, judge.id)
+    current = parser_order(PARSER)
+    outdated = [row for row in newest_readings(rows, _place) if parser_order(row.parser) < current]
+    answers = _answers(judge)
+    for start in range(0, len(outdated), CHUNK):
+        await _reread(store, outdated[start : start + CHUNK], answers)
+    after = await _readings(store, judge.id) if outdated else rows
+    return Reparsed(
+        judge.name, judge.id, readings_of(rows, _place), readings_of(after, _place), len(outdated)
+    )
+
+
+def _place(row: Any) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in _PLACE)
+
+
+def _answers(judge: Any) -> tuple[str, ...]:
+    """The answers that a judge was allowed, as its record has them."""
+    if judge.provider == "control":
+        return controls.ANSWERS
+    sampling = orjson.loads(judge.sampling)
+    choices = tuple(sampling.get("choices") or ()) if isinstance(sampling, dict) else ()
+    return choices if choices in ALLOWED else ALLOWED[0]
+
+
+async def _readings(store: Store, judge_id: str) -> Sequence[Any]:
+    """All readings of a judge's answers that are stored."""
+    columns = [_judgments.c[name] for name in (*_PLACE, "parser", "preference")]
+    wanted = (
+        select(*columns)
+        .join(_completions, _completions.c.key == _judgments.c.call_key)
+        .where(_judgments.c.judge_id == judge_id)
+        .order_by(*_judgments.primary_key)
+    )
+    return await store.read(lambda connection: connection.execute(wanted).all())
+
+
+async def _reread(store: Store, rows: Sequence[Any], answers: tuple[str, ...]) -> None:
+    """Read these judgments' answers anew; all of them are committed together."""
+    keys = sorted({row.call_key for row in rows})
+
+    def work(connection: Connection) -> None:
+        stored = connection.execute(select(_completions).where(_completions.c.key.in_(keys)))
+        outcomes = {row.key: read_verdict(completion_of(row), answers) for row in stored}
+        readings = [
+            Judgment(
+                call_key=row.call_key,
+                judge_id=row.judge_id,
+                dialogue=row.dialogue,
+                first=row.first,
+                second=row.second,
+                sample=row.sample,
+                attempt=row.attempt,
+                parser=PARSER,
+                outcome=outcomes[row.call_key],
+            )
+            for row in rows
+        ]
+        insert_new(connection, _judgments, [judgment_row(reading) for reading in readings])
+
+    await store.database.write(work)
