@@ -24,6 +24,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from prompts.text_files import NotTextError, decode
+
 PARTS = "parts/"
 NEXT_TURN = re.compile(r"^=== next turn ===[ \t]*(?:\n|\Z)", re.MULTILINE)
 VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
@@ -150,9 +152,12 @@ def _folder_files(folder: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
         if any(piece.startswith(".") for piece in inside.parts):
             continue
         try:
-            text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
-        except (OSError, UnicodeDecodeError) as error:
-            faults.append(f"{path}: cannot be read as UTF-8 text ({error})")
+            text = decode(path.read_bytes())
+        except OSError as error:
+            faults.append(f"{path}: cannot be read ({error.strerror})")
+            continue
+        except NotTextError as error:
+            faults += [f"{path}:{line}: is not UTF-8 text ({found})" for line, found in error.faults]
             continue
         files[inside.as_posix().removesuffix(".md")] = (str(path), text)
     return files, faults

@@ -49,13 +49,14 @@ def decode(content: bytes) -> str:
     content = content.removeprefix(BOM_UTF8)
     try:
         text = content.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if b"\0" in content:  # a picture, an archive, a spreadsheet
+            raise NotTextError(_faults(content)[:1], is_whole=True) from error
         text = content.decode(errors="replace")
     else:
         if "\0" not in text:
             return text
-    faults = _faults(content)
-    raise NotTextError(faults, is_whole=False, text=text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    raise NotTextError(_faults(content), is_whole=False, text=text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _other_encoding(content: bytes) -> str:

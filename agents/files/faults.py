@@ -40,6 +40,11 @@ class Faults:
         where = ":".join([self.source, *([str(line)] if line else [])])
         self._found.append((line, Fault(what, f"{where}, {entry}" if entry else where, found, remedy)))
 
+    @property
+    def all(self) -> list[Fault]:
+        """Every fault, in the file's order."""
+        return [fault for _, fault in sorted(self._found, key=lambda pair: pair[0])]
+
     def tell(self, what: str, remedy: str = "") -> None:
         """Tell all faults at once, if there are any.
 
@@ -47,5 +52,4 @@ class Faults:
             UserError: there are.
         """
         if self._found:
-            faults = [fault for _, fault in sorted(self._found, key=lambda pair: pair[0])]
-            raise UserError(what, where=self.source, remedy=remedy, faults=first_of(faults))
+            raise UserError(what, where=self.source, remedy=remedy, faults=first_of(self.all))

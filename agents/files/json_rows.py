@@ -29,11 +29,13 @@ class JsonRow:
         line: where it begins, from 1.
         number: which one of the file it is, from 1.
         value: its keys and values.
+        is_element: whether it is an element of an array, and not a line.
     """
 
     line: int
     number: int
     value: dict[str, Any]
+    is_element: bool
 
 
 def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[JsonRow]:
@@ -47,17 +49,18 @@ def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[Json
         return []
     whole = _BLANK.match(text)
     begins = whole.end() if whole else 0
-    found = _elements(text, begins, faults) if text.startswith("[", begins) else _lines(text)
+    is_array = text.startswith("[", begins)
+    found = _elements(text, begins, faults) if is_array else _lines(text)
     rows = []
     for number, (line, value) in enumerate(found, 1):
-        entry = f"{noun} {number}" if text.startswith("[", begins) else ""
+        entry = f"{noun} {number}" if is_array else ""
         flaws = [value.what] if isinstance(value, _Broken) else list(dict.fromkeys(_flaws(value)))
         if not flaws and not isinstance(value, dict):
             flaws = [f"is no JSON object, but {kind_of(value)}"]
         for flaw in flaws:
             faults.add(line, flaw, entry=entry)
         if not flaws:
-            rows.append(JsonRow(line, number, value))
+            rows.append(JsonRow(line, number, value, is_array))
     return rows
 
 

@@ -18,6 +18,7 @@ from agents.files.text import decoded
 OTHER_DELIMITERS = (";", "\t", "|")
 MOST_CELL_CHARACTERS = 2**31 - 1  # the csv module's own limit, 131,072, is below one long response
 
+MOST_LINE_CHARACTERS = 100_000  # of a line that is looked at for a row by itself
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -147,7 +148,7 @@ def _swallowed(cells: Sequence[str], heading: Sequence[str], is_row: Callable[[d
     """A line within a quoted text that is a row by itself; "" for none."""
     for cell in cells:
         for line in _LINE_END.split(cell)[1:] if len(heading) > 2 else ():
-            inner = next(csv.reader([line]), [])
+            inner = next(csv.reader([line]), []) if len(line) < MOST_LINE_CHARACTERS else []
             if len(inner) == len(heading) and is_row(dict(zip(heading, inner, strict=True))):
                 return line
     return ""

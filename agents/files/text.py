@@ -44,14 +44,14 @@ def text_of(content: bytes, source: str, what: str) -> str:
     """The text of a file's bytes.
 
     Args:
-        what: what cannot be used where it cannot: `this study`.
+        what: what cannot be read where it cannot: `the study`.
 
     Raises:
         UserError: they are not UTF-8; every such line at once.
     """
     faults = Faults(source)
     text = decoded(content, faults)
-    faults.tell(f"{what} cannot be used")
+    faults.tell(f"{what} cannot be read")
     return text or ""
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from typing import Any
 
 import click
 
-from agents.errors import EmpathyError, UserError
+from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.lazy import LazyGroup
 from harness.cli.streams import whole
 
@@ -53,7 +54,9 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
     sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
     try:
-        sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
@@ -78,3 +81,11 @@ def main(arguments: list[str] | None = None) -> Any:
         fault = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
         click.echo(f"empathy: {fault}", err=True)
         sys.exit(USER_MISTAKE)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **_: Any) -> None:
+    """Ours as a sentence on stderr; others' as Python writes them."""
+    if issubclass(category, InputWarning):
+        click.echo(f"empathy: note: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, *place[:2]), err=True, nl=False)

@@ -142,14 +142,14 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
     )
     from harness.runs.catalogue import name_of
 
-    by_people, by_audit = {}, {}
+    told, by_people, by_audit = None, {}, {}
     if people is not None:
         codes = {dialogue.id: at for at, dialogue in enumerate(jury.dialogues)}
         told = read_preferences(people, codes, name_of(jury.a), name_of(jury.b))
-        by_people = {at: adjusted_by_people(juror, told) for at, juror in enumerate(jury.jurors)}
+        by_people = {at: adjusted_by_people(juror, told.for_a) for at, juror in enumerate(jury.jurors)}
     if sensitivity:
         by_audit = dict(enumerate(await adjusted_by_audit(store, jury.jurors)))
-    return Corrected(by_people, by_audit)
+    return Corrected(by_people, by_audit, told)
 
 
 def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:

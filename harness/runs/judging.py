@@ -7,7 +7,7 @@ summary. What a number means is the statistics' business; how calls are made, th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -206,7 +206,19 @@ async def judge_contest(
     watches = _watches(plan)
     report = await judge_all(store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    return await summarise(store, report.run_id, plan.seed, report, given_up)
+    return _as_named(await summarise(store, report.run_id, plan.seed, report, given_up), plan)
+
+
+def _as_named(summary: Summary, plan: Plan) -> Summary:
+    """The summary with the authors as they were named now: a copied file is known by its content, and may
+    have been stored under another name."""
+    sets = {author.set.id: author.set for author in (plan.a, plan.b)}
+    judges = []
+    for judge in summary.judges:
+        contest = judge.contest
+        named = replace(contest, a=sets.get(contest.a.id, contest.a), b=sets.get(contest.b.id, contest.b))
+        judges.append(replace(judge, contest=named))
+    return replace(summary, judges=tuple(judges))
 
 
 def _watches(plan: Plan) -> dict[str, Watch]:

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
+from agents.files.faults import MOST_FAULTS
 from harness.data.dataset import (
     COLUMNS,
     DEFAULT_PLACE,
     ENVIRONMENT,
     LLMS,
-    MOST_FAULTS,
     RESPONDERS,
     Dataset,
     load,
@@ -188,10 +188,15 @@ def test_no_bytes() -> None:
         read(b"", SOURCE)
 
 
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b"hello\n", b"\0\0\0"])
+@pytest.mark.parametrize("content", [b"hello\n", b"a,b\n1,2\n"])
 def test_no_heading_of_ours(content: bytes) -> None:
     with pytest.raises(UserError, match=r"columns are missing.*part_no, dialog_id, emotion"):
         read(content, SOURCE)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b",,,\n"])
+def test_a_blank_file_is_empty(content: bytes) -> None:
+    assert faults_of(content) == [(0, "is empty")]
 
 
 def test_only_a_heading() -> None:
