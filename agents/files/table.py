@@ -145,13 +145,29 @@ def _rows(
 
 
 def _swallowed(cells: Sequence[str], heading: Sequence[str], is_row: Callable[[dict[str, str]], bool]) -> str:
-    """A line within a quoted text that is a row by itself; "" for none."""
-    for cell in cells:
-        for line in _LINE_END.split(cell)[1:] if len(heading) > 2 else ():
-            inner = next(csv.reader([line]), []) if len(line) < MOST_LINE_CHARACTERS else []
-            if len(inner) == len(heading) and is_row(dict(zip(heading, inner, strict=True))):
-                return line
+    """A line within a quoted text that is, or ends, a row of its own; "" for none.
+
+    An open quotation mark in a column and a second one some rows on, at the end of the same column, make one
+    row of the right width: its quoted text holds the end of the first row, and the beginning of the last.
+    """
+
+    def fits(pieces: Sequence[str]) -> bool:
+        return len(pieces) == len(heading) and is_row(dict(zip(heading, pieces, strict=True)))
+
+    for at, cell in enumerate(cells if len(heading) > 2 else ()):
+        lines = _LINE_END.split(cell)
+        if len(lines) < 2:
+            continue
+        first, *inner, last = lines
+        row = next((line for line in inner if fits(_pieces(line))), "")
+        ends = [[*cells[:at], *_pieces(first)], [*_pieces(last), *cells[at + 1 :]]]
+        if row or all(map(fits, ends)):
+            return row or last
     return ""
+
+
+def _pieces(line: str) -> list[str]:
+    return next(csv.reader([line]), [""]) if len(line) < MOST_LINE_CHARACTERS else [line]
 
 
 def _is_dense(cells: dict[str, str]) -> bool:

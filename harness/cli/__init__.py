@@ -16,6 +16,7 @@ import click
 from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.lazy import LazyGroup
 from harness.cli.streams import whole
+from prompts import PromptError
 
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
@@ -36,7 +37,7 @@ COMMANDS = {
     "status": ("harness.cli.status:status", "Show what of a study is done, missing, or failed, and why."),
     "report": ("harness.cli.report:report", "Write a run's report: one HTML page."),
     "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
-    "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
+    "prompts": ("harness.cli.prompts:prompts", "List, show, copy and fetch prompts."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
 }
 USER_MISTAKE = 2
@@ -64,6 +65,9 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(USER_MISTAKE)
     except UserError as error:
         click.echo(f"empathy: {error}", err=True)
+        sys.exit(USER_MISTAKE)
+    except PromptError as error:
+        click.echo("\n  ".join(["empathy: a prompt cannot be used", *error.faults]), err=True)
         sys.exit(USER_MISTAKE)
     except EmpathyError as error:
         click.echo(f"empathy: {error}", err=True)

@@ -15,7 +15,7 @@ import click
 from agents.errors import Fault, UserError
 from agents.models import Model
 from agents.registry import EMULATED, Registry
-from prompts import Library, PromptError
+from prompts import Library, PromptError, released
 
 if TYPE_CHECKING:
     from harness.engine.money import Price
@@ -283,13 +283,13 @@ class _EmulatedAddresses(Registry):
 
 
 def library(folder: Path | None) -> Library:
-    """The prompts, with the user's own over ours.
+    """The prompts, with the user's own over ours; those of the paper's scripts where they were fetched.
 
     Raises:
         UserError: some cannot be used; every fault at once.
     """
     try:
-        return Library(folder)
+        return Library(folder, released.place())
     except PromptError as error:
         raise UserError(
             "these prompts cannot be used",

@@ -47,7 +47,7 @@ def ours_of(
     rate = win_rate(columns, seed=seed)
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
-    told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples)
+    told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)
         told += [*of_responses(of), *(of_training(known.record) if known else ())]

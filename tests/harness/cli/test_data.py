@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.data import fetching
-from harness.data.dataset import sample
+from harness.data.dataset import read, sample
 from harness.data.splits import Split, dialogues_of
 from prompts import Library
 
@@ -133,3 +133,15 @@ def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> Non
         for more in ((), ("--prompts", "mine"))
     )
     assert {name for name in ours if ours[name] != theirs[name]} == {"respond"}
+
+
+def test_clean_puts_commas_where_empathetic_dialogues_writes_a_word(empathy: Run, workplace: Path) -> None:
+    (workplace / "odd.csv").write_bytes(SAMPLE.replace(b"the", b"the_comma_"))
+    found = empathy("data", "describe", "--data", "odd.csv", "--json")
+    assert (found.code, "_comma_" in found.err) == (0, True)
+    done = empathy("data", "clean", "--data", "odd.csv", "--out", "clean.csv")
+    assert done.code == 0, done.err
+    after = empathy("data", "describe", "--data", "clean.csv", "--json")
+    assert (after.data, after.err) == (found.data, "")
+    assert read((workplace / "clean.csv").read_bytes(), "") is not None
+    assert empathy("data", "clean", "--data", "odd.csv", "--out", "clean.csv").code == 2
