@@ -75,7 +75,7 @@ class Library:
             fetched = self._released
         except PromptError:
             fetched = {}
-        return iter((fetched | self._prompts).values())
+        return iter((self._prompts | {n: p for n, p in fetched.items() if n not in self._prompts}).values())
 
     def __getitem__(self, name: str) -> Prompt:
         """The prompt of this name.

@@ -16,7 +16,6 @@ import click
 from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.lazy import LazyGroup
 from harness.cli.streams import whole
-from prompts import PromptError
 
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
@@ -66,9 +65,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except UserError as error:
         click.echo(f"empathy: {error}", err=True)
         sys.exit(USER_MISTAKE)
-    except PromptError as error:
-        click.echo("\n  ".join(["empathy: a prompt cannot be used", *error.faults]), err=True)
-        sys.exit(USER_MISTAKE)
     except EmpathyError as error:
         click.echo(f"empathy: {error}", err=True)
         sys.exit(1)
@@ -79,6 +75,11 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
+        from prompts import PromptError  # not before it is needed: the root's help is quick
+
+        if isinstance(error, PromptError):
+            click.echo("\n  ".join(["empathy: a prompt cannot be used", *error.faults]), err=True)
+            sys.exit(USER_MISTAKE)
         if not isinstance(error, OSError) or error.filename is None:
             traceback.print_exc()
             sys.exit(DEFECT)

@@ -152,9 +152,11 @@ def fetch(source: Path | None, to: Path | None) -> None:
     Fidelity `released` says exactly these. The repository has no licence: they are no part of this package.
     """
     from harness.data.released import fetch as fetch_prompts
-    from prompts.released import FILES, load, place
+    from prompts import released
 
-    folder = to or place()
+    folder = to or released.place()
     new = fetch_prompts(folder, source)
-    count = len(load(folder))
-    click.echo(f"{count} prompts from {len(FILES)} scripts in {folder} ({new} new); the hashes are right.")
+    count = len(released.load(folder))
+    click.echo(
+        f"{count} prompts from {len(released.FILES)} scripts in {folder} ({new} new); the hashes are right."
+    )

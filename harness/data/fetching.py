@@ -43,7 +43,7 @@ def fetch(
         source = to
     remedy = "Where there is no network: empathy data fetch --from FILE"
     content = (
-        read_bytes(source, "the file")
+        read_bytes(source, "the file of --from")
         if source is not None
         else downloaded(url, "the dataset", remedy, progress)
     )

@@ -11,7 +11,7 @@ from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
 from harness.data.fetching import ROOT, downloaded
 from harness.writing import write_whole
-from prompts.released import FILES, fault_of
+from prompts import released
 
 REMEDY = "Where there is no network: empathy prompts fetch --from DIR, a copy of the repository."
 
@@ -28,7 +28,7 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
     Raises:
         UserError: they cannot be had, are other files, or cannot be written; every one at once.
     """
-    wanted = [name for name in FILES if not _is_there(to / name, name)]
+    wanted = [name for name in released.FILES if not _is_there(to / name, name)]
     contents: dict[str, bytes] = {}
     faults: list[Fault] = []
     for name in wanted:
@@ -40,7 +40,7 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
                 raise
             faults.append(error.fault)
             continue
-        if fault := fault_of(name, contents[name]):
+        if fault := released.fault_of(name, contents[name]):
             faults.append(Fault(fault, where))
     if faults:
         raise UserError("these are not the published prompts", where=str(source or root), faults=faults)
@@ -60,6 +60,6 @@ def _content(name: str, source: Path | None, root: str) -> bytes:
 
 def _is_there(place: Path, name: str) -> bool:
     try:
-        return not fault_of(name, place.read_bytes())
+        return not released.fault_of(name, place.read_bytes())
     except OSError:
         return False
