@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from agents.errors import Fault, UserError
+from agents.files.faults import first_of
 from agents.models import Model
 from agents.registry import EMULATED, Registry
 from prompts import Library, PromptError, released
@@ -294,7 +295,7 @@ def library(folder: Path | None) -> Library:
         raise UserError(
             "these prompts cannot be used",
             where=str(folder or "prompts"),
-            faults=[Fault(fault) for fault in error.faults],
+            faults=first_of([Fault(fault) for fault in error.faults]),
         ) from error
 
 
