@@ -23,6 +23,7 @@ from agents.errors import UserError
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model
+from agents.prompt_lookup import named_prompt
 from agents.quoting import neutralised
 from agents.vocabulary import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
@@ -37,13 +38,13 @@ def prompts_of(strategy: Strategy, fidelity: Fidelity, library: Library) -> tupl
     """The prompts of a strategy, in the order in which they are asked; `released`: the published scripts'.
 
     Raises:
-        PromptError: the released prompts have not been fetched.
+        UserError: the released prompts have not been fetched.
     """
     if fidelity is Fidelity.RELEASED:
-        return (library[f"released/improve/{strategy}"],)
+        return (named_prompt(library, f"released/improve/{strategy}"),)
     if strategy is Strategy.SEQUENTIAL:
-        return tuple(library[f"improve/{each}"] for each in CHAIN)
-    return (library[f"improve/{strategy}"],)
+        return tuple(named_prompt(library, f"improve/{each}") for each in CHAIN)
+    return (named_prompt(library, f"improve/{strategy}"),)
 
 
 def preset_of(strategy: Strategy, over: str, fidelity: Fidelity, tag: str = "") -> str:

@@ -15,6 +15,7 @@ from agents.errors import UserError
 from agents.identity import canonical, content_id
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model, WireProtocol
+from agents.prompt_lookup import named_prompt
 from agents.quoting import neutralised
 from agents.reading import PARSER, read_verdict
 from agents.vocabulary import Comparison, Fidelity, Judgment
@@ -30,20 +31,23 @@ RELEASED = "released/judge/gpt-4o"
 RELEASED_GEMINI = "released/judge/gemini"
 
 
-def prompt_of(model: Model, name: str, fidelity: Fidelity, library: Library) -> Prompt:
+def prompt_of(model: Model, name: str, fidelity: Fidelity, library: Library, where: str = "") -> Prompt:
     """The prompt that a judge is asked with.
 
     In fidelity `released` the default is that of the published script: Gemini's for a Gemini model, GPT-4o's
     for every other. A prompt that is named otherwise is that prompt.
 
+    Args:
+        where: the flag or key that names it.
+
     Raises:
-        PromptError: there is none of this name, or the released prompts have not been fetched.
+        UserError: there is none of this name, or the released prompts have not been fetched.
     """
     is_default = name == DEFAULT_PROMPT and model.protocol is not WireProtocol.CONTROL
     if fidelity is not Fidelity.RELEASED or not is_default:
-        return library[name]
+        return named_prompt(library, name, where)
     is_gemini = model.protocol is WireProtocol.GEMINI_GENERATE or "gemini" in model.name.lower()
-    return library[RELEASED_GEMINI if is_gemini else RELEASED]
+    return named_prompt(library, RELEASED_GEMINI if is_gemini else RELEASED, where)
 
 
 def temperature_of(fidelity: Fidelity, samples: int = 1) -> float | None:

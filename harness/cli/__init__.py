@@ -75,11 +75,6 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
-        from prompts import PromptError  # not before it is needed: the root's help is quick
-
-        if isinstance(error, PromptError):
-            click.echo("\n  ".join(["empathy: a prompt cannot be used", *error.faults]), err=True)
-            sys.exit(USER_MISTAKE)
         if not isinstance(error, OSError) or error.filename is None:
             traceback.print_exc()
             sys.exit(DEFECT)

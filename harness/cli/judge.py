@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agents.errors import Fault, UserError
+from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.models import Model
 from agents.vocabulary import Fidelity
@@ -33,7 +33,6 @@ from harness.cli.options import (
 )
 from harness.cli.report import write_page
 from harness.data.splits import Split
-from prompts import PromptError
 
 if TYPE_CHECKING:
     from harness.findings.beside import Beside
@@ -250,10 +249,6 @@ def _judge_of(folder: Path | None, name: str, fidelity: Fidelity, samples: int) 
     prompts, temperature = library(folder), temperature_of(fidelity, samples)
 
     def judge_of(model: Model) -> Judge:
-        try:
-            return Judge(model, prompt_of(model, name, fidelity, prompts), temperature)
-        except PromptError as error:
-            what, *more = error.faults
-            raise UserError(what, where="--judge-prompt", faults=[Fault(fault) for fault in more]) from error
+        return Judge(model, prompt_of(model, name, fidelity, prompts, "--judge-prompt"), temperature)
 
     return judge_of

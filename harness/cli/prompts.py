@@ -10,11 +10,12 @@ import click
 import orjson
 
 from agents.errors import Fault, UserError
+from agents.prompt_lookup import named_prompt
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option, library, prompts_option
 
 if TYPE_CHECKING:
-    from prompts import Library, Prompt
+    from prompts import Prompt
 
 COMMANDS = {
     "list": ("harness.cli.prompts:list_prompts", "Names, versions and variables of all prompts."),
@@ -70,7 +71,7 @@ def _data(prompt: Prompt) -> dict[str, object]:
 @prompts_option
 def show(name: str, prompts_folder: Path | None) -> None:
     """Print one prompt as it is said; turns of a conversation stand one after the other."""
-    prompt = _named(library(prompts_folder), name)
+    prompt = named_prompt(library(prompts_folder), name, "NAME")
     system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
     click.echo("\n=== next turn ===\n".join([*system, *prompt.turns]))
 
@@ -86,7 +87,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     from harness.writing import write_whole
 
     known = library(prompts_folder)
-    chosen = [_named(known, name) for name in dict.fromkeys(names)]
+    chosen = [named_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
     faults = [
         Fault("is of the paper's scripts, and said as it is", "", prompt.name)
         for prompt in chosen
@@ -120,16 +121,6 @@ def _file(prompt: Prompt) -> str:
     }
     head = "".join(f"{key}: {value}\n" for key, value in fields.items() if value)
     return f"---\n{head}---\n" + "\n=== next turn ===\n".join(prompt.turns) + "\n"
-
-
-def _named(known: Library, name: str) -> Prompt:
-    from prompts import PromptError
-
-    try:
-        return known[name]
-    except PromptError as error:
-        what, *more = error.faults
-        raise UserError(what, where="NAME", faults=[Fault(fault) for fault in more]) from error
 
 
 @click.command()

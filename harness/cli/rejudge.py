@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
+from agents.prompt_lookup import named_prompt
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -123,14 +123,9 @@ def rejudge(
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
-    from prompts import PromptError
-
     wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
     ours = library(folder)
-    try:
-        return [ours[name] for name in wanted]
-    except PromptError as error:
-        raise UserError(str(error), where="--judge-prompt") from error
+    return [named_prompt(ours, name, "--judge-prompt") for name in wanted]
 
 
 async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:

@@ -19,6 +19,7 @@ class Finder:
     def __init__(self, dialogues: Sequence[Dialogue]) -> None:
         self._by_id = {dialogue.id: dialogue for dialogue in dialogues}
         self._plain = {dialogue.id: _words_of(dialogue) for dialogue in dialogues}
+        self._by_key = {dialogue.key: self._plain[dialogue.id] for dialogue in dialogues}
         self._by_pair: dict[tuple[str, str], list[Dialogue]] = {}
         self._by_utterance: dict[str, list[Dialogue]] = {}
         for dialogue in dialogues:
@@ -29,6 +30,11 @@ class Finder:
     def knows(self, identity: str, pair: tuple[str, str] | None) -> bool:
         """Whether a dialogue has this id, or this situation and utterance."""
         return identity in self._by_id or (pair is not None and bool(self._of_pair(pair)))
+
+    def is_said_again(self, key: str, text: str) -> bool:
+        """Whether a text holds situation and utterance of the dialogue of this key, neither of them short."""
+        words, said = self._by_key[key], _plain(text)
+        return all(len(part) >= LEAST_CHARACTERS and part in said for part in words)
 
     def find(
         self,

@@ -96,6 +96,7 @@ def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> 
     faults.tell("this file of responses cannot be used", FORMS if is_other else "")
     _tell_left_out(read, source)
     _tell_placeholders(texts.values(), source)
+    _tell_echoes(texts, finder, source)
     return Answers(texts, next(iter(generators)))
 
 
@@ -240,7 +241,8 @@ def _text_fault(answer: _Answer) -> tuple[str, str] | None:
         return f"has no {answer.text_name}", ""
     if not isinstance(answer.text, str):
         wanted = "a list" if answer.text_name in ("choices", "turns") else "text"
-        return f"{answer.text_name} is {kind_of(answer.text)}, not {wanted}", repr(answer.text)[:60]
+        shown = "" if answer.text is None else repr(answer.text)[:60]
+        return f"{answer.text_name} is {kind_of(answer.text)}, not {wanted}", shown
     return None if answer.text.strip() else ("holds an empty response", "")
 
 
@@ -263,6 +265,15 @@ def _tell_placeholders(texts: Iterator[str] | Any, source: str) -> None:
             InputWarning,
             stacklevel=3,
         )
+
+
+def _tell_echoes(texts: Mapping[str, str], finder: Finder, source: str) -> None:
+    """Say where responses hold their whole dialogue: a base's output with the prompt still before it."""
+    count = sum(finder.is_said_again(key, text) for key, text in texts.items())
+    if count:
+        told = f"{count:,} responses hold their dialogue word for word"
+        remedy = "if that is the prompt they were written to, cut it off before they are judged"
+        warnings.warn(f"{source}: {told}: {remedy}", InputWarning, stacklevel=3)
 
 
 def _is_placeholder(text: str) -> bool:

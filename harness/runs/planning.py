@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from agents.errors import UserError
 from agents.improver import improver
 from agents.models import Model, WireProtocol
+from agents.prompt_lookup import named_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.student import DIRECT_PROMPT, RELEASED_PROMPT, Form, Rendering
 from agents.vocabulary import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
@@ -86,12 +87,11 @@ def responder_of(
     is named so.
 
     Raises:
-        UserError: it is a control judge, which writes nothing.
-        PromptError: the released prompts have not been fetched.
+        UserError: it is a control judge, which writes nothing; the released prompts have not been fetched.
     """
     _check_writes(model)
     is_released = fidelity is Fidelity.RELEASED
-    rendering = Rendering(library[RELEASED_PROMPT if is_released else DIRECT_PROMPT], Form.CHAT)
+    rendering = Rendering(named_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), Form.CHAT)
     named = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
     return Responder(
         model, rendering, named, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens

@@ -31,7 +31,7 @@ from agents.vocabulary import (
     Verdict,
 )
 from agents.wire import body_of
-from prompts import Library, Prompt, PromptError, released
+from prompts import Library, Prompt, released
 from tests.released_scripts import said_by
 
 LIBRARY = Library()
@@ -101,7 +101,7 @@ def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> Non
         (control, DEFAULT_PROMPT, Fidelity.RELEASED),
     ):
         assert prompt_of(model, name, fidelity, LIBRARY) is LIBRARY[name]
-    with pytest.raises(PromptError, match="empathy prompts fetch"):
+    with pytest.raises(UserError, match="empathy prompts fetch"):
         prompt_of(GPT, DEFAULT_PROMPT, Fidelity.RELEASED, Library(released_folder=Path("nowhere")))
 
 

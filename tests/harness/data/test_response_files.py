@@ -228,3 +228,11 @@ def test_an_open_quotation_mark_keeps_no_row_from_being_read() -> None:
     assert faults_of("\n".join(rows).encode())
     rows[5] += '"'
     assert faults_of("\n".join(rows).encode())
+
+
+def test_responses_with_their_prompt_still_before_them_are_told(write: Write) -> None:
+    texts = [
+        f"Context: {one.situation} \nSpeaker Utterance: {one.utterance} \nOh no." for one in DIALOGUES[:3]
+    ]
+    with pytest.warns(InputWarning, match="3 responses hold their dialogue"):
+        read_answers(write(DIALOGUES[:4], [*texts, "Oh no."]), "f", DIALOGUES)
