@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Sequence
 from typing import Any
 
 from agents.files.json_rows import kind_of
 from agents.vocabulary import Dialogue
+from harness.data.dataset import COMMA_WORD
 
 LEAST_CHARACTERS = 20  # of a text that names its dialogue by standing within another text
-_QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
+_WORD = re.compile(r"\w+")
 Fault_ = tuple[str, str]  # what is wrong, and what was found
 
 
@@ -22,10 +24,13 @@ class Finder:
         self._by_key = {dialogue.key: self._plain[dialogue.id] for dialogue in dialogues}
         self._by_pair: dict[tuple[str, str], list[Dialogue]] = {}
         self._by_utterance: dict[str, list[Dialogue]] = {}
+        self._by_word: dict[str, dict[str, None]] = {}
         for dialogue in dialogues:
             situation, utterance = self._plain[dialogue.id]
             self._by_pair.setdefault((situation, utterance), []).append(dialogue)
             self._by_utterance.setdefault(utterance, []).append(dialogue)
+            for said in {situation, utterance}:
+                self._by_word.setdefault(_anchor(said), {})[dialogue.id] = None
 
     def knows(self, identity: str, pair: tuple[str, str] | None) -> bool:
         """Whether a dialogue has this id, or this situation and utterance."""
@@ -94,9 +99,9 @@ class Finder:
         of which the most stands in what was asked."""
         if pair is not None:
             return self._of_pair(pair)
-        words = _plain(asked)
-        if not words:
+        if not asked.strip():
             return []
+        words = _plain(asked)
         whole = self._by_utterance.get(words) or []
         return whole or self._within(words)
 
@@ -106,7 +111,11 @@ class Finder:
     def _within(self, words: str) -> list[Dialogue]:
         """Those whose situation and utterance stand in a text; else those of which one, and no short one."""
         both, either = [], []
-        for identity, (situation, utterance) in self._plain.items():
+        near = dict.fromkeys(
+            identity for word in dict.fromkeys(words.split()) for identity in self._by_word.get(word, ())
+        )
+        for identity in near:
+            situation, utterance = self._plain[identity]
             has_situation, has_utterance = situation in words, utterance in words
             if has_situation and has_utterance:
                 both.append(self._by_id[identity])
@@ -115,6 +124,11 @@ class Finder:
             ):
                 either.append(self._by_id[identity])
         return both or either
+
+
+def _anchor(words: str) -> str:
+    """The longest word: where it does not stand in a text, these words do not."""
+    return max(words.split(), key=len, default="")
 
 
 def _contradiction(named: Dialogue, meant: Sequence[Dialogue]) -> Fault_:
@@ -131,5 +145,6 @@ def _words_of(dialogue: Dialogue) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
-    """Words alone: white space, and how quotation marks are drawn, tell no dialogues apart."""
-    return " ".join(text.translate(_QUOTES).split())
+    """Words alone, a space around each: letter case, white space and marks tell no dialogues apart."""
+    words = _WORD.findall(text.replace(COMMA_WORD, ",").casefold()) or text.split()
+    return f" {' '.join(words)} "

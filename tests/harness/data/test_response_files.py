@@ -170,6 +170,27 @@ def test_an_id_of_one_dialogue_and_the_words_of_another_are_a_fault(form: str, s
     assert len(read(lines([made(one, one) for one in DIALOGUES])).texts) == len(DIALOGUES)
 
 
+WRITTEN = {
+    "capitals": str.upper,
+    "curly quotation marks": lambda text: text.replace("'", "’"),
+    "other white space": lambda text: "  ".join(text.split()),
+    "no marks": lambda text: "".join(mark if mark.isalnum() else " " for mark in text),
+    "words for commas": lambda text: text.replace(",", "_comma_"),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_words_written_in_another_way_are_the_same_words(written: str) -> None:
+    form = WRITTEN[written]
+    twins = [Dialogue(str(at), form(one.situation), form(one.utterance)) for at, one in enumerate(DIALOGUES)]
+    assert list(read(papers(twins, TEXTS)).texts) == [one.key for one in DIALOGUES]
+    shifted = [
+        {"dialogue_id": one.id, "instruction": f"{twin.situation} {twin.utterance}", "output": "I see."}
+        for one, twin in zip(DIALOGUES, [*twins[1:], twins[0]], strict=True)
+    ]
+    assert len(faults_of(lines(shifted))) == 21
+
+
 def test_an_instruction_that_names_no_dialogue_leaves_it_to_the_id() -> None:
     rows = [{"dialogue_id": one.id, "instruction": "Be kind.", "output": "I see."} for one in DIALOGUES]
     assert len(read(lines(rows)).texts) == len(DIALOGUES)
