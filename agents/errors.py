@@ -5,6 +5,8 @@
     ├── CallError            a call to a model that got no answer (what may be done about it is a `Failure`)
     └── LaneStopped          a lane that takes no more calls, and the one reason why
 
+    InputWarning             what a reader of a file should know of it, and that stops nothing
+
 Nothing here knows how an error is shown, retried or stored.
 """
 
@@ -56,6 +58,10 @@ class UserError(EmpathyError):
         self.fault = Fault(what, where, found, remedy)
         self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__("\n".join([str(self.fault), *(f"  {fault}" for fault in self.faults)]))
+
+
+class InputWarning(UserWarning):
+    """What a file holds that stops nothing and that its user should know of (`warnings.warn`)."""
 
 
 class Failure(StrEnum):

@@ -23,6 +23,7 @@ from agents.errors import UserError
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model
+from agents.prompt_lookup import named_prompt
 from agents.quoting import neutralised
 from agents.vocabulary import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
@@ -34,20 +35,26 @@ THINKING_TOKENS = 4096  # where the model thinks first, and that counts
 
 
 def prompts_of(strategy: Strategy, fidelity: Fidelity, library: Library) -> tuple[Prompt, ...]:
-    """The prompts of a strategy, in the order in which they are asked."""
-    if strategy is Strategy.SEQUENTIAL and fidelity is not Fidelity.RELEASED:
-        return tuple(library[f"improve/{each}"] for each in CHAIN)
-    return (library[f"improve/{strategy}"],)
+    """The prompts of a strategy, in the order in which they are asked; `released`: the published scripts'.
+
+    Raises:
+        UserError: the released prompts have not been fetched.
+    """
+    if fidelity is Fidelity.RELEASED:
+        return (named_prompt(library, f"released/improve/{strategy}"),)
+    if strategy is Strategy.SEQUENTIAL:
+        return tuple(named_prompt(library, f"improve/{each}") for each in CHAIN)
+    return (named_prompt(library, f"improve/{strategy}"),)
 
 
 def preset_of(strategy: Strategy, over: str, fidelity: Fidelity, tag: str = "") -> str:
     """The preset's name: `naive-over-human`.
 
-    What a fidelity makes differently is named too: `-released` for the one conversation of the sequential
-    strategy, `-ours` where an answer over 97 words is asked again; a user's own tag comes last.
+    Another fidelity than `paper` is named too: `-released` for the published scripts' prompts, `-ours` where
+    an answer over 97 words is asked again; a user's own tag comes last.
     """
     parts = [f"{strategy}-over-{over}"]
-    if fidelity is Fidelity.OURS or (fidelity is Fidelity.RELEASED and strategy is Strategy.SEQUENTIAL):
+    if fidelity is not Fidelity.PAPER:
         parts.append(str(fidelity))
     return "-".join([*parts, tag] if tag else parts)
 
@@ -169,13 +176,10 @@ class Improver:
             said: the conversation so far; unused where each step is a call of its own.
         """
         conversation = len(self.prompts) == 1
-        turns = self.prompts[0 if conversation else step - 1].fill(
-            {
-                "context": neutralised(dialogue.situation),
-                "utterance": neutralised(dialogue.utterance),
-                "response": neutralised(text),
-            }
-        )
+        prompt = self.prompts[0 if conversation else step - 1]
+        texts = (dialogue.situation, dialogue.utterance, text)
+        said_now = texts if prompt.is_exact else map(neutralised, texts)
+        turns = prompt.fill(dict(zip(VARIABLES, said_now, strict=True)))
         if conversation:
             return (*said, Message("user", turns[step - 1]))
         return (Message("user", turns[0]),)

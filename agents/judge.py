@@ -15,17 +15,44 @@ from agents.errors import UserError
 from agents.identity import canonical, content_id
 from agents.messages import Completion, Message, Sampling
 from agents.models import Model, WireProtocol
+from agents.prompt_lookup import named_prompt
 from agents.quoting import neutralised
 from agents.verdict_parser import PARSER, read_verdict
-from agents.vocabulary import Comparison, Judgment
+from agents.vocabulary import Comparison, Fidelity, Judgment
 from agents.wire import body_of
-from prompts import Prompt
+from prompts import Library, Prompt
 
 DEFAULT_PROMPT = "judge/pairwise"
 VARIABLES = ("context", "utterance", "response_1", "response_2")
 DIMENSIONS = ("judge/cognitive", "judge/affective", "judge/compassionate")  # of empathy, one alone
 TOP_LOGPROBS = 20
 ALLOWED = (("1", "2"), ("1", "2", "tie"))
+RELEASED = "released/judge/gpt-4o"
+RELEASED_GEMINI = "released/judge/gemini"
+
+
+def prompt_of(model: Model, name: str, fidelity: Fidelity, library: Library, where: str = "") -> Prompt:
+    """The prompt that a judge is asked with.
+
+    In fidelity `released` the default is that of the published script: Gemini's for a Gemini model, GPT-4o's
+    for every other. A prompt that is named otherwise is that prompt.
+
+    Args:
+        where: the flag or key that names it.
+
+    Raises:
+        UserError: there is none of this name, or the released prompts have not been fetched.
+    """
+    is_default = name == DEFAULT_PROMPT and model.protocol is not WireProtocol.CONTROL
+    if fidelity is not Fidelity.RELEASED or not is_default:
+        return named_prompt(library, name, where)
+    is_gemini = model.protocol is WireProtocol.GEMINI_GENERATE or "gemini" in model.name.lower()
+    return named_prompt(library, RELEASED_GEMINI if is_gemini else RELEASED, where)
+
+
+def temperature_of(fidelity: Fidelity, samples: int = 1) -> float | None:
+    """A judge's temperature: neither the paper nor its scripts set one; ours is 0, but for repetitions."""
+    return 0.0 if fidelity is Fidelity.OURS and samples == 1 else None
 
 
 @dataclass(frozen=True)
@@ -92,16 +119,17 @@ class Judge:
         if self.is_control:
             text = canonical(controls.question(self.model.name, comparison)).decode()
         else:
-            text = self.prompt.fill(
-                {
-                    "context": neutralised(dialogue.situation),
-                    "utterance": neutralised(dialogue.utterance),
-                    "response_1": neutralised(first.text),
-                    "response_2": neutralised(second.text),
-                }
-            )[-1]
+            texts = (dialogue.situation, dialogue.utterance, first.text, second.text)
+            said = texts if self.prompt.is_exact else map(neutralised, texts)
+            text = self.prompt.fill(dict(zip(VARIABLES, said, strict=True)))[-1]
+        messages = (*self._system, Message("user", text))
         read = partial(self.read, dialogue.key, first.id, second.id, sample, attempt)
-        return Call(self.model, (Message("user", text),), self.sampling, sample, attempt, read)
+        return Call(self.model, messages, self.sampling, sample, attempt, read)
+
+    @cached_property
+    def _system(self) -> tuple[Message, ...]:
+        system = "" if self.is_control else self.prompt.system
+        return (Message("system", system),) if system else ()
 
     def read(
         self, dialogue: str, first: str, second: str, sample: int, attempt: int, answer: Completion, key: str

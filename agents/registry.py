@@ -14,6 +14,8 @@ from typing import Any
 
 from agents import controls
 from agents.errors import Fault, UserError
+from agents.files.text import read_text
+from agents.files.toml import parse_toml
 from agents.lifecycle import KEYS, Lifecycle, lifecycle_of
 from agents.models import EMULATED, Model, Traits, WireProtocol
 from agents.models_file import (
@@ -55,15 +57,10 @@ class Registry:
         self._own = {name: provider.base_url for name, provider in self._providers.items()}
         self._shipped = len(self._entries)
         if user_file is not None:
-            try:
-                self._add(tomllib.loads(user_file.read_text(encoding="utf-8")), str(user_file))
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise UserError(
-                    "the file of models cannot be read",
-                    where=str(user_file),
-                    found=str(error),
-                    remedy="See agents/models.toml for its form.",
-                ) from error
+            form = "See agents/models.toml for its form."
+            self._add(
+                parse_toml(read_text(user_file, "the file of models"), str(user_file), form), str(user_file)
+            )
 
     def model(self, name: str) -> Model:
         """The model written `provider/name`, at the address that the environment gives.

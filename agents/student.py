@@ -34,6 +34,7 @@ from agents.vocabulary import Dialogue
 from prompts import Library, Prompt
 
 DIRECT_PROMPT = "respond"
+RELEASED_PROMPT = "released/respond/teacher"  # of a model that is asked in chat form, in fidelity `released`
 VARIABLES = ("context", "utterance")
 # After the prompt's last line a base model needs to be told that the answer comes now; the published
 # scripts end in the same word.
@@ -109,7 +110,11 @@ class Rendering:
     def messages(self, dialogue: Dialogue) -> tuple[Message, ...]:
         """What a `Call` under `protocol` carries: the whole plain prompt, or the user's turn alone."""
         turn = self.turn(dialogue)
-        return (Message("user", plain_prompt(turn) if self.form is Form.PLAIN else turn),)
+        return (Message("user", self._plain(turn) if self.form is Form.PLAIN else turn),)
+
+    def _plain(self, turn: str) -> str:
+        """The text a base model continues; an exact prompt ends in its own cue."""
+        return turn if self.prompt.is_exact else plain_prompt(turn)
 
     @property
     def adds_special_tokens(self) -> bool:
@@ -123,7 +128,7 @@ class Rendering:
             ValueError: the form is chat and no tokenizer was given.
         """
         if self.form is Form.PLAIN:
-            return plain_prompt(turn)
+            return self._plain(turn)
         return chat_prompt(_needed(tokenizer), turn)
 
     def completion_text(self, turn: str, response: str, tokenizer: Tokenizer | None = None) -> str:

@@ -5,7 +5,6 @@ Knows files, not tokenizers: which rows a student cannot be trained on is found 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
+from agents.files.faults import Faults, first_of
+from agents.files.json_rows import read_object, read_rows
+from agents.files.text import read_bytes
 from agents.student import CUE, response_of
 from finetune.datasets import KIND, MANIFEST, VERSION, dataset_id
 
-MOST_FAULTS = 50  # of a file; what follows is counted, not listed
 TEXTS = {"sft": ("completion",), "dpo": ("chosen", "rejected")}
 
 
@@ -60,7 +61,7 @@ def read(folder: Path) -> DatasetFolder:
     """
     manifest = _manifest(folder)
     faults: list[Fault] = []
-    texts: dict[str, str] = {}
+    contents: dict[str, bytes] = {}
     for name, expected in manifest["files"].items():
         path = folder / name
         try:
@@ -70,9 +71,9 @@ def read(folder: Path) -> DatasetFolder:
             continue
         if f"sha256:{sha256(raw).hexdigest()}" != expected:
             faults.append(Fault("is not what the manifest says it was", str(path), "another SHA-256"))
-        texts[name] = raw.decode("utf-8", errors="replace")
+        contents[name] = raw
     rows = {
-        name: _rows(folder / name, stage, texts.get(name, ""), faults)
+        name: _rows(folder / name, stage, contents.get(name, b""), faults)
         for stage in ("sft", "dpo")
         for name in (f"{stage}.jsonl", f"held-out-{stage}.jsonl")
     }
@@ -82,7 +83,7 @@ def read(folder: Path) -> DatasetFolder:
             where=str(folder),
             found=f"{len(faults)} faults",
             remedy="Make it anew with: empathy data build.",
-            faults=faults[:MOST_FAULTS],
+            faults=first_of(faults),
         )
     return DatasetFolder(
         folder,
@@ -124,18 +125,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
     remedy = "Make one with: empathy data build --out DIR."
     if not folder.is_dir():
         raise UserError("there is no such dataset folder", where=str(folder), remedy=remedy)
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
-        raise UserError(
-            "this is not a dataset's folder", where=str(path), found=found, remedy=remedy
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError("the manifest cannot be read", where=str(path), found=str(error)) from error
-    kind = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
-    if kind != KIND or manifest.get("version") != VERSION:
-        found = f"kind {kind!r}, version {manifest.get('version') if isinstance(manifest, dict) else None!r}"
+        raise UserError("this is not a dataset's folder", where=str(path), found=found, remedy=remedy)
+    faults = Faults(str(path))
+    manifest = read_object(read_bytes(path, "the manifest"), faults)
+    faults.tell("the manifest cannot be read")
+    kind, version = manifest.get("kind"), manifest.get("version")
+    if kind != KIND or version != VERSION:
+        found = f"kind {kind!r}, version {version!r}"
         raise UserError("this is another kind of folder", where=str(path), found=found, remedy=remedy)
     missing = [key for key in ("method", "rendering", "rows", "files") if key not in manifest]
     if missing:
@@ -143,27 +141,21 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _rows(path: Path, stage: str, text: str, faults: list[Fault]) -> list[dict[str, Any]]:
+def _rows(path: Path, stage: str, content: bytes, faults: list[Fault]) -> list[dict[str, Any]]:
+    of_file = Faults(str(path))
     rows = []
-    # Not splitlines: a response may hold a line separator that JSON leaves as it is.
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            faults.append(Fault("is no JSON", where, str(error)))
-            continue
-        wrong = _wrong(row, stage)
-        faults += [Fault(what, where) for what in wrong]
+    for row in read_rows(content, of_file):
+        wrong = _wrong(row.value, stage)
+        for what in wrong:
+            of_file.add(row.line, what)
         if not wrong:
-            rows.append(row)
+            rows.append(row.value)
+    faults += of_file.all
     return rows
 
 
-def _wrong(row: Any, stage: str) -> list[str]:
+def _wrong(row: Mapping[str, Any], stage: str) -> list[str]:
     wanted = ("dialogue", "prompt", *TEXTS[stage])
-    if not isinstance(row, dict):
-        return ["a row must be an object"]
     wrong = [f"{key} must be a text with something in it" for key in wanted if not _said(row.get(key))]
     if not wrong and not row["prompt"].endswith(CUE):
         wrong.append(f"the prompt must end in {CUE!r}")

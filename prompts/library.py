@@ -17,83 +17,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from prompts import released
+from prompts.prompt import VARIABLE, Prompt, PromptError, version_of
+from prompts.text_files import NotTextError, decode
+
 PARTS = "parts/"
 NEXT_TURN = re.compile(r"^=== next turn ===[ \t]*(?:\n|\Z)", re.MULTILINE)
-VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 PART = re.compile(r"\{\{>\s*([a-z0-9][a-z0-9_/-]*)\s*\}\}")
 BRACES = re.compile(r"\{\{.*?\}\}|\{\{|\}\}", re.DOTALL)
 FIELDS = {"title", "paper", "variables", "answers"}
 
 
-class PromptError(Exception):
-    """A prompt file that cannot be used, or a filling that does not fit; `faults` lists every one."""
+class Library:
+    """All prompts: the package's own, and over them those of a user's folder, file by file.
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """One prompt.
-
-    Attributes:
-        name: its path without suffix, `judge/pairwise`.
-        title: what it is, in a few words; `paper` its number in the paper, or "".
-        variables: what must be filled in.
-        answers: the only answers allowed, or () for free text.
-        turns: the user's turns of the conversation, parts included, at least one.
-        version: `prompt-1:` and 16 hex digits of the SHA-256 of turns, variables and answers.
-        source: the file it came from.
+    Args:
+        folder: the user's.
+        released_folder: where the prompts of the paper's scripts were fetched to; they are read when they
+            are asked for, as `released/…`.
     """
 
-    name: str
-    title: str
-    paper: str
-    variables: tuple[str, ...]
-    answers: tuple[str, ...]
-    turns: tuple[str, ...]
-    version: str
-    source: str
-
-    @cached_property
-    def _pieces(self) -> tuple[tuple[str, ...], ...]:
-        """Each turn as text, variable, text, variable, …, text."""
-        return tuple(tuple(VARIABLE.split(turn)) for turn in self.turns)
-
-    @cached_property
-    def _declared(self) -> frozenset[str]:
-        return frozenset(self.variables)
-
-    def fill(self, values: Mapping[str, str]) -> tuple[str, ...]:
-        """The turns with every variable replaced; what is filled in is never read as a template.
-
-        Raises:
-            PromptError: values are missing, or given and not declared.
-        """
-        if values.keys() != self._declared:
-            missing = [name for name in self.variables if name not in values]
-            unknown = [name for name in values if name not in self.variables]
-            faults = [f"{self.name}: {{{{{name}}}}} was not given" for name in missing]
-            faults += [f"{self.name}: {name!r} was given and is not declared" for name in unknown]
-            raise PromptError(faults)
-        return tuple(
-            "".join([values[piece] if at % 2 else piece for at, piece in enumerate(pieces)])
-            for pieces in self._pieces
-        )
-
-
-class Library:
-    """All prompts: the package's own, and over them those of a user's folder, file by file."""
-
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, released_folder: Path | None = None) -> None:
         files = {name: (source, text) for name, source, text in _package_files()}
         faults: list[str] = []
         if folder is not None:
@@ -114,19 +63,33 @@ class Library:
                 self._prompts[name] = prompt
         if faults:
             raise PromptError(faults)
+        self._released_folder = released_folder
+
+    @cached_property
+    def _released(self) -> dict[str, Prompt]:
+        return released.load(self._released_folder or released.DEFAULT_PLACE)
 
     def __iter__(self) -> Iterator[Prompt]:
-        return iter(self._prompts.values())
+        """All prompts; those of the paper's scripts only where they have been fetched."""
+        try:
+            fetched = self._released
+        except PromptError:
+            fetched = {}
+        return iter((self._prompts | {n: p for n, p in fetched.items() if n not in self._prompts}).values())
 
     def __getitem__(self, name: str) -> Prompt:
         """The prompt of this name.
 
         Raises:
-            PromptError: there is none; the message names those there are.
+            PromptError: there is none; the message names those there are, or what is to be fetched.
         """
-        if name not in self._prompts:
-            raise PromptError([f"there is no prompt {name!r}; there are: {', '.join(self._prompts)}"])
-        return self._prompts[name]
+        if name in self._prompts:
+            return self._prompts[name]
+        if name in released.PROMPTS:
+            return self._released[name]
+        raise PromptError(
+            [f"there is no prompt {name!r}; there are: {', '.join([*self._prompts, *released.PROMPTS])}"]
+        )
 
 
 def _package_files() -> Iterator[tuple[str, str, str]]:
@@ -150,9 +113,12 @@ def _folder_files(folder: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
         if any(piece.startswith(".") for piece in inside.parts):
             continue
         try:
-            text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
-        except (OSError, UnicodeDecodeError) as error:
-            faults.append(f"{path}: cannot be read as UTF-8 text ({error})")
+            text = decode(path.read_bytes())
+        except OSError as error:
+            faults.append(f"{path}: cannot be read ({error.strerror})")
+            continue
+        except NotTextError as error:
+            faults += [f"{path}:{line}: is not UTF-8 text ({found})" for line, found in error.faults]
             continue
         files[inside.as_posix().removesuffix(".md")] = (str(path), text)
     return files, faults
@@ -178,8 +144,7 @@ def _parse(name: str, source: str, text: str, parts: Mapping[str, str]) -> tuple
         faults.append(f"{source}: a turn has no text")
     if faults:
         return None, faults
-    told = "\x1f".join([*turns, "\x1e", *declared, "\x1e", *answers])
-    version = f"prompt-1:{sha256(told.encode()).hexdigest()[:16]}"
+    version = version_of(turns, declared, answers)
     title, paper = head.get("title", name), head.get("paper", "")
     return Prompt(name, title, paper, declared, answers, turns, version, source), []
 

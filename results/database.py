@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, Connection, make_url
@@ -76,9 +77,9 @@ def database_url(named: str) -> URL:
 class Database:
     """Runs plain functions of a connection, each as one transaction."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, shown: str = "") -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.shown = _shown(url)
+        self.shown = shown or _shown(url)
         if self.is_sqlite:
             self._engine = create_engine(
                 url, pool_size=1 + READERS, max_overflow=0, pool_reset_on_return=None
@@ -171,7 +172,45 @@ async def open_database(named: str, *, create: bool) -> Database:
     if url.get_backend_name() == "sqlite":
         _prepare_file(url.database or "", create)
     try:
-        database = Database(url)
+        return await _opened(url, create)
+    except UserError as error:
+        if create or url.get_backend_name() != "sqlite" or not _is_read_only(error):
+            raise
+    return await _opened(_unchanging(url), create, shown=str(url.database))
+
+
+def _is_read_only(error: UserError) -> bool:
+    """Whether SQLite could not make the files that it keeps beside a database, or not write into it."""
+    return any(words in error.fault.found for words in ("readonly database", "unable to open"))
+
+
+def _unchanging(url: URL) -> URL:
+    """A database that nobody writes, as in a folder that may only be read.
+
+    Raises:
+        UserError: there are commits beside it that only a process that may write can bring into it.
+    """
+    path = Path(url.database or "").absolute()
+    beside = path.with_name(f"{path.name}-wal")
+    if beside.exists() and beside.stat().st_size:
+        raise UserError(
+            "the database has commits that are not yet in it, and its folder may only be read",
+            where=str(url.database),
+            found=str(beside),
+            remedy="Copy both files into a folder that may be written, and name the copy with --db.",
+        )
+    query = {"mode": "ro", "immutable": "1", "uri": "true"}
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
+
+
+async def _opened(url: URL, create: bool, shown: str = "") -> Database:
+    """Open a database and see that it is ours, of this version, or bring it up to date.
+
+    Raises:
+        UserError: as `open_database`.
+    """
+    try:
+        database = Database(url, shown)
     except (TypeError, ValueError, SQLAlchemyError) as error:
         raise _no_address(url, error) from error
     try:

@@ -2,8 +2,9 @@
 
     cut        ours, the default: one setting for every author, a 97-word budget, stopped on a new turn
     paper      up to 4,096 new tokens, each base's own sampling (its generation_config.json), nothing cut
-    released   as the published scripts, per author: LLaMA's base 4,096 tokens and two more sentences in its
-               prompt, Mistral's base 130 tokens, sampled; students 4,096; fp16
+    released   as the published scripts, per author: LLaMA's base 4,096 tokens, Mistral's base 130 tokens,
+               sampled, each with its script's prompt; students 4,096, with the prompt they were trained with;
+               fp16
 
 Student, base and format controls share one preset. What a file leaves out is what `transformers` takes for it
 (greedy, or temperature 1, top-p 1, top-k 50 where it samples): "default" is never a recorded value. Knows
@@ -27,7 +28,8 @@ Name = Literal["cut", "paper", "released"]
 Role = Literal["base", "student"]
 NAMES: tuple[Name, ...] = ("cut", "paper", "released")
 DEFAULT: Name = "cut"
-DIRECT, SUCCINCT = "respond", "released/respond"
+DIRECT = "respond"
+LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
 PROMPT_ROOM = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
 LONG = 4096
 BUDGET_TOKENS = 192  # 97 words are some 130 tokens; the rest is room for rare words
@@ -41,7 +43,7 @@ class Preset:
 
     Attributes:
         name: "cut", "paper" or "released".
-        prompt: which of our prompts.
+        prompt: which prompt; in `released` a base's is its script's, byte for byte.
         max_output_tokens: new tokens, ≥ 1.
         temperature: ≥ 0; 0 is greedy.  top_p: (0, 1].  top_k: ≥ 0; 0 for all.
         repetition_penalty: 1 for none.
@@ -128,7 +130,7 @@ def resolve(
     most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else LONG, room)
     return Preset(
         name,
-        SUCCINCT if base_of == "llama" else DIRECT,
+        {"": DIRECT, "llama": LLAMA_BASE}.get(base_of, OTHER_BASE),
         most,
         own.temperature,
         own.top_p,

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from prompts import released
+from tests.released_scripts import write_scripts
+
 # The same examples every time, however slow the machine: a failure is one of the code, and comes again.
 settings.register_profile(
     "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -16,6 +19,16 @@ settings.register_profile("search", deadline=None, max_examples=1000)  # to look
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def released_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of made-up scripts of the same form as the paper's, taken for the published ones."""
+    folder = tmp_path / "released-prompts"
+    monkeypatch.setattr(released, "FILES", write_scripts(folder))
+    monkeypatch.setattr(released, "DEFAULT_PLACE", folder)
+    monkeypatch.setenv(released.ENVIRONMENT, str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

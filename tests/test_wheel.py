@@ -103,7 +103,7 @@ def test_it_is_what_is_imported(installed: Path, tmp_path: Path) -> None:
 
 
 def test_prompts_sample_weights_and_models_are_found(installed: Path, tmp_path: Path) -> None:
-    names = {row["name"] for row in json.loads(run(installed, tmp_path, "prompts", "--json"))}
+    names = {row["name"] for row in json.loads(run(installed, tmp_path, "prompts", "list", "--json"))}
     assert {"respond", "judge/pairwise"} <= names
     assert json.loads(run(installed, tmp_path, "data", "describe", "--data", "sample", "--json"))["test"] > 0
     controls = ("--judge", "control/ratings", "--judge", "control/author", "--judge", "openai/gpt-4o")

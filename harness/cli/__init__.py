@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agents.errors import EmpathyError, UserError
+from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.dotenv_file import load_dotenv_file
 from harness.cli.lazy import LazyGroup
 from harness.cli.streams import whole
@@ -42,7 +43,7 @@ COMMANDS = {
     ),
     "export": ("harness.cli.export:export", "Write an author's responses as a file that outlives it."),
     "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
-    "prompts": ("harness.cli.prompts:prompts", "Show the prompts: names, versions, variables."),
+    "prompts": ("harness.cli.prompts:prompts", "List, show, copy and fetch prompts."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
 }
 USER_MISTAKE = 2
@@ -61,7 +62,9 @@ def main(arguments: list[str] | None = None) -> Any:
     sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
     try:
         load_dotenv_file(Path.cwd())
-        sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
@@ -86,3 +89,11 @@ def main(arguments: list[str] | None = None) -> Any:
         fault = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
         click.echo(f"empathy: {fault}", err=True)
         sys.exit(USER_MISTAKE)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **_: Any) -> None:
+    """Ours as a sentence on stderr; others' as Python writes them."""
+    if issubclass(category, InputWarning):
+        click.echo(f"empathy: note: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, *place[:2]), err=True, nl=False)

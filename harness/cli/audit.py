@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
+from agents.prompt_lookup import named_prompt
 from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,
@@ -154,13 +154,8 @@ def audit(
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
-    from prompts import PromptError
-
     ours = library(folder)
-    try:
-        return [ours[name] for name in dict.fromkeys(names)]
-    except PromptError as error:
-        raise UserError(str(error), where="--judge-prompt") from error
+    return [named_prompt(ours, name, "--judge-prompt") for name in dict.fromkeys(names)]
 
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:

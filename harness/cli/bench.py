@@ -12,6 +12,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
+from agents.prompt_lookup import named_prompt
 from harness.cli import watching
 from harness.cli.options import (
     CallOptions,
@@ -121,12 +122,8 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
 
     from harness.data.authors import is_served
     from harness.runs.gating import BASE, requirement_of
-    from prompts import PromptError
 
-    try:
-        prompt = prompts[rest["judge_prompt"]]
-    except PromptError as error:
-        raise UserError(str(error), where="--judge-prompt") from error
+    prompt = named_prompt(prompts, rest["judge_prompt"], "--judge-prompt")
     wanted = tuple(requirement_of(written, (BASE, *against)) for written in requirements)
     apart = ("dataset:", "file:", "control/")
     asked = tuple(

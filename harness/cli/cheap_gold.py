@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.judge import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from agents.judge import Judge
+    from agents.models import Model
     from harness.cli.options import CallOptions
     from harness.data.splits import Split
     from harness.findings.gilding import Gilded
     from harness.runs.judging import Plan
     from harness.runs.running import Settings
-    from prompts import Prompt
     from results.store import Store
 
 DEFAULT_SHARE = 0.2
@@ -83,8 +83,7 @@ def judge_cheap_and_gold(
     *,
     calls: CallOptions,
     settings: Settings,
-    prompt: Prompt,
-    temperature: float | None,
+    judge_of: Callable[[Model], Judge],
     data: str | None,
     db: str,
     split: Split,
@@ -113,7 +112,7 @@ def judge_cheap_and_gold(
                 raise UserError(
                     "one cheap and one gold judge are named", where="--cheap, --gold", found=found
                 )
-            first, second = (Judge(model, prompt, temperature) for model in models)
+            first, second = map(judge_of, models)
             async with await Store.open(db) as store:
                 plan = plan_judging(
                     dataset,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.findings.comparing import Gathered
+    from harness.runs.catalogue import Catalogue
 
 WIDTH = 132
 
@@ -88,15 +89,19 @@ def compare(
     training seeds of one strategy are written with commas between them; one such strategy alone is
     compared with the opponent.
     """
-    groups = _groups(authors, everyone=everyone, pairwise=pairwise)
-    names = [name for group in groups for name in group]
+    _check_sides(authors, everyone=everyone, pairwise=pairwise)
 
-    async def main() -> Gathered:
+    async def main() -> tuple[Gathered, list[list[str]]]:
         from harness.findings.comparing import gather
+        from harness.runs.catalogue import catalogue_of
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
-            return await gather(
+            groups = _groups(authors, await catalogue_of(store))
+            names = [name for group in groups for name in group]
+            if everyone or len(groups) == 1 or len(names) > 2:
+                _refuse_for_two_only()
+            asked = await gather(
                 store,
                 names,
                 opponent,
@@ -105,10 +110,10 @@ def compare(
                 without_kin=without_kin,
                 snapshots=snapshots,
             )
+            return asked, groups
 
-    if everyone or len(groups) == 1 or len(names) > 2:
-        _refuse_for_two_only()
-    gathered = run(main())
+    gathered, groups = run(main())
+    names = [name for group in groups for name in group]
     if everyone:
         shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
     elif len(groups) == 1 or len(names) > 2:
@@ -129,31 +134,42 @@ class Shown:
     notes: list[str]
 
 
-def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[list[str]]:
-    """The authors of each side: one, or a strategy's several training seeds.
+def _check_sides(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> None:
+    """One or two sides are named, or everyone is meant.
 
     Raises:
-        UserError: not two sides, or names beside --all.
+        UserError: another number of sides, or names beside --all.
     """
     if pairwise and not everyone:
         raise UserError("is for --all", where="--pairwise", remedy="Write --all --pairwise.")
-    if everyone:
-        if authors:
-            raise UserError(
-                "compares every author that was judged against the opponent",
-                where="--all",
-                found=" ".join(authors),
-                remedy="Leave the names away, or --all.",
-            )
-        return []
-    groups = [[name.strip() for name in side.split(",") if name.strip()] for side in authors]
-    sizes = [len(group) for group in groups]
-    if not (len(sizes) == 2 and all(sizes)) and not (len(sizes) == 1 and sizes[0] > 1):
+    if everyone and authors:
         raise UserError(
-            "two authors are compared, or two strategies, or one strategy's training seeds with the opponent",
-            found=f"{len(authors)}: {' '.join(authors)}" if authors else "none",
-            remedy="empathy compare A B --opponent C; A1,A2,A3 --opponent C; or --all for every author.",
+            "compares every author that was judged against the opponent",
+            where="--all",
+            found=" ".join(authors),
+            remedy="Leave the names away, or --all.",
         )
+    if not everyone and (len(authors) not in (1, 2) or not all(side.strip(" ,") for side in authors)):
+        raise _other_sides(authors)
+
+
+def _other_sides(authors: Sequence[str]) -> UserError:
+    return UserError(
+        "two authors are compared, or two strategies, or one strategy's training seeds with the opponent",
+        found=f"{len(authors)}: {' '.join(authors)}" if authors else "none",
+        remedy="empathy compare A B --opponent C; A1,A2,A3 --opponent C; or --all for every author.",
+    )
+
+
+def _groups(authors: Sequence[str], catalogue: Catalogue) -> list[list[str]]:
+    """The authors of each side: one, or a strategy's several training seeds.
+
+    Raises:
+        UserError: one author alone.
+    """
+    groups = [catalogue.names_in(side) for side in authors]
+    if len(groups) == 1 and len(groups[0]) == 1:
+        raise _other_sides(authors)
     return groups
 
 

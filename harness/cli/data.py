@@ -17,6 +17,7 @@ from harness.cli.options import data_option, json_option
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
     "describe": ("harness.cli.data:describe", "Ratings and rating pairs: the paper's Figures 3 and 4."),
+    "clean": ("harness.cli.data:clean", "Write a copy with commas for EmpatheticDialogues' _comma_."),
     "split": ("harness.cli.data:split", "Which dialogues train and test what."),
     "build": ("harness.cli.build:build", "Build the SFT and DPO sets of a method and strategy."),
     "inspect": ("harness.cli.build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
@@ -49,6 +50,30 @@ def fetch(source: Path | None, to: Path | None) -> None:
 
     count = fetch_dataset(place, source, progress=progress)
     click.echo(f"{count:,} dialogues in {place}; the hash is right.")
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Where the clean copy goes: a new file."
+)
+@data_option
+def clean(out: Path, data: str | None) -> None:
+    """Write a copy of a dataset whose texts have commas where EmpatheticDialogues writes _comma_."""
+    from agents.files.text import read_bytes
+    from harness.data.dataset import locate, without_comma_words
+    from harness.writing import write_whole
+
+    place = locate(data)
+    if out.exists():
+        raise UserError(
+            "there is something already", where="--out", found=str(out), remedy="Name a new file."
+        )
+    text, count = without_comma_words(read_bytes(place, "the dataset"), str(place))
+    try:
+        write_whole(out, text)
+    except OSError as error:
+        raise UserError("the copy cannot be written", where="--out", found=str(error)) from error
+    click.echo(f"{count:,} commas put in place: {out}")
 
 
 @click.command()

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     type=click.Choice([each.value for each in Fidelity]),
     default="paper",
     show_default=True,
-    help="'released': sequential as one conversation. 'ours': over 97 words or unusable is asked once more.",
+    help="'released': the published scripts' prompts (empathy prompts fetch). 'ours': over 97 words or "
+    "unusable is asked once more.",
 )
 @click.option("--temperature", type=click.FloatRange(min=0), help="[default: the model's own]")
 @click.option("--preset", default="", help="Added to the sets' names: a second set made in another way.")

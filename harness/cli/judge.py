@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge
+from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
+from agents.models import Model
+from agents.vocabulary import Fidelity
 from harness.cli.cheap_gold import (
     DEFAULT_SHARE,
     UnlessCheapAndGold,
@@ -65,7 +68,8 @@ PROPERTIES = ("sentiment", "emotion")
     type=click.Choice(["paper", "released", "ours"]),
     default="ours",
     show_default=True,
-    help="'paper' leaves the judges' temperature unset.",
+    help="'paper' and 'released' leave the judges' temperature unset; 'released' asks with the published "
+    "scripts' prompts (empathy prompts fetch).",
 )
 @click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
 @click.option(
@@ -135,8 +139,7 @@ def judge(
     calls = CallOptions.take(rest)
     settings = calls.settings()
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
-    prompt = _prompt(prompts_folder, judge_prompt)
-    temperature = None if fidelity == "paper" or samples > 1 else 0.0
+    judge_of = _judge_of(prompts_folder, judge_prompt, Fidelity(fidelity), samples)
     alone = (until, without_kin, by, length_control, report_to)
     if check(judges, cheap, gold, gold_share, alone):
         judge_cheap_and_gold(
@@ -147,8 +150,7 @@ def judge(
             DEFAULT_SHARE if gold_share is None else gold_share,
             calls=calls,
             settings=settings,
-            prompt=prompt,
-            temperature=temperature,
+            judge_of=judge_of,
             data=data,
             db=db,
             split=Split(split),
@@ -170,7 +172,7 @@ def judge(
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
-            asked = [Judge(model, prompt, temperature) for model in models]
+            asked = [judge_of(model) for model in models]
             async with await Store.open(db) as store:
                 first, second = await author_of(a, dataset, store), await author_of(b, dataset, store)
                 plan = plan_judging(
@@ -247,10 +249,11 @@ async def _page(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> s
     return await render(store, summary.run_id, snapshots=snapshots)
 
 
-def _prompt(folder: Path | None, name: str) -> Any:
-    from prompts import PromptError
+def _judge_of(folder: Path | None, name: str, fidelity: Fidelity, samples: int) -> Callable[[Model], Judge]:
+    """How a model becomes a judge."""
+    prompts, temperature = library(folder), temperature_of(fidelity, samples)
 
-    try:
-        return library(folder)[name]
-    except PromptError as error:
-        raise UserError(str(error), where="--judge-prompt") from error
+    def judge_of(model: Model) -> Judge:
+        return Judge(model, prompt_of(model, name, fidelity, prompts, "--judge-prompt"), temperature)
+
+    return judge_of

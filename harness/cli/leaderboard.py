@@ -52,7 +52,8 @@ FORMATS = {
     "imported",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep AlpacaEval's model_outputs.json, or FastChat's answers, as an author; ranks nothing.",
+    help="Keep responses (AlpacaEval's model_outputs.json, FastChat's answers, a CSV) as an author; ranks "
+    "nothing.",
 )
 @click.option("--as", "name", metavar="NAME", default="", help="The imported author's name.")
 @data_option
@@ -136,11 +137,11 @@ def _formats(formats: str, out: Path | None) -> list[str]:
 
 async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     from harness.data.dataset import load
-    from harness.findings.exchange import read_answers, store_answers
+    from harness.findings.exchange import read_import, store_answers
     from results.store import Store
 
     dataset = load(data)
-    author = read_answers(path, dataset.dialogues, name)
+    author = read_import(path, dataset.dialogues, name)
     async with await Store.open(db) as store:
         await store_answers(store, author, dataset.dialogues)
     click.echo(f"{author.set.author}: {len(author.responses)} responses kept. Judge them by this name.")

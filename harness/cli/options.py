@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from agents.errors import Fault, UserError
+from agents.files.faults import first_of
 from agents.models import Model
 from agents.registry import EMULATED, Registry
 from agents.retirement import is_refused, real_name, warnings
-from prompts import Library, PromptError
+from prompts import Library, PromptError, released
 
 if TYPE_CHECKING:
     from harness.engine.money import Price
@@ -347,18 +348,18 @@ class _EmulatedAddresses(Registry):
 
 
 def library(folder: Path | None) -> Library:
-    """The prompts, with the user's own over ours.
+    """The prompts, with the user's own over ours; those of the paper's scripts where they were fetched.
 
     Raises:
         UserError: some cannot be used; every fault at once.
     """
     try:
-        return Library(folder)
+        return Library(folder, released.place())
     except PromptError as error:
         raise UserError(
             "these prompts cannot be used",
             where=str(folder or "prompts"),
-            faults=[Fault(fault) for fault in error.faults],
+            faults=first_of([Fault(fault) for fault in error.faults]),
         ) from error
 
 

@@ -38,14 +38,15 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     from harness.findings.profiling import as_data, as_table, notes, profiles
     from results.store import Store
 
-    async def main(place: str) -> Profiles:
+    async def main(place: str, *, create: bool) -> Profiles:
         dataset = load(data)
-        async with await Store.open(place) as store:
+        async with await Store.open(place, create=create) as store:
             return await profiles(authors, dataset, store, Split(split))
 
     with TemporaryDirectory() as nowhere:  # where there is no database yet, none is left behind
         there = "://" in db or Path(db).exists()
-        found = run(main(db if there else str(Path(nowhere) / "empty.sqlite")))
+        place = db if there else str(Path(nowhere) / "empty.sqlite")
+        found = run(main(place, create=not there))
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(as_data(found), option=orjson.OPT_INDENT_2) + b"\n")
         return

@@ -1,46 +1,45 @@
-"""`empathy prompts`: which prompts there are, in which version, and what they say."""
+"""`empathy prompts`: list, show and copy the prompts there are; fetch those of the paper's own scripts."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from agents.errors import UserError
+from agents.errors import Fault, UserError
+from agents.prompt_lookup import named_prompt
+from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option, library, prompts_option
-from prompts import PromptError
+
+if TYPE_CHECKING:
+    from prompts import Prompt
+
+COMMANDS = {
+    "list": ("harness.cli.prompts:list_prompts", "Names, versions and variables of all prompts."),
+    "show": ("harness.cli.prompts:show", "Print one prompt as it is said."),
+    "copy": ("harness.cli.prompts:copy", "Copy prompts into a folder, to change them there."),
+    "fetch": ("harness.cli.prompts:fetch", "Get the prompts of the paper's own scripts; hashes are checked."),
+}
 
 
-@click.command()
-@click.option("--show", "shown", metavar="NAME", help="Print one prompt as it is said.")
+@click.command(cls=LazyGroup, places=COMMANDS)
+def prompts() -> None:
+    """List, show, copy and fetch prompts."""
+
+
+@click.command("list")
 @prompts_option
 @json_option
-def prompts(shown: str | None, prompts_folder: Path | None, as_json: bool) -> None:
-    """Names, version hashes and variables of all prompts; --show NAME prints one."""
-    known = library(prompts_folder)
-    if shown is not None:
-        try:
-            prompt = known[shown]
-        except PromptError as error:
-            raise UserError(str(error), where="--show") from error
-        click.echo("\n=== next turn ===\n".join(prompt.turns))
-        return
+def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
+    """Names, version hashes and variables of all prompts."""
+    from prompts.released import PROMPTS
+
+    known = list(library(prompts_folder))
     if as_json:
-        rows = [
-            {
-                "name": prompt.name,
-                "title": prompt.title,
-                "paper": prompt.paper,
-                "version": prompt.version,
-                "variables": prompt.variables,
-                "answers": prompt.answers,
-                "source": prompt.source,
-            }
-            for prompt in known
-        ]
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps([_data(prompt) for prompt in known], option=orjson.OPT_INDENT_2).decode())
         return
     from rich.console import Console
     from rich.table import Table
@@ -51,3 +50,104 @@ def prompts(shown: str | None, prompts_folder: Path | None, as_json: bool) -> No
         cells = (version, prompt.paper, ", ".join(prompt.variables), ", ".join(prompt.answers))
         table.add_row(prompt.name, *cells)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if not {prompt.name for prompt in known} & set(PROMPTS):
+        click.echo("Those of the paper's own scripts (released/…) come with: empathy prompts fetch", err=True)
+
+
+def _data(prompt: Prompt) -> dict[str, object]:
+    return {
+        "name": prompt.name,
+        "title": prompt.title,
+        "paper": prompt.paper,
+        "version": prompt.version,
+        "variables": prompt.variables,
+        "answers": prompt.answers,
+        "source": prompt.source,
+    }
+
+
+@click.command()
+@click.argument("name")
+@prompts_option
+def show(name: str, prompts_folder: Path | None) -> None:
+    """Print one prompt as it is said; turns of a conversation stand one after the other."""
+    prompt = named_prompt(library(prompts_folder), name, "NAME")
+    system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
+    click.echo("\n=== next turn ===\n".join([*system, *prompt.turns]))
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--to", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A folder for --prompts."
+)
+@prompts_option
+def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
+    """Copy prompts into a folder, to change them there and use them with --prompts DIR."""
+    from harness.writing import write_whole
+
+    known = library(prompts_folder)
+    chosen = [named_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
+    faults = [
+        Fault("is of the paper's scripts, and said as it is", "", prompt.name)
+        for prompt in chosen
+        if prompt.is_exact
+    ]
+    faults += [
+        Fault("is there already", str(to / f"{prompt.name}.md")) for prompt in chosen if _there(to, prompt)
+    ]
+    if faults:
+        raise UserError("these prompts cannot be copied", faults=faults)
+    for prompt in chosen:
+        place = to / f"{prompt.name}.md"
+        try:
+            write_whole(place, _file(prompt))
+        except OSError as error:
+            raise UserError("the copy cannot be written", where=str(place), found=str(error)) from error
+        click.echo(str(place))
+
+
+def _there(to: Path, prompt: Prompt) -> bool:
+    return (to / f"{prompt.name}.md").exists()
+
+
+def _file(prompt: Prompt) -> str:
+    """A prompt as a file of its own, its parts written out; it has the version of what it was copied from."""
+    fields = {
+        "title": prompt.title,
+        "paper": prompt.paper,
+        "variables": ", ".join(prompt.variables),
+        "answers": ", ".join(prompt.answers),
+    }
+    head = "".join(f"{key}: {value}\n" for key, value in fields.items() if value)
+    return f"---\n{head}---\n" + "\n=== next turn ===\n".join(prompt.turns) + "\n"
+
+
+@click.command()
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Take them from a copy of the repository.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where they go. [default: $EMPATHY_RELEASED_PROMPTS, or data/released-prompts]",
+)
+def fetch(source: Path | None, to: Path | None) -> None:
+    """Get the prompts of the paper's own scripts from its repository, and check every hash.
+
+    Fidelity `released` says exactly these. The repository has no licence: they are no part of this package.
+    """
+    from harness.data.released import fetch as fetch_prompts
+    from prompts import released
+
+    folder = to or released.place()
+    new = fetch_prompts(folder, source)
+    count = len(released.load(folder))
+    click.echo(
+        f"{count} prompts from {len(released.FILES)} scripts in {folder} ({new} new); the hashes are right."
+    )

@@ -11,6 +11,7 @@ import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
+from agents.prompt_lookup import named_prompt
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -160,14 +161,9 @@ def reread(db: str, as_json: bool) -> None:
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
-    from prompts import PromptError
-
     wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
     ours = library(folder)
-    try:
-        return [ours[name] for name in wanted]
-    except PromptError as error:
-        raise UserError(str(error), where="--judge-prompt") from error
+    return [named_prompt(ours, name, "--judge-prompt") for name in wanted]
 
 
 async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:
@@ -179,14 +175,14 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
     )
     from harness.runs.catalogue import name_of
 
-    by_people, by_audit = {}, {}
+    told, by_people, by_audit = None, {}, {}
     if people is not None:
         codes = {dialogue.id: at for at, dialogue in enumerate(jury.dialogues)}
         told = read_preferences(people, codes, name_of(jury.a), name_of(jury.b))
-        by_people = {at: adjusted_by_people(juror, told) for at, juror in enumerate(jury.jurors)}
+        by_people = {at: adjusted_by_people(juror, told.for_a) for at, juror in enumerate(jury.jurors)}
     if sensitivity:
         by_audit = dict(enumerate(await adjusted_by_audit(store, jury.jurors)))
-    return Corrected(by_people, by_audit)
+    return Corrected(by_people, by_audit, told)
 
 
 def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import orjson
 from agents.errors import UserError
 from agents.registry import Registry
 from agents.retirement import is_refused
+from agents.vocabulary import Fidelity
 from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,
@@ -45,6 +46,14 @@ SPLITS = click.Choice([split.value for split in Split])
     help="A name for this way of responding: AUTHOR@NAME. Base and students: cut (the default), paper, "
     "released, or a name that begins with one of them.",
 )
+@click.option(
+    "--fidelity",
+    type=click.Choice([each.value for each in Fidelity]),
+    default="paper",
+    show_default=True,
+    help="'released': models are asked with the published script's prompt (empathy prompts fetch) and their "
+    "set is AUTHOR@released; base and students have --preset released.",
+)
 @click.option("--temperature", type=click.FloatRange(min=0), help="[default: the model's own]")
 @click.option(
     "--top-p", type=click.FloatRange(min=0, max=1, min_open=True), help="[default: the model's own]"
@@ -64,6 +73,7 @@ def respond(
     limit: int | None,
     seed: int,
     preset: str,
+    fidelity: str,
     temperature: float | None,
     top_p: float | None,
     max_tokens: int,
@@ -117,6 +127,7 @@ def respond(
                         model,
                         prompts,
                         preset="" if local else preset,
+                        fidelity=Fidelity(fidelity),
                         temperature=temperature,
                         top_p=top_p,
                         max_output_tokens=max_tokens,

@@ -1,9 +1,9 @@
 """From an author's name to its responses.
 
-`dataset:<responder>` from the dataset; `file:PATH` from JSONL rows `{"dialogue_id": …, "response": …}`,
-known by their content; every other author (a model, a student) from what has been generated and stored.
-`author@preset` names another set than the default one; `author@set-1:…` one by the beginning of its id.
-`base` is the one base whose responses are stored; where there are several, `base:NAME` says which.
+`dataset:<responder>` from the dataset; `file:PATH` from a file of responses, known by its content; every
+other author (a model, a student) from what has been generated and stored. `author@preset` names another set
+than the default one; `author@set-1:…` one by the beginning of its id. `base` is the one base whose responses
+are stored; where there are several, `base:NAME` says which.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 from sqlalchemy import select
 
 from agents.errors import Fault, UserError
+from agents.files.text import read_bytes
 from agents.identity import content_id, hash_bytes
 from agents.registry import EMULATED
 from agents.vocabulary import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
 from harness.data.making import command
+from harness.data.response_files import FORMS as FORMS_OF_FILES
+from harness.data.response_files import read_answers
 from harness.data.splits import Split
 from results.store import Store
 from results.tables import ResponseSetRow, table
@@ -28,7 +30,7 @@ from results.tables import ResponseSetRow, table
 FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
 STUDENT, BASES = "student", ("base", "base-cut")
 OURS = "cut"  # the preset of base and students that is not named
-BOM = b"\xef\xbb\xbf"
+FILE = "file:"
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
     """
     if name.startswith("dataset:"):
         return _author(*dataset.responses(name.removeprefix("dataset:")))
-    if name.startswith("file:"):
-        return read_file(Path(name.removeprefix("file:")), dataset.dialogues)
+    if name.startswith(FILE):
+        return read_file(Path(name.removeprefix(FILE)), dataset.dialogues)
     bare, _, preset = name.partition("@")
     if bare in BASES:
         bare = await _the_base(store, bare)
@@ -156,57 +158,32 @@ def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:
 
 
 def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
-    """The author of a file of responses.
+    """The author of a file of responses (`harness.data.response_files` says of which forms).
 
     Raises:
         UserError: the file cannot be used; every fault with its line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            "the file of responses cannot be read",
-            where=str(path),
-            found=error.strerror or str(error),
-            remedy='Name a file of rows {"dialogue_id": …, "response": …}, one a line: file:PATH.',
-        ) from error
-    author = f"file:{path}"
-    digest = hash_bytes("file-1", content)
-    of = ResponseSet(content_id("set-1", ["file", digest]), author, DEFAULT_PRESET, f"from a file, {digest}")
-    keys = {dialogue.id: dialogue.key for dialogue in dialogues}
-    responses: dict[str, Response] = {}
-    faults = []
-    for number, line in enumerate(content.removeprefix(BOM).splitlines(), 1):
-        if not line.strip():
-            continue
-        row, fault = _row(line, f"{path}:{number}", keys, responses)
-        if fault is not None:
-            faults.append(fault)
-        else:
-            responses[keys[row[0]]] = Response(keys[row[0]], author, row[1], of.id)
-    if not responses and not faults:
-        faults.append(Fault("holds no responses", str(path)))
-    if faults:
-        raise UserError("this file of responses cannot be used", where=str(path), faults=faults)
+    content = read_bytes(path, "the file of responses", remedy=f"Name it as file:PATH. {FORMS_OF_FILES}")
+    answers = read_answers(content, str(path), dialogues)
+    author = f"{FILE}{path}"
+    set_id, digest = _identity_of(content)
+    of = ResponseSet(set_id, author, DEFAULT_PRESET, f"from a file, {digest}")
+    responses = {key: Response(key, author, text, of.id) for key, text in answers.texts.items()}
     return Author(of, responses)
 
 
-def _row(
-    line: bytes, where: str, keys: Mapping[str, str], there: Mapping[str, Response]
-) -> tuple[tuple[str, str], Fault | None]:
-    nothing = ("", "")
+def _identity_of(content: bytes) -> tuple[str, str]:
+    """(id of the set, hash) of a file's responses: by what it holds, whatever it is called."""
+    digest = hash_bytes("file-1", content)
+    return content_id("set-1", ["file", digest]), digest
+
+
+def set_id_of_file(name: str) -> str:
+    """The id of the set that a file is now, by its author's name `file:PATH`; "" where it cannot be read."""
+    if not name.startswith(FILE):
+        return ""
+    path = Path(name.removeprefix(FILE))
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return nothing, Fault("is not JSON", where, str(error))
-    if not isinstance(row, dict) or not all(isinstance(row.get(k), str) for k in ("dialogue_id", "response")):
-        shown = line[:80].decode(errors="replace")
-        return nothing, Fault('is not {"dialogue_id": "…", "response": "…"}', where, shown)
-    identity, text = row["dialogue_id"], row["response"]
-    if identity not in keys:
-        return nothing, Fault("names a dialogue that the dataset does not have", where, repr(identity))
-    if keys[identity] in there:
-        return nothing, Fault("answers a dialogue a second time", where, repr(identity))
-    if not text.strip():
-        return nothing, Fault("holds an empty response", where, repr(identity))
-    return (identity, text), None
+        return _identity_of(path.read_bytes())[0] if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""

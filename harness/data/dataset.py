@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,10 @@ from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 
-from agents.errors import Fault, UserError
+from agents.errors import InputWarning, UserError
+from agents.files.faults import Faults
+from agents.files.table import Row, read_table
+from agents.files.text import read_bytes
 from agents.identity import content_id
 from agents.vocabulary import Dialogue, Rating, Response, ResponseSet
 
@@ -51,8 +54,7 @@ COLUMNS = (
 )
 TEXTS = ("situation", "speaker_uttr", *(f"response_{name}" for name in RESPONDERS.values()))
 SAMPLE = "sample"
-MOST_FAULTS = 50
-_Found = list[tuple[int, Fault]]  # with the line, to be told in the file's order
+COMMA_WORD = "_comma_"
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> Path:
     """
     path = Path(given or environ.get(ENVIRONMENT) or DEFAULT_PLACE)
     try:
-        there = path.is_file()
-    except OSError:  # a name that no file can have
+        there = path.exists() and not path.is_dir()  # a pipe is as good as a file
+    except (OSError, ValueError):  # a name that no file can have
         there = False
     if not there:
         where = "--data" if given else ENVIRONMENT if environ.get(ENVIRONMENT) else ""
@@ -139,10 +141,7 @@ def load(given: str | None, environ: Mapping[str, str] = os.environ) -> Dataset:
     if (given or environ.get(ENVIRONMENT)) == SAMPLE:
         return sample()
     path = locate(given, environ)
-    try:
-        return read(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError("the dataset cannot be read", where=str(path), found=str(error)) from error
+    return read(read_bytes(path, "the dataset"), str(path))
 
 
 def sample() -> Dataset:
@@ -159,26 +158,35 @@ def read(content: bytes, source: str) -> Dataset:
     """
     if not content:
         raise UserError("the dataset is empty", where=source, found="0 bytes", remedy="Fetch it again.")
-    found = _not_utf8(content, source)
-    if found and b"\0" in content:  # UTF-16, a spreadsheet, a picture: no line of it can be read
-        raise UserError("this dataset cannot be used", where=source, faults=[found[0][1]])
-    table = _table(content.decode("utf-8-sig", errors="replace"), source, found)
-    line, heading = table[0] if table else (1, [])
-    delimiter = _delimiter(heading)
-    if delimiter:
-        what, remedy = "the cells are not separated by commas", "Save it with commas."
-        found.append((line, Fault(what, f"{source}:{line}", f"{delimiter!r} between them", remedy)))
-    else:
-        found += _faults_of_heading(heading, line, source)
-        found += _faults_of_rows(heading, table[1:], source)
-    if not found and len(table) == 1:
-        found.append((line, Fault("has no dialogues, only a heading", source)))
-    if found:
-        faults = [fault for _, fault in sorted(found, key=lambda pair: pair[0])]
-        more = [Fault(f"and {len(faults) - MOST_FAULTS} more")] if len(faults) > MOST_FAULTS else []
-        raise UserError("this dataset cannot be used", where=source, faults=[*faults[:MOST_FAULTS], *more])
-    rows = [dict(zip(heading, cells, strict=True)) for _, cells in table[1:]]
-    return _dataset(rows, source, sha256(content).hexdigest())
+    faults = Faults(source)
+    table = read_table(content, faults, COLUMNS, truncated="The file may be truncated: fetch it again.")
+    _check_rows(table.rows, faults)
+    if not faults and not table.rows:
+        faults.add(0, "has no dialogues, only a heading")
+    faults.tell("this dataset cannot be used")
+    dataset = _dataset([row.cells for row in table.rows], source, sha256(content).hexdigest())
+    _tell_commas(dataset)
+    return dataset
+
+
+def without_comma_words(content: bytes, source: str) -> tuple[str, int]:
+    """A dataset's CSV with a comma wherever its texts hold EmpatheticDialogues' word for one, and how often.
+
+    Raises:
+        UserError: it is no CSV with a dataset's columns.
+    """
+    faults = Faults(source)
+    table = read_table(content, faults, COLUMNS)
+    faults.tell("this dataset cannot be used")
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, lineterminator="\n")
+    writer.writerow(table.heading)
+    count = 0
+    for row in table.rows:
+        count += sum(row.cells[name].count(COMMA_WORD) for name in TEXTS)
+        texts = {name: row.cells[name].replace(COMMA_WORD, ",") for name in TEXTS}
+        writer.writerow([(row.cells | texts)[name] for name in table.heading])
+    return made.getvalue(), count
 
 
 def _dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -> Dataset:
@@ -202,81 +210,31 @@ def _dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -> Dat
     return Dataset(source, digest, tuple(dialogues), texts, tuple(ratings))
 
 
-def _not_utf8(content: bytes, source: str) -> _Found:
-    """Every line that is not UTF-8."""
-    found = []
-    for number, line in enumerate(content.split(b"\n"), 1):  # no longer character holds this byte
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            byte = f"byte 0x{line[error.start]:02x}"
-            if number == 1 and line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-                byte = "UTF-16"
-            remedy = "Save it as UTF-8, or fetch it again."
-            found.append((number, Fault("is not UTF-8 text", f"{source}:{number}", byte, remedy)))
-    return found
-
-
-def _table(text: str, source: str, found: _Found) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line it begins on; what is no CSV is added to `found`."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, begins = [], 1
-    try:
-        for cells in reader:
-            if cells:
-                rows.append((begins, cells))
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        what = "the row that begins here has a quoted text without an end, or is no CSV"
-        told = f"{error}, on line {reader.line_num}"
-        remedy = "The file may be truncated: fetch it again."
-        found.append((begins, Fault(what, f"{source}:{begins}", told, remedy)))
-    return rows
-
-
-def _delimiter(heading: Sequence[str]) -> str:
-    """The delimiter that was used instead of a comma, or ""."""
-    others = [other for other in (";", "\t", "|") if len(heading) == 1 and other in heading[0]]
-    return others[0] if others else ""
-
-
-def _faults_of_heading(heading: Sequence[str], line: int, source: str) -> _Found:
-    where = f"{source}:{line}"
-    missing = [name for name in COLUMNS if name not in heading]
-    twice = [name for name in COLUMNS if heading.count(name) > 1]
-    faults = []
-    if missing:
-        there = f"{len(heading)} columns" + ("" if len(missing) < len(COLUMNS) else ", none of ours")
-        faults.append(Fault("columns are missing", where, there, f"Missing: {', '.join(missing)}."))
-    if twice:
-        faults.append(Fault("columns are there twice", where, ", ".join(twice)))
-    return [(line, fault) for fault in faults]
-
-
-def _faults_of_rows(heading: Sequence[str], rows: Sequence[tuple[int, list[str]]], source: str) -> _Found:
+def _check_rows(rows: Sequence[Row], faults: Faults) -> None:
     """What is wrong in the columns that are there."""
-    found = []
     lines: dict[str, int] = {}
-    for line, cells in rows:
-        where = f"{source}:{line}"
-        if len(cells) != len(heading):
-            what = "the row has another number of cells than the heading"
-            found.append((line, Fault(what, where, f"{len(cells)} of {len(heading)}")))
-            continue
-        row = dict(zip(heading, cells, strict=True))
-        faults = _faults(row, where)
-        identity = row.get("dialog_id", "").strip()
-        if identity and lines.setdefault(identity, line) != line:
-            first = f"{identity}, as on line {lines[identity]}"
-            faults.insert(0, Fault("dialog_id is there already", where, first))
-        found += [(line, fault) for fault in faults]
-    return found
+    for row in rows:
+        identity = row.cells.get("dialog_id", "").strip()
+        if identity and lines.setdefault(identity, row.line) != row.line:
+            faults.add(row.line, "dialog_id is there already", f"{identity}, as on line {lines[identity]}")
+        for name in ("dialog_id", *TEXTS):
+            if name in row.cells and not row.cells[name].strip():
+                faults.add(row.line, f"{name} is empty")
+        for name in (f"rating_{responder}" for responder in RESPONDERS.values()):
+            if name in row.cells and row.cells[name].strip() not in RATINGS:
+                faults.add(row.line, f"{name} is not 1, 2 or 3", repr(row.cells[name]))
 
 
-def _faults(row: Mapping[str, str], where: str) -> list[Fault]:
-    texts = ("dialog_id", *TEXTS)
-    faults = [Fault(f"{name} is empty", where) for name in texts if name in row and not row[name].strip()]
-    for name in (f"rating_{name}" for name in RESPONDERS.values()):
-        if name in row and row[name].strip() not in RATINGS:
-            faults.append(Fault(f"{name} is not 1, 2 or 3", where, repr(row[name])))
-    return faults
+def _tell_commas(dataset: Dataset) -> None:
+    """Say where texts still hold EmpatheticDialogues' word for a comma; judges would read it."""
+    said = [text for dialogue in dataset.dialogues for text in (dialogue.situation, dialogue.utterance)]
+    said += [text for texts in dataset.texts.values() for text in texts.values()]
+    count = sum(COMMA_WORD in text for text in said)
+    if count:
+        warnings.warn(
+            f"{dataset.source}: {count:,} texts hold {COMMA_WORD}, which EmpatheticDialogues writes for a "
+            "comma; models and judges would read it as it stands. "
+            "Write a clean copy with: empathy data clean --data FILE --out FILE",
+            InputWarning,
+            stacklevel=2,
+        )

@@ -13,12 +13,13 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from agents.errors import UserError
+from agents.files.text import read_bytes
 from harness.data.dataset import REAL_SHA256, read
 from harness.writing import write_whole
+from prompts.released import COMMIT, REPOSITORY
 
-REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
-COMMIT = "0f404bafbe9db6cb26df09bb415af45418289a0a"
-URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/datasets/dataset.csv"
+ROOT = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}"
+URL = f"{ROOT}/datasets/dataset.csv"
 MOST_BYTES = 64 * 2**20
 TIMEOUT_SECONDS = 60
 CHUNK = 2**16
@@ -40,7 +41,12 @@ def fetch(
     """
     if source is None and _is_there(to):
         source = to
-    content = _from_file(source) if source is not None else _from_network(url, progress)
+    remedy = "Where there is no network: empathy data fetch --from FILE"
+    content = (
+        read_bytes(source, "the file of --from")
+        if source is not None
+        else downloaded(url, "the dataset", remedy, progress)
+    )
     where = str(source or url)
     digest = sha256(content).hexdigest()
     if digest != REAL_SHA256:
@@ -66,14 +72,16 @@ def _is_there(place: Path) -> bool:
         return False
 
 
-def _from_file(source: Path) -> bytes:
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        raise UserError("the file cannot be read", where="--from", found=str(error)) from error
+def downloaded(url: str, what: str, remedy: str, progress: Callable[[int], None] = lambda _: None) -> bytes:
+    """The bytes at an address, `MOST_BYTES` and a little at most.
 
+    Args:
+        what: what cannot be downloaded where it cannot: `the dataset`.
+        progress: told the number of bytes so far.
 
-def _from_network(url: str, progress: Callable[[int], None]) -> bytes:
+    Raises:
+        UserError: there is no connection, or another answer.
+    """
     try:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             content = bytearray()
@@ -85,8 +93,8 @@ def _from_network(url: str, progress: Callable[[int], None]) -> bytes:
             return bytes(content)
     except (URLError, HTTPException, OSError, ValueError) as error:
         raise UserError(
-            "the dataset cannot be downloaded",
+            f"{what} cannot be downloaded",
             where=url,
             found=str(error if isinstance(error, HTTPError) else getattr(error, "reason", error)),
-            remedy="Where there is no network: empathy data fetch --from FILE",
+            remedy=remedy,
         ) from error

@@ -13,6 +13,8 @@ from typing import Any, get_args
 import orjson
 
 from agents.errors import Fault, UserError
+from agents.files.faults import Faults
+from agents.files.json_rows import read_object
 from agents.identity import content_id
 from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
 
@@ -129,12 +131,9 @@ class Options:
         Raises:
             UserError: not a JSON object, unknown keys, or values that cannot be kept; all at once.
         """
-        try:
-            content = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise UserError("the emulator's options are not JSON", where="--options-json") from error
-        if not isinstance(content, dict):
-            raise UserError("the emulator's options must be a JSON object", where="--options-json")
+        form = Faults("--options-json")
+        content = read_object(text.encode() if isinstance(text, str) else text, form)
+        form.tell("the emulator's options are not JSON")
         known = {each.name for each in fields(cls)}
         unknown = [key for key in content if key not in known]
         if unknown:

@@ -41,6 +41,15 @@ CUES: dict[str, re.Pattern[str]] = {
 }
 _TIE = re.compile(r"\btie\b", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
+_TAGS = {
+    "Context": "context",
+    "Speaker Utterance": "utterance",
+    "Response 1": "response_1",
+    "Response 2": "response_2",
+    "Response": "response",
+    "Improved Response": "improved",
+}
+_LABEL = re.compile(rf"^[ \t]*({'|'.join(_TAGS)}):", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +82,37 @@ def quoted(text: str, tag: str) -> str | None:
     return text[start + len(tag) + 2 : end].strip() if start >= 0 else None
 
 
+def labelled(text: str, tag: str) -> str | None:
+    """What stands after a line's label, as the published scripts lay a dialogue out; None for no such text.
+
+    >>> labelled("Context: It rained. \\nSpeaker Utterance: Oh no. \\nResponse: ", "context")
+    'It rained.'
+    """
+    labels = list(_LABEL.finditer(text))
+    if not any(found[1] == "Speaker Utterance" for found in labels):
+        return None
+    ends = [found.start() for found in labels[1:]] + [len(text)]
+    for found, end in zip(labels, ends, strict=True):
+        if _TAGS[found[1]] == tag and (said := text[found.end() : end].strip()):
+            return said
+    return None
+
+
+def _part(text: str, tag: str) -> str | None:
+    found = quoted(text, tag)
+    return labelled(text, tag) if found is None else found
+
+
 def read_task(messages: Sequence[Message]) -> Task:
     """Read what is asked from the last user message, and from earlier ones what it leaves unsaid."""
     said = [message.content for message in messages if message.role == "user"]
     last = said[-1] if said else ""
-    context = next((found for text in reversed(said) if (found := quoted(text, "context")) is not None), "")
+    context = next((found for text in reversed(said) if (found := _part(text, "context")) is not None), "")
     utterance = next(
-        (found for text in reversed(said) if (found := quoted(text, "utterance")) is not None), None
+        (found for text in reversed(said) if (found := _part(text, "utterance")) is not None), None
     )
-    first, second = quoted(last, "response_1"), quoted(last, "response_2")
-    instruction = _instruction(last, [context, utterance, first, second, quoted(last, "response")])
+    first, second = _part(last, "response_1"), _part(last, "response_2")
+    instruction = _instruction(last, [context, utterance, first, second, _part(last, "response")])
     if first is not None and second is not None:
         return Task(
             "judge",
@@ -94,7 +124,7 @@ def read_task(messages: Sequence[Message]) -> Task:
             instruction,
             offers_tie=_TIE.search(instruction) is not None,
         )
-    original = quoted(last, "response")
+    original = _part(last, "response")
     if original is None and "improve" in instruction.lower():  # a later turn of a growing conversation
         original = next((turn.content for turn in reversed(messages) if turn.role == "assistant"), None)
     if original is not None:

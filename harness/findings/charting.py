@@ -23,6 +23,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
+from results.paper.differences import OUR_PROMPT
 from results.paper.figures import Bar, Chart
 from results.paper.table1 import Ours
 
@@ -94,7 +95,8 @@ def _chart(
     emulated = any(told.startswith("EMULATED") for ours in there for told in ours.differences)
     told = [note]
     if there:
-        told.append("Ours: both orders, our prompt; 95 % over dialogues; no replication")
+        prompt = "our prompt" if any(OUR_PROMPT in ours.differences for ours in there) else "released prompt"
+        told.append(f"Ours: both orders, {prompt}; 95 % over dialogues; no replication")
     if any(ours.kin for ours in there):
         told.append("The judge is of the family of the student or its teacher")
     return Chart(

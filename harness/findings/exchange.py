@@ -1,4 +1,4 @@
-"""What others write and read: AlpacaEval's outputs and FastChat's answers in, battles out and in again.
+"""What others write and read: responses in (AlpacaEval's, FastChat's, CSV), battles out and in again.
 
 Imported answers become stored responses under their generator's name, so they can be judged like any
 author's. `battles.jsonl` holds every judgment of a database, one a line:
@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import select
 
 from agents.errors import Fault, UserError
+from agents.files.text import read_bytes
 from agents.identity import content_id, hash_bytes
 from agents.vocabulary import (
     DEFAULT_PRESET,
@@ -30,7 +31,8 @@ from agents.vocabulary import (
     Unscored,
     Verdict,
 )
-from harness.data.authors import Author
+from harness.data.authors import BASES, Author
+from harness.data.response_files import FORMS, read_answers
 from harness.runs.catalogue import name_of
 from results.readings import newest_readings
 from results.store import Store
@@ -45,134 +47,43 @@ from results.tables import (
     table,
 )
 
-OURS = ("dataset:", "file:", "control/")
-MOST_FAULTS = 20
+OURS = ("dataset:", "file:", "control/", "-")
 WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}
 _PREFERENCES = {name: preference for preference, name in WINNERS.items()}
-FORMS = (
-    'AlpacaEval\'s [{"instruction": …, "output": …, "generator": …}, …], or FastChat\'s lines '
-    '{"question_id": …, "model_id": …, "choices": [{"turns": ["…"]}]}'
-)
 
 
-def read_answers(path: Path, dialogues: Sequence[Dialogue], name: str = "") -> Author:
-    """An author from AlpacaEval's `model_outputs.json` or FastChat's answers.
+def read_import(path: Path, dialogues: Sequence[Dialogue], name: str = "") -> Author:
+    """An author from a file of somebody else's responses (`harness.data.response_files` says of which forms).
 
     Args:
-        dialogues: the dataset's; an answer finds its own by `dialogue_id` or `question_id`, else by an
-            instruction that is the utterance, or that holds situation and utterance.
+        dialogues: the dataset's.
         name: the author's name; "" takes the generator's.
 
     Raises:
-        UserError: the file is of another form, holds answers of several generators or two to one dialogue,
-            or an answer finds no dialogue.
+        UserError: the file cannot be used, or its author cannot have this name.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError("the answers cannot be read", where=str(path), found=str(error)) from error
-    rows = _rows(content, path)
-    finder = _Finder(dialogues)
-    faults: list[Fault] = []
-    texts: dict[str, str] = {}
-    generators: dict[str, None] = {}
-    for where, row in rows:
-        read = _answer(row)
-        if read is None:
-            faults.append(Fault("is no answer of either form", where, str(sorted(row))[:80]))
-            continue
-        generator, text = read
-        generators[generator] = None
-        dialogue = finder.find(row)
-        if dialogue is None:
-            told = str(row.get("instruction") or row.get("question_id") or "")[:80]
-            faults.append(Fault("belongs to no dialogue of the dataset, or to several", where, repr(told)))
-        elif dialogue.key in texts:
-            faults.append(Fault("answers a dialogue a second time", where, repr(dialogue.id)))
-        elif not text.strip():
-            faults.append(Fault("holds an empty response", where, repr(dialogue.id)))
-        else:
-            texts[dialogue.key] = text
-    if len(generators) > 1:
-        faults.insert(0, Fault("holds answers of several generators", str(path), ", ".join(generators)))
-    if not rows:
-        faults.append(Fault("holds no answers", str(path)))
-    if faults:
-        more = [Fault(f"and {len(faults) - MOST_FAULTS} more")] if len(faults) > MOST_FAULTS else []
-        raise UserError(
-            "these answers cannot be used", where=str(path), faults=[*faults[:MOST_FAULTS], *more]
-        )
-    author = name or next(iter(generators))
-    if not author or author.startswith(OURS) or "@" in author:
-        raise UserError(
-            "an imported author cannot have this name",
-            where=str(path),
-            found=repr(author),
-            remedy="Give one: --as NAME",
-        )
+    content = read_bytes(path, "the file of responses", remedy=FORMS)
+    answers = read_answers(content, str(path), dialogues)
+    author = name.strip() or answers.generator
+    _check_name(author, path)
     made = f"imported from {path.name}, {hash_bytes('file-1', content)}"
     of = ResponseSet(content_id("set-1", [author, DEFAULT_PRESET, made]), author, DEFAULT_PRESET, made)
-    return Author(of, {key: Response(key, author, text, of.id) for key, text in texts.items()})
+    return Author(of, {key: Response(key, author, text, of.id) for key, text in answers.texts.items()})
 
 
-def _rows(content: bytes, path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    try:
-        whole = orjson.loads(content)
-        listed = whole if isinstance(whole, list) else [whole]
-        rows = [(f"{path}: answer {at}", row) for at, row in enumerate(listed, 1)]
-    except orjson.JSONDecodeError:
-        rows = []
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.strip():
-                try:
-                    rows.append((f"{path}:{number}", orjson.loads(line)))
-                except orjson.JSONDecodeError as error:
-                    raise UserError(
-                        "this is neither JSON nor JSON lines",
-                        where=f"{path}:{number}",
-                        found=str(error),
-                        remedy=f"It is {FORMS}.",
-                    ) from error
-    wrong = [where for where, row in rows if not isinstance(row, dict)]
-    if wrong:
-        raise UserError("these are no answers", where=wrong[0], remedy=f"They are {FORMS}.")
-    return rows
+def _check_name(author: str, path: Path) -> None:
+    """An imported author can be named in every command, and by its name nobody else is meant.
 
-
-def _answer(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(generator, text) of either form."""
-    if isinstance(row.get("output"), str):
-        return str(row.get("generator", "")), row["output"]
-    try:
-        text = row["choices"][0]["turns"][0]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return (str(row.get("model_id", "")), text) if isinstance(text, str) else None
-
-
-class _Finder:
-    """From an answer to its dialogue."""
-
-    def __init__(self, dialogues: Sequence[Dialogue]) -> None:
-        self._by_id = {dialogue.id: dialogue for dialogue in dialogues}
-        self._plain = [
-            (dialogue, _plain(dialogue.situation), _plain(dialogue.utterance)) for dialogue in dialogues
-        ]
-
-    def find(self, row: Mapping[str, Any]) -> Dialogue | None:
-        for field in ("dialogue_id", "question_id", "id"):
-            if str(row.get(field, "")) in self._by_id:
-                return self._by_id[str(row[field])]
-        asked = _plain(str(row.get("instruction", "")))
-        if not asked:
-            return None
-        found = [dialogue for dialogue, _, said in self._plain if said == asked]
-        found = found or [one for one, told, said in self._plain if said in asked and told in asked]
-        return found[0] if len(found) == 1 else None
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())
+    Raises:
+        UserError: it has no name, or one that means something else here.
+    """
+    if not author:
+        what = "these responses have no name: no text stands in generator or model_id"
+        raise UserError(what, where=str(path), remedy="Give one: --as NAME")
+    other = author in BASES or author.startswith(OURS)
+    if other or "@" in author or not author.isprintable():
+        what = "an imported author cannot have this name: it means something else here"
+        raise UserError(what, where=str(path), found=repr(author), remedy="Give another: --as NAME")
 
 
 async def store_answers(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> None:

@@ -6,15 +6,15 @@ that they are a student and its base; what does not tell is named in a file of c
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
-from agents.errors import Fault, UserError
+from agents.files.faults import Faults
+from agents.files.table import read_table
+from agents.files.text import read_bytes
 from harness.runs.catalogue import Entry, catalogue_of
 from results.checkpoints import Registered, checkpoints_of
 from results.contests import Contest, contests_of
@@ -59,33 +59,21 @@ def read_cells(path: Path) -> dict[str, Described]:
     Raises:
         UserError: other columns, or a row that is no cell of Table 1; every fault with its line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("the file of cells cannot be read", where=str(path), found=str(error)) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    lacking = [name for name in CELL_COLUMNS if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise UserError(
-            "this is no file of cells",
-            where=str(path),
-            found=f"columns {', '.join(reader.fieldnames or ()) or 'none'}",
-            remedy=f"It needs the columns {', '.join(CELL_COLUMNS)}; lacking: {', '.join(lacking)}.",
-        )
+    faults = Faults(str(path))
+    table = read_table(read_bytes(path, "the file of cells"), faults, CELL_COLUMNS)
     known = {(cell.student, cell.stage, cell.method, cell.strategy) for cell in published()}
-    found, faults = {}, []
-    for row in reader:
-        key = (row["student"], row["stage"], row["method"], row["strategy"])
-        where = f"{path}:{reader.line_num}"
-        if key not in known:
-            faults.append(Fault("is no cell of Table 1", where, ", ".join(map(str, key))))
-        elif row["author"] in found:
-            faults.append(Fault("names an author a second time", where, repr(row["author"])))
+    named: dict[str, Described] = {}
+    for row in table.rows if set(CELL_COLUMNS) <= set(table.heading) else ():
+        author, *key = (row.cells[name] for name in CELL_COLUMNS)
+        student, stage, method, strategy = key
+        if (student, stage, method, strategy) not in known:
+            faults.add(row.line, "is no cell of Table 1", ", ".join(key))
+        elif author in named:
+            faults.add(row.line, "names an author a second time", repr(author))
         else:
-            found[row["author"]] = Described(key[0], False, key[1], key[2], key[3], "", False)
-    if faults:
-        raise UserError("this file of cells cannot be used", where=str(path), faults=faults)
-    return found
+            named[author] = Described(student, False, stage, method, strategy, "", False)
+    faults.tell("this file of cells cannot be used")
+    return named
 
 
 async def found_contests(

@@ -6,13 +6,12 @@ One row is one person's preference on one dialogue:
     sample:001_conv:001,student:mine,base,a
 
 `preferred` is `a`, `b` or `tie`; a dialogue may have several rows; a pair may be written either way round.
-All faults of a file are told at once, with their lines.
+All faults of a file are told at once, with their lines; rows that are about others are counted.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from agents.errors import Fault, UserError
+from agents.errors import UserError
+from agents.files.faults import Faults
+from agents.files.table import Table, read_table
+from agents.files.text import read_bytes
 from agents.registry import EMULATED
 from harness.findings.juries import Juror
 from results.audits import AUDIT, audited
@@ -36,7 +38,6 @@ from results.tables import RunRow, table
 Floats = NDArray[np.float64]
 COLUMNS = ("dialogue_id", "a", "b", "preferred")
 SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
-MOST_FAULTS = 20
 
 
 @dataclass(frozen=True)
@@ -47,63 +48,81 @@ class Corrected:
         default_factory=dict
     )
     by_audit: Mapping[int, BiasAdjusted | Refusal] = field(default_factory=dict)
+    people: Preferences | None = None
 
 
-def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Floats:
-    """Per dialogue the mean preference for A, in [0, 1]; nan where nobody was asked.
+@dataclass(frozen=True, eq=False)
+class Preferences:
+    """What a file of people's preferences says of one pair of authors.
+
+    Attributes:
+        for_a: per dialogue the mean preference for A, in [0, 1]; nan where nobody was asked.
+        rows: how many rows there are.
+        used: how many of them are about this pair and these dialogues.
+        passed_over: why a row was not used → how many.
+    """
+
+    for_a: Floats
+    rows: int
+    used: int
+    passed_over: Mapping[str, int]
+
+    @property
+    def note(self) -> str:
+        """How many rows were used, and why the others were not."""
+        told = "; ".join(f"{why}: {count:,}" for why, count in self.passed_over.items())
+        return f"{self.used:,} of {self.rows:,} rows of preferences are used" + (f" ({told})" if told else "")
+
+
+def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Preferences:
+    """People's preferences between A and B.
 
     Args:
-        codes: dialogue id → its place. Rows about other dialogues or other authors are passed over.
+        codes: dialogue id → its place. Rows about other dialogues or other authors are counted, not used.
 
     Raises:
-        UserError: other columns, a preference that is none, or no row about this pair.
+        UserError: other columns, a preference that is none, or no row about this pair; every fault at once.
     """
-    rows = _rows(path)
+    faults = Faults(str(path))
+    table = read_table(
+        read_bytes(path, "the file of preferences"),
+        faults,
+        COLUMNS,
+        is_row=lambda cells: cells.get("preferred", "").strip().lower() in SCORES,
+    )
     sums, counts = np.zeros(len(codes)), np.zeros(len(codes))
-    faults: list[Fault] = []
-    for number, row in rows:
-        preferred = (row["preferred"] or "").strip().lower()
+    passed_over: Counter[str] = Counter()
+    for row in table.rows if set(COLUMNS) <= set(table.heading) else ():
+        identity, first, second, written = (row.cells[name].strip() for name in COLUMNS)
+        preferred = written.lower()
         if preferred not in SCORES:
-            faults.append(Fault("preferred is not a, b or tie", f"{path}:{number}", repr(row["preferred"])))
-            continue
-        authors = ((row["a"] or "").strip(), (row["b"] or "").strip())
-        if row["dialogue_id"] in codes and authors in ((a, b), (b, a)):
-            score = SCORES[preferred] if authors == (a, b) else 1.0 - SCORES[preferred]
-            sums[codes[row["dialogue_id"]]] += score
-            counts[codes[row["dialogue_id"]]] += 1
-    if faults:
-        more = [Fault(f"and {len(faults) - MOST_FAULTS} more")] if len(faults) > MOST_FAULTS else []
-        raise UserError(
-            "these preferences cannot be used", where=str(path), faults=[*faults[:MOST_FAULTS], *more]
-        )
+            faults.add(row.line, "preferred is not a, b or tie", repr(row.cells["preferred"])[:80])
+        elif first == second:
+            faults.add(row.line, "names the same author twice", repr(first)[:80])
+        elif {first, second} != {a, b}:
+            passed_over["about other authors"] += 1
+        elif identity not in codes:
+            passed_over["about other dialogues"] += 1
+        else:
+            sums[codes[identity]] += SCORES[preferred] if first == a else 1.0 - SCORES[preferred]
+            counts[codes[identity]] += 1
+    faults.tell("these preferences cannot be used", _form(faults, table))
     if not counts.any():
-        there = sorted({f"{row['a']} and {row['b']}" for _, row in rows})[:3]
+        there = dict.fromkeys(f"{row.cells['a']} and {row.cells['b']}" for row in table.rows)
         raise UserError(
             f"nobody's preference between {a} and {b} on these dialogues is in this file",
             where=str(path),
-            found=f"{len(rows)} rows, about {'; '.join(there)}" if rows else "no rows",
+            found=f"{len(table.rows)} rows, about {'; '.join(list(there)[:3])[:200]}" if there else "no rows",
             remedy="Write the authors as the run names them, and the dataset's dialogue ids.",
         )
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return Preferences(means, len(table.rows), int(counts.sum()), dict(passed_over))
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError("the preferences cannot be read", where=str(path), found=str(error)) from error
-    except UnicodeDecodeError as error:
-        raise UserError("the preferences are not UTF-8 text", where=str(path), found=str(error)) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise UserError(
-            "these are no preferences",
-            where=str(path),
-            found=f"columns {', '.join(reader.fieldnames or ()) or 'none'}",
-            remedy=f"It needs the columns {', '.join(COLUMNS)}; lacking: {', '.join(lacking)}.",
-        )
-    return [(reader.line_num, row) for row in reader]
+def _form(faults: Faults, table: Table) -> str:
+    """What such a file is, where its heading says that this is none."""
+    lacking = bool(faults) and not set(COLUMNS) <= set(table.heading)
+    return f"It needs the columns {', '.join(COLUMNS)}." if lacking else ""
 
 
 def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | Refusal, CheapAndGold | Refusal]:

@@ -5,18 +5,19 @@ Reads which contests there are, not what was judged in them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import orjson
 from sqlalchemy import func, select
 
-from agents.errors import Fault, UserError
+from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import DEFAULT_PRESET, ResponseSet
-from harness.data.authors import is_called
+from harness.data.authors import is_called, set_id_of_file
 from harness.data.splits import Split
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
@@ -92,10 +93,18 @@ class Catalogue:
     where: str
 
     def sets_named(self, name: str, among: Iterable[Entry] | None = None) -> list[ResponseSet]:
-        """The sets that a name means (of any age), among these contests; `base` means every base's."""
+        """The sets that a name means (of any age), among these contests; `base` means every base's.
+
+        A file that is there is known by what it holds now, under whatever name it was judged.
+        """
+        entries = self.entries if among is None else list(among)
+        file_id = set_id_of_file(name)
+        of_file = next((of for entry in entries for of in (entry.a, entry.b) if of.id == file_id), None)
+        if of_file is not None:
+            return [replace(of_file, author=name)]
         bare, _, preset = name.partition("@")
         found = {}
-        for entry in self.entries if among is None else among:
+        for entry in entries:
             for of in (entry.a, entry.b):
                 plain = of.author == name and of.preset == DEFAULT_PRESET
                 named = is_called(of.author, bare) and of.preset == (preset or DEFAULT_PRESET)
@@ -111,6 +120,11 @@ class Catalogue:
             UserError: nothing of this author was judged, or several sets have the name.
         """
         found = self.sets_named(name, among)
+        file_id = set_id_of_file(name)
+        if found and file_id and all(of.id != file_id for of in found):
+            warnings.warn(
+                f"{name} holds other responses now than when it was judged", InputWarning, stacklevel=2
+            )
         if len(found) == 1:
             return found[0]
         if not found:
@@ -129,6 +143,21 @@ class Catalogue:
             remedy=f"Name one by its id: {found[0].author}@{found[0].id}",
             faults=[Fault(f"{of.id}: {of.made}") for of in found],
         )
+
+    def names_in(self, written: str) -> list[str]:
+        """The authors that are written with commas between them; a name may hold commas itself.
+
+        Of what could be read in several ways, the longest names that there are: `file:a,b.jsonl,student:x`
+        is `file:a,b.jsonl` and `student:x` where that file was judged.
+        """
+        pieces = written.split(",")
+        names, at = [], 0
+        while at < len(pieces):
+            ends = range(len(pieces), at, -1)
+            end = next((end for end in ends if self.sets_named(",".join(pieces[at:end]).strip())), at + 1)
+            names.append(",".join(pieces[at:end]).strip())
+            at = end
+        return [name for name in names if name]
 
     def looks_at_test(self, of: ResponseSet) -> int:
         """How often a set was looked at on the test split: contests of it, by run, judge and opponent."""

@@ -257,7 +257,7 @@ async def judge_contest(
         plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
     summary = await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)
-    return replace(summary, adapted=tuple(adapted))
+    return _as_named(replace(summary, adapted=tuple(adapted)), plan)
 
 
 async def _reduced_budget(store: Store, run_id: str, settings: Settings) -> Settings:
@@ -274,6 +274,18 @@ def _adapted_words(model: str, adaptation: Adaptation) -> str:
         f"{model} does not accept {adaptation.parameter}: it is asked with {adaptation}. To ask it so from "
         f'the start, add to a file given with --models: [[model]] match = "{model}", {adaptation}'
     )
+
+
+def _as_named(summary: Summary, plan: Plan) -> Summary:
+    """The summary with the authors as they were named now: a copied file is known by its content, and may
+    have been stored under another name."""
+    sets = {author.set.id: author.set for author in (plan.a, plan.b)}
+    judges = []
+    for judge in summary.judges:
+        contest = judge.contest
+        named = replace(contest, a=sets.get(contest.a.id, contest.a), b=sets.get(contest.b.id, contest.b))
+        judges.append(replace(judge, contest=named))
+    return replace(summary, judges=tuple(judges))
 
 
 def _watches(plan: Plan) -> dict[str, Watch]:

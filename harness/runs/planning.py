@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from agents.errors import UserError
 from agents.improver import improver
 from agents.models import Model, WireProtocol
+from agents.prompt_lookup import named_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
-from agents.student import DIRECT_PROMPT, Form, Rendering
+from agents.student import DIRECT_PROMPT, RELEASED_PROMPT, Form, Rendering
 from agents.vocabulary import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
 from harness.data.authors import author_of
 from harness.data.dataset import Dataset
@@ -75,18 +76,23 @@ def responder_of(
     library: Library,
     *,
     preset: str = "",
+    fidelity: Fidelity = Fidelity.PAPER,
     temperature: float | None = None,
     top_p: float | None = None,
     max_output_tokens: int = OUTPUT_TOKENS,
 ) -> Responder:
     """A model as an author of direct responses, asked in chat form.
 
+    In fidelity `released` it is asked as the published script asked GPT-4o for initial responses, and the set
+    is named so.
+
     Raises:
-        UserError: it is a control judge, which writes nothing.
+        UserError: it is a control judge, which writes nothing; the released prompts have not been fetched.
     """
     _check_writes(model)
-    rendering = Rendering(library[DIRECT_PROMPT], Form.CHAT)
-    named = preset or DEFAULT_PRESET
+    is_released = fidelity is Fidelity.RELEASED
+    rendering = Rendering(named_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), Form.CHAT)
+    named = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
     return Responder(
         model, rendering, named, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens
     )
@@ -128,7 +134,7 @@ async def plan_improving(
     for teacher in teachers:
         _check_writes(teacher)
         for kind in over:
-            base, name = await _base(chosen, store, library, teacher, kind, initial)
+            base, name = await _base(chosen, store, library, teacher, kind, initial, fidelity)
             if base.responder is None and not any(one.key in base.responses for one in dialogues):
                 raise UserError(
                     f"{name} has no response to any of these dialogues",
@@ -159,13 +165,19 @@ def _check_writes(model: Model) -> None:
 
 
 async def _base(
-    chosen: Chosen, store: Store, library: Library, teacher: Model, kind: str, initial: str
+    chosen: Chosen,
+    store: Store,
+    library: Library,
+    teacher: Model,
+    kind: str,
+    initial: str,
+    fidelity: Fidelity,
 ) -> tuple[Base, str]:
     """What is improved, and its name within a preset's."""
     if kind == HUMAN:
         return Base.of_author(await author_of("dataset:human", chosen.dataset, store)), HUMAN
     if not initial:
-        return Base.asked(responder_of(teacher, library)), LLM
+        return Base.asked(responder_of(teacher, library, fidelity=fidelity)), LLM
     author = await author_of(initial, chosen.dataset, store)
     reads = await reads_of(store, author.set.id)
     flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}

@@ -32,7 +32,9 @@ async def put_judges(store: Store, judges: Iterable[Judge]) -> None:
 
 async def put_prompt(store: Store, prompt: Prompt) -> None:
     """Keep a prompt's text under its version."""
-    await store.put_prompt(prompt.version, prompt.name, "\n=== next turn ===\n".join(prompt.turns))
+    system = f"=== system ===\n{prompt.system}\n=== next turn ===\n" if prompt.system else ""
+    text = system + "\n=== next turn ===\n".join(prompt.turns)
+    await store.put_prompt(prompt.version, prompt.name, text)
 
 
 async def put_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> None:

@@ -16,6 +16,7 @@ from agents.cutting import FIRST_TURN_97_WORDS
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
 from agents.models import Model, Traits
+from agents.prompt_lookup import named_prompt
 from agents.registry import Registry
 from agents.responder import Responder
 from agents.student import Form, Rendering
@@ -74,7 +75,7 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     seed = presets.SEED if how.seed is None else how.seed
     preset = presets.resolve(name, role, config, generation, seed=seed)
     form = one.checkpoint.form if one.checkpoint is not None else _base_form(cast)
-    rendering = Rendering(library[preset.prompt], form)
+    rendering = Rendering(named_prompt(library, preset.prompt), form)
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(
             "the student was trained with another prompt than it would be asked with",

@@ -32,6 +32,14 @@ def corrections_data(at: int, corrected: Corrected) -> dict[str, Any]:
     return told
 
 
+def people_data(corrected: Corrected) -> dict[str, Any] | None:
+    """How many of people's preferences were used, and why the others were not; None without any."""
+    people = corrected.people
+    if people is None:
+        return None
+    return {"rows": people.rows, "used": people.used, "passed_over": dict(people.passed_over)}
+
+
 def _value(value: BiasAdjusted | CheapAndGold | Refusal) -> dict[str, Any]:
     return {"refused": str(value)} if isinstance(value, Refusal) else asdict(value)
 
@@ -92,6 +100,8 @@ def corrections(jury: Jury, corrected: Corrected) -> list[str]:
     told += [f"{jury.jurors[at].name}: {one}." for at, one in every if isinstance(one, Refusal)]
     notes = {one.note: None for _, one in every if isinstance(one, CheapAndGold) and one.note}
     told += [f"People as gold judge: {note}." for note in notes]
+    if corrected.people is not None:
+        told.append(f"{corrected.people.note}.")
     if corrected.by_people:
         told.append(
             "Bias-adjusted: (raw + specificity − 1) / (sensitivity + specificity − 1), interval by Fieller. "

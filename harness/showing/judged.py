@@ -20,7 +20,9 @@ from results.statistics import SingleOrder, WinRate
 if TYPE_CHECKING:
     from rich.table import Table
 
-SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
+SINGLE_ORDER_NOTE = (
+    "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
+)
 
 
 def as_data(summary: Summary) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from harness.findings.juries import Juror, Jury
 from harness.findings.preferences import Corrected
 from harness.runs.catalogue import name_of
 from harness.runs.running import is_emulated
-from harness.showing.corrected import corrections_data
+from harness.showing.corrected import corrections_data, people_data
 from harness.showing.tables import table_of
 from harness.wording import EMULATED_NOTE, between, money, percent
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
@@ -59,6 +59,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
             "range": [jury.pooled.lowest, jury.pooled.highest],
             "note": jury.pooled.note,
         },
+        "preferences": people_data(more),
         "notes": notes(jury),
     }
 

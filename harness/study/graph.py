@@ -12,9 +12,11 @@ from functools import cached_property, partial
 from typing import Any
 
 from agents.identity import content_id
-from agents.judge import Judge
+from agents.judge import Judge, prompt_of, temperature_of
+from agents.models import Model
+from agents.responder import Responder
 from agents.student import rendering
-from agents.vocabulary import Fidelity, Method, Strategy
+from agents.vocabulary import Method, Strategy
 from finetune.membership import LOW_RATED
 from finetune.settings import with_seed
 from harness.data.recipe import Recipe
@@ -220,7 +222,7 @@ class Graph:
             return word
         if learner is None:
             model = self.world.models[word]
-            plan = plan_responding(self.dialogues(split), [responder_of(model, self.world.library)])
+            plan = plan_responding(self.dialogues(split), [self.responder(model)])
             return self._asking("respond", f"{model.id} {split}", plan)
         needs = [f"base {learner.name}"]
         title = f"{learner.name} {word}"
@@ -251,11 +253,20 @@ class Graph:
         )
         return self._add(stage)
 
+    def judge(self, model: Model) -> Judge:
+        """A model as the study has it judge."""
+        study = self.study
+        prompt = prompt_of(model, study.judging.prompt, study.fidelity, self.world.library)
+        return Judge(model, prompt, temperature_of(study.fidelity, study.judging.samples))
+
+    def responder(self, model: Model) -> Responder:
+        """A model as an author of direct responses, as the study has it asked."""
+        return responder_of(model, self.world.library, fidelity=self.study.fidelity)
+
     def _judge(self, a: str, b: str, judge: str, split: Split) -> str:
         model = self.world.models[judge]
         study = self.study
-        temperature = None if study.fidelity is Fidelity.PAPER or study.judging.samples > 1 else 0.0
-        by = Judge(model, self.world.library[study.judging.prompt], temperature)
+        by = self.judge(model)
         names = [name.partition(" ")[2].removesuffix(f" {split}") or name for name in (a, b)]
         settings = {
             "judge": by.id,

@@ -7,13 +7,16 @@ nothing of studies.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.errors import Fault, UserError
+from agents.files.faults import first_of
+from agents.files.text import read_text
+from agents.files.toml import parse_toml
 
 Path_ = tuple[str | int, ...]
 _HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(#.*)?$")
@@ -23,19 +26,14 @@ _TYPES = {str: "text in quotation marks", int: "a whole number", float: "a numbe
 Value = TypeVar("Value", str, int, float, bool)
 
 
-def read_toml(path: Path | Any, source: str) -> tuple[dict[str, Any], dict[Path_, int]]:
+def read_toml(path: Path | Traversable, source: str) -> tuple[dict[str, Any], dict[Path_, int]]:
     """A TOML file's values, and the line of each of its keys (from 1).
 
     Raises:
         UserError: it cannot be read, or is no TOML.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text), lines_of(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError("the file is not TOML", where=source, found=str(error)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("the file cannot be read", where=source, found=str(error)) from error
+    text = read_text(path, "the study", source=source)
+    return parse_toml(text, source), lines_of(text)
 
 
 def lines_of(text: str) -> dict[Path_, int]:
@@ -48,7 +46,7 @@ def lines_of(text: str) -> dict[Path_, int]:
     table: Path_ = ()
     count: dict[Path_, int] = {}
     depth, within = 0, ""  # open brackets of a value, and the delimiter of a text of several lines
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # TOML ends lines with nothing else
         rest = line
         if within:
             if within not in line:
@@ -116,7 +114,7 @@ class Mistakes:
         """
         if self._found:
             faults = [fault for _, fault in sorted(self._found, key=lambda one: one[0])]
-            raise UserError(what, where=self._source, remedy=remedy, faults=faults)
+            raise UserError(what, where=self._source, remedy=remedy, faults=first_of(faults))
 
 
 class Table:

@@ -27,7 +27,7 @@ from harness.data.splits import Split, dialogues_of, seeded_order
 from harness.runs.estimating import Estimate, estimate
 from harness.runs.forecasting import STAND_IN, USUAL_TOKENS, Forecast, forecast
 from harness.runs.judging import Plan as JudgingPlan
-from harness.runs.planning import plan_responding, responder_of
+from harness.runs.planning import plan_responding
 from harness.study.file import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.runner import Standing, State, standings
@@ -110,7 +110,7 @@ async def _responding(graph: Graph, found: Sequence[Standing]) -> list[Line]:
         if one.stage.kind == "respond":
             name, _, split = one.stage.title.rpartition(" ")
             model = next(model for model in graph.world.models.values() if model.id == name)
-            plan = plan_responding(graph.dialogues(Split(split)), [responder_of(model, graph.world.library)])
+            plan = plan_responding(graph.dialogues(Split(split)), [graph.responder(model)])
             (cost,) = await forecast(graph.world.store, plan, graph.world.settings)
             lines.append(_line("respond", one.stage.title, (1, int(one.state is State.DONE)), cost))
     return lines
@@ -271,8 +271,7 @@ async def _judging(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     words = study.words()
     for name in dict.fromkeys(names):
         model = world.models[name]
-        prompt = world.library[study.judging.prompt]
-        by = Judge(model, prompt, None if study.fidelity is Fidelity.PAPER else 0.0)
+        by = graph.judge(model)
         mine = [one for one in found if one.stage.kind == "judge" and f" by {by.name}" in one.stage.name]
         left = [one for one in mine if one.state is not State.DONE]
         total = Estimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)

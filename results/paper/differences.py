@@ -16,10 +16,10 @@ from results.paper.cells import succeeds
 DIALOGUES = 250
 NEW_TOKENS = 4096
 WHOLE = ("", "whole")
-ALWAYS = (
-    "the judge's prompt (the paper does not print its own)",
-    "both orders (the paper does not state one)",
-)
+OUR_PROMPT = "the judge's prompt: ours (the paper's is in its repository: --fidelity released asks with it)"
+BOTH_ORDERS = "both orders (the paper does not state one)"
+ALWAYS = (OUR_PROMPT, BOTH_ORDERS)  # unless more is known
+RELEASED_PROMPT = "released/judge/"  # the names of the published scripts' prompts begin so
 UNKNOWN = "how responses were drawn and cut is not recorded"
 # of a student's settings, those that the paper states
 TRAINING = {
@@ -33,12 +33,17 @@ TRAINING = {
 }
 
 
-def of_judging(n: int, model: str, sampling: Mapping[str, Any], samples: int) -> list[str]:
-    """Of how it was judged; `sampling`: the judge's parameters."""
+def of_judging(n: int, model: str, sampling: Mapping[str, Any], samples: int, judge: str = "") -> list[str]:
+    """Of how it was judged.
+
+    Args:
+        sampling: the judge's parameters.
+        judge: its name, with that of its prompt where it is not the default.
+    """
     told = [f"EMULATED: the judge {model} is an emulator, no real model"] if _emulated(model) else []
-    told += ALWAYS
     if succeeds(model):
         told.append(f"the judge {model} in the place of {succeeds(model)}")
+    told += [BOTH_ORDERS] if f"({RELEASED_PROMPT}" in judge else list(ALWAYS)
     if n != DIALOGUES:
         told.append(f"{n} dialogues, not {DIALOGUES}")
     if sampling.get("temperature") is not None:

@@ -47,7 +47,7 @@ def ours_of(
     rate = win_rate(columns, seed=seed)
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
-    told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples)
+    told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
     if len(contest.answerers) > 1:
         told.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
     for of in (contest.a, contest.b):

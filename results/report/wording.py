@@ -18,7 +18,9 @@ EMULATED_NOTE = (
     "Emulated: the answers of models named emulated-… come from an emulator, not from any real model. They "
     "rehearse a study and say nothing about empathy."
 )
-SINGLE_ORDER_NOTE = "the paper's estimator, our prompt; unscored in the denominator"
+SINGLE_ORDER_NOTE = (
+    "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
+)
 TINY_NOTE = (
     "Tiny: base and students of this page are toys, built on the spot to rehearse the whole chain. What they "
     "say, win or lose means nothing."

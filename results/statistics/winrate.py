@@ -33,7 +33,7 @@ SCOPE = "over dialogues; these responses, this judge"
 
 @dataclass(frozen=True, slots=True)
 class SingleOrder:
-    """The paper's estimator with our prompt: the win rate of A in one order alone.
+    """The paper's estimator: the win rate of A in one order alone.
 
     Attributes:
         rate: mean over dialogues, in [0, 1], of the mean over samples: 1 where A is preferred, ½ for a tie,

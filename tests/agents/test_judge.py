@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents import controls
 from agents.errors import UserError
-from agents.judge import Judge
+from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.messages import Completion, Finish
 from agents.models import Model, Traits, WireProtocol
 from agents.registry import Registry
@@ -22,6 +22,7 @@ from agents.verdict_parser import PARSER
 from agents.vocabulary import (
     Comparison,
     Dialogue,
+    Fidelity,
     Judgment,
     Preference,
     Reason,
@@ -30,7 +31,8 @@ from agents.vocabulary import (
     Verdict,
 )
 from agents.wire import body_of
-from prompts import Library, Prompt
+from prompts import Library, Prompt, released
+from tests.released_scripts import said_by
 
 LIBRARY = Library()
 PAIRWISE, WITH_TIE = LIBRARY["judge/pairwise"], LIBRARY["judge/pairwise-tie"]
@@ -52,6 +54,70 @@ def judged(judge: Judge, answer: Completion, **which: int) -> Judgment:
     assert call.read is not None
     judgment: Judgment = call.read(answer, call.key)
     return judgment
+
+
+# ---- fidelity `released` ----------------------------------------------------------------------------------
+
+ODD = (" Two  spaces ", "</utterance> System: hi", "{{context}}\nResponse 2: me", "\u202eok\n")
+
+
+@pytest.mark.parametrize("texts", [ODD, ODD[::-1], ("a", "b", "c", "d")])
+@pytest.mark.parametrize(
+    ("name", "prompt", "script"),
+    [
+        ("openai/gpt-4o", "gpt-4o", released.GPT4O_JUDGE),
+        ("anthropic/claude-sonnet-4-5", "gpt-4o", released.GPT4O_JUDGE),
+        ("google/gemini-2.0-flash", "gemini", released.GEMINI_JUDGE),
+    ],
+)
+def test_a_released_judge_sends_the_scripts_bytes(
+    released_prompts: Path, name: str, prompt: str, script: str, texts: tuple[str, ...]
+) -> None:
+    model = REGISTRY.model(name)
+    chosen = prompt_of(model, DEFAULT_PROMPT, Fidelity.RELEASED, Library())
+    assert chosen.name == f"released/judge/{prompt}"
+    dialogue = Dialogue("7", texts[0], texts[1])
+    pair = Comparison(
+        dialogue,
+        Response(dialogue.key, "student:x", texts[2], "set-1"),
+        Response(dialogue.key, "base", texts[3], "set-2"),
+    )
+    names = ("context", "speaker_utterance", "response_1", "response_2")
+    said = said_by(script, **dict(zip(names, texts, strict=True)))
+    wanted = [(one["role"], one["content"]) for one in said] if isinstance(said, list) else [("user", said)]
+    call = Judge(model, chosen, None).call(pair)
+    assert [(message.role, message.content) for message in call.messages] == wanted
+    body = str(body_of(call.model, call.messages, call.sampling))
+    assert all(repr(content)[1:-1] in body for _, content in wanted)
+    assert "temperature" not in body
+
+
+def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> None:
+    control = controls.model("longer")
+    for model, name, fidelity in (
+        (GPT, DEFAULT_PROMPT, Fidelity.PAPER),
+        (GPT, DEFAULT_PROMPT, Fidelity.OURS),
+        (GPT, "judge/pairwise-tie", Fidelity.RELEASED),
+        (control, DEFAULT_PROMPT, Fidelity.RELEASED),
+    ):
+        assert prompt_of(model, name, fidelity, LIBRARY) is LIBRARY[name]
+    with pytest.raises(UserError, match="empathy prompts fetch"):
+        prompt_of(GPT, DEFAULT_PROMPT, Fidelity.RELEASED, Library(released_folder=Path("nowhere")))
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "samples", "expected"),
+    [
+        (Fidelity.OURS, 1, 0.0),
+        (Fidelity.OURS, 2, None),
+        (Fidelity.PAPER, 1, None),
+        (Fidelity.RELEASED, 1, None),
+    ],
+)
+def test_neither_the_paper_nor_its_scripts_set_a_temperature(
+    fidelity: Fidelity, samples: int, expected: float | None
+) -> None:
+    assert temperature_of(fidelity, samples) == expected
 
 
 # ---- what it asks ----------------------------------------------------------------------------------------

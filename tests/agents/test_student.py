@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ from agents.student import (
     token_faults,
 )
 from agents.vocabulary import Dialogue
-from prompts import Library
+from prompts import Library, released
+from tests.released_scripts import said_by
 
 DIALOGUE = Dialogue("d1", "I lost my keys.", "They were in the fridge {{context}}")
 texts = st.text(min_size=1).filter(lambda text: text.strip() != "")
@@ -132,6 +134,21 @@ def test_rows_that_break_the_law_are_told(
     tokenizer: Letters, prompt: str, completion: str, told: str
 ) -> None:
     assert any(told in fault for fault in token_faults(tokenizer, prompt, completion))
+
+
+@pytest.mark.parametrize("name", ["llama-base", "mistral-base", "llama-student"])
+def test_a_released_prompt_is_rendered_as_it_is(released_prompts: Path, name: str) -> None:
+    prompt = Library()[f"released/respond/{name}"]
+    script = {
+        "llama-base": released.LLAMA_BASE,
+        "mistral-base": released.MISTRAL_BASE,
+        "llama-student": released.LLAMA_STUDENT,
+    }[name]
+    said = said_by(script, context=[DIALOGUE.situation], speaker_utterance=[DIALOGUE.utterance])
+    for form in Form:
+        [message] = Rendering(prompt, form).messages(DIALOGUE)
+        assert message.content == said
+    assert Rendering(prompt).request_text(said) == said
 
 
 def test_bad_input() -> None:

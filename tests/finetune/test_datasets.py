@@ -144,7 +144,7 @@ def test_every_fault_is_told_at_once(
         read(tmp_path / "d")
     faults = [str(fault) for fault in told.value.faults]
     assert len(faults) == 8  # two files changed, one missing, two bad lines, three bad pairs
-    assert any("sft.jsonl:1: is no JSON" in fault for fault in faults)
+    assert any("sft.jsonl:1: is not JSON" in fault for fault in faults)
     assert any("dpo.jsonl:1: chosen and rejected are the same" in fault for fault in faults)
 
 

@@ -239,5 +239,5 @@ def test_all_faults_of_all_files_are_told_at_once(write: Write) -> None:
     faults = "\n".join(faults_of(folder))
     for told in ("'colour: red'", "'b' is declared", "{{c}} is used", "no part 'gone'", "two.md: must begin"):
         assert told in faults
-    assert "three.md: cannot be read as UTF-8 text" in faults
+    assert "three.md:2: is not UTF-8 text" in faults
     assert "'{{D}}' is neither" in faults

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, insert, text, update
 
 from agents.errors import UserError
-from results.database import Database, database_url, open_database
+from results.database import Database, _unchanging, database_url, open_database
 from results.store import Store
 from results.tables import ADDED_TO, SCHEMA_VERSION, CheckpointRow, MetaRow, RunRow, table
 from tests.results.conftest import Open, administer, begin, count
@@ -280,10 +280,33 @@ async def test_a_file_that_is_read_only_is_told_and_can_be_read(folder_of_others
             await begin(store)
 
 
-async def test_a_file_that_is_read_only_in_a_folder_that_is_too(folder_of_others: Path) -> None:
+async def test_a_file_in_a_folder_that_is_read_only_is_read_and_not_written(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o555, make=True)
-    for create in (True, False):
-        assert "read-only" in await refused(str(file), create=create)
+    assert "read-only" in await refused(str(file), create=True)
+    async with await Store.open(str(file), create=False) as store:
+        assert await count(store, MetaRow) == 1
+        assert store.database.shown == str(file)
+        with pytest.raises(UserError, match="read-only"):
+            await begin(store)
+
+
+async def test_commits_beside_a_database_that_cannot_be_brought_into_it_are_told(
+    folder_of_others: Path,
+) -> None:
+    file = _by_its_owner(folder_of_others, 0o777, make=True)
+    file.with_name(f"{file.name}-wal").write_bytes(b"not in the database yet")
+    _by_its_owner(folder_of_others, 0o555, make=False)
+    assert "Copy both files" in await refused(str(file), create=False)
+
+
+@pytest.mark.parametrize("name", ["a b.sqlite", "50%.sqlite", "a#b?c=d.sqlite", "données 🙂.sqlite"])
+async def test_the_address_of_an_unchanging_database_is_that_of_its_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    async with await Store.open(str(file)):
+        pass
+    database = Database(_unchanging(database_url(str(file))))
+    assert len(await database.read(lambda connection: connection.execute(META.select()).all())) == 1
+    await database.close()
 
 
 async def test_a_connection_that_is_cut_is_one_error_and_the_next_works(named: str) -> None:

@@ -12,6 +12,8 @@ from agents.errors import UserError
 from prompts import Library
 from serve.presets import NAMES, dtype_of, name_of, own_sampling, read_json, resolve
 
+pytestmark = pytest.mark.usefixtures("released_prompts")
+
 LLAMA = {"model_type": "llama", "max_position_embeddings": 131_072}
 MISTRAL = {"model_type": "mistral", "max_position_embeddings": 32_768}
 LLAMAS_OWN = {"do_sample": True, "temperature": 0.6, "top_p": 0.9}
@@ -43,8 +45,9 @@ def test_the_published_scripts_did_not() -> None:
         resolve("released", "student", LLAMA, LLAMAS_OWN),
     )
     assert (base.max_output_tokens, student.max_output_tokens) == (4096, 4096)
-    assert (base.prompt, student.prompt) == ("released/respond", "respond")
+    assert (base.prompt, student.prompt) == ("released/respond/llama-base", "respond")
     mistral = resolve("released", "base", MISTRAL, {})
+    assert mistral.prompt == "released/respond/mistral-base"
     assert (mistral.max_output_tokens, mistral.temperature, mistral.top_k) == (130, 1.0, 50)
     assert resolve("released", "student", MISTRAL, {}).temperature == 0
     assert [dtype_of(name) for name in ("released", "released-2", "paper", "")] == ["fp16", "fp16", "", ""]

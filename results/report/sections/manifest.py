@@ -10,7 +10,9 @@ _FIDELITY = {
     "paper": "what the paper's text says; what it leaves open is recorded with every set and every student.",
     "released": "the published scripts where they differ from the text: DPO filter of direct distillation, "
     "method 3's originals and rejected responses are the human ones, sequential improvement in one growing "
-    "conversation, generation settings by base, the base as DPO's reference.",
+    "conversation, the scripts' own prompts for judges, teachers and bases, generation settings by base, the "
+    "base as DPO's reference. How students were prompted in training is not recorded: ours are trained and "
+    "asked with our rendering.",
     "ours": "differs from the paper's text: exact duplicates of training rows are dropped, improved "
     "responses over 97 words are asked again once, one explicit generation setting for all authors with 97 "
     "words at most, and DPO's reference is the SFT model.",

@@ -159,9 +159,12 @@ def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> N
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("id,who\n1,a\n", "lacking: dialogue_id, a, b, preferred"),
+        ("id,who\n1,a\n", "columns dialogue_id, a, b, preferred"),
         ("dialogue_id,a,b,preferred\nx,y,z,a\n", "nobody's preference"),
         ("dialogue_id,a,b,preferred\nx,y,z,maybe\n", "people.csv:2"),
+        ('dialogue_id,a,b,preferred\nx,y,z,"a\nx,y,z,b\n', "people.csv:2"),
+        ("dialogue_id;a;b;preferred\nx;y;z;a\n", "people.csv:1"),
+        ("dialogue_id,a,b,preferred\nx,y,y,a\n", "people.csv:2"),
     ],
 )
 def test_other_files_are_no_preferences(
@@ -171,6 +174,24 @@ def test_other_files_are_no_preferences(
     done = empathy("rejudge", judged, "--human", "people.csv")
     assert done.code == 2
     assert told in done.err
+
+
+def test_rows_of_preferences_that_match_nothing_are_counted(
+    empathy: Run, judged: str, workplace: Path
+) -> None:
+    ids = [one.id for one in dialogues_of(sample(), Split.ALL)]
+    rows = [(f" {one} ", *PAIR, "A ") for one in ids[:40]]
+    rows += [(one.replace(":", "-"), *PAIR, "a") for one in ids[:3]]
+    rows += [(one, "gpt-4", "human", "a") for one in ids[:5]]
+    with (workplace / "people.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("dialogue_id", "a", "b", "preferred"), *rows])
+    done = empathy("rejudge", judged, "--human", "people.csv", "--json")
+    assert done.data["jury"]["preferences"] == {
+        "rows": 48,
+        "used": 40,
+        "passed_over": {"about other dialogues": 3, "about other authors": 5},
+    }
+    assert "40 of 48 rows" in empathy("rejudge", judged, "--human", "people.csv").out
 
 
 def test_one_judge_is_told_that_it_is_alone(empathy: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +307,54 @@ def test_several_ways_of_judging_with_one_name_are_told_apart(empathy: Run) -> N
     assert "several ways of judging have this name" in done.err
     one = next(word.strip(":") for word in done.err.split() if word.startswith("judge-1:") and len(word) > 40)
     assert only(empathy(*COMPARE, "--judge", one, "--json").data)["judge_id"] == one
+
+
+def _file(workplace: Path, name: str, word: str) -> str:
+    rows = [{"dialogue_id": one.id, "response": f"I hear {word} you."} for one in sample().dialogues]
+    (workplace / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return f"file:{name}"
+
+
+@pytest.mark.parametrize(
+    "name", ["resp,final.jsonl", "a,b,c.jsonl", ",x.jsonl", "a@b.jsonl", "one two.jsonl"]
+)
+def test_a_name_may_hold_commas_and_other_marks(empathy: Run, workplace: Path, name: str) -> None:
+    mine, other = _file(workplace, name, "very"), _file(workplace, "other.jsonl", "you, you,")
+    for named in (mine, other):
+        assert (
+            empathy(
+                "judge", named, "dataset:human", "--judge", "control/longer", "--data", "sample", "--quiet"
+            ).code
+            == 0
+        )
+    for sides in ((mine, other), (other, mine), (f"{mine},{other}",), (f"{mine}, {other}",)):
+        done = empathy("compare", *sides, "--opponent", "dataset:human", "--json")
+        assert done.code == 0, done.err
+        assert mine in done.out
+
+
+def test_a_copied_file_is_told_under_the_name_it_was_given(empathy: Run, workplace: Path) -> None:
+    first, copy = _file(workplace, "first.jsonl", "very"), _file(workplace, "copy.jsonl", "very")
+    other = _file(workplace, "other.jsonl", "much")
+    empathy("judge", other, "dataset:human", "--judge", "control/longer", "--data", "sample", "--quiet")
+    for named in (first, copy):
+        assert (
+            empathy(
+                "judge",
+                named,
+                "dataset:human",
+                "--judge",
+                "control/longer",
+                "--data",
+                "sample",
+                "--quiet",
+                "--json",
+            ).data["judges"][0]["a"]
+            == named
+        )
+        done = empathy("compare", named, other, "--opponent", "dataset:human", "--json")
+        assert done.code == 0, done.err
+        assert named in done.out
+    _file(workplace, "first.jsonl", "changed")
+    done = empathy("compare", first, other, "--opponent", "dataset:human")
+    assert "other responses now" in done.err

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from harness.data import fetching
-from harness.data.dataset import sample
+from harness.data.dataset import read, sample
 from harness.data.splits import Split, dialogues_of
-from prompts import Library
+from prompts import Library, released
 
 Run = Callable[..., Any]
 SAMPLE = resources.files("harness.data.sample").joinpath("dialogues.csv").read_bytes()
@@ -105,8 +105,8 @@ def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) ->
 
 def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
     library = Library()
-    shown = empathy("prompts").out
-    rows = empathy("prompts", "--json").data
+    shown = empathy("prompts", "list").out
+    rows = empathy("prompts", "list", "--json").data
     assert [row["name"] for row in rows] == [prompt.name for prompt in library]
     for row, prompt in zip(rows, library, strict=True):
         assert row["version"] == prompt.version
@@ -118,7 +118,7 @@ def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
 
 def test_one_prompt_is_shown_as_it_is_said(empathy: Run) -> None:
     for prompt in Library():
-        done = empathy("prompts", "--show", prompt.name)
+        done = empathy("prompts", "show", prompt.name)
         assert done.code == 0
         assert done.out.removesuffix("\n").split("\n=== next turn ===\n") == list(prompt.turns)
 
@@ -127,9 +127,62 @@ def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> Non
     (workplace / "mine").mkdir()
     head = "---\ntitle: Mine\nvariables: context, utterance\n---\n"
     (workplace / "mine" / "respond.md").write_text(head + "{{context}} {{utterance}} Say a word.")
-    assert "Say a word." in empathy("prompts", "--show", "respond", "--prompts", "mine").out
+    assert "Say a word." in empathy("prompts", "show", "respond", "--prompts", "mine").out
     ours, theirs = (
-        {row["name"]: row["version"] for row in empathy("prompts", "--json", *more).data}
+        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data}
         for more in ((), ("--prompts", "mine"))
     )
     assert {name for name in ours if ours[name] != theirs[name]} == {"respond"}
+
+
+def test_a_copied_prompt_has_the_version_of_what_it_was_copied_from(empathy: Run, workplace: Path) -> None:
+    names = [prompt.name for prompt in Library()]
+    assert empathy("prompts", "copy", *names, "--to", "mine").code == 0
+    ours, theirs = (
+        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data}
+        for more in ((), ("--prompts", "mine"))
+    )
+    assert ours == theirs
+    again = empathy("prompts", "copy", "respond", "--to", "mine")
+    assert (again.code, "there already" in again.err) == (2, True)
+
+
+def test_released_prompts_are_fetched_listed_shown_and_never_copied(
+    empathy: Run, workplace: Path, released_prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(released.ENVIRONMENT, "nowhere")
+    before = {row["name"] for row in empathy("prompts", "list", "--json").data}
+    assert not before & set(released.PROMPTS)
+    done = empathy("prompts", "fetch", "--from", released_prompts, "--to", "here")
+    assert (done.code, "15 prompts from 10 scripts in here (10 new)" in done.out) == (0, True)
+    assert "(0 new)" in empathy("prompts", "fetch", "--from", "nowhere", "--to", "here").out
+    monkeypatch.setenv(released.ENVIRONMENT, "here")
+    after = {row["name"] for row in empathy("prompts", "list", "--json").data}
+    assert after == before | set(released.PROMPTS)
+    assert empathy("prompts", "show", "released/respond/teacher").out.endswith("Response:\n")
+    assert "=== system ===" in empathy("prompts", "show", "released/judge/gpt-4o").out
+    assert empathy("prompts", "copy", "released/judge/gpt-4o", "--to", "mine").code == 2
+
+
+def test_nothing_is_fetched_where_one_file_is_another(
+    empathy: Run, workplace: Path, released_prompts: Path
+) -> None:
+    (released_prompts / released.GEMINI_JUDGE).write_text("another")
+    (released_prompts / released.INITIAL).unlink()
+    done = empathy("prompts", "fetch", "--from", released_prompts, "--to", "here")
+    assert done.code == 2
+    assert done.err.count("win_rate_gemini.py") == 1
+    assert "m3_1_batch_generate_inital_response.py" in done.err
+    assert not (workplace / "here").exists()
+
+
+def test_clean_puts_commas_where_empathetic_dialogues_writes_a_word(empathy: Run, workplace: Path) -> None:
+    (workplace / "odd.csv").write_bytes(SAMPLE.replace(b"the", b"the_comma_"))
+    found = empathy("data", "describe", "--data", "odd.csv", "--json")
+    assert (found.code, "_comma_" in found.err) == (0, True)
+    done = empathy("data", "clean", "--data", "odd.csv", "--out", "clean.csv")
+    assert done.code == 0, done.err
+    after = empathy("data", "describe", "--data", "clean.csv", "--json")
+    assert (after.data, after.err) == (found.data, "")
+    assert read((workplace / "clean.csv").read_bytes(), "") is not None
+    assert empathy("data", "clean", "--data", "odd.csv", "--out", "clean.csv").code == 2

@@ -112,7 +112,7 @@ def test_every_option_and_argument_is_told() -> None:
 
 def test_a_terminal_that_cannot_show_a_character_is_no_traceback() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from harness.cli import main; main(['prompts', '--show', 'judge/pairwise'])"],
+        [sys.executable, "-c", "from harness.cli import main; main(['prompts', 'show', 'judge/pairwise'])"],
         capture_output=True,
         text=True,
         timeout=600,

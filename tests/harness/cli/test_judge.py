@@ -55,6 +55,23 @@ def words(text: str) -> int:
 # -- what is printed -----------------------------------------------------------------------------------
 
 
+def test_released_prompts_judge_in_rehearsal_and_are_kept(
+    empathy: Run, workplace: Path, released_prompts: Path
+) -> None:
+    judges = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
+    words = ("dataset:gpt-4", "dataset:human", *judges, "--data", "sample", "--emulate", "--quiet")
+    done = empathy("judge", *words, "--fidelity", "released", "--json")
+    assert done.code == 0, done.err
+    assert {one["judge"]: one["n"] for one in done.data["judges"]} == {
+        "openai/emulated-gpt-4o (released/judge/gpt-4o)": 15,
+        "google/emulated-gemini-2.0-flash (released/judge/gemini)": 15,
+    }
+    with sqlite3.connect(workplace / "runs/empathy.sqlite") as connection:
+        kept = {row[0]: row[1] for row in connection.execute("SELECT name, text FROM prompt")}
+    connection.close()
+    assert kept["released/judge/gpt-4o"].startswith("=== system ===\nSay 1 or 2.")
+
+
 def test_json_has_the_keys_that_are_told_and_rates_between_0_and_1(empathy: Run) -> None:
     data = empathy(*JUDGE, *CONTROLS, *ALL, "--json").data
     assert set(data) == RUN_KEYS

@@ -101,10 +101,18 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no judge prompt": ((*CONTROL, "--judge-prompt", "respond"), ("no judge prompt", "response_1")),
     "no folder of prompts": ((*CONTROL, "--prompts", "none"), ("none", "folder of prompts")),
     "faulty prompts": (
-        ("prompts", "--prompts", "prompts"),
+        ("prompts", "list", "--prompts", "prompts"),
         ("respond.md", "undeclared", "judge/mine.md", "front matter"),
     ),
-    "unknown prompt to show": (("prompts", "--show", "reply"), ("--show", "'reply'", "respond")),
+    "unknown prompt to show": (("prompts", "show", "reply"), ("NAME", "'reply'", "respond")),
+    "released prompts that are not there": (
+        (*CONTROL, "--judge", "openai/gpt-4o", "--emulate", "--fidelity", "released"),
+        ("empathy prompts fetch", "win_rate_gpt4o.py"),
+    ),
+    "improvements with prompts that are not there": (
+        ("improve", "--teacher", "openai/gpt-4o", "--data", "sample", "--emulate", "--fidelity", "released"),
+        ("empathy prompts fetch", "m2_2_create_batch_prompting_datasets.py"),
+    ),
     "no file of models": ((*CONTROL, "--models", "none.toml"), ("none.toml",)),
     "faulty file of models": ((*CONTROL, "--models", "bad.toml"), ("bad.toml", "protocol", "temperatur")),
     "unknown method": (("data", "split", "--data", "sample", "--method", "best"), ("'best'", "over-human")),

@@ -128,7 +128,10 @@ def test_a_figure_of_the_same_numbers_has_the_same_bytes_and_says_what_was_not_r
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [("author\nx\n", "lacking"), ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "no cell")],
+    [
+        ("author\nx\n", "Missing: student"),
+        ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "no cell"),
+    ],
 )
 def test_other_files_are_no_cells(empathy: Run, workplace: Path, content: str, told: str) -> None:
     (workplace / "cells.csv").write_text(content)

@@ -121,13 +121,13 @@ async def test_every_fault_of_a_file_is_told_with_its_line(
     good = lines_of(dataset, ["first", "second"])
     wrong = [
         ("{", "is not JSON"),
-        ('["a"]', "is not {"),
-        ('{"dialogue_id": "sample:001_conv:001"}', "is not {"),
-        ('{"dialogue_id": 1, "response": "x"}', "is not {"),
+        ('["a"]', "is no JSON object, but a list"),
+        ('{"dialogue_id": "sample:001_conv:001"}', "has no response"),
+        ('{"dialogue_id": 1, "response": "x"}', "dialogue_id is a number"),
         ('{"dialogue_id": "nobody", "response": "x"}', "does not have"),
         (good[0], "a second time"),
         (json.dumps({"dialogue_id": dataset.dialogues[3].id, "response": " \n"}), "empty response"),
-        ('{"dialogue_id": "\\ud800", "response": "x"}', "is not JSON"),
+        ('{"dialogue_id": "\\ud800", "response": "x"}', "half a character"),
     ]
     path.write_text("\n".join([good[0], "", good[1], *(line for line, _ in wrong)]))
     with pytest.raises(UserError) as caught:
@@ -148,7 +148,7 @@ def test_a_file_without_responses(tmp_path: Path, dataset: Dataset, content: byt
 def test_a_file_in_another_encoding(tmp_path: Path, dataset: Dataset) -> None:
     row = {"dialogue_id": dataset.dialogues[0].id, "response": "café"}
     (tmp_path / "latin.jsonl").write_text(json.dumps(row, ensure_ascii=False), "latin-1")
-    with pytest.raises(UserError, match=r"latin\.jsonl:1: is not JSON"):
+    with pytest.raises(UserError, match=r"latin\.jsonl:1: is not UTF-8"):
         read_file(tmp_path / "latin.jsonl", dataset.dialogues)
 
 

@@ -30,6 +30,8 @@ from harness.data.splits import Split, dialogues_of
 from prompts import Library
 from results.store import Store
 
+pytestmark = pytest.mark.usefixtures("released_prompts")
+
 LIBRARY = Library()
 TEACHER = Model("openai", "teacher", WireProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
 COLUMNS = {"gpt-4": "chatgpt", "llama-2-70b": "llama", "gemini-1.0-pro": "gemini", "mixtral-8x7b": "mixtral"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import string
+import threading
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
@@ -15,19 +17,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
+from agents.errors import InputWarning, UserError
+from agents.files.faults import MOST_FAULTS
 from harness.data.dataset import (
     COLUMNS,
     DEFAULT_PLACE,
     ENVIRONMENT,
     LLMS,
-    MOST_FAULTS,
     RESPONDERS,
     Dataset,
     load,
     locate,
     read,
     sample,
+    without_comma_words,
 )
 
 Row = dict[str, str]
@@ -188,10 +191,15 @@ def test_no_bytes() -> None:
         read(b"", SOURCE)
 
 
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b"hello\n", b"\0\0\0"])
+@pytest.mark.parametrize("content", [b"hello\n", b"a,b\n1,2\n"])
 def test_no_heading_of_ours(content: bytes) -> None:
     with pytest.raises(UserError, match=r"columns are missing.*part_no, dialog_id, emotion"):
         read(content, SOURCE)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b",,,\n"])
+def test_a_blank_file_is_empty(content: bytes) -> None:
+    assert faults_of(content) == [(0, "is empty")]
 
 
 def test_only_a_heading() -> None:
@@ -347,3 +355,22 @@ def test_a_dataset_that_is_not_there_says_how_to_get_it(
 
 def test_llms_are_all_but_the_people() -> None:
     assert sorted([*LLMS, "human"]) == sorted(RESPONDERS)
+
+
+def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = written([row_of(at) for at in range(3)]).encode()
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    writer.start()
+    assert len(load(str(pipe)).dialogues) == 3
+    writer.join()
+
+
+def test_commas_that_are_words_are_told_and_can_be_put_right() -> None:
+    content = written([row_of(0, situation="I waited_comma_ long_comma_ alone."), row_of(1)]).encode()
+    with pytest.warns(InputWarning, match="1 texts hold _comma_"):
+        read(content, SOURCE)
+    text, count = without_comma_words(content, SOURCE)
+    assert count == 2
+    assert read(text.encode(), SOURCE).dialogues[0].situation == "I waited, long, alone."

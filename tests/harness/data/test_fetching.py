@@ -158,7 +158,7 @@ def test_from_another_file_writes_nothing(tmp_path: Path, content: bytes) -> Non
 
 @pytest.mark.parametrize("source", ["none.csv", "."])
 def test_from_a_file_that_cannot_be_read(tmp_path: Path, source: str) -> None:
-    with pytest.raises(UserError, match="--from: the file cannot be read"):
+    with pytest.raises(UserError, match="--from cannot be read"):
         fetch(tmp_path / "data.csv", tmp_path / source)
 
 

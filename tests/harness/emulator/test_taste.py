@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ from harness.emulator.taste import (
     says_first,
     true_preference,
 )
-from prompts import Library
+from prompts import Library, released
 
 GPT = MODELS["emulated-gpt-4o"]
 TEXTS = st.text(min_size=0, max_size=40)
@@ -165,6 +166,22 @@ def test_every_other_prompt_is_read_as_what_it_is(prompt: Callable[..., str]) ->
         assert task.kind == kinds.get(known.name.partition("/")[0], "respond"), known.name
         assert task.context == "I lost my old dog."
         assert (task.original != "") == (task.kind == "improve")
+
+
+def test_the_published_scripts_layout_is_read(released_prompts: Path) -> None:
+    kinds = {"judge": "judge", "improve": "improve"}
+    values = {"context": "I lost my old dog.", "utterance": "My dog died.", "response": "Oh no."}
+    values |= {"response_1": "First one.", "response_2": "Second:\nof two lines."}
+    library = Library()
+    for name in released.PROMPTS:
+        known = library[name]
+        said = known.fill({variable: values[variable] for variable in known.variables})
+        task = read_task([Message("user", said[0])])
+        assert task.kind == kinds.get(name.split("/")[1], "respond"), name
+        assert (task.context, task.utterance) == ("I lost my old dog.", "My dog died.")
+        assert task.original == ("Oh no." if task.kind == "improve" else "")
+        if task.kind == "judge":
+            assert (task.first, task.second) == ("First one.", "Second:\nof two lines.")
 
 
 def test_a_later_turn_improves_what_was_answered_last() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from harness.data.dataset import sample
-from harness.findings.exchange import read_answers, store_answers
+from harness.findings.exchange import read_import, store_answers
 from results.store import Store
 
 DIALOGUES = sample().dialogues
@@ -33,12 +33,12 @@ def outputs(count: int = 3) -> list[dict[str, str]]:
 
 
 def test_alpaca_evals_outputs_find_their_dialogues_by_their_words(tmp_path: Path) -> None:
-    author = read_answers(written(tmp_path / "model_outputs.json", outputs()), DIALOGUES)
+    author = read_import(written(tmp_path / "model_outputs.json", outputs()), DIALOGUES)
     assert author.set.author == "theirs"
     assert {key: one.text for key, one in author.responses.items()} == {
         one.key: f"I hear you, {at}." for at, one in enumerate(DIALOGUES[:3])
     }
-    again = read_answers(tmp_path / "model_outputs.json", DIALOGUES)
+    again = read_import(tmp_path / "model_outputs.json", DIALOGUES)
     assert again.set.id == author.set.id
 
 
@@ -53,32 +53,34 @@ def test_fastchats_answers_find_theirs_by_id(tmp_path: Path) -> None:
         )
         for one in DIALOGUES[:2]
     )
-    author = read_answers(written(tmp_path / "answers.jsonl", lines), DIALOGUES)
+    author = read_import(written(tmp_path / "answers.jsonl", lines), DIALOGUES)
     assert (author.set.author, len(author.responses)) == ("vicuna", 2)
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("neither", "neither JSON nor"),
-        ("[]", "holds no answers"),
-        ([1, 2], "no answers"),
-        ([{"prompt": "x", "answer": "y"}], "of either form"),
+        ("neither", "is not JSON"),
+        ("[]", "holds no responses"),
+        ([1, 2], "is no JSON object, but a number"),
+        ([{"prompt": "x", "answer": "y"}], "none of a form that is read"),
         ([{"instruction": "nowhere said", "output": "y", "generator": "g"}], "no dialogue"),
         ([*outputs(1), *outputs(1)], "a second time"),
         ([outputs(2)[0], {**outputs(2)[1], "generator": "another"}], "several generators"),
         ([{**outputs(1)[0], "output": "  "}], "empty response"),
         ([{**outputs(1)[0], "generator": "dataset:human"}], "cannot have this name"),
+        ([{**outputs(1)[0], "generator": None}], "have no name"),
+        ([{**outputs(1)[0], "generator": 7}], "have no name"),
     ],
 )
 def test_faulty_imports_are_explained(tmp_path: Path, content: Any, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        read_answers(written(tmp_path / "answers.json", content), DIALOGUES)
+        read_import(written(tmp_path / "answers.json", content), DIALOGUES)
 
 
 async def test_a_duplicate_author_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    one = read_answers(written(tmp_path / "a.json", outputs(2)), DIALOGUES)
-    other = read_answers(written(tmp_path / "b.json", outputs(3)), DIALOGUES)
+    one = read_import(written(tmp_path / "a.json", outputs(2)), DIALOGUES)
+    other = read_import(written(tmp_path / "b.json", outputs(3)), DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         await store_answers(store, one, DIALOGUES)
         await store_answers(store, one, DIALOGUES)

@@ -30,6 +30,8 @@ from results.generations import reads_of
 from results.store import Store
 from results.tables import CompletionRow, ResponseRow, table
 
+pytestmark = pytest.mark.usefixtures("released_prompts")
+
 LIBRARY = Library()
 AT_ONCE = RetryPolicy(most_tries=20, first_wait_seconds=0.001, longest_wait_seconds=0.01)
 SETTINGS = Settings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)

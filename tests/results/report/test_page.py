@@ -261,7 +261,10 @@ async def test_what_the_numbers_do_not_say_depends_on_the_run(
     whole = caveats(await render(store, await put_run({"openai/one": CERTAIN})))
     assert "over dialogues; these responses, this judge" in whole
     assert "balanced over order" in whole
-    assert "the paper's estimator, our prompt; unscored in the denominator" in whole
+    assert (
+        "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
+        in whole
+    )
     assert "chosen by low ratings" in whole
     assert "incomplete" not in whole
     other = await put_run({"openai/one": HOLES, "control/first": HOLES}, split="train")

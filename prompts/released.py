@@ -1,0 +1,250 @@
+"""The prompts of the paper's own scripts: read from files that were fetched, and never part of the package.
+
+The paper's repository (`REPOSITORY` at `COMMIT`) has no licence, so its texts are fetched by whoever uses
+them (`empathy prompts fetch`) and known here by their SHA-256 alone. A script is parsed, never run: a prompt
+is a text that it writes as a constant, or as an f-string over a dialogue's parts.
+
+    prompt = [{"role": "system", "content": "…"}, {"role": "user", "content": "…" + f"Context: {context} …"}]
+    prompt = "…" + f"Context: {context[i]} …"
+
+Fidelity `released` says exactly these bytes: nothing is trimmed, and nothing that is filled in is changed.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from prompts.prompt import Prompt, PromptError, version_of
+from prompts.text_files import NotTextError, decode
+
+REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
+COMMIT = "0f404bafbe9db6cb26df09bb415af45418289a0a"
+DEFAULT_PLACE = Path("data/released-prompts")
+ENVIRONMENT = "EMPATHY_RELEASED_PROMPTS"
+REMEDY = "Get them with: empathy prompts fetch  (where there is no network: empathy prompts fetch --from DIR)"
+
+GPT4O_JUDGE = "win-rate-evaluation/win_rate_gpt4o.py"
+GEMINI_JUDGE = "win-rate-evaluation/win_rate_gemini.py"
+GEMINI_BATCH_JUDGE = "win-rate-evaluation/win_rate_gemini_batch.py"
+LLAMA_BASE = "model-testing/base_llama.py"
+MISTRAL_BASE = "model-testing/base_mistral.py"
+LLAMA_STUDENT = "model-testing/fine_tuned_llama.py"
+MISTRAL_STUDENT = "model-testing/fine_tuned_mistral.py"
+INITIAL = "empathy-improvement-over-llm-responses/m3_1_batch_generate_inital_response.py"
+IMPROVEMENTS = "empathy-improvement-over-human-responses/m2_2_create_batch_prompting_datasets.py"
+SEQUENTIAL = "empathy-improvement-over-human-responses/m2_6_improve_three_dimensions_sequentially.py"
+
+FILES: dict[str, str] = {
+    GPT4O_JUDGE: "3b7eec69f0e8d62378ad72a4156b47793cdb8a0618c1a1b981233824f6b6504e",
+    GEMINI_JUDGE: "1e9c5aee05a89c048cf060fdcae1651b8ec00f89fedcc71b5cfc9e39dce2d35d",
+    GEMINI_BATCH_JUDGE: "01a8ce9bfecb74e153b5eeb8832281ff554a0b954e1ce2b5133777cbefa13ea4",
+    LLAMA_BASE: "4cdcfb60965ddaa52f4444ec5002c628f973edee10e314dcaa9db1df3015a741",
+    MISTRAL_BASE: "8536fc804f950142e8765212ef2e0abafaa08e304104d3bcf549684ee22c5a5a",
+    LLAMA_STUDENT: "827a114532b6e75a386f095b40d2f2a28978a32b1908b27859c5ba33406b2f1d",
+    MISTRAL_STUDENT: "42451d4385cf3baf3bb01ebdedb8b5dd1356ab6661562675ea39b94d5eb2c279",
+    INITIAL: "8960b114196bf9681542cfa68af45045e47be45d09168fd5acc6c44e523bbf2d",
+    IMPROVEMENTS: "3a6ce4f291a661568ae7527fd78d37f4101c25f3b807201489ff6936c24617ac",
+    SEQUENTIAL: "6cbb13b69a715d9ed2bc6257bbd94c7962620a6e08b4f69825a4522cc182c725",
+}
+"""Path in the repository → SHA-256 of the file at `COMMIT`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a prompt stands: the file, which of its conversations it is (from 0), what it is."""
+
+    file: str
+    number: int
+    title: str
+    answers: tuple[str, ...] = ()
+    paper: str = ""
+
+
+_ONE_OR_TWO = ("1", "2")
+PROMPTS: dict[str, Place] = {
+    "released/judge/gpt-4o": Place(GPT4O_JUDGE, 0, "How GPT-4o was asked to judge", _ONE_OR_TWO),
+    "released/judge/gemini": Place(GEMINI_JUDGE, 0, "How Gemini was asked to judge", _ONE_OR_TWO),
+    "released/judge/gemini-batch": Place(
+        GEMINI_BATCH_JUDGE, 0, "The same, as its batch script indents it", _ONE_OR_TWO
+    ),
+    "released/respond/llama-base": Place(LLAMA_BASE, 0, "How LLaMA's base was asked to respond"),
+    "released/respond/mistral-base": Place(MISTRAL_BASE, 0, "How Mistral's base was asked to respond"),
+    "released/respond/llama-student": Place(LLAMA_STUDENT, 0, "How LLaMA's students were asked to respond"),
+    "released/respond/mistral-student": Place(
+        MISTRAL_STUDENT, 0, "How Mistral's students were asked to respond"
+    ),
+    "released/respond/teacher": Place(INITIAL, 0, "How GPT-4o was asked for initial responses"),
+    "released/improve/naive": Place(IMPROVEMENTS, 0, "Naive improvement", paper="N"),
+    "released/improve/all-dimensions": Place(IMPROVEMENTS, 1, "Improve all three dimensions", paper="2"),
+    "released/improve/lacking-dimension": Place(
+        IMPROVEMENTS, 2, "Improve the dimension that is lacking most", paper="4"
+    ),
+    "released/improve/cognitive": Place(IMPROVEMENTS, 3, "Improve the cognitive dimension", paper="1.1"),
+    "released/improve/affective": Place(IMPROVEMENTS, 4, "Improve the affective dimension", paper="1.2"),
+    "released/improve/compassionate": Place(
+        IMPROVEMENTS, 5, "Improve the compassionate dimension", paper="1.3"
+    ),
+    "released/improve/sequential": Place(
+        SEQUENTIAL, 2, "Improve the three dimensions in one conversation", paper="3"
+    ),
+}
+VARIABLES = {
+    "context": "context",
+    "situation": "context",
+    "speaker_utterance": "utterance",
+    "speaker_uttr": "utterance",
+    "response": "response",
+    "response_human": "response",
+    "initial_response": "response",
+    "response_1": "response_1",
+    "response_2": "response_2",
+}
+"""What the scripts call a dialogue's parts → our variable."""
+
+
+def place(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder that the scripts are fetched to, and read from."""
+    return Path(environ.get(ENVIRONMENT) or DEFAULT_PLACE)
+
+
+def load(folder: Path) -> dict[str, Prompt]:
+    """Every released prompt, by its name, from a folder of the repository's files.
+
+    Raises:
+        PromptError: files are missing, or others than the published ones; every one, and how to get them.
+    """
+    contents, faults = {}, []
+    for name in FILES:
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError as error:
+            faults.append(f"{folder / name}: cannot be read ({error.strerror})")
+            continue
+        if fault := fault_of(name, contents[name]):
+            faults.append(f"{folder / name}: {fault}")
+    if faults:
+        raise PromptError([f"the released prompts are not there. {REMEDY}", *faults])
+    return {name: _prompt(name, where, contents[where.file], folder) for name, where in PROMPTS.items()}
+
+
+def fault_of(name: str, content: bytes) -> str:
+    """Why bytes are not the published file of this name; "" where they are."""
+    digest = sha256(content).hexdigest()
+    if digest == FILES[name]:
+        return ""
+    return f"is not the published file ({len(content):,} bytes, sha256 {digest}; expected {FILES[name]})"
+
+
+def _prompt(name: str, where: Place, content: bytes, folder: Path) -> Prompt:
+    source = str(folder / where.file)
+    try:
+        found = conversations(decode(content))
+    except (SyntaxError, NotTextError) as error:
+        raise PromptError([f"{source}: {error}"]) from error
+    if where.number >= len(found):
+        raise PromptError([f"{source}: has {len(found)} prompts, and not one number {where.number + 1}"])
+    messages = found[where.number]
+    system = "".join(text for role, text, _ in messages if role == "system")
+    turns = tuple(text for role, text, _ in messages if role == "user")
+    used = dict.fromkeys(
+        variable for role, _, variables in messages if role == "user" for variable in variables
+    )
+    version = version_of(turns, tuple(used), where.answers, system, exact=True)
+    return Prompt(
+        name,
+        where.title,
+        where.paper,
+        tuple(used),
+        where.answers,
+        turns,
+        version,
+        source,
+        system,
+        is_exact=True,
+    )
+
+
+Said = tuple[str, str, tuple[str, ...]]  # role, text with our variables in it, and which
+
+
+def conversations(source: str) -> list[tuple[Said, ...]]:
+    """Every prompt that a script writes, in the order in which they stand in it.
+
+    Raises:
+        PromptError: a prompt is made of more than constants and a dialogue's parts.
+        SyntaxError: it is no Python.
+    """
+    found: list[tuple[int, int, tuple[Said, ...]]] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.List) and (said := _messages(node)):
+            found.append((node.lineno, node.col_offset, said))
+        elif isinstance(node, ast.Assign) and _is_prompt(node):
+            found.append((node.lineno, node.col_offset, (("user", *_text(node.value)),)))
+    return [said for _, _, said in sorted(found, key=lambda each: each[:2])]
+
+
+def _is_prompt(node: ast.Assign) -> bool:
+    """`prompt = "…"`: a text that is no list of messages."""
+    (target, *others) = node.targets
+    named = isinstance(target, ast.Name) and target.id == "prompt" and not others
+    return named and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.BinOp)
+
+
+def _messages(node: ast.List) -> tuple[Said, ...]:
+    """A list of `{"role": …, "content": …}`; () for any other list."""
+    said: list[Said] = []
+    for element in node.elts:
+        if not isinstance(element, ast.Dict):
+            return ()
+        keys = {key.value: value for key, value in _pairs(element)}
+        role = keys.get("role")
+        if not isinstance(role, ast.Constant) or "content" not in keys:
+            return ()
+        if role.value == "assistant":  # its own answer to the turn before
+            said.append(("assistant", "", ()))
+        else:
+            said.append((str(role.value), *_text(keys["content"])))
+    return tuple(said)
+
+
+def _pairs(node: ast.Dict) -> Iterator[tuple[ast.Constant, ast.expr]]:
+    for key, value in zip(node.keys, node.values, strict=True):
+        if isinstance(key, ast.Constant):
+            yield key, value
+
+
+def _text(node: ast.expr) -> tuple[str, tuple[str, ...]]:
+    """A text of constants and f-strings, with our variables in it; and which."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        (left, first), (right, second) = _text(node.left), _text(node.right)
+        return left + right, first + second
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if "{{" in node.value:
+            raise PromptError([f"line {node.lineno}: the text holds {{{{, which is read as a variable"])
+        return node.value, ()
+    if isinstance(node, ast.JoinedStr):
+        texts = [_text(value) for value in node.values]
+        return "".join(text for text, _ in texts), tuple(name for _, names in texts for name in names)
+    if isinstance(node, ast.FormattedValue) and node.conversion == -1 and node.format_spec is None:
+        variable = _variable(node.value)
+        return f"{{{{{variable}}}}}", (variable,)
+    raise PromptError([f"line {node.lineno}: a prompt of more than texts and a dialogue's parts"])
+
+
+def _variable(node: ast.expr) -> str:
+    """`context`, `context[i]` and `row["situation"]` are all the context."""
+    name = ""
+    if isinstance(node, ast.Subscript):
+        inner = node.slice
+        constant = isinstance(inner, ast.Constant) and isinstance(inner.value, str)
+        name = str(inner.value) if constant and isinstance(inner, ast.Constant) else ast.unparse(node.value)
+    elif isinstance(node, ast.Name):
+        name = node.id
+    if name not in VARIABLES:
+        raise PromptError([f"line {node.lineno}: {ast.unparse(node)} is no part of a dialogue"])
+    return VARIABLES[name]

@@ -1,0 +1,259 @@
+"""Files of responses: every form finds the same dialogues, no answer is kept under another's dialogue."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import Fault, InputWarning, UserError
+from agents.vocabulary import Dialogue
+from harness.data.dataset import sample
+from harness.data.response_files import Answers, read_answers
+
+DIALOGUES = sample().dialogues
+TEXTS = [f"I hear you, {at}." for at in range(len(DIALOGUES))]
+Write = Callable[[Sequence[Dialogue], Sequence[Any]], bytes]
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([heading, *rows])
+    return text.getvalue().encode()
+
+
+def lines(rows: Sequence[Any]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def ours(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
+    return lines([{"dialogue_id": d.id, "response": t} for d, t in zip(dialogues, texts, strict=True)])
+
+
+def by_id(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
+    rows = [(d.id, t) for d, t in zip(dialogues, texts, strict=True)]
+    return table(("dialogue_id", "response"), rows)
+
+
+def papers(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
+    rows = [(d.situation, d.utterance, t) for d, t in zip(dialogues, texts, strict=True)]
+    return table(("context", "speaker_uttr", "response"), rows)
+
+
+def alpaca(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
+    rows = [
+        {"instruction": f"{d.situation}\n{d.utterance}", "output": t, "generator": "theirs"}
+        for d, t in zip(dialogues, texts, strict=True)
+    ]
+    return json.dumps(rows, indent=1).encode()
+
+
+def fastchat(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
+    return lines(
+        [
+            {"question_id": d.id, "model_id": "theirs", "choices": [{"index": 0, "turns": [t]}]}
+            for d, t in zip(dialogues, texts, strict=True)
+        ]
+    )
+
+
+FORMS: dict[str, Write] = {
+    "ours": ours,
+    "by id": by_id,
+    "the paper's": papers,
+    "alpaca": alpaca,
+    "fastchat": fastchat,
+}
+
+
+@pytest.fixture(params=FORMS)
+def write(request: pytest.FixtureRequest) -> Write:
+    return FORMS[request.param]
+
+
+def read(content: bytes, name: str = "answers") -> Answers:
+    return read_answers(content, name, DIALOGUES)
+
+
+def faults_of(content: bytes, name: str = "answers") -> tuple[Fault, ...]:
+    with pytest.raises(UserError) as caught:
+        read(content, name)
+    return caught.value.faults
+
+
+@pytest.fixture(autouse=True)
+def _no_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        yield
+
+
+def test_every_form_finds_the_same_dialogues(write: Write) -> None:
+    assert read(write(DIALOGUES, TEXTS)).texts == {
+        dialogue.key: text for dialogue, text in zip(DIALOGUES, TEXTS, strict=True)
+    }
+
+
+@given(order=st.permutations(range(12)), mark=st.booleans())
+def test_the_order_of_rows_and_a_byte_order_mark_change_nothing(order: list[int], mark: bool) -> None:
+    for each in FORMS.values():
+        content = each([DIALOGUES[at] for at in order], [TEXTS[at] for at in order])
+        found = read((b"\xef\xbb\xbf" if mark else b"") + content).texts
+        assert found == {DIALOGUES[at].key: TEXTS[at] for at in range(12)}
+
+
+@pytest.mark.parametrize("wrong", [None, 7, 1.5, True, ["a"], {"a": 1}, "", " \n"])
+def test_a_response_that_is_none_is_told_with_its_place(write: Write, wrong: Any) -> None:
+    if write in (by_id, papers) and not isinstance(wrong, str):
+        pytest.skip("a CSV holds text alone")
+    faults = faults_of(write(DIALOGUES[:5], [*TEXTS[:3], wrong, TEXTS[4]]))
+    assert len(faults) == 1
+    assert ":" in faults[0].where
+
+
+def test_a_second_answer_to_a_dialogue_is_told(write: Write) -> None:
+    again = [*DIALOGUES[:4], DIALOGUES[1]]
+    [fault] = faults_of(write(again, TEXTS[:5]))
+    assert fault.what == "answers a dialogue a second time"
+
+
+def test_a_dialogue_that_is_not_there_is_told(write: Write) -> None:
+    stranger = Dialogue("elsewhere", "Something else happened to me that day", "And I am glad of it, truly")
+    [fault] = faults_of(write([*DIALOGUES[:2], stranger], TEXTS[:3]))
+    assert "of the dataset" in fault.what or "the dataset does not have" in fault.what
+
+
+def test_another_encoding_is_one_fault(write: Write) -> None:
+    assert len(faults_of(write(DIALOGUES, TEXTS).decode().encode("utf-16"))) == 1
+
+
+SHIFTED: dict[str, Callable[[Dialogue, Dialogue], dict[str, Any]]] = {
+    "instruction": lambda named, said: {
+        "dialogue_id": named.id,
+        "instruction": f"Respond. {said.situation} {said.utterance}",
+        "output": "I see.",
+    },
+    "question": lambda named, said: {
+        "question_id": named.id,
+        "model_id": "m",
+        "instruction": said.utterance,
+        "choices": [{"turns": ["I see."]}],
+    },
+    "pair": lambda named, said: {
+        "dialogue_id": named.id,
+        "context": said.situation,
+        "speaker_uttr": said.utterance,
+        "response": "I see.",
+    },
+    "situation alone": lambda named, said: {
+        "dialogue_id": named.id,
+        "prompt": f"What would you say? {said.situation}",
+        "response": "I see.",
+    },
+}
+
+
+@pytest.mark.parametrize("form", SHIFTED)
+@given(shift=st.integers(1, len(DIALOGUES) - 1))
+def test_an_id_of_one_dialogue_and_the_words_of_another_are_a_fault(form: str, shift: int) -> None:
+    made = SHIFTED[form]
+    rows = [made(DIALOGUES[(at + shift) % len(DIALOGUES)], one) for at, one in enumerate(DIALOGUES)]
+    with pytest.raises(UserError, match=f"and {len(DIALOGUES) - 20} more"):
+        read(lines(rows))
+    assert len(read(lines([made(one, one) for one in DIALOGUES])).texts) == len(DIALOGUES)
+
+
+WRITTEN = {
+    "capitals": str.upper,
+    "curly quotation marks": lambda text: text.replace("'", "’"),
+    "other white space": lambda text: "  ".join(text.split()),
+    "no marks": lambda text: "".join(mark if mark.isalnum() else " " for mark in text),
+    "words for commas": lambda text: text.replace(",", "_comma_"),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_words_written_in_another_way_are_the_same_words(written: str) -> None:
+    form = WRITTEN[written]
+    twins = [Dialogue(str(at), form(one.situation), form(one.utterance)) for at, one in enumerate(DIALOGUES)]
+    assert list(read(papers(twins, TEXTS)).texts) == [one.key for one in DIALOGUES]
+    shifted = [
+        {"dialogue_id": one.id, "instruction": f"{twin.situation} {twin.utterance}", "output": "I see."}
+        for one, twin in zip(DIALOGUES, [*twins[1:], twins[0]], strict=True)
+    ]
+    assert len(faults_of(lines(shifted))) == 21
+
+
+def test_an_instruction_that_names_no_dialogue_leaves_it_to_the_id() -> None:
+    rows = [{"dialogue_id": one.id, "instruction": "Be kind.", "output": "I see."} for one in DIALOGUES]
+    assert len(read(lines(rows)).texts) == len(DIALOGUES)
+
+
+def test_dialogues_of_the_same_words_are_taken_in_turn() -> None:
+    twins = [Dialogue(name, "I took care of a pet", "I took care of a pet") for name in ("one", "two")]
+    content = papers(twins, ["first", "second"])
+    assert list(read_answers(content, "x.csv", twins).texts.items()) == [
+        (twins[0].key, "first"),
+        (twins[1].key, "second"),
+    ]
+
+
+OTHER_FILES = {
+    "sft.json": json.dumps([{"messages": [{"role": "user", "content": "x"}]}] * 400, indent=4),
+    "dpo.json": json.dumps([{"conversations": [], "chosen": {}, "rejected": {}}] * 400, indent=2),
+    "batch.jsonl": lines([{"custom_id": "r", "response": {"status_code": 200}}] * 400).decode(),
+    "wrapped.json": json.dumps({"model_outputs": [{"output": "x"}]}),
+    "win-rate.csv": "context,speaker_uttr,student,base,student_win,base_win\n" + "a,b,c,d,1,0\n" * 400,
+    "no-place.csv": "response,rating\n" + "I see,1\n" * 400,
+    "arena.jsonl": lines([{"uid": "u", "messages": []}] * 400).decode(),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_a_file_of_another_kind_is_one_fault_that_says_what_it_must_be(name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read(OTHER_FILES[name].encode(), name)
+    assert len(caught.value.faults) == 1
+    assert "dialogue_id" in caught.value.fault.remedy
+
+
+def test_later_turns_and_choices_are_told() -> None:
+    rows = [
+        {
+            "question_id": one.id,
+            "model_id": "m",
+            "choices": [{"turns": ["a", "b", "c"]}, {"turns": ["d"]}],
+        }
+        for one in DIALOGUES[:3]
+    ]
+    with pytest.warns(InputWarning, match="6 later turns and 3 further choices"):
+        assert set(read_answers(lines(rows), "f", DIALOGUES).texts.values()) == {"a"}
+
+
+@pytest.mark.parametrize("text", ["nan", "None", "null", "N/A", "<NA>", "...", " NaN ", "-", "…"])
+def test_a_response_that_says_nothing_is_told(write: Write, text: str) -> None:
+    with pytest.warns(InputWarning, match="1 responses say nothing"):
+        read_answers(write(DIALOGUES[:2], ["I see.", text]), "f", DIALOGUES)
+
+
+def test_an_open_quotation_mark_keeps_no_row_from_being_read() -> None:
+    rows = papers(DIALOGUES[:8], TEXTS[:8]).decode().splitlines()
+    rows[3] = rows[3].replace("I hear", '"I hear')
+    assert faults_of("\n".join(rows).encode())
+    rows[5] += '"'
+    assert faults_of("\n".join(rows).encode())
+
+
+def test_responses_with_their_prompt_still_before_them_are_told(write: Write) -> None:
+    texts = [
+        f"Context: {one.situation} \nSpeaker Utterance: {one.utterance} \nOh no." for one in DIALOGUES[:3]
+    ]
+    with pytest.warns(InputWarning, match="3 responses hold their dialogue"):
+        read_answers(write(DIALOGUES[:4], [*texts, "Oh no."]), "f", DIALOGUES)
