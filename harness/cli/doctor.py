@@ -44,14 +44,22 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
 
 async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diagnosis]:
     from agents.clients.http import HttpClient, open_session
+    from agents.clients.listing import stated_ends
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
+    from agents.retirement import check_asked, warnings, with_stated
     from harness.engine.money import price_of
     from harness.runs.diagnosis import diagnose
 
     settings = calls.settings()
     with calls.models(names) as (registry, models):
-        keys = {model.id: registry.key(model) for model in models}
+        check_asked(dict.fromkeys(models, 1), calls.allow_retired)
+        keys = {model.id: key for model, key in registry.keys(models).items()}
+        dates = await stated_ends(registry.keys(models))
+        models = [with_stated(model, dates) for model in models]
+        check_asked(dict.fromkeys(models, 1), calls.allow_retired)
+        for warning in warnings(models) if dates else ():
+            settings.warn(warning)
         check_proxies(model.base_url for model in models if model.base_url)
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(open_session())
