@@ -52,11 +52,11 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
     from harness.runs.diagnosis import diagnose
 
     settings = calls.settings()
-    with calls.models(names) as (registry, models):
-        check_asked(dict.fromkeys(models, 1), calls.allow_retired)
-        keys = {model.id: key for model, key in registry.keys(models).items()}
-        dates = await stated_ends(registry.keys(models))
-        models = [with_stated(model, dates) for model in models]
+    with calls.models(names) as (registry, named):
+        check_asked(dict.fromkeys(named, 1), calls.allow_retired)
+        keys = {model.id: key for model, key in registry.keys(named).items()}
+        dates = await stated_ends(registry.keys(named))
+        models = [with_stated(model, dates) for model in named]
         check_asked(dict.fromkeys(models, 1), calls.allow_retired)
         for warning in warnings(models) if dates else ():
             settings.warn(warning)
