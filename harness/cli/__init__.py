@@ -6,15 +6,19 @@ traceback.
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 import click
 
 from agents.errors import EmpathyError, UserError
 from harness.cli.lazy import LazyGroup
-from harness.cli.streams import whole
+from harness.cli.streams import prepare_streams
+from harness.terminal.output import print_message
 
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
@@ -49,32 +53,42 @@ def root() -> None:
     """Distil empathy from large language models into small ones, and judge honestly whether it worked."""
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
-    sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
+    prepare_streams()
+    code = _ended(partial(root.main, args=arguments, prog_name="empathy", standalone_mode=False))
+    sys.exit(_ended(sys.stdout.flush) or code)
+
+
+def _ended(do: Callable[[], Any]) -> int:
+    """Do it; with which code that ends, once its error has been shown."""
     try:
-        sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(USER_MISTAKE)
-    except UserError as error:
-        click.echo(f"empathy: {error}", err=True)
-        sys.exit(USER_MISTAKE)
-    except EmpathyError as error:
-        click.echo(f"empathy: {error}", err=True)
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("empathy: interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        result = do()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except Exception as error:
-        if not isinstance(error, OSError) or error.filename is None:
-            traceback.print_exc()
-            sys.exit(DEFECT)
-        fault = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
-        click.echo(f"empathy: {fault}", err=True)
-        sys.exit(USER_MISTAKE)
+        return _shown(error)
+    except KeyboardInterrupt:
+        return _shown(click.Abort())
+    return result if isinstance(result, int) else 0
+
+
+def _shown(error: Exception) -> int:
+    """Show an error as a user reads it; the exit code that belongs to it."""
+    if isinstance(error, click.ClickException):
+        usage = io.StringIO()
+        error.show(file=usage)
+        print_message(usage.getvalue().rstrip("\n"))
+        return USER_MISTAKE
+    if isinstance(error, click.Abort):
+        print_message("empathy: interrupted")
+        return INTERRUPTED
+    if isinstance(error, OSError) and error.filename is not None:
+        error = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
+    if isinstance(error, EmpathyError):
+        print_message(f"empathy: {error}")
+        return USER_MISTAKE if isinstance(error, UserError) else 1
+    print_message("".join(traceback.format_exception(error)).rstrip("\n"))
+    return DEFECT

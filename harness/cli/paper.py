@@ -9,6 +9,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
+from harness.terminal.output import print_line, print_message
 
 if TYPE_CHECKING:
     from harness.findings.papering import Found
@@ -54,7 +55,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     told = {"rows": layout.rows(found), "notes": layout.notes(found), "heading": layout.heading(found)}
     data = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
     if out is None:
-        click.echo(data if as_json else layout.as_markdown(found))
+        print_line(data if as_json else layout.as_markdown(found))
         return
     from harness.cli.report import write_page
 
@@ -65,7 +66,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
         ("table1.json", data + "\n"),
     ):
         write_page(out / name, text)
-        click.echo(f"{out / name}", err=True)
+        print_message(f"{out / name}")
 
 
 @paper.command()
@@ -85,14 +86,14 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
     except UserError as error:
         if data is not None:
             raise
-        click.echo(f"Figures 3 and 4 need the dataset: {error}", err=True)
+        print_message(f"Figures 3 and 4 need the dataset: {error}")
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
     for chart in charts(run(_contests(db, cells, without_kin)), dataset):
         for form, content in drawn(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
-            click.echo(f"{path}", err=True)
+            print_message(f"{path}")
 
 
 async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Found]:
@@ -102,7 +103,7 @@ async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Foun
 
     named = read_cells(cells) if cells is not None else {}
     if not _there(db):
-        click.echo(f"There is no database at {db}: nothing of ours is shown.", err=True)
+        print_message(f"There is no database at {db}: nothing of ours is shown.")
         return []
     async with await Store.open(db, create=False) as store:
         return await found_contests(store, named, without_kin=without_kin)

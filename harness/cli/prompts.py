@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
-import orjson
 
 from agents.errors import UserError
 from harness.cli.options import json_option, library, prompts_option
+from harness.terminal.output import print_json, print_line, print_table
+from harness.terminal.tables import Table
 from prompts import PromptError
 
 
@@ -25,7 +25,7 @@ def prompts(shown: str | None, prompts_folder: Path | None, as_json: bool) -> No
             prompt = known[shown]
         except PromptError as error:
             raise UserError(str(error), where="--show") from error
-        click.echo("\n=== next turn ===\n".join(prompt.turns))
+        print_line("\n=== next turn ===\n".join(prompt.turns))
         return
     if as_json:
         rows = [
@@ -40,14 +40,13 @@ def prompts(shown: str | None, prompts_folder: Path | None, as_json: bool) -> No
             }
             for prompt in known
         ]
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        print_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "version", "paper", "variables", "answers", box=None, header_style="bold")
+    table = Table()
+    for head in ("name", "version", "paper", "variables", "answers"):
+        table.add_column(head)
     for prompt in known:
         version = prompt.version.removeprefix("prompt-1:")
         cells = (version, prompt.paper, ", ".join(prompt.variables), ", ".join(prompt.answers))
         table.add_row(prompt.name, *cells)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print_table(table)

@@ -10,16 +10,20 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
 from harness.engine.lane import Lane
-from harness.wording import clock
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from harness.terminal.layout import layouts, wrapped
+from harness.terminal.output import live, print_message
+from harness.terminal.tables import Table, table_of
+from harness.wording import clock, money
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
+HEADS = (
+    *("endpoint", "done", "per min", "limit", "in flight", "known", "429", "retries", "unscored", "spent"),
+    "left",
+)
 
 
 def per_second(lane: Lane) -> float:
@@ -36,10 +40,6 @@ def seconds_left(lane: Lane) -> float | None:
     return max(0, lane.stats.total - lane.stats.done) / rate
 
 
-def _money(usd: float | None) -> str:
-    return "not known" if usd is None else f"${usd:.4f}"
-
-
 def plain_line(lane: Lane) -> str:
     """One lane's state in one line."""
     stats, gate = lane.stats, lane.gate
@@ -53,7 +53,7 @@ def plain_line(lane: Lane) -> str:
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
-        f"cost {_money(lane.spent_usd)}",
+        f"cost {money(lane.spent_usd)}",
         f"left {clock(seconds_left(lane))}",
     ]
     return ", ".join(parts) + (f"  STOPPED: {stats.stopped}" if stats.stopped else "")
@@ -61,23 +61,7 @@ def plain_line(lane: Lane) -> str:
 
 def live_table(lanes: Sequence[Lane]) -> Table:
     """All lanes' states as a table."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("lane")
-    for heading in (
-        "done",
-        "per min",
-        "limit",
-        "in flight",
-        "known",
-        "429",
-        "retries",
-        "unscored",
-        "spent",
-        "left",
-    ):
-        table.add_column(heading, justify="right")
+    table = table_of("", HEADS)
     for lane in lanes:
         stats, gate = lane.stats, lane.gate
         total = "?" if stats.total is None else f"{stats.total:,}"
@@ -92,7 +76,7 @@ def live_table(lanes: Sequence[Lane]) -> Table:
             str(stats.rate_limited),
             str(stats.retried),
             str(stats.unscored + stats.failed),
-            _money(lane.spent_usd),
+            money(lane.spent_usd),
             "stopped" if stats.stopped else clock(seconds_left(lane)),
         )
     return table
@@ -112,21 +96,36 @@ def shown(lanes: Sequence[Lane], quiet: bool = False) -> Iterator[None]:
         task.cancel()
 
 
-async def _live(lanes: Sequence[Lane]) -> None:
-    from rich.console import Console
-    from rich.live import Live
+def display(lanes: Sequence[Lane], columns: int, lines: int) -> Table | list[str]:
+    """All lanes' states on a terminal of so many columns and lines: a table, or where it does not fit each
+    lane's line, wrapped; lanes that there is no room for are counted."""
+    table = live_table(lanes)
+    (first, *more) = layouts(table, columns)
+    if (
+        not more
+        and len(first.rows) + 4 < lines
+        and max(map(len, (line for row in first.rows for line in row.cells))) == 1
+    ):
+        return table
+    shown: list[str] = []
+    for number, lane in enumerate(lanes):
+        own = wrapped(plain_line(lane), columns)
+        rest = len(lanes) - number
+        if number and len(shown) + len(own) + (rest > 1) >= lines:
+            return [*shown, f"and {rest} more"]
+        shown += own
+    return shown
 
-    with Live(live_table(lanes), console=Console(stderr=True), auto_refresh=False) as live:
-        try:
-            while True:
-                await asyncio.sleep(LIVE_SECONDS)
-                live.update(live_table(lanes), refresh=True)
-        finally:
-            live.update(live_table(lanes), refresh=True)
+
+async def _live(lanes: Sequence[Lane]) -> None:
+    with live(partial(display, lanes)) as draw:
+        while True:
+            await asyncio.sleep(LIVE_SECONDS)
+            draw()
 
 
 async def _plain(lanes: Sequence[Lane]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
         for lane in lanes:
-            print(plain_line(lane), file=sys.stderr, flush=True)  # noqa: T201  (this is the display)
+            print_message(plain_line(lane))

@@ -82,9 +82,7 @@ def _table(summary: AuditSummary) -> Markup:
     every = (*summary.judges, *summary.floors)
     columns = [columns_of(one) for one in every]
     heads = [name for name in columns[0] if any(of[name] not in ("-", "") for of in columns)]
-    head = Markup("").join(
-        Markup("<th>{}</th>").format(Markup("<br>").join(name.split("\n"))) for name in heads
-    )
+    head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
     rows = Markup("\n").join(
         Markup("<tr{}><td>{}</td>{}</tr>").format(
             Markup(' class="floor"') if one.is_floor else "",
