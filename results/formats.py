@@ -7,9 +7,9 @@ an equals sign. Every writer of a format passes its texts through the one functi
 | output | function |
 |---|---|
 | terminals, and the characters of every other format | `visible_text` |
-| Markdown | `markdown_text` |
+| Markdown | `markdown_text`, `markdown_row`, `markdown_code` |
 | LaTeX | `latex_text` |
-| CSV | `csv_text` |
+| CSV | `csv_text`, `csv_rows` |
 | JSON | `json_bytes`, `json_lines` |
 
 HTML is escaped by the templates (`results/report/markup.py`), which call `visible_text` too.
@@ -118,6 +118,13 @@ def _start(found: re.Match[str]) -> str:
 def markdown_row(cells: Iterable[object]) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(markdown_text(cell, starts_block=False) for cell in cells) + " |"
+
+
+def markdown_code(text: object) -> str:
+    """A text as a block of code, whatever backticks it holds."""
+    shown = visible_text(text)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence}\n{shown}\n{fence}"
 
 
 def latex_text(text: object) -> str:

@@ -53,7 +53,13 @@ def fetch(source: Path | None, to: Path | None) -> None:
 
 
 @click.command()
-@click.option("--plot", "plot_to", metavar="FILE", type=click.Path(path_type=Path), help="Draw both figures.")
+@click.option(
+    "--plot",
+    "plot_to",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw both figures, as .png, .svg or .pdf.",
+)
 @data_option
 @json_option
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
@@ -67,7 +73,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     if plot_to is not None:
         try:
             plot(described, plot_to)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise UserError("the plot cannot be written", where="--plot", found=str(error)) from error
         print_message(f"Drawn: {plot_to}")
     if as_json:

@@ -18,6 +18,7 @@ from harness.terminal.output import (
     print_notes,
     print_table,
 )
+from results.formats import json_bytes
 
 if TYPE_CHECKING:
     from harness.findings.ranking import Leaderboard, Ranking
@@ -155,14 +156,12 @@ async def _import(path: Path, name: str, data: str | None, db: str) -> None:
 async def _written(
     store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
 ) -> dict[str, bytes]:
-    import orjson
-
     from harness.showing import leaderboard as shown
 
     made = {
         "md": shown.as_markdown(board).encode(),
         "csv": shown.as_csv(board).encode(),
-        "json": orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n",
+        "json": json_bytes(shown.as_data(board)),
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]

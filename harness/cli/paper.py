@@ -9,7 +9,8 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
-from harness.terminal.output import print_line, print_message
+from harness.terminal.output import print_document, print_message
+from results.formats import json_bytes
 
 if TYPE_CHECKING:
     from harness.findings.papering import Found
@@ -46,16 +47,13 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     A cell is a student against its own base on the test split under the paper's judge. What has not been run
     is empty. Without --out, Markdown on stdout.
     """
-    import orjson
-
     from harness.findings.papering import cells_of
     from results.paper import table1 as layout
 
     found = layout.table1(cells_of(run(_contests(db, cells, without_kin))))
     told = {"rows": layout.rows(found), "notes": layout.notes(found), "heading": layout.heading(found)}
-    data = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
     if out is None:
-        print_line(data if as_json else layout.as_markdown(found))
+        print_document(json_bytes(told) if as_json else layout.as_markdown(found))
         return
     from harness.cli.report import write_page
 
@@ -63,7 +61,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
         ("table1.md", layout.as_markdown(found)),
         ("table1.tex", layout.as_latex(found)),
         ("table1.csv", layout.as_csv(found)),
-        ("table1.json", data + "\n"),
+        ("table1.json", json_bytes(told).decode()),
     ):
         write_page(out / name, text)
         print_message(f"{out / name}")

@@ -32,6 +32,7 @@ from agents.vocabulary import (
 )
 from harness.data.authors import Author
 from harness.runs.catalogue import name_of
+from results.formats import json_lines
 from results.store import Store
 from results.tables import (
     CompletionRow,
@@ -248,7 +249,7 @@ def _battle(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
 
 def as_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as JSON lines."""
-    return b"".join(orjson.dumps(row) + b"\n" for row in rows)
+    return json_lines(rows)
 
 
 def judgments_of(content: bytes) -> Iterator[Judgment]:
