@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
+from agents.formats import json_bytes
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
 from harness.data.splits import Split
 from harness.terminal.output import (
@@ -18,7 +19,6 @@ from harness.terminal.output import (
     print_notes,
     print_table,
 )
-from results.formats import json_bytes
 
 if TYPE_CHECKING:
     from harness.findings.ranking import Leaderboard, Ranking

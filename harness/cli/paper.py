@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
+from agents.formats import json_bytes
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
 from harness.terminal.output import print_document, print_message
-from results.formats import json_bytes
 
 if TYPE_CHECKING:
     from harness.findings.papering import Found

@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import select
 
 from agents.errors import Fault, UserError
+from agents.formats import json_lines
 from agents.identity import content_id, hash_bytes
 from agents.vocabulary import (
     DEFAULT_PRESET,
@@ -32,7 +33,6 @@ from agents.vocabulary import (
 )
 from harness.data.authors import Author
 from harness.runs.catalogue import name_of
-from results.formats import json_lines
 from results.store import Store
 from results.tables import (
     CompletionRow,

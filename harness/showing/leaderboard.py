@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.errors import UserError
+from agents.formats import csv_rows, csv_text, markdown_row, markdown_text
 from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, percent
-from results.formats import csv_rows, csv_text, markdown_row, markdown_text
 from results.statistics.bradley_terry import ELO_PER_LOG
 
 HEADS = (

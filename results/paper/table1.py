@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from results.formats import csv_rows, latex_text, markdown_row, markdown_text
+from agents.formats import csv_rows, latex_text, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.differences import ALWAYS
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from agents.formats import csv_rows, json_bytes
 from results.checkpoints import Registered
-from results.formats import csv_rows, json_bytes
 from results.report.authors import Author
 from results.report.examples import Example
 from results.report.grid import Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.formats import markdown_code, markdown_row, markdown_text
+from agents.formats import markdown_code, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS
 from results.report.grid import Entry
 from results.report.material import Material

@@ -1,7 +1,7 @@
 """From values to HTML: the templates, what they may call, and what they may never let through.
 
 Every text that a model or a person wrote passes through the templates' escaping, and characters that nobody
-sees are shown (`results/formats.py`).
+sees are shown (`agents/formats.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from agents.formats import visible_text
 from results import plots
-from results.formats import visible_text
 from results.report.forest import legend_symbol
 from results.report.opinions import Opinion
 from results.report.wording import between, counted, duration, moment, money, percent, points, whole_percent

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from results.formats import (
+from agents.formats import (
     csv_rows,
     csv_text,
     json_bytes,

@@ -12,7 +12,9 @@ an equals sign. Every writer of a format passes its texts through the one functi
 | CSV | `csv_text`, `csv_rows` |
 | JSON | `json_bytes`, `json_lines` |
 
-HTML is escaped by the templates (`results/report/markup.py`), which call `visible_text` too.
+| HTML | `html_page` |
+
+HTML is escaped where it is put together (jinja2's templates, markupsafe); `html_page` is every page's last step.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ _EMOJI = "\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
 _JOINER = f"(?<![{_JOINED_SCRIPTS}{_EMOJI}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED_SCRIPTS}{_EMOJI}])"
 _LOOKS_ESCAPED = r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
 _TO_SHOW = re.compile(f"[{_HIDDEN}]|{_JOINER}|{_LOOKS_ESCAPED}")
-_IN_JSON = re.compile(f"[{_HIDDEN}]|{_JOINER}".replace("\x00-\x08\x0b-\x1f", ""))
+_UNSEEN = re.compile(f"[{_HIDDEN}]|{_JOINER}")
 _BREAKS = re.compile(r"[\t\n]")
 # Typography that an encoding without it shows by the nearest signs; everything else it lacks is escaped.
 _PLAINER = str.maketrans(
@@ -127,6 +129,15 @@ def markdown_code(text: object) -> str:
     return f"{fence}\n{shown}\n{fence}"
 
 
+def html_page(markup: object) -> str:
+    """A page in which every character is seen; its texts have been escaped before.
+
+    >>> html_page("<p>a\u202eb</p>")
+    '<p>a\\u202eb</p>'
+    """
+    return _UNSEEN.sub(_escape, str(markup))
+
+
 def latex_text(text: object) -> str:
     """A text in which nothing is a command of LaTeX; the minus of a number is a minus."""
     shown = visible_text(text, one_line=True)
@@ -164,7 +175,7 @@ def json_bytes(data: Any, *, indented: bool = True) -> bytes:
 
     options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
     text = orjson.dumps(data, option=options | (orjson.OPT_INDENT_2 if indented else 0)).decode()
-    return _IN_JSON.sub(_json_escape, text).encode()
+    return _UNSEEN.sub(_json_escape, text).encode()
 
 
 def json_lines(rows: Iterable[Any]) -> bytes:
