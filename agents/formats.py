@@ -14,7 +14,8 @@ an equals sign. Every writer of a format passes its texts through the one functi
 
 | HTML | `html_page` |
 
-HTML is escaped where it is put together (jinja2's templates, markupsafe); `html_page` is every page's last step.
+HTML is escaped where it is put together (jinja2's templates, markupsafe); `html_page` is the last step
+of every page.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def _line(text: str, style: str = "") -> RenderableType:
 
 
 def _wrapped(text: object, stream: TextIO) -> str:
-    shown = visible_text(text, encoding=_encoding(stream))
+    shown = visible_text(text, encoding=_encoding(stream)).expandtabs()
     width = width_of_terminal(stream)
     if width is None:
         return shown
