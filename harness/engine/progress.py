@@ -10,10 +10,8 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from harness.engine.lane import Lane
-from harness.terminal.layout import layouts, wrapped
 from harness.terminal.output import live, print_message
 from harness.terminal.tables import Table, table_of
 from harness.wording import clock, money
@@ -96,29 +94,8 @@ def shown(lanes: Sequence[Lane], quiet: bool = False) -> Iterator[None]:
         task.cancel()
 
 
-def display(lanes: Sequence[Lane], columns: int, lines: int) -> Table | list[str]:
-    """All lanes' states on a terminal of so many columns and lines: a table, or where it does not fit each
-    lane's line, wrapped; lanes that there is no room for are counted."""
-    table = live_table(lanes)
-    (first, *more) = layouts(table, columns)
-    if (
-        not more
-        and len(first.rows) + 4 < lines
-        and max(map(len, (line for row in first.rows for line in row.cells))) == 1
-    ):
-        return table
-    shown: list[str] = []
-    for number, lane in enumerate(lanes):
-        own = wrapped(plain_line(lane), columns)
-        rest = len(lanes) - number
-        if number and len(shown) + len(own) + (rest > 1) >= lines:
-            return [*shown, f"and {rest} more"]
-        shown += own
-    return shown
-
-
 async def _live(lanes: Sequence[Lane]) -> None:
-    with live(partial(display, lanes)) as draw:
+    with live(lambda: (live_table(lanes), list(map(plain_line, lanes)))) as draw:
         while True:
             await asyncio.sleep(LIVE_SECONDS)
             draw()

@@ -78,11 +78,12 @@ class StatusLine:
 
 
 @contextmanager
-def live(make: Callable[[int, int], Table | Sequence[str]]) -> Iterator[Callable[[], None]]:
+def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[[], None]]:
     """Draw over the same lines of standard error, a terminal, for as long as the block runs.
 
     Args:
-        make: from the terminal's columns and lines to what is to be seen now.
+        state: what is to be seen now: a table, and the same in lines, a row each, for a terminal that has no
+            room for the table.
 
     Yields:
         what draws anew; it is drawn once more when the block ends.
@@ -90,14 +91,13 @@ def live(make: Callable[[int, int], Table | Sequence[str]]) -> Iterator[Callable
     from rich.console import Group
     from rich.live import Live
 
-    encoding = _encoding(sys.stderr)
-
     def drawn() -> Group:
-        columns, lines = _size(sys.stderr)
-        made = make(columns, lines)
-        if isinstance(made, Sequence):
-            return Group(*(_line(visible_text(line, encoding=encoding)) for line in made))
-        return Group(*renderables(made, columns, encoding, ruled=False))
+        table, rows = state()
+        columns, height = _size(sys.stderr)
+        encoding = _encoding(sys.stderr)
+        if _has_room(table, columns, height, encoding):
+            return Group(*renderables(table, columns, encoding, ruled=False))
+        return Group(*map(_line, _fitting(rows, columns, height, encoding)))
 
     with Live(drawn(), console=_console(sys.stderr), auto_refresh=False) as display:
 
@@ -108,6 +108,31 @@ def live(make: Callable[[int, int], Table | Sequence[str]]) -> Iterator[Callable
             yield draw
         finally:
             draw()
+
+
+def _has_room(table: Table, columns: int, height: int, encoding: str) -> bool:
+    """Whether a terminal holds the table as it is, each row in one line."""
+    from harness.terminal.layout import layouts
+
+    first, *more = layouts(table, columns, encoding)
+    return (
+        not more
+        and len(first.rows) + 3 < height
+        and all(len(cell) == 1 for row in first.rows for cell in row.cells)
+    )
+
+
+def _fitting(rows: Sequence[str], columns: int, height: int, encoding: str) -> list[str]:
+    """The rows wrapped, as many as there is room for, and how many there are beyond."""
+    from harness.terminal.layout import wrapped
+
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        own = wrapped(visible_text(row, one_line=True, encoding=encoding), columns)
+        if len(lines) + len(own) + 2 > height:
+            return [*lines[: height - 2], f"and {len(rows) - number} more"]
+        lines += own
+    return lines
 
 
 def width_of_terminal(stream: TextIO) -> int | None:

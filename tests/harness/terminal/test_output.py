@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -117,26 +118,38 @@ def test_a_status_line_stays_in_its_line(
     assert capsys.readouterr().err == f"{output.ERASE_LINE}done\n"
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-def test_the_live_display_obeys_nothing(
-    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(output, "_size", lambda stream: (columns, 200))
+def drawn_live(capsys: pytest.CaptureFixture[str], rows: Sequence[str]) -> list[str]:
+    """The last state of a live display of a table of these names."""
 
-    def make(width: int, lines: int) -> Any:
-        table = Table()
-        table.add_column("name")
-        for text in HOSTILE:
-            table.add_row(text)
-        return table
+    def state() -> tuple[Table, Sequence[str]]:
+        table = table_of("", ("name", "done"))
+        for row in rows:
+            table.add_row(row, "1,500/2,000")
+        return table, [f"{row}: 1,500/2,000, left 0:20" for row in rows]
 
-    with live(make) as draw:
+    capsys.readouterr()
+    with live(state) as draw:
         draw()
     shown = capsys.readouterr().err
-    assert "[bold]mistral[/INST]-x" in shown
-    assert "\x9b" not in shown
-    assert "\u202e" not in shown
-    assert max(map(cell_len, STYLE.sub("", shown).splitlines())) <= columns
+    assert not set(shown) & {"\x9b", "\u202e", "\x07", "\u200b"}
+    states = re.split(r"(?:\x1b\[1A\x1b\[2K)+|\r\x1b\[2K", shown)
+    return [line.rstrip() for line in STYLE.sub("", states[-1]).splitlines()]
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("height", [200, 24, 8])
+def test_the_live_display_fits_and_obeys_nothing(
+    columns: int, height: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_size", lambda stream: (columns, height))
+    for rows in (HOSTILE[:2], HOSTILE[:7], HOSTILE):
+        lines = drawn_live(capsys, rows)
+        assert max(map(cell_len, lines)) <= columns
+        assert len(lines) < height
+        assert "…" not in "".join(lines)
+        count = sum("1,500/2,000" in line for line in lines)
+        more = [int(found[1]) for line in lines if (found := re.fullmatch(r"and (\d+) more", line))]
+        assert count + sum(more) == len(rows)
 
 
 @pytest.mark.parametrize(
