@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from harness.engine.lane import Lane
-from harness.terminal.output import live, print_message
+from harness.terminal.output import live, print_progress
 from harness.terminal.tables import Table, table_of
 from harness.wording import clock, money
 
@@ -105,4 +105,4 @@ async def _plain(lanes: Sequence[Lane]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
         for lane in lanes:
-            print_message(plain_line(lane))
+            print_progress(plain_line(lane))

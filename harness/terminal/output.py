@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDEST = 100_000  # characters: room without end, to rich
 ERASE_LINE = "\r\x1b[2K"
+LINE_UP = "\x1b[1A"
 
 
 def print_line(text: object = "") -> None:
@@ -35,6 +36,11 @@ def print_line(text: object = "") -> None:
 def print_message(text: object = "") -> None:
     """Write a message to standard error."""
     _write(sys.stderr, visible_text(text, encoding=_encoding(sys.stderr)))
+
+
+def print_progress(text: str) -> None:
+    """Write how far something is to standard error; on a terminal wrapped at its width."""
+    _write(sys.stderr, _wrapped(text, sys.stderr))
 
 
 def print_notes(notes: Iterable[str], *, dim: bool = True) -> None:
@@ -60,20 +66,24 @@ def print_document(content: bytes | str) -> None:
 
 
 class StatusLine:
-    """One line on standard error that is written over on a terminal; elsewhere a line each time."""
+    """A line on standard error that is written over on a terminal; elsewhere a line each time."""
 
     def __init__(self) -> None:
         self.is_terminal = sys.stderr.isatty()
+        self._height = 0
 
     def show(self, text: str, *, ends: bool = False) -> None:
-        """Show this instead of what was there, cut at the terminal's width; `ends` leaves it whole."""
+        """Show this instead of what was there, wrapped at the terminal's width; `ends` leaves it."""
+        from harness.terminal.layout import wrapped
+
         if not self.is_terminal:
             print_message(text)
             return
-        line = visible_text(text, one_line=True, encoding=_encoding(sys.stderr))
-        if not ends:
-            line = line[: _size(sys.stderr)[0] - 1]
-        sys.stderr.write(f"{ERASE_LINE}{line}" + ("\n" if ends else ""))
+        shown = visible_text(text, one_line=True, encoding=_encoding(sys.stderr))
+        lines = wrapped(shown, _size(sys.stderr)[0] - 1)
+        over = ERASE_LINE + f"{LINE_UP}{ERASE_LINE}" * (self._height - 1)
+        self._height = 0 if ends else len(lines)
+        sys.stderr.write(over + "\n".join(lines) + ("\n" if ends else ""))
         sys.stderr.flush()
 
 

@@ -21,6 +21,7 @@ from harness.terminal.output import (
     print_line,
     print_message,
     print_notes,
+    print_progress,
     print_table,
 )
 from harness.terminal.tables import Table, table_of
@@ -102,20 +103,32 @@ def test_a_document_is_written_byte_by_byte(capsysbinary: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_a_status_line_stays_in_its_line(
+def test_a_status_line_is_written_over_and_loses_nothing(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setattr(output, "_size", lambda stream: (columns, 24))
-    line = StatusLine()
+    line, height = StatusLine(), 1
     for text in HOSTILE:
         line.show(text)
-        shown = capsys.readouterr().err.removeprefix(output.ERASE_LINE)
-        assert cell_len(shown) < columns
-        assert harmless(shown)
-        assert "\n" not in shown
+        written = capsys.readouterr().err
+        over = output.ERASE_LINE + (output.LINE_UP + output.ERASE_LINE) * (height - 1)
+        assert written.startswith(over)
+        shown = written.removeprefix(over).split("\n")
+        assert max(map(cell_len, shown)) < columns
+        assert harmless("".join(shown))
+        assert "".join("".join(shown).split()) == "".join(visible_text(text, one_line=True).split())
+        height = len(shown)
     line.show("done", ends=True)
-    assert capsys.readouterr().err == f"{output.ERASE_LINE}done\n"
+    assert capsys.readouterr().err.endswith("done\n")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_progress_fits_the_terminal(width: int | None, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_progress(text)
+    lines = capsys.readouterr().err.splitlines()
+    assert harmless("".join(lines))
+    assert width is None or max(map(cell_len, lines)) <= width
 
 
 def drawn_live(capsys: pytest.CaptureFixture[str], rows: Sequence[str]) -> list[str]:
