@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import UserError
+from agents.formats import html_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ def drawn(draw: Callable[[], Figure], formats: Formats, **style: Any) -> dict[st
         for form, options in formats.items():
             out = io.BytesIO()
             figure.savefig(out, format=form, metadata=dict(_NO_DATE[form]), **options)
-            found[form] = out.getvalue()
+            found[form] = html_page(out.getvalue().decode()).encode() if form == "svg" else out.getvalue()
     return found
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 
@@ -95,7 +97,12 @@ def test_the_users_settings_are_there_again_afterwards() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_is_mathematics_or_ends_the_drawing(name: str) -> None:
-    assert drawn(lambda: bars(name), {"svg": {}})["svg"].startswith(b"<?xml")
+    svg = drawn(lambda: bars(name), {"svg": {}})["svg"]
+    ElementTree.fromstring(svg)
+    assert not {char for char in svg.decode() if unicodedata.category(char) in ("Cc", "Cf", "Zl")} - {
+        "\n",
+        "\t",
+    }
 
 
 def test_a_file_is_written_as_its_ending_says() -> None:
