@@ -18,7 +18,7 @@ import click
 from agents.errors import EmpathyError, UserError
 from harness.cli.lazy import LazyGroup
 from harness.cli.streams import prepare_streams
-from harness.terminal.output import print_message
+from harness.terminal.output import print_message, print_text
 
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
@@ -80,7 +80,7 @@ def _shown(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         usage = io.StringIO()
         error.show(file=usage)
-        print_message(usage.getvalue().rstrip("\n"))
+        print_text(usage.getvalue().rstrip("\n"), is_message=True)
         return USER_MISTAKE
     if isinstance(error, click.Abort):
         print_message("empathy: interrupted")
@@ -88,7 +88,7 @@ def _shown(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         error = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
     if isinstance(error, EmpathyError):
-        print_message(f"empathy: {error}")
+        print_text(f"empathy: {error}", is_message=True)
         return USER_MISTAKE if isinstance(error, UserError) else 1
-    print_message("".join(traceback.format_exception(error)).rstrip("\n"))
+    print_text("".join(traceback.format_exception(error)).rstrip("\n"), is_message=True)
     return DEFECT

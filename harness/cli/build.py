@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.vocabulary import Fidelity, Method, Strategy
 from harness.cli import hub
 from harness.cli.options import data_option, db_option, json_option, library, prompts_option, run
-from harness.terminal.output import print_json, print_line, print_table
+from harness.terminal.output import print_json, print_line, print_table, print_text
 from harness.terminal.tables import table_of
 
 if TYPE_CHECKING:
@@ -231,11 +231,11 @@ def _show(inspected: Inspection) -> None:
         )
     for stage, rows in inspected.samples.items():
         for row in rows:
-            print_line(f"\n[{stage}] {row['dialogue']}")
+            print_text(f"\n[{stage}] {row['dialogue']}")
             for name in ("completion", "chosen", "rejected"):
                 if name in row:
                     role = row.get("role") or row[f"{name}_role"]
-                    print_line(f"  {name} ({role}): {row[name].strip()[:LONGEST_SHOWN]}")
+                    print_text(f"  {name} ({role}): {row[name].strip()[:LONGEST_SHOWN]}")
 
 
 def _show_difference(difference: Difference) -> None:

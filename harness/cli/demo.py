@@ -16,7 +16,7 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from harness.cli.ending import leave, show
 from harness.cli.options import library, no_proxy_between, run
 from harness.cli.report import write_page
-from harness.terminal.output import print_line, print_message
+from harness.terminal.output import print_line, print_message, print_text
 
 if TYPE_CHECKING:
     from agents.models import Model
@@ -69,7 +69,7 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
     show(summary, as_json=False)
     place = out / "report.html"
     write_page(place, page)
-    print_line(f"\nReport: {place.resolve()}")
+    print_text(f"\nReport: {place.resolve()}")
     print_line(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
     if opens:
         click.launch(str(place.resolve()))
@@ -92,7 +92,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
     calls = no_calls(emulate=True, quiet=False)
     given = Given(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
-    print_message(BEFOREHAND)
+    print_text(BEFOREHAND, is_message=True)
     ended = run_given(given)
     page, place = report_of(ended.standings, out), out / "report.html"
     if page is not None:
@@ -100,7 +100,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
     took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."
     finish(given, ended, as_json=False, report=place if page is not None else None)
     print_line(took)
-    print_line(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
+    print_text(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
     if opens:
         click.launch(str(place.resolve()))
 

@@ -10,7 +10,7 @@ import click
 from agents.errors import UserError
 from agents.formats import json_bytes
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
-from harness.terminal.output import print_document, print_message
+from harness.terminal.output import print_document, print_message, print_text
 
 if TYPE_CHECKING:
     from harness.findings.papering import Found
@@ -84,7 +84,7 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
     except UserError as error:
         if data is not None:
             raise
-        print_message(f"Figures 3 and 4 need the dataset: {error}")
+        print_text(f"Figures 3 and 4 need the dataset: {error}", is_message=True)
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
     for chart in charts(run(_contests(db, cells, without_kin)), dataset):

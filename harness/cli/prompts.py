@@ -8,7 +8,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options import json_option, library, prompts_option
-from harness.terminal.output import print_json, print_line, print_table
+from harness.terminal.output import print_json, print_table, print_text
 from harness.terminal.tables import Table
 from prompts import PromptError
 
@@ -25,7 +25,7 @@ def prompts(shown: str | None, prompts_folder: Path | None, as_json: bool) -> No
             prompt = known[shown]
         except PromptError as error:
             raise UserError(str(error), where="--show") from error
-        print_line("\n=== next turn ===\n".join(prompt.turns))
+        print_text("\n=== next turn ===\n".join(prompt.turns))
         return
     if as_json:
         rows = [

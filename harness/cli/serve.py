@@ -18,7 +18,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.serving_options import base_option, memory_options
-from harness.terminal.output import print_json, print_line, print_message
+from harness.terminal.output import print_json, print_line, print_message, print_text
 
 if TYPE_CHECKING:
     from harness.runs.checkpoints import Cast
@@ -277,7 +277,7 @@ def _show(url: str, key: str, models: list[str], as_json: bool) -> None:
 
 
 def _tell(line: str) -> None:
-    print_message(line)
+    print_text(line, is_message=True)
 
 
 def _ended(number: int, frame: Any) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from agents.errors import UserError
-from harness.terminal.output import print_message
+from harness.terminal.output import print_message, print_text
 
 if TYPE_CHECKING:
     from harness.runs.checkpoints import Cast
@@ -138,7 +139,7 @@ class ServingOptions:
             trusted=trusted,
             memory_mib=self.memory_mib,
             fraction=self.memory_fraction,
-            tell=(lambda line: None) if quiet else print_message,
+            tell=(lambda line: None) if quiet else partial(print_text, is_message=True),
         )
 
 

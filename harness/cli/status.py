@@ -12,7 +12,7 @@ import click
 from agents.errors import UserError
 from harness.cli.options import DEFAULT_DB, json_option, run
 from harness.cli.studies import FOLDER, Given, out_option, remembered
-from harness.terminal.output import print_json, print_line, print_message
+from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
     from harness.study.runner import Standing
@@ -43,7 +43,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         except UserError as error:
             if study:
                 raise
-            print_message(f"{name}: {error}")
+            print_text(f"{name}: {error}", is_message=True)
             continue
         if as_json:
             from harness.cli.run import as_data

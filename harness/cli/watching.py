@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import UserError
-from harness.terminal.output import print_json, print_line, print_message
+from harness.terminal.output import print_json, print_line, print_message, print_text
 from harness.writing import write_whole
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
                 result, _ = do(folder, False)
             except UserError as error:
                 failed[folder] = _state(folder)
-                print_message(f"{folder}: {error}")
+                print_text(f"{folder}: {error}", is_message=True)
                 continue
             if result.stopped:
                 print_message(f"{folder}: unfinished: {result.stopped}")

@@ -21,7 +21,7 @@ from dataclasses import replace
 from agents.errors import UserError
 from harness.emulator.options import Options
 from harness.emulator.server import serve
-from harness.terminal.output import print_json, print_message
+from harness.terminal.output import print_json, print_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             options = replace(options, lean=True)
         _run(options, told.host, told.port, from_pipe)
     except UserError as error:
-        print_message(error)
+        print_text(error, is_message=True)
         return 2
     return 0
 

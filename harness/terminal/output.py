@@ -29,22 +29,28 @@ LINE_UP = "\x1b[1A"
 
 
 def print_line(text: object = "") -> None:
-    """Write a line of a result, or several, to standard output."""
-    _write(sys.stdout, visible_text(text, encoding=_encoding(sys.stdout)))
+    """Write one line of a result to standard output."""
+    _write(sys.stdout, visible_text(text, one_line=True, encoding=_encoding(sys.stdout)))
 
 
 def print_message(text: object = "") -> None:
-    """Write a message to standard error."""
-    _write(sys.stderr, visible_text(text, encoding=_encoding(sys.stderr)))
+    """Write a message, one line, to standard error."""
+    _write(sys.stderr, visible_text(text, one_line=True, encoding=_encoding(sys.stderr)))
+
+
+def print_text(text: object, *, is_message: bool = False) -> None:
+    """Write a text of several lines to standard output, or a message to standard error."""
+    stream = sys.stderr if is_message else sys.stdout
+    _write(stream, visible_text(text, encoding=_encoding(stream)))
 
 
 def print_progress(text: str) -> None:
-    """Write how far something is to standard error; on a terminal wrapped at its width."""
+    """Write how far something is, one line, to standard error; on a terminal wrapped at its width."""
     _write(sys.stderr, _wrapped(text, sys.stderr))
 
 
 def print_notes(notes: Iterable[str], *, dim: bool = True) -> None:
-    """Write what is said beside a table to standard output; on a terminal wrapped at its width, and dim."""
+    """Write what is said beside a table, a line each, to standard output; on a terminal wrapped, and dim."""
     _draw(sys.stdout, [_line(_wrapped(note, sys.stdout), "dim" if dim else "") for note in notes])
 
 
@@ -212,7 +218,7 @@ def _line(text: str, style: str = "") -> RenderableType:
 
 
 def _wrapped(text: object, stream: TextIO) -> str:
-    shown = visible_text(text, encoding=_encoding(stream)).expandtabs()
+    shown = visible_text(text, one_line=True, encoding=_encoding(stream))
     width = width_of_terminal(stream)
     if width is None:
         return shown

@@ -23,6 +23,7 @@ from harness.terminal.output import (
     print_notes,
     print_progress,
     print_table,
+    print_text,
 )
 from harness.terminal.tables import Table, table_of
 from tests.hostile import HOSTILE
@@ -54,6 +55,11 @@ def test_a_line_shows_the_text(text: str, capsys: pytest.CaptureFixture[str]) ->
     print_line(text)
     print_message(text)
     out, err = capsys.readouterr()
+    assert out == err == f"{visible_text(text, one_line=True)}\n"
+    assert harmless(out)
+    print_text(text)
+    print_text(text, is_message=True)
+    out, err = capsys.readouterr()
     assert out == err == f"{visible_text(text)}\n"
     assert harmless(out)
 
@@ -64,10 +70,10 @@ def test_notes_fit_the_terminal_and_lose_nothing(
 ) -> None:
     print_notes([text, text])
     out = STYLE.sub("", capsys.readouterr().out)
-    assert "".join(out.split()) == "".join((visible_text(text) * 2).split())
+    assert "".join(out.split()) == "".join((visible_text(text, one_line=True) * 2).split())
     assert harmless(out)
     if width is None:
-        assert out == f"{visible_text(text).expandtabs()}\n" * 2
+        assert out == f"{visible_text(text, one_line=True)}\n" * 2
     else:
         assert max(map(cell_len, out.splitlines())) <= width
 
