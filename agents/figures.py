@@ -40,8 +40,12 @@ _NO_DATE = {
 }
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, where: str = "") -> str:
     """The format that a file's ending names: one of `FORMATS`.
+
+    Args:
+        path: the file that is to be written.
+        where: the option that names it, for the error.
 
     Raises:
         UserError: it names none.
@@ -50,8 +54,8 @@ def format_of(path: Path) -> str:
     if ending not in FORMATS:
         raise UserError(
             "a figure is written as its file's ending says",
-            where=str(path),
-            found=path.suffix or "no ending",
+            where=where or str(path),
+            found=str(path),
             remedy=f"Choose from: {', '.join(f'.{one}' for one in FORMATS)}.",
         )
     return ending

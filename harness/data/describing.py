@@ -97,9 +97,10 @@ def plot(description: Description, path: Path) -> None:
 
     Raises:
         UserError: the ending names no format.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or its folder is not there.
     """
-    form = format_of(path)
+    form = format_of(path, "--plot")
+    path.parent.stat()  # a folder that is not there is a slip of the pen
     write_whole(path, drawn(partial(_figure, description), {form: {"dpi": 150}})[form])
 
 
