@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -175,7 +176,10 @@ def json_bytes(data: Any, *, indented: bool = True) -> bytes:
     import orjson
 
     options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    text = orjson.dumps(data, option=options | (orjson.OPT_INDENT_2 if indented else 0)).decode()
+    try:
+        text = orjson.dumps(data, option=options | (orjson.OPT_INDENT_2 if indented else 0)).decode()
+    except orjson.JSONEncodeError:  # a file's name that is not UTF-8 has halves of surrogate pairs
+        text = json.dumps(data, indent=2 if indented else None) + "\n"
     return _UNSEEN.sub(_json_escape, text).encode()
 
 
@@ -185,5 +189,5 @@ def json_lines(rows: Iterable[Any]) -> bytes:
 
 
 def _json_escape(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be")
+    units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -125,6 +125,12 @@ def test_json_holds_the_value_and_shows_every_character(text: str) -> None:
     assert json_lines([1, 2]) == b"1\n2\n"
 
 
+def test_a_name_that_is_not_utf_8_is_json_too() -> None:
+    name = b"bad\xff.jsonl".decode("utf-8", "surrogateescape")
+    assert json.loads(json_bytes({name: [name]})) == {name: [name]}
+    assert visible_text(name) == "bad\\udcff.jsonl"
+
+
 @given(TEXTS)
 def test_latex_has_no_command_of_data(text: str) -> None:
     shown = latex_text(text)
