@@ -6,9 +6,12 @@ gives the same card.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from agents.formats import markdown_row, markdown_text, visible_text
 from agents.registry import EMULATED
 
 LICENCE = "cc-by-nc-4.0"  # the dialogues derive from EmpatheticDialogues
@@ -31,7 +34,7 @@ REHEARSED = """\
 rehearse the work and teach nobody empathy.
 """
 WHAT_A_STUDENT_IS = """\
-A LoRA adapter of `{base}`, trained to respond with empathy: stage **{stage}** of two (SFT, then DPO).
+A LoRA adapter of {base}, trained to respond with empathy: stage **{stage}** of two (SFT, then DPO).
 `checkpoint.json` beside this says all that it was made of.
 """
 USE_AND_LIMITS = """\
@@ -65,21 +68,25 @@ def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
     excluded = manifest["excluded"] or {"nothing": 0}
     left_out = ", ".join(f"{why} ({count})" for why, count in excluded.items())
     body = [
-        f"# Empathy distillation: {name}",
+        f"# Empathy distillation: {markdown_text(name)}",
         "",
-        *([REHEARSED.format(teacher=rehearsed)] if (rehearsed := _rehearsed(manifest)) else []),
+        *(
+            [REHEARSED.format(teacher=markdown_text(rehearsed))]
+            if (rehearsed := _rehearsed(manifest))
+            else []
+        ),
         WHAT_A_DATASET_IS,
         "| | |",
         "|---|---|",
         f"| method | {manifest['method']} |",
-        *(f"| {key} | {manifest[key]} |" for key in ("llm", "strategy", "teacher") if manifest[key]),
+        *(markdown_row([key, manifest[key]]) for key in ("llm", "strategy", "teacher") if manifest[key]),
         f"| fidelity | {manifest['fidelity']} |",
         f"| SFT rows | {rows['sft']} of {rows['sft_dialogues']} dialogues |",
         f"| DPO pairs | {rows['dpo']} of {rows['dpo_dialogues']} dialogues |",
         f"| responses over 97 words | {manifest['over_97_words']} (kept) |",
-        f"| prompt | {manifest['prompt']['name']}, {manifest['prompt']['version']} |",
+        markdown_row(["prompt", f"{manifest['prompt']['name']}, {manifest['prompt']['version']}"]),
         "",
-        f"Left out, with the reason: {left_out}.",
+        f"Left out, with the reason: {markdown_text(left_out)}.",
         "",
         FORMS_AND_TERMS,
     ]
@@ -97,7 +104,9 @@ def model_card(record: Mapping[str, Any]) -> str:
     base, settings, data = record["base"], record["settings"], record["data"]
     parent = record["parent"]
     # a folder of somebody's machine is no model that the Hub could link to
-    on_the_hub = [f"base_model: {base['name']}", "base_model_relation: adapter"] if base["revision"] else []
+    on_the_hub = (
+        [f"base_model: {_yaml(base['name'])}", "base_model_relation: adapter"] if base["revision"] else []
+    )
     front = [
         "---",
         *on_the_hub,
@@ -109,27 +118,32 @@ def model_card(record: Mapping[str, Any]) -> str:
     ]
     losses = record.get("losses", {})
     body = [
-        f"# {record['name']}",
+        f"# {markdown_text(record['name'])}",
         "",
-        WHAT_A_STUDENT_IS.format(base=base["name"], stage=record["stage"]),
+        WHAT_A_STUDENT_IS.format(base=markdown_text(base["name"]), stage=record["stage"]),
         "| | |",
         "|---|---|",
-        f"| base | {base['name']}, revision {base['revision'] or 'none'}, {base['weights']} |",
-        f"| dataset | {data['name']}, {data['id']} |",
+        markdown_row(["base", f"{base['name']}, revision {base['revision'] or 'none'}, {base['weights']}"]),
+        markdown_row(["dataset", f"{data['name']}, {data['id']}"]),
         f"| rows | {data['rows_used']} of {data['rows']} |",
-        f"| went on from | {parent['name'] + ', ' + parent['id'] if parent else 'the base'} |",
+        markdown_row(["went on from", f"{parent['name']}, {parent['id']}" if parent else "the base"]),
         f"| steps | {record['steps']} |",
         f"| loss | first {losses.get('first', '–')}, last {losses.get('last', '–')} |",
         f"| seed | {settings['seed']} |",
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {key} | {value} |" for key, value in settings.items()),
+        *map(markdown_row, settings.items()),
         "",
         *_checked(record.get("health") or {}),
         USE_AND_LIMITS.format(form=record["form"]),
     ]
     return "\n".join([*front, "", *body])
+
+
+def _yaml(text: str) -> str:
+    """A text as one scalar of YAML: quoted as JSON, which YAML takes, unless it is plain."""
+    return text if re.fullmatch(r"[A-Za-z][\w./-]*", text) else json.dumps(visible_text(text))
 
 
 def _checked(health: Mapping[str, Any]) -> list[str]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from agents.figures import drawn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def plot_losses(metrics: Sequence[Mapping[str, Any]], target: Path, title: str) -> None:
     """Write `target` (PNG): loss by step, and for DPO the margin of chosen over rejected below it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    target.write_bytes(drawn(partial(_figure, metrics, title), {"png": {"dpi": 120}})["png"])
+
+
+def _figure(metrics: Sequence[Mapping[str, Any]], title: str) -> Figure:
     from matplotlib.figure import Figure
 
     curves = [("loss", "loss (nats)"), ("rewards/margins", "reward margin")]
     shown = [(key, label) for key, label in curves if any(key in row for row in metrics)]
     figure = Figure(figsize=(7.0, 1.2 + 2.4 * max(len(shown), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title)
     for place, (key, label) in enumerate(shown, 1):
         axes = figure.add_subplot(len(shown), 1, place)
@@ -24,4 +32,4 @@ def plot_losses(metrics: Sequence[Mapping[str, Any]], target: Path, title: str) 
         axes.set_xlabel("optimiser step")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-    figure.savefig(target, dpi=120, metadata={"Software": None})
+    return figure

@@ -19,7 +19,7 @@ ROOMS = {
     "harness": {"agents", "prompts", "results", "finetune", "serve"},
 }
 FLOORS = (  # of the top room, from below; what is on one floor does not import its neighbours
-    {"wording", "writing"},
+    {"wording", "writing", "terminal"},
     {"data", "engine", "emulator", "studies"},
     {"runs"},
     {"findings", "study"},

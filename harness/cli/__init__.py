@@ -6,18 +6,22 @@ traceback.
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.dotenv_file import load_dotenv_file
 from harness.cli.lazy import LazyGroup
-from harness.cli.streams import whole
+from harness.cli.streams import prepare_streams
+from harness.terminal.output import print_message, print_text
 
 COMMANDS = {
     "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
@@ -57,43 +61,57 @@ def root() -> None:
     """Distil empathy from large language models into small ones, and judge honestly whether it worked."""
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
-    sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr)
-    try:
-        load_dotenv_file(Path.cwd())
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            sys.exit(root.main(args=arguments, prog_name="empathy", standalone_mode=False))
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(USER_MISTAKE)
-    except UserError as error:
-        click.echo(f"empathy: {error}", err=True)
-        sys.exit(USER_MISTAKE)
-    except EmpathyError as error:
-        click.echo(f"empathy: {error}", err=True)
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("empathy: interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except Exception as error:
-        if not isinstance(error, OSError) or error.filename is None:
-            traceback.print_exc()
-            sys.exit(DEFECT)
-        fault = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
-        click.echo(f"empathy: {fault}", err=True)
-        sys.exit(USER_MISTAKE)
+    prepare_streams()
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        code = _ended(partial(_run, arguments))
+    sys.exit(_ended(sys.stdout.flush) or code)
+
+
+def _run(arguments: list[str] | None) -> Any:
+    load_dotenv_file(Path.cwd())
+    return root.main(args=arguments, prog_name="empathy", standalone_mode=False)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **_: Any) -> None:
-    """Ours as a sentence on stderr; others' as Python writes them."""
+    """A warning of ours as a sentence on stderr; another's as Python writes it."""
     if issubclass(category, InputWarning):
-        click.echo(f"empathy: note: {message}", err=True)
+        print_message(f"empathy: note: {message}")
     else:
-        click.echo(warnings.formatwarning(message, category, *place[:2]), err=True, nl=False)
+        print_text(warnings.formatwarning(message, category, *place[:2]).rstrip("\n"), is_message=True)
+
+
+def _ended(do: Callable[[], Any]) -> int:
+    """Do it; with which code that ends, once its error has been shown."""
+    try:
+        result = do()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except Exception as error:
+        return _shown(error)
+    except KeyboardInterrupt:
+        return _shown(click.Abort())
+    return result if isinstance(result, int) else 0
+
+
+def _shown(error: Exception) -> int:
+    """Show an error as a user reads it; the exit code that belongs to it."""
+    if isinstance(error, click.ClickException):
+        usage = io.StringIO()
+        error.show(file=usage)
+        print_text(usage.getvalue().rstrip("\n"), is_message=True)
+        return USER_MISTAKE
+    if isinstance(error, click.Abort):
+        print_message("empathy: interrupted")
+        return INTERRUPTED
+    if isinstance(error, OSError) and error.filename is not None:
+        error = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
+    if isinstance(error, EmpathyError):
+        print_text(f"empathy: {error}", is_message=True)
+        return USER_MISTAKE if isinstance(error, UserError) else 1
+    print_text("".join(traceback.format_exception(error)).rstrip("\n"), is_message=True)
+    return DEFECT

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import named_prompt
@@ -24,6 +22,7 @@ from harness.cli.options import (
     run,
 )
 from harness.data.splits import Split
+from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.findings.audited import AuditSummary
@@ -149,7 +148,7 @@ def audit(
         from harness.showing.trust_page import page
 
         write_page(page_to, page(summaries))
-        click.echo(f"Page: {page_to}", err=True)
+        print_message(f"Page: {page_to}")
     _leave(summaries)
 
 
@@ -164,9 +163,7 @@ def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
 
     named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
     if named and any(plan.split == Split.TRAIN for plan in plans):
-        click.echo(
-            f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.", err=True
-        )
+        print_message(f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.")
 
 
 async def _tell_size(
@@ -182,33 +179,26 @@ async def _tell_size(
     ]
     if as_json:
         rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in found]
-        click.echo(orjson.dumps({"dry_run": True, "judges": rows}, option=orjson.OPT_INDENT_2).decode())
+        print_json({"dry_run": True, "judges": rows})
         return
     for plan, each in found:
-        click.echo(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
+        print_line(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
         for line in told(each):
-            click.echo(line)
-    click.echo("Nothing was asked.")
+            print_line(line)
+    print_line("Nothing was asked.")
 
 
 def show(summaries: list[AuditSummary], as_json: bool) -> None:
     """The audits: to stdout."""
     from harness.showing import audited as presenting_audit
-    from harness.showing.tables import fitting
 
     if as_json:
         told = {"audits": [presenting_audit.as_data(summary) for summary in summaries]}
-        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(told)
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 170)
     for summary in summaries:
-        for table in fitting(presenting_audit.as_table(summary), console.width):
-            console.print(table)
-        for note in presenting_audit.notes(summary):
-            console.print(note, style="dim", highlight=False, markup=False)
+        print_table(presenting_audit.as_table(summary))
+        print_notes(presenting_audit.notes(summary))
 
 
 def _leave(summaries: list[AuditSummary]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
@@ -29,6 +28,7 @@ from harness.cli.serving_options import ServingOptions, serving_options
 from harness.cli.students import folder_of
 from harness.cli.watching import Do
 from harness.data.splits import Split
+from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Checkpoint
@@ -144,7 +144,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
 
             made = read_checkpoint(folder)
             if rest["split"] == Split.DEVELOPMENT and not _held_out(made):
-                click.echo(f"{folder}: {SEEN}", err=True)
+                print_message(f"{folder}: {SEEN}")
             beside = [one for one in stored if one == BASE_CUT or one in known_names(serving.places)]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
             only = ServingOptions(**{**vars(serving), "places": places})
@@ -183,25 +183,16 @@ def _show(result: Result, as_json: bool) -> None:
     """Tables for people, or one document for programs."""
     from harness.showing import generated as telling
     from harness.showing import judged as presenting
-    from harness.showing.tables import fitting
 
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(_data(result), option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(_data(result))
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 132)
-    console.print(telling.as_table(result.generated))
-    for note in telling.notes(result.generated):
-        console.print(note, style="dim", highlight=False, markup=False)
+    print_table(telling.as_table(result.generated))
+    print_notes(telling.notes(result.generated))
     for summary in result.contests.values():
-        for table in fitting(presenting.as_table(summary), console.width):
-            console.print(table)
-        for note in presenting.notes(summary):
-            console.print(note, style="dim", highlight=False, markup=False)
-    for one, decision in result.gates.items():
-        console.print(f"{one}: {decision.name.lower()}", highlight=False, markup=False)
+        print_table(presenting.as_table(summary))
+        print_notes(presenting.notes(summary))
+    print_notes((f"{one}: {decision.name.lower()}" for one, decision in result.gates.items()), dim=False)
 
 
 def _data(result: Result) -> dict[str, Any]:
@@ -223,7 +214,7 @@ def _write(report_to: Path, pages: dict[str, str]) -> None:
     for number, (opponent, page) in enumerate(pages.items()):
         path = report_to if number == 0 else report_to.with_stem(f"{report_to.stem}-{_as_file(opponent)}")
         write_page(path, page)
-        click.echo(f"Report: {path}", err=True)
+        print_message(f"Report: {path}")
 
 
 def _as_file(name: str) -> str:
@@ -234,9 +225,9 @@ def _as_file(name: str) -> str:
 def _leave(result: Result) -> None:
     """Exit as the gate says; an unfinished run is undecided."""
     if result.generated.interrupted or any(one.interrupted for one in result.contests.values()):
-        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        print_message("Interrupted; everything answered is stored. Go on with the same command.")
         sys.exit(INTERRUPTED)
     if result.stopped:
-        click.echo(f"Unfinished: {result.stopped}. The same command goes on.", err=True)
+        print_message(f"Unfinished: {result.stopped}. The same command goes on.")
         sys.exit(UNFINISHED if result.gates else 1)
     sys.exit(int(result.decision))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from agents.vocabulary import Fidelity, Method, Strategy
 from harness.cli import hub
 from harness.cli.options import data_option, db_option, json_option, library, prompts_option, run
+from harness.terminal.output import print_json, print_line, print_table, print_text
+from harness.terminal.tables import table_of
 
 if TYPE_CHECKING:
     from harness.data.building import Built
@@ -133,7 +133,7 @@ def build(
         to_parquet(out)
     if as_json:
         told = {"folder": str(out), "id": dataset_id(manifest), **manifest}
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told)
     else:
         _show_built(manifest, out)
     if repo is not None and hub.agreed(out, repo, "dataset"):
@@ -165,15 +165,15 @@ def _forms(text: str) -> list[str]:
 
 def _show_built(manifest: dict[str, Any], out: Path) -> None:
     rows, held = manifest["rows"], manifest["held_out"]
-    click.echo(f"{out}: method {manifest['method']}, fidelity {manifest['fidelity']}")
-    click.echo(f"SFT  {rows['sft']:>6,} rows of {rows['sft_dialogues']:,} dialogues")
-    click.echo(f"DPO  {rows['dpo']:>6,} pairs of {rows['dpo_dialogues']:,} dialogues")
+    print_line(f"{out}: method {manifest['method']}, fidelity {manifest['fidelity']}")
+    print_line(f"SFT  {rows['sft']:>6,} rows of {rows['sft_dialogues']:,} dialogues")
+    print_line(f"DPO  {rows['dpo']:>6,} pairs of {rows['dpo_dialogues']:,} dialogues")
     if held:
-        click.echo(f"held out: {held['sft']:,} rows and {held['dpo']:,} pairs")
+        print_line(f"held out: {held['sft']:,} rows and {held['dpo']:,} pairs")
     for reason, count in manifest["excluded"].items():
-        click.echo(f"left out: {reason}: {count:,}")
+        print_line(f"left out: {reason}: {count:,}")
     if manifest["over_97_words"]:
-        click.echo(f"over 97 words, kept: {manifest['over_97_words']:,}")
+        print_line(f"over 97 words, kept: {manifest['over_97_words']:,}")
 
 
 @click.command()
@@ -191,7 +191,7 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
     if other is not None:
         difference = compare(folder, other)
         if as_json:
-            click.echo(orjson.dumps(asdict(difference), option=orjson.OPT_INDENT_2).decode())
+            print_json(asdict(difference))
         else:
             _show_difference(difference)
         return
@@ -206,49 +206,45 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
         told = {name: value for name, value in vars(inspected).items() if name != "data"}
         told |= {"id": inspected.data.id, "manifest": dict(inspected.data.manifest)}
         told["lengths"] = {name: asdict(value) for name, value in inspected.lengths.items()}
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told)
         return
     _show(inspected)
 
 
 def _show(inspected: Inspection) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    click.echo(inspected.data.id)
+    print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
-    table = Table("words", "texts", "mean", "median", "most", "over 97", header_style="bold")
+    table = table_of("", ("words", "texts", "mean", "median", "most", "over 97"))
     for name, of in inspected.lengths.items():
         values = (f"{of.texts:,}", f"{of.mean:.1f}", f"{of.median:.0f}", str(of.most), str(of.over_limit))
         table.add_row(name, *values)
-    console.print(table)
+    print_table(table)
     if inspected.chosen_longer is not None:
-        click.echo(f"chosen is the longer one in {inspected.chosen_longer:.1%} of pairs")
+        print_line(f"chosen is the longer one in {inspected.chosen_longer:.1%} of pairs")
     for what, count in inspected.duplicates.items():
-        click.echo(f"repeats: {what}: {count:,}")
+        print_line(f"repeats: {what}: {count:,}")
     for what, count in inspected.leaks.items():
-        click.echo(f"LEAK: {what}: {count:,}")
+        print_line(f"LEAK: {what}: {count:,}")
     if not inspected.leaks:
-        click.echo(
+        print_line(
             "no leaks" + ("" if inspected.leaks_checked else " (the test split was not at hand: --data)")
         )
     for stage, rows in inspected.samples.items():
         for row in rows:
-            click.echo(f"\n[{stage}] {row['dialogue']}")
+            print_text(f"\n[{stage}] {row['dialogue']}")
             for name in ("completion", "chosen", "rejected"):
                 if name in row:
                     role = row.get("role") or row[f"{name}_role"]
-                    click.echo(f"  {name} ({role}): {row[name].strip()[:LONGEST_SHOWN]}")
+                    print_text(f"  {name} ({role}): {row[name].strip()[:LONGEST_SHOWN]}")
 
 
 def _show_difference(difference: Difference) -> None:
     for stage in difference.stages:
         first, second = stage.rows
-        click.echo(f"{stage.stage.upper()}: {first:,} and {second:,} rows, {stage.shared:,} the same")
+        print_line(f"{stage.stage.upper()}: {first:,} and {second:,} rows, {stage.shared:,} the same")
         for name, only in (("first", stage.only_first), ("second", stage.only_second)):
             for what, count in only.items():
-                click.echo(f"  only in the {name}: {what}: {count:,}")
-    click.echo("Why:" if difference.why else "They were made in the same way.")
+                print_line(f"  only in the {name}: {what}: {count:,}")
+    print_line("Why:" if difference.why else "They were made in the same way.")
     for reason in difference.why:
-        click.echo(f"  {reason}")
+        print_line(f"  {reason}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agents.errors import UserError
+from agents.judge import Judge
+from harness.terminal.output import print_json, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,13 +158,11 @@ async def _tell_size(
 
 def show(done: Gilded, as_json: bool) -> None:
     """The estimate beside either judge's own: to stdout."""
-    import orjson
 
     from harness.showing import gilded as presenting
 
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(presenting.as_data(done), option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(presenting.as_data(done))
         return
     for line in presenting.lines(done):
-        click.echo(line)
+        print_line(line)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from click.core import ParameterSource
 
 from agents.errors import UserError
 from harness.cli.options import db_option, json_option, run, snapshot_option, without_kin_option
 from harness.data.splits import Split
+from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from harness.findings.comparing import Gathered
     from harness.runs.catalogue import Catalogue
+    from harness.terminal.tables import Table
 
 WIDTH = 132
 
@@ -231,16 +229,9 @@ def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool) -> Sho
 def _show(shown: Shown, *, as_json: bool) -> None:
     """The result: to stdout."""
     if as_json:
-        option = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
-        sys.stdout.buffer.write(orjson.dumps(shown.data, option=option) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(shown.data)
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     if shown.table is not None:
-        console.print(shown.table)
-    for line in shown.lines:
-        console.print(line, highlight=False, markup=False)
-    for note in shown.notes:
-        console.print(note, style="dim", highlight=False, markup=False)
+        print_table(shown.table)
+    print_notes(shown.lines, dim=False)
+    print_notes(shown.notes)

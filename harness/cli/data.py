@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from agents.errors import UserError
 from agents.vocabulary import Fidelity, Method
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import data_option, json_option
+from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
+from harness.terminal.tables import table_of
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
@@ -46,10 +47,10 @@ def fetch(source: Path | None, to: Path | None) -> None:
         nonlocal last
         if done - last >= 2**19:
             last = done
-            click.echo(f"{done / 2**20:.1f} MiB", err=True)
+            print_message(f"{done / 2**20:.1f} MiB")
 
     count = fetch_dataset(place, source, progress=progress)
-    click.echo(f"{count:,} dialogues in {place}; the hash is right.")
+    print_line(f"{count:,} dialogues in {place}; the hash is right.")
 
 
 @click.command()
@@ -73,11 +74,17 @@ def clean(out: Path, data: str | None) -> None:
         write_whole(out, text)
     except OSError as error:
         raise UserError("the copy cannot be written", where="--out", found=str(error)) from error
-    click.echo(f"{count:,} commas put in place: {out}")
+    print_line(f"{count:,} commas put in place: {out}")
 
 
 @click.command()
-@click.option("--plot", "plot_to", metavar="FILE", type=click.Path(path_type=Path), help="Draw both figures.")
+@click.option(
+    "--plot",
+    "plot_to",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw both figures, as .png, .svg or .pdf.",
+)
 @data_option
 @json_option
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
@@ -91,34 +98,27 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     if plot_to is not None:
         try:
             plot(described, plot_to)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise UserError("the plot cannot be written", where="--plot", found=str(error)) from error
-        click.echo(f"Drawn: {plot_to}", err=True)
+        print_message(f"Drawn: {plot_to}")
     if as_json:
-        click.echo(orjson.dumps(as_data(described), option=orjson.OPT_INDENT_2).decode())
+        print_json(as_data(described))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 110)
     sentiments = ", ".join(f"{count} {name}" for name, count in described.sentiments.items())
-    console.print(
+    size = (
         f"{dataset.source}: {described.dialogues:,} dialogues ({sentiments}; {len(described.emotions)} "
-        f"emotions), {described.test} of them test dialogues",
-        highlight=False,
+        f"emotions), {described.test} of them test dialogues"
     )
-    ratings = Table("responder", title="Ratings (the paper's Figure 3)", title_justify="left")
-    for value in (1, 2, 3):
-        ratings.add_column(f"rated {value}", justify="right")
+    print_notes([size], dim=False)
+    rated = (f"rated {value}" for value in (1, 2, 3))
+    ratings = table_of("Ratings (the paper's Figure 3)", ("responder", *rated))
     for name, of in described.ratings.items():
         ratings.add_row(name, *(f"{of[value]:,}" for value in (1, 2, 3)))
-    console.print(ratings)
-    pairs = Table("(human, LLM)", title="Rating pairs (the paper's Figure 4)", title_justify="left")
-    for name in described.pairs:
-        pairs.add_column(name, justify="right")
+    print_table(ratings)
+    pairs = table_of("Rating pairs (the paper's Figure 4)", ("(human, LLM)", *described.pairs))
     for kind in next(iter(described.pairs.values())):
         pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{of[kind]:,}" for of in described.pairs.values()))
-    console.print(pairs)
+    print_table(pairs)
 
 
 @click.command()
@@ -178,12 +178,12 @@ def split(
         }
         _write(out, rows)
     if as_json:
-        click.echo(orjson.dumps(sizes, option=orjson.OPT_INDENT_2).decode())
+        print_json(sizes)
         return
-    click.echo(f"method {method}, fidelity {fidelity}" + (f", LLM {llm}" if sizes["llm"] else ""))
-    click.echo(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
-    click.echo(f"DPO   {sizes['dpo']:>6,} pairs")
-    click.echo(
+    print_line(f"method {method}, fidelity {fidelity}" + (f", LLM {llm}" if sizes["llm"] else ""))
+    print_line(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
+    print_line(f"DPO   {sizes['dpo']:>6,} pairs")
+    print_line(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} may train)"
     )
 
@@ -196,4 +196,4 @@ def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
             write_whole(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
     except OSError as error:
         raise UserError("the split cannot be written", where="--out", found=str(error)) from error
-    click.echo(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}", err=True)
+    print_message(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}")

@@ -16,6 +16,7 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from harness.cli.ending import leave, show
 from harness.cli.options import library, no_proxy_between, run
 from harness.cli.report import write_page
+from harness.terminal.output import print_line, print_message, print_text
 
 if TYPE_CHECKING:
     from agents.models import Model
@@ -62,14 +63,14 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
         whole_chain(out, opens=opens)
         return
     if not judging:
-        click.echo("Only judging: for the whole chain, install with: pip install -e '.[train]'", err=True)
+        print_message("Only judging: for the whole chain, install with: pip install -e '.[train]'")
     began = time.monotonic()
     summary, page = run(_demo(out))
     show(summary, as_json=False)
     place = out / "report.html"
     write_page(place, page)
-    click.echo(f"\nReport: {place.resolve()}")
-    click.echo(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
+    print_text(f"\nReport: {place.resolve()}")
+    print_line(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
     if opens:
         click.launch(str(place.resolve()))
     leave(summary)
@@ -91,15 +92,15 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
     calls = no_calls(emulate=True, quiet=False)
     given = Given(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
-    click.echo(BEFOREHAND, err=True)
+    print_text(BEFOREHAND, is_message=True)
     ended = run_given(given)
     page, place = report_of(ended.standings, out), out / "report.html"
     if page is not None:
         write_page(place, page.read_text(encoding="utf-8"))
     took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."
     finish(given, ended, as_json=False, report=place if page is not None else None)
-    click.echo(took)
-    click.echo(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
+    print_line(took)
+    print_text(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
     if opens:
         click.launch(str(place.resolve()))
 
@@ -115,7 +116,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     from results.store import Store
 
     dataset, split = _dataset()
-    click.echo(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.", err=True)
+    print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")
     registry = Registry(None, {})  # the real models' own addresses and keys play no part
     prompt = library(None)[DEFAULT_PROMPT]
     options = Options()

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from harness.cli.options import CallOptions, calls_options, json_option, run
+from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
     from harness.runs.diagnosis import Diagnosis
@@ -34,8 +34,7 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     diagnoses = run(_diagnose_all(calls, tuple(dict.fromkeys(names))))
     if as_json:
         rows = [diagnosis.to_dict() for diagnosis in diagnoses]
-        sys.stdout.buffer.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(rows)
     else:
         _print(diagnoses)
     if any(diagnosis.error for diagnosis in diagnoses):
@@ -79,10 +78,10 @@ def _print(diagnoses: list[Diagnosis]) -> None:
     from harness.runs.diagnosis import facts
 
     for diagnosis in diagnoses:
-        click.echo(diagnosis.model)
+        print_line(diagnosis.model)
         for name, value in facts(diagnosis).items():
-            click.echo(f"  {name + ':':<20}{value}")
+            print_line(f"  {name + ':':<20}{value}")
         if not diagnosis.error:
-            click.echo("\n  An entry for a file of models (--models FILE):\n")
-            click.echo("\n".join(f"    {line}" for line in diagnosis.entry().splitlines()))
-        click.echo()
+            print_text("\n  An entry for a file of models (--models FILE):\n")
+            print_text("\n".join(f"    {line}" for line in diagnosis.entry().splitlines()))
+        print_line()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from harness.cli.options import run
+from harness.terminal.output import print_message
 
 
 @click.command()
@@ -56,9 +57,7 @@ async def _serve(options: Any, host: str, port: int) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    click.echo(f"Emulating at {running.url}  ({options.definition_hash}); Ctrl-C stops.", err=True)
-    click.echo(
-        f"Models: {', '.join(MODELS)}; other gpt, o, gemini and claude models by their names", err=True
-    )
+    print_message(f"Emulating at {running.url}  ({options.definition_hash}); Ctrl-C stops.")
+    print_message(f"Models: {', '.join(MODELS)}; other gpt, o, gemini and claude models by their names")
     await stopped.wait()
     await running.close()

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-import orjson
+
+from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ async def leave_out_kin(
 
     kept, kin = await without_kin(store, judges, sets)
     if kin:
-        click.echo(f"Left out, of a contestant's family: {', '.join(kin)}", err=True)
+        print_message(f"Left out, of a contestant's family: {', '.join(kin)}")
     return kept
 
 
@@ -53,10 +54,9 @@ async def agree(store: Store, plan: Asking, settings: Settings, retry_unscored: 
         if each.calls and each.maximum_usd != 0
     ]
     for each in estimates:
-        click.echo(
+        print_message(
             f"{each.judge}: {each.calls:,} calls, expected {money(each.expected_usd)}, "
-            f"at most {money(each.maximum_usd)}",
-            err=True,
+            f"at most {money(each.maximum_usd)}"
         )
     if estimates and not click.confirm("Ask them?", default=True, err=True):
         raise click.Abort
@@ -67,24 +67,16 @@ def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
     from harness.findings.beside import Beside, told, with_beside
     from harness.showing import judged as presenting
     from harness.showing import stopped as presenting_stopped
-    from harness.showing.tables import fitting
 
     more = more or Beside()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
     if as_json:
         data = with_beside(shown.as_data(summary), more)
-        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(data)
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 132)
-    for table in fitting(shown.as_table(summary), console.width):
-        console.print(table)
-    for line in told(summary, more):
-        console.print(line, highlight=False, markup=False)
-    for note in shown.notes(summary):
-        console.print(note, style="dim", highlight=False, markup=False)
+    print_table(shown.as_table(summary))
+    print_notes(told(summary, more), dim=False)
+    print_notes(shown.notes(summary))
 
 
 def leave(summary: Summary, require_one_model: bool = False) -> None:
@@ -96,7 +88,7 @@ def leave(summary: Summary, require_one_model: bool = False) -> None:
     several = [judge.contest for judge in summary.judges if len(judge.contest.answerers) > 1]
     if require_one_model and several and not summary.interrupted:
         for contest in several:
-            click.echo(f"--require-one-model: {contest.answerer_note}", err=True)
+            print_message(f"--require-one-model: {contest.answerer_note}")
         sys.exit(1)
     end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
 
@@ -109,10 +101,10 @@ def end(lanes: Iterable[tuple[str, LaneReport]], interrupted: bool) -> None:
 def end_with(trouble: Mapping[str, str], interrupted: bool) -> None:
     """Exit with 130 where a run was interrupted, with 1 where something went wrong; say what, by name."""
     if interrupted:
-        click.echo("Interrupted; everything answered is stored. Go on with the same command.", err=True)
+        print_message("Interrupted; everything answered is stored. Go on with the same command.")
         sys.exit(INTERRUPTED)
     for name, words in trouble.items():
         if words:
-            click.echo(f"{name}: {words}", err=True)
+            print_message(f"{name}: {words}")
     if any(trouble.values()):
         sys.exit(1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from harness.cli.options import data_option, db_option, run
 from harness.cli.report import STDOUT, write_page
+from harness.terminal.output import print_document, print_message
 
 
 @click.command()
@@ -41,8 +41,7 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
 
     name, lines, count = run(main())
     if out == STDOUT:
-        sys.stdout.buffer.write(lines)
-        sys.stdout.buffer.flush()
+        print_document(lines)
         return
     write_page(Path(out), lines.decode())
-    click.echo(f"{name}: {count:,} responses in {out}", err=True)
+    print_message(f"{name}: {count:,} responses in {out}")

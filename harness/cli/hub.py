@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from agents.errors import UserError
+from harness.terminal.output import print_message
 
 WHERE = "--push-to-hub"
 LICENCE = "The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0)."
@@ -30,11 +31,11 @@ def check(repo: str) -> None:
 
 def agreed(folder: Path, repo: str, kind: Literal["dataset", "model"]) -> bool:
     """Whether the user wants `folder` to be uploaded as the private repository `repo`."""
-    click.echo(LICENCE, err=True)
+    print_message(LICENCE)
     question = f"Upload {folder} to the Hub as the private {kind} {repo}?"
     if click.confirm(question, default=False, err=True):
         return True
-    click.echo("Nothing is uploaded.", err=True)
+    print_message("Nothing is uploaded.")
     return False
 
 
@@ -51,7 +52,7 @@ def upload(folder: Path, repo: str, kind: Literal["dataset", "model"]) -> None:
     except Exception as error:  # whatever the Hub's client raises ends in the same remedy
         remedy = "Log in with: hf auth login, and check the name. The folder stays as it is."
         raise UserError("the upload failed", where=repo, found=str(error)[:300], remedy=remedy) from error
-    click.echo(f"Uploaded: {PLACES[kind]}{repo}", err=True)
+    print_message(f"Uploaded: {PLACES[kind]}{repo}")
 
 
 def _client() -> Any:

@@ -34,6 +34,7 @@ from harness.cli.options import (
 )
 from harness.cli.report import write_page
 from harness.data.splits import Split
+from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
     from harness.findings.beside import Beside
@@ -194,7 +195,7 @@ def judge(
                         await estimate(store, plan, settings, retry_unscored=retry_unscored), as_json
                     )
                     if plan.until is not None:
-                        click.echo("With --until this is the most it can take.", err=True)
+                        print_message("With --until this is the most it can take.")
                     return None
                 if not calls.yes and not calls.emulate:
                     await agree(store, plan, settings, retry_unscored)
@@ -212,7 +213,7 @@ def judge(
     show(summary, as_json, more)
     if report_to is not None:
         write_page(report_to, page)
-        click.echo(f"Report: {report_to}", err=True)
+        print_message(f"Report: {report_to}")
     leave(summary, calls.require_one_model)
 
 
@@ -240,7 +241,7 @@ def _tell_reach(plan: Plan) -> None:
 
     reach = check_reach(len(plan.dialogues), plan.until, len(plan.judges))
     if plan.until.half_width is not None:
-        click.echo(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.", err=True)
+        print_message(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.")
 
 
 async def _page(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> str:

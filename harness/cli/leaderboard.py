@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from agents.errors import UserError
+from agents.formats import json_bytes
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
 from harness.data.splits import Split
+from harness.terminal.output import (
+    print_document,
+    print_json,
+    print_line,
+    print_message,
+    print_notes,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from harness.findings.ranking import Leaderboard, Ranking
@@ -106,13 +114,12 @@ def leaderboard(
     made = run(main())
     for form in wanted:
         if out is None:
-            sys.stdout.buffer.write(made[form])
-            sys.stdout.buffer.flush()
+            print_document(made[form])
         else:
             from harness.cli.report import write_page
 
             write_page(out / FORMATS[form], made[form].decode())
-            click.echo(f"{out / FORMATS[form]}", err=True)
+            print_message(f"{out / FORMATS[form]}")
 
 
 def _formats(formats: str, out: Path | None) -> list[str]:
@@ -144,27 +151,25 @@ async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     author = read_import(path, dataset.dialogues, name)
     async with await Store.open(db) as store:
         await store_answers(store, author, dataset.dialogues)
-    click.echo(f"{author.set.author}: {len(author.responses)} responses kept. Judge them by this name.")
+    print_line(f"{author.set.author}: {len(author.responses)} responses kept. Judge them by this name.")
 
 
 async def _written(
     store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
 ) -> dict[str, bytes]:
-    import orjson
-
     from harness.showing import leaderboard as shown
 
     made = {
         "md": shown.as_markdown(board).encode(),
         "csv": shown.as_csv(board).encode(),
-        "json": orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n",
+        "json": json_bytes(shown.as_data(board)),
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
         ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
         named = baseline or shown.commonest_opponent(board.rankings)
         made["alpaca-eval"] = shown.as_alpaca(ranking, named, await _lengths(store, ranking)).encode()
-        click.echo(f"AlpacaEval's form: against {named}, by {ranking.judge}", err=True)
+        print_message(f"AlpacaEval's form: against {named}, by {ranking.judge}")
     return made
 
 
@@ -178,18 +183,12 @@ async def _lengths(store: Store, ranking: Ranking) -> dict[str, float]:
 
 
 def _show(board: Leaderboard, as_json: bool) -> None:
-    import orjson
 
     from harness.showing import leaderboard as shown
 
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(shown.as_data(board), option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(shown.as_data(board))
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
     for table in shown.as_tables(board):
-        console.print(table)
-    for note in shown.notes(board):
-        console.print(note, style="dim", highlight=False, markup=False)
+        print_table(table)
+    print_notes(shown.notes(board))

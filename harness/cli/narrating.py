@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import click
+from harness.terminal.output import print_progress
 
 if TYPE_CHECKING:
     from harness.study.runner import Standing
@@ -72,4 +72,4 @@ class Narrator:
     def _say(self, line: str) -> None:
         if not self._quiet:
             minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-            click.echo(f"{minutes:3}:{seconds:02} {line}", err=True)
+            print_progress(f"{minutes:3}:{seconds:02} {line}")

@@ -17,6 +17,7 @@ from agents.files.faults import first_of
 from agents.models import Model
 from agents.registry import EMULATED, Registry
 from agents.retirement import is_refused, real_name, warnings
+from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ class CallOptions:
 
 def tell(text: str) -> None:
     """A line to stderr."""
-    click.echo(text, err=True)
+    print_message(text)
 
 
 def tell_of(registry: Registry, models: Sequence[Model], allow_retired: bool = True) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
+from agents.formats import json_bytes
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
+from harness.terminal.output import print_document, print_message, print_text
 
 if TYPE_CHECKING:
     from harness.findings.papering import Found
@@ -45,16 +47,13 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     A cell is a student against its own base on the test split under the paper's judge. What has not been run
     is empty. Without --out, Markdown on stdout.
     """
-    import orjson
-
     from harness.findings.papering import cells_of
     from results.paper import table1 as layout
 
     found = layout.table1(cells_of(run(_contests(db, cells, without_kin))))
     told = {"rows": layout.rows(found), "notes": layout.notes(found), "heading": layout.heading(found)}
-    data = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
     if out is None:
-        click.echo(data if as_json else layout.as_markdown(found))
+        print_document(json_bytes(told) if as_json else layout.as_markdown(found))
         return
     from harness.cli.report import write_page
 
@@ -62,10 +61,10 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
         ("table1.md", layout.as_markdown(found)),
         ("table1.tex", layout.as_latex(found)),
         ("table1.csv", layout.as_csv(found)),
-        ("table1.json", data + "\n"),
+        ("table1.json", json_bytes(told).decode()),
     ):
         write_page(out / name, text)
-        click.echo(f"{out / name}", err=True)
+        print_message(f"{out / name}")
 
 
 @paper.command()
@@ -85,14 +84,14 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
     except UserError as error:
         if data is not None:
             raise
-        click.echo(f"Figures 3 and 4 need the dataset: {error}", err=True)
+        print_text(f"Figures 3 and 4 need the dataset: {error}", is_message=True)
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
     for chart in charts(run(_contests(db, cells, without_kin)), dataset):
         for form, content in drawn(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
-            click.echo(f"{path}", err=True)
+            print_message(f"{path}")
 
 
 async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Found]:
@@ -102,7 +101,7 @@ async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Foun
 
     named = read_cells(cells) if cells is not None else {}
     if not _there(db):
-        click.echo(f"There is no database at {db}: nothing of ours is shown.", err=True)
+        print_message(f"There is no database at {db}: nothing of ours is shown.")
         return []
     async with await Store.open(db, create=False) as store:
         return await found_contests(store, named, without_kin=without_kin)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from harness.cli.options import (
     CallOptions,
@@ -21,6 +19,7 @@ from harness.cli.options import (
     run,
 )
 from harness.cli.studies import Given, judge_option, out_option
+from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.study.file import Study
@@ -72,17 +71,13 @@ def plan(
 
         told = {"study": found.name, "title": found.title, "fidelity": str(found.fidelity)}
         rows = {"lines": [asdict(one) for one in lines], "total": asdict(total(lines))}
-        click.echo(orjson.dumps({**told, **rows}, option=orjson.OPT_INDENT_2).decode())
+        print_json({**told, **rows})
         return
     _show(found, lines, given.calls.budget or found.budget_usd)
 
 
 def _show(study: Study, lines: Sequence[Line], budget_usd: float | None) -> None:
-    from rich.console import Console
-
     from harness.showing.planned import as_table, notes
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(as_table(study, lines))
-    for note in notes(study, lines, budget_usd):
-        console.print(note, style="" if note.startswith("EMULATED") else "dim")
+    print_table(as_table(study, lines))
+    print_notes(notes(study, lines, budget_usd))

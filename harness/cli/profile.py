@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from harness.cli.options import data_option, db_option, json_option, run
 from harness.data.splits import Split
+from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.findings.profiling import Profiles
@@ -48,11 +47,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
         place = db if there else str(Path(nowhere) / "empty.sqlite")
         found = run(main(place, create=not there))
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(as_data(found), option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(as_data(found))
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(as_table(found))
-    for note in notes(found):
-        console.print(note, style="dim", highlight=False, markup=False)
+    print_table(as_table(found))
+    print_notes(notes(found))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from agents.errors import Fault, UserError
 from agents.prompt_lookup import named_prompt
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option, library, prompts_option
+from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
+from harness.terminal.tables import Table
 
 if TYPE_CHECKING:
     from prompts import Prompt
@@ -39,19 +39,18 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
 
     known = list(library(prompts_folder))
     if as_json:
-        click.echo(orjson.dumps([_data(prompt) for prompt in known], option=orjson.OPT_INDENT_2).decode())
+        print_json([_data(prompt) for prompt in known])
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "version", "paper", "variables", "answers", box=None, header_style="bold")
+    table = Table()
+    for head in ("name", "version", "paper", "variables", "answers"):
+        table.add_column(head)
     for prompt in known:
         version = prompt.version.removeprefix("prompt-1:")
         cells = (version, prompt.paper, ", ".join(prompt.variables), ", ".join(prompt.answers))
         table.add_row(prompt.name, *cells)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print_table(table)
     if not {prompt.name for prompt in known} & set(PROMPTS):
-        click.echo("Those of the paper's own scripts (released/…) come with: empathy prompts fetch", err=True)
+        print_message("Those of the paper's own scripts (released/…) come with: empathy prompts fetch")
 
 
 def _data(prompt: Prompt) -> dict[str, object]:
@@ -73,7 +72,7 @@ def show(name: str, prompts_folder: Path | None) -> None:
     """Print one prompt as it is said; turns of a conversation stand one after the other."""
     prompt = named_prompt(library(prompts_folder), name, "NAME")
     system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
-    click.echo("\n=== next turn ===\n".join([*system, *prompt.turns]))
+    print_text("\n=== next turn ===\n".join([*system, *prompt.turns]))
 
 
 @click.command()
@@ -104,7 +103,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
             write_whole(place, _file(prompt))
         except OSError as error:
             raise UserError("the copy cannot be written", where=str(place), found=str(error)) from error
-        click.echo(str(place))
+        print_line(str(place))
 
 
 def _there(to: Path, prompt: Prompt) -> bool:
@@ -148,6 +147,6 @@ def fetch(source: Path | None, to: Path | None) -> None:
     folder = to or released.place()
     new = fetch_prompts(folder, source)
     count = len(released.load(folder))
-    click.echo(
+    print_line(
         f"{count} prompts from {len(released.FILES)} scripts in {folder} ({new} new); the hashes are right."
     )

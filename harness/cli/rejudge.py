@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
@@ -22,6 +20,7 @@ from harness.cli.options import (
     run,
     without_kin_option,
 )
+from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.findings.juries import Jury
@@ -151,13 +150,9 @@ def reread(db: str, as_json: bool) -> None:
 
     judges = run(main())
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(presenting.as_data(judges), option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(presenting.as_data(judges))
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    console.print(presenting.as_table(judges))
+    print_table(presenting.as_table(judges))
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
@@ -196,18 +191,12 @@ def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: boo
             "run": None if summary is None else presenting.as_data(summary),
             "jury": presenting_jury.as_data(jury, corrected),
         }
-        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        print_json(told)
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 150)
     for table in presenting_jury.as_tables(jury):
-        console.print(table)
+        print_table(table)
     corrections = presenting_corrected.corrections_table(jury, corrected)
     if corrections is not None:
-        console.print(corrections)
-    for line in presenting_corrected.corrections(jury, corrected):
-        console.print(line, style="dim", highlight=False, markup=False)
-    for note in presenting_jury.notes(jury):
-        console.print(note, style="dim", highlight=False, markup=False)
+        print_table(corrections)
+    print_notes(presenting_corrected.corrections(jury, corrected))
+    print_notes(presenting_jury.notes(jury))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from agents.errors import UserError
 from harness.cli.options import db_option, run, snapshot_option
+from harness.terminal.output import print_document, print_message
 from harness.writing import write_whole
 
 STDOUT = "-"
@@ -63,10 +63,10 @@ def report(
 
     run_id, text = run(main())
     if place == STDOUT:
-        sys.stdout.buffer.write(text.encode())
+        print_document(text.encode())
         return
     write_page(Path(place), text)
-    click.echo(f"{run_id} is told in {place}", err=True)
+    print_message(f"{run_id} is told in {place}")
 
 
 def _form_of(out: str | None) -> str:

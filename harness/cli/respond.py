@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from agents.registry import Registry
@@ -27,6 +26,7 @@ from harness.cli.options import (
 )
 from harness.cli.serving_options import ServingOptions, serving_options
 from harness.data.splits import Split
+from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.runs.generating import Plan, Summary
@@ -180,7 +180,7 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
 
     settings = calls.settings()
     for name in plan.unheeded:
-        click.echo(f"{name} takes no temperature and no top-p: its own are used, and recorded so.", err=True)
+        print_message(f"{name} takes no temperature and no top-p: its own are used, and recorded so.")
     if any(map(is_refused, plan.models)):
         await forecast(store, plan, settings)  # refuses what would be asked
     if dry_run:
@@ -189,7 +189,7 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
         costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]
         for line in lines(costly):
-            click.echo(line, err=True)
+            print_message(line)
         if costly and not click.confirm("Ask them?", default=True, err=True):
             raise click.Abort
     return True
@@ -222,12 +222,8 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
     from harness.showing.generated import as_data, as_table, notes
 
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(as_data(summary), option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(as_data(summary))
     else:
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else 120)
-        console.print(as_table(summary))
-        for note in notes(summary):
-            console.print(note, style="dim", highlight=False)
+        print_table(as_table(summary))
+        print_notes(notes(summary))
     end(summary.lanes.items(), summary.interrupted)

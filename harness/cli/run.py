@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from harness.cli.narrating import Narrator
 from harness.cli.options import (
@@ -21,6 +20,7 @@ from harness.cli.options import (
     prompts_option,
 )
 from harness.cli.studies import Given, judge_option, out_option
+from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.study.file import Study
@@ -104,10 +104,9 @@ async def _agree(graph: Graph) -> None:
     every = total(await plan_study(graph))
     expected, most = dollars(every.expected_usd), dollars(every.maximum_usd)
     if every.calls and every.maximum_usd != 0:
-        click.echo(
+        print_message(
             f"{every.calls:,} calls, {expected} expected, {most} at most; "
-            f"about {every.card_hours:.1f} hours of the card. (empathy plan shows more.)",
-            err=True,
+            f"about {every.card_hours:.1f} hours of the card. (empathy plan shows more.)"
         )
         if not click.confirm("Begin?", default=True, err=True):
             raise click.Abort
@@ -124,19 +123,19 @@ def finish(given: Given, ended: Ended, as_json: bool, report: Path | None = None
     study = given.study()
     if as_json:
         rows = [as_data(one) for one in ended.standings]
-        click.echo(orjson.dumps({"study": study.name, "stages": rows}, option=orjson.OPT_INDENT_2).decode())
+        print_json({"study": study.name, "stages": rows})
     else:
         show_results(study, ended.standings, report or report_of(ended.standings, given.folder))
     failed, blocked = ended.count(State.FAILED), ended.count(State.BLOCKED)
     if ended.interrupted:
-        click.echo("Interrupted; what is finished is kept. Go on with the same command.", err=True)
+        print_message("Interrupted; what is finished is kept. Go on with the same command.")
         sys.exit(INTERRUPTED)
     for one in ended.standings:
         if one.state is State.FAILED:
-            click.echo(f"failed: {one.stage.name}: {one.why}", err=True)
+            print_message(f"failed: {one.stage.name}: {one.why}")
     if failed or blocked:
         told = f"{failed} stages failed, {blocked} could not begin; see: empathy status {study.name}"
-        click.echo(told, err=True)
+        print_message(told)
         sys.exit(1)
 
 
@@ -154,18 +153,14 @@ def as_data(one: Standing) -> dict[str, Any]:
 
 def show_results(study: Study, standings: Sequence[Standing], report: Path | None) -> None:
     """The win rates that are there, what a reader of them must know, and where the report is."""
-    from rich.console import Console
-
     from harness.showing.studied import as_table, notes
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     table = as_table(study, standings)
     if table is not None:
-        console.print(table)
-    for note in notes(study, standings):
-        console.print(note)
+        print_table(table)
+    print_notes(notes(study, standings), dim=False)
     if report is not None:
-        click.echo(f"Report: {report.resolve()}")
+        print_line(f"Report: {report.resolve()}")
 
 
 def report_of(standings: Sequence[Standing], folder: Path) -> Path | None:

@@ -10,15 +10,15 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from harness.cli.serving_options import base_option, memory_options
+from harness.terminal.output import print_json, print_line, print_message, print_text
 
 if TYPE_CHECKING:
     from harness.runs.checkpoints import Cast
@@ -115,7 +115,8 @@ def start(
     if port:
         check_port(host, port)
     who, dtype, folder, name, adapters, made = _laid_out(merged, rest)
-    _show_plan(made)
+    for line in _plan_lines(made):
+        print_message(line)
     port = port or free_port(host)
     told = [*command(made, folder, name, host, port), *lora_modules(standing.on_shelf(adapters))]
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -133,7 +134,7 @@ def start(
                 time.sleep(LOOK_SECONDS)
             raise died(server)
     except KeyboardInterrupt:
-        click.echo("The server is down.", err=True)
+        print_message("The server is down.")
         sys.exit(INTERRUPTED)
 
 
@@ -229,13 +230,15 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     told = command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
         data = {**made.told(), "command": told, "environment": shown.environment()}
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        print_json(data)
     else:
-        _show_plan(made, err=False)
+        for line in _plan_lines(made):
+            print_line(line)
         if not made.fits:
-            click.echo(f"With {made.ways[0].told}:")
-            _show_plan(shown, err=False)
-        click.echo(shlex.join(["python", *told[1:]]))
+            print_line(f"With {made.ways[0].told}:")
+            for line in _plan_lines(shown):
+                print_line(line)
+        print_line(shlex.join(["python", *told[1:]]))
     if not made.fits:
         sys.exit(1)
 
@@ -246,37 +249,35 @@ def _names(folders: list[Path]) -> list[str]:
     return [read_checkpoint(folder).name for folder in folders]
 
 
-def _show_plan(made: ServePlan, *, err: bool = True) -> None:
+def _plan_lines(made: ServePlan) -> Iterator[str]:
+    """What the card's memory holds, and what would make it fit where it does not."""
     told = made.told()
-    click.echo(
+    yield (
         f"{told['memory_gib']} GiB × {told['memory_fraction']:g} = {made.budget / 2**30:.2f} GiB: "
         f"weights {told['weights_gib']} ({told['dtype']}), adapters {told['adapters_gib']} "
         f"({told['max_loras']} of rank {told['max_lora_rank']}), activations {told['activations_gib']}, "
-        f"logits {told['logits_gib']}, reserve {told['reserve_gib']}, KV cache {told['cache_gib']}",
-        err=err,
+        f"logits {told['logits_gib']}, reserve {told['reserve_gib']}, KV cache {told['cache_gib']}"
     )
-    click.echo(
+    yield (
         f"KV cache: {told['cache_tokens']:,} tokens of {told['cache_kib_per_token']:g} KiB; "
-        f"{told['max_num_seqs']} sequences at once, of {told['max_model_len']:,} tokens at most",
-        err=err,
+        f"{told['max_num_seqs']} sequences at once, of {told['max_model_len']:,} tokens at most"
     )
     if not made.fits:
         from harness.runs.machine import would_fit
 
-        click.echo(f"Does not fit. What would: {would_fit(made)}.", err=err)
+        yield f"Does not fit. What would: {would_fit(made)}."
 
 
 def _show(url: str, key: str, models: list[str], as_json: bool) -> None:
     if as_json:
-        click.echo(orjson.dumps({"url": url, "key": key, "models": models}).decode())
+        print_json({"url": url, "key": key, "models": models}, indented=False)
     else:
-        click.echo(f"Serving {', '.join(models)}")
-        click.echo(f"export VLLM_BASE_URL={url}/v1 VLLM_API_KEY={key}")
-    sys.stdout.flush()
+        print_line(f"Serving {', '.join(models)}")
+        print_line(f"export VLLM_BASE_URL={url}/v1 VLLM_API_KEY={key}")
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    print_text(line, is_message=True)
 
 
 def _ended(number: int, frame: Any) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from agents.errors import UserError
+from harness.terminal.output import print_message, print_text
 
 if TYPE_CHECKING:
     from harness.runs.checkpoints import Cast
@@ -124,7 +126,7 @@ class ServingOptions:
             url, key, trusted = there[0], there[1], True
             dtype = _dtype(dtype, preset, there[2])
             if not quiet:
-                click.echo(f"Asking the server that is running at {url} ({dtype}).", err=True)
+                print_message(f"Asking the server that is running at {url} ({dtype}).")
         return Serving(
             through=through,
             preset=preset,
@@ -137,7 +139,7 @@ class ServingOptions:
             trusted=trusted,
             memory_mib=self.memory_mib,
             fraction=self.memory_fraction,
-            tell=(lambda line: None) if quiet else lambda line: click.echo(line, err=True),
+            tell=(lambda line: None) if quiet else partial(print_text, is_message=True),
         )
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from agents.errors import UserError
 from harness.cli.options import DEFAULT_DB, json_option, run
 from harness.cli.studies import FOLDER, Given, out_option, remembered
+from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
     from harness.study.runner import Standing
@@ -44,7 +43,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         except UserError as error:
             if study:
                 raise
-            click.echo(f"{name}: {error}", err=True)
+            print_text(f"{name}: {error}", is_message=True)
             continue
         if as_json:
             from harness.cli.run import as_data
@@ -59,7 +58,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
                 alone=bool(study),
             )
     if as_json:
-        click.echo(orjson.dumps(told[0] if study else told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told[0] if study else told)
 
 
 def standings_of(given: Given) -> list[Standing]:
@@ -81,23 +80,22 @@ def _show(name: str, given: Given, found: list[Standing], *, everything: bool, a
     from harness.study.runner import State
 
     done = sum(one.state is State.DONE for one in found)
-    click.echo(f"{name}: {done} of {len(found)} stages are done")
+    print_line(f"{name}: {done} of {len(found)} stages are done")
     for kind in KINDS:
         mine = [one for one in found if one.stage.kind == kind]
         if not mine:
             continue
         counts = Counter(str(one.state) for one in mine)
-        click.echo(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+        print_line(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
         for one in mine:
             if everything or one.state is State.FAILED:
-                click.echo(f"    {one.state:<8}{one.stage.title}{_more(one)}")
+                print_line(f"    {one.state:<8}{one.stage.title}{_more(one)}")
     if done < len(found):
-        click.echo(f"  go on with: empathy run {given.named}{_same_again(given)}")
+        print_line(f"  go on with: empathy run {given.named}{_same_again(given)}")
     if alone:
         from harness.cli.run import report_of, show_results
 
         show_results(given.study(), found, report_of(found, given.folder))
-    sys.stdout.flush()
 
 
 def _same_again(given: Given) -> str:

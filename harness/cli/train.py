@@ -7,7 +7,6 @@ Torch is imported by what runs, never by `--help`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from harness.cli.training_options import (
     settings_options,
 )
 from harness.showing.trained import made_lines, plan_data, plan_lines
+from harness.terminal.output import print_json, print_line, print_message
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 STUDENT = "A checkpoint's folder, or student:NAME."
@@ -149,9 +149,9 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 
     record = merge_now(folder_of(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
     if as_json:
-        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        print_json(record)
     else:
-        click.echo(f"{out}: {record['name']} merged, {record['weights']}")
+        print_line(f"{out}: {record['name']} merged, {record['weights']}")
 
 
 @train.command()
@@ -173,15 +173,15 @@ def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json
     if as_json:
         told = [plan_data(stage, of.left_out) for stage, of in stages]
         whole = {"base": base, "card_mib": card_mib, "measured": measured, "stages": told}
-        click.echo(json.dumps(whole, indent=2))
+        print_json(whole)
         return
-    click.echo(f"{base}: {shape.parameters:,} parameters; a card of {card_mib / 1024:.2f} GiB")
+    print_line(f"{base}: {shape.parameters:,} parameters; a card of {card_mib / 1024:.2f} GiB")
     if not measured:
-        click.echo("Lengths are estimated from characters: the base's tokenizer is not at hand.")
+        print_line("Lengths are estimated from characters: the base's tokenizer is not at hand.")
     for stage, of in stages:
-        click.echo()
+        print_line()
         for line in plan_lines(stage, settings, of.left_out):
-            click.echo(line)
+            print_line(line)
 
 
 @train.command()
@@ -193,7 +193,7 @@ def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
     """Build a tiny student from nothing: half a million parameters of noise, for trying things out."""
     from finetune.tiny import KINDS, build
 
-    click.echo(str(build(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
+    print_line(str(build(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
 
 
 def _begin(asked: Asked, out: Path) -> Asked:
@@ -225,13 +225,13 @@ def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint]
         _tell(f"not registered, which will be made up for when it is first asked: {error}")
     for one in made:
         if asked.as_json:
-            click.echo(json.dumps(dict(one.record), indent=2, ensure_ascii=False))
+            print_json(dict(one.record))
         else:
             for line in made_lines(one):
-                click.echo(line)
+                print_line(line)
     if asked.repo:
         hub.upload(made[-1].path, asked.repo, "model")
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    print_message(line)

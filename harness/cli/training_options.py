@@ -15,6 +15,7 @@ from finetune.settings import SOURCES, Settings, settings_of
 from finetune.training import How
 from harness.cli.options import db_option, json_option
 from harness.showing.trained import Progress
+from harness.terminal.output import print_message
 
 Command = Callable[..., Any]
 
@@ -99,7 +100,7 @@ class Asked:
             raise UserError("these exclude each other", where="--seeds, --push-to-hub", remedy=remedy)
         how = How(
             watch=Progress(),
-            tell=lambda line: click.echo(line, err=True),
+            tell=print_message,
             report_to=tuple(given.pop("report_to")),
             restart=given.pop("restart"),
             cpu=given.pop("cpu"),

@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-import orjson
-
 from agents.errors import UserError
+from harness.terminal.output import print_json, print_line, print_message, print_text
 from harness.writing import write_whole
 
 if TYPE_CHECKING:
@@ -44,10 +42,10 @@ def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
                 result, _ = do(folder, False)
             except UserError as error:
                 failed[folder] = _state(folder)
-                click.echo(f"{folder}: {error}", err=True)
+                print_text(f"{folder}: {error}", is_message=True)
                 continue
             if result.stopped:
-                click.echo(f"{folder}: unfinished: {result.stopped}", err=True)
+                print_message(f"{folder}: unfinished: {result.stopped}")
                 if result.stopped == "interrupted":
                     sys.exit(INTERRUPTED)
                 failed[folder] = _state(folder)
@@ -88,14 +86,12 @@ def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
     write_whole(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
     if as_json:
-        click.echo(orjson.dumps(ordered).decode())
+        print_json(ordered, indented=False)
         return
     for number, row in enumerate(ordered, 1):
         told = "; ".join(
             f"{name}: {percent(each['rate'])} {between(each['low'], each['high'])}"
             for name, each in row["rates"].items()
         )
-        click.echo(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())
-    click.echo(
-        "The best of several on the same dialogues is better here than it will be elsewhere.", err=True
-    )
+        print_line(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())
+    print_message("The best of several on the same dialogues is better here than it will be elsewhere.")

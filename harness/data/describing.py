@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agents.figures import drawn, format_of
 from agents.vocabulary import Dialogue
 from finetune.membership import Rated
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import Split, dialogues_of
+from harness.writing import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VALUES = (1, 2, 3)
 
@@ -87,35 +93,49 @@ def as_data(description: Description) -> dict[str, Any]:
 
 
 def plot(description: Description, path: Path) -> None:
-    """Figures 3 and 4 side by side, as the file's suffix says (PNG, SVG, PDF)."""
-    import matplotlib as mpl
+    """Figures 3 and 4 side by side, as the file's ending says (.png, .svg, .pdf).
 
-    mpl.use("Agg")
-    from matplotlib import pyplot
+    Raises:
+        UserError: the ending names no format.
+        OSError: the file cannot be written, or its folder is not there.
+    """
+    form = format_of(path, "--plot")
+    path.parent.stat()  # a folder that is not there is a slip of the pen
+    write_whole(path, drawn(partial(_figure, description), {form: {"dpi": 150}})[form])
 
-    colours = {1: "#D55E00", 2: "#E69F00", 3: "#0072B2"}
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+
+def _figure(description: Description) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _ratings(left, description)
+    _pairs(right, description)
+    return figure
+
+
+def _ratings(axes: Any, description: Description) -> None:
+    """Figure 3: how often each responder was rated 1, 2 and 3."""
     names = list(description.ratings)
-    for offset, value in enumerate(VALUES):
+    for offset, (value, colour) in enumerate(zip(VALUES, ("#D55E00", "#E69F00", "#0072B2"), strict=True)):
         places = [at + 0.27 * (offset - 1) for at in range(len(names))]
         heights = [description.ratings[name][value] for name in names]
-        left.bar(places, heights, 0.25, label=f"rated {value}", color=colours[value])
-    left.set_xticks(range(len(names)), names)
-    left.set_title("Ratings of each responder (the paper's Figure 3)")
-    left.set_ylabel("responses")
-    left.legend(frameon=False)
+        axes.bar(places, heights, 0.25, label=f"rated {value}", color=colour)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_title("Ratings of each responder (the paper's Figure 3)")
+    axes.set_ylabel("responses")
+    axes.legend(frameon=False)
+
+
+def _pairs(axes: Any, description: Description) -> None:
+    """Figure 4: how often people and LLMs were rated how."""
     kinds = [(human, llm) for human in VALUES for llm in VALUES]
-    for offset, (name, colour) in enumerate(
-        zip(LLMS, ("#0072B2", "#009E73", "#CC79A7", "#E69F00"), strict=True)
-    ):
+    colours = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
+    for offset, (name, colour) in enumerate(zip(LLMS, colours, strict=True)):
         places = [at + 0.2 * (offset - 1.5) for at in range(len(kinds))]
         heights = [description.pairs[name][kind] for kind in kinds]
-        right.bar(places, heights, 0.19, label=name, color=colour)
-    right.set_xticks(range(len(kinds)), [f"{human}, {llm}" for human, llm in kinds])
-    right.set_title("Rating pairs (human, LLM) (the paper's Figure 4)")
-    right.set_ylabel("dialogues")
-    right.legend(frameon=False)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+        axes.bar(places, heights, 0.19, label=name, color=colour)
+    axes.set_xticks(range(len(kinds)), [f"{human}, {llm}" for human, llm in kinds])
+    axes.set_title("Rating pairs (human, LLM) (the paper's Figure 4)")
+    axes.set_ylabel("dialogues")
+    axes.legend(frameon=False)

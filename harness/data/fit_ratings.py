@@ -26,6 +26,7 @@ from agents.identity import content_id
 from agents.vocabulary import Dialogue
 from harness.data.dataset import Dataset, load
 from harness.data.splits import Split, dialogues_of
+from harness.terminal.output import print_json
 
 PLACE = Path(ratings.__file__).with_name("weights.json")
 FOLDS = 10
@@ -123,7 +124,7 @@ def main(data: str | None, out: Path) -> None:
     """Fit the weights of the control judges."""
     weights = fit(load(data))
     out.write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
-    click.echo(json.dumps(weights["made"], indent=2))
+    print_json(weights["made"])
 
 
 if __name__ == "__main__":

@@ -18,11 +18,10 @@ import sys
 import threading
 from dataclasses import replace
 
-import orjson
-
 from agents.errors import UserError
 from harness.emulator.options import Options
 from harness.emulator.server import serve
+from harness.terminal.output import print_json, print_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             options = replace(options, lean=True)
         _run(options, told.host, told.port, from_pipe)
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        print_text(error, is_message=True)
         return 2
     return 0
 
@@ -67,8 +66,7 @@ def _run(options: Options, host: str, port: int, from_pipe: bool) -> None:
             with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
                 loop.add_signal_handler(number, stopped.set)
         running = await serve(options, host, port)
-        sys.stdout.write(orjson.dumps({"port": running.port, "url": running.url}).decode() + "\n")
-        sys.stdout.flush()
+        print_json({"port": running.port, "url": running.url}, indented=False)
         if from_pipe:
             _watch_standard_input(loop, stopped)
         await stopped.wait()

@@ -10,17 +10,19 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from harness.engine.lane import Lane
-from harness.wording import clock
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from harness.terminal.output import live, print_progress
+from harness.terminal.tables import Table, table_of
+from harness.wording import clock, money
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
 SHOWN_SECONDS = 5.0  # a longer wait is shown
+HEADS = (
+    *("endpoint", "done", "per min", "limit", "in flight", "known", "429", "retries", "unscored", "spent"),
+    "left",
+)
 
 
 def per_second(lane: Lane) -> float:
@@ -35,10 +37,6 @@ def seconds_left(lane: Lane) -> float | None:
     if lane.stats.total is None or rate == 0:
         return None
     return max(0, lane.stats.total - lane.stats.done) / rate
-
-
-def _money(usd: float | None) -> str:
-    return "not known" if usd is None else f"${usd:.4f}"
 
 
 def wait_of(lane: Lane) -> str:
@@ -61,7 +59,7 @@ def plain_line(lane: Lane) -> str:
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
-        f"cost {_money(lane.spent_usd)}",
+        f"cost {money(lane.spent_usd)}",
         f"left {clock(seconds_left(lane))}",
     ]
     wait = wait_of(lane)
@@ -71,23 +69,7 @@ def plain_line(lane: Lane) -> str:
 
 def live_table(lanes: Sequence[Lane]) -> Table:
     """All lanes' states as a table."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("lane")
-    for heading in (
-        "done",
-        "per min",
-        "limit",
-        "in flight",
-        "known",
-        "429",
-        "retries",
-        "unscored",
-        "spent",
-        "left",
-    ):
-        table.add_column(heading, justify="right")
+    table = table_of("", HEADS)
     for lane in lanes:
         stats, gate = lane.stats, lane.gate
         total = "?" if stats.total is None else f"{stats.total:,}"
@@ -102,7 +84,7 @@ def live_table(lanes: Sequence[Lane]) -> Table:
             str(stats.rate_limited),
             str(stats.retried),
             str(stats.unscored + stats.failed),
-            _money(lane.spent_usd),
+            money(lane.spent_usd),
             "stopped" if stats.stopped else wait_of(lane) or clock(seconds_left(lane)),
         )
     return table
@@ -123,20 +105,14 @@ def shown(lanes: Sequence[Lane], quiet: bool = False) -> Iterator[None]:
 
 
 async def _live(lanes: Sequence[Lane]) -> None:
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(live_table(lanes), console=Console(stderr=True), auto_refresh=False) as live:
-        try:
-            while True:
-                await asyncio.sleep(LIVE_SECONDS)
-                live.update(live_table(lanes), refresh=True)
-        finally:
-            live.update(live_table(lanes), refresh=True)
+    with live(lambda: (live_table(lanes), list(map(plain_line, lanes)))) as draw:
+        while True:
+            await asyncio.sleep(LIVE_SECONDS)
+            draw()
 
 
 async def _plain(lanes: Sequence[Lane]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
         for lane in lanes:
-            print(plain_line(lane), file=sys.stderr, flush=True)  # noqa: T201  (this is the display)
+            print_progress(plain_line(lane))

@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
+from agents.formats import json_lines
 from agents.identity import content_id, hash_bytes
 from agents.vocabulary import (
     DEFAULT_PRESET,
@@ -211,7 +212,7 @@ def _battle(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
 
 def as_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as JSON lines."""
-    return b"".join(orjson.dumps(row) + b"\n" for row in rows)
+    return json_lines(rows)
 
 
 def judgments_of(content: bytes) -> Iterator[Judgment]:

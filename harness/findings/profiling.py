@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.errors import UserError
 from harness.data.authors import Author, author_of, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of
+from harness.terminal.tables import Table, table_of
 from harness.wording import percent
 from results.profile import FLAGS, WORD_LISTS, Profile, Said, profile
 from results.store import Store
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SHOWN_IDS = 8
 
@@ -83,13 +81,8 @@ def as_data(found: Profiles) -> dict[str, Any]:
 
 def as_table(found: Profiles) -> Table:
     """One column an author."""
-    from rich.table import Table
-
     title = f"Response profiles: {found.dialogues:,} dialogues of the {found.split} split"
-    table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("", no_wrap=True)
-    for name in found.of:
-        table.add_column(name, justify="right", overflow="fold")
+    table = table_of(title, ("", *found.of))
     columns = [_rows(one) for one in found.of.values()]
     for row in columns[0]:
         table.add_row(row, *(column[row] for column in columns))

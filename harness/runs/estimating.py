@@ -12,9 +12,6 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Protocol
 
-import click
-import orjson
-
 from agents.call import Call
 from agents.judge import Judge
 from agents.retirement import check_asked
@@ -24,6 +21,7 @@ from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
 from harness.engine.money import Price, price_of
 from harness.runs.judging import Retries, retries_of
 from harness.runs.running import Settings
+from harness.terminal.output import print_json, print_line
 from harness.wording import money
 from results.store import Store
 
@@ -150,12 +148,12 @@ def show_estimate(estimates: Sequence[Estimate], as_json: bool) -> None:
     """The estimates: to stdout."""
     if as_json:
         rows = {"dry_run": True, "judges": [asdict(each) for each in estimates]}
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        print_json(rows)
         return
     for each in estimates:
         for line in told(each):
-            click.echo(line)
-    click.echo("Nothing was asked.")
+            print_line(line)
+    print_line("Nothing was asked.")
 
 
 def told(each: Estimate) -> list[str]:

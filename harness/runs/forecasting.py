@@ -12,9 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import click
-import orjson
-
 from agents.call import Call
 from agents.improver import Improver
 from agents.messages import Message
@@ -27,6 +24,7 @@ from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
 from harness.engine.money import price_of
 from harness.runs.generating import Plan
 from harness.runs.running import Settings
+from harness.terminal.output import print_json, print_line
 from harness.wording import money
 from results.generations import reads_of
 from results.store import Store
@@ -157,8 +155,8 @@ def show_forecast(forecasts: Sequence[Forecast], as_json: bool) -> None:
     """The forecasts: to stdout."""
     if as_json:
         told: dict[str, Any] = {"dry_run": True, "models": [asdict(each) for each in forecasts]}
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told)
         return
     for line in lines(forecasts):
-        click.echo(line)
-    click.echo("Nothing was asked.")
+        print_line(line)
+    print_line("Nothing was asked.")

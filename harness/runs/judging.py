@@ -253,7 +253,7 @@ async def judge_contest(
             if judge.model.id in adaptations:
                 await store.withdraw_contest(report.run_id, judge.id)
                 adapted.append(_adapted_words(judge.model.id, adaptations[judge.model.id]))
-                settings.say(adapted[-1])
+                settings.warn(adapted[-1])
         plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
     summary = await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -83,11 +82,6 @@ class Settings:
     allow_retired: bool = False
     require_one_model: bool = False
     warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
-
-    def say(self, words: str) -> None:
-        """Tell the user something on stderr, unless nothing is to be said."""
-        if not self.quiet:
-            print(words, file=sys.stderr, flush=True)  # noqa: T201  (narration goes to stderr)
 
     def timeout_of(self, model: Model) -> float:
         """Seconds for one request to a model: one that may think needs longer."""

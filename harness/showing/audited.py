@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.kinship import Kin, kin_note
 from harness.data.splits import Split
 from harness.findings.audited import Audits, AuditSummary
 from harness.findings.floors import LENIENCY
 from harness.runs.running import is_emulated
+from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.statistics.audit import HUMAN_LLM, LLM_LLM, Leaning
 from results.statistics.clusters import Estimate
 from results.statistics.refusal import Refusal
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SELECTION = {
     Split.TEST: "The test dialogues were chosen by their low ratings, so these numbers are conditioned on "
@@ -150,18 +148,12 @@ def decimal(value: float | Refusal | None) -> str:
 
 def as_table(summary: AuditSummary) -> Table:
     """Judges, then floors, a row each."""
-    from rich.table import Table
-
     found = summary.found
     table = Table(
-        title=f"Agreement with human ratings, {summary.split} split: {len(found.pairs):,} pairs with "
-        f"different ratings in {len(found.dialogues):,} dialogues, both orders",
-        title_justify="left",
-        header_style="bold",
-        pad_edge=False,
-        collapse_padding=True,
+        f"Agreement with human ratings, {summary.split} split: {len(found.pairs):,} pairs with "
+        f"different ratings in {len(found.dialogues):,} dialogues, both orders"
     )
-    table.add_column("judge", overflow="fold", min_width=16)
+    table.add_column("judge")
     for name in columns_of(summary.judges[0] if summary.judges else summary.floors[0]):
         table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
     for one in summary.judges:
@@ -181,20 +173,20 @@ def columns_of(one: Audits) -> dict[str, str]:
     return {
         "agreement": percent(found.agreement.value),
         "95 %": between(found.agreement.low, found.agreement.high),
-        "rater‑\ncentred": percent(found.centred.value),
+        "rater-centred": percent(found.centred.value),
         "gap 2": percent(found.gap_2.value),
-        "human\nv LLM": percent(found.groups[HUMAN_LLM].value),
-        "LLM\nv LLM": percent(found.groups[LLM_LLM].value),
+        "human v LLM": percent(found.groups[HUMAN_LLM].value),
+        "LLM v LLM": percent(found.groups[LLM_LLM].value),
         "κ": decimal(found.kappa),
-        "consis-\ntency": percent(found.consistency),
-        "first\nplace": percent(found.position_preference),
+        "consistency": percent(found.consistency),
+        "first place": percent(found.position_preference),
         "longer": percent(found.length.judge.value),
-        "own\nfamily": "-" if isinstance(family, Refusal) else points_only(family.difference),
-        "repeats\nagree": percent(found.stability),
+        "own family": "-" if isinstance(family, Refusal) else points_only(family.difference),
+        "repeats agree": percent(found.stability),
         "n": str(found.n),
         "unscored": reasons(one.said.unscored) if one.said else "0",
-        "cost\n/1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
-        "s\n/1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
+        "cost /1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
+        "s /1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
     }
 
 

@@ -5,8 +5,6 @@ Computes nothing. What every line means stands in `docs/comparing.md`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from harness.findings.compared import Compared, JudgeAnswer, SingleOrderTest
 from harness.runs.catalogue import name_of
 from harness.showing.compared_data import verdict
@@ -21,17 +19,15 @@ from harness.showing.differences import (
     span,
     table_of,
 )
+from harness.terminal.tables import Table
 from results.statistics import Difference, Refusal
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def compared_table(of: Compared) -> Table:
     """One row a test; the primary one of each judge is marked."""
     first, second = (name_of(one) for one in of.gathered.authors)
     columns = ["judge", "how", "first", "second", "difference", interval_head(of.family_size)]
-    columns += ["p", "p, Holm", "n", "detec-\ntable"]
+    columns += ["p", "p, Holm", "n", "detectable"]
     what = f"{first} minus {second}, in points"
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     opponent = f"against {name_of(of.gathered.opponent)}"

@@ -6,18 +6,15 @@ The same numbers in each; computes nothing.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.findings.juries import Jury
 from harness.findings.preferences import Corrected
-from harness.showing.tables import table_of
+from harness.terminal.tables import Table, table_of
 from harness.wording import between, percent
 from results.statistics.adjusted import BiasAdjusted
 from results.statistics.ppi import CheapAndGold
 from results.statistics.refusal import Refusal
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def corrections_data(at: int, corrected: Corrected) -> dict[str, Any]:
@@ -52,13 +49,13 @@ def corrections_table(jury: Jury, corrected: Corrected) -> Table | None:
     heads = (
         "judge",
         "raw",
-        "bias-\nadjusted",
+        "bias-adjusted",
         "95 %",
-        "sensi-\ntivity",
-        "speci-\nficity",
-        "references\nA / B",
+        "sensitivity",
+        "specificity",
+        "references A / B",
     )
-    people = ("people as\ngold judge", "95 %", "asked", "worth")
+    people = ("people as gold judge", "95 %", "asked", "worth")
     table = table_of("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
     for at, (plug_in, powered) in corrected.by_people.items():
         table.add_row(

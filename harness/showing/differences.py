@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from agents.kinship import kin_note
 from harness.data.splits import Split
 from harness.findings.comparing import Gathered
 from harness.runs.catalogue import name_of
 from harness.showing.compared_data import has_students, is_any_emulated, looks_of, scope_of
+from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, percent
 from results.statistics import Difference
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SEVERAL_SEEDS = "A claim about a strategy needs several training seeds: name them with commas, A1,A2,A3."
 CONDITIONED = (
@@ -41,22 +38,17 @@ def p_value(p: float | None) -> str:
 
 def table_of(what: str, gathered: Gathered, size: int, columns: Sequence[str], *, soft: bool) -> Table:
     """An empty table of tests; its title says how many make up the family."""
-    from rich.table import Table
-
     family = "one test" if size < 2 else f"a family of {size} tests (Holm)"
     title = f"{what}{', soft' if soft else ''}: {family}, {gathered.split} split"
-    table = Table(
-        title=title, title_justify="left", header_style="bold", pad_edge=False, collapse_padding=True
-    )
+    table = Table(title)
     for number, name in enumerate(columns):
-        least = 21 if number == 0 else 16 if number == 1 else None
-        table.add_column(name, justify="left" if number < 2 else "right", overflow="fold", min_width=least)
+        table.add_column(name, justify="left" if number < 2 else "right")
     return table
 
 
 def interval_head(size: int) -> str:
     """What stands over the intervals of a family of so many tests."""
-    return "95 %" if size < 2 else "95 %,\nsimultaneous"
+    return "95 %" if size < 2 else "95 %, simultaneous"
 
 
 def cells(test: Difference) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from harness.findings.everyone import Everyone, Place
 from harness.runs.catalogue import name_of
@@ -16,11 +15,9 @@ from harness.showing.differences import (
     scope_note,
     table_of,
 )
+from harness.terminal.tables import Table
 from harness.wording import between, percent
 from results.statistics import HEAD_TO_HEAD
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def everyone_table(of: Everyone) -> Table:
@@ -32,7 +29,7 @@ def everyone_table(of: Everyone) -> Table:
     else:
         what = f"every author against {opponent}"
         columns = ("judge", "author", "win rate", interval, "alone, 95 %")
-    columns += ("p", "p, Holm", "n", "detec-\ntable")
+    columns += ("p", "p, Holm", "n", "detectable")
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}
     places = sorted(of.places, key=lambda one: (order[one.under.judge_id], -(one.test.difference or 0.0)))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.answerer import answerer_note
 from agents.cleaning import WORD_LIMIT
@@ -14,10 +14,8 @@ from agents.generation import Flaw
 from harness.runs.generating import Summary
 from harness.runs.running import LaneReport, is_emulated
 from harness.runs.sets import SetSummary
+from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, money
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def as_data(summary: Summary) -> dict[str, Any]:
@@ -61,8 +59,6 @@ def _lane_data(lane: LaneReport) -> dict[str, Any]:
 
 def as_table(summary: Summary) -> Table:
     """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
-    from rich.table import Table
-
     first = summary.sets[0]
     authors = {one.of.author for one in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
@@ -71,17 +67,14 @@ def as_table(summary: Summary) -> Table:
     counted = [_counted(one) for one in summary.sets]
     shown = [name for name in counted[0] if any(of[name] for of in counted)]
     none = [name for name in counted[0] if name not in shown]
-    caption = f"None of: {', '.join(none)}." if none else None
-    table = Table(
-        title=title, caption=caption, header_style="bold", min_width=len(max(title, caption or "", key=len))
-    )
-    table.title_justify = table.caption_justify = "left"
+    caption = f"None of: {', '.join(none)}." if none else ""
+    table = Table(title, caption)
     if len(authors) > 1:
-        table.add_column("author", overflow="fold")
-    table.add_column("preset", overflow="fold")
+        table.add_column("author")
+    table.add_column("preset")
     for name in ("responses", *shown, "words"):
         table.add_column(name, justify="right")
-    table.add_column("cost", justify="right", no_wrap=True)
+    table.add_column("cost", justify="right")
     for one, of in zip(summary.sets, counted, strict=True):
         named = (one.of.preset,) if len(authors) == 1 else (one.of.author, one.of.preset)
         table.add_row(

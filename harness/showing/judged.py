@@ -7,18 +7,15 @@ computes anything.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.kinship import kin_note
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
-from harness.showing.tables import one_line
+from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.contests import Contest
 from results.statistics import SingleOrder, WinRate
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SINGLE_ORDER_NOTE = (
     "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
@@ -114,18 +111,10 @@ def _is_emulated(judge: JudgeSummary) -> bool:
 def as_table(summary: Summary) -> Table:
     """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
     say nothing are left out (`notes` names them)."""
-    from rich.table import Table
-
     first = summary.judges[0].contest
-    table = Table(
-        title=f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders",
-        title_justify="left",
-        header_style="bold",
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
     rows = [_row(judge) for judge in summary.judges]
-    table.add_column("judge", overflow="fold", min_width=18)
+    table.add_column("judge")
     empty = _empty(rows)
     shown = [name for name in rows[0] if name not in empty]
     for name in shown:
@@ -136,7 +125,7 @@ def as_table(summary: Summary) -> Table:
 
 
 NOTHING = ("", "-", "0", "0.0 %")
-INCOMPLETE, ASKED_AGAIN, REPEATS, KIN = "incom-\nplete", "asked\nagain", "repeats\nagree", "kin"
+INCOMPLETE, ASKED_AGAIN, REPEATS, KIN = "incomplete", "asked again", "repeats agree", "kin"
 LEFT_OUT_EMPTY = (KIN, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
 COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
 
@@ -158,14 +147,14 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
         "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
         "soft": percent(soft.rate) if soft else "-",
         "ties": percent(rate.ties),
-        "consis-\ntency": percent(rate.consistency),
-        "first\nplace": percent(rate.position_preference),
+        "consistency": percent(rate.consistency),
+        "first place": percent(rate.position_preference),
         REPEATS: percent(rate.repetition_stability) if contest.samples > 1 else "",
         "A first": percent(rate.a_first.rate),
         "B first": percent(rate.b_first.rate),
         "unscored": reasons(judge.unscored),
         ASKED_AGAIN: str(contest.asked_again),
-        "made / reused\n/ retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
+        "made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
         "cost": money(contest.cost_usd),
     }
 
@@ -204,7 +193,7 @@ def notes(summary: Summary) -> list[str]:
             "are conditioned on the outcome."
         )
     empty = _empty([_row(judge) for judge in summary.judges])
-    none = [one_line(name) for name in COUNTED if name in empty]
+    none = [name for name in COUNTED if name in empty]
     if none:
         told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]

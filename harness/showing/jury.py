@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.kinship import kin_note
 from harness.findings.juries import Juror, Jury
@@ -10,13 +10,10 @@ from harness.findings.preferences import Corrected
 from harness.runs.catalogue import name_of
 from harness.runs.running import is_emulated
 from harness.showing.corrected import corrections_data, people_data
-from harness.showing.tables import table_of
+from harness.terminal.tables import Table, table_of
 from harness.wording import EMULATED_NOTE, between, money, percent
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.refusal import Refusal
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
@@ -111,9 +108,7 @@ def _value(value: float | Refusal) -> float | str:
 def as_tables(jury: Jury) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
-    judges = table_of(
-        title, ("judge", "win rate", "95 %", "n", "consis-\ntency", "first\nplace", "kin", "cost")
-    )
+    judges = table_of(title, ("judge", "win rate", "95 %", "n", "consistency", "first place", "kin", "cost"))
     for juror in jury.jurors:
         rate = juror.rate
         judges.add_row(
@@ -139,12 +134,12 @@ def as_tables(jury: Jury) -> list[Table]:
             "judges",
             "agreement",
             "95 %",
-            "at\nmost",
+            "at most",
             "AC1",
             "κ",
             "α",
-            "prefer A\n/ tie / B",
-            "order of\nauthors",
+            "prefer A / tie / B",
+            "order of authors",
             "n",
         )
         agreement = table_of("Agreement between judges, comparison by comparison", heads)

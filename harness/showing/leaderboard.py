@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.errors import UserError
+from agents.formats import csv_rows, csv_text, markdown_row, markdown_text
 from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of
+from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, percent
 from results.statistics.bradley_terry import ELO_PER_LOG
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 HEADS = (
     "judge",
@@ -32,6 +29,7 @@ HEADS = (
     "group",
     "kin",
 )
+TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "n")
 ALPACA = (
     *("", "win_rate", "standard_error", "mode", "avg_length", "n_wins", "n_wins_base", "n_draws", "n_total"),
     "discrete_win_rate",
@@ -93,26 +91,18 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
 
 def as_csv(board: Leaderboard) -> str:
     """One line per judge and author."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, HEADS, lineterminator="\n")
-    writer.writeheader()
-    for ranking in board.rankings:
-        writer.writerows(rows_of(ranking))
-    return out.getvalue()
+    return csv_rows(HEADS, (row for ranking in board.rankings for row in rows_of(ranking)))
 
 
 def as_markdown(board: Leaderboard) -> str:
     """A table per judge."""
     parts = [f"# Leaderboard, {board.split} split"]
     for ranking in board.rankings:
-        parts.append(f"## {ranking.judge}")
-        lines = [
-            "| rank | author | strength | 95 % | places | preferred | win rate | n |",
-            "|--:|:--|--:|:-:|:-:|--:|--:|--:|",
-        ]
-        lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows_of(ranking)]
+        parts.append(f"## {markdown_text(ranking.judge)}")
+        lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|--:|"]
+        lines += [markdown_row(_cells(row)) for row in rows_of(ranking)]
         parts.append("\n".join(lines))
-    parts += [f"*{note}*" for note in notes(board)]
+    parts += [f"*{markdown_text(note)}*" for note in notes(board)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -136,14 +126,11 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def as_tables(board: Leaderboard) -> list[Table]:
     """A table per judge, for a terminal."""
-    from rich.table import Table
-
     tables = []
     for ranking in board.rankings:
-        table = Table(title=ranking.judge, title_justify="left", header_style="bold", pad_edge=False)
-        heads = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "n")
-        for head in heads:
-            table.add_column(head, justify="left" if head == "author" else "right", overflow="fold")
+        table = Table(ranking.judge)
+        for head in TABLE:
+            table.add_column(head, justify="left" if head == "author" else "right")
         for row in rows_of(ranking):
             table.add_row(*_cells(row))
         tables.append(table)
@@ -174,12 +161,10 @@ def as_alpaca(ranking: Ranking, baseline: str, lengths: Mapping[str, float]) -> 
     base = ranking.authors[known[0]].id
     names = {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
     found = [one for one in ranking.meetings if one.opponent == base]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(ALPACA)
+    rows = []
     for one in sorted(found, key=lambda one: (-one.rate, names[one.author])):
         n = one.wins + one.losses + one.draws
-        writer.writerow(
+        rows.append(
             [
                 names[one.author],
                 100 * one.rate,
@@ -193,7 +178,7 @@ def as_alpaca(ranking: Ranking, baseline: str, lengths: Mapping[str, float]) -> 
                 100 * (one.wins + 0.5 * one.draws) / n,
             ]
         )
-    return out.getvalue()
+    return csv_text(ALPACA, rows)
 
 
 def notes(board: Leaderboard) -> list[str]:

@@ -6,35 +6,18 @@ Computes nothing: every number is of `harness/study/planning.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from harness.study.file import Study
 from harness.study.planning import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, Line, total
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from harness.terminal.tables import Table, table_of
 
 UNKNOWN = "?"
-COLUMNS = ("done", "calls", "tokens ≈\nin / out", "card\nhours ≈", "time ≈", "expected\ncost ≈", "at most")
+COLUMNS = ("done", "calls", "tokens ≈ in / out", "card hours ≈", "time ≈", "expected cost ≈", "at most")
 
 
 def as_table(study: Study, lines: Sequence[Line]) -> Table:
     """The plan: a row for each line, and their total."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=f"{study.title} (fidelity {study.fidelity})",
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("stage", overflow="fold", min_width=24)
-    for name in COLUMNS:
-        table.add_column(name, justify="right")
+    table = table_of(f"{study.title} (fidelity {study.fidelity})", ("stage", *COLUMNS))
     for one in lines:
         table.add_row(f"{one.kind} {_short(one)}", *_cells(one))
     table.add_section()

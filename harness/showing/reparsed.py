@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.verdict_parser import PARSER
 from harness.runs.reparsing import Reparsed
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from harness.terminal.tables import Table, table_of
 
 
 def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
@@ -32,14 +30,8 @@ def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
 
 def as_table(judges: Sequence[Reparsed]) -> Table:
     """One row a judge."""
-    from rich.table import Table
-
-    shown = Table(
-        title=f"Judgments read by {PARSER}", title_justify="left", header_style="bold", pad_edge=False
-    )
-    shown.add_column("judge", overflow="fold", min_width=18)
-    for name in ("judgments", "read before by", "read again", "changed", "became scored", "became unscored"):
-        shown.add_column(name, justify="right")
+    heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
+    shown = table_of(f"Judgments read by {PARSER}", ("judge", *heads))
     for judge in judges:
         before = ", ".join(f"{parser}: {count}" for parser, count in judge.before.by_parser.items())
         after = judge.after

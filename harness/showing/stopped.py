@@ -6,16 +6,14 @@ decided by their own answers, so none is shown. Computes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.runs.stopping import Stopped, Until
 from harness.showing.judged import answerer_data, answerer_notes, kin_notes
+from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 METHOD = "confidence sequence (betting)"
 SCOPE = {
@@ -94,22 +92,14 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
 
 def as_table(summary: Summary) -> Table:
     """The summary as a table: one row a judge."""
-    from rich.table import Table
-
     first, told = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
-    table = Table(
-        title=f"{a} against {b}, until {_until(told.until)}: at most {told.sequence.total} dialogues",
-        title_justify="left",
-        header_style="bold",
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("judge", overflow="fold", min_width=18)
-    for name in ("win rate", "95 %, at any time", "after", "incom-\nplete"):
+    table = Table(f"{a} against {b}, until {_until(told.until)}: at most {told.sequence.total} dialogues")
+    table.add_column("judge")
+    for name in ("win rate", "95 %, at any time", "after", "incomplete"):
         table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
-    table.add_column("answer", overflow="fold")
-    for name in ("calls\nasked", "calls\nsaved", "cost", "saved"):
+    table.add_column("answer")
+    for name in ("calls asked", "calls saved", "cost", "saved"):
         table.add_column(name, justify="right")
     for judge, stopped in _stopped(summary):
         sequence = stopped.sequence

@@ -6,15 +6,13 @@ Computes nothing: every number is in the record of a finished stage.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.kinship import Kin, kin_note
 from harness.study.file import TINY, Study
 from harness.study.runner import Standing
+from harness.terminal.tables import Cell, Table, table_of
 from harness.wording import EMULATED_NOTE, between, percent, reasons
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 NOT_YET = "…"
 TINY_NOTE = (
@@ -26,32 +24,17 @@ Result = Mapping[str, Any]
 
 def as_table(study: Study, standings: Sequence[Standing]) -> Table | None:
     """How often A wins: a row a contest, a column a judge; None where nothing is judged yet."""
-    from rich import box
-    from rich.table import Table
-
     found = _judged(study, standings)
     if not found:
         return None
     contests = list(dict.fromkeys(contest for contest, _ in found))
     judges = list(dict.fromkeys(judge for _, judge in found))
-    table = Table(
-        title=study.title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_lines=len(judges) > 1,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("A against B: how often A wins", overflow="fold", min_width=24)
-    for judge in judges:
-        table.add_column(judge.replace("/", "/\n", 1), justify="right")
+    table = table_of(study.title, ("A against B: how often A wins", *judges))
     several = len({one["n"] for one in found.values()}) > 1
     for contest in contests:
         cells = (found.get((contest, judge)) for judge in judges)
         a, _, b = contest.partition(" : ")
-        table.add_row(f"{a}\n  against {b}", *(_cell(one, with_n=several) for one in cells))
+        table.add_row((a, f"against {b}"), *(_cell(one, with_n=several) for one in cells))
     return table
 
 
@@ -96,7 +79,7 @@ def _judged(study: Study, standings: Sequence[Standing]) -> dict[tuple[str, str]
     return found
 
 
-def _cell(one: Result | None, *, with_n: bool) -> str:
+def _cell(one: Result | None, *, with_n: bool) -> Cell:
     if one is None:
         return NOT_YET
     lines = [percent(one["win_rate"]), between(one["low"], one["high"])]
@@ -104,4 +87,4 @@ def _cell(one: Result | None, *, with_n: bool) -> str:
         lines.append(f"n = {one['n']}")
     if one["unscored"]:
         lines.append(f"unscored {reasons(one['unscored'])}")
-    return "\n".join(lines)
+    return tuple(lines)

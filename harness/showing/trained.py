@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import click
 
 from finetune.checkpoint import Checkpoint
 from finetune.health import Health
 from finetune.plan import StagePlan
 from finetune.running import Step
 from finetune.settings import Settings
+from harness.terminal.output import StatusLine
 from harness.wording import clock
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -25,14 +23,14 @@ class Progress:
     """Steps on stderr: one line rewritten on a terminal, else a line now and then."""
 
     def __init__(self, every_seconds: float = SECONDS_BETWEEN_LINES) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._line = StatusLine()
         self._every = every_seconds
         self._last = float("-inf")
 
     def __call__(self, step: Step) -> None:
         """Show this step, if it is time."""
         now, ends = time.monotonic(), step.step >= step.steps
-        if not self._terminal and not ends and now - self._last < self._every:
+        if not self._line.is_terminal and not ends and now - self._last < self._every:
             return
         self._last = now
         margin = f", margin {step.margin:.3f}" if step.margin is not None else ""
@@ -40,7 +38,7 @@ class Progress:
             f"{step.stage} {step.step:,}/{step.steps:,}: loss {step.loss:.4f}{margin}, "
             f"{step.tokens_per_second:,.0f} tokens/s, {clock(step.seconds_left)} left"
         )
-        click.echo(f"\r\x1b[2K{line}" if self._terminal else line, err=True, nl=ends or not self._terminal)
+        self._line.show(line, ends=ends)
 
 
 def made_lines(made: Checkpoint) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from agents.formats import html_page
 from harness.findings.audited import Audits, AuditSummary
 from harness.showing.audited import columns_of, decimal, estimate, notes, page_title, points, trust
 from harness.wording import EMULATED_NOTE, percent
@@ -43,7 +44,7 @@ def page(summaries: Sequence[AuditSummary]) -> str:
         parts += [Markup("<p class=note>{}</p>").format(note) for note in _general(summary)]
         parts += [_judge(one) for one in summary.judges]
     body = Markup("\n").join(parts)
-    return str(
+    return html_page(
         Markup(
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width"><title>Judges against human ratings</title><style>{}</style></head>'
@@ -82,9 +83,7 @@ def _table(summary: AuditSummary) -> Markup:
     every = (*summary.judges, *summary.floors)
     columns = [columns_of(one) for one in every]
     heads = [name for name in columns[0] if any(of[name] not in ("-", "") for of in columns)]
-    head = Markup("").join(
-        Markup("<th>{}</th>").format(Markup("<br>").join(name.split("\n"))) for name in heads
-    )
+    head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
     rows = Markup("\n").join(
         Markup("<tr{}><td>{}</td>{}</tr>").format(
             Markup(' class="floor"') if one.is_floor else "",

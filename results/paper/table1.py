@@ -5,12 +5,10 @@ A cell that has not been run is empty, never zero. Percent, as the paper prints.
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from agents.formats import csv_rows, latex_text, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.differences import ALWAYS
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
@@ -18,16 +16,6 @@ from results.statistics.replication import Replicated, as_family, effective_n, e
 EMPTY = ""
 EMULATED = "EMULATED"
 WARNING = "EMULATED: some of these answers come from this machine's emulator, not from any real model."
-LATEX = {
-    "%": r"\%",
-    "&": r"\&",
-    "_": r"\_",
-    "#": r"\#",
-    "<": "$<$",
-    "−": "$-$",
-    "†": r"\dag{}",
-}
-_MINUS = re.compile(r"(?<![\w.])-(?=\d)")  # of a number, and not within a name
 KIN = (
     "† The judge is of the family of the student or of its teacher (GPT-4o judges what GPT-4o taught, here "
     "as in the paper): it may favour its own."
@@ -165,16 +153,12 @@ def as_markdown(table: Table1) -> str:
         *(f"H {number}" for number in numbers),
         *(f"L {number}" for number in numbers),
     ]
-    lines = [_row(head), _row([":--"] * 3 + ["--:"] * 14)]
-    lines += [_row([study, stage, whose, *values]) for study, stage, whose, values in _lines(table)]
-    told = "\n\n".join(notes(table))
+    lines = [markdown_row(head), "| " + " | ".join([":--"] * 3 + ["--:"] * 14) + " |"]
+    lines += [markdown_row([study, stage, whose, *values]) for study, stage, whose, values in _lines(table)]
+    told = "\n\n".join(map(markdown_text, notes(table)))
     legend = "H: improvement over human responses. L: over LLM initial responses."
     warning = f"**{WARNING}**\n\n" if table.is_emulated else ""
     return f"# {heading(table)}\n\n{warning}" + "\n".join(lines) + f"\n\n{legend}\n\n{told}\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def as_latex(table: Table1) -> str:
@@ -184,7 +168,7 @@ def as_latex(table: Table1) -> str:
     for at, (study, stage, whose, values) in enumerate(_lines(table)):
         if at and study:
             body.append(r"\midrule")
-        body.append(" & ".join(map(_escaped, [study, stage, whose, *values])) + r" \\")
+        body.append(" & ".join(map(latex_text, [study, stage, whose, *values])) + r" \\")
     caption = [f"{heading(table)}.", *([WARNING] if table.is_emulated else []), *notes(table)]
     return "\n".join(
         [
@@ -200,18 +184,12 @@ def as_latex(table: Table1) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}}",
-            rf"\caption{{{_escaped(' '.join(caption))}}}",
+            rf"\caption{{{latex_text(' '.join(caption))}}}",
             r"\label{tab:empathy-table-1}",
             r"\end{table*}",
             "",
         ]
     )
-
-
-def _escaped(text: str) -> str:
-    for plain, written in LATEX.items():
-        text = text.replace(plain, written)
-    return _MINUS.sub("$-$", text)
 
 
 def rows(table: Table1) -> list[dict[str, object]]:
@@ -248,9 +226,5 @@ def rows(table: Table1) -> list[dict[str, object]]:
 
 def as_csv(table: Table1) -> str:
     """Every cell as a line."""
-    out = io.StringIO()
     found = rows(table)
-    writer = csv.DictWriter(out, list(found[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return out.getvalue()
+    return csv_rows(list(found[0]), found)

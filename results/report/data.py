@@ -5,14 +5,11 @@ The same numbers as the page's, unrounded; shares in [0, 1], money in US dollars
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import orjson
-
+from agents.formats import csv_rows, json_bytes
 from results.checkpoints import Registered
 from results.report.authors import Author
 from results.report.examples import Example
@@ -33,24 +30,20 @@ _FLAT = (
 
 def as_json(material: Material) -> str:
     """Everything, indented."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    return orjson.dumps(as_data(material), option=options).decode() + "\n"
+    return json_bytes(as_data(material)).decode()
 
 
 def as_csv(material: Material) -> str:
     """The contests: a line each, with its heading."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _FLAT, lineterminator="\n")
-    writer.writeheader()
-    for pair in material.pairs:
-        for one in pair.judged:
-            told = contest_data(pair, one)
-            single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
-            control = told["at_equal_length"]
-            unscored = sum(told["unscored"].values())
-            flat = told | single | {"unscored": unscored, "at_equal_length": control.get("rate")}
-            writer.writerow({name: flat[name] for name in _FLAT})
-    return out.getvalue()
+    return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
+
+
+def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
+    """A contest with one value a column."""
+    told = contest_data(pair, one)
+    single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
+    unscored = sum(told["unscored"].values())
+    return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
 
 
 def as_data(material: Material) -> dict[str, Any]:

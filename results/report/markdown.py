@@ -3,9 +3,9 @@ a message. No plots, no examples: the page has them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from agents.formats import markdown_code, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS
 from results.report.grid import Entry
 from results.report.material import Material
@@ -20,21 +20,20 @@ from results.report.sections.seeds import seeds_table
 from results.report.study_wording import told_on_top
 from results.report.wording import NONE, between, caveats, percent, reasons
 
-_ACTIVE = re.compile(r"([\\`*_\[\]<>|~$])")
 _LETTERS = dict(zip(METHODS, "HL", strict=True))
 _HEADS = ("A", "B", "judge", "A wins", "95 %", "n", "consistency", "first place", "unscored")
 
 
 def as_markdown(material: Material) -> str:
     """The text."""
-    parts = [f"# {_plain(title(material))}"]
-    parts += [f"> **{_plain(note)}**" for note in banners(material)]
-    parts.append(" · ".join(map(_plain, facts(material))))
+    parts = [f"# {markdown_text(title(material))}"]
+    parts += [f"> **{markdown_text(note)}**" for note in banners(material)]
+    parts.append(" · ".join(map(markdown_text, facts(material))))
     told = told_on_top(material)
     if told is None:
         parts.append("Nothing has been judged in this run yet.")
     else:
-        parts += [f"**{_plain(told.sentence)}**", *map(_plain, told.also)]
+        parts += [f"**{markdown_text(told.sentence)}**", *map(markdown_text, told.also)]
         parts += ["## Win rates", _table(_rates(material))]
     controls = controls_table(material)
     if controls:
@@ -42,18 +41,22 @@ def as_markdown(material: Material) -> str:
     over_seeds = seeds_table(material)
     parts += [f"## {SEEDS}", _table(over_seeds)] if over_seeds else []
     if material.grid:
-        parts += ["## Table 1", _table_1(material), *map(_plain, material.grid.notes)]
+        parts += ["## Table 1", _table_1(material), *map(markdown_text, material.grid.notes)]
     if told is not None:
         parts += ["## What the numbers do not say", _list(caveats(material))]
         who = (*answerer_notes(material), *kin_notes(material))
-        parts += ["## Judges", *map(_plain, who), _table(each_judge(material))]
+        parts += ["## Judges", *map(markdown_text, who), _table(each_judge(material))]
         agreement = agreement_table(material)
         parts += ["### Agreement between judges", _table(agreement)] if agreement else []
         for audit in audit_views(material):
-            parts += ["### Against human ratings", _plain(audit.title), _table(audit.table)]
-        parts += ["## Cost, time, calls", _table(cost_table(material.spending)), _plain(time_told(material))]
+            parts += ["### Against human ratings", markdown_text(audit.title), _table(audit.table)]
+        parts += [
+            "## Cost, time, calls",
+            _table(cost_table(material.spending)),
+            markdown_text(time_told(material)),
+        ]
     parts += ["## How this was made", _list([f"run {material.run_id}", f"page: {page_command(material)}"])]
-    parts += [f"```\n{one.command}\n```" for one in material.invocations if "```" not in one.command]
+    parts += [markdown_code(one.command) for one in material.invocations]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -100,18 +103,9 @@ def _cell(entry: Entry) -> str:
 
 
 def _table(table: PlainTable) -> str:
-    lines = [_row(table.heads), _row(["---"] * len(table.heads), plain=False)]
-    return "\n".join([*lines, *(_row(row.cells) for row in table.rows)])
-
-
-def _row(cells: Sequence[str], *, plain: bool = True) -> str:
-    return "| " + " | ".join(_plain(cell) if plain else cell for cell in cells) + " |"
+    rule = "| " + " | ".join(["---"] * len(table.heads)) + " |"
+    return "\n".join([markdown_row(table.heads), rule, *(markdown_row(row.cells) for row in table.rows)])
 
 
 def _list(items: Sequence[str]) -> str:
-    return "\n".join(f"- {_plain(item)}" for item in items)
-
-
-def _plain(text: str) -> str:
-    """A text in one line in which nothing is markup, whoever wrote it."""
-    return _ACTIVE.sub(r"\\\1", " ".join(str(text).replace("\u00a0", " ").split()))
+    return "\n".join(f"- {markdown_text(item)}" for item in items)

@@ -1,7 +1,7 @@
 """From values to HTML: the templates, what they may call, and what they may never let through.
 
-Every text that a model or a person wrote passes through the templates' escaping, and characters that HTML
-does not allow are shown as replacements.
+Every text that a model or a person wrote passes through the templates' escaping, and characters that nobody
+sees are shown (`agents/formats.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from agents.formats import visible_text
 from results import plots
 from results.report.forest import legend_symbol
 from results.report.opinions import Opinion
@@ -32,17 +33,8 @@ def filled(name: str, **values: Any) -> Markup:
 
 
 def readable(text: object) -> str:
-    """A text with nothing in it that HTML does not allow: such characters become visible replacements."""
-    return "".join(
-        "\ufffd"
-        if (char < " " and char not in "\t\n") or 0x7F <= ord(char) <= 0x9F or _unpaired(char)
-        else char
-        for char in str(text).replace("\r\n", "\n").replace("\r", "\n")
-    )
-
-
-def _unpaired(char: str) -> bool:
-    return 0xD800 <= ord(char) <= 0xDFFF
+    """A text as the page shows it: what nobody would see, or what would turn its line, is escaped."""
+    return visible_text(str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def as_json(value: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from agents.formats import html_page
 from results.report.markup import asset, filled, policy
 from results.report.material import Material
 from results.report.sections import SECTIONS
@@ -37,7 +38,7 @@ def page(material: Material, *, now_text: str = "") -> str:
         script=Markup(script),
         policy=policy(style, script),
     )
-    return str(whole)
+    return html_page(whole)
 
 
 def banners(material: Material) -> list[str]:

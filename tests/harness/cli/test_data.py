@@ -40,7 +40,7 @@ def test_describe_shows_both_figures_as_tables(empathy: Run) -> None:
     assert "the paper's Figure 4" in shown
     assert f"64 dialogues ({data['sentiments']['negative']} negative" in shown
     for responder, of in data["ratings"].items():
-        [line] = [line for line in shown.splitlines() if f"│ {responder} " in line]
+        [line] = [line for line in shown.splitlines() if f"│{responder} " in line]
         assert [cell.strip() for cell in line.split("│")[2:5]] == [str(of[v]) for v in ("1", "2", "3")]
     assert sum(data["pairs"]["gpt-4"].values()) == 64
 

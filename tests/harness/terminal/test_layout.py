@@ -1,0 +1,141 @@
+"""Tables that fit the terminal: whole, turned or parted; no number is broken, no name lost or obeyed."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from agents.formats import visible_text
+from harness.terminal import output
+from harness.terminal.layout import layouts, wrapped
+from harness.terminal.tables import Table, table_of
+from tests.hostile import HOSTILE
+
+NUMBERS = ("72.4 %", "68.0 to 76.5", "250", "0.0 to 100.0", "40: no answer 40", "0 / 0 / 200", "$0.5223")
+HEADS = ("win rate", "95 %", "n", "bounds", "unscored", "made / reused / retried", "cost")
+WIDTHS = (40, 60, 80, 120)
+
+
+def table(judges: int) -> Table:
+    """A row a judge, as `empathy judge` shows it."""
+    made = table_of("A against B", ("judge", *HEADS))
+    for number in range(judges):
+        made.add_row(f"openai/a-model-of-a-long-name-{number}", *NUMBERS)
+    return made
+
+
+def printed(made: Table, width: int | None) -> list[str]:
+    out = StringIO()
+    console = output._console(out)
+    for part in output.renderables(made, width):
+        console.print(part, soft_wrap=True)
+    return out.getvalue().splitlines()
+
+
+def text_of(lines: list[str]) -> str:
+    """What the lines say, whoever broke them: no rules and no spaces."""
+    return re.sub(r"[\s│┃─━┏┓┗┛└┘┡┩╇┳┴┬┼├┤╋┠┨]", "", "".join(lines))
+
+
+@pytest.mark.parametrize("judges", [1, 2, 5, 12])
+@pytest.mark.parametrize("width", [*WIDTHS, 50, 100, 132, 200, None])
+def test_every_number_is_shown_whole_for_every_judge(width: int | None, judges: int) -> None:
+    lines = printed(table(judges), width)
+    assert width is None or max(map(cell_len, lines)) <= width
+    for number in ("72.4 %", "68.0 to 76.5", "0.0 to 100.0", "0 / 0 / 200", "$0.5223"):
+        assert sum(line.count(number) for line in lines) == judges
+    assert sum("A against B" in line for line in lines) == 1
+    assert not any(line != line.rstrip() for line in lines)
+
+
+def test_where_there_is_room_it_stays_whole_and_names_are_folded_first() -> None:
+    assert [len(layouts(table(2), width)) for width in (None, 200)] == [1, 1]
+    needed = next(width for width in range(60, 200) if len(layouts(table(2), width)[0].rows) == 2)
+    folded = "\n".join(printed(table(2), needed))
+    assert "$0.5223" in folded
+    assert "a-model-of-a-long-name-1" not in folded
+
+
+def test_a_table_of_many_rows_is_parted_by_columns_and_names_stand_in_each_part() -> None:
+    parts = layouts(table(12), 60)
+    assert len(parts) > 1
+    assert all(len(part.rows) == 12 for part in parts)
+    assert [part.title for part in parts[1:]] == [()] * (len(parts) - 1)
+
+
+def test_a_turned_row_is_named_by_all_that_says_what_it_is() -> None:
+    made = Table("differences")
+    for head in ("judge", "how"):
+        made.add_column(head)
+    for head in HEADS:
+        made.add_column(head, justify="right")
+    made.add_row("openai/gpt-4o", "against base", *NUMBERS)
+    made.add_row("", "head to head", *NUMBERS)
+    heads = [text_of(list(head)) for part in layouts(made, 40) for head in part.heads[1:]]
+    assert heads == ["openai/gpt-4o,againstbase", "openai/gpt-4o,headtohead"]
+
+
+@pytest.mark.parametrize("width", [*WIDTHS, 1, 20, None])
+@pytest.mark.parametrize("rows", [0, 1, 2, 9])
+def test_hostile_texts_in_every_place_are_shown_and_never_obeyed(width: int | None, rows: int) -> None:
+    for hostile in HOSTILE:
+        made = Table(hostile, hostile)
+        for justify in ("left", "right", "right"):
+            made.add_column(hostile, justify=justify)
+        for _ in range(rows):
+            made.add_row(hostile, "12.5 %", hostile)
+        lines = printed(made, width)
+        shown = visible_text(hostile, one_line=True)
+        assert width is None or max(map(cell_len, lines)) <= max(width, 20)
+        assert "".join(shown.split()) in text_of(lines)
+        assert "\x1b" not in "".join(lines)
+        assert sum(line.count("12.5 %") for line in lines) == rows
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from((*NUMBERS, *HOSTILE)), min_size=4, max_size=4), max_size=6),
+    st.integers(20, 200),
+)
+def test_nothing_is_wider_than_the_terminal(rows: list[list[str]], width: int) -> None:
+    made = table_of("title", ("name", "a number", "another number", "x"))
+    for row in rows:
+        made.add_row(*row)
+    assert max(map(cell_len, printed(made, width))) <= width
+
+
+@given(st.text(st.sampled_from("ab -.:/5,%$模"), max_size=60), st.integers(2, 30))
+def test_wrapping_loses_nothing_but_the_spaces_that_it_breaks_at(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+def test_numbers_are_not_wrapped_apart_from_what_belongs_to_them() -> None:
+    for text in (
+        "rate 95.0 to 97.1 here",
+        "rate 61.6 % here",
+        "calls 30 / 0 / 2 here",
+        "by +1.0 to -2.0 now",
+    ):
+        for width in range(14, 30):
+            number = re.search(r"[-+\d].*[\d%]", text)
+            assert number is not None
+            assert any(number[0] in line for line in wrapped(text, width))
+
+
+def test_heads_are_in_one_line_where_there_is_room() -> None:
+    assert any("made / reused / retried" in line for line in printed(table(1), None))
+
+
+def test_what_the_encoding_has_not_is_escaped_and_still_fits() -> None:
+    made = table_of("κ – 95 %", ("name", "n"))
+    made.add_row("模型🙂" * 4, "1")
+    for layout in layouts(made, 40, "ascii"):
+        for row in layout.rows:
+            assert all(line.isascii() and len(line) <= 40 for lines in row.cells for line in lines)
