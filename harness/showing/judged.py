@@ -50,6 +50,7 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "n": rate.n,
         "incomplete": rate.incomplete,
         "bounds": [rate.bound_low, rate.bound_high],
+        "worst_case": worst_case(rate),
         "ties": rate.ties,
         "consistency": rate.consistency,
         "position_preference": rate.position_preference,
@@ -86,6 +87,12 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "kin": [one.told() for one in contest.kin],
         "note": rate.note,
     }
+
+
+def worst_case(rate: WinRate) -> dict[str, list[float] | None]:
+    """The intervals over all dialogues with every missing judgment lost, and won, as plain data."""
+    cases = {"missing_lost": rate.missing_lost, "missing_won": rate.missing_won}
+    return {name: [case.low, case.high] if case else None for name, case in cases.items()}
 
 
 def _single(order: SingleOrder) -> dict[str, Any]:

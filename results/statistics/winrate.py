@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.columns import Columns
-from results.statistics.intervals import EXACT, clopper_pearson, interval_of_scores
+from results.statistics.intervals import EXACT, Interval, clopper_pearson, interval_of_scores
 from results.statistics.scores import (
     Scores,
     consistency,
@@ -66,6 +66,10 @@ class WinRate:
         incomplete: the others of the contest's dialogues.
         bound_low, bound_high: what the rate over *all* dialogues would be with every missing judgment
             against A, and for A; None where the contest has no dialogue. Not a confidence interval.
+        missing_lost, missing_won: confidence intervals at `level` over *all* dialogues, of those two worst
+            cases: the sampling error is added to what is missing. A rate lies above a bound for certain
+            only where `missing_lost.low` does, below it only where `missing_won.high` does. Equal to
+            (low, high) where nothing is missing; None where the contest has no dialogue.
         ties: share of the complete dialogues' verdicts that are ties; None with `rate`.
         consistency: share of the complete dialogues whose two orders name the same author (mean over
             samples, paired by number); a tie names none. None with `rate`.
@@ -95,6 +99,8 @@ class WinRate:
     incomplete: int
     bound_low: float | None
     bound_high: float | None
+    missing_lost: Interval | None
+    missing_won: Interval | None
     ties: float | None
     consistency: float | None
     tied_both: float | None
@@ -138,9 +144,14 @@ def win_rate(
     hard = scores if not soft else dialogue_scores(columns)
     complete = scores.complete
     chosen = scores.score[complete]
-    interval = (
-        interval_of_scores(chosen, seed=seed, level=level, resamples=resamples) if chosen.size else None
-    )
+
+    def over(values: Floats) -> Interval | None:
+        return (
+            interval_of_scores(values, seed=seed, level=level, resamples=resamples) if values.size else None
+        )
+
+    interval = over(chosen)
+    whole = bool(complete.all())
     verdicts = hard.by_order[complete]
     samples = scores.by_order.shape[2]
     return WinRate(
@@ -153,6 +164,8 @@ def win_rate(
         incomplete=int((~complete).sum()),
         bound_low=mean_of(scores.low),
         bound_high=mean_of(scores.high),
+        missing_lost=interval if whole else over(scores.low),
+        missing_won=interval if whole else over(scores.high),
         ties=mean_of(verdicts == 0.5),
         consistency=consistency(verdicts),
         tied_both=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
