@@ -21,6 +21,7 @@ from harness.runs.catalogue import Entry, catalogue_of, name_of
 from harness.runs.running import is_emulated
 from results.contests import Contest, contests_of
 from results.statistics.bradley_terry import Strengths, strengths
+from results.statistics.intervals import standard_error
 from results.statistics.scores import dialogue_scores
 from results.store import Store
 
@@ -36,7 +37,8 @@ class Meeting:
     Attributes:
         author, opponent: set ids.
         wins, losses, draws: complete dialogues with a score above, below and at ½.
-        rate, error: mean score, in [0, 1], and its standard error.
+        rate, error: mean score, in [0, 1], and its standard error; where the scores cannot be resampled, the
+            one that their guaranteed interval implies: never 0.
     """
 
     author: str
@@ -222,7 +224,7 @@ def _meetings(contest: Contest, score: Floats) -> list[Meeting]:
         return []
     wins, losses = int((score > 0.5).sum()), int((score < 0.5).sum())
     draws, rate = int(score.size) - wins - losses, float(score.mean())
-    error = float(score.std(ddof=1) / np.sqrt(score.size)) if score.size > 1 else 0.0
+    error = standard_error(score)
     return [
         Meeting(contest.a.id, contest.b.id, wins, losses, draws, rate, error),
         Meeting(contest.b.id, contest.a.id, losses, wins, draws, 1.0 - rate, error),

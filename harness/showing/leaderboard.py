@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from agents.errors import UserError
 from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of
-from harness.wording import EMULATED_NOTE, percent
+from harness.wording import EMULATED_NOTE, between, percent
 from results.statistics.bradley_terry import ELO_PER_LOG
 
 if TYPE_CHECKING:
@@ -26,7 +29,12 @@ HEADS = (
     "high",
     "rank_low",
     "rank_high",
+    "gap",
+    "gap_low",
+    "gap_high",
     "preferred",
+    "preferred_low",
+    "preferred_high",
     "win_rate",
     "n",
     "group",
@@ -39,33 +47,38 @@ ALPACA = (
 
 
 def rows_of(ranking: Ranking) -> list[dict[str, Any]]:
-    """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1]."""
-    of = ranking.strengths
+    """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1].
 
-    per_log = ELO_PER_LOG
-    rows = []
-    places: dict[int, int] = {}
-    for at in ranking.order:
-        group = int(of.component[at])
-        places[group] = places.get(group, 0) + 1
-        rows.append(
-            {
-                "judge": ranking.judge,
-                "rank": places[group],
-                "author": ranking.names[at],
-                "strength": float(of.elo[at]),
-                "low": 1000.0 + per_log * float(of.low[at]),
-                "high": 1000.0 + per_log * float(of.high[at]),
-                "rank_low": int(of.rank_low[at]),
-                "rank_high": int(of.rank_high[at]),
-                "preferred": float(of.expected[at]),
-                "win_rate": float(ranking.rates[at]),
-                "n": int(of.n[at]),
-                "group": group,
-                "kin": ranking.authors[at].id in ranking.kin,
-            }
-        )
-    return rows
+    An end of an interval that the data do not bound is None.
+    """
+    of = ranking.strengths
+    return [
+        {
+            "judge": ranking.judge,
+            "rank": int(of.rank[at]),
+            "author": ranking.names[at],
+            "strength": float(of.elo[at]),
+            "low": _bounded(1000.0 + ELO_PER_LOG * of.low[at]),
+            "high": _bounded(1000.0 + ELO_PER_LOG * of.high[at]),
+            "rank_low": int(of.rank_low[at]),
+            "rank_high": int(of.rank_high[at]),
+            "gap": float(ELO_PER_LOG * of.gap[at]),
+            "gap_low": _bounded(ELO_PER_LOG * of.gap_low[at]),
+            "gap_high": _bounded(ELO_PER_LOG * of.gap_high[at]),
+            "preferred": float(of.expected[at]),
+            "preferred_low": float(of.expected_low[at]),
+            "preferred_high": float(of.expected_high[at]),
+            "win_rate": float(ranking.rates[at]),
+            "n": int(of.n[at]),
+            "group": int(of.component[at]),
+            "kin": ranking.authors[at].id in ranking.kin,
+        }
+        for at in ranking.order
+    ]
+
+
+def _bounded(end: float) -> float | None:
+    return float(end) if isfinite(end) else None
 
 
 def as_data(board: Leaderboard) -> dict[str, Any]:
@@ -81,7 +94,11 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "level": ranking.strengths.level,
                 "prior_ties": ranking.strengths.prior_ties,
                 "authors": [
-                    {**row, "set": ranking.authors[at].id}
+                    {
+                        **row,
+                        "set": ranking.authors[at].id,
+                        "reference": ranking.names[ranking.strengths.reference[at]],
+                    }
                     for at, row in zip(ranking.order, rows_of(ranking), strict=True)
                 ],
             }
@@ -126,12 +143,20 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["rank"]),
         row["author"] + (" (kin)" if row["kin"] else ""),
         f"{row['strength']:.0f}",
-        f"{row['low']:.0f} to {row['high']:.0f}",
+        _ends(row["low"], row["high"]),
         places,
-        percent(row["preferred"]),
+        f"{percent(row['preferred'])} ({between(row['preferred_low'], row['preferred_high'])})",
         percent(row["win_rate"]),
         str(row["n"]),
     ]
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"{low:.0f} to {high:.0f}"
+    if low is not None:
+        return f"{low:.0f} and up"
+    return "no bound" if high is None else f"{high:.0f} and down"
 
 
 def as_tables(board: Leaderboard) -> list[Table]:
@@ -201,9 +226,16 @@ def notes(board: Leaderboard) -> list[str]:
     told = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
     told.append(
         "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: "
-        "the interval of ranks. Preferred: expected share against the others. Intervals resample dialogues; "
-        "these responses, this judge. Every pair that met counts one dialogue more, a tie."
+        "those that the intervals of the differences leave open. Preferred: expected share against the "
+        "others. Intervals are over dialogues; these responses, this judge; none is surer than its pairs' "
+        "own rates. "
+        "Every pair that met counts one dialogue more, a tie, in the strength and not in its interval."
     )
+    if any(not np.isfinite([of.low, of.high]).all() for of in (one.strengths for one in board.rankings)):
+        told.append(
+            "An author won or lost everything: on that side its strength has no bound, nor has the mean of "
+            "the scale, and so nobody's. Places, “preferred” and the gaps in --json are not touched by it."
+        )
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
         told.append("Authors that never met, even through others, are ranked in groups of their own.")
     if any(ranking.kin for ranking in board.rankings):

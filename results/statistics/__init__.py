@@ -44,6 +44,7 @@ from results.statistics.sequences import (
     judging_order,
     sequence_of,
 )
+from results.statistics.strength_intervals import PairScores, StrengthBounds
 from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
 from results.statistics.training_seeds import (
     StrategyEstimate,
@@ -74,6 +75,7 @@ __all__ = [
     "Needed",
     "PairAgreement",
     "PairOfResponders",
+    "PairScores",
     "Pairs",
     "PooledRate",
     "RatedPairs",
@@ -86,6 +88,7 @@ __all__ = [
     "SignFlip",
     "SingleOrder",
     "StrategyEstimate",
+    "StrengthBounds",
     "Strengths",
     "WinRate",
     "against_common_opponent",
