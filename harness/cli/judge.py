@@ -74,10 +74,10 @@ PROPERTIES = ("sentiment", "emotion")
 )
 @click.option(
     "--estimand",
-    type=click.Choice(["these-dialogues", "population"]),
-    default="these-dialogues",
+    type=click.Choice(["population", "these-dialogues"]),
+    default="population",
     show_default=True,
-    help="What --until's interval is about.",
+    help="What --until's interval is about. Of these dialogues alone an answer is known, never decided.",
 )
 @cheap_gold_options
 @without_kin_option
