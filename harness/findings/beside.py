@@ -121,6 +121,7 @@ def _rate(one: WinRate) -> dict[str, Any]:
         "level": one.level,
         "interval": one.interval_method,
         "scope": one.scope,
+        "order_robust": list(one.order_robust),
         "n": one.n,
         "incomplete": one.incomplete,
         "note": one.note,
@@ -136,6 +137,7 @@ def _pooled_data(pooled: PooledRate) -> dict[str, Any]:
         "level": pooled.level,
         "interval": pooled.interval_method,
         "scope": pooled.scope,
+        "order_robust": [pooled.order_robust_low, pooled.order_robust_high],
         "n": pooled.n,
         "left_out": pooled.left_out,
         "range": [pooled.lowest, pooled.highest],
@@ -189,7 +191,8 @@ def _pooled_line(pooled: PooledRate) -> str:
     span = f"{len(pooled.judges)} judges from {percent(pooled.lowest)} to {percent(pooled.highest)}"
     rate = f"{percent(pooled.rate)} ({between(pooled.low, pooled.high)}), n {pooled.n}"
     warning = f" {pooled.note[0].upper()}{pooled.note[1:]}." if pooled.note else ""
-    return f"Pooled over judges: {rate}; {span}; {pooled.scope}.{warning}"
+    robust = f"order-robust {between(pooled.order_robust_low, pooled.order_robust_high)}"
+    return f"Pooled over judges: {rate}; {robust}; {span}; {pooled.scope}.{warning}"
 
 
 def _length_line(found: LengthControl | Refusal) -> str:
@@ -207,6 +210,7 @@ def _group_lines(judge: JudgeSummary, by: str, groups: Mapping[str, WinRate]) ->
     lines = [f"{judge.contest.judge}, by {by}:"]
     for name, one in groups.items():
         interval = f"  {between(one.low, one.high)}" if one.low is not None else ""
+        robust = f"  order-robust {between(*one.order_robust)}" if one.rate is not None else ""
         note = f"  {one.note}" if one.note else ""
-        lines.append(f"  {name:<{width}}  {percent(one.rate):>7}  n {one.n:>4}{interval}{note}")
+        lines.append(f"  {name:<{width}}  {percent(one.rate):>7}  n {one.n:>4}{interval}{robust}{note}")
     return lines

@@ -22,7 +22,7 @@ from harness.runs.running import is_emulated
 from results.contests import Contest, contests_of
 from results.statistics.bradley_terry import Strengths, strengths
 from results.statistics.intervals import standard_error
-from results.statistics.scores import dialogue_scores
+from results.statistics.scores import dialogue_scores, order_robust_of
 from results.store import Store
 
 Floats = NDArray[np.float64]
@@ -60,6 +60,7 @@ class Ranking:
         names: as shown: a name that several sets have carries the beginning of its id.
         strengths: one entry per author.
         rates: mean score over all the dialogues an author is in, in [0, 1].
+        order_robust: shape (authors, 2): their order-robust bounds, likewise.
         meetings: per contest and author.
         kin: set ids of authors of the judge's family.
         emulated: whether answers are the emulator's.
@@ -71,6 +72,7 @@ class Ranking:
     names: tuple[str, ...]
     strengths: Strengths
     rates: Floats
+    order_robust: Floats
     meetings: tuple[Meeting, ...]
     kin: frozenset[str]
     emulated: bool
@@ -194,12 +196,16 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
     place = {key: at for at, key in enumerate(keys)}
     columns: list[tuple[int, int, float, int]] = []
     meetings = []
+    robust = np.zeros((len(authors), 2))
     for _, contest in of:
         score = dialogue_scores(contest.columns).score
         complete = np.flatnonzero(~np.isnan(score))
         a, b = codes[contest.a.id], codes[contest.b.id]
         columns += [(a, b, float(score[at]), place[contest.dialogues[at].key]) for at in complete]
         meetings += _meetings(contest, score[complete])
+        low, high = order_robust_of(contest.columns) or (0.0, 0.0)
+        robust[a] += complete.size * np.array([low, high])
+        robust[b] += complete.size * np.array([1.0 - high, 1.0 - low])
     if not columns:
         return None
     first, second, dialogue = (np.array([row[at] for row in columns], dtype=np.int64) for at in (0, 1, 3))
@@ -213,6 +219,7 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
         names=_names(authors),
         strengths=strengths(first, second, score, dialogue, len(authors), seed=seed),
         rates=total / np.maximum(1, count),
+        order_robust=robust / np.maximum(1, count)[:, None],
         meetings=tuple(meetings),
         kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
         emulated=any(is_emulated(entry.model) for entry, _ in of),

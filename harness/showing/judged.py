@@ -13,7 +13,7 @@ from agents.kinship import kin_note
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.showing.tables import one_line
-from harness.wording import EMULATED_NOTE, between, money, percent, reasons
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
 from results.contests import Contest
 from results.statistics import SingleOrder, WinRate
 
@@ -51,6 +51,7 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "incomplete": rate.incomplete,
         "bounds": [rate.bound_low, rate.bound_high],
         "worst_case": worst_case(rate),
+        "order_robust": list(rate.order_robust),
         "ties": rate.ties,
         "consistency": rate.consistency,
         "position_preference": rate.position_preference,
@@ -145,6 +146,7 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
         KIN: KIN if contest.kin else "",
         "win rate": percent(rate.rate),
         "95 %": between(rate.low, rate.high),
+        "order-\nrobust": between(*rate.order_robust),
         "n": str(rate.n),
         INCOMPLETE: str(rate.incomplete),
         "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
@@ -174,9 +176,9 @@ def notes(summary: Summary) -> list[str]:
         told.append(EMULATED_NOTE)
     told += kin_notes(judge.contest for judge in summary.judges)
     told.append(
-        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; "
-        f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
-        f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
+        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
+        f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first place”: share of verdicts for it. “A "
+        f"first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
     told += [_intervals(judge) for judge in summary.judges if judge.hard.n]
     if summary.spec.get("split") == "test" and any(

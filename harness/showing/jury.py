@@ -11,12 +11,15 @@ from harness.runs.catalogue import name_of
 from harness.runs.running import is_emulated
 from harness.showing.corrected import corrections_data
 from harness.showing.tables import table_of
-from harness.wording import EMULATED_NOTE, between, money, percent
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.refusal import Refusal
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+ROBUST = "order-\nrobust"
 
 
 def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
@@ -46,6 +49,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
             "win_rate": jury.verdict.rate,
             "low": jury.verdict.low,
             "high": jury.verdict.high,
+            "order_robust": list(jury.verdict.order_robust),
             "n": jury.verdict.n,
             "consistency": jury.verdict.consistency,
         },
@@ -55,6 +59,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
             "win_rate": jury.pooled.rate,
             "low": jury.pooled.low,
             "high": jury.pooled.high,
+            "order_robust": [jury.pooled.order_robust_low, jury.pooled.order_robust_high],
             "n": jury.pooled.n,
             "range": [jury.pooled.lowest, jury.pooled.highest],
             "note": jury.pooled.note,
@@ -72,6 +77,7 @@ def _juror_data(at: int, juror: Juror, corrected: Corrected) -> dict[str, Any]:
         "win_rate": rate.rate,
         "low": rate.low,
         "high": rate.high,
+        "order_robust": list(rate.order_robust),
         "n": rate.n,
         "incomplete": rate.incomplete,
         "consistency": rate.consistency,
@@ -111,7 +117,7 @@ def as_tables(jury: Jury) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
     judges = table_of(
-        title, ("judge", "win rate", "95 %", "n", "consis-\ntency", "first\nplace", "kin", "cost")
+        title, ("judge", "win rate", "95 %", ROBUST, "n", "consis-\ntency", "first\nplace", "kin", "cost")
     )
     for juror in jury.jurors:
         rate = juror.rate
@@ -119,6 +125,7 @@ def as_tables(jury: Jury) -> list[Table]:
             juror.name,
             percent(rate.rate),
             between(rate.low, rate.high),
+            between(*rate.order_robust),
             str(rate.n),
             percent(rate.consistency),
             percent(rate.position_preference),
@@ -131,7 +138,10 @@ def as_tables(jury: Jury) -> list[Table]:
         (f"mean of {len(jury.alike)} models", jury.pooled),
     ):
         if found is not None:
-            judges.add_row(name, percent(found.rate), between(found.low, found.high), str(found.n), *[""] * 4)
+            robust = between(found.order_robust_low, found.order_robust_high)
+            judges.add_row(
+                name, percent(found.rate), between(found.low, found.high), robust, str(found.n), *[""] * 4
+            )
     tables = [judges]
     if jury.agreements:
         heads = (
@@ -186,6 +196,7 @@ def notes(jury: Jury) -> list[str]:
     if any(is_emulated(juror.entry.model) for juror in jury.jurors):
         told.append(EMULATED_NOTE)
     told += [f"{kin_note(juror.name, juror.kin)}." for juror in jury.jurors if juror.kin]
+    told.append(ORDER_ROBUST_NOTE)
     if jury.left_out:
         told.append(f"left out as kin of a contestant: {', '.join(jury.left_out)}")
     if isinstance(jury.alpha, float):

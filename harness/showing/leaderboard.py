@@ -14,7 +14,7 @@ from agents.errors import UserError
 from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of
-from harness.wording import EMULATED_NOTE, between, percent
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent
 from results.statistics.bradley_terry import ELO_PER_LOG
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ HEADS = (
     "preferred_low",
     "preferred_high",
     "win_rate",
+    "order_robust_low",
+    "order_robust_high",
     "n",
     "group",
     "kin",
@@ -69,6 +71,8 @@ def rows_of(ranking: Ranking) -> list[dict[str, Any]]:
             "preferred_low": float(of.expected_low[at]),
             "preferred_high": float(of.expected_high[at]),
             "win_rate": float(ranking.rates[at]),
+            "order_robust_low": float(ranking.order_robust[at, 0]),
+            "order_robust_high": float(ranking.order_robust[at, 1]),
             "n": int(of.n[at]),
             "group": int(of.component[at]),
             "kin": ranking.authors[at].id in ranking.kin,
@@ -124,8 +128,8 @@ def as_markdown(board: Leaderboard) -> str:
     for ranking in board.rankings:
         parts.append(f"## {ranking.judge}")
         lines = [
-            "| rank | author | strength | 95 % | places | preferred | win rate | n |",
-            "|--:|:--|--:|:-:|:-:|--:|--:|--:|",
+            "| rank | author | strength | 95 % | places | preferred | win rate | order-robust | n |",
+            "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|",
         ]
         lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows_of(ranking)]
         parts.append("\n".join(lines))
@@ -147,6 +151,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         places,
         f"{percent(row['preferred'])} ({between(row['preferred_low'], row['preferred_high'])})",
         percent(row["win_rate"]),
+        between(row["order_robust_low"], row["order_robust_high"]),
         str(row["n"]),
     ]
 
@@ -166,7 +171,17 @@ def as_tables(board: Leaderboard) -> list[Table]:
     tables = []
     for ranking in board.rankings:
         table = Table(title=ranking.judge, title_justify="left", header_style="bold", pad_edge=False)
-        heads = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "n")
+        heads = (
+            "rank",
+            "author",
+            "strength",
+            "95 %",
+            "places",
+            "preferred",
+            "win rate",
+            "order-\nrobust",
+            "n",
+        )
         for head in heads:
             table.add_column(head, justify="left" if head == "author" else "right", overflow="fold")
         for row in rows_of(ranking):
@@ -227,10 +242,11 @@ def notes(board: Leaderboard) -> list[str]:
     told.append(
         "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: "
         "those that the intervals of the differences leave open. Preferred: expected share against the "
-        "others. Intervals are over dialogues; these responses, this judge; none is surer than its pairs' "
-        "own rates. "
-        "Every pair that met counts one dialogue more, a tie, in the strength and not in its interval."
+        "others. Intervals are over dialogues and the noise of the one generation for each, under this "
+        "judge; none is surer than its pairs' own rates. Every pair that met counts one dialogue more, a "
+        "tie, in the strength and not in its interval."
     )
+    told.append(ORDER_ROBUST_NOTE)
     if any(not np.isfinite([of.low, of.high]).all() for of in (one.strengths for one in board.rankings)):
         told.append(
             "An author won or lost everything: on that side its strength has no bound, nor has the mean of "

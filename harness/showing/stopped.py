@@ -13,6 +13,7 @@ from harness.runs.running import is_emulated
 from harness.runs.stopping import Stopped, Until
 from harness.showing.judged import kin_notes
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
+from results.statistics.winrate import GENERATION
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 METHOD = "confidence sequence (betting)"
 SCOPE = {
     "these dialogues": "of the dialogues that were to be judged; these responses, this judge",
-    "population": "of what the dialogues were drawn from; these responses, this judge",
+    "population": f"of what the dialogues were drawn from, with {GENERATION}; this training, this judge",
 }
 
 

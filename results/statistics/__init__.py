@@ -37,7 +37,7 @@ from results.statistics.rated_pairs import RatedPairs
 from results.statistics.reach import Reach, reachable
 from results.statistics.refusal import Refusal
 from results.statistics.replication import Replicated, replicated
-from results.statistics.scores import Scores, dialogue_scores, mean_score
+from results.statistics.scores import Scores, dialogue_scores, mean_score, order_robust_of
 from results.statistics.sequences import (
     ConfidenceSequence,
     Estimand,
@@ -116,6 +116,7 @@ __all__ = [
     "length_controlled",
     "mean_score",
     "needed",
+    "order_robust_of",
     "pooled_over_judges",
     "reachable",
     "replicated",

@@ -87,7 +87,7 @@ def strengths(
     *,
     seed: int,
     level: float = 0.95,
-    resamples: int = 1000,
+    resamples: int = 4000,
     prior_ties: float = PRIOR_TIES,
 ) -> Strengths:
     """Strengths of all authors, with intervals over dialogues (all meetings in one together).

@@ -1,8 +1,10 @@
 """The win rate of one contest, with all that has to stand beside it.
 
-Balanced over order: a dialogue's score is the mean over both orders, which cancels a position bias that
-adds on the probability scale; one on the logit scale shrinks the rate towards ½. Missing judgments are
-never losses, ties or silent drops. Takes `Columns`, returns frozen values; no database, no clock.
+Balanced over order, not free of bias: a dialogue's score is the mean over both orders, which cancels a
+position bias that adds on the probability scale as long as nothing is clipped; one on the logit scale can
+move the rate either way, even across ½. The order-robust bounds assume nothing about the bias. Missing
+judgments are never losses, ties or silent drops. Takes `Columns`, returns frozen values; no database, no
+clock.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from results.statistics.scores import (
     consistency,
     dialogue_scores,
     mean_of,
+    order_robust,
     position_preference,
     spread,
     stability,
@@ -28,7 +31,8 @@ from results.statistics.scores import (
 
 Floats = NDArray[np.float64]
 
-SCOPE = "over dialogues; these responses, this judge"
+GENERATION = "the noise of the one generation for each"  # Miller (2024), arXiv 2411.00640, section 3
+SCOPE = f"over dialogues and {GENERATION}; this training, this judge, this prompt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ class WinRate:
         ties: share of the complete dialogues' verdicts that are ties; None with `rate`.
         consistency: share of the complete dialogues whose two orders name the same author (mean over
             samples, paired by number); a tie names none. None with `rate`.
+        order_robust_low, order_robust_high: the share of complete dialogues that A wins in both orders, and 1
+            less the share that B wins in both: the rate's bounds with no assumption about position bias.
+            1 − consistency apart; not a confidence interval; None with `rate`.
         tied_both: share, likewise, whose two orders are both ties; neither consistent nor inconsistent.
         position_preference: share of verdicts for the first place among the complete dialogues' verdicts
             that are not ties; ½ is no preference; None where all are ties, or with `rate`.
@@ -82,8 +89,8 @@ class WinRate:
         repetition_stability: share of comparisons (a dialogue in one order) whose samples all gave the
             same hard verdict, among those with all samples scored; None with one sample or no such one.
         samples: repetitions per comparison.
-        soft: whether `rate` is of soft verdicts: P(A) + ½ P(tie). Ties, consistency, position preference
-            and stability are always of the hard ones.
+        soft: whether `rate` is of soft verdicts: P(A) + ½ P(tie). Ties, consistency, order-robust bounds,
+            position preference and stability are always of the hard ones.
         outside: mean probability mass outside the allowed answers; None where none was recorded.
         seed, resamples: of the bootstrap.
         scope: what the interval covers, in words.
@@ -103,6 +110,8 @@ class WinRate:
     missing_won: Interval | None
     ties: float | None
     consistency: float | None
+    order_robust_low: float | None
+    order_robust_high: float | None
     tied_both: float | None
     position_preference: float | None
     a_first: SingleOrder
@@ -117,6 +126,11 @@ class WinRate:
     unscored: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     scope: str = SCOPE
     note: str = ""
+
+    @property
+    def order_robust(self) -> tuple[float | None, float | None]:
+        """Low, high."""
+        return self.order_robust_low, self.order_robust_high
 
     @property
     def single_orders(self) -> tuple[SingleOrder, SingleOrder]:
@@ -153,6 +167,7 @@ def win_rate(
     interval = over(chosen)
     whole = bool(complete.all())
     verdicts = hard.by_order[complete]
+    robust_low, robust_high = order_robust(verdicts) or (None, None)
     samples = scores.by_order.shape[2]
     return WinRate(
         rate=mean_of(chosen),
@@ -168,6 +183,8 @@ def win_rate(
         missing_won=interval if whole else over(scores.high),
         ties=mean_of(verdicts == 0.5),
         consistency=consistency(verdicts),
+        order_robust_low=robust_low,
+        order_robust_high=robust_high,
         tied_both=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
         position_preference=position_preference(verdicts),
         a_first=_single_order(columns, scores, 0, seed=seed, level=level, resamples=resamples),

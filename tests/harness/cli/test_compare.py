@@ -206,8 +206,9 @@ def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> Non
     assert (len(pairs["rows"]), pairs["family_size"]) == (6, 6)
     printed = empathy(*words).out
     assert "a family of 4 tests (Holm)" in printed
-    assert "Scope of every interval: over dialogues; these responses, this judge." in " ".join(
-        printed.split()
+    assert (
+        "Scope of every interval: over dialogues and the noise of the one generation for each; this training"
+        in " ".join(printed.split())
     )
     assert "The best of several" in printed
 

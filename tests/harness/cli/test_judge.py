@@ -25,7 +25,16 @@ ALL = ("--split", "all")
 RUN_KEYS = {"run", "spec", "interrupted", "emulated", "judges"}
 JUDGE_KEYS = {
     *("judge", "judge_id", "a", "b", "win_rate", "low", "high", "level", "interval", "scope", "n"),
-    *("incomplete", "bounds", "ties", "consistency", "position_preference", "repetition_stability"),
+    *(
+        "incomplete",
+        "bounds",
+        "worst_case",
+        "order_robust",
+        "ties",
+        "consistency",
+        "position_preference",
+        "repetition_stability",
+    ),
     *("samples", "soft", "outside", "single_orders", "unscored", "asked_again", "calls", "stopped"),
     *("cost_usd", "emulated", "kin", "note"),
 }
