@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.errors import UserError
-from harness.runs.catalogue import LOOKED_AT_TEST, catalogue_of, name_of
+from harness.runs.catalogue import name_of
 from harness.runs.judging import JudgeSummary, Summary
 from harness.wording import between, percent
 from results.contests import Contest
@@ -24,6 +24,7 @@ from results.statistics import (
     pooled_over_judges,
 )
 from results.store import Store
+from results.uses import USES_TEST, uses_of
 
 CONTROL = "control"
 
@@ -37,7 +38,7 @@ class Beside:
         by: the property of dialogues that `groups` is by; "" for none.
         groups: by judge id, the win rate of each group.
         lengths: by judge id, the win rate at equal length, or why there is none.
-        looks: by author, which look at the test split this is; empty for another split.
+        looks: by author, its test-set uses so far, this one counted; empty for another split.
     """
 
     pooled: PooledRate | None = None
@@ -77,11 +78,11 @@ async def beside(
 
 
 async def _looks(store: Store, summary: Summary) -> dict[str, int]:
-    if summary.spec.get("split") not in LOOKED_AT_TEST or not summary.judges:
+    if summary.spec.get("split") not in USES_TEST or not summary.judges:
         return {}
-    catalogue = await catalogue_of(store)
     contest = summary.judges[0].contest
-    return {name_of(of): catalogue.looks_at_test(of) for of in (contest.a, contest.b)}
+    uses = await uses_of(store, (contest.a.id, contest.b.id))
+    return {name_of(of): uses[of.id] for of in (contest.a, contest.b)}
 
 
 def _pooled(summary: Summary, seed: int) -> PooledRate | None:
@@ -182,8 +183,8 @@ def told(summary: Summary, of: Beside) -> list[str]:
             "dialogues on."
         )
     if of.looks:
-        looks = ", ".join(f"look {count} at {name}" for name, count in of.looks.items())
-        lines.append(f"On the test split this is {looks} (contests, under any judge, in this database).")
+        uses = ", ".join(f"{name} {count}" for name, count in of.looks.items())
+        lines.append(f"Test-set uses so far: {uses} (distinct opponents and judges, in this database).")
     return lines
 
 

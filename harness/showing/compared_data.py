@@ -68,7 +68,7 @@ def is_any_emulated(gathered: Gathered) -> bool:
 
 
 def looks_of(gathered: Gathered) -> dict[str, int]:
-    """How often each author was looked at on the test split."""
+    """Each author's test-set uses."""
     return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
 
 
