@@ -15,6 +15,7 @@ from results.paper.cells import Described, described, described_by
 from results.paper.differences import of_judging, of_responses, of_training
 from results.paper.table1 import Ours
 from results.statistics import Columns, dialogue_scores, win_rate
+from results.statistics.scores import shared_variance
 
 
 def told_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
@@ -47,6 +48,7 @@ def ours_of(
     rate = win_rate(columns, seed=seed)
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
+    scores = dialogue_scores(columns)
     told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples)
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)
@@ -55,10 +57,14 @@ def ours_of(
         rate=rate.rate,
         low=rate.low,
         high=rate.high,
-        variance=float(np.nanvar(dialogue_scores(columns).score)),
+        variance=float(np.nanvar(scores.score)),
         n=rate.n,
         run=run,
         judge=contest.judge,
         differences=tuple(dict.fromkeys(told)),
         kin=bool(contest.kin),
+        order_robust=rate.order_robust,
+        base_first=rate.b_first,
+        student_first=rate.a_first,
+        shared=shared_variance(scores.by_order[scores.complete]),
     )

@@ -9,10 +9,14 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from results.paper.alike import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.differences import ALWAYS
+from results.statistics import SingleOrder
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
 
 EMPTY = ""
@@ -26,6 +30,7 @@ LATEX = {
     "<": "$<$",
     "−": "$-$",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
 }
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")  # of a number, and not within a name
 KIN = (
@@ -41,6 +46,9 @@ class Ours:
     Attributes:
         rate, low, high: win rate over its base, balanced over order, in [0, 1].
         variance: of the dialogues' scores.  n: complete dialogues.
+        order_robust: the rate's order-robust bounds.
+        base_first, student_first: the single-order estimates, unscored in the denominator as in the paper.
+        shared: covariance of the dialogues' scores in the two orders.
         run, judge: where it is from.
         differences: in what it is no replication, in words.
         kin: whether the judge is of the family of the student, or of who taught it.
@@ -55,14 +63,37 @@ class Ours:
     judge: str
     differences: tuple[str, ...] = ALWAYS
     kin: bool = False
+    order_robust: tuple[float | None, float | None] = (None, None)
+    base_first: SingleOrder | None = None
+    student_first: SingleOrder | None = None
+    shared: float = 0.0
 
 
 @dataclass(frozen=True)
 class Table1:
-    """The table: every published cell, ours where it was run, compared with Holm over those that were."""
+    """The table: every published cell, ours where it was run, compared with Holm over those that were.
+
+    Attributes:
+        ours: by cell.
+        compared: the balanced rate with the published value.
+        alike: like with like: single orders with the published value, which is one.
+    """
 
     ours: Mapping[Cell, Ours]
     compared: Mapping[Cell, Replicated]
+    alike: Mapping[Cell, Alike] = field(default_factory=dict)
+
+    @property
+    def expected_outside(self) -> tuple[float, float]:
+        """How many of the published values of the cells that were run a perfect replication puts outside."""
+        cells = list(self.ours)
+        ours = [self.ours[cell] for cell in cells]
+        return expected_outside(
+            np.array([published()[cell] for cell in cells]),
+            np.array([(one.high - one.low) / 2.0 for one in ours]),
+            np.array([one.variance / one.n for one in ours]),
+            np.array([one.shared for one in ours]),
+        )
 
     @property
     def differences(self) -> list[str]:
@@ -87,7 +118,13 @@ def table1(ours: Mapping[Cell, Ours]) -> Table1:
         )
         for cell in cells
     ]
-    return Table1(ours, dict(zip(cells, as_family(single), strict=True)) if cells else {})
+    if not cells:
+        return Table1(ours, {})
+    orders = {
+        cell: ((BASE_FIRST, ours[cell].base_first), (STUDENT_FIRST, ours[cell].student_first))
+        for cell in cells
+    }
+    return Table1(ours, dict(zip(cells, as_family(single), strict=True)), alike_of(orders))
 
 
 def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
@@ -108,6 +145,26 @@ def _ours(table: Table1) -> Callable[[Cell], str]:
     return told
 
 
+def _order_robust(table: Table1) -> Callable[[Cell], str]:
+    def told(cell: Cell) -> str:
+        low, high = table.ours[cell].order_robust if cell in table.ours else (None, None)
+        return EMPTY if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+    return told
+
+
+def _in_order(table: Table1, order: str) -> Callable[[Cell], str]:
+    def told(cell: Cell) -> str:
+        alike = table.alike.get(cell)
+        one = alike.orders.get(order) if alike else None
+        if alike is None or one is None:
+            return EMPTY
+        mark = "‡" if alike.is_outside and order in alike.decisive else ""
+        return f"{100 * one.ours:.1f}{mark}"
+
+    return told
+
+
 def _published(cell: Cell) -> str:
     return f"{100 * published()[cell]:.1f}"
 
@@ -124,8 +181,15 @@ def _difference(table: Table1) -> Callable[[Cell], str]:
 
 
 def _lines(table: Table1) -> list[tuple[str, str, str, list[str]]]:
-    """(study, stage, whose, values): three lines where the paper has one."""
-    kinds = [("ours", _ours(table)), ("published", _published), ("difference", _difference(table))]
+    """(study, stage, whose, values): several lines where the paper has one."""
+    kinds = [
+        ("ours", _ours(table)),
+        ("order-robust", _order_robust(table)),
+        (f"ours, {BASE_FIRST}", _in_order(table, BASE_FIRST)),
+        (f"ours, {STUDENT_FIRST}", _in_order(table, STUDENT_FIRST)),
+        ("published", _published),
+        ("difference", _difference(table)),
+    ]
     grids = [(name, _grid(value)) for name, value in kinds]
     return [
         (grid[at][0] if name == "ours" else "", grid[at][1] if name == "ours" else "", name, grid[at][2])
@@ -140,9 +204,16 @@ def notes(table: Table1) -> list[str]:
         "Win rates over the base, percent. Ours: balanced over order. Difference: ours − published, with a "
         "95 % interval that counts the error of both (Newcombe; published n = 250). * p < 0.05 after Holm "
         f"over the {len(table.compared)} cells that were run. Empty: not run.",
-        f"A perfect replication of all {len(published())} would put "
-        f"{expected_outside(list(published().values())):.0f} of the published values outside our intervals.",
     ]
+    if table.alike:
+        told.append(ALIKE)
+    if table.compared:
+        few, many = table.expected_outside
+        told.append(
+            f"Of the {len(table.compared)} cells that were run, a perfect replication would put between "
+            f"{few:.1f} and {many:.1f} of the published values outside our intervals: the fewer, the more "
+            "of a dialogue's preferences the two runs share."
+        )
     if any(one.kin for one in table.ours.values()):
         told.append(KIN)
     if table.differences:
@@ -237,6 +308,9 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "high": compared.high if compared else None,
                 "p": compared.p if compared else None,
                 "p_holm": compared.p_adjusted if compared else None,
+                "order_robust_low": ours.order_robust[0] if ours else None,
+                "order_robust_high": ours.order_robust[1] if ours else None,
+                **alike_data(table.alike.get(cell)),
                 "run": ours.run if ours else None,
                 "our_judge": ours.judge if ours else None,
                 "not_a_replication": "; ".join(ours.differences) if ours else None,

@@ -102,6 +102,17 @@ def order_robust_of(columns: Columns) -> tuple[float, float] | None:
     return order_robust(scores.by_order[scores.complete])
 
 
+def shared_variance(verdicts: Floats) -> float:
+    """Covariance over dialogues of A's scores in the two orders: what a dialogue says whatever the order.
+
+    `verdicts`: as `Scores.by_order`, complete; 0 where there is none.
+    """
+    if not verdicts.size:
+        return 0.0
+    first, second = verdicts.mean(axis=2).T
+    return float(((first - first.mean()) * (second - second.mean())).mean())
+
+
 def position_preference(verdicts: Floats) -> float | None:
     """Share of verdicts for the first place: A's wins where A stood first, B's where B did; ties left out.
 

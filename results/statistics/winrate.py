@@ -46,6 +46,7 @@ class SingleOrder:
         low, high: interval over dialogues at the win rate's level; None with `rate`.
         n: dialogues with any judgment in this order, unscored ones included.
         method: how the interval was made: exact binomial where no dialogue has a tie or a split.
+        variance: of the dialogues' means; None with `rate`.
     """
 
     rate: float | None
@@ -53,6 +54,7 @@ class SingleOrder:
     high: float | None
     n: int
     method: str
+    variance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +213,12 @@ def _single_order(
         return SingleOrder(None, None, None, 0, "")
     filled = np.nan_to_num(scores.by_order[:, order], nan=0.0)[judged]
     means = filled.sum(axis=1) / asked[judged].sum(axis=1)
-    rate = float(means.mean())
+    rate, variance = float(means.mean()), float(means.var())
     wins = int((means == 1.0).sum())
     if wins + int((means == 0.0).sum()) == n:
-        return SingleOrder(rate, *clopper_pearson(wins, n, level=level), n, EXACT)
+        return SingleOrder(rate, *clopper_pearson(wins, n, level=level), n, EXACT, variance)
     interval = interval_of_scores(means, seed=seed, level=level, resamples=resamples)
-    return SingleOrder(rate, interval.low, interval.high, n, interval.method)
+    return SingleOrder(rate, interval.low, interval.high, n, interval.method, variance)
 
 
 def _unscored(columns: Columns, *, soft: bool) -> Mapping[str, int]:
