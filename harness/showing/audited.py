@@ -18,6 +18,7 @@ from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.statistics.audit import HUMAN_LLM, LLM_LLM, Leaning
 from results.statistics.clusters import Estimate
 from results.statistics.refusal import Refusal
+from results.statistics.within_raters import WithinRaters
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +35,17 @@ NO_CEILING = (
     "Each rater rated ten responses of one responder, once: rater and responder are confounded and no "
     "ceiling of agreement can be estimated. A judge that reads nothing but what the rater gave elsewhere "
     "stands among the floors."
+)
+
+
+WITHIN = (
+    "Within raters: how much more the judge agrees than where each rater's ratings are permuted among the "
+    "dialogues that it rated, its task and responder kept, in points, with the p of no excess: what the "
+    "judge knows of single responses, beyond who rated and who responded."
+)
+CENTRED = (
+    "taking off each rater's mean does not remove the rater: leniency alone agrees in more than one half, so "
+    "one half is not the level of chance; within_raters is the test"
 )
 
 
@@ -70,6 +82,9 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "agreement": asdict(found.agreement),
         "bounds": [found.low_bound, found.high_bound],
         "rater_centred": asdict(found.centred),
+        "rater_centred_note": CENTRED,
+        "within_raters": None if isinstance(found.within, Refusal) else asdict(found.within),
+        "within_raters_refused": _reason(found.within),
         "gap_2": asdict(found.gap_2),
         "groups": {name: asdict(estimate) for name, estimate in found.groups.items()},
         "responders": [
@@ -179,7 +194,7 @@ def columns_of(one: Audits) -> dict[str, str]:
     return {
         "agreement": percent(found.agreement.value),
         "95 %": between(found.agreement.low, found.agreement.high),
-        "rater‑\ncentred": percent(found.centred.value),
+        "within\nraters": within(found.within),
         "gap 2": percent(found.gap_2.value),
         "human\nv LLM": percent(found.groups[HUMAN_LLM].value),
         "LLM\nv LLM": percent(found.groups[LLM_LLM].value),
@@ -194,6 +209,11 @@ def columns_of(one: Audits) -> dict[str, str]:
         "cost\n/1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
         "s\n/1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
     }
+
+
+def within(found: WithinRaters | Refusal) -> str:
+    """`+4.2 (p 0.001)`, in points."""
+    return "-" if isinstance(found, Refusal) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
 
 
 def points_only(found: Estimate) -> str:
@@ -212,6 +232,7 @@ def notes(summary: AuditSummary) -> list[str]:
         "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
         f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
         "for it, in points. Seconds: of waiting, one call after another.",
+        WITHIN,
     ]
     told += [note for one in summary.judges if (note := _kin_note(one))]
     told += [line for one in summary.judges for line in trust(one)]
@@ -243,6 +264,7 @@ def trust(one: Audits) -> list[str]:
         lines.append(f"agrees with people more than chance does: {estimate(found.agreement)}")
     else:
         lines.append(f"not shown to agree with people more than chance does: {estimate(found.agreement)}")
+    lines += _within_line(found.within)
     if beaten:
         lines.append(f"agrees more than {_by_how_much(one, beaten)}")
     if not_beaten:
@@ -263,6 +285,15 @@ def trust(one: Audits) -> list[str]:
             f"{percent(found.low_bound)} and {percent(found.high_bound)}"
         )
     return [f"{one.name}: {line}" for line in lines]
+
+
+def _within_line(found: WithinRaters | Refusal) -> list[str]:
+    if isinstance(found, Refusal):
+        return []
+    told = f"{within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
+    if found.p <= 0.05 and found.excess > 0:
+        return [f"knows more of single responses than who rated and who responded: {told}"]
+    return [f"not shown to know more than who rated and who responded: {told}"]
 
 
 def _by_how_much(one: Audits, names: Sequence[str]) -> str:

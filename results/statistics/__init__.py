@@ -53,6 +53,7 @@ from results.statistics.training_seeds import (
     strategy_rate,
 )
 from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
+from results.statistics.within_raters import WithinRaters, within_raters
 
 __all__ = [
     "COMMON_OPPONENT",
@@ -91,6 +92,7 @@ __all__ = [
     "StrengthBounds",
     "Strengths",
     "WinRate",
+    "WithinRaters",
     "against_common_opponent",
     "agreement_of",
     "answering",
@@ -130,4 +132,5 @@ __all__ = [
     "strategy_rate",
     "strengths",
     "win_rate",
+    "within_raters",
 ]
