@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 from sqlalchemy import Select, select
 
 from agents.kinship import Kin, kin_of
@@ -48,6 +49,7 @@ class Contest:
         asked_again: judgments that needed more than one attempt.
         cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
         kin: those of the two authors that are of the judge's family.
+        temperature: the judge's, ≥ 0; None where it was left to the provider.
     """
 
     judge: str
@@ -64,6 +66,7 @@ class Contest:
     asked_again: int
     cost_usd: float | None
     kin: tuple[Kin, ...] = ()
+    temperature: float | None = None
 
     @property
     def expected(self) -> int:
@@ -86,6 +89,7 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
             judge.model,
             judge.prompt_version,
             judge.identity,
+            judge.sampling,
         )
         .join(table(JudgeRow), judge.id == contest.judge_id)
         .where(contest.run_id == run_id)
@@ -119,6 +123,7 @@ async def contests_of(store: Store, run_id: str) -> list[Contest]:
                 again,
                 _cost(judgments),
                 kin_of(f"{row.provider}/{row.model}", (a, b), told),
+                orjson.loads(row.sampling).get("temperature"),
             )
         )
     return found

@@ -58,6 +58,11 @@ PROPERTIES = ("sentiment", "emotion")
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    help="The judges'; 0 with --samples measures repeatability. [default: 0; unset with --samples, 'paper']",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
 @click.option(
     "--fidelity",
@@ -98,6 +103,7 @@ def judge(
     split: str,
     limit: int | None,
     samples: int,
+    temperature: float | None,
     seed: int,
     fidelity: str,
     retry_unscored: bool,
@@ -133,7 +139,8 @@ def judge(
     settings = calls.settings()
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
-    temperature = None if fidelity == "paper" or samples > 1 else 0.0
+    if temperature is None and fidelity != "paper" and samples == 1:
+        temperature = 0.0
     alone = (until, without_kin, by, length_control, report_to)
     if check(judges, cheap, gold, gold_share, alone):
         judge_cheap_and_gold(

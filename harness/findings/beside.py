@@ -163,6 +163,7 @@ def _length_data(found: LengthControl | Refusal) -> dict[str, Any]:
         "shorter": found.shorter,
         "n": found.n,
         "wording": found.wording,
+        "unit": found.unit,
         "scope": found.scope,
         "refused": None,
     }
@@ -201,8 +202,8 @@ def _length_line(found: LengthControl | Refusal) -> str:
         return f"{found}."
     return (
         f"at equal length {percent(found.rate)} ({between(found.low, found.high)}), n {found.n}, without "
-        f"{percent(found.plain)}; {found.wording}, which is also an effect of training; A's response is the "
-        f"longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
+        f"{percent(found.plain)}; {found.wording} ({found.unit}), which is also an effect of training; A's "
+        f"response is the longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
     )
 
 

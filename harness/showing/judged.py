@@ -57,6 +57,8 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "position_preference": rate.position_preference,
         "repetition_stability": rate.repetition_stability,
         "samples": contest.samples,
+        "temperature": contest.temperature,
+        "repeatability": _repeatability(contest),
         "soft": None
         if judge.soft is None
         else {
@@ -88,6 +90,17 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "kin": [one.told() for one in contest.kin],
         "note": rate.note,
     }
+
+
+def _repeatability(contest: Contest) -> str:
+    """What the repetitions measure; "" with one sample."""
+    if contest.samples < 2:
+        return ""
+    if contest.temperature is None:
+        return "at the provider's own temperature"
+    if contest.temperature == 0.0:
+        return "at temperature 0: of the judge as it is asked for one verdict"
+    return f"at temperature {contest.temperature:g}"
 
 
 def worst_case(rate: WinRate) -> dict[str, list[float] | None]:
@@ -190,6 +203,11 @@ def notes(summary: Summary) -> list[str]:
             "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
             "are conditioned on the outcome."
         )
+    told += [
+        f"{judge.contest.judge}: {judge.contest.samples} repetitions {_repeatability(judge.contest)}."
+        for judge in summary.judges
+        if judge.contest.samples > 1
+    ]
     empty = _empty([_row(judge) for judge in summary.judges])
     none = [one_line(name) for name in COUNTED if name in empty]
     if none:

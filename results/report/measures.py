@@ -169,7 +169,7 @@ def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
         Measure(
             "win rate at equal length",
             tuple(_at_equal_length(one) for one in judged),
-            "association given length; length is also an effect of training",
+            "association given length, in words, unpenalised; length is also an effect of training",
         ),
     )
 
