@@ -12,7 +12,16 @@ import sys
 import numpy as np
 from conftest import contest
 from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
-from test_intervals import by_call, by_dialogue, coverage, simulated_orders
+from test_intervals import (
+    DESIGNS,
+    MEANS,
+    SIZES,
+    by_call,
+    by_dialogue,
+    coverage,
+    coverage_with_ties,
+    simulated_orders,
+)
 from test_length import length_coverage
 from test_sequences import look_all_the_time, these_dialogues_coverage
 
@@ -43,6 +52,10 @@ def main() -> None:
             low, high = bca_interval(scores, seed=run, resamples=600)
             hits += low <= 0.996 <= high
     say("BCa alone at 0.996", f"{hits / RUNS:.3f}")
+    for design in DESIGNS:
+        for n in SIZES:
+            shares = [f"{coverage_with_ties(mean, n, design, RUNS // 2):.3f}" for mean in MEANS]
+            say("win rate", design, n, *shares)
     for mean in (0.5, 0.8, 0.9):
         say("bounded mean's width over BCa's", mean, f"{_width_ratio(mean, runs=RUNS // 80):.2f}")
     for mean in (0.5, 0.8, 0.99):
