@@ -50,6 +50,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     from harness.findings.papering import cells_of, claims_of
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
+    from results.paper.latex import as_latex
 
     contests = run(_contests(db, cells, without_kin))
     found, claims = layout.table1(cells_of(contests)), claims_of(contests)
@@ -69,7 +70,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
 
     for name, text in (
         ("table1.md", markdown),
-        ("table1.tex", layout.as_latex(found)),
+        ("table1.tex", as_latex(found)),
         ("table1.csv", layout.as_csv(found)),
         ("table1.json", data + "\n"),
     ):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,17 +21,6 @@ from results.statistics.replication import Replicated, as_family, effective_n, e
 EMPTY = ""
 EMULATED = "EMULATED"
 WARNING = "EMULATED: some of these answers come from this machine's emulator, not from any real model."
-LATEX = {
-    "%": r"\%",
-    "&": r"\&",
-    "_": r"\_",
-    "#": r"\#",
-    "<": "$<$",
-    "−": "$-$",
-    "†": r"\dag{}",
-    "‡": r"\ddag{}",
-}
-_MINUS = re.compile(r"(?<![\w.])-(?=\d)")  # of a number, and not within a name
 KIN = (
     "† The judge is of the family of the student or of its teacher (GPT-4o judges what GPT-4o taught, here "
     "as in the paper): it may favour its own."
@@ -180,7 +168,7 @@ def _difference(table: Table1) -> Callable[[Cell], str]:
     return told
 
 
-def _lines(table: Table1) -> list[tuple[str, str, str, list[str]]]:
+def lines_of(table: Table1) -> list[tuple[str, str, str, list[str]]]:
     """(study, stage, whose, values): several lines where the paper has one."""
     kinds = [
         ("ours", _ours(table)),
@@ -237,7 +225,7 @@ def as_markdown(table: Table1) -> str:
         *(f"L {number}" for number in numbers),
     ]
     lines = [_row(head), _row([":--"] * 3 + ["--:"] * 14)]
-    lines += [_row([study, stage, whose, *values]) for study, stage, whose, values in _lines(table)]
+    lines += [_row([study, stage, whose, *values]) for study, stage, whose, values in lines_of(table)]
     told = "\n\n".join(notes(table))
     legend = "H: improvement over human responses. L: over LLM initial responses."
     warning = f"**{WARNING}**\n\n" if table.is_emulated else ""
@@ -246,43 +234,6 @@ def as_markdown(table: Table1) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def as_latex(table: Table1) -> str:
-    """As LaTeX; it needs the packages booktabs and graphicx."""
-    numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
-    body = []
-    for at, (study, stage, whose, values) in enumerate(_lines(table)):
-        if at and study:
-            body.append(r"\midrule")
-        body.append(" & ".join(map(_escaped, [study, stage, whose, *values])) + r" \\")
-    caption = [f"{heading(table)}.", *([WARNING] if table.is_emulated else []), *notes(table)]
-    return "\n".join(
-        [
-            r"% \usepackage{booktabs,graphicx}",
-            r"\begin{table*}",
-            r"\centering",
-            r"\resizebox{\textwidth}{!}{%",
-            r"\begin{tabular}{lll*{14}{r}}",
-            r"\toprule",
-            r" & & & \multicolumn{7}{c}{over human responses} & \multicolumn{7}{c}{over LLM responses} \\",
-            rf" & & & {numbers} \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            rf"\caption{{{_escaped(' '.join(caption))}}}",
-            r"\label{tab:empathy-table-1}",
-            r"\end{table*}",
-            "",
-        ]
-    )
-
-
-def _escaped(text: str) -> str:
-    for plain, written in LATEX.items():
-        text = text.replace(plain, written)
-    return _MINUS.sub("$-$", text)
 
 
 def rows(table: Table1) -> list[dict[str, object]]:

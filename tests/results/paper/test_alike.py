@@ -6,7 +6,8 @@ import pytest
 
 from results.paper.alike import BASE_FIRST, STUDENT_FIRST, alike_of
 from results.paper.cells import GEMINI, GPT_4O, Cell, published
-from results.paper.table1 import Ours, as_csv, as_latex, as_markdown, rows, table1
+from results.paper.latex import as_latex
+from results.paper.table1 import Ours, as_csv, as_markdown, rows, table1
 from results.statistics import SingleOrder
 from results.statistics.replication import replicated
 

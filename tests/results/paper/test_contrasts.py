@@ -155,7 +155,7 @@ def test_all_intervals_hold_at_once() -> None:
 
 @pytest.mark.slow
 def test_all_intervals_hold_at_once_as_often_as_they_say() -> None:
-    assert all_hold(400) >= 0.93
+    assert all_hold(150) >= 0.91  # two standard errors below 0.95
 
 
 def test_rows_and_markdown_say_the_same() -> None:
