@@ -31,7 +31,7 @@ def everyone_table(of: Everyone) -> Table:
         columns: tuple[str, ...] = ("judge", "first – second", "first", "second", "difference", interval)
     else:
         what = f"every author against {opponent}"
-        columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-\nrobust")
+        columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order‑\nrobust")
     columns += ("p", "p, Holm", "n", "detec-\ntable")
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}

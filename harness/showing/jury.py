@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-ROBUST = "order-\nrobust"
+ROBUST = "order‑\nrobust"
 
 
 def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def as_tables(board: Leaderboard) -> list[Table]:
             "places",
             "preferred",
             "win rate",
-            "order-\nrobust",
+            "order‑\nrobust",
             "n",
         )
         for head in heads:
