@@ -13,7 +13,7 @@ Answers are stored as they arrive: call the same again and only what is missing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,8 @@ RATES = (
     "win_rate",
     "low",
     "high",
+    "order_robust_low",
+    "order_robust_high",
     "n",
     "incomplete",
     "unscored",
@@ -86,7 +88,8 @@ class Results:
         return await frames.responses(self.store, author)
 
     async def win_rates(self, run: str = LAST) -> DataFrame:
-        """A run's contests: how often A wins, in [0, 1], with its 95 % interval over dialogues, its n, and
+        """A run's contests: how often A wins, in [0, 1], with its 95 % interval over dialogues, its
+        order-robust bounds, its n, and
         what was not scored.
 
         Raises:
@@ -252,8 +255,14 @@ def _given(
 def _rates(summary: Summary) -> DataFrame:
     import pandas
 
-    rows = [{name: one[name] for name in RATES} for one in as_data(summary)["judges"]]
-    return pandas.DataFrame(rows, columns=list(RATES))
+    return pandas.DataFrame([_row(one) for one in as_data(summary)["judges"]], columns=list(RATES))
+
+
+def _row(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `RATES` that a contest's data have; its bounds as two."""
+    low, high = told.get("order_robust", (None, None))
+    flat = {**told, "order_robust_low": low, "order_robust_high": high}
+    return {name: flat[name] for name in RATES if name in flat}
 
 
 def _done(ended: Ended, folder: Path) -> StudyDone:
@@ -270,11 +279,7 @@ def _done(ended: Ended, folder: Path) -> StudyDone:
         for one in ended.standings
     ]
     done = [one.record for one in ended.standings if one.record is not None]
-    rates = [
-        {name: one.result[name] for name in RATES if name in one.result}
-        for one in done
-        if one.kind == "judge"
-    ]
+    rates = [_row(one.result) for one in done if one.kind == "judge"]
     page = next((folder / str(one.result["file"]) for one in done if one.kind == "report"), None)
     columns = [name for name in RATES if not rates or name in rates[0]]
     return StudyDone(pandas.DataFrame(rates, columns=columns), pandas.DataFrame(stages), page)

@@ -8,6 +8,10 @@ EMULATED_NOTE = (
     "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real "
     "model; their cost is what the real one's would be."
 )
+ORDER_ROBUST_NOTE = (
+    "“order-robust”: from the share won in both orders to all but the share lost in both, which holds "
+    "whatever the judge's bias for a place; no interval."
+)
 
 
 def percent(rate: float | None) -> str:

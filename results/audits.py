@@ -22,6 +22,7 @@ from agents.vocabulary import Dialogue
 from results.contests import CONTROL, answerers_of, dialogues_of_run, run_dialogues
 from results.readings import newest_readings
 from results.statistics.rated_pairs import RatedPairs
+from results.statistics.within_raters import Signs, permuted_order
 from results.store import Store
 from results.tables import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
 
@@ -78,6 +79,7 @@ class Audited:
         elsewhere: shape (pairs, 2): mean of what the rater of either response gave their other responses.
         ratings: shape (dialogues, responders), 1 to 3.
         said: by the judges' names.
+        permuted: shape (draws, pairs): the pairs' order after permutations within raters.
     """
 
     run_id: str
@@ -89,6 +91,7 @@ class Audited:
     elsewhere: Floats
     ratings: NDArray[np.int64]
     said: tuple[Said, ...]
+    permuted: Signs
 
 
 async def audited(store: Store, run_id: str, only: frozenset[str] | None = None) -> Audited:
@@ -114,7 +117,12 @@ async def audited(store: Store, run_id: str, only: frozenset[str] | None = None)
         await _said(store, run_id, judge, spec, index, len(pairs))
         for judge in await _judges(store, spec, only)
     ]
-    return Audited(run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(said))
+    parts = {part: at for at, part in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
+    tasks = np.array([parts[dialogue.part] for dialogue in dialogues], dtype=np.int64)
+    permuted = permuted_order(ratings, tasks, places, pairs.first, pairs.second, seed=int(spec["seed"]))
+    return Audited(
+        run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(said), permuted
+    )
 
 
 async def _judges(store: Store, spec: Mapping[str, Any], only: frozenset[str] | None) -> Sequence[Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import orjson
 from sqlalchemy import Select, select
 
 from agents.answerer import UNNAMED, answerer_note
@@ -55,6 +56,7 @@ class Contest:
         kin: those of the two authors that are of the judge's family.
         answerers: answering name → number of answers behind the judgments that count.
         left_out: answers of other models, which `snapshots` leaves out.
+        temperature: the judge's, ≥ 0; None where it was left to the provider.
     """
 
     judge: str
@@ -81,6 +83,8 @@ class Contest:
         if self.judge_provider == CONTROL:
             return ""
         return answerer_note(self.judge, self.judge_model, self.answerers, self.left_out)
+
+    temperature: float | None = None
 
     @property
     def expected(self) -> int:
@@ -110,6 +114,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
             judge.model,
             judge.prompt_version,
             judge.identity,
+            judge.sampling,
         )
         .join(table(JudgeRow), judge.id == contest.judge_id)
         .where(contest.run_id == run_id)
@@ -149,6 +154,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
                 kin_of(f"{row.provider}/{row.model}", (a, b), told),
                 answerers_of(counting),
                 len({one.call_key for one in every} - {one.call_key for one in judgments}),
+                orjson.loads(row.sampling).get("temperature"),
             )
         )
     return found

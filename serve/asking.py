@@ -24,6 +24,7 @@ class Asked:
         model: which of the engine's models.
         ids: the prompt, special tokens in it.
         max_tokens, temperature, top_p, top_k, repetition_penalty, seed, stop: of the sampling.
+        keeps_stop, keeps_special: whether the answer keeps the string, and the special tokens, that ended it.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Asked:
     seed: int | None
     stop: tuple[str, ...]
     keeps_stop: bool
+    keeps_special: bool
 
     @property
     def sampling(self) -> tuple[Any, ...]:
@@ -67,6 +69,7 @@ def asked(call: Call, tokenizer: Tokenizer) -> Asked:
         seed=body.get("seed"),
         stop=tuple(body.get("stop", ())),
         keeps_stop=bool(body.get("include_stop_str_in_output")),
+        keeps_special=body.get("skip_special_tokens") is False,
     )
 
 

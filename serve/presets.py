@@ -2,9 +2,9 @@
 
     cut        ours, the default: one setting for every author, a 97-word budget, stopped on a new turn
     paper      up to 4,096 new tokens, each base's own sampling (its generation_config.json), nothing cut
-    released   as the published scripts, per author: LLaMA's base 4,096 tokens, Mistral's base 130 tokens,
-               sampled, each with its script's prompt; students 4,096, with the prompt they were trained with;
-               fp16
+    released   as the published scripts, per author: LLaMA's base 4,096 tokens and two more sentences in its
+               prompt and fp16, Mistral's base 130 tokens, sampled, in the weights' own dtype, and its answers
+               keep a literal `</s>`; students 4,096
 
 Student, base and format controls share one preset. What a file leaves out is what `transformers` takes for it
 (greedy, or temperature 1, top-p 1, top-k 50 where it samples): "default" is never a recorded value. Knows
@@ -50,6 +50,7 @@ class Preset:
         seed: of the sampling.
         stop: strings that end an answer.
         cut: how the response is cut out of it.
+        keeps_special: whether special tokens, the end of sequence among them, stay in the answer as text.
     """
 
     name: Name
@@ -62,6 +63,7 @@ class Preset:
     seed: int
     stop: tuple[str, ...] = ()
     cut: Cut = WHOLE
+    keeps_special: bool = False
 
     @property
     def extra(self) -> str:
@@ -77,6 +79,8 @@ class Preset:
             "frequency_penalty": 0.0,
             "include_stop_str_in_output": True,
         }
+        if self.keeps_special:
+            told["skip_special_tokens"] = False
         return canonical(told).decode()
 
 
@@ -137,12 +141,20 @@ def resolve(
         own.top_k,
         own.repetition_penalty,
         seed,
+        keeps_special=base_of == "mistral",
     )
 
 
-def dtype_of(written: str) -> Dtype | Literal[""]:
-    """What a preset as users write it wants the model to compute in; "" for the weights' own."""
-    return "fp16" if name_of(written)[0] == "released" else ""
+def dtype_of(written: str, config: Mapping[str, Any]) -> Dtype | Literal[""]:
+    """What a preset as users write it wants a base's model to compute in; "" for the weights' own.
+
+    The published scripts set fp16 for LLaMA and nothing for Mistral.
+
+    Args:
+        config: the base's config.json.
+    """
+    is_set = name_of(written)[0] == "released" and config.get("model_type") != "mistral"
+    return "fp16" if is_set else ""
 
 
 def name_of(written: str) -> tuple[Name, str]:

@@ -122,9 +122,11 @@ class TransformersEngine:
         eos = self._model.generation_config.eos_token_id
         ends = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
         count = next((at for at, each in enumerate(said) if each in ends), None)
-        kept = said if count is None else said[:count]
+        kept = said if count is None else said[: count + row.keeps_special]
         text, stopped = until_stop(
-            self.tokenizer.decode(kept, skip_special_tokens=True), row.stop, keep=row.keeps_stop
+            self.tokenizer.decode(kept, skip_special_tokens=not row.keeps_special),
+            row.stop,
+            keep=row.keeps_stop,
         )
         finish = Finish.STOP if stopped or count is not None else Finish.LENGTH
         return Completion(text, finish, Usage(len(row.ids), len(kept)), model=row.model)

@@ -111,4 +111,5 @@ def _sampling(of: Asked) -> Any:
         seed=of.seed,
         stop=list(of.stop),
         include_stop_str_in_output=of.keeps_stop,
+        skip_special_tokens=not of.keeps_special,
     )

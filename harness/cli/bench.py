@@ -97,7 +97,8 @@ def bench(
     Opponents: base, and every --against: a model, dataset:…, file:…, base-cut, another student. Everything
     already known is reused; CHECKPOINT is a folder, or student:NAME; the page is bench-NAME.html, and one
     more for each opponent. With --require the exit code is the gate's: 0 where every judge's interval lies
-    above the bound, 1 where one lies below, 3 where it is undecided or the run is unfinished.
+    above the bound, 1 where one lies below, 3 where it is undecided or the run is unfinished. The interval
+    takes every missing judgment as lost for passing, and as won for failing.
     """
     if (checkpoint is None) == (watch is None):
         remedy = "Name a checkpoint's folder, or --watch the folder that they come into."
@@ -181,6 +182,7 @@ def _held_out(made: Checkpoint) -> bool:
 
 def _show(result: Result, as_json: bool) -> None:
     """Tables for people, or one document for programs."""
+    from harness.showing import gates
     from harness.showing import generated as telling
     from harness.showing import judged as presenting
 
@@ -192,10 +194,11 @@ def _show(result: Result, as_json: bool) -> None:
     for summary in result.contests.values():
         print_table(presenting.as_table(summary))
         print_notes(presenting.notes(summary))
-    print_notes((f"{one}: {decision.name.lower()}" for one, decision in result.gates.items()), dim=False)
+    print_notes(gates.lines(result), dim=False)
 
 
 def _data(result: Result) -> dict[str, Any]:
+    from harness.showing import gates
     from harness.showing import generated as telling
     from harness.showing import judged as presenting
 
@@ -204,6 +207,7 @@ def _data(result: Result) -> dict[str, Any]:
         "generated": telling.as_data(result.generated),
         "contests": {name: presenting.as_data(one) for name, one in result.contests.items()},
         "gates": {str(one): decision.name.lower() for one, decision in result.gates.items()},
+        "gate_intervals": gates.as_data(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
     }

@@ -147,17 +147,22 @@ def split(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Sizes of SFT, DPO and test; --out writes which dialogue is where."""
+    """Sizes of SFT, DPO and test; --out writes which dialogue is where.
+
+    Test is, in every fidelity, that of the paper's scripts: fewer than two of the five ratings are 3. The
+    text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
+    """
     from finetune.membership import membership
     from harness.data.dataset import load
     from harness.data.describing import training_ratings
-    from harness.data.splits import Split, check_no_leak, dialogues_of
+    from harness.data.splits import Split, check_no_leak, dialogues_of, overlap
 
     dataset = load(data)
     train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
     chosen = method if method == "low-rated" else Method(method)
     members = membership(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
+    shared = overlap(train, test)
     sizes: dict[str, Any] = {
         "method": method,
         "llm": llm if method == Method.DIRECT else None,
@@ -167,6 +172,8 @@ def split(
         "dpo": len(members.dpo),
         "train": len(train),
         "test": len(test),
+        "near_identical": [list(pair) for pair in shared.near_identical],
+        "same_workers": shared.same_workers,
     }
     if out is not None:
         rows: dict[str, list[dict[str, Any]]] = {
@@ -185,6 +192,12 @@ def split(
     print_line(f"DPO   {sizes['dpo']:>6,} pairs")
     print_line(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} may train)"
+    )
+    near = "; ".join(f"{one} and {other}" for one, other in shared.near_identical)
+    click.echo(
+        f"No dialogue is in both. Near-identical in test and train: {len(shared.near_identical)}"
+        + (f" ({near})" if near else "")
+        + f". Test dialogues by the two workers of a training dialogue: {shared.same_workers}."
     )
 
 

@@ -63,6 +63,11 @@ PROPERTIES = ("sentiment", "emotion")
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    help="The judges'; 0 with --samples measures repeatability. [default: 0; unset with --samples, 'paper']",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
 @click.option(
     "--fidelity",
@@ -80,10 +85,10 @@ PROPERTIES = ("sentiment", "emotion")
 )
 @click.option(
     "--estimand",
-    type=click.Choice(["these-dialogues", "population"]),
-    default="these-dialogues",
+    type=click.Choice(["population", "these-dialogues"]),
+    default="population",
     show_default=True,
-    help="What --until's interval is about.",
+    help="What --until's interval is about. Of these dialogues alone an answer is known, never decided.",
 )
 @cheap_gold_options
 @without_kin_option
@@ -105,6 +110,7 @@ def judge(
     split: str,
     limit: int | None,
     samples: int,
+    temperature: float | None,
     seed: int,
     fidelity: str,
     retry_unscored: bool,
@@ -140,7 +146,7 @@ def judge(
     calls = CallOptions.take(rest)
     settings = calls.settings()
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
-    judge_of = _judge_of(prompts_folder, judge_prompt, Fidelity(fidelity), samples)
+    judge_of = _judge_of(prompts_folder, judge_prompt, Fidelity(fidelity), samples, temperature)
     alone = (until, without_kin, by, length_control, report_to)
     if check(judges, cheap, gold, gold_share, alone):
         judge_cheap_and_gold(
@@ -250,9 +256,12 @@ async def _page(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> s
     return await render(store, summary.run_id, snapshots=snapshots)
 
 
-def _judge_of(folder: Path | None, name: str, fidelity: Fidelity, samples: int) -> Callable[[Model], Judge]:
-    """How a model becomes a judge."""
-    prompts, temperature = library(folder), temperature_of(fidelity, samples)
+def _judge_of(
+    folder: Path | None, name: str, fidelity: Fidelity, samples: int, given: float | None
+) -> Callable[[Model], Judge]:
+    """How a model becomes a judge; `given` is the temperature that the user names, or None."""
+    prompts = library(folder)
+    temperature = temperature_of(fidelity, samples) if given is None else given
 
     def judge_of(model: Model) -> Judge:
         return Judge(model, prompt_of(model, name, fidelity, prompts, "--judge-prompt"), temperature)

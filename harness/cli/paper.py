@@ -45,21 +45,31 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; ours, published, difference.
 
     A cell is a student against its own base on the test split under the paper's judge. What has not been run
-    is empty. Without --out, Markdown on stdout.
+    is empty. Below it the paper's claims as contrasts. Without --out, Markdown on stdout.
     """
-    from harness.findings.papering import cells_of
+    from harness.findings.papering import cells_of, claims_of
+    from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
+    from results.paper.latex import as_latex
 
-    found = layout.table1(cells_of(run(_contests(db, cells, without_kin))))
-    told = {"rows": layout.rows(found), "notes": layout.notes(found), "heading": layout.heading(found)}
+    contests = run(_contests(db, cells, without_kin))
+    found, claims = layout.table1(cells_of(contests)), claims_of(contests)
+    told = {
+        "rows": layout.rows(found),
+        "notes": layout.notes(found),
+        "heading": layout.heading(found),
+        "claims": contrasts.as_rows(claims),
+        "text_against_table": list(contrasts.TEXT_AGAINST_TABLE),
+    }
+    markdown = f"{layout.as_markdown(found)}\n{contrasts.as_markdown(claims)}"
     if out is None:
-        print_document(json_bytes(told) if as_json else layout.as_markdown(found))
+        print_document(json_bytes(told) if as_json else markdown)
         return
     from harness.cli.report import write_page
 
     for name, text in (
-        ("table1.md", layout.as_markdown(found)),
-        ("table1.tex", layout.as_latex(found)),
+        ("table1.md", markdown),
+        ("table1.tex", as_latex(found)),
         ("table1.csv", layout.as_csv(found)),
         ("table1.json", json_bytes(told).decode()),
     ):

@@ -124,7 +124,7 @@ class ServingOptions:
         there = running(who) if through == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
-            dtype = _dtype(dtype, preset, there[2])
+            dtype = _dtype(dtype, preset, there[2], who)
             if not quiet:
                 print_message(f"Asking the server that is running at {url} ({dtype}).")
         return Serving(
@@ -143,7 +143,7 @@ class ServingOptions:
         )
 
 
-def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype) -> Dtype:
+def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: Cast) -> Dtype:
     """The running server's dtype, where nothing says another.
 
     Raises:
@@ -151,7 +151,7 @@ def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype) -> Dtype:
     """
     from serve.presets import dtype_of
 
-    wanted = said or dtype_of(preset)
+    wanted = said or dtype_of(preset, who.config)
     if wanted and wanted != running:
         where = "--dtype" if said else f"--preset {preset}"
         raise UserError(

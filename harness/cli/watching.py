@@ -71,6 +71,7 @@ def _row(result: Result) -> dict[str, Any]:
             "rate": judge.hard.rate,
             "low": judge.hard.low,
             "high": judge.hard.high,
+            "order_robust": list(judge.hard.order_robust),
         }
         for opponent, one in result.contests.items()
         for judge in one.judges
@@ -91,6 +92,7 @@ def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None
     for number, row in enumerate(ordered, 1):
         told = "; ".join(
             f"{name}: {percent(each['rate'])} {between(each['low'], each['high'])}"
+            f" (order-robust {between(*each['order_robust'])})"
             for name, each in row["rates"].items()
         )
         print_line(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())

@@ -18,7 +18,6 @@ from harness.runs.running import LaneReport
 from results.audits import Audited, Said, audited
 from results.statistics.audit import Audit, Floats, audit, more_than, scores_of
 from results.statistics.clusters import Estimate
-from results.statistics.rated_pairs import RatedPairs
 from results.store import Store
 
 CONTROL = "control"
@@ -102,30 +101,36 @@ async def summarise_audit(
     asked = [one for one in found.said if one.provider == CONTROL]
     beneath = {one.judge: scores_of(one.verdicts) for one in asked} | computed
     judges = [
-        _of_judge(one, pairs, beneath, lanes or {}, seed, without_kin=without_kin)
+        _of_judge(one, found, beneath, lanes or {}, seed, without_kin=without_kin)
         for one in found.said
         if one.provider != CONTROL
     ]
     below = [
-        Audits(one.judge, one, audit(pairs, one.verdicts, seed=seed), {}, _lane(one, lanes or {}))
+        Audits(
+            one.judge,
+            one,
+            audit(pairs, one.verdicts, seed=seed, permuted=found.permuted),
+            {},
+            _lane(one, lanes or {}),
+        )
         for one in asked
     ]
     for name, score in computed.items():
         both = np.repeat(score[:, None, None], 2, axis=1)
-        below.append(Audits(name, None, audit(pairs, both, seed=seed), {}, None))
+        below.append(Audits(name, None, audit(pairs, both, seed=seed, permuted=found.permuted), {}, None))
     return AuditSummary(found, tuple(judges), tuple(below), interrupted)
 
 
 def _of_judge(
     said: Said,
-    pairs: RatedPairs,
+    found: Audited,
     beneath: Mapping[str, Floats],
     lanes: Mapping[str, LaneReport],
     seed: int,
     *,
     without_kin: bool,
 ) -> Audits:
-    own = families_of(f"{said.provider}/{said.model}")
+    own, pairs = families_of(f"{said.provider}/{said.model}"), found.pairs
     kin = tuple(name for name in pairs.names if own & families_of(name))
     wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
     mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
@@ -133,7 +138,7 @@ def _of_judge(
     return Audits(
         name=said.judge,
         said=said,
-        audit=audit(mine, verdicts, seed=seed, family=frozenset(kin)),
+        audit=audit(mine, verdicts, seed=seed, family=frozenset(kin), permuted=found.permuted[:, wanted]),
         over={name: more_than(mine, score, floor[wanted], seed=seed) for name, floor in beneath.items()},
         lane=_lane(said, lanes),
         kin=kin,

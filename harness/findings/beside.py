@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.errors import UserError
-from harness.runs.catalogue import LOOKED_AT_TEST, catalogue_of, name_of
+from harness.runs.catalogue import name_of
 from harness.runs.judging import JudgeSummary, Summary
 from harness.wording import between, percent
 from results.contests import Contest
@@ -24,6 +24,7 @@ from results.statistics import (
     pooled_over_judges,
 )
 from results.store import Store
+from results.uses import USES_TEST, uses_of
 
 CONTROL = "control"
 
@@ -37,7 +38,7 @@ class Beside:
         by: the property of dialogues that `groups` is by; "" for none.
         groups: by judge id, the win rate of each group.
         lengths: by judge id, the win rate at equal length, or why there is none.
-        looks: by author, which look at the test split this is; empty for another split.
+        looks: by author, its test-set uses so far, this one counted; empty for another split.
     """
 
     pooled: PooledRate | None = None
@@ -77,11 +78,11 @@ async def beside(
 
 
 async def _looks(store: Store, summary: Summary) -> dict[str, int]:
-    if summary.spec.get("split") not in LOOKED_AT_TEST or not summary.judges:
+    if summary.spec.get("split") not in USES_TEST or not summary.judges:
         return {}
-    catalogue = await catalogue_of(store)
     contest = summary.judges[0].contest
-    return {name_of(of): catalogue.looks_at_test(of) for of in (contest.a, contest.b)}
+    uses = await uses_of(store, (contest.a.id, contest.b.id))
+    return {name_of(of): uses[of.id] for of in (contest.a, contest.b)}
 
 
 def _pooled(summary: Summary, seed: int) -> PooledRate | None:
@@ -121,6 +122,7 @@ def _rate(one: WinRate) -> dict[str, Any]:
         "level": one.level,
         "interval": one.interval_method,
         "scope": one.scope,
+        "order_robust": list(one.order_robust),
         "n": one.n,
         "incomplete": one.incomplete,
         "note": one.note,
@@ -136,6 +138,7 @@ def _pooled_data(pooled: PooledRate) -> dict[str, Any]:
         "level": pooled.level,
         "interval": pooled.interval_method,
         "scope": pooled.scope,
+        "order_robust": [pooled.order_robust_low, pooled.order_robust_high],
         "n": pooled.n,
         "left_out": pooled.left_out,
         "range": [pooled.lowest, pooled.highest],
@@ -160,6 +163,7 @@ def _length_data(found: LengthControl | Refusal) -> dict[str, Any]:
         "shorter": found.shorter,
         "n": found.n,
         "wording": found.wording,
+        "unit": found.unit,
         "scope": found.scope,
         "refused": None,
     }
@@ -180,8 +184,8 @@ def told(summary: Summary, of: Beside) -> list[str]:
             "dialogues on."
         )
     if of.looks:
-        looks = ", ".join(f"look {count} at {name}" for name, count in of.looks.items())
-        lines.append(f"On the test split this is {looks} (contests, under any judge, in this database).")
+        uses = ", ".join(f"{name} {count}" for name, count in of.looks.items())
+        lines.append(f"Test-set uses so far: {uses} (distinct opponents and judges, in this database).")
     return lines
 
 
@@ -189,7 +193,8 @@ def _pooled_line(pooled: PooledRate) -> str:
     span = f"{len(pooled.judges)} judges from {percent(pooled.lowest)} to {percent(pooled.highest)}"
     rate = f"{percent(pooled.rate)} ({between(pooled.low, pooled.high)}), n {pooled.n}"
     warning = f" {pooled.note[0].upper()}{pooled.note[1:]}." if pooled.note else ""
-    return f"Pooled over judges: {rate}; {span}; {pooled.scope}.{warning}"
+    robust = f"order-robust {between(pooled.order_robust_low, pooled.order_robust_high)}"
+    return f"Pooled over judges: {rate}; {robust}; {span}; {pooled.scope}.{warning}"
 
 
 def _length_line(found: LengthControl | Refusal) -> str:
@@ -197,8 +202,8 @@ def _length_line(found: LengthControl | Refusal) -> str:
         return f"{found}."
     return (
         f"at equal length {percent(found.rate)} ({between(found.low, found.high)}), n {found.n}, without "
-        f"{percent(found.plain)}; {found.wording}, which is also an effect of training; A's response is the "
-        f"longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
+        f"{percent(found.plain)}; {found.wording} ({found.unit}), which is also an effect of training; A's "
+        f"response is the longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
     )
 
 
@@ -207,6 +212,7 @@ def _group_lines(judge: JudgeSummary, by: str, groups: Mapping[str, WinRate]) ->
     lines = [f"{judge.contest.judge}, by {by}:"]
     for name, one in groups.items():
         interval = f"  {between(one.low, one.high)}" if one.low is not None else ""
+        robust = f"  order-robust {between(*one.order_robust)}" if one.rate is not None else ""
         note = f"  {one.note}" if one.note else ""
-        lines.append(f"  {name:<{width}}  {percent(one.rate):>7}  n {one.n:>4}{interval}{note}")
+        lines.append(f"  {name:<{width}}  {percent(one.rate):>7}  n {one.n:>4}{interval}{robust}{note}")
     return lines

@@ -10,15 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 from agents.files.faults import Faults
 from agents.files.table import read_table
 from agents.files.text import read_bytes
+from agents.vocabulary import Method
 from harness.runs.catalogue import Entry, catalogue_of
 from results.checkpoints import Registered, checkpoints_of
 from results.contests import Contest, contests_of
 from results.paper.cells import (
+    GEMINI,
+    GPT_4O,
+    LLAMA,
+    MISTRAL,
+    SFT_DPO,
+    STAGES,
     Cell,
     Described,
     cell_of,
@@ -26,8 +34,10 @@ from results.paper.cells import (
     published,
     succeeds,
 )
+from results.paper.contrasts import Contrast, Others, Scores, contrasts
 from results.paper.ours import ours_of, told_of
 from results.paper.table1 import Ours
+from results.statistics import Columns, dialogue_scores
 from results.store import Store
 
 CELL_COLUMNS = ("author", "student", "stage", "method", "strategy")
@@ -42,6 +52,7 @@ class Found:
         name, set_id: of the author and its responses.
         author, opponent: what the sets say of themselves.
         judge: the paper's name of the judge, or "".
+        scores: by dialogue, of the complete ones; in [0, 1].
     """
 
     entry: Entry
@@ -51,6 +62,7 @@ class Found:
     author: Described
     opponent: Described
     judge: str
+    scores: Scores
 
 
 def read_cells(path: Path) -> dict[str, Described]:
@@ -120,8 +132,55 @@ def _both_ways(
             columns = contest.columns.relabelled() if mirrored else contest.columns
             ours = ours_of(contest, columns, run=entry.run_id, seed=seed, trained=trained, sampling=sampling)
             if ours is not None:
-                found.append(Found(entry, ours, of.name, of.id, author, opponent, judge_of(entry.model)))
+                scores = _scores(contest, columns)
+                judge = judge_of(entry.model)
+                found.append(Found(entry, ours, of.name, of.id, author, opponent, judge, scores))
     return found
+
+
+def _scores(contest: Contest, columns: Columns) -> Scores:
+    score = dialogue_scores(columns).score
+    pairs = zip(contest.dialogues, score, strict=True)
+    return {dialogue.key: float(one) for dialogue, one in pairs if not np.isnan(one)}
+
+
+def claims_of(contests: Sequence[Found]) -> list[Contrast]:
+    """The paper's claims, with ours where the contests that they are about were judged."""
+    by_cell: dict[Cell, list[Found]] = {}
+    for one in contests:
+        cell = cell_of(one.author, one.opponent, one.judge)
+        if cell is not None:
+            by_cell.setdefault(cell, []).append(one)
+    direct = {
+        stage: [
+            _fullest(of).scores
+            for llm in sorted({one.author.llm for one in contests})
+            if (of := [one for one in contests if _is_direct(one, stage) and one.author.llm == llm])
+        ]
+        for stage in STAGES
+    }
+    against = {
+        base: _fullest(of).scores
+        for base in (LLAMA, MISTRAL)
+        if (of := [one for one in contests if _is_against_teacher(one, base)])
+    }
+    return contrasts({cell: _fullest(of).scores for cell, of in by_cell.items()}, Others(direct, against))
+
+
+def _is_direct(one: Found, stage: str) -> bool:
+    author, opponent = one.author, one.opponent
+    is_base = opponent.is_base and opponent.base == author.base == LLAMA
+    return is_base and one.judge == GPT_4O and (author.method, author.stage) == (Method.DIRECT, stage)
+
+
+def _is_against_teacher(one: Found, base: str) -> bool:
+    author = one.author
+    return (one.judge, author.base, author.stage) == (GEMINI, base, SFT_DPO) and one.opponent.is_teacher
+
+
+def _fullest(found: Sequence[Found]) -> Found:
+    """Of several contests that could stand for one the one that counts."""
+    return max(found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size))
 
 
 def cells_of(contests: list[Found]) -> dict[Cell, Ours]:
@@ -135,9 +194,7 @@ def cells_of(contests: list[Found]) -> dict[Cell, Ours]:
 
 
 def _chosen(found: Sequence[Found]) -> Ours:
-    ours = max(
-        found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size)
-    ).ours
+    ours = _fullest(found).ours
     sets = len({one.set_id for one in found})
     told = f"one of {sets} such students (or sets of responses) that were judged: the fullest, the newest"
     return ours if sets == 1 else replace(ours, differences=(*ours.differences, told))

@@ -21,7 +21,8 @@ from harness.runs.catalogue import Entry, catalogue_of, name_of
 from harness.runs.running import is_emulated
 from results.contests import Contest, contests_of
 from results.statistics.bradley_terry import Strengths, strengths
-from results.statistics.scores import dialogue_scores
+from results.statistics.intervals import standard_error
+from results.statistics.scores import dialogue_scores, order_robust_of
 from results.store import Store
 
 Floats = NDArray[np.float64]
@@ -36,7 +37,8 @@ class Meeting:
     Attributes:
         author, opponent: set ids.
         wins, losses, draws: complete dialogues with a score above, below and at ½.
-        rate, error: mean score, in [0, 1], and its standard error.
+        rate, error: mean score, in [0, 1], and its standard error; where the scores cannot be resampled, the
+            one that their guaranteed interval implies: never 0.
     """
 
     author: str
@@ -58,6 +60,7 @@ class Ranking:
         names: as shown: a name that several sets have carries the beginning of its id.
         strengths: one entry per author.
         rates: mean score over all the dialogues an author is in, in [0, 1].
+        order_robust: shape (authors, 2): their order-robust bounds, likewise.
         meetings: per contest and author.
         kin: set ids of authors of the judge's family.
         emulated: whether answers are the emulator's.
@@ -70,6 +73,7 @@ class Ranking:
     names: tuple[str, ...]
     strengths: Strengths
     rates: Floats
+    order_robust: Floats
     meetings: tuple[Meeting, ...]
     kin: frozenset[str]
     emulated: bool
@@ -194,12 +198,16 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
     place = {key: at for at, key in enumerate(keys)}
     columns: list[tuple[int, int, float, int]] = []
     meetings = []
+    robust = np.zeros((len(authors), 2))
     for _, contest in of:
         score = dialogue_scores(contest.columns).score
         complete = np.flatnonzero(~np.isnan(score))
         a, b = codes[contest.a.id], codes[contest.b.id]
         columns += [(a, b, float(score[at]), place[contest.dialogues[at].key]) for at in complete]
         meetings += _meetings(contest, score[complete])
+        low, high = order_robust_of(contest.columns) or (0.0, 0.0)
+        robust[a] += complete.size * np.array([low, high])
+        robust[b] += complete.size * np.array([1.0 - high, 1.0 - low])
     if not columns:
         return None
     first, second, dialogue = (np.array([row[at] for row in columns], dtype=np.int64) for at in (0, 1, 3))
@@ -213,6 +221,7 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
         names=_names(authors),
         strengths=strengths(first, second, score, dialogue, len(authors), seed=seed),
         rates=total / np.maximum(1, count),
+        order_robust=robust / np.maximum(1, count)[:, None],
         meetings=tuple(meetings),
         kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
         emulated=any(is_emulated(entry.model) for entry, _ in of),
@@ -225,7 +234,7 @@ def _meetings(contest: Contest, score: Floats) -> list[Meeting]:
         return []
     wins, losses = int((score > 0.5).sum()), int((score < 0.5).sum())
     draws, rate = int(score.size) - wins - losses, float(score.mean())
-    error = float(score.std(ddof=1) / np.sqrt(score.size)) if score.size > 1 else 0.0
+    error = standard_error(score)
     return [
         Meeting(contest.a.id, contest.b.id, wins, losses, draws, rate, error),
         Meeting(contest.b.id, contest.a.id, losses, wins, draws, 1.0 - rate, error),

@@ -18,12 +18,10 @@ from agents.judge import DIMENSIONS
 from agents.kinship import Kin, kin_of
 from agents.vocabulary import DEFAULT_PRESET, ResponseSet
 from harness.data.authors import is_called, set_id_of_file
-from harness.data.splits import Split
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
 from results.taught import taught
-
-LOOKED_AT_TEST = (Split.TEST, Split.ALL)
+from results.uses import USES_TEST, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +158,9 @@ class Catalogue:
         return [name for name in names if name]
 
     def looks_at_test(self, of: ResponseSet) -> int:
-        """How often a set was looked at on the test split: contests of it, by run, judge and opponent."""
-        return sum(of.id in entry.sets and entry.split in LOOKED_AT_TEST for entry in self.entries)
+        """The test-set uses of a set of responses."""
+        used = (entry for entry in self.entries if entry.split in USES_TEST)
+        return counted((entry.judge_id, entry.a.id, entry.b.id) for entry in used)[of.id]
 
 
 async def catalogue_of(store: Store) -> Catalogue:

@@ -7,9 +7,10 @@ A checkpoint's folder explains itself, so a name is looked up in the folders tha
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agents.errors import Fault, UserError
 from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base, weight_files
@@ -55,10 +56,14 @@ class Cast:
         return tuple(one for one in self.contestants if one.checkpoint is not None)
 
     @property
+    def config(self) -> Mapping[str, Any]:
+        """The base's config.json."""
+        return read_json(self.base.folder / "config.json")
+
+    @property
     def dtype(self) -> Dtype:
         """The dtype of the base's weights, by its config.json."""
-        config = read_json(self.base.folder / "config.json")
-        stored = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+        stored = str(self.config.get("dtype") or self.config.get("torch_dtype") or "bfloat16")
         return {"float16": "fp16", "float32": "fp32"}.get(stored, "bf16")  # type: ignore[return-value]  # values are
 
 

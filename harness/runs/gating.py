@@ -1,7 +1,7 @@
 """A gate on win rates: `win_rate>0.55` is passed where every judge's interval lies above the bound.
 
-Pure: summaries in, a decision out. A rate whose missing judgments could move it over the bound is undecided,
-whatever its interval says.
+Where judgments are missing the interval is that of the worst-case scores, with its sampling error: every
+missing judgment lost for passing, won for failing. Pure: win rates in, a decision out.
 """
 
 from __future__ import annotations
@@ -79,11 +79,8 @@ def all_of(decisions: Sequence[Decision]) -> Decision:
 
 
 def _one(bound: float, rate: WinRate) -> Decision:
-    low, high = rate.low, rate.high
-    if low is None or high is None:
+    if rate.missing_lost is None or rate.missing_won is None:
         return Decision.UNDECIDED
-    least = min(low, rate.bound_low) if rate.incomplete and rate.bound_low is not None else low
-    most = max(high, rate.bound_high) if rate.incomplete and rate.bound_high is not None else high
-    if least > bound:
+    if rate.missing_lost.low > bound:
         return Decision.PASSED
-    return Decision.FAILED if most < bound else Decision.UNDECIDED
+    return Decision.FAILED if rate.missing_won.high < bound else Decision.UNDECIDED

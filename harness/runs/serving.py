@@ -42,7 +42,7 @@ AT_ONCE = 256
 
 def dtype_of(cast: Cast, how: Serving) -> Dtype:
     """What the models compute in."""
-    return how.dtype or presets.dtype_of(how.preset) or cast.dtype
+    return how.dtype or presets.dtype_of(how.preset, cast.config) or cast.dtype
 
 
 def served(one: Contestant, cast: Cast, how: Serving) -> Served:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from agents.errors import UserError
 from agents.vocabulary import Reason
 from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
+from results.statistics.sequences import ANSWER
 
 DECIDED = "decided"
 LEVEL = 0.95
@@ -33,11 +34,11 @@ class Until:
 
     Attributes:
         half_width: of the interval, in (0, ½); None until the interval excludes ½.
-        estimand: what the interval is about.
+        estimand: what the interval is about; the population where a contest is to be decided.
     """
 
     half_width: float | None = None
-    estimand: Estimand = Estimand.THESE_DIALOGUES
+    estimand: Estimand = Estimand.POPULATION
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -54,14 +55,14 @@ class Until:
 
     def answered(self, sequence: ConfidenceSequence) -> bool:
         """Whether the question is answered."""
-        return sequence.decided if self.half_width is None else sequence.narrow
+        return bool(sequence.better) if self.half_width is None else sequence.narrow
 
     def __str__(self) -> str:
-        return DECIDED if self.half_width is None else f"half-width {self.half_width:g}"
+        return ANSWER[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
 
 
-def until_of(text: str, estimand: str = Estimand.THESE_DIALOGUES) -> Until:
-    """`decided`, or a half-width such as `0.10`.
+def until_of(text: str, estimand: str = Estimand.POPULATION) -> Until:
+    """`decided`, or a half-width such as `0.10`. Of these dialogues a contest is not decided, but known.
 
     Raises:
         UserError: it is neither.
@@ -110,7 +111,7 @@ def check_reach(dialogues: int, until: Until, lanes: int) -> Reach:
             found=f"{until.half_width:g}",
             remedy=remedy + f"ask for {_up(reach.narrowest)} or more. Nothing was asked.",
         )
-    if until.half_width is None and not _one_sided(dialogues, until, lanes).decided:
+    if until.half_width is None and not until.answered(_one_sided(dialogues, until, lanes)):
         raise UserError(
             f"{dialogues} dialogues cannot decide: not even if one author won them all",
             where="--until",
@@ -177,8 +178,12 @@ class Stopped:
 
     @property
     def is_exact(self) -> bool:
-        """Whether all of these dialogues are judged and scored: their mean is then known."""
-        return self.sequence.exhausted and self.sequence.half_width < EXACT
+        """Whether all of these dialogues are judged and scored: their mean is then known.
+
+        Never with the population as the estimand.
+        """
+        finite = self.sequence.estimand is Estimand.THESE_DIALOGUES
+        return finite and self.sequence.exhausted and self.sequence.half_width < EXACT
 
     def note(self, a: str = "A", b: str = "B") -> str:
         """What it says, in words, of the two authors of these names."""
@@ -186,10 +191,10 @@ class Stopped:
         better = {"A": a, "B": b}.get(sequence.better, "")
         if self.answered and self.is_exact:
             told = f"{better} is preferred" if better else "the two are even"
-            whole = f"judged to the end ({sequence.total} dialogues)"
+            whole = f"{ANSWER[sequence.estimand]}, judged to the end ({sequence.total})"
             return f"{whole}: {told} on these, which says nothing of others"
         if self.answered and self.until.half_width is None:
-            return f"decided after {of}: {better} is preferred"
+            return f"{ANSWER[sequence.estimand]} after {of}: {better} is preferred"
         if self.answered:
             aside = f"; {better} is preferred" if better else "; which is better stays open"
             return f"as narrow as asked for after {of}{aside}"

@@ -19,6 +19,7 @@ from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.statistics.audit import HUMAN_LLM, LLM_LLM, Leaning
 from results.statistics.clusters import Estimate
 from results.statistics.refusal import Refusal
+from results.statistics.within_raters import WithinRaters
 
 SELECTION = {
     Split.TEST: "The test dialogues were chosen by their low ratings, so these numbers are conditioned on "
@@ -32,6 +33,17 @@ NO_CEILING = (
     "Each rater rated ten responses of one responder, once: rater and responder are confounded and no "
     "ceiling of agreement can be estimated. A judge that reads nothing but what the rater gave elsewhere "
     "stands among the floors."
+)
+
+
+WITHIN = (
+    "Within raters: how much more the judge agrees than where each rater's ratings are permuted among the "
+    "dialogues that it rated, its task and responder kept, in points, with the p of no excess: what the "
+    "judge knows of single responses, beyond who rated and who responded."
+)
+CENTRED = (
+    "taking off each rater's mean does not remove the rater: leniency alone agrees in more than one half, so "
+    "one half is not the level of chance; within_raters is the test"
 )
 
 
@@ -70,6 +82,9 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "agreement": asdict(found.agreement),
         "bounds": [found.low_bound, found.high_bound],
         "rater_centred": asdict(found.centred),
+        "rater_centred_note": CENTRED,
+        "within_raters": None if isinstance(found.within, Refusal) else asdict(found.within),
+        "within_raters_refused": _reason(found.within),
         "gap_2": asdict(found.gap_2),
         "groups": {name: asdict(estimate) for name, estimate in found.groups.items()},
         "responders": [
@@ -173,7 +188,7 @@ def columns_of(one: Audits) -> dict[str, str]:
     return {
         "agreement": percent(found.agreement.value),
         "95 %": between(found.agreement.low, found.agreement.high),
-        "rater-centred": percent(found.centred.value),
+        "within raters": within(found.within),
         "gap 2": percent(found.gap_2.value),
         "human v LLM": percent(found.groups[HUMAN_LLM].value),
         "LLM v LLM": percent(found.groups[LLM_LLM].value),
@@ -188,6 +203,11 @@ def columns_of(one: Audits) -> dict[str, str]:
         "cost /1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
         "s /1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
     }
+
+
+def within(found: WithinRaters | Refusal) -> str:
+    """`+4.2 (p 0.001)`, in points."""
+    return "-" if isinstance(found, Refusal) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
 
 
 def points_only(found: Estimate) -> str:
@@ -206,6 +226,7 @@ def notes(summary: AuditSummary) -> list[str]:
         "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
         f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
         "for it, in points. Seconds: of waiting, one call after another.",
+        WITHIN,
     ]
     told += [note for one in summary.judges if one.said and (note := one.said.answerer_note)]
     told += [note for one in summary.judges if (note := _kin_note(one))]
@@ -238,6 +259,7 @@ def trust(one: Audits) -> list[str]:
         lines.append(f"agrees with people more than chance does: {estimate(found.agreement)}")
     else:
         lines.append(f"not shown to agree with people more than chance does: {estimate(found.agreement)}")
+    lines += _within_line(found.within)
     if beaten:
         lines.append(f"agrees more than {_by_how_much(one, beaten)}")
     if not_beaten:
@@ -258,6 +280,15 @@ def trust(one: Audits) -> list[str]:
             f"{percent(found.low_bound)} and {percent(found.high_bound)}"
         )
     return [f"{one.name}: {line}" for line in lines]
+
+
+def _within_line(found: WithinRaters | Refusal) -> list[str]:
+    if isinstance(found, Refusal):
+        return []
+    told = f"{within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
+    if found.p <= 0.05 and found.excess > 0:
+        return [f"knows more of single responses than who rated and who responded: {told}"]
+    return [f"not shown to know more than who rated and who responded: {told}"]
 
 
 def _by_how_much(one: Audits, names: Sequence[str]) -> str:

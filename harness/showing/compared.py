@@ -20,6 +20,7 @@ from harness.showing.differences import (
     table_of,
 )
 from harness.terminal.tables import Table
+from harness.wording import ORDER_ROBUST_NOTE, between
 from results.statistics import Difference, Refusal
 
 
@@ -114,6 +115,11 @@ def _more(one: JudgeAnswer) -> str:
     return told + "."
 
 
+def _robust(of: Compared, one: JudgeAnswer) -> list[tuple[str, tuple[float, float] | None]]:
+    names = [name_of(author) for author in of.gathered.authors]
+    return list(zip(names, one.answer.order_robust, strict=True))
+
+
 def compared_notes(of: Compared) -> list[str]:
     """What a reader of the table must know."""
     told = common_notes(of.gathered, soft=of.soft)
@@ -124,9 +130,13 @@ def compared_notes(of: Compared) -> list[str]:
     )
     if of.by:
         told.append(f"By {of.by}: descriptive and not tested; each interval by itself, from 20 dialogues on.")
+    told.append(ORDER_ROBUST_NOTE)
     told.append(scope_note(of.gathered))
     for one in of.judges:
         judge = one.under.judge
+        robust = [f"{name} {between(*bounds)}" for name, bounds in _robust(of, one) if bounds]
+        if robust:
+            told.append(f"{judge}, order-robust rates against the opponent: {', '.join(robust)}.")
         if one.answer.note:
             told.append(f"{judge}: {one.answer.note}.")
         direct = one.answer.head_to_head

@@ -54,7 +54,7 @@ def scope_of(gathered: Gathered) -> str:
     if not has_students(gathered):
         return SCOPE
     these = "these two checkpoints" if len(gathered.authors) == 2 else "these checkpoints"
-    return SCOPE.replace("dialogues; ", f"dialogues; {these}, ")
+    return SCOPE.replace("this training", these)
 
 
 def has_students(gathered: Gathered) -> bool:
@@ -68,7 +68,7 @@ def is_any_emulated(gathered: Gathered) -> bool:
 
 
 def looks_of(gathered: Gathered) -> dict[str, int]:
-    """How often each author was looked at on the test split."""
+    """Each author's test-set uses."""
     return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
 
 
@@ -80,6 +80,7 @@ def _answer_data(one: JudgeAnswer, level: float) -> dict[str, Any]:
         "primary": answer.primary,
         "saturated": answer.saturated,
         "rates": [answer.rate_first, answer.rate_second],
+        "order_robust": [None if bounds is None else list(bounds) for bounds in answer.order_robust],
         "against_opponent": difference_data(answer.against_opponent),
         "head_to_head": None if answer.head_to_head is None else difference_data(answer.head_to_head),
         "single_orders": [_mcnemar_data(test) for test in one.single_orders],
@@ -167,6 +168,7 @@ def _place_data(place: Place, level: float) -> dict[str, Any]:
     if rate is not None:
         names = ("low", "high", "level", "n", "scope")
         own = {"win_rate": rate.rate, **{name: getattr(rate, name) for name in names}}
+        own["order_robust"] = list(rate.order_robust)
     return {
         "judge": place.under.judge,
         "judge_id": place.under.judge_id,
@@ -186,7 +188,7 @@ def strategies_data(of: Strategies) -> dict[str, Any]:
         row: dict[str, Any] = {**_judge(under), "refused": None}
         if isinstance(found, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
-            more = ("degrees", "between_seeds", "method", "scope")
+            more = ("degrees", "between_seeds", "order_robust_low", "order_robust_high", "method", "scope")
             row |= {name: getattr(found, name) for name in (*names, *more)} | {"seeds": list(found.seeds)}
         else:
             row["refused"] = found.reason

@@ -84,7 +84,7 @@ def saturation_note(gathered: Gathered, judge: str, names: Sequence[str], remedy
 
 
 def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
-    """What must be known of every comparison: who answered, who is kin, and how often test was looked at."""
+    """What must be known of every comparison: who answered, who is kin, and the test-set uses."""
     told = [EMULATED_NOTE] if is_any_emulated(gathered) else []
     told += [note for under in gathered.judges if (note := under.answerer_note)]
     told += [f"{kin_note(under.judge, under.kin)}." for under in gathered.judges if under.kin]
@@ -93,10 +93,10 @@ def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
     if soft:
         told.append(SOFT)
     if gathered.split in (Split.TEST, Split.ALL):
-        looks = ", ".join(f"look {count} at {name}" for name, count in looks_of(gathered).items())
+        uses = ", ".join(f"{name} {count}" for name, count in looks_of(gathered).items())
         told.append(
-            f"On the test split this is {looks}: so many contests of it, under any judge, were summarised. "
-            "Choose on --split development; a choice made here flatters what it chooses."
+            f"Test-set uses so far: {uses} (distinct opponents and judges; judging or summarising again is "
+            "none). Choose on --split development; a choice made here flatters what it chooses."
         )
         if any(of.author.startswith("dataset:") for of in (*gathered.authors, gathered.opponent)):
             told.append(CONDITIONED)

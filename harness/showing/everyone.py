@@ -16,7 +16,7 @@ from harness.showing.differences import (
     table_of,
 )
 from harness.terminal.tables import Table
-from harness.wording import between, percent
+from harness.wording import ORDER_ROBUST_NOTE, between, percent
 from results.statistics import HEAD_TO_HEAD
 
 
@@ -28,7 +28,7 @@ def everyone_table(of: Everyone) -> Table:
         columns: tuple[str, ...] = ("judge", "first – second", "first", "second", "difference", interval)
     else:
         what = f"every author against {opponent}"
-        columns = ("judge", "author", "win rate", interval, "alone, 95 %")
+        columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
     columns += ("p", "p, Holm", "n", "detectable")
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}
@@ -45,13 +45,15 @@ def everyone_table(of: Everyone) -> Table:
     return table
 
 
-def _rates(place: Place) -> tuple[str, str, str]:
-    """The win rate, its simultaneous interval, and the one that it would have alone."""
+def _rates(place: Place) -> tuple[str, str, str, str]:
+    """The win rate, its simultaneous interval, the one that it would have alone, its order-robust bounds."""
     test, rate = place.test, place.rate
     together = "-"
     if test.low is not None and test.high is not None:
         together = between((1 + test.low) / 2, (1 + test.high) / 2)
-    return percent(test.rate_first), together, between(rate.low, rate.high) if rate else "-"
+    if rate is None:
+        return percent(test.rate_first), together, "-", "-"
+    return percent(test.rate_first), together, between(rate.low, rate.high), between(*rate.order_robust)
 
 
 def everyone_notes(of: Everyone) -> list[str]:
@@ -62,6 +64,8 @@ def everyone_notes(of: Everyone) -> list[str]:
         "with probability 95 % all of these intervals hold at once. “detectable”: in points of the "
         "difference between the two, before Holm."
     )
+    if not of.pairwise:
+        told.append(ORDER_ROBUST_NOTE)
     told.append(scope_note(of.gathered))
     if not of.pairwise and len(of.places) > 1:
         told.append(

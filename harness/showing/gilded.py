@@ -34,7 +34,8 @@ def lines(done: Gilded) -> list[str]:
         one = summary.judges[0]
         told.append(
             f"{name}: {one.contest.judge}: {percent(one.hard.rate)} "
-            f"({between(one.hard.low, one.hard.high)}), n = {one.hard.n}, {money(one.contest.cost_usd)}"
+            f"({between(one.hard.low, one.hard.high)}), order-robust {between(*one.hard.order_robust)}, "
+            f"n = {one.hard.n}, {money(one.contest.cost_usd)}"
         )
     found, gold = done.estimate, contests[1].judge
     if isinstance(found, Refusal):

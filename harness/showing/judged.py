@@ -13,7 +13,7 @@ from agents.kinship import kin_note
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.terminal.tables import Table
-from harness.wording import EMULATED_NOTE, between, money, percent, reasons
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
 from results.contests import Contest
 from results.statistics import SingleOrder, WinRate
 
@@ -58,11 +58,15 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "n": rate.n,
         "incomplete": rate.incomplete,
         "bounds": [rate.bound_low, rate.bound_high],
+        "worst_case": worst_case(rate),
+        "order_robust": list(rate.order_robust),
         "ties": rate.ties,
         "consistency": rate.consistency,
         "position_preference": rate.position_preference,
         "repetition_stability": rate.repetition_stability,
         "samples": contest.samples,
+        "temperature": contest.temperature,
+        "repeatability": _repeatability(contest),
         "soft": None
         if judge.soft is None
         else {
@@ -98,6 +102,23 @@ def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
         "kin": [one.told() for one in contest.kin],
         "note": rate.note,
     }
+
+
+def _repeatability(contest: Contest) -> str:
+    """What the repetitions measure; "" with one sample."""
+    if contest.samples < 2:
+        return ""
+    if contest.temperature is None:
+        return "at the provider's own temperature"
+    if contest.temperature == 0.0:
+        return "at temperature 0: of the judge as it is asked for one verdict"
+    return f"at temperature {contest.temperature:g}"
+
+
+def worst_case(rate: WinRate) -> dict[str, list[float] | None]:
+    """The intervals over all dialogues with every missing judgment lost, and won, as plain data."""
+    cases = {"missing_lost": rate.missing_lost, "missing_won": rate.missing_won}
+    return {name: [case.low, case.high] if case else None for name, case in cases.items()}
 
 
 def _single(order: SingleOrder) -> dict[str, Any]:
@@ -142,6 +163,7 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
         KIN: KIN if contest.kin else "",
         "win rate": percent(rate.rate),
         "95 %": between(rate.low, rate.high),
+        "order‑\nrobust": between(*rate.order_robust),
         "n": str(rate.n),
         INCOMPLETE: str(rate.incomplete),
         "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
@@ -177,9 +199,9 @@ def notes(summary: Summary) -> list[str]:
     told += answerer_notes(judge.contest for judge in summary.judges)
     told += kin_notes(judge.contest for judge in summary.judges)
     told.append(
-        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; "
-        f"interval {summary.judges[0].hard.scope}. “first place”: share of verdicts for it. "
-        f"“A first”, “B first”: {SINGLE_ORDER_NOTE}."
+        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
+        f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first place”: share of verdicts for it. “A "
+        f"first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
     told += [note for judge in summary.judges if (note := judge.contest.readings.note(judge.contest.judge))]
     told += [_intervals(judge) for judge in summary.judges if judge.hard.n]
@@ -192,6 +214,11 @@ def notes(summary: Summary) -> list[str]:
             "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
             "are conditioned on the outcome."
         )
+    told += [
+        f"{judge.contest.judge}: {judge.contest.samples} repetitions {_repeatability(judge.contest)}."
+        for judge in summary.judges
+        if judge.contest.samples > 1
+    ]
     empty = _empty([_row(judge) for judge in summary.judges])
     none = [name for name in COUNTED if name in empty]
     if none:

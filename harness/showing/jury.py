@@ -11,9 +11,11 @@ from harness.runs.catalogue import name_of
 from harness.runs.running import is_emulated
 from harness.showing.corrected import corrections_data, people_data
 from harness.terminal.tables import Table, table_of
-from harness.wording import EMULATED_NOTE, between, money, percent
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.refusal import Refusal
+
+ROBUST = "order‑\nrobust"
 
 
 def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
             "win_rate": jury.verdict.rate,
             "low": jury.verdict.low,
             "high": jury.verdict.high,
+            "order_robust": list(jury.verdict.order_robust),
             "n": jury.verdict.n,
             "consistency": jury.verdict.consistency,
         },
@@ -52,6 +55,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
             "win_rate": jury.pooled.rate,
             "low": jury.pooled.low,
             "high": jury.pooled.high,
+            "order_robust": [jury.pooled.order_robust_low, jury.pooled.order_robust_high],
             "n": jury.pooled.n,
             "range": [jury.pooled.lowest, jury.pooled.highest],
             "note": jury.pooled.note,
@@ -70,6 +74,7 @@ def _juror_data(at: int, juror: Juror, corrected: Corrected) -> dict[str, Any]:
         "win_rate": rate.rate,
         "low": rate.low,
         "high": rate.high,
+        "order_robust": list(rate.order_robust),
         "n": rate.n,
         "incomplete": rate.incomplete,
         "consistency": rate.consistency,
@@ -108,13 +113,16 @@ def _value(value: float | Refusal) -> float | str:
 def as_tables(jury: Jury) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
-    judges = table_of(title, ("judge", "win rate", "95 %", "n", "consistency", "first place", "kin", "cost"))
+    judges = table_of(
+        title, ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first place", "kin", "cost")
+    )
     for juror in jury.jurors:
         rate = juror.rate
         judges.add_row(
             juror.name,
             percent(rate.rate),
             between(rate.low, rate.high),
+            between(*rate.order_robust),
             str(rate.n),
             percent(rate.consistency),
             percent(rate.position_preference),
@@ -127,7 +135,10 @@ def as_tables(jury: Jury) -> list[Table]:
         (f"mean of {len(jury.alike)} models", jury.pooled),
     ):
         if found is not None:
-            judges.add_row(name, percent(found.rate), between(found.low, found.high), str(found.n), *[""] * 4)
+            robust = between(found.order_robust_low, found.order_robust_high)
+            judges.add_row(
+                name, percent(found.rate), between(found.low, found.high), robust, str(found.n), *[""] * 4
+            )
     tables = [judges]
     if jury.agreements:
         heads = (
@@ -183,6 +194,7 @@ def notes(jury: Jury) -> list[str]:
         told.append(EMULATED_NOTE)
     told += [juror.answerer_note for juror in jury.jurors if juror.answerer_note]
     told += [f"{kin_note(juror.name, juror.kin)}." for juror in jury.jurors if juror.kin]
+    told.append(ORDER_ROBUST_NOTE)
     if jury.left_out:
         told.append(f"left out as kin of a contestant: {', '.join(jury.left_out)}")
     if isinstance(jury.alpha, float):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
+
+import numpy as np
 
 from agents.errors import UserError
 from agents.formats import csv_rows, csv_text, markdown_row, markdown_text
@@ -11,7 +14,7 @@ from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of
 from harness.terminal.tables import Table
-from harness.wording import EMULATED_NOTE, percent
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent
 from results.statistics.bradley_terry import ELO_PER_LOG
 
 HEADS = (
@@ -23,13 +26,20 @@ HEADS = (
     "high",
     "rank_low",
     "rank_high",
+    "gap",
+    "gap_low",
+    "gap_high",
     "preferred",
+    "preferred_low",
+    "preferred_high",
     "win_rate",
+    "order_robust_low",
+    "order_robust_high",
     "n",
     "group",
     "kin",
 )
-TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "n")
+TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "order-robust", "n")
 ALPACA = (
     *("", "win_rate", "standard_error", "mode", "avg_length", "n_wins", "n_wins_base", "n_draws", "n_total"),
     "discrete_win_rate",
@@ -37,33 +47,40 @@ ALPACA = (
 
 
 def rows_of(ranking: Ranking) -> list[dict[str, Any]]:
-    """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1]."""
-    of = ranking.strengths
+    """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1].
 
-    per_log = ELO_PER_LOG
-    rows = []
-    places: dict[int, int] = {}
-    for at in ranking.order:
-        group = int(of.component[at])
-        places[group] = places.get(group, 0) + 1
-        rows.append(
-            {
-                "judge": ranking.judge,
-                "rank": places[group],
-                "author": ranking.names[at],
-                "strength": float(of.elo[at]),
-                "low": 1000.0 + per_log * float(of.low[at]),
-                "high": 1000.0 + per_log * float(of.high[at]),
-                "rank_low": int(of.rank_low[at]),
-                "rank_high": int(of.rank_high[at]),
-                "preferred": float(of.expected[at]),
-                "win_rate": float(ranking.rates[at]),
-                "n": int(of.n[at]),
-                "group": group,
-                "kin": ranking.authors[at].id in ranking.kin,
-            }
-        )
-    return rows
+    An end of an interval that the data do not bound is None.
+    """
+    of = ranking.strengths
+    return [
+        {
+            "judge": ranking.judge,
+            "rank": int(of.rank[at]),
+            "author": ranking.names[at],
+            "strength": float(of.elo[at]),
+            "low": _bounded(1000.0 + ELO_PER_LOG * of.low[at]),
+            "high": _bounded(1000.0 + ELO_PER_LOG * of.high[at]),
+            "rank_low": int(of.rank_low[at]),
+            "rank_high": int(of.rank_high[at]),
+            "gap": float(ELO_PER_LOG * of.gap[at]),
+            "gap_low": _bounded(ELO_PER_LOG * of.gap_low[at]),
+            "gap_high": _bounded(ELO_PER_LOG * of.gap_high[at]),
+            "preferred": float(of.expected[at]),
+            "preferred_low": float(of.expected_low[at]),
+            "preferred_high": float(of.expected_high[at]),
+            "win_rate": float(ranking.rates[at]),
+            "order_robust_low": float(ranking.order_robust[at, 0]),
+            "order_robust_high": float(ranking.order_robust[at, 1]),
+            "n": int(of.n[at]),
+            "group": int(of.component[at]),
+            "kin": ranking.authors[at].id in ranking.kin,
+        }
+        for at in ranking.order
+    ]
+
+
+def _bounded(end: float) -> float | None:
+    return float(end) if isfinite(end) else None
 
 
 def as_data(board: Leaderboard) -> dict[str, Any]:
@@ -79,7 +96,11 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "level": ranking.strengths.level,
                 "prior_ties": ranking.strengths.prior_ties,
                 "authors": [
-                    {**row, "set": ranking.authors[at].id}
+                    {
+                        **row,
+                        "set": ranking.authors[at].id,
+                        "reference": ranking.names[ranking.strengths.reference[at]],
+                    }
                     for at, row in zip(ranking.order, rows_of(ranking), strict=True)
                 ],
             }
@@ -99,7 +120,7 @@ def as_markdown(board: Leaderboard) -> str:
     parts = [f"# Leaderboard, {board.split} split"]
     for ranking in board.rankings:
         parts.append(f"## {markdown_text(ranking.judge)}")
-        lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|--:|"]
+        lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|"]
         lines += [markdown_row(_cells(row)) for row in rows_of(ranking)]
         parts.append("\n".join(lines))
     parts += [f"*{markdown_text(note)}*" for note in notes(board)]
@@ -116,12 +137,21 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["rank"]),
         row["author"] + (" (kin)" if row["kin"] else ""),
         f"{row['strength']:.0f}",
-        f"{row['low']:.0f} to {row['high']:.0f}",
+        _ends(row["low"], row["high"]),
         places,
-        percent(row["preferred"]),
+        f"{percent(row['preferred'])} ({between(row['preferred_low'], row['preferred_high'])})",
         percent(row["win_rate"]),
+        between(row["order_robust_low"], row["order_robust_high"]),
         str(row["n"]),
     ]
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"{low:.0f} to {high:.0f}"
+    if low is not None:
+        return f"{low:.0f} and up"
+    return "no bound" if high is None else f"{high:.0f} and down"
 
 
 def as_tables(board: Leaderboard) -> list[Table]:
@@ -187,9 +217,17 @@ def notes(board: Leaderboard) -> list[str]:
     told += dict.fromkeys(note for ranking in board.rankings for note in ranking.answerer_notes)
     told.append(
         "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: "
-        "the interval of ranks. Preferred: expected share against the others. Intervals resample dialogues; "
-        "these responses, this judge. Every pair that met counts one dialogue more, a tie."
+        "those that the intervals of the differences leave open. Preferred: expected share against the "
+        "others. Intervals are over dialogues and the noise of the one generation for each, under this "
+        "judge; none is surer than its pairs' own rates. Every pair that met counts one dialogue more, a "
+        "tie, in the strength and not in its interval."
     )
+    told.append(ORDER_ROBUST_NOTE)
+    if any(not np.isfinite([of.low, of.high]).all() for of in (one.strengths for one in board.rankings)):
+        told.append(
+            "An author won or lost everything: on that side its strength has no bound, nor has the mean of "
+            "the scale, and so nobody's. Places, “preferred” and the gaps in --json are not touched by it."
+        )
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
         told.append("Authors that never met, even through others, are ranked in groups of their own.")
     if any(ranking.kin for ranking in board.rankings):

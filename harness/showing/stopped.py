@@ -14,11 +14,12 @@ from harness.runs.stopping import Stopped, Until
 from harness.showing.judged import answerer_data, answerer_notes, kin_notes
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
+from results.statistics.winrate import GENERATION
 
 METHOD = "confidence sequence (betting)"
 SCOPE = {
     "these dialogues": "of the dialogues that were to be judged; these responses, this judge",
-    "population": "of what the dialogues were drawn from; these responses, this judge",
+    "population": f"of what the dialogues were drawn from, with {GENERATION}; this training, this judge",
 }
 
 
@@ -53,6 +54,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "answered": stopped.answered,
         "finished": stopped.finished,
         "decided": sequence.decided,
+        "known_for_these_dialogues": sequence.known,
         "better": sequence.better,
         "win_rate": sequence.rate,
         "low": sequence.low,
@@ -119,13 +121,14 @@ def as_table(summary: Summary) -> Table:
 
 
 def _until(until: Until) -> str:
-    return "decided" if until.half_width is None else f"±{100 * until.half_width:g} points"
+    return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 
 def _answer(judge: JudgeSummary, stopped: Stopped) -> str:
     contest, better = judge.contest, stopped.sequence.better
     if better:
-        return f"{(contest.a if better == 'A' else contest.b).author} is preferred"
+        aside = " (on these dialogues)" if stopped.sequence.known else ""
+        return f"{(contest.a if better == 'A' else contest.b).author} is preferred{aside}"
     return "undecided" if stopped.finished else "open"
 
 

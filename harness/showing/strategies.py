@@ -26,7 +26,8 @@ def _line(found: StrategyEstimate, level: float) -> str:
     together = ", simultaneous" if found.family_size > 1 else ""
     seeds = " and ".join(map(str, found.seeds))
     if len(found.seeds) == 1:
-        what = f"win rate {percent(found.estimate)} ({between(found.low, found.high)}"
+        robust = between(found.order_robust_low, found.order_robust_high)
+        what = f"win rate {percent(found.estimate)}, order-robust {robust} ({between(found.low, found.high)}"
     else:
         what = f"first minus second {points(found.estimate)} points ({span(found.low, found.high)}"
     p = f"p {p_value(found.p)}"

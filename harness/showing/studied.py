@@ -12,7 +12,8 @@ from agents.kinship import Kin, kin_note
 from harness.study.file import TINY, Study
 from harness.study.runner import Standing
 from harness.terminal.tables import Cell, Table, table_of
-from harness.wording import EMULATED_NOTE, between, percent, reasons
+from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent, reasons
+from results.statistics.winrate import SCOPE
 
 NOT_YET = "…"
 TINY_NOTE = (
@@ -53,8 +54,8 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
     if counts:
         many = f"n = {counts.pop()} dialogues" if len(counts) == 1 else "n beside each"
         told.append(
-            f"{many}, every pair in both orders; below each rate its 95 % interval, over dialogues: "
-            "these responses, this judge."
+            f"{many}, every pair in both orders; below each rate its 95 % interval, {SCOPE}. Below that "
+            f"its order-robust bounds. {ORDER_ROBUST_NOTE}"
         )
     if study.emulate:
         told.append(EMULATED_NOTE)
@@ -83,6 +84,8 @@ def _cell(one: Result | None, *, with_n: bool) -> Cell:
     if one is None:
         return NOT_YET
     lines = [percent(one["win_rate"]), between(one["low"], one["high"])]
+    if "order_robust" in one:  # a stage done before they were computed has none
+        lines.append(between(*one["order_robust"]))
     if with_n:
         lines.append(f"n = {one['n']}")
     if one["unscored"]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from agents.formats import html_page
 from harness.findings.audited import Audits, AuditSummary
-from harness.showing.audited import columns_of, decimal, estimate, notes, page_title, points, trust
+from harness.showing.audited import columns_of, decimal, estimate, notes, page_title, points, trust, within
 from harness.wording import EMULATED_NOTE, percent
 from results.plots import Estimate, interval_plot
 from results.statistics.audit import Leaning
@@ -101,7 +101,7 @@ def _judge(one: Audits) -> Markup:
     lines += [Markup("<li>{}</li>").format(line.removeprefix(f"{one.name}: ")) for line in trust(one)]
     facts = [
         ("agreement", estimate(found.agreement)),
-        ("on rater-centred ratings", estimate(found.centred)),
+        ("more than with ratings permuted within raters, points", within(found.within)),
         ("where the ratings are 1 and 3", estimate(found.gap_2)),
         *((name, estimate(group)) for name, group in found.groups.items()),
         ("verdicts for the first place", percent(found.position_preference)),

@@ -203,6 +203,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             "win_rate": rate.rate,
             "low": rate.low,
             "high": rate.high,
+            "order_robust": list(rate.order_robust),
             "n": rate.n,
             "incomplete": rate.incomplete,
             "unscored": one.unscored,

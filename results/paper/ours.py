@@ -15,6 +15,7 @@ from results.paper.cells import Described, described, described_by
 from results.paper.differences import of_judging, of_responses, of_training
 from results.paper.table1 import Ours
 from results.statistics import Columns, dialogue_scores, win_rate
+from results.statistics.scores import shared_variance
 
 
 def told_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
@@ -50,6 +51,7 @@ def ours_of(
     told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
     if len(contest.answerers) > 1:
         told.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
+    scores = dialogue_scores(columns)
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)
         told += [*of_responses(of), *(of_training(known.record) if known else ())]
@@ -57,10 +59,14 @@ def ours_of(
         rate=rate.rate,
         low=rate.low,
         high=rate.high,
-        variance=float(np.nanvar(dialogue_scores(columns).score)),
+        variance=float(np.nanvar(scores.score)),
         n=rate.n,
         run=run,
         judge=contest.judge,
         differences=tuple(dict.fromkeys(told)),
         kin=bool(contest.kin),
+        order_robust=rate.order_robust,
+        base_first=rate.b_first,
+        student_first=rate.a_first,
+        shared=shared_variance(scores.by_order[scores.complete]),
     )

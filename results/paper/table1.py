@@ -6,11 +6,15 @@ A cell that has not been run is empty, never zero. Percent, as the paper prints.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agents.formats import csv_rows, latex_text, markdown_row, markdown_text
+import numpy as np
+
+from agents.formats import csv_rows, markdown_row, markdown_text
+from results.paper.alike import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.differences import ALWAYS
+from results.statistics import SingleOrder
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
 
 EMPTY = ""
@@ -29,6 +33,9 @@ class Ours:
     Attributes:
         rate, low, high: win rate over its base, balanced over order, in [0, 1].
         variance: of the dialogues' scores.  n: complete dialogues.
+        order_robust: the rate's order-robust bounds.
+        base_first, student_first: the single-order estimates, unscored in the denominator as in the paper.
+        shared: covariance of the dialogues' scores in the two orders.
         run, judge: where it is from.
         differences: in what it is no replication, in words.
         kin: whether the judge is of the family of the student, or of who taught it.
@@ -43,14 +50,37 @@ class Ours:
     judge: str
     differences: tuple[str, ...] = ALWAYS
     kin: bool = False
+    order_robust: tuple[float | None, float | None] = (None, None)
+    base_first: SingleOrder | None = None
+    student_first: SingleOrder | None = None
+    shared: float = 0.0
 
 
 @dataclass(frozen=True)
 class Table1:
-    """The table: every published cell, ours where it was run, compared with Holm over those that were."""
+    """The table: every published cell, ours where it was run, compared with Holm over those that were.
+
+    Attributes:
+        ours: by cell.
+        compared: the balanced rate with the published value.
+        alike: like with like: single orders with the published value, which is one.
+    """
 
     ours: Mapping[Cell, Ours]
     compared: Mapping[Cell, Replicated]
+    alike: Mapping[Cell, Alike] = field(default_factory=dict)
+
+    @property
+    def expected_outside(self) -> tuple[float, float]:
+        """How many of the published values of the cells that were run a perfect replication puts outside."""
+        cells = list(self.ours)
+        ours = [self.ours[cell] for cell in cells]
+        return expected_outside(
+            np.array([published()[cell] for cell in cells]),
+            np.array([(one.high - one.low) / 2.0 for one in ours]),
+            np.array([one.variance / one.n for one in ours]),
+            np.array([one.shared for one in ours]),
+        )
 
     @property
     def differences(self) -> list[str]:
@@ -75,7 +105,13 @@ def table1(ours: Mapping[Cell, Ours]) -> Table1:
         )
         for cell in cells
     ]
-    return Table1(ours, dict(zip(cells, as_family(single), strict=True)) if cells else {})
+    if not cells:
+        return Table1(ours, {})
+    orders = {
+        cell: ((BASE_FIRST, ours[cell].base_first), (STUDENT_FIRST, ours[cell].student_first))
+        for cell in cells
+    }
+    return Table1(ours, dict(zip(cells, as_family(single), strict=True)), alike_of(orders))
 
 
 def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
@@ -96,6 +132,26 @@ def _ours(table: Table1) -> Callable[[Cell], str]:
     return told
 
 
+def _order_robust(table: Table1) -> Callable[[Cell], str]:
+    def told(cell: Cell) -> str:
+        low, high = table.ours[cell].order_robust if cell in table.ours else (None, None)
+        return EMPTY if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+    return told
+
+
+def _in_order(table: Table1, order: str) -> Callable[[Cell], str]:
+    def told(cell: Cell) -> str:
+        alike = table.alike.get(cell)
+        one = alike.orders.get(order) if alike else None
+        if alike is None or one is None:
+            return EMPTY
+        mark = "‡" if alike.is_outside and order in alike.decisive else ""
+        return f"{100 * one.ours:.1f}{mark}"
+
+    return told
+
+
 def _published(cell: Cell) -> str:
     return f"{100 * published()[cell]:.1f}"
 
@@ -111,9 +167,16 @@ def _difference(table: Table1) -> Callable[[Cell], str]:
     return told
 
 
-def _lines(table: Table1) -> list[tuple[str, str, str, list[str]]]:
-    """(study, stage, whose, values): three lines where the paper has one."""
-    kinds = [("ours", _ours(table)), ("published", _published), ("difference", _difference(table))]
+def lines_of(table: Table1) -> list[tuple[str, str, str, list[str]]]:
+    """(study, stage, whose, values): several lines where the paper has one."""
+    kinds = [
+        ("ours", _ours(table)),
+        ("order-robust", _order_robust(table)),
+        (f"ours, {BASE_FIRST}", _in_order(table, BASE_FIRST)),
+        (f"ours, {STUDENT_FIRST}", _in_order(table, STUDENT_FIRST)),
+        ("published", _published),
+        ("difference", _difference(table)),
+    ]
     grids = [(name, _grid(value)) for name, value in kinds]
     return [
         (grid[at][0] if name == "ours" else "", grid[at][1] if name == "ours" else "", name, grid[at][2])
@@ -128,9 +191,16 @@ def notes(table: Table1) -> list[str]:
         "Win rates over the base, percent. Ours: balanced over order. Difference: ours − published, with a "
         "95 % interval that counts the error of both (Newcombe; published n = 250). * p < 0.05 after Holm "
         f"over the {len(table.compared)} cells that were run. Empty: not run.",
-        f"A perfect replication of all {len(published())} would put "
-        f"{expected_outside(list(published().values())):.0f} of the published values outside our intervals.",
     ]
+    if table.alike:
+        told.append(ALIKE)
+    if table.compared:
+        few, many = table.expected_outside
+        told.append(
+            f"Of the {len(table.compared)} cells that were run, a perfect replication would put between "
+            f"{few:.1f} and {many:.1f} of the published values outside our intervals: the fewer, the more "
+            "of a dialogue's preferences the two runs share."
+        )
     if any(one.kin for one in table.ours.values()):
         told.append(KIN)
     if table.differences:
@@ -154,42 +224,11 @@ def as_markdown(table: Table1) -> str:
         *(f"L {number}" for number in numbers),
     ]
     lines = [markdown_row(head), "| " + " | ".join([":--"] * 3 + ["--:"] * 14) + " |"]
-    lines += [markdown_row([study, stage, whose, *values]) for study, stage, whose, values in _lines(table)]
+    lines += [markdown_row([study, stage, whose, *values]) for study, stage, whose, values in lines_of(table)]
     told = "\n\n".join(map(markdown_text, notes(table)))
     legend = "H: improvement over human responses. L: over LLM initial responses."
     warning = f"**{WARNING}**\n\n" if table.is_emulated else ""
     return f"# {heading(table)}\n\n{warning}" + "\n".join(lines) + f"\n\n{legend}\n\n{told}\n"
-
-
-def as_latex(table: Table1) -> str:
-    """As LaTeX; it needs the packages booktabs and graphicx."""
-    numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
-    body = []
-    for at, (study, stage, whose, values) in enumerate(_lines(table)):
-        if at and study:
-            body.append(r"\midrule")
-        body.append(" & ".join(map(latex_text, [study, stage, whose, *values])) + r" \\")
-    caption = [f"{heading(table)}.", *([WARNING] if table.is_emulated else []), *notes(table)]
-    return "\n".join(
-        [
-            r"% \usepackage{booktabs,graphicx}",
-            r"\begin{table*}",
-            r"\centering",
-            r"\resizebox{\textwidth}{!}{%",
-            r"\begin{tabular}{lll*{14}{r}}",
-            r"\toprule",
-            r" & & & \multicolumn{7}{c}{over human responses} & \multicolumn{7}{c}{over LLM responses} \\",
-            rf" & & & {numbers} \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            rf"\caption{{{latex_text(' '.join(caption))}}}",
-            r"\label{tab:empathy-table-1}",
-            r"\end{table*}",
-            "",
-        ]
-    )
 
 
 def rows(table: Table1) -> list[dict[str, object]]:
@@ -215,6 +254,9 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "high": compared.high if compared else None,
                 "p": compared.p if compared else None,
                 "p_holm": compared.p_adjusted if compared else None,
+                "order_robust_low": ours.order_robust[0] if ours else None,
+                "order_robust_high": ours.order_robust[1] if ours else None,
+                **alike_data(table.alike.get(cell)),
                 "run": ours.run if ours else None,
                 "our_judge": ours.judge if ours else None,
                 "not_a_replication": "; ".join(ours.differences) if ours else None,

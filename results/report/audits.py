@@ -71,10 +71,11 @@ def _on_split(one: Audited, judge_ids: Collection[str]) -> AuditOnSplit:
             continue
         own = families_of(f"{said.provider}/{said.model}")
         kin = frozenset(name for name in pairs.names if own & families_of(name))
-        found = audit(pairs, said.verdicts, seed=seed, family=kin)
+        found = audit(pairs, said.verdicts, seed=seed, family=kin, permuted=one.permuted)
         lines.append(OfJudge(said.judge, is_floor, found, sum(said.unscored.values())))
     lenient = leniency_scores(pairs, one.elsewhere[:, 0], one.elsewhere[:, 1])
     both = np.repeat(lenient[:, None, None], 2, axis=1)
-    lines.append(OfJudge(LENIENCY, True, audit(pairs, both, seed=seed), 0))
+    lenient_found = audit(pairs, both, seed=seed, permuted=one.permuted)
+    lines.append(OfJudge(LENIENCY, True, lenient_found, 0))
     lines.sort(key=lambda line: line.is_floor)
     return AuditOnSplit(one.run_id, str(one.spec["split"]), len(pairs), len(one.dialogues), tuple(lines))

@@ -25,6 +25,7 @@ _FLAT = (
     *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
     *("position_preference", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
     *("asked_again", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
+    *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
 )
 
 
@@ -132,6 +133,10 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "soft": soft.rate if soft else None,
         "soft_low": soft.low if soft else None,
         "soft_high": soft.high if soft else None,
+        "order_robust_low": hard.order_robust_low,
+        "order_robust_high": hard.order_robust_high,
+        "worst_case_low": hard.missing_lost.low if hard.missing_lost else None,
+        "worst_case_high": hard.missing_won.high if hard.missing_won else None,
         "ties": hard.ties,
         "consistency": hard.consistency,
         "position_preference": hard.position_preference,

@@ -32,15 +32,14 @@ from results.statistics import WinRate, win_rate
 from results.store import Store
 from results.tables import (
     AttemptRow,
-    ContestRow,
     InvocationRow,
     JudgeRow,
     PromptRow,
     RunRow,
     table,
 )
+from results.uses import uses_of
 
-_LOOKED_AT_TEST = ("test", "all")
 _FEWEST_EXAMPLES = 2  # of a pair of authors, however many pairs there are
 
 
@@ -104,7 +103,7 @@ async def gather(
         grid=_grid(contests, trained, samplings, run_id, own_seed),
         agreements=agreements_of(models, own_seed),
         audits=await audits_of(store, judges),
-        looks=await _looks(store, set(sets)),
+        looks=await uses_of(store, set(sets)),
         spending=await spending_of(
             store,
             run_id,
@@ -212,17 +211,3 @@ async def _failures(store: Store, runs: Sequence[str]) -> tuple[Failed, ...]:
         for model, failure, count in await rows_of(store, wanted):
             found[model, failure] += int(count)
     return tuple(Failed(*who, count) for who, count in sorted(found.items()))
-
-
-async def _looks(store: Store, sets: Collection[str]) -> dict[str, int]:
-    """How often each set was looked at on the test split: by how many judges, against how many others."""
-    contest, run = table(ContestRow).c, table(RunRow).c
-    wanted = select(contest.judge_id, contest.set_a, contest.set_b, run.spec).join(
-        table(RunRow), run.id == contest.run_id
-    )
-    met = {
-        (row.judge_id, frozenset((row.set_a, row.set_b)))
-        for row in await rows_of(store, wanted)
-        if orjson.loads(row.spec).get("split") in _LOOKED_AT_TEST
-    }
-    return {one: sum(one in pair for _, pair in met) for one in sets}

@@ -12,6 +12,7 @@ from typing import Any
 
 from results.checkpoints import Registered
 from results.contests import Contest
+from results.paper.alike import BASE_FIRST, STUDENT_FIRST
 from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, cell_of, judge_of, published
 from results.paper.ours import ours_of, told_of
 from results.paper.table1 import Ours, Table1, notes, table1
@@ -37,6 +38,16 @@ class Entry:
     ours: Ours | None
     published: float | None
     compared: Replicated | None
+
+
+def orders_of(entry: Entry) -> list[str]:
+    """Ours of one order, in percent: "base first 61.2"; nothing where it was not judged."""
+    if entry.ours is None:
+        return []
+    orders = ((BASE_FIRST, entry.ours.base_first), (STUDENT_FIRST, entry.ours.student_first))
+    return [
+        f"{name} {100 * one.rate:.1f}" for name, one in orders if one is not None and one.rate is not None
+    ]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from agents.formats import markdown_code, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS
-from results.report.grid import Entry
+from results.report.grid import Entry, orders_of
 from results.report.material import Material
 from results.report.page import banners, facts, title
 from results.report.sections.controls import TITLE, controls_notes, controls_table
@@ -21,7 +21,7 @@ from results.report.study_wording import told_on_top
 from results.report.wording import NONE, between, caveats, percent, reasons
 
 _LETTERS = dict(zip(METHODS, "HL", strict=True))
-_HEADS = ("A", "B", "judge", "A wins", "95 %", "n", "consistency", "first place", "unscored")
+_HEADS = ("A", "B", "judge", "A wins", "95 %", "order-robust", "n", "consistency", "first place", "unscored")
 
 
 def as_markdown(material: Material) -> str:
@@ -69,6 +69,7 @@ def _rates(material: Material) -> PlainTable:
                 one.contest.judge,
                 percent(one.hard.rate),
                 between(one.hard.low, one.hard.high),
+                between(*one.hard.order_robust),
                 str(one.hard.n),
                 percent(one.hard.consistency),
                 percent(one.hard.position_preference),
@@ -90,16 +91,20 @@ def _table_1(material: Material) -> str:
         Row((f"{line.base}, by {line.judge}", line.step, *map(_cell, line.entries)))
         for line in (grid.lines if grid else ())
     ]
-    legend = "H: improvement over human responses. L: over LLM initial responses. Ours / published."
+    legend = (
+        "H: improvement over human responses. L: over LLM initial responses. Ours (order-robust bounds) / "
+        "published / ours of one order."
+    )
     return f"{_table(PlainTable(heads, tuple(rows)))}\n\n{legend}"
 
 
 def _cell(entry: Entry) -> str:
     if entry.ours is None and entry.published is None:
         return ""
-    ours = f"{100 * entry.ours.rate:.1f}" if entry.ours else ""
+    ours = f"{100 * entry.ours.rate:.1f} ({between(*entry.ours.order_robust)})" if entry.ours else ""
     published = NONE if entry.published is None else f"{100 * entry.published:.1f}"
-    return f"{ours} / {published}"
+    orders = f" / {'; '.join(orders_of(entry))}" if entry.ours else ""
+    return f"{ours} / {published}{orders}"
 
 
 def _table(table: PlainTable) -> str:

@@ -120,7 +120,7 @@ class Material:
         grid: Table 1's layout; None where nothing belongs in it.
         agreements: between the judges that are models.
         audits: of its judges, one a split.
-        looks: set id → judges and opponents that it met on the test split, in the whole database.
+        looks: set id → test-set uses (`results.uses`), in the whole database.
         spending: calls, tokens, money, time.
         prompts, invocations, failures: how the answers were come by.
     """

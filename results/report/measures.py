@@ -60,6 +60,12 @@ def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
         Measure(level, tuple(between(one.hard.low, one.hard.high) for one in judged), judged[0].hard.scope),
         Measure("how it was made", tuple(one.hard.interval_method or NONE for one in judged)),
         Measure(
+            "order-robust bounds",
+            tuple(between(*one.hard.order_robust) for one in judged),
+            f"from the share that {a} wins in both orders to all but the share that it loses in both: "
+            "whatever the judge's bias for a place; not a confidence interval",
+        ),
+        Measure(
             "n",
             tuple(f"{one.hard.n:,}" for one in judged),
             "complete dialogues: every verdict in both orders",
@@ -77,6 +83,13 @@ def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
                 "all missing verdicts against A, and for A; not a confidence interval",
             )
         )
+        rows.append(
+            Measure(
+                f"these with their {level}",
+                tuple(_worst_case(one) if one.hard.incomplete else NONE for one in judged),
+                "what a gate is held against: the bounds with their sampling error",
+            )
+        )
     if any(one.soft is not None for one in judged):
         rows += [
             Measure(
@@ -90,6 +103,11 @@ def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
             ),
         ]
     return tuple(rows)
+
+
+def _worst_case(one: Judged) -> str:
+    lost, won = one.hard.missing_lost, one.hard.missing_won
+    return NONE if lost is None or won is None else between(lost.low, won.high)
 
 
 def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
@@ -151,7 +169,7 @@ def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
         Measure(
             "win rate at equal length",
             tuple(_at_equal_length(one) for one in judged),
-            "association given length; length is also an effect of training",
+            "association given length, in words, unpenalised; length is also an effect of training",
         ),
     )
 

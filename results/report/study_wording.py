@@ -32,6 +32,7 @@ class Seen:
     low: float
     high: float
     n: int
+    order_robust: tuple[float, float]
 
     @property
     def direction(self) -> int:
@@ -45,9 +46,11 @@ def seen_of(judged: Judged, *, mirrored: bool) -> Seen | None:
     if hard.rate is None or hard.low is None or hard.high is None:
         return None
     name = (contest.b if mirrored else contest.a).name
+    robust = hard.order_robust_low or 0.0, 1.0 if hard.order_robust_high is None else hard.order_robust_high
     if mirrored:
-        return Seen(contest.judge, name, 1.0 - hard.rate, 1.0 - hard.high, 1.0 - hard.low, hard.n)
-    return Seen(contest.judge, name, hard.rate, hard.low, hard.high, hard.n)
+        robust = 1.0 - robust[1], 1.0 - robust[0]
+        return Seen(contest.judge, name, 1.0 - hard.rate, 1.0 - hard.high, 1.0 - hard.low, hard.n, robust)
+    return Seen(contest.judge, name, hard.rate, hard.low, hard.high, hard.n, robust)
 
 
 def sided(material: Material, role: Role) -> list[tuple[Pair, bool]]:

@@ -178,7 +178,8 @@ def _by_one(judged: Judged, a: str, b: str) -> str:
     }[direction]
     return (
         f"{said}: the win rate of {a} is {percent(hard.rate)} ({_level(judged)} interval "
-        f"{between(hard.low, hard.high)}) over {counted(hard.n, 'dialogue')}, each judged in both orders."
+        f"{between(hard.low, hard.high)}; order-robust {between(*hard.order_robust)}) over "
+        f"{counted(hard.n, 'dialogue')}, each judged in both orders."
     )
 
 
@@ -187,7 +188,8 @@ def _by_several(rated: Sequence[Judged], a: str, b: str) -> str:
     ordered = sorted(rated, key=lambda judged: (judged.hard.rate or 0.0, judged.contest.judge))
     told = [
         f"{percent(judged.hard.rate)} by {judged.contest.judge} ({_level(judged)} interval "
-        f"{between(judged.hard.low, judged.hard.high)}; {counted(judged.hard.n, 'dialogue')})"
+        f"{between(judged.hard.low, judged.hard.high)}; order-robust {between(*judged.hard.order_robust)}; "
+        f"{counted(judged.hard.n, 'dialogue')})"
         for judged in (ordered[0], ordered[-1])
     ]
     if len(rated) == 2:
@@ -257,12 +259,12 @@ def caveats(material: Material) -> list[str]:
     """What the numbers do not say, for this page."""
     judged = [one for pair in material.pairs for one in pair.judged]
     told = [
-        f"Every interval is {judged[0].hard.scope}. It says nothing of other responses by the same "
-        "authors, other trainings, other prompts or other judges, and it does not measure what a person "
-        "in need would have felt.",
-        "Every pair was judged in both orders and the rate is balanced over order. That cancels a preference "
-        "for a place that adds to the probability; one that adds on the logit scale still shrinks the rate "
-        "towards 50\u00a0%. It is not “bias removed”.",
+        f"Every interval is {judged[0].hard.scope}. It says nothing of other trainings, other prompts or "
+        "other judges, and it does not measure what a person in need would have felt.",
+        "Every pair was judged in both orders and the rate is balanced over order, which is not “bias "
+        "removed”. A preference for a place that adds to the probability cancels as long as nothing is "
+        "clipped; one that adds on the logit scale can move the rate either way, even across 50\u00a0%. "
+        "The order-robust bounds assume nothing about it.",
         f"“A first” and “B first” are single-order estimates: {SINGLE_ORDER_NOTE}.",
     ]
     if sum(author.role is Role.STUDENT for author in material.authors.values()) > 1:

@@ -37,13 +37,14 @@ from results.statistics.rated_pairs import RatedPairs
 from results.statistics.reach import Reach, reachable
 from results.statistics.refusal import Refusal
 from results.statistics.replication import Replicated, replicated
-from results.statistics.scores import Scores, dialogue_scores, mean_score
+from results.statistics.scores import Scores, dialogue_scores, mean_score, order_robust_of
 from results.statistics.sequences import (
     ConfidenceSequence,
     Estimand,
     judging_order,
     sequence_of,
 )
+from results.statistics.strength_intervals import PairScores, StrengthBounds
 from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
 from results.statistics.training_seeds import (
     StrategyEstimate,
@@ -52,6 +53,7 @@ from results.statistics.training_seeds import (
     strategy_rate,
 )
 from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
+from results.statistics.within_raters import WithinRaters, within_raters
 
 __all__ = [
     "COMMON_OPPONENT",
@@ -74,6 +76,7 @@ __all__ = [
     "Needed",
     "PairAgreement",
     "PairOfResponders",
+    "PairScores",
     "Pairs",
     "PooledRate",
     "RatedPairs",
@@ -86,8 +89,10 @@ __all__ = [
     "SignFlip",
     "SingleOrder",
     "StrategyEstimate",
+    "StrengthBounds",
     "Strengths",
     "WinRate",
+    "WithinRaters",
     "against_common_opponent",
     "agreement_of",
     "answering",
@@ -113,6 +118,7 @@ __all__ = [
     "length_controlled",
     "mean_score",
     "needed",
+    "order_robust_of",
     "pooled_over_judges",
     "reachable",
     "replicated",
@@ -126,4 +132,5 @@ __all__ = [
     "strategy_rate",
     "strengths",
     "win_rate",
+    "within_raters",
 ]

@@ -19,6 +19,7 @@ from results.statistics.clusters import Estimate, clustered_mean
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.refusal import Refusal
 from results.statistics.scores import consistency, mean_of, position_preference, stability
+from results.statistics.within_raters import WHAT, Signs, WithinRaters, within_raters
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +67,9 @@ class Audit:
         agreement: mean over complete pairs of the share of verdicts for the response rated higher, a tie
             one half; ½ is chance, and there is no known ceiling.
         low_bound, high_bound: the same over all pairs with every missing verdict wrong, and right.
-        centred: on the ratings with each rater's mean taken off; pairs without a difference left out.
+        centred: on the ratings with each rater's mean taken off; pairs without a difference left out. It does
+            not remove the rater (who is lenient alone agrees in more than ½), so ½ is not its chance level.
+        within: beside what rater and responder alone give; a refusal where it cannot be had.
         gap_2: on pairs rated 1 against 3.
         groups: on people's response against a model's, and between models.
         pairs: per two responders.
@@ -96,15 +99,24 @@ class Audit:
     stability: float | None
     n: int
     incomplete: int
+    within: WithinRaters | Refusal
 
 
-def audit(pairs: RatedPairs, verdicts: Floats, *, seed: int, family: frozenset[str] = frozenset()) -> Audit:
+def audit(
+    pairs: RatedPairs,
+    verdicts: Floats,
+    *,
+    seed: int,
+    family: frozenset[str] = frozenset(),
+    permuted: Signs | None = None,
+) -> Audit:
     """A judge's audit.
 
     Args:
         verdicts: shape (pairs, 2, samples): 1 where the pair's first responder was preferred, ½ for a tie, 0
             where the second was, nan where unscored; shown first in [:, 0], second in [:, 1].
         family: the responders of the judge's own family.
+        permuted: the pairs' order after permutations within raters, as from `permuted_order`.
 
     Raises:
         ValueError: verdicts of another shape.
@@ -148,6 +160,9 @@ def audit(pairs: RatedPairs, verdicts: Floats, *, seed: int, family: frozenset[s
         stability=stability(verdicts),
         n=int(complete.sum()),
         incomplete=int((~complete).sum()),
+        within=Refusal(WHAT, "the raters are not known")
+        if permuted is None
+        else within_raters(score, pairs.better, permuted),
     )
 
 

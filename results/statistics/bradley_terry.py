@@ -2,9 +2,9 @@
 
 P(i preferred to j) = s_i / (s_i + s_j), a tie counting half a win for either (Bradley and Terry 1952,
 Biometrika 39); fitted by Newton's method, whose optimum is that of every other fit of it (evalica's, say). An
-author that won or lost everything has
-no finite strength, so each pair that met counts one dialogue more, a tie, by default. Authors that never met,
-even through others, are not ranked together. Knows nothing of judges or names.
+author that won or lost everything has no finite strength, so each pair that met counts one dialogue more, a
+tie, by default: in the strength, never in its interval (`strength_intervals`). Authors that never met, even
+through others, are not ranked together. Knows nothing of judges or names.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from results.statistics.intervals import check_level
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from results.statistics.strength_fits import Floats, Ints, fit
+from results.statistics.strength_intervals import PairScores, StrengthBounds, bounds_of
 
 PRIOR_TIES = 1.0  # dialogues, a tie each, added to every pair that met
 ELO_PER_LOG = 400.0 / float(np.log(10.0))
-_STEPS = 200
-_CLOSE = 1e-10
-_LONGEST_STEP = 1.0  # of a log strength at a time: Newton's first steps may go too far
+SAME_STRENGTH = 1e-6  # natural logs; strengths closer than this share a rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +30,19 @@ class Strengths:
 
     Attributes:
         log: natural log of the strength, mean 0 within a component.
-        low, high: percentile interval of it over dialogues at `level`.
+        low, high: interval of it over dialogues at `level`; −inf or inf where the data set no bound, as for
+            an author that won everything, and for everybody else on its scale then.
         expected: mean probability, in [0, 1], of being preferred to another author of the component.
-        expected_low, expected_high: its interval.
-        rank_low, rank_high: the best and worst place within the interval of ranks, from 1.
+        expected_low, expected_high: its interval; always bounded.
+        reference: the author that met most others (of each component), by code.
+        gap, gap_low, gap_high: log strength above the reference's, with its interval; 0 for itself.
+        rank: place by strength within the component, from 1; equal strengths share it.
+        rank_low, rank_high: the best and worst place that the data allow at `level`: an author stands below
+            another only where the interval of their difference excludes 0, all of an author's differences
+            at once (Mogstad et al. 2024, Rev. Econ. Stud. 91).
         component: authors with the same number met, directly or through others.
         n: dialogues an author is in.
-        prior_ties: what was added.
+        prior_ties: what was added to the strengths; the intervals are without it.
     """
 
     log: Floats
@@ -48,6 +51,11 @@ class Strengths:
     expected: Floats
     expected_low: Floats
     expected_high: Floats
+    reference: Ints
+    gap: Floats
+    gap_low: Floats
+    gap_high: Floats
+    rank: Ints
     rank_low: Ints
     rank_high: Ints
     component: Ints
@@ -59,31 +67,6 @@ class Strengths:
     def elo(self) -> Floats:
         """On Elo's scale: 400 points are odds of ten to one; mean 1000."""
         return np.asarray(1000.0 + ELO_PER_LOG * self.log)
-
-
-def fit(wins: Floats) -> Floats:
-    """Log strengths, mean 0, of a matrix whose [i, j] is how often i was preferred to j, ties halved.
-
-    Every author must have been preferred and passed over within its component.
-
-    Raises:
-        ValueError: the matrix is not square.
-    """
-    if wins.ndim != 2 or wins.shape[0] != wins.shape[1]:
-        raise ValueError(f"wins of shape {wins.shape}")
-    met = wins + wins.T
-    log = np.zeros(wins.shape[0])
-    anchored = np.full(met.shape, 1.0 / max(1, met.shape[0]))  # the mean of the logs is free: hold it at 0
-    for _ in range(_STEPS):
-        preferred = expit(log[:, None] - log[None, :])
-        slope = (wins - met * preferred).sum(axis=1)
-        curve = met * preferred * preferred.T
-        step = np.linalg.solve(np.diag(curve.sum(axis=1)) - curve + anchored, slope)
-        log = log + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
-        log -= log.mean()
-        if float(np.abs(step).max(initial=0.0)) < _CLOSE:
-            break
-    return np.asarray(log, dtype=np.float64)
 
 
 def wins_of(first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None) -> Floats:
@@ -104,10 +87,10 @@ def strengths(
     *,
     seed: int,
     level: float = 0.95,
-    resamples: int = 500,
+    resamples: int = 4000,
     prior_ties: float = PRIOR_TIES,
 ) -> Strengths:
-    """Strengths of all authors, with intervals by resampling dialogues (all meetings in one together).
+    """Strengths of all authors, with intervals over dialogues (all meetings in one together).
 
     Args:
         first, second: codes of the two authors of each meeting.
@@ -125,35 +108,39 @@ def strengths(
     from scipy.sparse.csgraph import connected_components  # slow to load
 
     _, component = connected_components(csr_array(met.astype(int)), directed=False)
-    codes, place = np.unique(dialogue, return_inverse=True)
-    prior = 0.5 * prior_ties * met
-    cells, tally = _per_dialogue(first, second, score, place, authors, codes.size)
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(codes.size, np.full(codes.size, 1.0 / codes.size), size=resamples)
-    point = _fit_components(wins_of(first, second, score, authors) + prior, component)
-    samples = np.empty((resamples, authors))
-    for at, counts in enumerate(drawn):
-        wins = np.zeros((authors, authors))
-        wins[cells] = counts @ tally
-        samples[at] = _fit_components(wins + prior, component)
-    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
-    low, high = np.quantile(samples, tails, axis=0)
-    expected = _expected(point, component)
-    expected_low, expected_high = np.quantile([_expected(one, component) for one in samples], tails, axis=0)
-    ranks = np.array([_ranks(one, component) for one in samples])
-    rank_low, rank_high = np.quantile(ranks, tails, axis=0, method="nearest").astype(np.int64)
-    pairs = np.unique(np.concatenate([np.stack([first, place]), np.stack([second, place])], axis=1), axis=1)
+    wins = wins_of(first, second, score, authors) + 0.5 * prior_ties * met
+    log, expected, reference = np.zeros(authors), np.zeros(authors), np.arange(authors)
+    bounds = StrengthBounds.certain(authors)
+    for code in np.unique(component):
+        members = np.flatnonzero(component == code)
+        if members.size < 2:
+            continue
+        log[members] = fit(wins[np.ix_(members, members)])
+        expected[members] = _expected(log[members])
+        reference[members] = members[np.argmax(met[np.ix_(members, members)].sum(axis=1))]
+        rows = np.isin(first, members)
+        code_of = np.searchsorted(members, [first[rows], second[rows]])
+        pairs = PairScores.of(code_of[0], code_of[1], score[rows], dialogue[rows], members.size)
+        hub = int(np.searchsorted(members, reference[members[0]]))
+        part = bounds_of(pairs, hub, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples)
+        bounds.put(members, part)
+    gap = log - log[reference]
     return Strengths(
-        log=point,
-        low=np.minimum(low, point),
-        high=np.maximum(high, point),
+        log=log,
+        low=np.minimum(bounds.low, log),
+        high=np.maximum(bounds.high, log),
         expected=expected,
-        expected_low=np.minimum(expected_low, expected),
-        expected_high=np.maximum(expected_high, expected),
-        rank_low=rank_low,
-        rank_high=rank_high,
+        expected_low=np.minimum(bounds.expected_low, expected),
+        expected_high=np.maximum(bounds.expected_high, expected),
+        reference=reference,
+        gap=gap,
+        gap_low=np.minimum(bounds.gap_low, gap),
+        gap_high=np.maximum(bounds.gap_high, gap),
+        rank=_ranks(log, component),
+        rank_low=bounds.rank_low,
+        rank_high=bounds.rank_high,
         component=component.astype(np.int64),
-        n=np.bincount(pairs[0], minlength=authors),
+        n=_dialogues_of(first, second, dialogue, authors),
         level=level,
         prior_ties=prior_ties,
     )
@@ -174,35 +161,18 @@ def _check(first: Ints, second: Ints, score: Floats, dialogue: Ints, authors: in
         raise ValueError("a score lies outside [0, 1]")
 
 
-def _per_dialogue(
-    first: Ints, second: Ints, score: Floats, place: Ints, authors: int, dialogues: int
-) -> tuple[tuple[Ints, Ints], Floats]:
-    """The cells of the matrix that anything falls in, and per dialogue what falls there."""
-    rows = np.concatenate([first, second])
-    columns = np.concatenate([second, first])
-    values = np.concatenate([score, 1.0 - score])
-    cells, at = np.unique(rows * authors + columns, return_inverse=True)
-    tally = np.zeros((dialogues, cells.size))
-    np.add.at(tally, (np.concatenate([place, place]), at), values)
-    return (cells // authors, cells % authors), tally
+def _dialogues_of(first: Ints, second: Ints, dialogue: Ints, authors: int) -> NDArray[np.int64]:
+    seen = np.concatenate([np.stack([first, dialogue]), np.stack([second, dialogue])], axis=1)
+    return np.bincount(np.unique(seen, axis=1)[0], minlength=authors)
 
 
-def _fit_components(wins: Floats, component: Ints) -> Floats:
-    found = np.zeros(wins.shape[0])
-    for one in np.unique(component):
-        mine = np.flatnonzero(component == one)
-        if mine.size > 1:
-            found[mine] = fit(wins[np.ix_(mine, mine)])
-    return found
-
-
-def _expected(log: Floats, component: Ints) -> Floats:
-    odds = 1.0 / (1.0 + np.exp(np.clip(log[None, :] - log[:, None], -700, 700)))
-    mine = (component[:, None] == component[None, :]) & ~np.eye(log.size, dtype=bool)
-    return np.asarray((odds * mine).sum(axis=1) / np.maximum(1, mine.sum(axis=1)))
+def _expected(log: Floats) -> Floats:
+    odds = expit(log[:, None] - log[None, :])
+    np.fill_diagonal(odds, 0.0)
+    return np.asarray(odds.sum(axis=1) / (log.size - 1))
 
 
 def _ranks(log: Floats, component: Ints) -> Ints:
-    """1 for the strongest of each component."""
+    """1 for the strongest of each component; equal strengths share a place."""
     mine = component[:, None] == component[None, :]
-    return np.asarray(1 + (mine & (log[None, :] > log[:, None] + 1e-9)).sum(axis=1))
+    return np.asarray(1 + (mine & (log[None, :] > log[:, None] + SAME_STRENGTH)).sum(axis=1))

@@ -95,6 +95,8 @@ def _without_interval(result: WinRate) -> WinRate:
         result,
         low=None,
         high=None,
+        missing_lost=None,
+        missing_won=None,
         interval_method="",
         a_first=replace(result.a_first, low=None, high=None, method=""),
         b_first=replace(result.b_first, low=None, high=None, method=""),

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from results.statistics.betting import bounded_mean_interval
-from results.statistics.intervals import FEW_DIALOGUES, NEAR_THE_EDGE, SAME, check_level
+from results.statistics.intervals import (
+    FEW_DIALOGUES,
+    FEW_THAT_DIFFER,
+    NEAR_THE_EDGE,
+    SAME,
+    SHORT_SIDE,
+    check_level,
+)
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +38,8 @@ class Estimate:
         value: the mean over things; None where there is none.
         low, high: interval at `level`; None with `value`.
         n: things; clusters: in how many.
-        method: `BCA`, or `BOUNDED` near the edges, for (nearly) constant means and under 20 clusters.
+        method: `BCA`, or `BOUNDED` near the edges, for (nearly) constant means, under 20 clusters and with
+            less than ten clusters' worth on either side.
     """
 
     value: float | None
@@ -89,7 +97,9 @@ def clustered_mean(
 
 def _serves(sums: Floats, sizes: Floats, mean: float) -> bool:
     off = np.abs(sums - mean * sizes) > SAME
-    return sizes.size >= FEW_DIALOGUES and abs(mean - 0.5) < 0.5 - NEAR_THE_EDGE and int(off.sum()) >= 10
+    short_side = min(float((sums / sizes).sum()), float((1.0 - sums / sizes).sum()))
+    enough = sizes.size >= FEW_DIALOGUES and int(off.sum()) >= FEW_THAT_DIFFER
+    return enough and short_side >= SHORT_SIDE and abs(mean - 0.5) < 0.5 - NEAR_THE_EDGE
 
 
 def _bca(sums: Floats, sizes: Floats, mean: float, seed: int, level: float) -> tuple[float, float]:

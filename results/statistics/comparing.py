@@ -23,7 +23,7 @@ from results.statistics.differences import (
 from results.statistics.families import Family, family_of
 from results.statistics.power import Needed, needed, repetition_variance
 from results.statistics.refusal import Refusal
-from results.statistics.scores import dialogue_scores, mean_score, spread
+from results.statistics.scores import dialogue_scores, mean_score, order_robust_of, spread
 from results.statistics.testing import McNemar, exact_mcnemar
 
 SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
@@ -38,6 +38,7 @@ class Answer:
         head_to_head: their difference where one was judged against the other; None where it was not.
         rate_first, rate_second: each one's rate against the opponent over its own complete dialogues, in
             [0, 1]; None where it has none.
+        order_robust: each one's order-robust bounds against the opponent (see `WinRate`); None likewise.
         saturated: whether either of these is over 0.9.
         primary: which comparison answers the question: "against a common opponent" or "head to head".
         needed: what it would take to detect the asked-for difference, by the primary comparison; None
@@ -49,6 +50,7 @@ class Answer:
     head_to_head: Difference | None
     rate_first: float | None
     rate_second: float | None
+    order_robust: tuple[tuple[float, float] | None, tuple[float, float] | None]
     saturated: bool
     primary: str
     needed: Needed | None
@@ -99,6 +101,7 @@ def compare(
         head_to_head=straight[0] if straight else None,
         rate_first=rates[0],
         rate_second=rates[1],
+        order_robust=(order_robust_of(first), order_robust_of(second)),
         saturated=saturated,
         primary=kind,
         needed=_needed(primary, contests, worth=worth, level=level, soft=soft),

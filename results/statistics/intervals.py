@@ -1,8 +1,9 @@
 """Intervals for the mean of dialogue scores: which one, and how it is computed.
 
 The rule (`interval_of_scores`): BCa over dialogues where there is enough to resample; near 0 and 1, with
-(nearly) constant scores and with few dialogues an interval that is valid there, because the bootstrap is
-not: at a true 0.996 with 250 dialogues BCa covered 65 %. Never a zero-width interval.
+(nearly) constant scores, with few dialogues and with less than ten dialogues' worth of score on either side
+an interval that is valid there, because the bootstrap is not: at a true 0.996 with 250 dialogues BCa covered
+65 %, at 0.88 with 50 dialogues and ties 91 %. Never a zero-width interval.
 
 Everything mirrors: the interval of 1 − scores is 1 − the interval of the scores. Knows nothing of judgments.
 """
@@ -26,6 +27,7 @@ BOUNDED = "bounded mean (betting)"
 NEAR_THE_EDGE = 0.05  # rates above 1 − this and below it
 FEW_DIALOGUES = 20  # below this nothing is resampled
 FEW_THAT_DIFFER = 10  # the bootstrap needs at least this many scores that are not the commonest one
+SHORT_SIDE = 10.0  # and at least so much score, in dialogues, for either author
 SAME = 1e-9  # two scores closer than this are the same: soft scores carry rounding noise
 
 MANY = 5000  # dialogues from which a limit law serves where resampling would take seconds
@@ -51,9 +53,9 @@ class Interval:
 def interval_of_scores(scores: Floats, *, seed: int, level: float = 0.95, resamples: int = 4000) -> Interval:
     """Interval for the mean of scores in [0, 1], one score per dialogue.
 
-    BCa; where the mean lies within 0.05 of an end, fewer than ten scores differ from the commonest or
-    there are fewer than twenty scores, an exact binomial interval if every score is 0 or 1 and a
-    bounded-mean interval otherwise.
+    BCa; where the mean lies within 0.05 of an end, the scores of either author sum to less than ten, fewer
+    than ten scores differ from the commonest or there are fewer than twenty scores, an exact binomial
+    interval if every score is 0 or 1 and a bounded-mean interval otherwise.
 
     Args:
         scores: complete dialogues only; the order is that in which resampling draws.
@@ -76,7 +78,19 @@ def bootstrap_serves(scores: Floats) -> bool:
     """Whether resampling these scores gives an interval that can be believed."""
     if scores.size < FEW_DIALOGUES or abs(float(scores.mean()) - 0.5) > 0.5 - NEAR_THE_EDGE + SAME:
         return False
-    return differing(scores) >= FEW_THAT_DIFFER
+    short_side = float(min(scores.sum(), (1.0 - scores).sum()))
+    return short_side >= SHORT_SIDE - SAME and differing(scores) >= FEW_THAT_DIFFER
+
+
+def standard_error(scores: Floats) -> float:
+    """Of the mean of one or more scores in [0, 1]; above 0.
+
+    Where the scores cannot be resampled, that of a normal mean whose interval is as wide as the guaranteed.
+    """
+    if bootstrap_serves(scores):
+        return float(scores.std(ddof=1) / np.sqrt(scores.size))
+    interval = boundary_interval(scores, level=0.95)
+    return (interval.high - interval.low) / (2.0 * float(ndtri(0.975)))
 
 
 def differing(scores: Floats) -> int:

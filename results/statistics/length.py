@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 
 WHAT = "length-controlled win rate"
 WORDING = "association given length"
+UNIT = "in words, unpenalised"  # AlpacaEval 2 counts characters and penalises its coefficients
 EITHER_SIDE = 0.10  # share of dialogues that must lie on either side of equal length
 FEWEST = 20  # dialogues
 _STEPS = 60
@@ -50,7 +51,7 @@ class LengthControl:
         scale: s, in the lengths' unit.
         longer, shorter: share of dialogues in which A's response is longer, and shorter.
         n: complete dialogues.
-        wording: how the number is called.
+        wording, unit: how the number is called; what length is, and that the fit is not penalised.
         scope: what the interval covers.
     """
 
@@ -65,6 +66,7 @@ class LengthControl:
     shorter: float
     n: int
     wording: str = WORDING
+    unit: str = UNIT
     scope: str = SCOPE
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from results.statistics.columns import Columns
 from results.statistics.intervals import interval_of_scores
-from results.statistics.scores import dialogue_scores
-from results.statistics.winrate import WinRate, win_rate
+from results.statistics.scores import dialogue_scores, mean_of, order_robust
+from results.statistics.winrate import GENERATION, WinRate, win_rate
 
-SCOPE = "over dialogues; these responses, these judges"
+SCOPE = f"over dialogues and {GENERATION}; this training, these judges, this prompt"
 POINTS_APART = 0.10  # judges further apart than this disagree
 _NOISE = 1e-9
 
@@ -31,6 +31,8 @@ class PooledRate:
         low, high: interval over dialogues at `level`, these judges fixed; None with `rate`.
         level: confidence level.
         interval_method: as in `WinRate`.
+        order_robust_low, order_robust_high: means over judges of theirs, on the n dialogues; None with
+            `rate`.
         n: dialogues complete under every judge.
         left_out: the contest's other dialogues.
         lowest, highest: the judges' own rates' range; None where no judge has a rate.
@@ -46,6 +48,8 @@ class PooledRate:
     high: float | None
     level: float
     interval_method: str
+    order_robust_low: float | None
+    order_robust_high: float | None
     n: int
     left_out: int
     lowest: float | None
@@ -82,7 +86,10 @@ def pooled_over_judges(
         for judge, columns in contests.items()
     }
     scores = np.stack([dialogue_scores(columns, soft=soft).score for columns in contests.values()])
-    shared = scores[:, ~np.isnan(scores).any(axis=0)].mean(axis=0)
+    whole = ~np.isnan(scores).any(axis=0)
+    shared = scores[:, whole].mean(axis=0)
+    robust = [order_robust(dialogue_scores(columns).by_order[whole]) for columns in contests.values()]
+    there = [bounds for bounds in robust if bounds is not None]
     interval = (
         interval_of_scores(shared, seed=seed, level=level, resamples=resamples) if shared.size else None
     )
@@ -95,6 +102,8 @@ def pooled_over_judges(
         high=interval.high if interval else None,
         level=level,
         interval_method=interval.method if interval else "",
+        order_robust_low=mean_of(np.array([low for low, _ in there])),
+        order_robust_high=mean_of(np.array([high for _, high in there])),
         n=int(shared.size),
         left_out=sizes.pop() - int(shared.size),
         lowest=min(rates, default=None),

@@ -16,12 +16,13 @@ from scipy.special import stdtrit
 
 from results.statistics.intervals import boundary_interval, check_level
 from results.statistics.refusal import Refusal
+from results.statistics.winrate import GENERATION
 
 Floats = NDArray[np.float64]
 
 TUNED = "power-tuned prediction-powered inference"
 FEWEST = 10  # gold outcomes on either side
-SCOPE = "what the gold judge would have said; over dialogues; these responses"
+SCOPE = f"what the gold judge would have said; over dialogues and {GENERATION}; this training and prompt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def reachable(
     half_width: float | None = None,
     level: float = 0.95,
     lanes: int = 1,
-    estimand: Estimand = Estimand.THESE_DIALOGUES,
+    estimand: Estimand = Estimand.POPULATION,
 ) -> Reach:
     """What a sequence over so many dialogues can reach.
 

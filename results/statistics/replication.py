@@ -1,8 +1,8 @@
 """Ours beside a published value: their difference, with an interval that counts the error of both.
 
-The published values are shares of 250 dialogues and have sampling error like ours: of 112, a perfect
-replication would put 19 outside our own intervals. Newcombe (1998), "Interval estimation for the difference
-between independent proportions", Stat. Med. 17, method 10. Numbers in, frozen values out.
+The published values are shares of 250 dialogues and have sampling error like ours, so a perfect replication
+too puts some outside our own intervals (`expected_outside`). Newcombe (1998), "Interval estimation for the
+difference between independent proportions", Stat. Med. 17, method 10. Numbers in, frozen values out.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from results.statistics.intervals import check_level
 from results.statistics.testing import holm
+
+Floats = NDArray[np.float64]
 
 PUBLISHED_N = 250
 _HALVINGS = 60
@@ -109,10 +112,23 @@ def as_family(cells: Sequence[Replicated]) -> list[Replicated]:
     ]
 
 
-def expected_outside(published: Sequence[float], *, n: int = PUBLISHED_N, level: float = 0.95) -> float:
-    """Of these values, how many a perfect replication with `n` dialogues would put outside our own intervals.
+def expected_outside(
+    published: Floats, half_widths: Floats, variances: Floats, shared: Floats, n_published: int = PUBLISHED_N
+) -> tuple[float, float]:
+    """Of these cells, how many published values a perfect replication would put outside our intervals.
 
-    With equal true rates, equal n and normal errors the difference has √2 times the error of one.
+    Two ends, for it is not known how much the two runs share: the first where a dialogue's preferences are
+    the same in both, as far as our own two orders show them; the second where nothing is. Normal errors.
+
+    Args:
+        published: values, shares of `n_published` dialogues, one a cell.
+        half_widths: of our intervals.
+        variances: of our rates (of the mean, not of the scores).
+        shared: covariance of a dialogue's scores in our two orders (`shared_variance`).
     """
-    z = -float(ndtri((1.0 - level) / 2.0))
-    return 2.0 * float(ndtr(-z * np.sqrt(n / (n + PUBLISHED_N)))) * len(published)
+    theirs = published * (1.0 - published) / n_published
+    counts = []
+    for covariance in (np.maximum(shared, 0.0) / n_published, np.zeros(published.shape)):
+        errors = np.sqrt(np.maximum(variances + theirs - 2.0 * covariance, 1e-12))
+        counts.append(float((2.0 * ndtr(-half_widths / errors)).sum()))
+    return min(counts), max(counts)

@@ -81,6 +81,38 @@ def consistency(verdicts: Floats) -> float | None:
     return mean_of((verdicts[:, 0] == verdicts[:, 1]) & (verdicts[:, 0] != 0.5))
 
 
+def order_robust(verdicts: Floats) -> tuple[float, float] | None:
+    """From the share that A wins in both orders to one less the share that B wins in both.
+
+    What the rate is at least and at most, whatever the judge's bias for a place does where its two orders
+    differ; no interval. Samples are paired by number, so the width is 1 − consistency.
+
+    `verdicts`: as `Scores.by_order`, complete; None where there is none.
+    """
+    if not verdicts.size:
+        return None
+    won = float((verdicts == 1.0).all(axis=1).mean())
+    lost = float((verdicts == 0.0).all(axis=1).mean())
+    return won, 1.0 - lost
+
+
+def order_robust_of(columns: Columns) -> tuple[float, float] | None:
+    """The order-robust bounds of a contest, over its complete dialogues."""
+    scores = dialogue_scores(columns)
+    return order_robust(scores.by_order[scores.complete])
+
+
+def shared_variance(verdicts: Floats) -> float:
+    """Covariance over dialogues of A's scores in the two orders: what a dialogue says whatever the order.
+
+    `verdicts`: as `Scores.by_order`, complete; 0 where there is none.
+    """
+    if not verdicts.size:
+        return 0.0
+    first, second = verdicts.mean(axis=2).T
+    return float(((first - first.mean()) * (second - second.mean())).mean())
+
+
 def position_preference(verdicts: Floats) -> float | None:
     """Share of verdicts for the first place: A's wins where A stood first, B's where B did; ties left out.
 

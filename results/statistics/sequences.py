@@ -5,9 +5,11 @@ the longest *complete prefix* of that order, never by arrival: answers that arri
 others, and arrival order would let them bias the estimate. A dialogue whose judgments are all in, but some
 unscored, enters by its bounds: at its lowest for the lower end, at its highest for the upper.
 
-The estimand is named. "these dialogues" (the default): the mean score of the N dialogues that were to be
-judged; the seeded order is a random draw without replacement, so nothing is assumed about the dialogues,
-and at N the answer is exact. "population": the mean of a population that the dialogues were drawn from.
+The estimand is named. "population" (the default): the mean of a population that the dialogues were drawn
+from; a contest is *decided* where its interval excludes ½. "these dialogues": the mean score of the N
+dialogues that were to be judged; the seeded order is a random draw without replacement, so nothing is assumed
+about the dialogues, and at N the answer is exact. An interval of it that excludes ½ decides nothing: who
+leads is then *known for these dialogues*, which at N is so of nearly every even contest.
 
 Sources: Waudby-Smith and Ramdas (2024), JRSS-B 86(1), betting, with and without replacement; the same
 (2020), "Confidence sequences for sampling without replacement", NeurIPS 33. See `betting.py`.
@@ -44,6 +46,9 @@ class Estimand(StrEnum):
     POPULATION = "population"
 
 
+ANSWER = {Estimand.POPULATION: "decided", Estimand.THESE_DIALOGUES: "known for these dialogues"}
+
+
 @dataclass(frozen=True, eq=False)
 class ConfidenceSequence:
     """Where a contest stands, at a time chosen in any way.
@@ -61,8 +66,9 @@ class ConfidenceSequence:
         incomplete: of these, dialogues with an unscored judgment, which entered by their bounds.
         waiting: dialogues that are all in but stand behind one that is not; they have not entered.
         total: dialogues in all.
-        decided: whether the interval excludes ½.
-        better: "A", "B", or "" while undecided.
+        decided: whether the population's interval excludes ½; never with these dialogues as the estimand.
+        known: whether these dialogues' interval excludes ½; never with the population as the estimand.
+        better: "A" or "B" where decided or known, else "".
         narrow: whether the half-width asked for is reached; False where none was.
         exhausted: whether all dialogues have entered.
         soft: whether scores are of soft verdicts.
@@ -80,6 +86,7 @@ class ConfidenceSequence:
     waiting: int
     total: int
     decided: bool
+    known: bool
     better: str
     narrow: bool
     exhausted: bool
@@ -103,7 +110,7 @@ def sequence_of(
     *,
     level: float = 0.95,
     lanes: int = 1,
-    estimand: Estimand = Estimand.THESE_DIALOGUES,
+    estimand: Estimand = Estimand.POPULATION,
     half_width: float | None = None,
     samples: int | None = None,
     soft: bool = False,
@@ -153,12 +160,13 @@ def sequence_of(
         incomplete=prefix - int(kept.size),
         waiting=int(arrived[prefix:].sum()),
         total=n,
-        decided=bool(better),
+        decided=bool(better) and estimand is Estimand.POPULATION,
+        known=bool(better) and estimand is Estimand.THESE_DIALOGUES,
         better=better,
         narrow=narrow,
         exhausted=prefix == n and n > 0,
         soft=soft,
-        note=CROSSED if crossed else _note(better, prefix=prefix, total=n, narrow=narrow),
+        note=CROSSED if crossed else _note(better, estimand, prefix=prefix, total=n, narrow=narrow),
     )
 
 
@@ -206,9 +214,9 @@ def _arrived(columns: Columns, scores: Scores, samples: int | None) -> NDArray[n
     return np.asarray(~np.isnan(spread(columns, np.ones(len(columns)))).any(axis=(1, 2)))
 
 
-def _note(better: str, *, prefix: int, total: int, narrow: bool) -> str:
+def _note(better: str, estimand: Estimand, *, prefix: int, total: int, narrow: bool) -> str:
     if better:
-        return f"decided after {prefix} of {total} dialogues: {better} is preferred"
+        return f"{ANSWER[estimand]} after {prefix} of {total} dialogues: {better} is preferred"
     if not total:
         return "no dialogue to be judged"
     if prefix == total:

@@ -23,7 +23,7 @@ from scipy.special import stdtr, stdtrit
 from results.statistics.columns import Columns
 from results.statistics.intervals import check_level, interval_of_scores
 from results.statistics.refusal import Refusal
-from results.statistics.scores import dialogue_scores
+from results.statistics.scores import dialogue_scores, order_robust
 from results.statistics.testing import holm, sign_flip
 
 Floats = NDArray[np.float64]
@@ -50,6 +50,8 @@ class StrategyEstimate:
         n: dialogues complete under every checkpoint.
         left_out: the other dialogues.
         degrees: degrees of freedom of the t distribution, ≥ 1.
+        order_robust_low, order_robust_high: of a rate, the mean over seeds of the checkpoints' order-robust
+            bounds (see `WinRate`); None for a difference.
         between_seeds: standard deviation between checkpoints' rates (pooled over strategies), ≥ 0.
         method, scope: how the interval was made and what it covers.
     """
@@ -66,6 +68,8 @@ class StrategyEstimate:
     left_out: int
     degrees: float
     between_seeds: float
+    order_robust_low: float | None = None
+    order_robust_high: float | None = None
     method: str = METHOD
     scope: str = SCOPE
 
@@ -158,7 +162,7 @@ def _estimate(
     if len({columns.n_dialogues for group in groups for columns in group}) != 1:
         raise ValueError("all checkpoints' contests must be over the same dialogues")
     tables = [np.stack([dialogue_scores(c, soft=soft).score for c in group]) for group in groups]
-    complete = ~np.isnan(np.concatenate(tables)).any(axis=0)
+    complete = np.asarray(~np.isnan(np.concatenate(tables)).any(axis=0))
     n = int(complete.sum())
     if n < 2:
         return Refusal(what, f"{n} dialogues are complete under every checkpoint")
@@ -179,6 +183,7 @@ def _estimate(
     lowest = 0.0 if len(tables) == 1 else -1.0
     between = float(np.sqrt(np.mean([table.mean(axis=1).var(ddof=1) for table in tables])))
     p = min(1.0, max(p, alone.p))
+    robust = _order_robust(groups[0], complete) if len(groups) == 1 else (None, None)
     return StrategyEstimate(
         estimate=estimate,
         low=max(lowest, min(estimate - reach, alone.low)),
@@ -192,7 +197,15 @@ def _estimate(
         left_out=int((~complete).sum()),
         degrees=degrees,
         between_seeds=between,
+        order_robust_low=robust[0],
+        order_robust_high=robust[1],
     )
+
+
+def _order_robust(checkpoints: Sequence[Columns], complete: NDArray[np.bool_]) -> tuple[float, float]:
+    found = [order_robust(dialogue_scores(columns).by_order[complete]) for columns in checkpoints]
+    lows, highs = zip(*(bounds for bounds in found if bounds is not None), strict=True)
+    return float(np.mean(lows)), float(np.mean(highs))
 
 
 class _Alone(NamedTuple):

@@ -1,8 +1,10 @@
 """The win rate of one contest, with all that has to stand beside it.
 
-Balanced over order: a dialogue's score is the mean over both orders, which cancels a position bias that
-adds on the probability scale; one on the logit scale shrinks the rate towards ½. Missing judgments are
-never losses, ties or silent drops. Takes `Columns`, returns frozen values; no database, no clock.
+Balanced over order, not free of bias: a dialogue's score is the mean over both orders, which cancels a
+position bias that adds on the probability scale as long as nothing is clipped; one on the logit scale can
+move the rate either way, even across ½. The order-robust bounds assume nothing about the bias. Missing
+judgments are never losses, ties or silent drops. Takes `Columns`, returns frozen values; no database, no
+clock.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.columns import Columns
-from results.statistics.intervals import EXACT, clopper_pearson, interval_of_scores
+from results.statistics.intervals import EXACT, Interval, clopper_pearson, interval_of_scores
 from results.statistics.scores import (
     Scores,
     consistency,
     dialogue_scores,
     mean_of,
+    order_robust,
     position_preference,
     spread,
     stability,
@@ -28,7 +31,8 @@ from results.statistics.scores import (
 
 Floats = NDArray[np.float64]
 
-SCOPE = "over dialogues; these responses, this judge"
+GENERATION = "the noise of the one generation for each"  # Miller (2024), arXiv 2411.00640, section 3
+SCOPE = f"over dialogues and {GENERATION}; this training, this judge, this prompt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class SingleOrder:
         low, high: interval over dialogues at the win rate's level; None with `rate`.
         n: dialogues with any judgment in this order, unscored ones included.
         method: how the interval was made: exact binomial where no dialogue has a tie or a split.
+        variance: of the dialogues' means; None with `rate`.
     """
 
     rate: float | None
@@ -49,6 +54,7 @@ class SingleOrder:
     high: float | None
     n: int
     method: str
+    variance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,16 @@ class WinRate:
         incomplete: the others of the contest's dialogues.
         bound_low, bound_high: what the rate over *all* dialogues would be with every missing judgment
             against A, and for A; None where the contest has no dialogue. Not a confidence interval.
+        missing_lost, missing_won: confidence intervals at `level` over *all* dialogues, of those two worst
+            cases: the sampling error is added to what is missing. A rate lies above a bound for certain
+            only where `missing_lost.low` does, below it only where `missing_won.high` does. Equal to
+            (low, high) where nothing is missing; None where the contest has no dialogue.
         ties: share of the complete dialogues' verdicts that are ties; None with `rate`.
         consistency: share of the complete dialogues whose two orders name the same author (mean over
             samples, paired by number); a tie names none. None with `rate`.
+        order_robust_low, order_robust_high: the share of complete dialogues that A wins in both orders, and 1
+            less the share that B wins in both: the rate's bounds with no assumption about position bias.
+            1 − consistency apart; not a confidence interval; None with `rate`.
         tied_both: share, likewise, whose two orders are both ties; neither consistent nor inconsistent.
         position_preference: share of verdicts for the first place among the complete dialogues' verdicts
             that are not ties; ½ is no preference; None where all are ties, or with `rate`.
@@ -78,8 +91,8 @@ class WinRate:
         repetition_stability: share of comparisons (a dialogue in one order) whose samples all gave the
             same hard verdict, among those with all samples scored; None with one sample or no such one.
         samples: repetitions per comparison.
-        soft: whether `rate` is of soft verdicts: P(A) + ½ P(tie). Ties, consistency, position preference
-            and stability are always of the hard ones.
+        soft: whether `rate` is of soft verdicts: P(A) + ½ P(tie). Ties, consistency, order-robust bounds,
+            position preference and stability are always of the hard ones.
         outside: mean probability mass outside the allowed answers; None where none was recorded.
         seed, resamples: of the bootstrap.
         scope: what the interval covers, in words.
@@ -95,8 +108,12 @@ class WinRate:
     incomplete: int
     bound_low: float | None
     bound_high: float | None
+    missing_lost: Interval | None
+    missing_won: Interval | None
     ties: float | None
     consistency: float | None
+    order_robust_low: float | None
+    order_robust_high: float | None
     tied_both: float | None
     position_preference: float | None
     a_first: SingleOrder
@@ -111,6 +128,11 @@ class WinRate:
     unscored: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     scope: str = SCOPE
     note: str = ""
+
+    @property
+    def order_robust(self) -> tuple[float | None, float | None]:
+        """Low, high."""
+        return self.order_robust_low, self.order_robust_high
 
     @property
     def single_orders(self) -> tuple[SingleOrder, SingleOrder]:
@@ -138,10 +160,16 @@ def win_rate(
     hard = scores if not soft else dialogue_scores(columns)
     complete = scores.complete
     chosen = scores.score[complete]
-    interval = (
-        interval_of_scores(chosen, seed=seed, level=level, resamples=resamples) if chosen.size else None
-    )
+
+    def over(values: Floats) -> Interval | None:
+        return (
+            interval_of_scores(values, seed=seed, level=level, resamples=resamples) if values.size else None
+        )
+
+    interval = over(chosen)
+    whole = bool(complete.all())
     verdicts = hard.by_order[complete]
+    robust_low, robust_high = order_robust(verdicts) or (None, None)
     samples = scores.by_order.shape[2]
     return WinRate(
         rate=mean_of(chosen),
@@ -153,8 +181,12 @@ def win_rate(
         incomplete=int((~complete).sum()),
         bound_low=mean_of(scores.low),
         bound_high=mean_of(scores.high),
+        missing_lost=interval if whole else over(scores.low),
+        missing_won=interval if whole else over(scores.high),
         ties=mean_of(verdicts == 0.5),
         consistency=consistency(verdicts),
+        order_robust_low=robust_low,
+        order_robust_high=robust_high,
         tied_both=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
         position_preference=position_preference(verdicts),
         a_first=_single_order(columns, scores, 0, seed=seed, level=level, resamples=resamples),
@@ -181,12 +213,12 @@ def _single_order(
         return SingleOrder(None, None, None, 0, "")
     filled = np.nan_to_num(scores.by_order[:, order], nan=0.0)[judged]
     means = filled.sum(axis=1) / asked[judged].sum(axis=1)
-    rate = float(means.mean())
+    rate, variance = float(means.mean()), float(means.var())
     wins = int((means == 1.0).sum())
     if wins + int((means == 0.0).sum()) == n:
-        return SingleOrder(rate, *clopper_pearson(wins, n, level=level), n, EXACT)
+        return SingleOrder(rate, *clopper_pearson(wins, n, level=level), n, EXACT, variance)
     interval = interval_of_scores(means, seed=seed, level=level, resamples=resamples)
-    return SingleOrder(rate, interval.low, interval.high, n, interval.method)
+    return SingleOrder(rate, interval.low, interval.high, n, interval.method, variance)
 
 
 def _unscored(columns: Columns, *, soft: bool) -> Mapping[str, int]:

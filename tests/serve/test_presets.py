@@ -50,7 +50,17 @@ def test_the_published_scripts_did_not() -> None:
     assert mistral.prompt == "released/respond/mistral-base"
     assert (mistral.max_output_tokens, mistral.temperature, mistral.top_k) == (130, 1.0, 50)
     assert resolve("released", "student", MISTRAL, {}).temperature == 0
-    assert [dtype_of(name) for name in ("released", "released-2", "paper", "")] == ["fp16", "fp16", "", ""]
+    assert '"skip_special_tokens":false' in mistral.extra.replace(" ", "")
+    for other in (
+        base,
+        student,
+        resolve("released", "student", MISTRAL, {}),
+        resolve("paper", "base", MISTRAL, {}),
+    ):
+        assert "skip_special_tokens" not in other.extra
+    names = ("released", "released-2", "paper", "")
+    assert [dtype_of(name, LLAMA) for name in names] == ["fp16", "fp16", "", ""]
+    assert [dtype_of(name, MISTRAL) for name in names] == ["", "", "", ""]
 
 
 def test_a_bases_own_sampling_is_resolved_as_transformers_does() -> None:

@@ -57,4 +57,5 @@ def controls_notes(material: Material) -> list[str]:
 
 def _told(seen: Seen) -> str:
     interval = between(seen.low, seen.high).replace(" ", "\u00a0")
-    return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval})"
+    robust = between(*seen.order_robust).replace(" ", "\u00a0")
+    return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval}; order-robust {robust})"

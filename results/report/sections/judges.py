@@ -13,9 +13,10 @@ from results.report.audits import AuditOnSplit, OfJudge
 from results.report.markup import filled
 from results.report.material import Judged, Material
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.wording import NONE, between, counted, percent, reasons
+from results.report.wording import NONE, between, counted, percent, points, reasons
 from results.statistics.clusters import Estimate
 from results.statistics.refusal import Refusal
+from results.statistics.within_raters import WithinRaters
 
 _HEADS = (
     "judge",
@@ -33,6 +34,7 @@ _AUDIT = (
     "agreement",
     "95 %",
     "ratings 1 and 3",
+    "within raters",
     "consistency",
     "first place",
     "longer",
@@ -178,6 +180,7 @@ def _audited(line: OfJudge) -> Row:
             _value(found.agreement),
             between(found.agreement.low, found.agreement.high),
             _value(found.gap_2),
+            _within(found.within),
             percent(found.consistency),
             percent(found.position_preference),
             _value(found.length.judge),
@@ -186,6 +189,10 @@ def _audited(line: OfJudge) -> Row:
         ),
         quiet=line.is_floor,
     )
+
+
+def _within(found: WithinRaters | Refusal) -> str:
+    return NONE if isinstance(found, Refusal) else f"{points(found.excess)} (p {found.p:.3f})"
 
 
 def _value(found: Estimate) -> str:

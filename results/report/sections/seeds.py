@@ -10,7 +10,7 @@ from results.report.wording import NONE, between, percent
 from results.statistics import Refusal
 
 TITLE = "Over training seeds"
-_HEADS = ("recipe", "judge", "against", "win rate", "95 %", "seeds", "between seeds", "n")
+_HEADS = ("recipe", "judge", "against", "win rate", "95 %", "order-robust", "seeds", "between seeds", "n")
 
 
 def seeds(material: Material) -> Section | None:
@@ -29,7 +29,7 @@ def seeds_table(material: Material) -> PlainTable | None:
 def _row(one: OverSeeds) -> Row:
     found = one.found
     if isinstance(found, Refusal):
-        return Row((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 4))
+        return Row((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))
     return Row(
         (
             one.recipe,
@@ -37,6 +37,7 @@ def _row(one: OverSeeds) -> Row:
             one.opponent,
             percent(found.estimate),
             between(found.low, found.high),
+            between(found.order_robust_low, found.order_robust_high),
             str(sum(found.seeds)),
             f"{100 * found.between_seeds:.1f}\u00a0points",
             f"{found.n:,}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.paper.cells import NUMBERS
-from results.report.grid import Line
+from results.report.grid import Line, orders_of
 from results.report.markup import filled
 from results.report.material import Material
 from results.report.sections.section import Section
@@ -37,4 +37,8 @@ def table_1(material: Material) -> Section | None:
     ]
     notes = material.grid.notes if compared else (_NOT_THE_PAPERS,)
     numbers = {number: str(strategy) for strategy, number in NUMBERS.items()}
-    return Section("table-1", "Table 1", filled("table1", blocks=blocks, numbers=numbers, notes=notes))
+    return Section(
+        "table-1",
+        "Table 1",
+        filled("table1", blocks=blocks, numbers=numbers, notes=notes, orders_of=orders_of),
+    )

@@ -207,23 +207,28 @@ def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> Non
     assert (len(pairs["rows"]), pairs["family_size"]) == (6, 6)
     printed = empathy(*words).out
     assert "a family of 4 tests (Holm)" in printed
-    assert "Scope of every interval: over dialogues; these responses, this judge." in " ".join(
-        printed.split()
+    assert (
+        "Scope of every interval: over dialogues and the noise of the one generation for each; this training"
+        in " ".join(printed.split())
     )
     assert "The best of several" in printed
 
 
-def test_looks_at_the_test_split_are_counted(empathy: Run) -> None:
+def test_test_set_uses_are_distinct_opponents_and_judges(empathy: Run) -> None:
     short = ("--data", "sample", "--quiet", "--judge", "control/longer")
     for words in ((A, C), (B, C), (A, B)):
         empathy("judge", *words, *short)
-    empathy("judge", A, C, *short)  # the same question again is the same look
+    for more in ((), ("--samples", "2"), ("--limit", "4"), ("--seed", "3")):
+        empathy("judge", A, C, *short, *more)  # the same opponent and judge again are no further use
     empathy("judge", A, C, *short, "--split", "train")
     told = empathy("judge", A, C, "--data", "sample", "--quiet", "--judge", "control/first").out
-    assert f"look 3 at {A}" in told
+    assert f"Test-set uses so far: {A} 3" in " ".join(told.split())
     data = empathy("compare", A, B, "--opponent", C, "--json").data
     assert data["looks_at_test"] == {A: 3, B: 2}
-    assert f"look 3 at {A}, look 2 at {B}" in flat(empathy("compare", A, B, "--opponent", C))
+    assert f"Test-set uses so far: {A} 3, {B} 2" in flat(empathy("compare", A, B, "--opponent", C))
+    empathy("report", "last", "--out", "page.json")
+    page = json.loads(Path("page.json").read_text())
+    assert {one["author"]: one["looks_at_test"] for one in page["authors"]}[A] == 3
 
 
 def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) -> None:

@@ -29,6 +29,28 @@ JUDGE_KEYS = {
     *("samples", "soft", "outside", "single_orders", "unscored", "asked_again", "calls", "stopped"),
     *("answerers", "answered_by_several", "answers_left_out"),
     "readings",
+    *(
+        "incomplete",
+        "bounds",
+        "worst_case",
+        "order_robust",
+        "ties",
+        "consistency",
+        "position_preference",
+        "repetition_stability",
+    ),
+    *(
+        "samples",
+        "temperature",
+        "repeatability",
+        "soft",
+        "outside",
+        "single_orders",
+        "unscored",
+        "asked_again",
+        "calls",
+        "stopped",
+    ),
     *("cost_usd", "emulated", "kin", "note"),
 }
 CALL_KEYS = {"expected", "made", "reused", "retried", "rate_limited", "failed"}
@@ -70,6 +92,19 @@ def test_released_prompts_judge_in_rehearsal_and_are_kept(
         kept = {row[0]: row[1] for row in connection.execute("SELECT name, text FROM prompt")}
     connection.close()
     assert kept["released/judge/gpt-4o"].startswith("=== system ===\nSay 1 or 2.")
+
+
+def test_repetitions_at_temperature_0_are_allowed_and_said_to_be_so(empathy: Run) -> None:
+    words = (*JUDGE, "--judge", "openai/gpt-4o", "--emulate", "--limit", "4", "--samples", "2")
+    [zero] = empathy(*words, "--temperature", "0", "--json").data["judges"]
+    assert (zero["temperature"], zero["samples"]) == (0.0, 2)
+    assert "temperature 0" in zero["repeatability"]
+    assert "at temperature 0" in empathy(*words, "--temperature", "0").out
+    [unset] = empathy(*words, "--json").data["judges"]
+    assert unset["temperature"] is None
+    assert unset["judge_id"] != zero["judge_id"]
+    [single] = empathy(*words[:-2], "--json").data["judges"]
+    assert (single["temperature"], single["repeatability"]) == (0.0, "")
 
 
 def test_json_has_the_keys_that_are_told_and_rates_between_0_and_1(empathy: Run) -> None:

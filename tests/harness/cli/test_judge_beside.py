@@ -78,9 +78,10 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
     assert (first["answered"], first["finished"], first["exact"], first["calls"]["saved"]) == (
         False,
         True,
-        True,
+        False,
         0,
     )
+    assert [one["estimand"] for one in data["judges"]] == ["population"] * 2
     assert {"p", "consistency", "single_orders", "soft"} & set(longer) == set()
     told = empathy(*words)
     assert told.code == 0
@@ -92,6 +93,15 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
     again = empathy(*words, "--json").data
     assert [one["calls"]["made"] for one in again["judges"]] == [0, 0]
     assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]
+
+
+def test_of_these_dialogues_alone_an_answer_is_known_and_never_decided(empathy: Run) -> None:
+    words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until", "decided")
+    known = empathy(*words, "--estimand", "these-dialogues", "--json").data["judges"][0]
+    assert (known["answered"], known["known_for_these_dialogues"], known["decided"]) == (True, True, False)
+    shown = empathy(*words, "--estimand", "these-dialogues").out
+    assert "known for these dialogues" in " ".join(shown.split())
+    assert "decided" not in shown
 
 
 def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:

@@ -31,9 +31,13 @@ def test_table_1_has_112_published_values_and_empty_cells_where_nothing_was_run(
     assert all(row["ours"] == row["difference"] == "" for row in rows)
     markdown = (workplace / "paper/table1.md").read_text()
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 3 * 8
-    assert {line.count("|") for line in lines} == {18}
-    assert "19 of the published values" in markdown
+    grid = [line for line in lines if line.count("|") == 18]
+    assert len(grid) == 2 + 6 * 8
+    assert "of the published values" not in markdown
+    told = json.loads((workplace / "paper/table1.json").read_text())
+    assert {one["ours_verdict"] for one in told["claims"]} == {"not run"}
+    assert all(one["claim"] in markdown for one in told["claims"])
+    assert len(lines) == len(grid) + 2 + len(told["claims"])
     assert r"\toprule" in (workplace / "paper/table1.tex").read_text()
 
 
@@ -94,6 +98,15 @@ def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace:
     assert row["ours"] == judged.data["judges"][0]["win_rate"]
     assert row["difference"] == pytest.approx(row["ours"] - 0.928)
     assert row["low"] <= row["difference"] <= row["high"]
+    single = judged.data["judges"][0]["single_orders"]
+    assert (row["student_first"], row["base_first"]) == (
+        single["a_first"]["win_rate"],
+        single["b_first"]["win_rate"],
+    )
+    assert [row["order_robust_low"], row["order_robust_high"]] == judged.data["judges"][0]["order_robust"]
+    [best] = [one for one in done.data["claims"] if one["claim"].startswith("the best win rate")]
+    assert best["ours"] == pytest.approx(row["ours"])
+    assert best["ours_low"] <= best["ours"] <= best["ours_high"]
     assert "EMULATED" in row["not_a_replication"]
     assert "not a replication" in done.data["heading"]
 

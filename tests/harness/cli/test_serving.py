@@ -158,6 +158,16 @@ BENCH = ("--judge", "control/longer", "--data", "sample", "--split", "train", "-
 def test_a_gate(empathy: Run, asked: list[Call], name: str, bound: str, code: int) -> None:
     done = empathy("bench", f"checkpoints/{name}", *BENCH, "--require", f"win_rate>{bound}")
     assert done.code == code, done.err
+    assert "interval [" in done.out
+
+
+def test_a_gate_as_data(empathy: Run, asked: list[Call]) -> None:
+    done = empathy("bench", "checkpoints/long", *BENCH, "--require", "win_rate>0.55", "--json")
+    ((judge, held),) = done.data["gate_intervals"]["win_rate>0.55"].items()
+    contest = done.data["contests"]["base"]["judges"][0]
+    assert judge == contest["judge"]
+    assert held["bound"] == 0.55
+    assert held["missing_lost"] == contest["worst_case"]["missing_lost"] == [contest["low"], contest["high"]]
 
 
 def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: list[Call]) -> None:

@@ -16,10 +16,12 @@ from agents.vocabulary import Dialogue, Rating
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
 from harness.data.splits import (
     DEVELOPMENT_SHARE,
+    Overlap,
     Split,
     check_no_leak,
     dialogues_of,
     is_test,
+    overlap,
     seeded_order,
     seeded_subset,
 )
@@ -44,6 +46,48 @@ def numbered(count: int) -> list[Dialogue]:
 
 def ids(dialogues: list[Dialogue]) -> list[str]:
     return [dialogue.id for dialogue in dialogues]
+
+
+# -- what test and train share ---------------------------------------------------------------------------
+
+
+def test_near_identical_dialogues_and_shared_workers_are_counted() -> None:
+    said = "i hate when someone does not take the hint"
+    train = [
+        Dialogue("hit:1_conv:2", "talking", said),
+        Dialogue("hit:3_conv:6", "my cat died", "I miss her."),
+    ]
+    test = [
+        Dialogue("hit:9_conv:18", "talking", said.replace("does not", "doesnt")),
+        Dialogue("hit:3_conv:7", "a new job", "I start on Monday!"),
+        Dialogue("other", "a new house", "We move on Monday!"),
+    ]
+    found = overlap(train, test)
+    assert found.near_identical == (("hit:9_conv:18", "hit:1_conv:2"),)
+    assert found.same_workers == 1
+    assert overlap([], test) == overlap(train, []) == Overlap((), 0)
+
+
+def test_the_real_splits_share_one_near_identical_dialogue_and_the_workers_of_37(real_dataset: Path) -> None:
+    dataset = load(str(real_dataset))
+    train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
+    found = overlap(train, test)
+    assert len(found.near_identical) == 1
+    assert found.same_workers == 37
+    tasks = Counter(one.id.partition("_")[0] for one in train)  # in another way
+    assert sum(one.id.partition("_")[0] in tasks for one in test) == 37
+
+
+def test_why_250(real_dataset: Path) -> None:
+    """What the text's "remaining dialogues" would be, and how many of the 250 pass its own DPO filter."""
+    rated = load(str(real_dataset)).rated.values()
+    llms = [name for name in RESPONDERS if name != "human"]
+    trains_nothing = {name: sum(of[name] != 3 for of in rated) for name in llms}
+    assert (min(trains_nothing.values()), max(trains_nothing.values())) == (705, 919)
+    assert sum(all(of[name] != 3 for name in llms) for of in rated) == 88
+    test = [of for of in rated if is_test(of)]
+    assert len(test) == 250
+    assert sum(of["human"] < 3 and any(of[name] == 3 for name in llms) for of in test) == 162
 
 
 # -- laws ----------------------------------------------------------------------------------------------

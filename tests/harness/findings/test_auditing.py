@@ -20,6 +20,7 @@ from harness.findings.auditing import plan_audit, run_audit
 from harness.runs.running import Settings
 from prompts import Library
 from results.audits import Audited, audited
+from results.statistics import WithinRaters
 from results.statistics.audit import agreeing
 from results.store import Store
 
@@ -66,6 +67,22 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     ) as store:  # and again, from the database alone
         again = await summarise_audit(store, summary.found.run_id)
     assert agreement(again) == found
+
+
+async def test_within_raters_the_floors_know_nothing_of_single_responses(
+    real_dataset: Path, tmp_path: Path
+) -> None:
+    summary = await done(tmp_path, real(real_dataset))
+    found = {one.name: one.audit.within for one in summary.floors}
+    for name in ("control/author", "control/first", "control/random"):
+        within = found[name]
+        assert isinstance(within, WithinRaters)
+        assert within.n == 1462
+        assert within.p > 0.01
+    lenient = found[floors.LENIENCY]
+    assert isinstance(lenient, WithinRaters)
+    assert lenient.agreement > 0.66  # and yet it has read nothing
+    assert lenient.excess < 0.02
 
 
 async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from results.statistics import Columns, Estimand, sequence_of
 from results.store import Store
 
 DECIDED = Until()
+KNOWN = Until(None, Estimand.THESE_DIALOGUES)
 
 
 def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> Columns:
@@ -139,7 +140,8 @@ def test_an_early_end_and_no_end_are_told() -> None:
     open_to_the_end = stopped_at(even, DECIDED, lanes=1, samples=1)
     assert open_to_the_end.note() == "judged to the end (40 dialogues), undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
-    assert open_to_the_end.is_exact
+    assert not open_to_the_end.is_exact
+    assert stopped_at(even, KNOWN, lanes=1, samples=1).is_exact
     some_of_it = stopped_at(even.rows(even.dialogue < 25), DECIDED, lanes=1, samples=1)
     assert some_of_it.sequence.prefix == 20
     assert not some_of_it.finished
@@ -147,11 +149,31 @@ def test_an_early_end_and_no_end_are_told() -> None:
 
 def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
     even = Columns.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
-    stopped = stopped_at(even, Until(0.05), lanes=1, samples=1)
-    assert (
-        stopped.note()
-        == "judged to the end (2 dialogues): the two are even on these, which says nothing of others"
-    )
+    stopped = stopped_at(even, Until(0.05, Estimand.THESE_DIALOGUES), lanes=1, samples=1)
+    assert stopped.answered
+    assert stopped.is_exact
+    assert "known for these dialogues" in stopped.note()
+
+
+def test_126_of_250_is_not_decided_but_known_for_these_dialogues() -> None:
+    won = np.random.default_rng(1).permutation(np.r_[np.ones(126), np.zeros(124)])
+    columns = Columns.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    decided = stopped_at(columns, DECIDED, lanes=1, samples=1)
+    assert (decided.answered, decided.finished, decided.sequence.decided) == (False, True, False)
+    assert "undecided" in decided.note()
+    known = stopped_at(columns, KNOWN, lanes=1, samples=1)
+    assert (known.answered, known.sequence.known, known.sequence.decided) == (True, True, False)
+    assert "decided" not in known.note()
+
+
+def test_runs_of_either_estimand_that_are_stored_keep_their_meaning() -> None:
+    for estimand in Estimand:
+        for asked in ("decided", 0.1):
+            spec = {"until": asked, "estimand": str(estimand)}
+            until = Until.of_spec(spec)
+            assert until is not None
+            assert until.estimand is estimand
+            assert until.spec == spec
 
 
 def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
@@ -205,7 +227,7 @@ def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
         check_reach(250, Until(0.005, Estimand.POPULATION), 1)
     with pytest.raises(UserError, match="cannot decide"):
         check_reach(5, Until(None, Estimand.POPULATION), 1)
-    check_reach(5, DECIDED, 1)  # at the fifth of five the answer is exact
+    check_reach(5, KNOWN, 1)  # at the fifth of five the answer is exact
     assert "may not be enough" in check_reach(250, Until(0.05, Estimand.POPULATION), 1).note
 
 

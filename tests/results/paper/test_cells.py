@@ -10,7 +10,8 @@ from agents.registry import Registry
 from agents.vocabulary import ResponseSet
 from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published, succeeds
 from results.paper.differences import of_judging, of_responses, of_training
-from results.paper.table1 import Ours, as_latex, as_markdown, table1
+from results.paper.latex import as_latex
+from results.paper.table1 import Ours, as_markdown, table1
 
 BASE = "base:meta-llama/Llama-3.1-8B"
 LLAMA = "meta-llama/Llama-3.1-8B"

@@ -259,7 +259,7 @@ async def test_what_the_numbers_do_not_say_depends_on_the_run(
         return plain(read_page(html).one("ul", class_="caveats").text)
 
     whole = caveats(await render(store, await put_run({"openai/one": CERTAIN})))
-    assert "over dialogues; these responses, this judge" in whole
+    assert "over dialogues and the noise of the one generation for each; this training" in whole
     assert "balanced over order" in whole
     assert (
         "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"

@@ -1,6 +1,7 @@
 """Print the measured coverage, and widths, that `docs/statistics.md` gives.
 
-    PYTHONPATH=.:tests/results/statistics python tests/results/statistics/measure_coverage.py
+    PYTHONPATH=.:tests/results/statistics:tests/harness/runs \\
+        python tests/results/statistics/measure_coverage.py
 
 Not a test: the tests assert the same with fewer runs, and with these under `pytest -m slow`. Minutes.
 """
@@ -12,9 +13,20 @@ import sys
 import numpy as np
 from conftest import contest
 from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
-from test_intervals import by_call, by_dialogue, coverage, simulated_orders
+from test_gating import wrong_decisions
+from test_intervals import (
+    DESIGNS,
+    MEANS,
+    SIZES,
+    by_call,
+    by_dialogue,
+    coverage,
+    coverage_with_ties,
+    simulated_orders,
+)
 from test_length import length_coverage
-from test_sequences import look_all_the_time, these_dialogues_coverage
+from test_sequences import even_contests, look_all_the_time, these_dialogues_coverage
+from test_within_raters import errs
 
 from results.statistics import Estimand, judging_order
 from results.statistics.betting import bounded_mean_interval
@@ -43,6 +55,10 @@ def main() -> None:
             low, high = bca_interval(scores, seed=run, resamples=600)
             hits += low <= 0.996 <= high
     say("BCa alone at 0.996", f"{hits / RUNS:.3f}")
+    for design in DESIGNS:
+        for n in SIZES:
+            shares = [f"{coverage_with_ties(mean, n, design, RUNS // 2):.3f}" for mean in MEANS]
+            say("win rate", design, n, *shares)
     for mean in (0.5, 0.8, 0.9):
         say("bounded mean's width over BCa's", mean, f"{_width_ratio(mean, runs=RUNS // 80):.2f}")
     for mean in (0.5, 0.8, 0.99):
@@ -58,6 +74,15 @@ def main() -> None:
         say("sequence, population, every look", mean, f"{held / (RUNS // 4):.3f}")
         these = these_dialogues_coverage(mean, runs=RUNS // 8, n=250)
         say("sequence, these dialogues, every look", mean, f"{these:.3f}")
+    for estimand in Estimand:
+        say("even contests that someone leads", estimand, f"{even_contests(estimand, RUNS // 4):.3f}")
+    for selective in (False, True):
+        for missing in (0.0, 0.05, 0.10, 0.20):
+            shares = wrong_decisions(0.6, missing, RUNS // 2, selective=selective)
+            told = [f"{decision.name.lower()} {share:.4f}" for decision, share in shares.items()]
+            say("gate at the true rate", "only losses" if selective else "at random", missing, *told)
+    for judge in ("chance", "responder", "rater"):
+        say("within raters, p at most 0.05", judge, f"{errs(judge, RUNS // 8):.3f}")
     say("family of five, max-t", f"{simultaneous_coverage(RUNS // 2, 1000):.3f}")
     for seeds in (3, 5, 8):
         say("strategy, training seeds", seeds, f"{strategy_coverage(seeds, runs=RUNS // 4):.3f}")

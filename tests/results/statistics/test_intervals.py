@@ -93,6 +93,73 @@ def test_the_bootstrap_alone_does_not_cover_near_the_edge_which_is_why_it_is_rep
     assert hits / 300 < 0.8
 
 
+MEANS, SIZES = (0.5, 0.8, 0.88, 0.95, 0.99, 1.0), (20, 50, 100, 250)
+DESIGNS = {"one verdict": (0.0, 1), "ties": (0.2, 1), "ties, three samples": (0.2, 3)}
+
+
+def scores_with_ties(
+    generator: np.random.Generator, mean: float, n: int, ties: float, samples: int
+) -> Floats:
+    """Scores of dialogues, both orders and all samples; as many ties as a mean so near 1 leaves room for."""
+    share = min(ties, 1.6 * (1 - mean))
+    other = (mean - share / 2) / (1 - share)
+    taste = np.ones(n) if other >= 1.0 else generator.beta(other * 0.8, (1 - other) * 0.8, n)
+    verdicts = (generator.random((n, 2, samples)) < taste[:, None, None]).astype(float)
+    verdicts[generator.random(verdicts.shape) < share] = 0.5
+    return np.asarray(verdicts.mean(axis=(1, 2)))
+
+
+def coverage_with_ties(
+    mean: float, n: int, design: str, runs: int, *, bootstrap_alone: bool = False
+) -> float:
+    """Share of intervals that hold the mean."""
+    generator, hits = np.random.default_rng(1), 0
+    for run in range(runs):
+        scores = scores_with_ties(generator, mean, n, *DESIGNS[design])
+        if bootstrap_alone:
+            low, high = bca_interval(scores, seed=run, resamples=600) if np.ptp(scores) else (mean, mean)
+        else:
+            interval = interval_of_scores(scores, seed=run, resamples=600)
+            low, high = interval.low, interval.high
+        hits += low - 1e-12 <= mean <= high + 1e-12
+    return hits / runs
+
+
+@pytest.mark.parametrize(
+    ("mean", "n", "design"),
+    [
+        (0.88, 50, "ties, three samples"),
+        (0.88, 20, "ties, three samples"),
+        (0.95, 100, "ties"),
+        (0.5, 250, "ties, three samples"),
+        (0.8, 250, "ties"),
+        (0.99, 50, "one verdict"),
+    ],
+)
+def test_the_interval_covers_with_ties_and_samples(mean: float, n: int, design: str) -> None:
+    runs = 250
+    share = coverage_with_ties(mean, n, design, runs)
+    slack = 2.5 * np.sqrt(0.95 * 0.05 / runs)
+    assert share >= 0.95 - slack
+    assert n < 250 or mean > 0.8 or share <= 0.95 + slack
+
+
+def test_the_bootstrap_alone_does_not_cover_few_dialogues_with_ties_which_is_why_it_is_replaced() -> None:
+    assert coverage_with_ties(0.88, 20, "ties, three samples", 400, bootstrap_alone=True) < 0.92
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_interval_covers_with_ties_and_samples_as_the_method_asks(
+    mean: float, n: int, design: str
+) -> None:
+    share = coverage_with_ties(mean, n, design, 1500)
+    assert share >= 0.93
+    assert n < 250 or mean > 0.8 or share <= 0.97
+
+
 def test_the_interval_covers_with_few_dialogues() -> None:
     generator = np.random.default_rng(11)
     hits = 0
@@ -128,6 +195,10 @@ def test_mirrored_scores_have_the_mirrored_interval(scores: list[float], seed: i
         (np.full(250, 0.5), BOUNDED),
         (np.r_[np.full(247, 0.5), np.ones(3)], BOUNDED),
         (np.r_[np.ones(8), np.zeros(8)], EXACT),
+        (np.r_[np.ones(41), np.zeros(9)], EXACT),
+        (np.r_[np.ones(40), np.zeros(10)], BCA),
+        (np.r_[np.ones(30), np.full(19, 0.5)], BOUNDED),
+        (np.r_[np.ones(30), np.full(20, 0.5)], BCA),
     ],
 )
 def test_which_interval_is_used(scores: Floats, method: str) -> None:

@@ -87,7 +87,7 @@ def test_the_ends_never_widen(contest: MakeContest, estimand: Estimand) -> None:
 
 def test_these_dialogues_judged_to_the_end_are_known_exactly(contest: MakeContest) -> None:
     columns = contest(60, mean=0.6)
-    sequence = sequence_of(columns, judging_order(60, 0))
+    sequence = sequence_of(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
     rate = win_rate(columns, seed=0).rate
     assert rate is not None
     assert sequence.low == pytest.approx(rate, abs=1e-6)
@@ -97,7 +97,7 @@ def test_these_dialogues_judged_to_the_end_are_known_exactly(contest: MakeContes
 
 def test_incomplete_dialogues_leave_their_bounds_open_to_the_end(contest: MakeContest) -> None:
     columns = contest(60, mean=0.6, unscored=0.1)
-    sequence = sequence_of(columns, judging_order(60, 0))
+    sequence = sequence_of(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
     result = win_rate(columns, seed=0)
     assert sequence.low == pytest.approx(result.bound_low, abs=1e-6)
     assert sequence.high == pytest.approx(result.bound_high, abs=1e-6)
@@ -111,6 +111,41 @@ def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
     sequence = sequence_of(columns, judging_order(40, 3))
     assert not sequence.decided
     assert sequence.note == "judged to the end (40 dialogues), undecided"
+
+
+def test_126_of_250_is_known_for_these_dialogues_and_decides_nothing() -> None:
+    won = np.random.default_rng(0).permutation(np.r_[np.ones(126), np.zeros(124)])
+    columns = Columns.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    order = judging_order(250, 0)
+    population = sequence_of(columns, order)
+    assert population.estimand is Estimand.POPULATION
+    assert (population.decided, population.known, population.better) == (False, False, "")
+    these = sequence_of(columns, order, estimand=Estimand.THESE_DIALOGUES)
+    assert (these.decided, these.known, these.better) == (False, True, "A")
+    assert "known for these dialogues" in these.note
+
+
+def even_contests(estimand: Estimand, runs: int, n: int = 250) -> float:
+    """Share of even contests, looked at all the time and judged to the end, in which someone leads."""
+    generator = np.random.default_rng(4)
+    led = 0
+    for run in range(runs):
+        won = (generator.random(n) < 0.5).astype(float)
+        columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+        sequence = sequence_of(columns, judging_order(n, run), estimand=estimand)
+        assert sequence.decided <= (estimand is Estimand.POPULATION)
+        led += bool(sequence.better)
+    return led / runs
+
+
+def test_even_contests_are_rarely_decided_and_nearly_always_known() -> None:
+    assert even_contests(Estimand.POPULATION, 100) <= 0.05
+    assert even_contests(Estimand.THESE_DIALOGUES, 60) >= 0.85
+
+
+@pytest.mark.slow
+def test_even_contests_are_decided_no_more_often_than_the_level_allows() -> None:
+    assert even_contests(Estimand.POPULATION, 1500) <= 0.05
 
 
 def test_only_the_complete_prefix_counts(contest: MakeContest) -> None:
@@ -167,7 +202,7 @@ def these_dialogues_coverage(mean: float, *, runs: int, n: int) -> float:
     held = 0
     for run in range(runs):
         order = judging_order(n, run)
-        sequence = sequence_of(came_in(columns, order, n - 1), order)
+        sequence = sequence_of(came_in(columns, order, n - 1), order, estimand=Estimand.THESE_DIALOGUES)
         held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6 and "crossed" not in sequence.note
     return held / runs
 
@@ -222,7 +257,7 @@ def test_answers_that_arrive_in_a_biased_order_do_not_bias_it(contest: MakeConte
         assert truth is not None
         early = columns.rows(arrival <= 60)
         by_arrival.append(win_rate(early, seed=0, resamples=10).rate)
-        sequence = sequence_of(early, order)
+        sequence = sequence_of(early, order, estimand=Estimand.THESE_DIALOGUES)
         held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
     assert np.mean([rate for rate in by_arrival if rate is not None]) > 0.6
     assert held / runs >= 0.93
@@ -308,8 +343,9 @@ def test_a_width_out_of_reach_is_said_beforehand() -> None:
 
 
 def test_these_dialogues_can_always_be_known(contest: MakeContest) -> None:
-    assert reachable(40, half_width=0.001).narrowest == pytest.approx(0, abs=1e-6)
-    assert reachable(40, half_width=0.001).possible
+    reach = reachable(40, half_width=0.001, estimand=Estimand.THESE_DIALOGUES)
+    assert reach.narrowest == pytest.approx(0, abs=1e-6)
+    assert reach.possible
 
 
 def test_what_is_reached_lies_within_what_was_said(contest: MakeContest) -> None:

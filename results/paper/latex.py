@@ -1,0 +1,38 @@
+"""Table 1 as LaTeX: ours beside the published values, in the paper's layout."""
+
+from __future__ import annotations
+
+from agents.formats import latex_text
+from results.paper.cells import NUMBERS
+from results.paper.table1 import WARNING, Table1, heading, lines_of, notes
+
+
+def as_latex(table: Table1) -> str:
+    """As LaTeX; it needs the packages booktabs and graphicx."""
+    numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
+    body = []
+    for at, (study, stage, whose, values) in enumerate(lines_of(table)):
+        if at and study:
+            body.append(r"\midrule")
+        body.append(" & ".join(map(latex_text, [study, stage, whose, *values])) + r" \\")
+    caption = [f"{heading(table)}.", *([WARNING] if table.is_emulated else []), *notes(table)]
+    return "\n".join(
+        [
+            r"% \usepackage{booktabs,graphicx}",
+            r"\begin{table*}",
+            r"\centering",
+            r"\resizebox{\textwidth}{!}{%",
+            r"\begin{tabular}{lll*{14}{r}}",
+            r"\toprule",
+            r" & & & \multicolumn{7}{c}{over human responses} & \multicolumn{7}{c}{over LLM responses} \\",
+            rf" & & & {numbers} \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            rf"\caption{{{latex_text(' '.join(caption))}}}",
+            r"\label{tab:empathy-table-1}",
+            r"\end{table*}",
+            "",
+        ]
+    )
