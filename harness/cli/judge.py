@@ -9,6 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
+from harness.cli.assumptions import assumed_of, design_options, foreseen
 from harness.cli.cheap_gold import (
     DEFAULT_SHARE,
     UnlessCheapAndGold,
@@ -83,7 +84,8 @@ PROPERTIES = ("sentiment", "emotion")
 @without_kin_option
 @click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
-@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time, money and what can be detected.")
+@design_options
 @click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
 @data_option
 @db_option
@@ -110,6 +112,8 @@ def judge(
     by: str | None,
     length_control: bool,
     dry_run: bool,
+    assumptions: tuple[str, ...],
+    worth: float,
     report_to: Path | None,
     data: str | None,
     db: str,
@@ -131,6 +135,7 @@ def judge(
     """
     calls = CallOptions.take(rest)
     settings = calls.settings()
+    _check_assumptions(assumptions, dry_run=dry_run)
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
@@ -185,8 +190,12 @@ def judge(
                 if dry_run:
                     from harness.runs.estimating import estimate, show_estimate
 
+                    could = foreseen(assumptions, worth, len(plan.dialogues), samples=plan.samples)
                     show_estimate(
-                        await estimate(store, plan, settings, retry_unscored=retry_unscored), as_json
+                        await estimate(store, plan, settings, retry_unscored=retry_unscored),
+                        as_json,
+                        data=could.data,
+                        lines=could.lines,
                     )
                     if plan.until is not None:
                         click.echo("With --until this is the most it can take.", err=True)
@@ -207,6 +216,22 @@ def judge(
         write_page(report_to, page)
         click.echo(f"Report: {report_to}", err=True)
     leave(summary)
+
+
+def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
+    """Assumptions are read before anything is loaded, and only where they have a use.
+
+    Raises:
+        UserError: they cannot be read, or stand without --dry-run.
+    """
+    if assumptions and not dry_run:
+        raise UserError(
+            "says what could be detected before anything is asked",
+            where="--assume",
+            found=", ".join(assumptions),
+            remedy="Write --dry-run beside it.",
+        )
+    assumed_of(assumptions)
 
 
 def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until | None:

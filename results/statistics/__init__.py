@@ -18,6 +18,7 @@ from results.statistics.comparing import (
     is_saturated,
     single_order_mcnemar,
 )
+from results.statistics.design import Assumed, Design, assume, design
 from results.statistics.differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
@@ -58,11 +59,13 @@ __all__ = [
     "HEAD_TO_HEAD",
     "SCOPE",
     "Answer",
+    "Assumed",
     "Audit",
     "BiasAdjusted",
     "CheapAndGold",
     "Columns",
     "ConfidenceSequence",
+    "Design",
     "Difference",
     "Estimand",
     "Estimate",
@@ -91,6 +94,7 @@ __all__ = [
     "against_common_opponent",
     "agreement_of",
     "answering",
+    "assume",
     "audit",
     "bias_adjusted",
     "breakdown",
@@ -99,6 +103,7 @@ __all__ = [
     "clustered_mean",
     "compare",
     "compare_all",
+    "design",
     "dialogue_scores",
     "difference_breakdown",
     "difference_of",
