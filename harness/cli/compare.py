@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.findings.comparing import Gathered
+    from harness.findings.margins import Margins
 
 WIDTH = 132
 
@@ -47,6 +48,11 @@ WIDTH = 132
     help="A difference of rates that would matter: what it would take to find it is told.",
 )
 @click.option(
+    "--margin",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    help="Is A as good as B within so much of a rate, 0.03 say? Choose it before anything is judged.",
+)
+@click.option(
     "--by",
     type=click.Choice(["sentiment", "emotion", "none"]),
     default="sentiment",
@@ -67,6 +73,7 @@ def compare(
     split: str,
     soft: bool,
     worth: float,
+    margin: float | None,
     by: str,
     single_orders: bool,
     without_kin: bool,
@@ -81,6 +88,7 @@ def compare(
     empathy compare --all --opponent base --judge openai/gpt-4o
     empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
     empathy compare student:A1,student:A2,student:A3 --opponent base
+    empathy compare student:A openai/gpt-4o --opponent base --margin 0.03
 
     The contests come from the database, across runs: judge them first, with the same judge. Several
     training seeds of one strategy are written with commas between them; one such strategy alone is
@@ -97,15 +105,17 @@ def compare(
             return await gather(store, names, opponent, judges, split=Split(split), without_kin=without_kin)
 
     if everyone or len(groups) == 1 or len(names) > 2:
-        _refuse_for_two_only()
+        _refuse_for_two_only(everyone=everyone)
     gathered = run(main())
     if everyone:
         shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
     elif len(groups) == 1 or len(names) > 2:
-        shown = _strategies(gathered, len(groups[0]), seed, soft=soft)
+        shown = _strategies(gathered, len(groups[0]), seed, soft=soft, margin=margin)
     else:
         by = "" if by == "none" else by
-        shown = _two(gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
+        shown = _two(
+            gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by, margin=margin
+        )
     _show(shown, as_json=as_json)
 
 
@@ -147,16 +157,17 @@ def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[l
     return groups
 
 
-def _refuse_for_two_only() -> None:
-    """What is told of two authors alone is not asked for in vain.
+def _refuse_for_two_only(*, everyone: bool) -> None:
+    """What is told of two authors (--margin: of two sides) alone is not asked for in vain.
 
     Raises:
         UserError: such an option was given.
     """
     given = click.get_current_context().get_parameter_source
+    options = [("--by", "by"), ("--worth", "worth"), ("--single-orders", "single_orders")]
     asked = [
         option
-        for option, name in (("--by", "by"), ("--worth", "worth"), ("--single-orders", "single_orders"))
+        for option, name in (*options, *([("--margin", "margin")] if everyone else []))
         if given(name) is not ParameterSource.DEFAULT
     ]
     if asked:
@@ -168,18 +179,39 @@ def _refuse_for_two_only() -> None:
         )
 
 
-def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool, by: str) -> Shown:
+def _two(
+    gathered: Gathered,
+    seed: int,
+    *,
+    soft: bool,
+    worth: float,
+    single_orders: bool,
+    by: str,
+    margin: float | None,
+) -> Shown:
     from harness.findings.compared import compare_two
     from harness.showing import compared as telling
     from harness.showing.compared_data import compared_data
 
     found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
-    return Shown(
+    shown = Shown(
         compared_data(found),
         telling.compared_table(found),
         telling.compared_lines(found),
         telling.compared_notes(found),
     )
+    if margin is None:
+        return shown
+    from harness.findings.margins import margins_of
+
+    return _with_margin(shown, margins_of(found, margin))
+
+
+def _with_margin(shown: Shown, margins: Margins) -> Shown:
+    from harness.showing.margins import margins_data, margins_lines
+
+    data = {**shown.data, "non_inferiority": margins_data(margins)}
+    return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
@@ -191,15 +223,20 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
     return Shown(everyone_data(found), telling.everyone_table(found), [], telling.everyone_notes(found))
 
 
-def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool) -> Shown:
+def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
     from harness.findings.strategies import compare_strategies
     from harness.showing import strategies as telling
     from harness.showing.compared_data import strategies_data
 
     found = compare_strategies(gathered, first, seed=seed, soft=soft)
-    return Shown(
+    shown = Shown(
         strategies_data(found), None, telling.strategies_lines(found), telling.strategies_notes(found)
     )
+    if margin is None:
+        return shown
+    from harness.findings.margins import strategy_margins_of
+
+    return _with_margin(shown, strategy_margins_of(found, margin))
 
 
 def _show(shown: Shown, *, as_json: bool) -> None:

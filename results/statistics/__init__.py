@@ -31,6 +31,11 @@ from results.statistics.differences import (
 from results.statistics.families import Family, family_of
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
 from results.statistics.length import LengthControl, length_controlled
+from results.statistics.noninferiority import (
+    NonInferiority,
+    non_inferior,
+    strategy_non_inferior,
+)
 from results.statistics.pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.power import Needed, needed, smallest_detectable
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
@@ -75,6 +80,7 @@ __all__ = [
     "LengthControl",
     "McNemar",
     "Needed",
+    "NonInferiority",
     "PairAgreement",
     "PairOfResponders",
     "Pairs",
@@ -118,6 +124,7 @@ __all__ = [
     "length_controlled",
     "mean_score",
     "needed",
+    "non_inferior",
     "pooled_over_judges",
     "reachable",
     "replicated",
@@ -128,6 +135,7 @@ __all__ = [
     "smallest_detectable",
     "strategy_difference",
     "strategy_family",
+    "strategy_non_inferior",
     "strategy_rate",
     "strengths",
     "win_rate",

@@ -187,6 +187,45 @@ def test_one_strategy_is_compared_with_the_opponent(empathy: Run) -> None:
     assert "2 training seeds" in told
 
 
+# -- as good within a margin -----------------------------------------------------------------------------
+
+
+def test_a_margin_is_held_against_the_comparison_that_answers(empathy: Run) -> None:
+    judged(empathy, (A, C), (B, C), by=("control/ratings",))
+    test = only(empathy(*COMPARE, "--json").data)["against_opponent"]
+    for margin in (0.01, abs(test["low"]) + 0.01 if test["low"] < 0 else 0.01):
+        data = empathy(*COMPARE, "--margin", margin, "--json").data["non_inferiority"]
+        result = data["judges"]["control/ratings"]
+        assert (data["margin"], data["first"], data["second"]) == (margin, A, B)
+        assert (result["low"], result["high"]) == (test["low"], test["high"])
+        assert (result["verdict"] == "non-inferior") == (result["low"] > -margin)
+    assert "within 10 points" in flat(empathy(*COMPARE, "--margin", "0.1"))
+    assert "non_inferiority" not in empathy(*COMPARE, "--json").data
+
+
+def test_judges_share_the_error_rate_of_a_margin(empathy: Run) -> None:
+    by = ("control/ratings", "control/longer")
+    judged(empathy, (A, C), (B, C), by=by)
+    words = (*COMPARE, "--margin", "0.1", "--json")
+    alone = empathy(*words, "--judge", by[0]).data["non_inferiority"]["judges"][by[0]]
+    both = empathy(*words, "--judge", by[0], "--judge", by[1]).data["non_inferiority"]["judges"]
+    assert (alone["level"], both[by[0]]["level"]) == (0.95, 0.975)
+    assert both[by[0]]["low"] < alone["low"]
+
+
+def test_a_margin_is_held_against_strategies_and_not_against_everyone(empathy: Run) -> None:
+    judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings",))
+    words = ("compare", ",".join(LLMS[:2]), ",".join(LLMS[2:]), *COMPARE[3:], "--margin", "0.1")
+    data = empathy(*words, "--json").data
+    result = data["non_inferiority"]["judges"]["control/ratings"]
+    assert (result["low"], result["high"]) == (only(data)["low"], only(data)["high"])
+    refused = empathy("compare", LLMS[0], ",".join(LLMS[2:]), *COMPARE[3:], "--margin", "0.1", "--json").data
+    assert refused["non_inferiority"]["judges"]["control/ratings"]["refused"]
+    done = empathy("compare", "--all", *COMPARE[3:], "--margin", "0.1")
+    assert done.code == 2
+    assert "--margin" in done.err
+
+
 # -- everyone ------------------------------------------------------------------------------------------
 
 
