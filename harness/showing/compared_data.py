@@ -183,7 +183,7 @@ def strategies_data(of: Strategies) -> dict[str, Any]:
         row: dict[str, Any] = {**_judge(under), "refused": None}
         if isinstance(found, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
-            more = ("degrees", "between_seeds", "method", "scope")
+            more = ("degrees", "between_seeds", "spread_log_odds", "method", "scope")
             row |= {name: getattr(found, name) for name in (*names, *more)} | {"seeds": list(found.seeds)}
         else:
             row["refused"] = found.reason

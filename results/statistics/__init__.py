@@ -29,6 +29,7 @@ from results.statistics.differences import (
     head_to_head,
 )
 from results.statistics.families import Family, family_of
+from results.statistics.few_seeds import SeedSpread
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
 from results.statistics.length import LengthControl, length_controlled
 from results.statistics.noninferiority import (
@@ -92,6 +93,7 @@ __all__ = [
     "Replicated",
     "Saving",
     "Scores",
+    "SeedSpread",
     "SignFlip",
     "SingleOrder",
     "StrategyEstimate",

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from scipy.special import ndtri, stdtrit
+from scipy.special import nctdtrinc, ndtri, stdtrit
 
 from results.statistics.power import check_level_and_power
 
@@ -225,7 +225,7 @@ def _detectable(
     """How far an estimate with these two variances must lie from a value to be told from it, at most 1."""
     tail = (1.0 + level) / 2.0
     if of_seeds:
-        students = float(stdtrit(degrees, tail) + stdtrit(degrees, power))
+        students = float(nctdtrinc(degrees, 1.0 - power, stdtrit(degrees, tail)))  # noncentrality
         return min(1.0, sqrt(float(ndtri(tail) + ndtri(power)) ** 2 * of_dialogues + students**2 * of_seeds))
     found = 0.0
     for _ in range(_STEPS):

@@ -195,3 +195,9 @@ def test_a_rate_has_the_promised_power(concentration: float, bias: float, sample
     power, width = power_of_a_rate(concentration, bias, samples, runs=2000)
     assert 0.75 <= power <= 0.83  # a little under 0.8: an exact test of few different scores is conservative
     assert width == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "spread"), [(3, 0.2), (5, 0.4)])
+def test_a_strategy_has_about_the_promised_power(seeds: int, spread: float) -> None:
+    assert 0.7 <= power_with_seeds(seeds, spread, runs=1000) <= 0.92
