@@ -215,12 +215,20 @@ def _with_margin(shown: Shown, margins: Margins) -> Shown:
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
+    from harness.findings.best import winners_of
     from harness.findings.everyone import compare_everyone
     from harness.showing import everyone as telling
+    from harness.showing.best import winners_data, winners_lines
     from harness.showing.compared_data import everyone_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
-    return Shown(everyone_data(found), telling.everyone_table(found), [], telling.everyone_notes(found))
+    winners = winners_of(found)
+    return Shown(
+        {**everyone_data(found), "best": winners_data(winners)},
+        telling.everyone_table(found),
+        winners_lines(winners),
+        telling.everyone_notes(found),
+    )
 
 
 def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:

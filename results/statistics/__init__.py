@@ -8,6 +8,7 @@ from results.statistics.agreement import PairAgreement, agreement_of
 from results.statistics.audit import Audit, Leaning, PairOfResponders, audit
 from results.statistics.bradley_terry import Strengths, strengths
 from results.statistics.breakdown import breakdown, difference_breakdown
+from results.statistics.calibration import Bin, Calibration, calibration
 from results.statistics.clusters import Estimate, clustered_mean
 from results.statistics.columns import Columns
 from results.statistics.comparing import (
@@ -58,6 +59,7 @@ from results.statistics.training_seeds import (
     strategy_family,
     strategy_rate,
 )
+from results.statistics.winners import Best, Corrected, best_of, corrected_winner
 from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
 
 __all__ = [
@@ -67,10 +69,14 @@ __all__ = [
     "Answer",
     "Assumed",
     "Audit",
+    "Best",
     "BiasAdjusted",
+    "Bin",
+    "Calibration",
     "CheapAndGold",
     "Columns",
     "ConfidenceSequence",
+    "Corrected",
     "Design",
     "Difference",
     "Estimand",
@@ -104,13 +110,16 @@ __all__ = [
     "answering",
     "assume",
     "audit",
+    "best_of",
     "bias_adjusted",
     "breakdown",
+    "calibration",
     "cheap_and_gold",
     "clopper_pearson",
     "clustered_mean",
     "compare",
     "compare_all",
+    "corrected_winner",
     "design",
     "dialogue_scores",
     "difference_breakdown",

@@ -77,6 +77,13 @@ def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run,
     assert set(judge["over_floors"]) == {one["judge"] for one in audit["floors"]}
     assert judge["judgments"] == 2 * audit["pairs"]
     assert judge["cost_usd_per_1000"] > 0
+    soft = judge["calibration"]
+    parts = soft["miscalibration"] - soft["discrimination"] + soft["uncertainty"]
+    assert soft["brier"]["value"] == pytest.approx(parts)
+    assert soft["n"] + soft["left_out"] == audit["pairs"]
+    assert sum(one["right"]["n"] for one in soft["bins"]) == soft["n"]
+    assert {one["calibration"] for one in audit["floors"]} == {None}
+    assert "Brier score" in page
     assert 0 < audit["llm_preferred_to_human"] < 1
     [without] = empathy(*words, "--json", "--without-kin").data["audits"]
     [judge] = without["judges"]

@@ -229,6 +229,26 @@ def test_a_margin_is_held_against_strategies_and_not_against_everyone(empathy: R
 # -- everyone ------------------------------------------------------------------------------------------
 
 
+def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
+    judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings",))
+    words = ("compare", "--all", "--opponent", C, "--split", "all")
+    data = empathy(*words, "--json").data
+    best = data["best"]["control/ratings"]
+    top = max(data["rows"], key=lambda row: row["alone"]["win_rate"])
+    assert (best["author"], best["observed"]) == (top["first"], top["alone"]["win_rate"])
+    assert (best["contestants"], best["n"], best["refused"]) == (4, 64, None)
+    assert best["low"] <= best["estimate"] <= best["high"]
+    printed = flat(empathy(*words))
+    assert "corrected for the choice" in printed
+    assert "--split development" in printed
+    assert empathy(*words, "--pairwise", "--json").data["best"] == {}
+
+
+def test_there_is_no_best_of_one(empathy: Run) -> None:
+    judged(empathy, (A, C), by=("control/ratings",))
+    assert empathy("compare", "--all", "--opponent", C, "--split", "all", "--json").data["best"] == {}
+
+
 def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> None:
     judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings", "control/longer"))
     words = ("compare", "--all", "--opponent", C, "--split", "all", "--judge", "control/ratings")
