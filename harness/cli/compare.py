@@ -53,6 +53,13 @@ WIDTH = 132
     help="Is A as good as B within so much of a rate, 0.03 say? Choose it before anything is judged.",
 )
 @click.option(
+    "--variance",
+    "generations",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="Where the noise is: the authors, with commas, are K generations of each training seed in turn.",
+)
+@click.option(
     "--by",
     type=click.Choice(["sentiment", "emotion", "none"]),
     default="sentiment",
@@ -74,6 +81,7 @@ def compare(
     soft: bool,
     worth: float,
     margin: float | None,
+    generations: int | None,
     by: str,
     single_orders: bool,
     without_kin: bool,
@@ -89,12 +97,13 @@ def compare(
     empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
     empathy compare student:A1,student:A2,student:A3 --opponent base
     empathy compare student:A openai/gpt-4o --opponent base --margin 0.03
+    empathy compare student:A1,student:A2,student:A3 --opponent base --variance 1
 
     The contests come from the database, across runs: judge them first, with the same judge. Several
     training seeds of one strategy are written with commas between them; one such strategy alone is
     compared with the opponent.
     """
-    groups = _groups(authors, everyone=everyone, pairwise=pairwise)
+    groups = _groups(authors, everyone=everyone, pairwise=pairwise, one_side=generations is not None)
     names = [name for group in groups for name in group]
 
     async def main() -> Gathered:
@@ -105,9 +114,11 @@ def compare(
             return await gather(store, names, opponent, judges, split=Split(split), without_kin=without_kin)
 
     if everyone or len(groups) == 1 or len(names) > 2:
-        _refuse_for_two_only(everyone=everyone)
+        _refuse_for_two_only(everyone=everyone or generations is not None)
     gathered = run(main())
-    if everyone:
+    if generations is not None:
+        shown = _noise(gathered, generations, soft=soft)
+    elif everyone:
         shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
     elif len(groups) == 1 or len(names) > 2:
         shown = _strategies(gathered, len(groups[0]), seed, soft=soft, margin=margin)
@@ -129,8 +140,11 @@ class Shown:
     notes: list[str]
 
 
-def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[list[str]]:
+def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool, one_side: bool) -> list[list[str]]:
     """The authors of each side: one, or a strategy's several training seeds.
+
+    Args:
+        one_side: a single side is wanted, of one author or more.
 
     Raises:
         UserError: not two sides, or names beside --all.
@@ -138,16 +152,25 @@ def _groups(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> list[l
     if pairwise and not everyone:
         raise UserError("is for --all", where="--pairwise", remedy="Write --all --pairwise.")
     if everyone:
-        if authors:
+        if authors or one_side:
             raise UserError(
                 "compares every author that was judged against the opponent",
                 where="--all",
-                found=" ".join(authors),
-                remedy="Leave the names away, or --all.",
+                found=" ".join([*authors, *(["--variance"] if one_side else [])]),
+                remedy=f"Leave {'the names' if authors else '--variance'} away, or --all.",
             )
         return []
     groups = [[name.strip() for name in side.split(",") if name.strip()] for side in authors]
     sizes = [len(group) for group in groups]
+    if one_side:
+        if len(sizes) == 1 and sizes[0]:
+            return groups
+        raise UserError(
+            "is about one side: the authors' names with commas between them",
+            where="--variance",
+            found=" ".join(authors) or "none",
+            remedy="empathy compare A1,A2 --opponent C --variance 1",
+        )
     if not (len(sizes) == 2 and all(sizes)) and not (len(sizes) == 1 and sizes[0] > 1):
         raise UserError(
             "two authors are compared, or two strategies, or one strategy's training seeds with the opponent",
@@ -212,6 +235,14 @@ def _with_margin(shown: Shown, margins: Margins) -> Shown:
 
     data = {**shown.data, "non_inferiority": margins_data(margins)}
     return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
+
+
+def _noise(gathered: Gathered, generations: int, *, soft: bool) -> Shown:
+    from harness.findings.noise import noise_of
+    from harness.showing.noise import noise_data, noise_lines, noise_notes
+
+    noise = noise_of(gathered, generations, soft=soft)
+    return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:

@@ -59,6 +59,7 @@ from results.statistics.training_seeds import (
     strategy_family,
     strategy_rate,
 )
+from results.statistics.variance import Components, Sizes, VarianceTable, variance_table
 from results.statistics.winners import Best, Corrected, best_of, corrected_winner
 from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
 
@@ -75,6 +76,7 @@ __all__ = [
     "Calibration",
     "CheapAndGold",
     "Columns",
+    "Components",
     "ConfidenceSequence",
     "Corrected",
     "Design",
@@ -102,8 +104,10 @@ __all__ = [
     "SeedSpread",
     "SignFlip",
     "SingleOrder",
+    "Sizes",
     "StrategyEstimate",
     "Strengths",
+    "VarianceTable",
     "WinRate",
     "against_common_opponent",
     "agreement_of",
@@ -149,5 +153,6 @@ __all__ = [
     "strategy_non_inferior",
     "strategy_rate",
     "strengths",
+    "variance_table",
     "win_rate",
 ]

@@ -226,6 +226,40 @@ def test_a_margin_is_held_against_strategies_and_not_against_everyone(empathy: R
     assert "--margin" in done.err
 
 
+# -- where the noise is --------------------------------------------------------------------------------------
+
+
+def test_the_variance_table_of_a_crossed_design(empathy: Run) -> None:
+    judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings",))
+    words = ("compare", ",".join(LLMS), *COMPARE[3:], "--variance")
+    data = empathy(*words, "2", "--json").data
+    assert data["checkpoints"] == [list(LLMS[:2]), list(LLMS[2:])]
+    table = data["judges"]["control/ratings"]
+    assert table["sizes"] == {"seeds": 2, "dialogues": 64, "generations": 2, "repetitions": 1}
+    assert sum(table["parts"].values()) == pytest.approx(table["error"] ** 2)
+    assert (table["components"]["repetition"], table["refused"]) == (None, None)
+    assert table["best"] in table["afterwards"]
+    seeds = empathy(*words, "1", "--json").data["judges"]["control/ratings"]
+    assert (seeds["sizes"]["seeds"], seeds["components"]["generation"]) == (4, None)
+    alone = empathy("compare", A, *COMPARE[3:], "--variance", "1", "--json").data["judges"]["control/ratings"]
+    assert alone["components"]["seed"] is None
+    printed = empathy(*words, "2").out
+    assert all(source in printed for source in ("training seed", "generation", "order", "best:"))
+    assert max(map(len, printed.splitlines())) <= 132
+
+
+@pytest.mark.parametrize(
+    "words", [(A, B), (), ("--all",), (f"{A},{B}", "--margin", "0.1"), (",".join(LLMS[:3]), "2")]
+)
+def test_what_has_no_variance_table(empathy: Run, words: tuple[str, ...]) -> None:
+    judged(empathy, *((llm, C) for llm in LLMS[:3]), by=("control/ratings",))
+    generations = words[-1] if words[-1:] == ("2",) else "1"
+    names = words[:-1] if words[-1:] == ("2",) else words
+    done = empathy("compare", *names, *COMPARE[3:], "--variance", generations)
+    assert done.code == 2
+    assert "--variance" in done.err or "--margin" in done.err
+
+
 # -- everyone ------------------------------------------------------------------------------------------
 
 
