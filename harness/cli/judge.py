@@ -108,6 +108,7 @@ def judge(
     cheap: str | None,
     gold: str | None,
     gold_share: float | None,
+    stratified: bool,
     without_kin: bool,
     by: str | None,
     length_control: bool,
@@ -140,13 +141,14 @@ def judge(
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
     alone = (until, without_kin, by, length_control, report_to)
-    if check(judges, cheap, gold, gold_share, alone):
+    if check(judges, cheap, gold, gold_share, alone, stratified=stratified):
         judge_cheap_and_gold(
             a,
             b,
             str(cheap),
             str(gold),
             DEFAULT_SHARE if gold_share is None else gold_share,
+            stratified=stratified,
             calls=calls,
             settings=settings,
             prompt=prompt,

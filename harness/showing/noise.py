@@ -64,8 +64,8 @@ def _lines(judge: str, table: VarianceTable) -> list[str]:
     if table.afterwards:
         after = ", ".join(f"{name} ± {100 * error:.2f}" for name, error in table.afterwards.items())
         lines.append(
-            f"    the next {table.requests:,} requests, from ± {100 * table.error:.2f} points: spent on {after};"
-            f" best: {table.best}"
+            f"    the next {table.requests:,} requests, from ± {100 * table.error:.2f} points: spent on "
+            f"{after}; best: {table.best}"
         )
     return lines
 

@@ -52,6 +52,7 @@ from results.statistics.sequences import (
     judging_order,
     sequence_of,
 )
+from results.statistics.stratified import StratifiedGold, Stratum, stratified_cheap_and_gold
 from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
 from results.statistics.training_seeds import (
     StrategyEstimate,
@@ -106,6 +107,8 @@ __all__ = [
     "SingleOrder",
     "Sizes",
     "StrategyEstimate",
+    "StratifiedGold",
+    "Stratum",
     "Strengths",
     "VarianceTable",
     "WinRate",
@@ -152,6 +155,7 @@ __all__ = [
     "strategy_family",
     "strategy_non_inferior",
     "strategy_rate",
+    "stratified_cheap_and_gold",
     "strengths",
     "variance_table",
     "win_rate",

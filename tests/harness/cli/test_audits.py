@@ -291,6 +291,23 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     )
 
 
+def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empathy: Run) -> None:
+    words = (*JUDGE, "--cheap", "openai/gpt-4o-mini", "--gold", "openai/gpt-4o", "--emulate", "--stratified")
+    done = empathy(*words, "--gold-share", "0.5", "--json")
+    assert done.code == 0, done.err
+    strata = {one["name"]: one for one in done.data["strata"]}
+    cheap = done.data["cheap"]["judges"][0]
+    assert strata["consistent"]["n"] == round(cheap["consistency"] * 64)
+    assert sum(one["n"] for one in strata.values()) == 64
+    assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["n_gold"] == 32
+    assert strata["inconsistent"]["probability"] > strata["consistent"]["probability"]
+    again = empathy(*words, "--gold-share", "0.75", "--json").data  # a larger share holds the smaller one
+    assert again["gold"]["judges"][0]["calls"]["reused"] == 64
+    assert "inconsistent" in empathy(*words, "--gold-share", "0.5").out
+    plain = empathy(*words[:-1], "--gold-share", "0.5", "--json").data
+    assert plain["strata"] == []
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -300,6 +317,8 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
         ("--cheap", "control/longer", "--gold", "control/first", "--gold-share", "1.5"),
         ("--cheap", "control/longer", "--gold", "control/first", "--gold-share", "0.001"),
         ("--gold-share", "0.5"),
+        ("--stratified",),
+        ("--stratified", "--judge", "control/first"),
     ],
 )
 def test_what_does_not_go_together_is_explained(empathy: Run, words: tuple[str, ...]) -> None:
