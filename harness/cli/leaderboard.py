@@ -45,6 +45,7 @@ FORMATS = {
     metavar="AUTHOR",
     help="Whom AlpacaEval's form compares with. [default: who met most others]",
 )
+@click.option("--controlled", is_flag=True, help="At equal length and style, with what either goes with.")
 @without_kin_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @click.option(
@@ -64,6 +65,7 @@ def leaderboard(
     formats: str,
     out: Path | None,
     baseline: str | None,
+    controlled: bool,
     without_kin: bool,
     seed: int,
     imported: Path | None,
@@ -78,8 +80,11 @@ def leaderboard(
     empathy leaderboard --judge all --format md,csv,json --out board
     empathy leaderboard --format battles > battles.jsonl
     empathy leaderboard --import model_outputs.json --as their-model
+    empathy leaderboard --controlled
     """
     wanted = _formats(formats, out)
+    if controlled:
+        _check_alone(wanted, baseline, imported)
     if imported is not None:
         run(_import(imported, name, data, db))
         return
@@ -89,6 +94,9 @@ def leaderboard(
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
+            if controlled:
+                await _show_controlled(store, judges, split, seed, without_kin=without_kin, as_json=as_json)
+                return {}
             made: dict[str, bytes] = {}
             if "battles" in wanted:
                 from harness.findings.exchange import as_lines, battles
@@ -112,6 +120,44 @@ def leaderboard(
 
             write_page(out / FORMATS[form], made[form].decode())
             click.echo(f"{out / FORMATS[form]}", err=True)
+
+
+def _check_alone(wanted: list[str], baseline: str | None, imported: Path | None) -> None:
+    """Controlled strengths have one form, a table or JSON.
+
+    Raises:
+        UserError: something else was asked for beside them.
+    """
+    if wanted or baseline is not None or imported is not None:
+        raise UserError(
+            "ranks at equal length and style, as a table or with --json",
+            where="--controlled",
+            found="--format, --baseline or --import beside it",
+            remedy="Leave those away, or --controlled.",
+        )
+
+
+async def _show_controlled(
+    store: Store, judges: tuple[str, ...], split: str, seed: int, *, without_kin: bool, as_json: bool
+) -> None:
+    import orjson
+
+    from harness.findings.controlled import controlled_rankings
+    from harness.showing.controlled import rankings_data, rankings_notes, rankings_tables
+
+    rankings = await controlled_rankings(store, judges, split=split, seed=seed, without_kin=without_kin)
+    if as_json:
+        data = rankings_data(rankings, split)
+        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for table in rankings_tables(rankings):
+        console.print(table)
+    for note in rankings_notes(rankings):
+        console.print(note, style="dim", highlight=False, markup=False)
 
 
 def _formats(formats: str, out: Path | None) -> list[str]:

@@ -19,6 +19,7 @@ from results.statistics.comparing import (
     is_saturated,
     single_order_mcnemar,
 )
+from results.statistics.controlled import Controlled, Effect, controlled_strengths
 from results.statistics.design import Assumed, Design, assume, design
 from results.statistics.differences import (
     COMMON_OPPONENT,
@@ -79,9 +80,11 @@ __all__ = [
     "Columns",
     "Components",
     "ConfidenceSequence",
+    "Controlled",
     "Corrected",
     "Design",
     "Difference",
+    "Effect",
     "Estimand",
     "Estimate",
     "Family",
@@ -126,6 +129,7 @@ __all__ = [
     "clustered_mean",
     "compare",
     "compare_all",
+    "controlled_strengths",
     "corrected_winner",
     "design",
     "dialogue_scores",

@@ -15,6 +15,7 @@ import pytest
 
 from harness.data.dataset import sample
 from harness.data.splits import Split, dialogues_of
+from harness.findings.controlled import COVARIATES
 from harness.findings.exchange import judgments_of
 from results.rows import judgment_row
 
@@ -267,6 +268,41 @@ def test_what_a_leaderboard_cannot_do_is_explained(
     done = empathy("leaderboard", *(() if "--split" in words else ("--split", "all")), *words)
     assert done.code == 2, done.out
     assert told in done.err
+
+
+def test_everybody_at_equal_length_and_style(empathy: Run, judged: str) -> None:
+    for llm in ("dataset:llama-2-70b", "dataset:mixtral-8x7b"):
+        empathy(
+            "judge",
+            llm,
+            "dataset:human",
+            *JUDGE[3:],
+            "--judge",
+            "control/longer",
+            "--judge",
+            "control/ratings",
+        )
+    words = ("leaderboard", "--split", "all")
+    data = empathy(*words, "--controlled", "--json").data
+    plain = {one["judge"]: one for one in empathy(*words, "--json").data["rankings"]}
+    by_judge = {one["judge"]: one for one in data["rankings"]}
+    assert set(by_judge) == set(plain) == {"control/longer", "control/ratings"}
+    ratings = by_judge["control/ratings"]
+    known = [one for one in ratings["authors"] if one["low"] is not None]
+    assert all(one["low"] < one["strength"] < one["high"] for one in known)
+    strengths = {one["author"]: one["strength"] for one in plain["control/ratings"]["authors"]}
+    shift = {round(one["uncontrolled"] - strengths[one["author"]], 3) for one in ratings["authors"]}
+    assert len(shift) == 1  # the same fit without covariates, on a scale whose 1000 may be elsewhere
+    assert {effect["name"] for effect in ratings["effects"]} <= set(COVARIATES)
+    assert "words" in {effect["name"] for effect in ratings["effects"]}
+    assert by_judge["control/longer"]["refused"]  # length decides everything there
+    printed = empathy(*words, "--controlled").out
+    assert "at equal length and style" in printed
+    assert "Association given length and style" in " ".join(printed.split())
+    for more in (("--format", "csv"), ("--baseline", "base")):
+        done = empathy(*words, "--controlled", *more)
+        assert done.code == 2
+        assert "--controlled" in done.err
 
 
 # -- cheap and gold ------------------------------------------------------------------------------------
