@@ -77,7 +77,7 @@ def check(
         raise UserError(
             "a cheap judge and a gold one give one estimate",
             where="--cheap, --gold",
-            found="--judge, --until, --without-kin, --by, --length-control or --report beside it",
+            found="--judge, --until, --without-kin, --by, --length-control, --report or --assume beside it",
             remedy="Leave those away; both runs are stored, and each can be reported by itself.",
         )
     return True

@@ -140,7 +140,7 @@ def judge(
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     prompt = _prompt(prompts_folder, judge_prompt)
     temperature = None if fidelity == "paper" or samples > 1 else 0.0
-    alone = (until, without_kin, by, length_control, report_to)
+    alone = (until, without_kin, by, length_control, report_to, assumptions)
     if check(judges, cheap, gold, gold_share, alone, stratified=stratified):
         judge_cheap_and_gold(
             a,

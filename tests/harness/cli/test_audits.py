@@ -355,6 +355,7 @@ def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empath
         ("--gold-share", "0.5"),
         ("--stratified",),
         ("--stratified", "--judge", "control/first"),
+        ("--cheap", "control/longer", "--gold", "control/first", "--dry-run", "--assume", "rate=0.7"),
     ],
 )
 def test_what_does_not_go_together_is_explained(empathy: Run, words: tuple[str, ...]) -> None:
