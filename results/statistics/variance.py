@@ -113,7 +113,7 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
         verdicts: shape (seeds, generations, dialogues, 2, repetitions), in [0, 1]; nan where unscored.
         requests: to be spent next, ≥ 1.
 
-    Refused with fewer than two dialogues complete in every cell.
+    Refused with fewer than two dialogues complete in every cell, or where no component is above 0.
 
     Raises:
         ValueError: another shape, a value outside [0, 1], or fewer than one request.
@@ -130,6 +130,8 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     sizes = Sizes(seeds, dialogues, generations, repetitions)
     components = components_of(whole)
     parts = parts_of(components, sizes)
+    if not sum(parts.values()) > 0.0:
+        return Refusal(WHAT, "no noise is found in these verdicts, which does not mean that there is none")
     after = {
         name: float(np.sqrt(sum(parts_of(components, more).values())))
         for name, more in _enlarged(components, sizes, requests).items()

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -30,6 +30,7 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> Floats:
 @given(SHAPES, st.integers(0, 9))
 def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed: int) -> None:
     verdicts = drawn(shape, seed)
+    assume(isinstance(variance_table(verdicts), VarianceTable))
     generator = np.random.default_rng(seed)
     one = table_of(verdicts)
     mirrored = table_of(1.0 - verdicts)
@@ -49,7 +50,7 @@ def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed:
 @given(SHAPES)
 def test_what_is_not_repeated_is_not_known(shape: tuple[int, ...]) -> None:
     seeds, generations, _, _, repetitions = shape
-    components = table_of(drawn(shape)).components
+    components = components_of(drawn(shape))
     assert (components.seed is None) == (components.seed_dialogue is None) == (seeds == 1)
     assert (components.generation is None) == (generations == 1)
     assert (components.repetition is None) == (repetitions == 1)
@@ -87,6 +88,7 @@ def test_the_error_of_one_sample_of_one_checkpoint_is_that_of_the_scores() -> No
 
 @given(SHAPES, st.integers(1, 5000))
 def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) -> None:
+    assume(isinstance(variance_table(drawn(shape)), VarianceTable))
     table = table_of(drawn(shape), requests)
     assert all(error <= table.error + 1e-12 for error in table.afterwards.values())
     assert table.best == min(table.afterwards, key=table.afterwards.__getitem__, default="")
@@ -94,6 +96,7 @@ def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) ->
 
 def test_what_cannot_be_a_table() -> None:
     assert isinstance(variance_table(np.full((1, 1, 9, 2, 1), np.nan)), Refusal)
+    assert isinstance(variance_table(np.ones((2, 2, 9, 2, 2))), Refusal)
     holed = drawn((2, 2, 9, 2, 2))
     holed[1, 1, 4, 0, 1] = np.nan
     assert (table_of(holed).sizes.dialogues, table_of(holed).left_out) == (8, 1)
