@@ -38,6 +38,7 @@ class Said:
     Attributes:
         judge_id, judge, provider, model, identity, prompt_version: who.
         verdicts: shape (pairs, 2, samples), as `results.statistics.audit.audit` takes them.
+        soft: likewise, P(first of the pair) + ½ P(tie); nan where there are no probabilities.
         unscored: judgments without a verdict, by reason; "no answer" where there is no judgment at all.
         asked_again: judgments that needed more than one attempt.
         judgments: how many there are.
@@ -53,6 +54,7 @@ class Said:
     identity: str
     prompt_version: str
     verdicts: Floats
+    soft: Floats
     unscored: Mapping[str, int]
     asked_again: int
     judgments: int
@@ -207,6 +209,7 @@ async def _said(
             again.add(place)
         costs[row.call_key], latencies[row.call_key] = row.cost_usd, row.latency_seconds
     verdicts = np.full((pairs, 2, int(spec["samples"])), np.nan)
+    soft = np.full_like(verdicts, np.nan)
     reasons: Counter[str] = Counter()
     for place, row in counting.items():
         if row.preference is None:
@@ -214,6 +217,9 @@ async def _said(
         else:
             score = _FIRST_SCORE[row.preference]
             verdicts[place] = score if place[1] == 0 else 1.0 - score
+            if row.p_first is not None:
+                likely = min(1.0, max(0.0, row.p_first + 0.5 * (row.p_tie or 0.0)))
+                soft[place] = likely if place[1] == 0 else 1.0 - likely
     if verdicts.size > len(counting):
         reasons["no answer"] += verdicts.size - len(counting)
     timed = [seconds for seconds in latencies.values() if seconds is not None]
@@ -225,6 +231,7 @@ async def _said(
         identity=judge.identity,
         prompt_version=judge.prompt_version,
         verdicts=verdicts,
+        soft=soft,
         unscored=dict(reasons),
         asked_again=len(again),
         judgments=len(counting),
@@ -245,6 +252,8 @@ async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> 
             judgment.attempt,
             judgment.parser,
             judgment.preference,
+            judgment.p_first,
+            judgment.p_tie,
             judgment.unscored,
             judgment.call_key,
             completion.cost_usd,

@@ -57,7 +57,12 @@ SEEN = (
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
 @click.option("--preset", default="", help="cut (the default), paper, released, or a name that begins so.")
 @click.option(
-    "--require", "requirements", multiple=True, metavar="'win_rate>0.55'", help="A gate; repeat for more."
+    "--require",
+    "--gate",
+    "requirements",
+    multiple=True,
+    metavar="'win_rate>0.55'",
+    help="A gate; repeat for more. 'OPPONENT.deficit<0.03': as good as OPPONENT within 3 points.",
 )
 @click.option(
     "--report",

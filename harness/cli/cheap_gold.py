@@ -32,16 +32,19 @@ class UnlessCheapAndGold(click.Option):
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
         """Required or not, by what else was given."""
-        self.required = not {"cheap", "gold", "gold_share"} & set(opts)
+        self.required = not {"cheap", "gold", "gold_share", "stratified"} & set(opts)
         return super().handle_parse_result(ctx, opts, args)
 
 
 def cheap_gold_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--cheap`, `--gold`, `--gold-share`."""
+    """`--cheap`, `--gold`, `--gold-share`, `--stratified`."""
     options = [
         click.option("--cheap", metavar="MODEL", help="With --gold: a cheap judge, on every dialogue."),
         click.option("--gold", metavar="MODEL", help="An expensive judge, on a random share of dialogues."),
         click.option("--gold-share", type=float, metavar="S", help=f"The share. [default: {DEFAULT_SHARE}]"),
+        click.option(
+            "--stratified", is_flag=True, help="Ask the gold judge more where the cheap one is inconsistent."
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -49,14 +52,20 @@ def cheap_gold_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check(
-    judges: tuple[str, ...], cheap: str | None, gold: str | None, share: float | None, alone: tuple[Any, ...]
+    judges: tuple[str, ...],
+    cheap: str | None,
+    gold: str | None,
+    share: float | None,
+    alone: tuple[Any, ...],
+    *,
+    stratified: bool,
 ) -> bool:
     """Whether the two-judge way is asked for.
 
     Raises:
         UserError: only one of the two, the same twice, or what does not go with it.
     """
-    if cheap is None and gold is None and share is None:
+    if cheap is None and gold is None and share is None and not stratified:
         return False
     if cheap is None or gold is None or cheap == gold:
         raise UserError(
@@ -69,7 +78,7 @@ def check(
         raise UserError(
             "a cheap judge and a gold one give one estimate",
             where="--cheap, --gold",
-            found="--judge, --until, --without-kin, --by, --length-control or --report beside it",
+            found="--judge, --until, --without-kin, --by, --length-control, --report or --assume beside it",
             remedy="Leave those away; both runs are stored, and each can be reported by itself.",
         )
     return True
@@ -82,6 +91,7 @@ def judge_cheap_and_gold(
     gold: str,
     share: float,
     *,
+    stratified: bool,
     calls: CallOptions,
     settings: Settings,
     judge_of: Callable[[Model], Judge],
@@ -132,7 +142,15 @@ def judge_cheap_and_gold(
                 if not calls.yes and not calls.emulate:
                     await agree(store, plan, settings)
                     await agree(store, of_gold, settings)
-                return await gild(store, registry, plan, of_gold, settings, retry_unscored=retry_unscored)
+                return await gild(
+                    store,
+                    registry,
+                    plan,
+                    of_gold,
+                    settings,
+                    retry_unscored=retry_unscored,
+                    stratified=stratified,
+                )
 
     done = run(main())
     if done is None:

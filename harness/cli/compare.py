@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,7 @@ from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.findings.comparing import Gathered
+    from harness.findings.margins import Margins
     from harness.runs.catalogue import Catalogue
     from harness.terminal.tables import Table
 
@@ -46,6 +47,18 @@ WIDTH = 132
     help="A difference of rates that would matter: what it would take to find it is told.",
 )
 @click.option(
+    "--margin",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    help="Is A as good as B within so much of a rate, 0.03 say? Choose it before anything is judged.",
+)
+@click.option(
+    "--variance",
+    "generations",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="Where the noise is: the authors, with commas, are K generations of each training seed in turn.",
+)
+@click.option(
     "--by",
     type=click.Choice(["sentiment", "emotion", "none"]),
     default="sentiment",
@@ -67,6 +80,8 @@ def compare(
     split: str,
     soft: bool,
     worth: float,
+    margin: float | None,
+    generations: int | None,
     by: str,
     single_orders: bool,
     without_kin: bool,
@@ -82,12 +97,15 @@ def compare(
     empathy compare --all --opponent base --judge openai/gpt-6-luna
     empathy compare student:A1,student:A2 student:B1,student:B2 --opponent base
     empathy compare student:A1,student:A2,student:A3 --opponent base
+    empathy compare student:A openai/gpt-6-luna --opponent base --margin 0.03
+    empathy compare student:A1,student:A2,student:A3 --opponent base --variance 1
 
     The contests come from the database, across runs: judge them first, with the same judge. Several
     training seeds of one strategy are written with commas between them; one such strategy alone is
     compared with the opponent.
     """
-    _check_sides(authors, everyone=everyone, pairwise=pairwise)
+    one_side = generations is not None
+    _check_sides(authors, everyone=everyone, pairwise=pairwise, one_side=one_side)
 
     async def main() -> tuple[Gathered, list[list[str]]]:
         from harness.findings.comparing import gather
@@ -95,10 +113,10 @@ def compare(
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
-            groups = _groups(authors, await catalogue_of(store))
+            groups = _groups(authors, await catalogue_of(store), one_side=one_side)
             names = [name for group in groups for name in group]
             if everyone or len(groups) == 1 or len(names) > 2:
-                _refuse_for_two_only()
+                _refuse_for_two_only(everyone=everyone or one_side)
             asked = await gather(
                 store,
                 names,
@@ -112,13 +130,17 @@ def compare(
 
     gathered, groups = run(main())
     names = [name for group in groups for name in group]
-    if everyone:
+    if generations is not None:
+        shown = _noise(gathered, generations, soft=soft)
+    elif everyone:
         shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
     elif len(groups) == 1 or len(names) > 2:
-        shown = _strategies(gathered, len(groups[0]), seed, soft=soft)
+        shown = _strategies(gathered, len(groups[0]), seed, soft=soft, margin=margin)
     else:
         by = "" if by == "none" else by
-        shown = _two(gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
+        shown = _two(
+            gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by, margin=margin
+        )
     _show(shown, as_json=as_json)
 
 
@@ -132,20 +154,30 @@ class Shown:
     notes: list[str]
 
 
-def _check_sides(authors: Sequence[str], *, everyone: bool, pairwise: bool) -> None:
+def _check_sides(authors: Sequence[str], *, everyone: bool, pairwise: bool, one_side: bool) -> None:
     """One or two sides are named, or everyone is meant.
+
+    Args:
+        one_side: a single side is wanted, of one author or more.
 
     Raises:
         UserError: another number of sides, or names beside --all.
     """
     if pairwise and not everyone:
         raise UserError("is for --all", where="--pairwise", remedy="Write --all --pairwise.")
-    if everyone and authors:
+    if everyone and (authors or one_side):
         raise UserError(
             "compares every author that was judged against the opponent",
             where="--all",
-            found=" ".join(authors),
-            remedy="Leave the names away, or --all.",
+            found=" ".join([*authors, *(["--variance"] if one_side else [])]),
+            remedy=f"Leave {'the names' if authors else '--variance'} away, or --all.",
+        )
+    if one_side and len(authors) != 1:
+        raise UserError(
+            "is about one side: the authors' names with commas between them",
+            where="--variance",
+            found=" ".join(authors) or "none",
+            remedy="empathy compare A1,A2 --opponent C --variance 1",
         )
     if not everyone and (len(authors) not in (1, 2) or not all(side.strip(" ,") for side in authors)):
         raise _other_sides(authors)
@@ -159,28 +191,29 @@ def _other_sides(authors: Sequence[str]) -> UserError:
     )
 
 
-def _groups(authors: Sequence[str], catalogue: Catalogue) -> list[list[str]]:
+def _groups(authors: Sequence[str], catalogue: Catalogue, *, one_side: bool) -> list[list[str]]:
     """The authors of each side: one, or a strategy's several training seeds.
 
     Raises:
-        UserError: one author alone.
+        UserError: one author alone, where not one side is wanted.
     """
     groups = [catalogue.names_in(side) for side in authors]
-    if len(groups) == 1 and len(groups[0]) == 1:
+    if len(groups) == 1 and len(groups[0]) == 1 and not one_side:
         raise _other_sides(authors)
     return groups
 
 
-def _refuse_for_two_only() -> None:
-    """What is told of two authors alone is not asked for in vain.
+def _refuse_for_two_only(*, everyone: bool) -> None:
+    """What is told of two authors (--margin: of two sides) alone is not asked for in vain.
 
     Raises:
         UserError: such an option was given.
     """
     given = click.get_current_context().get_parameter_source
+    options = [("--by", "by"), ("--worth", "worth"), ("--single-orders", "single_orders")]
     asked = [
         option
-        for option, name in (("--by", "by"), ("--worth", "worth"), ("--single-orders", "single_orders"))
+        for option, name in (*options, *([("--margin", "margin")] if everyone else []))
         if given(name) is not ParameterSource.DEFAULT
     ]
     if asked:
@@ -192,38 +225,80 @@ def _refuse_for_two_only() -> None:
         )
 
 
-def _two(gathered: Gathered, seed: int, *, soft: bool, worth: float, single_orders: bool, by: str) -> Shown:
+def _two(
+    gathered: Gathered,
+    seed: int,
+    *,
+    soft: bool,
+    worth: float,
+    single_orders: bool,
+    by: str,
+    margin: float | None,
+) -> Shown:
     from harness.findings.compared import compare_two
     from harness.showing import compared as telling
     from harness.showing.compared_data import compared_data
 
     found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
-    return Shown(
+    shown = Shown(
         compared_data(found),
         telling.compared_table(found),
         telling.compared_lines(found),
         telling.compared_notes(found),
     )
+    if margin is None:
+        return shown
+    from harness.findings.margins import margins_of
+
+    return _with_margin(shown, margins_of(found, margin))
+
+
+def _with_margin(shown: Shown, margins: Margins) -> Shown:
+    from harness.showing.margins import margins_data, margins_lines
+
+    data = {**shown.data, "non_inferiority": margins_data(margins)}
+    return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
+
+
+def _noise(gathered: Gathered, generations: int, *, soft: bool) -> Shown:
+    from harness.findings.noise import noise_of
+    from harness.showing.noise import noise_data, noise_lines, noise_notes
+
+    noise = noise_of(gathered, generations, soft=soft)
+    return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
+    from harness.findings.best import winners_of
     from harness.findings.everyone import compare_everyone
     from harness.showing import everyone as telling
+    from harness.showing.best import winners_data, winners_lines
     from harness.showing.compared_data import everyone_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
-    return Shown(everyone_data(found), telling.everyone_table(found), [], telling.everyone_notes(found))
+    winners = winners_of(found)
+    return Shown(
+        {**everyone_data(found), "best": winners_data(winners)},
+        telling.everyone_table(found),
+        winners_lines(winners),
+        telling.everyone_notes(found),
+    )
 
 
-def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool) -> Shown:
+def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
     from harness.findings.strategies import compare_strategies
     from harness.showing import strategies as telling
     from harness.showing.compared_data import strategies_data
 
     found = compare_strategies(gathered, first, seed=seed, soft=soft)
-    return Shown(
+    shown = Shown(
         strategies_data(found), None, telling.strategies_lines(found), telling.strategies_notes(found)
     )
+    if margin is None:
+        return shown
+    from harness.findings.margins import strategy_margins_of
+
+    return _with_margin(shown, strategy_margins_of(found, margin))
 
 
 def _show(shown: Shown, *, as_json: bool) -> None:

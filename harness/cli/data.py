@@ -194,7 +194,7 @@ def split(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} may train)"
     )
     near = "; ".join(f"{one} and {other}" for one, other in shared.near_identical)
-    click.echo(
+    print_line(
         f"No dialogue is in both. Near-identical in test and train: {len(shared.near_identical)}"
         + (f" ({near})" if near else "")
         + f". Test dialogues by the two workers of a training dialogue: {shared.same_workers}."

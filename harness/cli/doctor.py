@@ -23,7 +23,7 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     """Ask each model to judge one tiny dialogue, and say what it accepts.
 
     \b
-    empathy doctor openai/gpt-4.1 google/gemini-3.5-flash
+    empathy doctor openai/gpt-6-luna google/gemini-3.5-flash-lite
     OPENAI_BASE_URL=https://gateway.example/v1 empathy doctor openai/my-deployment
 
     Prints what the model answered with, how long it took, the limits that its headers state, which

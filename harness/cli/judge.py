@@ -12,6 +12,7 @@ from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.models import Model
 from agents.vocabulary import Fidelity
+from harness.cli.assumptions import assumed_of, design_options, foreseen
 from harness.cli.cheap_gold import (
     DEFAULT_SHARE,
     UnlessCheapAndGold,
@@ -96,6 +97,8 @@ PROPERTIES = ("sentiment", "emotion")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
 @snapshot_option
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time, money and what can be detected.")
+@design_options
 @click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
 @data_option
 @db_option
@@ -119,11 +122,14 @@ def judge(
     cheap: str | None,
     gold: str | None,
     gold_share: float | None,
+    stratified: bool,
     without_kin: bool,
     by: str | None,
     length_control: bool,
     snapshots: tuple[str, ...],
     dry_run: bool,
+    assumptions: tuple[str, ...],
+    worth: float,
     report_to: Path | None,
     data: str | None,
     db: str,
@@ -145,16 +151,18 @@ def judge(
     """
     calls = CallOptions.take(rest)
     settings = calls.settings()
+    _check_assumptions(assumptions, dry_run=dry_run)
     wanted = _until(until, estimand, alone=(by, length_control, report_to))
     judge_of = _judge_of(prompts_folder, judge_prompt, Fidelity(fidelity), samples, temperature)
-    alone = (until, without_kin, by, length_control, report_to)
-    if check(judges, cheap, gold, gold_share, alone):
+    alone = (until, without_kin, by, length_control, report_to, assumptions)
+    if check(judges, cheap, gold, gold_share, alone, stratified=stratified):
         judge_cheap_and_gold(
             a,
             b,
             str(cheap),
             str(gold),
             DEFAULT_SHARE if gold_share is None else gold_share,
+            stratified=stratified,
             calls=calls,
             settings=settings,
             judge_of=judge_of,
@@ -197,8 +205,12 @@ def judge(
                 if dry_run:
                     from harness.runs.estimating import estimate, show_estimate
 
+                    could = foreseen(assumptions, worth, len(plan.dialogues), samples=plan.samples)
                     show_estimate(
-                        await estimate(store, plan, settings, retry_unscored=retry_unscored), as_json
+                        await estimate(store, plan, settings, retry_unscored=retry_unscored),
+                        as_json,
+                        data=could.data,
+                        lines=could.lines,
                     )
                     if plan.until is not None:
                         print_message("With --until this is the most it can take.")
@@ -221,6 +233,22 @@ def judge(
         write_page(report_to, page)
         print_message(f"Report: {report_to}")
     leave(summary, calls.require_one_model)
+
+
+def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
+    """Assumptions are read before anything is loaded, and only where they have a use.
+
+    Raises:
+        UserError: they cannot be read, or stand without --dry-run.
+    """
+    if assumptions and not dry_run:
+        raise UserError(
+            "says what could be detected before anything is asked",
+            where="--assume",
+            found=", ".join(assumptions),
+            remedy="Write --dry-run beside it.",
+        )
+    assumed_of(assumptions)
 
 
 def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until | None:

@@ -53,6 +53,7 @@ FORMATS = {
     metavar="AUTHOR",
     help="Whom AlpacaEval's form compares with. [default: who met most others]",
 )
+@click.option("--controlled", is_flag=True, help="At equal length and style, with what either goes with.")
 @without_kin_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @click.option(
@@ -73,6 +74,7 @@ def leaderboard(
     formats: str,
     out: Path | None,
     baseline: str | None,
+    controlled: bool,
     without_kin: bool,
     seed: int,
     imported: Path | None,
@@ -87,8 +89,11 @@ def leaderboard(
     empathy leaderboard --judge all --format md,csv,json --out board
     empathy leaderboard --format battles > battles.jsonl
     empathy leaderboard --import model_outputs.json --as their-model
+    empathy leaderboard --controlled
     """
     wanted = _formats(formats, out)
+    if controlled:
+        _check_alone(wanted, baseline, imported)
     if imported is not None:
         run(_import(imported, name, data, db))
         return
@@ -98,6 +103,9 @@ def leaderboard(
         from results.store import Store
 
         async with await Store.open(db, create=False) as store:
+            if controlled:
+                await _show_controlled(store, judges, split, seed, without_kin=without_kin, as_json=as_json)
+                return {}
             made: dict[str, bytes] = {}
             if "battles" in wanted:
                 from harness.findings.exchange import as_lines, battles
@@ -120,6 +128,36 @@ def leaderboard(
 
             write_page(out / FORMATS[form], made[form].decode())
             print_message(f"{out / FORMATS[form]}")
+
+
+def _check_alone(wanted: list[str], baseline: str | None, imported: Path | None) -> None:
+    """Controlled strengths have one form, a table or JSON.
+
+    Raises:
+        UserError: something else was asked for beside them.
+    """
+    if wanted or baseline is not None or imported is not None:
+        raise UserError(
+            "ranks at equal length and style, as a table or with --json",
+            where="--controlled",
+            found="--format, --baseline or --import beside it",
+            remedy="Leave those away, or --controlled.",
+        )
+
+
+async def _show_controlled(
+    store: Store, judges: tuple[str, ...], split: str, seed: int, *, without_kin: bool, as_json: bool
+) -> None:
+    from harness.findings.controlled import controlled_rankings
+    from harness.showing.controlled import rankings_data, rankings_notes, rankings_tables
+
+    rankings = await controlled_rankings(store, judges, split=split, seed=seed, without_kin=without_kin)
+    if as_json:
+        print_json(rankings_data(rankings, split))
+        return
+    for table in rankings_tables(rankings):
+        print_table(table)
+    print_notes(rankings_notes(rankings))
 
 
 def _formats(formats: str, out: Path | None) -> list[str]:

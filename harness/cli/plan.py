@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.assumptions import Foreseen, assumed_of, design_options, foreseen
 from harness.cli.options import (
     CallOptions,
     calls_options,
@@ -31,6 +32,7 @@ WIDTH = 112  # where no terminal says how wide it is
 @click.command()
 @click.argument("study", metavar="STUDY")
 @judge_option
+@design_options
 @out_option
 @data_option
 @db_option
@@ -40,6 +42,8 @@ WIDTH = 112  # where no terminal says how wide it is
 def plan(
     study: str,
     judges: tuple[str, ...],
+    assumptions: tuple[str, ...],
+    worth: float,
     folder: Path,
     data: str | None,
     db: str,
@@ -47,37 +51,45 @@ def plan(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Say what a study would take: calls, tokens, hours of a card, money, time.
+    """Say what a study would take (calls, tokens, hours of a card, money, time) and what it could detect.
 
     STUDY is a file, or a shipped study: figure-1, figure-6, figure-10, paper-llama, paper-mistral, tiny.
 
     \b
     empathy plan paper-llama
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
+    empathy plan paper-llama --judge openai/gpt-4o --rpm 500
+    empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """
     given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     found = given.study()
 
-    async def main() -> list[Line]:
+    assumed_of(assumptions)
+
+    async def main() -> tuple[list[Line], Foreseen]:
         from harness.study.graph import Graph
         from harness.study.planning import plan_study
 
         async with given.world(found, live=False) as world:
-            return await plan_study(await Graph.of(world))
+            graph = await Graph.of(world)
+            dialogues = len(graph.dialogues(found.data.split).dialogues())
+            size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
+            return await plan_study(graph), foreseen(assumptions, worth, dialogues, **size)
 
-    lines = run(main())
+    lines, could = run(main())
     if as_json:
         from harness.study.planning import total
 
         told = {"study": found.name, "title": found.title, "fidelity": str(found.fidelity)}
-        rows = {"lines": [asdict(one) for one in lines], "total": asdict(total(lines))}
+        rows = {"lines": [asdict(one) for one in lines], "total": asdict(total(lines)), **could.data}
         print_json({**told, **rows})
         return
-    _show(found, lines, given.calls.budget or found.budget_usd)
+    _show(found, lines, given.calls.budget or found.budget_usd, could.lines)
 
 
-def _show(study: Study, lines: Sequence[Line], budget_usd: float | None) -> None:
+def _show(study: Study, lines: Sequence[Line], budget_usd: float | None, could: Sequence[str]) -> None:
     from harness.showing.planned import as_table, notes
 
     print_table(as_table(study, lines))
     print_notes(notes(study, lines, budget_usd))
+    print_notes(could, dim=False)

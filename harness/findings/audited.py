@@ -16,8 +16,10 @@ from harness.data.splits import Split
 from harness.findings import floors
 from harness.runs.running import LaneReport
 from results.audits import Audited, Said, audited
+from results.statistics import Calibration, Refusal, calibration
 from results.statistics.audit import Audit, Floats, audit, more_than, scores_of
 from results.statistics.clusters import Estimate
+from results.statistics.rated_pairs import RatedPairs
 from results.store import Store
 
 CONTROL = "control"
@@ -35,6 +37,7 @@ class Audits:
         lane: what this invocation did.
         kin: the responders of its own family; family: their maker, "" where there are none.
         left_out: pairs that were left out because one of their responders is kin.
+        calibration: of its soft verdicts against people's ratings; None for a judge that gives none.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Audits:
     kin: tuple[str, ...] = ()
     family: str = ""
     left_out: int = 0
+    calibration: Calibration | Refusal | None = None
 
     @property
     def is_floor(self) -> bool:
@@ -144,7 +148,16 @@ def _of_judge(
         kin=kin,
         family=" and ".join(sorted(own)) if kin else "",
         left_out=int((~wanted).sum()),
+        calibration=_calibration(mine, said.soft[wanted], seed),
     )
+
+
+def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | Refusal | None:
+    """Over both orders and all samples; a pair that lacks one of its soft verdicts is left out."""
+    if np.isnan(soft).all():
+        return None
+    likely = soft.mean(axis=(1, 2)) if len(pairs) else np.zeros(0)
+    return calibration(likely, (pairs.better > 0).astype(np.float64), pairs.part, seed=seed)
 
 
 def _lane(said: Said, lanes: Mapping[str, LaneReport]) -> LaneReport | None:

@@ -2,7 +2,8 @@
 
 Two ordinary judging runs: the share is the beginning of a seeded order that is drawn before anything is
 asked, both orders of a dialogue together, and nobody's verdicts decide it. So either run can be gone on with,
-compared and reported like any other, and a larger share later holds the smaller one.
+compared and reported like any other, and a larger share later holds the smaller one. A stratified share is
+drawn after the cheap judge is done, in the same seeded order within each stratum, with known probabilities.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.judge import Judge
@@ -20,7 +22,16 @@ from harness.runs.running import Settings
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
 from results.statistics.refusal import Refusal
 from results.statistics.scores import dialogue_scores
+from results.statistics.stratified import (
+    NAMES,
+    Stratum,
+    allocation,
+    strata_of,
+    stratified_cheap_and_gold,
+)
 from results.store import Store
+
+Floats = NDArray[np.float64]
 
 GOLD_SEED = 20260701  # apart from the seed of the order, so that --limit and the share are independent draws
 
@@ -34,6 +45,7 @@ class Gilded:
         estimate: of the gold judge's win rate of A, or why there is none.
         saved: money; all None where a price is not known or there is no estimate.
         share: of dialogues that the gold judge was asked about, in (0, 1].
+        strata: of a stratified share, with their probabilities of inclusion; none for a random one.
     """
 
     cheap: Summary
@@ -41,6 +53,7 @@ class Gilded:
     estimate: CheapAndGold | Refusal
     saved: Saving
     share: float
+    strata: tuple[Stratum, ...] = ()
 
 
 def gold_plan(plan: Plan, gold: Judge, share: float) -> Plan:
@@ -64,6 +77,28 @@ def gold_plan(plan: Plan, gold: Judge, share: float) -> Plan:
     return replace(plan, dialogues=kept, judges=(gold,))
 
 
+def stratified_gold_plan(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
+    """As many dialogues as in `gold`, more of them where the cheap judge is inconsistent.
+
+    Dialogues that the cheap judge has not judged to the end are in no stratum. The least of each stratum is
+    asked even where that is more than the share.
+    """
+    scores = dialogue_scores(cheap.contest.columns).score
+    place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
+    complete = [
+        dialogue
+        for dialogue in seeded_order(plan.dialogues, GOLD_SEED)
+        if not np.isnan(scores[place[dialogue.key]])
+    ]
+    strata = strata_of(scores[[place[dialogue.key] for dialogue in complete]])
+    members = [
+        [one for one, code in zip(complete, strata, strict=True) if code == at] for at in range(len(NAMES))
+    ]
+    counts = allocation([len(one) for one in members], len(gold.dialogues))
+    chosen = {one.key for group, count in zip(members, counts, strict=True) for one in group[:count]}
+    return replace(gold, dialogues=tuple(one for one in plan.dialogues if one.key in chosen))
+
+
 async def gild(
     store: Store,
     registry: Registry,
@@ -72,11 +107,13 @@ async def gild(
     settings: Settings,
     *,
     retry_unscored: bool = False,
+    stratified: bool = False,
 ) -> Gilded:
     """Ask both judges what is not answered yet, and combine them.
 
     Args:
         plan: of the cheap judge alone.  gold: as `gold_plan` gives it.
+        stratified: the gold judge's dialogues are drawn anew, by `stratified_gold_plan`.
 
     Raises:
         UserError: as `judge_contest`.
@@ -85,16 +122,32 @@ async def gild(
     if cheap.interrupted:
         why = Refusal("cheap and gold estimate", "interrupted before the gold judge was asked")
         return Gilded(cheap, cheap, why, Saving(None, None, None), 0.0)
+    if stratified:
+        gold = stratified_gold_plan(plan, gold, cheap.judges[0])
     gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
-    found = combined(cheap.judges[0], gold_summary.judges[0])
+    found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
     saved = Saving(None, None, None)
     if isinstance(found, CheapAndGold):
         saved = saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
-    return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues))
+    return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)
+
+
+def _estimated(
+    cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
+) -> tuple[CheapAndGold | Refusal, tuple[Stratum, ...]]:
+    if not stratified:
+        return combined(cheap, gold), ()
+    result = stratified_cheap_and_gold(*_scores_of(cheap, gold))
+    return (result, ()) if isinstance(result, Refusal) else (result.estimate, result.strata)
 
 
 def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | Refusal:
     """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
+    return cheap_and_gold(*_scores_of(cheap, gold), level=level)
+
+
+def _scores_of(cheap: JudgeSummary, gold: JudgeSummary) -> tuple[Floats, Floats]:
+    """Either judge's score of every dialogue of the cheap one, nan where there is none."""
     place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
     of_gold = np.full(len(place), np.nan)
     mirrored = cheap.contest.a.id != gold.contest.a.id
@@ -102,4 +155,4 @@ def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) ->
     scores = dialogue_scores(columns).score
     for at, dialogue in enumerate(gold.contest.dialogues):
         of_gold[place[dialogue.key]] = scores[at]
-    return cheap_and_gold(dialogue_scores(cheap.contest.columns).score, of_gold, level=level)
+    return dialogue_scores(cheap.contest.columns).score, of_gold

@@ -113,6 +113,25 @@ async def leaderboard_of(
     Raises:
         UserError: nothing was judged to the end on this split, or a judge is not known.
     """
+    by_judge, passed_over = await judged_contests(store, judges, split=split, without_kin=without_kin)
+    rankings = [_ranking(of[0][0].judge, judge_id, of, seed) for judge_id, of in by_judge.items()]
+    models = _asked_alike([pair for of in by_judge.values() for pair in of if pair[0].provider != CONTROL])
+    if len({entry.judge_id for entry, _ in models}) > 1:
+        rankings.append(_ranking(POOLED, "", models, seed))
+    found = [ranking for ranking in rankings if ranking is not None]
+    if not found:
+        raise UserError("no dialogue has both orders scored", where="--split", found=split)
+    return Leaderboard(split, tuple(found), passed_over)
+
+
+async def judged_contests(
+    store: Store, judges: Sequence[str] = (), *, split: str = "test", without_kin: bool = False
+) -> tuple[dict[str, list[tuple[Entry, Contest]]], int]:
+    """By judge id, each pair's fullest contest; and how many contests that stopped were passed over.
+
+    Raises:
+        UserError: nothing was judged to the end on this split, or a judge is not known.
+    """
     catalogue = await catalogue_of(store)
     there = [entry for entry in catalogue.entries if entry.split == split]
     full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
@@ -140,14 +159,7 @@ async def leaderboard_of(
         fullest.items(), key=lambda item: (item[1].judge, item[0][0], sorted(item[0][1]))
     ):
         by_judge.setdefault(judge_id, []).append((entry, contests[judge_id, entry.sets]))
-    rankings = [_ranking(of[0][0].judge, judge_id, of, seed) for judge_id, of in by_judge.items()]
-    models = _asked_alike([pair for of in by_judge.values() for pair in of if pair[0].provider != CONTROL])
-    if len({entry.judge_id for entry, _ in models}) > 1:
-        rankings.append(_ranking(POOLED, "", models, seed))
-    found = [ranking for ranking in rankings if ranking is not None]
-    if not found:
-        raise UserError("no dialogue has both orders scored", where=catalogue.where)
-    return Leaderboard(split, tuple(found), sum(entry.stopped for entry in there))
+    return by_judge, sum(entry.stopped for entry in there)
 
 
 def _asked_alike(models: Sequence[tuple[Entry, Contest]]) -> list[tuple[Entry, Contest]]:

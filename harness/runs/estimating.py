@@ -7,10 +7,10 @@ maximum spend is an upper bound: every byte a token, the whole output, every all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from agents.call import Call
 from agents.judge import Judge
@@ -144,15 +144,23 @@ def _seconds(judge: Judge, calls: int, tokens: float, settings: Settings) -> flo
     return max(needed) if len(needed) > 1 else None
 
 
-def show_estimate(estimates: Sequence[Estimate], as_json: bool) -> None:
-    """The estimates: to stdout."""
+def show_estimate(
+    estimates: Sequence[Estimate],
+    as_json: bool,
+    *,
+    data: Mapping[str, Any] | None = None,
+    lines: Sequence[str] = (),
+) -> None:
+    """The estimates: to stdout; with `data` beside them in JSON, `lines` in text."""
     if as_json:
-        rows = {"dry_run": True, "judges": [asdict(each) for each in estimates]}
+        rows = {"dry_run": True, "judges": [asdict(each) for each in estimates], **(data or {})}
         print_json(rows)
         return
     for each in estimates:
         for line in told(each):
             print_line(line)
+    for line in lines:
+        print_line(line)
     print_line("Nothing was asked.")
 
 

@@ -15,7 +15,11 @@ from agents.errors import UserError
 from results.statistics import WinRate
 
 BASE = "base"
-_WRITTEN = re.compile(r"\s*(?:(?P<opponent>\S+)\.)?win_rate\s*>\s*(?P<bound>\d*\.?\d+)\s*")
+_NUMBER = r"\d*\.?\d+"
+_WRITTEN = re.compile(
+    r"\s*(?:(?P<opponent>\S+)\.)?"
+    rf"(?:win_rate\s*>\s*(?P<bound>{_NUMBER})|deficit\s*<\s*(?P<margin>{_NUMBER}))\s*"
+)
 
 
 class Decision(IntEnum):
@@ -33,14 +37,20 @@ class Requirement:
     Attributes:
         opponent: "base", or the other author's name.
         bound: in (0, 1), that the win rate must lie above.
+        margin: where non-inferiority is required: the opponent's rate minus the student's, head to head,
+            must lie below it, which is a bound of (1 − margin) / 2; None where a win rate was written.
     """
 
     opponent: str
     bound: float
+    margin: float | None = None
 
     def __str__(self) -> str:
         """As users write it."""
-        return f"{'' if self.opponent == BASE else self.opponent + '.'}win_rate>{self.bound:g}"
+        opponent = "" if self.opponent == BASE else f"{self.opponent}."
+        if self.margin is not None:
+            return f"{opponent}deficit<{self.margin:g}"
+        return f"{opponent}win_rate>{self.bound:g}"
 
 
 def requirement_of(written: str, opponents: Sequence[str]) -> Requirement:
@@ -50,16 +60,18 @@ def requirement_of(written: str, opponents: Sequence[str]) -> Requirement:
         UserError: it is none, or is about an opponent that is not there.
     """
     found = _WRITTEN.fullmatch(written)
-    bound = float(found["bound"]) if found else 0.0
+    margin = float(found["margin"]) if found and found["margin"] else None
+    bound = (1.0 - margin) / 2.0 if margin else float(found["bound"] or 0.0) if found else 0.0
     opponent = (found["opponent"] if found else None) or BASE
     if not 0 < bound < 1 or opponent not in opponents:
         raise UserError(
             "this is no requirement",
             where="--require",
             found=repr(written),
-            remedy=f"Write 'win_rate>0.55', or 'OPPONENT.win_rate>0.5'; opponents: {', '.join(opponents)}.",
+            remedy="Write 'win_rate>0.55', 'OPPONENT.win_rate>0.5', or 'OPPONENT.deficit<0.03' for as good "
+            f"as OPPONENT within 3 points; opponents: {', '.join(opponents)}.",
         )
-    return Requirement(opponent, bound)
+    return Requirement(opponent, bound, margin)
 
 
 def decide(bound: float, rates: Mapping[str, WinRate]) -> Decision:

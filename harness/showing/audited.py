@@ -14,6 +14,7 @@ from harness.data.splits import Split
 from harness.findings.audited import Audits, AuditSummary
 from harness.findings.floors import LENIENCY
 from harness.runs.running import is_emulated
+from harness.showing.calibration import calibration_data, calibration_lines
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
 from results.statistics.audit import HUMAN_LLM, LLM_LLM, Leaning
@@ -109,6 +110,7 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "stability": found.stability,
         "n": found.n,
         "incomplete": found.incomplete,
+        "calibration": calibration_data(one.calibration),
         "over_floors": {name: asdict(estimate) for name, estimate in one.over.items()},
         "unscored": dict(said.unscored) if said else {},
         "asked_again": said.asked_again if said else 0,
@@ -279,6 +281,7 @@ def trust(one: Audits) -> list[str]:
             f"{found.incomplete} pairs lack a verdict: over all pairs, agreement is between "
             f"{percent(found.low_bound)} and {percent(found.high_bound)}"
         )
+    lines += calibration_lines(one.calibration)
     return [f"{one.name}: {line}" for line in lines]
 
 

@@ -188,8 +188,9 @@ def strategies_data(of: Strategies) -> dict[str, Any]:
         row: dict[str, Any] = {**_judge(under), "refused": None}
         if isinstance(found, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
-            more = ("degrees", "between_seeds", "order_robust_low", "order_robust_high", "method", "scope")
-            row |= {name: getattr(found, name) for name in (*names, *more)} | {"seeds": list(found.seeds)}
+            more = ("degrees", "between_seeds", "spread_log_odds", "order_robust_low", "order_robust_high")
+            named = (*names, *more, "method", "scope")
+            row |= {name: getattr(found, name) for name in named} | {"seeds": list(found.seeds)}
         else:
             row["refused"] = found.reason
         rows.append(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from harness.showing import judged
 from harness.wording import EMULATED_NOTE, between, money, percent
 from results.statistics.ppi import Saving
 from results.statistics.refusal import Refusal
+from results.statistics.stratified import Stratum
 
 
 def as_data(done: Gilded) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def as_data(done: Gilded) -> dict[str, Any]:
         "estimate": {"refused": str(found)} if isinstance(found, Refusal) else asdict(found),
         "saved": {**asdict(done.saved), "saved": done.saved.saved},
         "gold_share": done.share,
+        "strata": [asdict(stratum) for stratum in done.strata],
         "cheap": judged.as_data(done.cheap),
         "gold": judged.as_data(done.gold),
     }
@@ -49,6 +52,8 @@ def lines(done: Gilded) -> list[str]:
             f"    {found.n_gold} gold dialogues of {found.n}, worth {found.effective:.0f}; "
             f"weight of the cheap judge {found.weight:.2f}; {found.scope}"
         )
+        if done.strata:
+            told.append(f"    {_strata(done.strata)}")
         if found.note:
             told.append(f"    {found.note}")
         told += _money(done.saved)
@@ -57,6 +62,12 @@ def lines(done: Gilded) -> list[str]:
     told += [note for one in contests if (note := one.answerer_note)]
     told += [f"{note}." for one in contests if (note := kin_note(one.judge, one.kin))]
     return told
+
+
+def _strata(strata: Sequence[Stratum]) -> str:
+    """Which dialogues were asked about, by how the cheap judge did on them."""
+    asked = (f"{one.name} {one.n_gold} of {one.n} ({percent(one.probability)})" for one in strata)
+    return f"asked of those on which the cheap judge is {', '.join(asked)}"
 
 
 def _money(saved: Saving) -> list[str]:

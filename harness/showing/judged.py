@@ -163,7 +163,7 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
         KIN: KIN if contest.kin else "",
         "win rate": percent(rate.rate),
         "95 %": between(rate.low, rate.high),
-        "order‑\nrobust": between(*rate.order_robust),
+        "order-robust": between(*rate.order_robust),
         "n": str(rate.n),
         INCOMPLETE: str(rate.incomplete),
         "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",

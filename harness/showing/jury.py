@@ -15,7 +15,7 @@ from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, pe
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.refusal import Refusal
 
-ROBUST = "order‑\nrobust"
+ROBUST = "order-robust"
 
 
 def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:

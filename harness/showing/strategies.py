@@ -36,7 +36,7 @@ def _line(found: StrategyEstimate, level: float) -> str:
     left_out = f", {found.left_out} left out" if found.left_out else ""
     return (
         f"{what}; {100 * level:g} %{together}), {p}; {seeds} training seeds, n {found.n}{left_out}; between "
-        f"seeds {100 * found.between_seeds:.1f} points; {found.scope}."
+        f"seeds {100 * found.between_seeds:.1f} points, {found.spread_log_odds:.2f} log-odds; {found.scope}."
     )
 
 
@@ -44,7 +44,8 @@ def strategies_notes(of: Strategies) -> list[str]:
     """What a reader must know."""
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
-        "Method: two-level resampling of dialogues and training seeds; never narrower than by dialogue."
+        "Method: training seeds by Student's t in log-odds, with dialogues; never narrower than by dialogue. "
+        "Few seeds say little: from two, hardly an interval at all."
     )
     if len(of.groups) > 1:
         told += [

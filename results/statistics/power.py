@@ -108,7 +108,12 @@ def repetition_variance(contests: list[Columns], *, soft: bool = False) -> float
     return total
 
 
-def _reach(level: float, power: float) -> float:
+def check_level_and_power(level: float, power: float) -> None:
+    """Raise ValueError where `level` is no confidence level, or `power` no probability from ½ up."""
     if not 0.0 < level < 1.0 or not 0.5 <= power < 1.0:
         raise ValueError(f"level {level} and power {power} must lie in (0, 1) and [0.5, 1)")
+
+
+def _reach(level: float, power: float) -> float:
+    check_level_and_power(level, power)
     return float(ndtri((1.0 + level) / 2.0) + ndtri(power))

@@ -15,6 +15,7 @@ import pytest
 
 from harness.data.dataset import sample
 from harness.data.splits import Split, dialogues_of
+from harness.findings.controlled import COVARIATES
 from harness.findings.exchange import judgments_of
 from results.rows import judgment_row
 
@@ -77,6 +78,13 @@ def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run,
     assert set(judge["over_floors"]) == {one["judge"] for one in audit["floors"]}
     assert judge["judgments"] == 2 * audit["pairs"]
     assert judge["cost_usd_per_1000"] > 0
+    soft = judge["calibration"]
+    parts = soft["miscalibration"] - soft["discrimination"] + soft["uncertainty"]
+    assert soft["brier"]["value"] == pytest.approx(parts)
+    assert soft["n"] + soft["left_out"] == audit["pairs"]
+    assert sum(one["right"]["n"] for one in soft["bins"]) == soft["n"]
+    assert {one["calibration"] for one in audit["floors"]} == {None}
+    assert "Brier score" in page
     assert 0 < audit["llm_preferred_to_human"] < 1
     [without] = empathy(*words, "--json", "--without-kin").data["audits"]
     [judge] = without["judges"]
@@ -283,6 +291,41 @@ def test_what_a_leaderboard_cannot_do_is_explained(
     assert told in done.err
 
 
+def test_everybody_at_equal_length_and_style(empathy: Run, judged: str) -> None:
+    for llm in ("dataset:llama-2-70b", "dataset:mixtral-8x7b"):
+        empathy(
+            "judge",
+            llm,
+            "dataset:human",
+            *JUDGE[3:],
+            "--judge",
+            "control/longer",
+            "--judge",
+            "control/ratings",
+        )
+    words = ("leaderboard", "--split", "all")
+    data = empathy(*words, "--controlled", "--json").data
+    plain = {one["judge"]: one for one in empathy(*words, "--json").data["rankings"]}
+    by_judge = {one["judge"]: one for one in data["rankings"]}
+    assert set(by_judge) == set(plain) == {"control/longer", "control/ratings"}
+    ratings = by_judge["control/ratings"]
+    known = [one for one in ratings["authors"] if one["low"] is not None]
+    assert all(one["low"] < one["strength"] < one["high"] for one in known)
+    strengths = {one["author"]: one["strength"] for one in plain["control/ratings"]["authors"]}
+    shift = {round(one["uncontrolled"] - strengths[one["author"]], 3) for one in ratings["authors"]}
+    assert len(shift) == 1  # the same fit without covariates, on a scale whose 1000 may be elsewhere
+    assert {effect["name"] for effect in ratings["effects"]} <= set(COVARIATES)
+    assert "words" in {effect["name"] for effect in ratings["effects"]}
+    assert by_judge["control/longer"]["refused"]  # length decides everything there
+    printed = empathy(*words, "--controlled").out
+    assert "at equal length and style" in printed
+    assert "Association given length and style" in " ".join(printed.split())
+    for more in (("--format", "csv"), ("--baseline", "base")):
+        done = empathy(*words, "--controlled", *more)
+        assert done.code == 2
+        assert "--controlled" in done.err
+
+
 # -- cheap and gold ------------------------------------------------------------------------------------
 
 
@@ -305,6 +348,23 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     )
 
 
+def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empathy: Run) -> None:
+    words = (*JUDGE, "--cheap", "openai/gpt-4o-mini", "--gold", "openai/gpt-4o", "--emulate", "--stratified")
+    done = empathy(*words, "--gold-share", "0.5", "--json")
+    assert done.code == 0, done.err
+    strata = {one["name"]: one for one in done.data["strata"]}
+    cheap = done.data["cheap"]["judges"][0]
+    assert strata["consistent"]["n"] == round(cheap["consistency"] * 64)
+    assert sum(one["n"] for one in strata.values()) == 64
+    assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["n_gold"] == 32
+    assert strata["inconsistent"]["probability"] > strata["consistent"]["probability"]
+    again = empathy(*words, "--gold-share", "0.75", "--json").data  # a larger share holds the smaller one
+    assert again["gold"]["judges"][0]["calls"]["reused"] == 64
+    assert "inconsistent" in empathy(*words, "--gold-share", "0.5").out
+    plain = empathy(*words[:-1], "--gold-share", "0.5", "--json").data
+    assert plain["strata"] == []
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -314,6 +374,9 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
         ("--cheap", "control/longer", "--gold", "control/first", "--gold-share", "1.5"),
         ("--cheap", "control/longer", "--gold", "control/first", "--gold-share", "0.001"),
         ("--gold-share", "0.5"),
+        ("--stratified",),
+        ("--stratified", "--judge", "control/first"),
+        ("--cheap", "control/longer", "--gold", "control/first", "--dry-run", "--assume", "rate=0.7"),
     ],
 )
 def test_what_does_not_go_together_is_explained(empathy: Run, words: tuple[str, ...]) -> None:

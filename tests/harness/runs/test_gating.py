@@ -129,12 +129,22 @@ def test_as_users_write_it() -> None:
     assert requirement_of("win_rate>0.55", opponents) == Requirement("base", 0.55)
     assert requirement_of(" win_rate > .5 ", opponents) == Requirement("base", 0.5)
     assert requirement_of("openai/gpt-4o.win_rate>0.3", opponents) == Requirement("openai/gpt-4o", 0.3)
-    for each in (Requirement("base", 0.55), Requirement("openai/gpt-4o", 0.3)):
+    assert requirement_of("openai/gpt-4o.deficit < 0.03", opponents).bound == pytest.approx(0.485)
+    for each in (
+        Requirement("base", 0.55),
+        Requirement("openai/gpt-4o", 0.3),
+        requirement_of("deficit<.1", opponents),
+        requirement_of("openai/gpt-4o.deficit<0.03", opponents),
+    ):
         assert requirement_of(str(each), opponents) == each
 
 
 @pytest.mark.parametrize(
-    "written", ["", "win_rate", "win_rate<0.5", "win_rate>1.5", "win_rate>0", "x.win_rate>0.5"]
+    "written",
+    [
+        *("", "win_rate", "win_rate<0.5", "win_rate>1.5", "win_rate>0", "x.win_rate>0.5"),
+        *("deficit", "deficit>0.03", "deficit<0", "deficit<1", "deficit<-0.1", "x.deficit<0.03"),
+    ],
 )
 def test_what_is_none(written: str) -> None:
     with pytest.raises(UserError, match="--require"):

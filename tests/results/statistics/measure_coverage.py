@@ -13,6 +13,7 @@ import sys
 import numpy as np
 from conftest import contest
 from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
+from test_few_seeds import coverage as seeds_coverage
 from test_gating import wrong_decisions
 from test_intervals import (
     DESIGNS,
@@ -88,6 +89,10 @@ def main() -> None:
         say("strategy, training seeds", seeds, f"{strategy_coverage(seeds, runs=RUNS // 4):.3f}")
     for rate in (0.98, 0.997):
         say("strategy near 1, 3 training seeds", rate, f"{edge_coverage(rate, 3, runs=RUNS // 4):.3f}")
+    for rate in (0.5, 0.83, 0.95):
+        for spread in (0.6, 1.0):
+            shares = (seeds_coverage([rate], [spread], [k], runs=RUNS // 4)[0] for k in (2, 3, 5))
+            say("strategy, seeds apart by log-odds", rate, spread, *(f"{share:.3f}" for share in shares))
     for theta in (0.6, 2.9):
         say("length control, log-odds", theta, f"{length_coverage(theta, runs=RUNS // 4):.3f}")
 

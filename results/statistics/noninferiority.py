@@ -1,0 +1,149 @@
+"""Is one author as good as another, within a margin? Non-inferiority, by the interval of their difference.
+
+The first is non-inferior where the interval of "first minus second" lies above −margin, inferior where it
+lies below, and undecided otherwise: a difference that was not found proves nothing (Piaggio et al. 2012,
+"Reporting of noninferiority and equivalence randomized trials", JAMA 308). The margin is chosen for its
+meaning, before anything is judged. A dialogue with a missing judgment counts as lost for "non-inferior" and
+as won for "inferior"; the sampling error of these worst cases is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from results.statistics.differences import Pairs
+from results.statistics.intervals import Interval, interval_of_scores
+from results.statistics.power import Needed, needed
+from results.statistics.refusal import Refusal
+from results.statistics.training_seeds import StrategyEstimate
+
+NON_INFERIOR, INFERIOR, UNDECIDED = "non-inferior", "inferior", "undecided"
+WHAT = "non-inferiority"
+
+
+@dataclass(frozen=True, slots=True)
+class NonInferiority:
+    """Whether the first does as well as the second within a margin.
+
+    Attributes:
+        verdict: `NON_INFERIOR`, `INFERIOR` or `UNDECIDED`.
+        margin: in the unit of rates, in (0, 1).
+        difference: rate of the first minus rate of the second over the n dialogues, in [−1, 1]; None where
+            no dialogue is complete.
+        low: lower end of the interval with every missing judgment against the first: what decides
+            "non-inferior"; in [−1, 1].
+        high: upper end with every missing judgment for the first: what decides "inferior"; in [−1, 1].
+        level: of the two-sided interval; each verdict's one-sided error is at most (1 − level) / 2.
+        n: dialogues complete for both.
+        left_out: the other dialogues that were to be judged.
+        needed: dialogues to show non-inferiority at probability 0.8 if the two are equally good; None where
+            nothing differed.
+        method: how the interval was made.
+    """
+
+    verdict: str
+    margin: float
+    difference: float | None
+    low: float
+    high: float
+    level: float
+    n: int
+    left_out: int
+    needed: Needed | None
+    method: str
+
+
+def non_inferior(
+    pairs: Pairs, margin: float, *, seed: int, level: float = 0.95, resamples: int = 4000
+) -> NonInferiority | Refusal:
+    """Decide whether the first of a pair is as good as the second within the margin.
+
+    Args:
+        pairs: over the dialogues that were to be judged for both, and no others.
+
+    Refused where there is no dialogue.
+
+    Raises:
+        ValueError: a margin or level outside (0, 1).
+    """
+    check_margin(margin)
+    if not pairs.low.size:
+        return Refusal(WHAT, "no dialogue was to be judged for both")
+    lost, won = (
+        interval_of_scores((1.0 + worst) / 2.0, seed=seed, level=level, resamples=resamples)
+        for worst in (pairs.low, pairs.high)
+    )
+    low, high = 2.0 * lost.low - 1.0, 2.0 * won.high - 1.0
+    values = pairs.differences[~np.isnan(pairs.differences)]
+    return NonInferiority(
+        verdict=within_margin(low, high, margin),
+        margin=margin,
+        difference=float(values.mean()) if values.size else None,
+        low=low,
+        high=high,
+        level=level,
+        n=int(values.size),
+        left_out=int(pairs.low.size - values.size),
+        needed=sample_size(margin, float(values.std()), int(values.size), level) if values.size else None,
+        method=_method(lost, won),
+    )
+
+
+def _method(lost: Interval, won: Interval) -> str:
+    return lost.method if lost.method == won.method else f"{lost.method}; {won.method}"
+
+
+def strategy_non_inferior(estimate: StrategyEstimate, margin: float) -> NonInferiority:
+    """Decide it of strategies, from their estimate over dialogues and training seeds.
+
+    A rate against the opponent is read as the difference 2 · rate − 1. Every dialogue that was left out moves
+    the ends as far as a dialogue can.
+
+    Raises:
+        ValueError: a margin outside (0, 1).
+    """
+    check_margin(margin)
+    scale, shift = (2.0, 1.0) if len(estimate.seeds) == 1 else (1.0, 0.0)
+    share = estimate.n / (estimate.n + estimate.left_out)
+    low = share * (scale * estimate.low - shift) - (1.0 - share)
+    high = share * (scale * estimate.high - shift) + (1.0 - share)
+    return NonInferiority(
+        verdict=within_margin(low, high, margin),
+        margin=margin,
+        difference=scale * estimate.estimate - shift,
+        low=low,
+        high=high,
+        level=estimate.level,
+        n=estimate.n,
+        left_out=estimate.left_out,
+        needed=None,
+        method=estimate.method,
+    )
+
+
+def within_margin(low: float, high: float, margin: float) -> str:
+    """The verdict that an interval of "first minus second" gives."""
+    if low > -margin:
+        return NON_INFERIOR
+    return INFERIOR if high < -margin else UNDECIDED
+
+
+def sample_size(margin: float, spread: float, n: int, level: float = 0.95) -> Needed | None:
+    """Dialogues to show non-inferiority at probability 0.8 where the two are equally good.
+
+    n = (z₀.₉₇₅ + z₀.₈)² spread² / margin² (Julious 2004, "Sample sizes for clinical trials with normal data",
+    Stat. Med. 23). None where nothing differs.
+
+    Args:
+        spread: standard deviation of the difference per dialogue.
+        n: dialogues that there are.
+    """
+    return needed(margin, spread, n, level=level) if spread > 0.0 else None
+
+
+def check_margin(margin: float) -> None:
+    """Raise ValueError where `margin` is none."""
+    if not 0.0 < margin < 1.0:
+        raise ValueError(f"a margin lies between 0 and 1, not at {margin}")
