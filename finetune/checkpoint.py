@@ -23,6 +23,7 @@ from typing import Any, Literal
 from agents.errors import Fault, UserError
 from agents.identity import content_id
 from agents.student import Form
+from agents.weights import CONFIG, weight_files
 from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
@@ -155,40 +156,16 @@ def same_base(checkpoint: Checkpoint, found: Base) -> None:
 
 
 def weights_id(folder: Path) -> str:
-    """Content id of a model's folder: its config and every safetensors file, by name and SHA-256.
+    """Content id of a model's folder: its config and every file of its weights, by name and SHA-256.
 
-    A file in the Hub's cache is a link to a blob that is named by its SHA-256; that name is used, so that
-    16 GB need not be read again.
+    The files are those that every loader reads (`agents.weights.weight_files`). A file in the Hub's cache is
+    a link to a blob that is named by its SHA-256; that name is used, so that 16 GB need not be read again.
 
     Raises:
-        UserError: no config or no safetensors weights.
+        UserError: the folder is no base that every loader reads alike; every fault at once.
     """
-    files = weight_files(folder)
-    config = folder / "config.json"
-    if not config.is_file() or not files:
-        found = (
-            ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) if folder.is_dir() else "nothing"
-        )
-        raise UserError(
-            "there is no model here that can be trained",
-            where=str(folder),
-            found=found,
-            remedy="A base needs config.json and weights as safetensors.",
-        )
-    told = [[file.name, hash_file(file)] for file in files]
-    return content_id("weights-1", [*told, ["config.json", _config_hash(config)]])
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that make up the model: those of its index, or all that are its own.
-
-    Some repositories hold the weights twice (`consolidated…`); the second set is nobody's business here.
-    """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return [folder / name for name in sorted(set(names))]
-    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("consolidated"))
+    hashes = [[file.name, hash_file(file)] for file in weight_files(folder)]
+    return content_id("weights-1", [*hashes, [CONFIG, _config_hash(folder / CONFIG)]])
 
 
 def hash_file(path: Path) -> str:

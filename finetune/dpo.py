@@ -13,7 +13,7 @@ from typing import Any
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, read_checkpoint, same_base
 from finetune.encoding import prepare_pairs
-from finetune.loading import device_for, load_model, load_tokenizer, locate
+from finetune.loading import check_weights, device_for, load_model, load_tokenizer, locate
 from finetune.needs import reporters, training_libraries
 from finetune.reading import needed_rows, read
 from finetune.running import REFERENCE, arguments
@@ -53,10 +53,11 @@ def train_dpo(
             found=f"a {started.stage} checkpoint",
             remedy="Name the SFT step's folder with --from.",
         )
-    folder = read(data)
-    needed_rows(folder, "dpo")
     found = locate(base or started.base.name, "" if base else started.base.revision)
     same_base(started, found.base)
+    check_weights(found.folder)
+    folder = read(data)
+    needed_rows(folder, "dpo")
     tokenizer = load_tokenizer(parent)
     rendering = student_rendering(folder, started.form)
     if rendering.id != started.record["rendering"]:

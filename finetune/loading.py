@@ -6,11 +6,13 @@ Errors of the Hub, of the disk and of the card become words that say what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
 from agents.student import Form, Tokenizer, form_of
+from agents.weights import LOADING, check_base, check_loaded, weight_files
 from finetune.checkpoint import Base, weights_id
 from finetune.needs import is_folder, offline
 
@@ -37,8 +39,7 @@ def locate(name: str, revision: str = "") -> Located:
         UserError: it cannot be found, fetched or read.
     """
     if is_folder(name):
-        folder = Path(name)
-        return Located(folder, Base(name, revision, weights_id(folder)))
+        return _located(Path(name), name, revision)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         remedy = "Name a folder with config.json and safetensors, or a model on the Hub: owner/name."
         raise UserError("there is no such model folder", where="--base", found=repr(name), remedy=remedy)
@@ -59,7 +60,12 @@ def locate(name: str, revision: str = "") -> Located:
             "the base cannot be had", where="--base", found=f"{name}: {why}", remedy=remedy
         ) from error
     folder = Path(found)
-    return Located(folder, Base(name, folder.name, weights_id(folder)))
+    return _located(folder, name, folder.name)
+
+
+def _located(folder: Path, name: str, revision: str) -> Located:
+    check_base(folder)
+    return Located(folder, Base(name, revision, weights_id(folder)))
 
 
 def locate_tokenizer(name: str, revision: str = "") -> Path:
@@ -108,21 +114,48 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:
     """The base's weights in this dtype ("bf16", "fp16", "fp32") on this device.
 
     Raises:
-        UserError: they cannot be loaded.
+        UserError: they cannot be loaded, or are not those of the model that the config describes.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
     dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtypes[dtype], use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+    model = _loaded(folder, dtype=dtypes[dtype])
     if device == "cpu" and sum(one.numel() for one in model.parameters()) < FEW_PARAMETERS:
         torch.set_num_threads(1)
     return model.to(device)
+
+
+def check_weights(folder: Path) -> None:
+    """Make sure that the folder's files hold every weight of the model, and no others; none is read.
+
+    Where transformers is not installed, nothing is looked at: vLLM, which needs it, is not there either.
+
+    Raises:
+        UserError: weights are missing, not known or of another shape, by name.
+    """
+    if all(find_spec(name) is not None for name in ("torch", "transformers")):
+        _loaded(folder, device_map="meta")
+
+
+def _loaded(folder: Path, **options: Any) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    weight_files(folder)
+    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what is missing is told below, by name
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(folder, **LOADING, **options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    check_loaded(folder, info, model)
+    return model
 
 
 def device_for(dtype: str, *, cpu: bool = False) -> str:

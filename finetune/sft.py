@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.checkpoint import Checkpoint
 from finetune.encoding import prepare_examples
-from finetune.loading import chosen_form, device_for, load_model, load_tokenizer, locate
+from finetune.loading import check_weights, chosen_form, device_for, load_model, load_tokenizer, locate
 from finetune.needs import reporters, training_libraries
 from finetune.reading import needed_rows, read
 from finetune.running import arguments
@@ -41,9 +41,10 @@ def train_sft(
     settings = settings or Settings()
     how = how or How()
     trackers = reporters(how.report_to)
+    found = locate(base, revision)
+    check_weights(found.folder)
     folder = read(data)
     needed_rows(folder, "sft")
-    found = locate(base, revision)
     tokenizer = load_tokenizer(found.folder)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
     prepared = prepare_examples(folder.sft, tokenizer, rendering, settings.max_length)

@@ -1,23 +1,18 @@
 """What an adapter's folder says of itself, read without torch: rank, layers, size, and whether it holds NaN.
 
-Reads the safetensors format itself (a length, a JSON header, the tensors' bytes). Knows nothing of how an
-adapter was trained.
+Knows nothing of how an adapter was trained.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import struct
 import tempfile
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from agents.errors import Fault, UserError
+from agents.tensors import bad_tensors
 from serve.presets import read_json
 
 WEIGHTS = "adapter_model.safetensors"
@@ -104,41 +99,6 @@ def shelved(adapter: Adapter, shelf: Path) -> Adapter:
     return replace(adapter, folder=folder)
 
 
-def bad_tensors(path: Path) -> list[str]:
-    """The tensors of a safetensors file that hold NaN or infinity, by name.
-
-    Raises:
-        UserError: it is not such a file.
-    """
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > size:
-                raise ValueError("the header is longer than the file")
-            header: dict[str, Any] = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            found = []
-            for name, told in header.items():
-                begin, end = told["data_offsets"]
-                if 8 + length + end > size:
-                    raise ValueError("it ends before its last tensor")
-                file.seek(8 + length + begin)
-                if not _finite(file.read(end - begin), told["dtype"]):
-                    found.append(name)
-            return found
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise UserError("this is no safetensors file", where=str(path), found=str(error)) from error
-
-
 def vllm_rank(rank: int) -> int:
     """The least rank that vLLM can be told and that holds this one (1 ≤ rank ≤ 512)."""
     return next(each for each in RANKS if each >= rank)
-
-
-def _finite(content: bytes, dtype: str) -> bool:
-    """Whether every number is one; dtypes without NaN are fine as they are."""
-    if dtype == "BF16":  # the upper half of a 32-bit float: infinity and NaN have all exponent bits set
-        return not bool((np.frombuffer(content, "<u2") & 0x7F80 == 0x7F80).any())
-    kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
-    return dtype not in kinds or bool(np.isfinite(np.frombuffer(content, kinds[dtype])).all())

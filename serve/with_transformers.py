@@ -16,6 +16,7 @@ from typing import Any
 from agents.call import Call
 from agents.errors import CallError, UserError
 from agents.messages import Completion, Finish, Usage
+from agents.weights import LOADING, check_loaded, weight_files
 from serve.asking import Asked, asked, until_stop
 from serve.batching import Answer
 from serve.identity import VLLM_DTYPES, Device, Dtype
@@ -58,8 +59,11 @@ class TransformersEngine:
 
         logging.disable_progress_bar()
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(base)
-            model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, VLLM_DTYPES[dtype]))
+            weight_files(base)
+            self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+            of_dtype = getattr(torch, VLLM_DTYPES[dtype])
+            model, info = AutoModelForCausalLM.from_pretrained(base, dtype=of_dtype, **LOADING)
+            check_loaded(base, info, model)
             self._labels = {name: f"a{number}" for number, name in enumerate(adapters)}
             for name, folder in adapters.items():
                 label = self._labels[name]
@@ -67,7 +71,7 @@ class TransformersEngine:
                     model.load_adapter(folder, adapter_name=label)
                 else:
                     model = PeftModel.from_pretrained(model, folder, adapter_name=label)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             raise UserError("the model cannot be loaded", where=str(base), found=str(error)[:300]) from error
         self._model: Any = model.to(device).eval()
         self._base_name = base_name

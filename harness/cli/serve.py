@@ -139,6 +139,7 @@ def start(
 
 def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, str, list[Adapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
+    from finetune.loading import check_weights
     from harness.runs import rooms, standing
     from harness.runs.checkpoints import cast, checkpoint_folders
     from harness.runs.machine import device_here, fitting, wanted
@@ -168,6 +169,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, st
         assert one.checkpoint is not None
         folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
     else:
+        check_weights(folder)
         more = bool(rest["spare_loras"])
         adapters = rooms.adapters_of(who.contestants)
         name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.errors import Fault, UserError
-from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base, weight_files
+from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
 from finetune.loading import Located, locate
 from serve.identity import Dtype
 from serve.presets import read_json
 
 STUDENT, BASE, BASE_CUT = "student:", "base", "base-cut"
 PLACE = "checkpoints"
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json")
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,6 @@ def cast(
                 wrong.append(error.fault)
     if wrong:
         raise UserError("an adapter stands on its own base alone", faults=wrong)
-    check_base(located.folder)
     shown = short_name(located.base.name)
     for name in dict.fromkeys(names):
         kind, _, of = name.partition(":")
@@ -153,25 +151,6 @@ def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
         # an unfinished training keeps its saves in NAME.partial: they are no checkpoints yet
         folders += [each.parent for each in records if each.is_file() and ".partial" not in str(each.parent)]
     return list(dict.fromkeys(folders))
-
-
-def check_base(folder: Path) -> None:
-    """Make sure that a base can be served as `base`.
-
-    Raises:
-        UserError: it has no tokenizer, or is quantised: every fault at once.
-    """
-    faults = []
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
-        remedy = f"It needs one of: {', '.join(_TOKENIZERS)}."
-        faults.append(Fault("has no tokenizer", str(folder), remedy=remedy))
-    if not weight_files(folder):
-        faults.append(Fault("has no safetensors weights", str(folder)))
-    if read_json(folder / "config.json").get("quantization_config"):
-        remedy = "Serve it yourself and ask it as vllm/NAME: it is another author."
-        faults.append(Fault("is quantised, and never stands for the base", str(folder), remedy=remedy))
-    if faults:
-        raise UserError("this base cannot be served", where=str(folder), faults=faults)
 
 
 def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, Checkpoint]:

@@ -20,6 +20,7 @@ from agents.call import ModelClient
 from agents.clients.http import HttpClient, open_session
 from agents.models import Model
 from finetune.checkpoint import Checkpoint
+from finetune.loading import check_weights
 from finetune.merge import RECORD as MERGED_RECORD
 from finetune.merge import merge
 from harness.runs.checkpoints import Cast, Contestant
@@ -109,6 +110,7 @@ async def opened(
         async with _asked(server) as room:
             yield room
     else:
+        await asyncio.to_thread(check_weights, folder)
         name, adapters = beside(folder, name, adapters, how.device, SHELF)
         made = fitting(folder, adapters, _wanted(how, dtype))
         if how.through == "offline":

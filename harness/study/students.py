@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from agents.errors import UserError
 from agents.identity import content_id
-from finetune.checkpoint import Base, read_checkpoint
+from agents.weights import check_base
+from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.loading import Located
-from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
+from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, short_name
 from harness.runs.generating import Summary
 from harness.runs.machine import device_here
 from harness.runs.planning import Chosen, plan_responding
@@ -92,8 +94,20 @@ def _learner(world: World, ready: Ready) -> Learner:
 
 
 def _located(world: World, learner: Learner, ready: Ready) -> Located:
-    """The base as its stage found it; its weights are not hashed again."""
+    """The base as its stage recorded it.
+
+    Raises:
+        UserError: the folder holds other weights by now.
+    """
     told = ready.needs[f"base {learner.name}"].result
     place = base_place(world, told)
     folder = Path(told["at"]) if told["at"] else Path(place)
-    return Located(folder, Base(place, told["revision"], told["weights"]))
+    weights = weights_id(folder)
+    if weights != told["weights"]:
+        raise UserError(
+            "the base's folder holds other weights than the study began with",
+            where=str(folder),
+            found=weights,
+            remedy=f"Put {told['weights']} back, or begin the study anew elsewhere.",
+        )
+    return Located(folder, Base(place, told["revision"], weights))
