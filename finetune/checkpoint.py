@@ -22,12 +22,13 @@ from typing import Any, Literal
 
 from agents.errors import Fault, UserError
 from agents.identity import content_id
+from agents.lora import WEIGHTS as ADAPTER
+from agents.lora import adapter_faults
 from agents.student import Form
 from agents.weights import CONFIG, weight_files
 from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
-ADAPTER = "adapter_model.safetensors"
 VERSION = 1
 KEYS = (
     "kind",
@@ -153,6 +154,16 @@ def same_base(checkpoint: Checkpoint, found: Base) -> None:
             found=f"weights {found.weights}, revision {found.revision or 'none'}",
             remedy=f"It was trained on {wanted.name}, weights {wanted.weights}: name that with --base.",
         )
+
+
+def check_adapter(folder: Path, base: Path) -> None:
+    """Make sure that the adapter in `folder` lands whole on the base in `base`.
+
+    Raises:
+        UserError: tensors are missing, not asked for or of another shape, or all updates are zero.
+    """
+    if faults := adapter_faults(folder, base):
+        raise UserError("the adapter does not land on its base", where=str(folder), faults=faults)
 
 
 def weights_id(folder: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from finetune.checkpoint import Checkpoint, read_checkpoint, same_base
+from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base
 from finetune.encoding import prepare_pairs
 from finetune.loading import check_weights, device_for, load_model, load_tokenizer, locate
 from finetune.needs import reporters, training_libraries
@@ -56,6 +56,7 @@ def train_dpo(
     found = locate(base or started.base.name, "" if base else started.base.revision)
     same_base(started, found.base)
     check_weights(found.folder)
+    check_adapter(parent, found.folder)
     folder = read(data)
     needed_rows(folder, "dpo")
     tokenizer = load_tokenizer(parent)

@@ -118,11 +118,17 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:
     """
     import torch
 
-    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    model = _loaded(folder, dtype=dtypes[dtype])
+    model = _loaded(folder, dtype=dtype_of(dtype))
     if device == "cpu" and sum(one.numel() for one in model.parameters()) < FEW_PARAMETERS:
         torch.set_num_threads(1)
     return model.to(device)
+
+
+def dtype_of(name: str) -> Any:
+    """torch's dtype of "bf16", "fp16" or "fp32"."""
+    import torch
+
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[name]
 
 
 def check_weights(folder: Path) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from finetune.checkpoint import read_checkpoint, same_base, weights_id
-from finetune.loading import load_model, load_tokenizer, locate
+from agents.weights import tensors_of, weight_files
+from finetune.checkpoint import check_adapter, read_checkpoint, same_base, weights_id
+from finetune.loading import dtype_of, load_model, load_tokenizer, locate
 from finetune.needs import training_libraries
 from finetune.tiny import corpus
 
@@ -47,6 +48,7 @@ def merge(
     made = read_checkpoint(checkpoint)
     found = locate(base or made.base.name, "" if base else made.base.revision)
     same_base(made, found.base)
+    check_adapter(checkpoint, found.folder)
     dtype = dtype or _stored(found.folder)
     merged, difference = _merged(found.folder, checkpoint, dtype, cpu)
     if dtype == "fp32" and difference > TOLERANCE:
@@ -59,6 +61,7 @@ def merge(
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
             folder = Path(work) / "model"
             merged.save_pretrained(folder, safe_serialization=True)
+            _differs(found.folder, folder, dtype)
             load_tokenizer(checkpoint).save_pretrained(folder)
             record = {
                 "kind": "empathy-merged",
@@ -95,6 +98,30 @@ def _merged(base: Path, checkpoint: Path, dtype: str, cpu: bool) -> tuple[Any, f
     after = _logits(merged, probes)
     difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
     return merged, difference
+
+
+def _differs(base: Path, folder: Path, dtype: str) -> None:
+    """Make sure that what was merged is another model than its base.
+
+    Raises:
+        UserError: every weight is the base's: the update was lost on the way into this dtype.
+    """
+    from safetensors import safe_open
+
+    of_dtype = dtype_of(dtype)
+    theirs = {name: path for name, (path, _) in tensors_of(weight_files(base)).items()}
+    for name, (path, _) in tensors_of(weight_files(folder)).items():
+        if name not in theirs:
+            continue
+        with safe_open(path, "pt") as mine, safe_open(theirs[name], "pt") as other:
+            if not mine.get_tensor(name).equal(other.get_tensor(name).to(of_dtype)):
+                return
+    raise UserError(
+        "the merged model is its base: the adapter changes no weight",
+        where=str(folder),
+        found=f"in {dtype} every update is rounded away",
+        remedy="Merge it with --dtype fp32, or ask it beside its base.",
+    )
 
 
 def _logits(model: Any, probes: list[list[int]]) -> list[Any]:

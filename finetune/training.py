@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import UserError
+from agents.lora import WEIGHTS as ADAPTER
 from agents.student import Form, Rendering, rendering
 from finetune import health
 from finetune.cards import model_card
 from finetune.checkpoint import (
-    ADAPTER,
     VERSION,
     Base,
     Checkpoint,

@@ -171,7 +171,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, st
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = rooms.adapters_of(who.contestants)
+        adapters = rooms.adapters_of(who.contestants, folder)
         name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)
     asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, fitting(folder, adapters, asked)
@@ -209,15 +209,17 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     folders = checkpoint_folders(places) if places else []
     if places and not folders:
         raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
-    there = [] if merged else [read_adapter(f"student:{one.name}", one) for one in folders]
-    rank = rest["rank"] or USUAL_RANK
-    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
         base = read_checkpoint(folders[0]).base.name
     if not base:
         raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
+    # a plan needs no weights: without them an adapter is held against its own config alone
+    at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
+    there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
+    rank = rest["rank"] or USUAL_RANK
+    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     asked = Wanted(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",

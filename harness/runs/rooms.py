@@ -125,17 +125,18 @@ def _wanted(how: Serving, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[Contestant], *, served: bool = True) -> list[Adapter]:
+def adapters_of(part: Sequence[Contestant], base: Path, *, served: bool = True) -> list[Adapter]:
     """The students' adapters, read through.
 
     Args:
+        base: the base's folder.
         served: whether vLLM is to serve them beside their base.
 
     Raises:
         UserError: one cannot be served.
     """
     made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
-    return [read_adapter(author, folder, beside=served) for author, folder in made]
+    return [read_adapter(author, folder, base, beside=served) for author, folder in made]
 
 
 def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
@@ -144,7 +145,7 @@ def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[st
     Raises:
         UserError: it cannot be merged, or holds weights that are not numbers.
     """
-    read_adapter(made.name, made.path, beside=False)
+    read_adapter(made.name, made.path, base, beside=False)
     folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
     if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
@@ -160,7 +161,7 @@ def _weights(
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
         return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
-    adapters = adapters_of(part, served=how.through != "transformers")
+    adapters = adapters_of(part, who.base.folder, served=how.through != "transformers")
     return who.base.folder, who.base_name, adapters
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from finetune.checkpoint import read_checkpoint, weights_id
+from finetune.checkpoint import hash_file, read_checkpoint, weights_id
 from finetune.settings import Settings
 from finetune.training import How
 
@@ -70,3 +70,32 @@ def test_another_base_is_refused(tiny_llama: Path, tiny_mistral: Path, dataset: 
     moved = tmp_path / "moved"
     tiny_llama_copy = build(moved, "llama")  # the same seed: the same weights elsewhere
     assert merge(tmp_path / "s", tmp_path / "m", base=str(tiny_llama_copy))["dtype"] == "fp32"
+
+
+def test_a_merge_that_is_its_base_is_no_student(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+    """An update too small for the dtype is lost in the merge; one of zeros is refused beside a base too."""
+    from safetensors.torch import load_file, save_file
+
+    from finetune.dpo import train_dpo
+    from finetune.merge import merge
+    from finetune.sft import train_sft
+    from serve.adapters import read_adapter
+
+    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW).path
+    for scale, refused in ((1e-30, "every update is rounded away"), (0.0, "every update is zero")):
+        path = made / "adapter_model.safetensors"
+        factors = {"lora_A": 1.0, "lora_B": scale}
+        save_file({name: one * factors[name.split(".")[-2]] for name, one in load_file(path).items()}, path)
+        record = json.loads((made / "checkpoint.json").read_text())
+        record["adapter"] = hash_file(path)
+        (made / "checkpoint.json").write_text(json.dumps(record))
+        with pytest.raises(UserError, match=refused):
+            merge(made, tmp_path / "m")
+        assert not (tmp_path / "m").exists()
+    for use in (
+        lambda: read_adapter("student:s", made, tiny_llama, beside=False),
+        lambda: train_dpo(made, dataset, tmp_path / "d", SETTINGS, how=HOW),
+    ):
+        with pytest.raises(UserError, match="every update is zero"):
+            use()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["s"]
