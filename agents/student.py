@@ -20,16 +20,15 @@ tokenizer is handed in as a small protocol. Knows no model, server or file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Protocol
 
 from agents.errors import UserError
 from agents.identity import content_id
 from agents.messages import Message
 from agents.models import WireProtocol
+from agents.template import Tokenizer, templated
 from agents.vocabulary import Dialogue
 from prompts import Library, Prompt
 
@@ -38,28 +37,6 @@ VARIABLES = ("context", "utterance")
 # After the prompt's last line a base model needs to be told that the answer comes now; the published
 # scripts end in the same word.
 CUE = "\n\nResponse:"
-
-
-class Tokenizer(Protocol):
-    """What of a `transformers` tokenizer is used here."""
-
-    bos_token: Any
-    eos_token: Any
-    bos_token_id: Any
-    eos_token_id: Any
-    chat_template: Any
-
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """Ids of the text; with special tokens as the tokenizer puts them by itself, or as it stands."""
-        ...
-
-    def decode(self, token_ids: list[int]) -> Any:
-        """The text of ids."""
-        ...
-
-    def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
-        """The conversation as the model's own template writes it."""
-        ...
 
 
 class Form(StrEnum):
@@ -185,7 +162,7 @@ def chat_prompt(tokenizer: Tokenizer, turn: str) -> str:
     Raises:
         UserError: the tokenizer has no chat template.
     """
-    return _templated(tokenizer, [{"role": "user", "content": turn}], True)
+    return templated(tokenizer, [{"role": "user", "content": turn}], True)
 
 
 def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
@@ -201,7 +178,7 @@ def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
     user = {"role": "user", "content": turn}
     prompt = chat_prompt(tokenizer, turn)
     answer = {"role": "assistant", "content": response.strip()}
-    whole = _templated(tokenizer, [user, answer], False)
+    whole = templated(tokenizer, [user, answer], False)
     if not whole.startswith(prompt):
         raise UserError(
             "the chat template writes a prompt differently when its answer follows",
@@ -270,20 +247,19 @@ def token_faults(
     return tuple(faults)
 
 
+def lacks_bos(tokenizer: Tokenizer) -> bool:
+    """Whether a tokenizer has a beginning of sequence of its own and does not put it before a text.
+
+    Gemma answers nothing but quotation marks without it. Where it is the end of sequence too (GPT-2), the
+    model was trained without.
+    """
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    return bos is not None and bos != eos and not _puts(tokenizer, bos)
+
+
 def _puts(tokenizer: Tokenizer, special: int) -> bool:
     """Whether the tokenizer puts this special token by itself (some have a BOS and never use it)."""
     return special in tokenizer.encode("a")
-
-
-def _templated(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks: bool) -> str:
-    if not tokenizer.chat_template:
-        raise UserError(
-            "the tokenizer has no chat template",
-            where="--form chat",
-            remedy="A base model is asked in plain form: --form plain.",
-        )
-    options = {"tokenize": False, "add_generation_prompt": asks}
-    return str(tokenizer.apply_chat_template(list(conversation), **options))
 
 
 def _needed(tokenizer: Tokenizer | None) -> Tokenizer:

@@ -150,6 +150,15 @@ def tensors_of(files: Iterable[Path]) -> dict[str, tuple[Path, Tensor]]:
     return {name: (path, tensor) for path in files for name, tensor in read_header(path).items()}
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object in a file; {} where there is none, or something else."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def listed(names: Sequence[str]) -> str:
     """A few names, and how many more there are: `a, b and 3 more`."""
     shown = ", ".join(sorted(names)[:MOST_NAMES])

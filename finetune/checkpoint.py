@@ -22,10 +22,11 @@ from typing import Any, Literal
 
 from agents.errors import Fault, UserError
 from agents.identity import content_id
+from agents.lora import CONFIG as ADAPTER_CONFIG
 from agents.lora import WEIGHTS as ADAPTER
 from agents.lora import adapter_faults
 from agents.student import Form
-from agents.weights import CONFIG, weight_files
+from agents.weights import CONFIG, read_object, weight_files
 from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
@@ -42,6 +43,19 @@ KEYS = (
     "rendering",
     "adapter",
     "parent",
+)
+# What of an adapter's config decides how its tensors count, beside the layers that they name.
+SCALES = (
+    "r",
+    "lora_alpha",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "use_dora",
+    "lora_bias",
+    "init_lora_weights",
+    "modules_to_save",
+    "trainable_token_indices",
 )
 _BLOB = re.compile(r"[0-9a-f]{64}")
 
@@ -154,6 +168,21 @@ def same_base(checkpoint: Checkpoint, found: Base) -> None:
             found=f"weights {found.weights}, revision {found.revision or 'none'}",
             remedy=f"It was trained on {wanted.name}, weights {wanted.weights}: name that with --base.",
         )
+
+
+def beyond_settings(made: Checkpoint) -> str:
+    """Content id of what the adapter's config says and the record's settings do not; "" where they agree.
+
+    An adapter that was saved anew by other means may have another scale with the same tensors.
+    """
+    config = read_object(made.path / ADAPTER_CONFIG)
+    settings = made.record.get("settings") or {}
+    plain = {"r": settings.get("rank"), "lora_alpha": settings.get("alpha")}
+    usual: tuple[Any, ...] = (None, False, {}, [])
+    beyond = {key: config[key] for key in SCALES if config.get(key) not in (*usual, plain.get(key))}
+    if beyond.get("init_lora_weights") is True:
+        beyond.pop("init_lora_weights")
+    return content_id("adapter-config-1", beyond) if beyond and settings else ""
 
 
 def check_adapter(folder: Path, base: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
+from finetune.asking import asking_of, check_asking
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base
 from finetune.encoding import prepare_pairs
 from finetune.loading import check_weights, device_for, load_model, load_tokenizer, locate
@@ -57,13 +58,22 @@ def train_dpo(
     same_base(started, found.base)
     check_weights(found.folder)
     check_adapter(parent, found.folder)
+    check_asking(started, found.folder)
     folder = read(data)
     needed_rows(folder, "dpo")
-    tokenizer = load_tokenizer(parent)
+    tokenizer = load_tokenizer(found.folder)
     rendering = student_rendering(folder, started.form)
     if rendering.id != started.record["rendering"]:
         found_ = f"{started.record['rendering']}, now {rendering.id}"
         raise UserError("the SFT step was trained with another prompt", where=str(parent), found=found_)
+    asking = asking_of(found.folder, started.form)
+    if asking.named_options() != (started.record.get("template_options") or {}):
+        raise UserError(
+            "the SFT step was trained with another rendering of the chat template",
+            where=str(parent),
+            found=f"{started.record.get('template_options') or 'nothing'}, now {asking.named_options()}",
+            remedy="Train the SFT step again: its template can be told not to think.",
+        )
     prepared = prepare_pairs(folder.dpo, tokenizer, rendering, settings.max_length)
     device = device_for(settings.dtype, cpu=how.cpu)
     task = Task(
@@ -78,6 +88,7 @@ def train_dpo(
         tokenizer,
         prepared,
         device,
+        asking,
         started,
     )
 

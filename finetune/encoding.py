@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
-from agents.student import Encoded, Rendering, Tokenizer
+from agents.student import Encoded, Rendering
+from agents.template import Tokenizer
 from finetune.reading import Example, Pair
 
 TOO_LONG = "longer than the length"

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
-from agents.student import Rendering, Tokenizer, response_of
+from agents.student import Rendering, response_of
+from agents.template import Tokenizer
 from finetune.reading import DatasetFolder, Example
 
 DIALOGUES = 16

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.student import Form, Tokenizer, form_of
+from agents.student import Form, form_of
+from agents.template import Tokenizer
 from agents.weights import LOADING, check_base, check_loaded, weight_files
 from finetune.checkpoint import Base, weights_id
 from finetune.needs import is_folder, offline
@@ -161,7 +162,19 @@ def _loaded(folder: Path, **options: Any) -> Any:
     finally:
         logging.set_verbosity(verbosity)
     check_loaded(folder, info, model)
+    model.generation_config = nothing_added(model.generation_config)
     return model
+
+
+def nothing_added(told: Any) -> Any:
+    """A base's generation config without what would change answers unasked: the ids of its marks alone.
+
+    What its file says beside them (beams, words that are forbidden, a least length) is no part of any preset.
+    """
+    from transformers import GenerationConfig
+
+    marks = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(told, name, None) for name in marks})
 
 
 def device_for(dtype: str, *, cpu: bool = False) -> str:

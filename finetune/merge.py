@@ -14,6 +14,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.weights import tensors_of, weight_files
+from finetune.asking import check_asking
 from finetune.checkpoint import check_adapter, read_checkpoint, same_base, weights_id
 from finetune.loading import dtype_of, load_model, load_tokenizer, locate
 from finetune.needs import training_libraries
@@ -49,6 +50,7 @@ def merge(
     found = locate(base or made.base.name, "" if base else made.base.revision)
     same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
+    check_asking(made, found.folder)
     dtype = dtype or _stored(found.folder)
     merged, difference = _merged(found.folder, checkpoint, dtype, cpu)
     if dtype == "fp32" and difference > TOLERANCE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from finetune.asking import asking_of
 from finetune.checkpoint import Checkpoint
 from finetune.encoding import prepare_examples
 from finetune.loading import check_weights, chosen_form, device_for, load_model, load_tokenizer, locate
@@ -61,6 +62,7 @@ def train_sft(
         tokenizer,
         prepared,
         device,
+        asking_of(found.folder, rendering.form),
     )
 
     def make(task: Task, work: Work) -> Made:

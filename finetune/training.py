@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from agents.errors import UserError
 from agents.lora import WEIGHTS as ADAPTER
-from agents.student import Form, Rendering, rendering
+from agents.student import Form, Rendering, lacks_bos, rendering
 from finetune import health
+from finetune.asking import Asking
 from finetune.cards import model_card
 from finetune.checkpoint import (
     VERSION,
@@ -47,6 +48,7 @@ class Task:
         base_folder, base: the base's files and identity.
         parent: the SFT checkpoint that DPO goes on from; None for SFT.
         prepared: the rows for this student.
+        asking: how the base is asked in the rendering's form.
     """
 
     stage: Literal["sft", "dpo"]
@@ -60,6 +62,7 @@ class Task:
     tokenizer: Any
     prepared: Prepared
     device: str
+    asking: Asking
     parent: Checkpoint | None = None
 
     def recipe(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class Task:
             "form": str(self.rendering.form),
             "settings": settings,
             "device": self.device,
+            "asking": self.asking.id,
         }
 
 
@@ -117,12 +121,14 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
     """
     tell = how.tell
     recipe = task.recipe()
-    done = finished(task.out, recipe_id(recipe))
+    done = finished(task.out, recipe)
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done
     with working(task.out, recipe, restart=how.restart) as work, told_clearly(task.settings, work, tell):
         tell(f"{task.stage}: {task.prepared.told()}")
+        for note in notes_on(task.tokenizer, task.rendering.form):
+            tell(f"{task.stage}: look at this: {note}")
         save = work.last_save()
         if save:
             tell(f"{task.stage}: going on from step {step_of(save)}")
@@ -146,6 +152,17 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
         _write(task, work, model, found, round(time.monotonic() - began, 1), made.trainer.state.global_step)
         work.finish()
     return read_checkpoint(task.out)
+
+
+def notes_on(tokenizer: Any, form: Form) -> list[str]:
+    """What of a base's tokenizer a person should know before hours are spent."""
+    if form is Form.PLAIN and lacks_bos(tokenizer):
+        return [
+            f"the tokenizer has a beginning of sequence ({tokenizer.bos_token}) and does not put it before a "
+            "text; some bases (Gemma) answer nothing of use without it. If this one was trained with it, "
+            "give its tokenizer.json a TemplateProcessing post-processor that puts it, and train anew."
+        ]
+    return []
 
 
 def student_rendering(data: DatasetFolder, form: Form) -> Rendering:
@@ -213,6 +230,8 @@ def _record(
         "settings": asdict(task.settings),
         "form": str(task.rendering.form),
         "rendering": task.rendering.id,
+        "asking": task.asking.id,
+        "template_options": task.asking.named_options(),
         "prompt": {"name": task.rendering.prompt.name, "version": task.rendering.prompt.version},
         "adapter": adapter,
         "recipe": recipe_id(task.recipe()),

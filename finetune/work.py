@@ -82,7 +82,7 @@ def recipe_id(recipe: Mapping[str, Any]) -> str:
     return content_id("recipe-1", dict(recipe))
 
 
-def finished(out: Path, recipe: str) -> Checkpoint | None:
+def finished(out: Path, recipe: Mapping[str, Any]) -> Checkpoint | None:
     """The checkpoint at OUT, where this very recipe made it; None where OUT is free.
 
     Raises:
@@ -92,12 +92,22 @@ def finished(out: Path, recipe: str) -> Checkpoint | None:
         return None
     if out.is_dir() and (out / RECORD).is_file():
         there = read_checkpoint(out)
-        if there.record.get("recipe") == recipe:
+        if there.record.get("recipe") in (recipe_id(recipe), _recorded_before(there, recipe)):
             return there
         found = f"{there.stage} checkpoint {there.name!r} of another recipe"
     else:
         found = "something that is no checkpoint"
     raise UserError("there is something already", where=str(out), found=found, remedy="Name another --out.")
+
+
+ADDED_LATER = ("asking",)  # to recipes: what was recorded before does not hold it
+
+
+def _recorded_before(there: Checkpoint, recipe: Mapping[str, Any]) -> str:
+    """The recipe's id as a record that lacks what was added later holds it; "" for a record that does not."""
+    if all(key in there.record for key in ADDED_LATER):
+        return ""
+    return recipe_id({key: value for key, value in recipe.items() if key not in ADDED_LATER})
 
 
 @contextmanager
@@ -142,7 +152,8 @@ def _same_recipe(told: Path, recipe: Mapping[str, Any]) -> None:
         there = {}  # cut off while it was written: nothing was trained yet
         told.unlink()
         return
-    differing = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
+    known = {key for key in {*there, *recipe} if key in there or key not in ADDED_LATER}
+    differing = sorted(key for key in known if there.get(key) != recipe.get(key))
     if differing:
         settings, before = recipe.get("settings", {}), there.get("settings", {})
         inside = [key for key in settings if settings[key] != before.get(key)]

@@ -63,11 +63,18 @@ class Preset:
 
     @property
     def extra(self) -> str:
+        """`extra_with` no chat template, or one that is told nothing."""
+        return self.extra_with({})
+
+    def extra_with(self, template_options: Mapping[str, Any]) -> str:
         """What goes into every request beside the usual parameters, as canonical JSON.
 
         The stop string is kept in the answer, so that it can be told who went on and who ended.
+
+        Args:
+            template_options: what the chat template is told; {} for nothing.
         """
-        told = {
+        told: dict[str, Any] = {
             "top_k": self.top_k,
             "min_p": 0.0,
             "repetition_penalty": self.repetition_penalty,
@@ -75,6 +82,8 @@ class Preset:
             "frequency_penalty": 0.0,
             "include_stop_str_in_output": True,
         }
+        if template_options:
+            told["chat_template_kwargs"] = dict(template_options)
         return canonical(told).decode()
 
 

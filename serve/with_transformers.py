@@ -55,7 +55,7 @@ class TransformersEngine:
             )
         import torch
         from peft import PeftModel
-        from transformers import AutoModelForCausalLM, AutoTokenizer, logging
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, logging
 
         logging.disable_progress_bar()
         try:
@@ -64,6 +64,10 @@ class TransformersEngine:
             of_dtype = getattr(torch, VLLM_DTYPES[dtype])
             model, info = AutoModelForCausalLM.from_pretrained(base, dtype=of_dtype, **LOADING)
             check_loaded(base, info, model)
+            # what the base's own file would add to a request is no part of any preset: its marks alone stay
+            marks = ("bos_token_id", "eos_token_id", "pad_token_id")
+            own = {name: getattr(model.generation_config, name, None) for name in marks}
+            model.generation_config = GenerationConfig(**own)
             self._labels = {name: f"a{number}" for number, name in enumerate(adapters)}
             for name, folder in adapters.items():
                 label = self._labels[name]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.errors import Fault, UserError
+from finetune.asking import check_asking
 from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
 from finetune.loading import Located, locate
 from serve.identity import Dtype
@@ -29,11 +30,14 @@ class Contestant:
         author: its name in full: `student:NAME`, `base:NAME`, `base-cut:NAME`.
         checkpoint: of a student; None for the base.
         cut: whether its answers are cut to the first turn and 97 words whatever the preset says.
+        known_before: whether its answers were first made when how it is asked was not part of what it is:
+            they keep their identity.
     """
 
     author: str
     checkpoint: Checkpoint | None = None
     cut: bool = False
+    known_before: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def cast(
         if one.checkpoint is not None:
             try:
                 same_base(one.checkpoint, located.base)
+                check_asking(one.checkpoint, located.folder)
             except UserError as error:
                 wrong.append(error.fault)
     if wrong:

@@ -15,6 +15,7 @@ from pathlib import Path
 from agents.errors import UserError
 from agents.identity import content_id
 from agents.weights import check_base
+from finetune.asking import check_asking
 from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.loading import Located
 from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, short_name
@@ -22,7 +23,7 @@ from harness.runs.generating import Summary
 from harness.runs.machine import device_here
 from harness.runs.planning import Chosen, plan_responding
 from harness.runs.rooms import Serving
-from harness.runs.serving import respond, responder
+from harness.runs.serving import respond, responder, settled
 from harness.study.doing import Interrupted, NotFinished, base_place, responses_made, threads
 from harness.study.file import CUT_BASE, Learner
 from harness.study.progress import counted
@@ -54,7 +55,7 @@ async def served(
         tell=partial(world.tell, name),
     )
     async with await Store.open(world.db) as store:
-        who = Cast(base, tuple(by_author.values()))
+        who = await settled(store, Cast(base, tuple(by_author.values())), how, world.library)
         plan = plan_responding(chosen, [responder(one, who, how, world.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):
@@ -84,6 +85,7 @@ def contestant_of(world: World, ready: Ready, base: Located) -> Contestant:
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
         made = read_checkpoint(world.folder / trained[0]["folder"])
+        check_asking(made, base.folder)
         return Contestant(f"{STUDENT}{made.name}", made)
     cut = CUT_BASE in ready.stage.title.split(" ")
     return Contestant(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
