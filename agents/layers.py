@@ -18,6 +18,7 @@ from agents.weights import CONFIG, tensors_of, weight_files
 ALL_LINEAR = "all-linear"
 HEAD = "lm_head"
 _EMBEDDINGS = re.compile(r"(?:^|\.)(?:\w*embed\w*|wte|wpe)$")
+_WORDS = re.compile(r"(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings)$")
 _TRANSPOSED = ("gpt2", "openai-gpt")  # families whose weights are stored as (in, out)
 
 
@@ -60,10 +61,26 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
             plain = is_embedding or (turned and not module.endswith(HEAD))
             layers[module] = Layer(first, second, is_embedding) if plain else Layer(second, first)
     if not any(name.endswith(HEAD) for name in layers):  # tied: the head is there, and not in the file
-        words = [layer for name, layer in layers.items() if re.search(r"(embed_tokens|wte|embed_in)$", name)]
+        words = [layer for name, layer in layers.items() if _WORDS.search(name)]
         if words:
             layers[HEAD] = Layer(words[0].out, words[0].into)
     return layers
+
+
+def words_of(layers: Layers) -> int:
+    """Rows of the embeddings that ids are looked up in; 0 where there are none by a known name."""
+    return next((one.into for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0)
+
+
+def is_tied(layers: Layers, config: Config, files: Iterable[str]) -> bool:
+    """Whether embeddings and head are one weight: as the config says, or because the files hold no head.
+
+    Args:
+        config: the base's config.json.
+        files: the names of the tensors in its files.
+    """
+    has_head = any(name.endswith(f"{HEAD}.weight") for name in files)
+    return HEAD in layers and (bool(config.get("tie_word_embeddings")) or not has_head)
 
 
 def is_target(name: str, config: Config) -> bool:

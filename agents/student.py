@@ -28,7 +28,7 @@ from agents.errors import UserError
 from agents.identity import content_id
 from agents.messages import Message
 from agents.models import WireProtocol
-from agents.template import Tokenizer, templated
+from agents.template import Tokenizer, control_texts, templated
 from agents.vocabulary import Dialogue
 from prompts import Library, Prompt
 
@@ -36,6 +36,7 @@ DIRECT_PROMPT = "respond"
 VARIABLES = ("context", "utterance")
 # After the prompt's last line a base model needs to be told that the answer comes now; the published
 # scripts end in the same word.
+CONTROL_TOKEN = "a control token inside the text"
 CUE = "\n\nResponse:"
 
 
@@ -128,7 +129,16 @@ class Rendering:
             self.request_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
         )
-        return token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
+        found = self.control_texts(turn, tokenizer) + self.control_texts(response, tokenizer)
+        faults = token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
+        return ((CONTROL_TOKEN, *faults)) if found else faults
+
+    def control_texts(self, text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+        """What in a dialogue or response the model would take for a mark of its own, not for words."""
+        known = control_texts(tokenizer, chat=self.form is Form.CHAT)
+        # our own prompt's tags are words to every model, whatever a template calls its parts
+        own = "\n".join(self.prompt.turns)
+        return tuple(sorted(mark for mark in known if mark in text and mark not in own))
 
 
 def rendering(form: Form = Form.PLAIN, library: Library | None = None) -> Rendering:

@@ -6,11 +6,13 @@ where it reads the day, one fixed day is given. What it is told is found by tryi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from agents.errors import UserError
 
+_MARK = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?[a-z_]{2,30}>|\[/?[A-Z_]{3,30}\]")
 _OPTIONS: dict[tuple[str, str, str], dict[str, Any]] = {}
 _SWITCHES: tuple[dict[str, Any], ...] = ({"enable_thinking": False}, {"thinking": False})
 _DAY = {"date_string": "26 Jul 2024"}  # what LLaMA 3's own templates write where there is no clock
@@ -55,6 +57,20 @@ def templated(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks
             remedy="A base model is asked in plain form: --form plain.",
         )
     return _rendered(tokenizer, conversation, {"add_generation_prompt": asks, **template_options(tokenizer)})
+
+
+def control_texts(tokenizer: Any, *, chat: bool) -> frozenset[str]:
+    """The texts that this tokenizer, or in chat form its template, takes for marks rather than for words.
+
+    Inside a dialogue or response they would end a turn, or begin another. Special tokens all count; of the
+    template what looks like a mark (`<|im_end|>`, `[INST]`), whether it is a token or not.
+    """
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    texts = {str(token) for token in added.values() if getattr(token, "special", False)}
+    texts |= {str(token) for token in (tokenizer.bos_token, tokenizer.eos_token) if token is not None}
+    if chat:
+        texts |= set(_MARK.findall(str(tokenizer.chat_template or "")))
+    return frozenset(text for text in texts if text.strip())
 
 
 def template_options(tokenizer: Tokenizer) -> dict[str, Any]:

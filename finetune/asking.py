@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -10,7 +12,8 @@ from typing import Any
 
 from agents.asking import asking_id, ends_of
 from agents.errors import UserError
-from agents.student import Form
+from agents.layers import layers_of, words_of
+from agents.student import Form, Rendering
 from agents.template import template_options
 from agents.weights import CONFIG, read_object
 from finetune.checkpoint import Checkpoint
@@ -80,9 +83,45 @@ def check_asking(checkpoint: Checkpoint, folder: Path) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Questions that a base cannot be asked as they are meant.
+
+    Attributes:
+        beyond: tokens that it has no embedding for → how many questions hold them.
+        control: marks of its own that a dialogue holds as words → how many questions hold them.
+    """
+
+    beyond: Mapping[str, int]
+    control: Mapping[str, int]
+
+
+def unasked(folder: Path, rendering: Rendering, turns: Sequence[str]) -> Unasked:
+    """What of these turns the base in `folder` cannot be asked as it is meant; nothing where it is not known.
+
+    Raises:
+        UserError: the form is chat and the template cannot be used.
+    """
+    if find_spec("transformers") is None or not _has_tokenizer(folder):
+        return Unasked({}, {})
+    tokenizer, words = _tokenizer(folder.resolve(), _stamps(folder)), words_of(layers_of(folder))
+    beyond: Counter[str] = Counter()
+    control: Counter[str] = Counter()
+    for turn in turns:
+        control.update(rendering.control_texts(turn, tokenizer))
+        ids = {one for one in rendering.prompt_ids(turn, tokenizer) if words and one >= words}
+        beyond.update(str(tokenizer.decode([one])) for one in ids)
+    return Unasked(beyond, control)
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
+    return load_tokenizer(folder)
+
+
 @lru_cache(maxsize=64)
 def _asking_of(folder: Path, form: Form, stamps: tuple[Any, ...]) -> Asking:
-    tokenizer = load_tokenizer(folder)
+    tokenizer = _tokenizer(folder, stamps)
     generation, config = read_object(folder / "generation_config.json"), read_object(folder / CONFIG)
     options = template_options(tokenizer) if form is Form.CHAT else {}
     ends = ends_of(tokenizer, generation, config)

@@ -96,6 +96,19 @@ class Checkpoint:
         return Base(**self.record["base"])
 
     @property
+    def base_place(self) -> str:
+        """Where the base is, from any working folder: a folder's path, or a model's name on the Hub.
+
+        A folder is looked for where it lay as seen from this one, then under its name from here on upwards;
+        what is found may be another base, which its hash tells.
+        """
+        name, near = self.base.name, str(self.record.get("base_from_here") or "")
+        places = [self.path / near] if near else []
+        if self.base.revision == "":
+            places += [Path(name), *(above / name for above in self.path.resolve().parents)]
+        return next((str(place) for place in places if (place / CONFIG).is_file()), name)
+
+    @property
     def form(self) -> Form:
         """The form in which it was trained and must be asked."""
         return Form(self.record["form"])

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
+from agents.layers import layers_of, words_of
+from agents.shape import context_of
 from agents.student import Form, form_of
 from agents.template import Tokenizer
-from agents.weights import LOADING, check_base, check_loaded, weight_files
+from agents.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
 from finetune.checkpoint import Base, weights_id
+from finetune.encoding import Room
 from finetune.needs import is_folder, offline
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
@@ -90,8 +93,11 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
         raise UserError("the tokenizer cannot be had", where="--base", found=_first_line(error)) from error
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder.
+def load_tokenizer(folder: Path, words: int = 0) -> Any:
+    """The tokenizer in a folder; what pads is a token that the model has a row for.
+
+    Args:
+        words: rows of the model's embeddings; 0 where they are not known.
 
     Raises:
         UserError: there is none, or it has no end of sequence.
@@ -99,16 +105,24 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # of two libraries and of Rust: whatever it is, it is the files' fault
         raise UserError("no tokenizer can be loaded", where=str(folder), found=_first_line(error)) from error
     if tokenizer.eos_token is None:
         raise UserError("the tokenizer has no end-of-sequence token", where=str(folder))
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = (
-            tokenizer.eos_token
-        )  # padding is masked everywhere; the last real one is learned
+    if tokenizer.pad_token is None or (words and tokenizer.pad_token_id >= words):
+        # padding is masked everywhere; the last real one is learned
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def room_of(folder: Path, max_length: int) -> Room:
+    """What rows the base in `folder` can take, by its config and the shapes of its embeddings.
+
+    Raises:
+        UserError: the folder is no base.
+    """
+    return Room(max_length, context_of(read_object(folder / CONFIG)), words_of(layers_of(folder)))
 
 
 def load_model(folder: Path, dtype: str, device: str) -> Any:

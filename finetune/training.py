@@ -5,6 +5,7 @@ The two stages differ in how the trainer is made (`sft.py`, `dpo.py`); everythin
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from typing import Any, Literal
 
 from agents.errors import UserError
 from agents.lora import WEIGHTS as ADAPTER
+from agents.shape import context_of
 from agents.student import Form, Rendering, lacks_bos, rendering
+from agents.weights import CONFIG, read_object
 from finetune import health
 from finetune.asking import Asking
 from finetune.cards import model_card
@@ -30,7 +33,7 @@ from finetune.checkpoint import (
 from finetune.datasets import teachers_of
 from finetune.encoding import Prepared
 from finetune.metrics import METRICS, ends_of, metrics_of
-from finetune.needs import versions
+from finetune.needs import is_folder, versions
 from finetune.plot import plot_losses
 from finetune.reading import DatasetFolder, rendering_matches
 from finetune.running import Watch, run, told_clearly, tracked
@@ -129,7 +132,7 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
         tell(f"{task.stage}: {task.prepared.told()}")
         for note in notes_on(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")
-        save = work.last_save()
+        save = work.without_damage(tell)
         if save:
             tell(f"{task.stage}: going on from step {step_of(save)}")
         began = time.monotonic()
@@ -146,6 +149,7 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
             task.settings.seed,
             parent=made.began_from,
             new_tokens=how.new_tokens,
+            context=context_of(read_object(task.base_folder / CONFIG)),
         )
         for warning in found.warnings:
             tell(f"{task.stage}: look at this: {warning}")
@@ -215,6 +219,8 @@ def _record(
         "name": task.name,
         "stage": task.stage,
         "base": task.base.told(),
+        # where the base lay, seen from this folder: the name above is seen from where the training was begun
+        "base_from_here": _from(task.base_folder, task.out) if is_folder(task.base.name) else "",
         "parent": _parent(task.parent) if task.parent else None,
         "data": {
             "id": task.data.id,
@@ -245,6 +251,10 @@ def _record(
         "versions": versions(),
         "git": git_state(),
     }
+
+
+def _from(base: Path, out: Path) -> str:
+    return os.path.relpath(base.resolve(), out.resolve())
 
 
 def _parent(of: Checkpoint) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from agents.cutting import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from agents.errors import UserError
 from agents.identity import canonical
+from agents.shape import context_of
 from serve.identity import Dtype
 
 Name = Literal["cut", "paper", "released"]
@@ -187,8 +188,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _room(config: Mapping[str, Any]) -> int:
     """New tokens that a prompt leaves room for."""
-    context = config.get("max_position_embeddings")
-    if not isinstance(context, int):
+    context = context_of(config)
+    if not context:
         return LONG
     if context <= PROMPT_ROOM:
         raise UserError(

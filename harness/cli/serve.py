@@ -200,7 +200,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
     """
     from finetune.plan import config_of
-    from harness.runs.checkpoints import checkpoint_folders
+    from harness.runs.checkpoints import check_names, checkpoint_folders
     from serve.adapters import Adapter, read_adapter
     from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
     from serve.server import LOOPBACK
@@ -209,10 +209,11 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     folders = checkpoint_folders(places) if places else []
     if places and not folders:
         raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+    check_names(places)
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
-        base = read_checkpoint(folders[0]).base.name
+        base = read_checkpoint(folders[0]).base_place
     if not base:
         raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
     # a plan needs no weights: without them an adapter is held against its own config alone

@@ -7,7 +7,7 @@ A checkpoint's folder explains itself, so a name is looked up in the folders tha
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +123,9 @@ def cast(
                 faults += error.faults
     if faults:
         raise UserError("these students cannot be asked", faults=faults)
-    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or list(found.values())
+    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or [
+        one for named in found.values() for one in named
+    ]
     located = _base(base, made, names)
     wrong = []
     for one in contestants:
@@ -158,29 +160,66 @@ def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, Checkpoint]:
+def check_names(places: Sequence[Path]) -> None:
+    """Make sure that no two of the checkpoints in these places are different ones of one name.
+
+    Raises:
+        UserError: two are; a place is no folder.
+    """
+    if places:
+        for name, made in _known(places).items():
+            check_distinct(name, made)
+
+
+def check_distinct(name: str, made: Sequence[Checkpoint]) -> None:
+    """Make sure that a name is one checkpoint's, wherever its copies lie.
+
+    Raises:
+        UserError: folders of this name hold different ones.
+    """
+    if len({one.id for one in made}) > 1:
+        remedy = "Name one folder with --students, or train one anew under another --name."
+        raise UserError(
+            "several students have this name",
+            found=repr(f"{STUDENT}{name}"),
+            remedy=remedy,
+            faults=[Fault(f"a {one.stage} checkpoint", str(one.path), _told(one)) for one in made],
+        )
+
+
+def _told(one: Checkpoint) -> str:
+    return f"base {one.base.name}, recipe {one.record.get('recipe', 'not recorded')}, {one.id}"
+
+
+def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, list[Checkpoint]]:
     """Checkpoints by name; the records only: whose adapter is whole is looked at when it is used."""
     import json
 
-    found: dict[str, Checkpoint] = {}
+    found: dict[str, list[Checkpoint]] = {}
+    seen: set[Path] = set()
     for place in places:
         if not place.is_dir():
             raise UserError("there is no such folder", where="--students", found=str(place))
     for folder in [*checkpoint_folders(places), *(() if places else registered)]:
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            found.setdefault(str(record["name"]), Checkpoint(folder, record))
+            made = Checkpoint(folder, record)
+            made.id  # noqa: B018  (a record that lacks what makes it one is none)
         except (OSError, ValueError, KeyError, TypeError):
             continue
+        if folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            found.setdefault(made.name, []).append(made)
     if places and not found:
         raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
     return found
 
 
-def _student(name: str, found: dict[str, Checkpoint]) -> Checkpoint:
+def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint:
     bare = name.removeprefix(STUDENT)
     if bare in found:
-        return read_checkpoint(found[bare].path)
+        check_distinct(bare, found[bare])
+        return read_checkpoint(found[bare][0].path)
     there = ", ".join(sorted(found)[:8]) or "none"
     raise UserError(
         "there is no student of this name",
@@ -196,15 +235,13 @@ def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> Locate
     wanted = {
         name.partition(":")[2] for name in names if name.partition(":")[0] in (BASE, BASE_CUT) and ":" in name
     }
-    bases = {one.base for one in made}
-    if wanted:
-        bases = {one for one in bases if short_name(one.name) in wanted}
+    bases = {one.base.weights: one for one in made if not wanted or short_name(one.base.name) in wanted}
     if len(bases) == 1:
-        of = bases.pop()
-        return locate(of.name, "" if Path(of.name).is_dir() else of.revision)
+        (one,) = bases.values()
+        return locate(one.base_place, "" if Path(one.base_place).is_dir() else one.base.revision)
     raise UserError(
         "which base is meant is not known" if not bases else "several bases are meant",
         where="--base",
-        found=", ".join(sorted(one.name for one in bases)) or "no checkpoint that says",
+        found=", ".join(sorted(one.base.name for one in bases.values())) or "no checkpoint that says",
         remedy="Name it with --base, a folder or a model on the Hub.",
     )

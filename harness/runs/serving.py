@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from agents.call import Call, ModelClient
@@ -21,7 +22,7 @@ from agents.registry import Registry
 from agents.responder import Responder
 from agents.student import Form, Rendering
 from agents.vocabulary import DEFAULT_PRESET
-from finetune.asking import Asking, asking_of
+from finetune.asking import Asking, asking_of, unasked
 from finetune.checkpoint import beyond_settings
 from harness.engine.limits import Limits
 from harness.runs.checkpoints import BASE, Cast, Contestant
@@ -190,6 +191,8 @@ async def respond(
         ours = [one for one in responders if one.name in {each.author for each in part}]
         if not await _missing(store, plan_responding(chosen, ours), settings, again=retry_unusable):
             continue
+        if not how.url or how.trusted:
+            check_questions(who.base.folder, ours, chosen, how)
         summary = await _served_run(store, registry, chosen, who, how, settings, ours, part, retry_unusable)
         lanes.append(dict(summary.lanes))
         unfinished = any(lane.stopped or lane.failed for lane in summary.lanes.values())
@@ -198,6 +201,28 @@ async def respond(
     # what is left is the other models' business; everything else is known by now, and is summed up here
     summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))
     return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
+
+
+def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chosen, how: Serving) -> None:
+    """Make sure that a base has an embedding for whatever it is asked; tell what it takes for its own marks.
+
+    Raises:
+        UserError: dialogues hold tokens that it has none for.
+    """
+    renderings = {one.rendering.form: one.rendering for one in responders}
+    for rendering in renderings.values():
+        found = unasked(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
+        if found.beyond:
+            told = ", ".join(f"{token!r} ({count})" for token, count in list(found.beyond.items())[:8])
+            raise UserError(
+                "dialogues hold tokens that the base has no embedding for",
+                where=str(folder),
+                found=told,
+                remedy="Resize the base's embeddings to its tokenizer, or use its own tokenizer.",
+            )
+        if found.control:
+            told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control.items()))
+            how.tell(f"dialogues hold marks of this base's own, and are not asked as they are meant: {told}")
 
 
 async def _served_run(
