@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agents.errors import Fault, UserError
 from agents.lora import CONFIG, WEIGHTS, adapter_faults
@@ -40,12 +40,18 @@ class Adapter:
     bytes: int
 
 
-def read_adapter(name: str, folder: Path, base: Path | None = None, *, beside: bool = True) -> Adapter:
+Engine = Literal["vllm", "peft"]
+
+
+def read_adapter(
+    name: str, folder: Path, base: Path | None = None, *, beside: bool = True, engine: Engine = "vllm"
+) -> Adapter:
     """The adapter in `folder`, its weights read through.
 
     Args:
         base: the folder of the base that it must stand on whole; None where that is not at hand.
-        beside: whether vLLM is to serve it beside its base; not where it is merged, or peft loads it.
+        beside: whether it is to stand beside its base and others; not where it is merged, or alone.
+        engine: what it would stand there in.
 
     Raises:
         UserError: it is none, it does not land on its base, vLLM cannot serve it, or a weight is not a
@@ -61,19 +67,33 @@ def read_adapter(name: str, folder: Path, base: Path | None = None, *, beside: b
     ]
     faults += adapter_faults(folder, base)
     if beside:
-        faults += beside_faults(config, str(folder / CONFIG))
+        faults += beside_faults(config, str(folder / CONFIG), engine)
     if faults:
         raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
     return Adapter(name, folder, max(_ranks(config)), weights.stat().st_size)
 
 
-def beside_faults(config: Mapping[str, Any], where: str) -> list[Fault]:
-    """What vLLM 0.32 refuses, or would not do as peft does, of an adapter beside its base."""
-    init, targets = config.get("init_lora_weights", True), config.get("target_modules")
-    rank = max(_ranks(config), default=1)
-    ends = [str(name) for name in targets if _is_end(str(name))] if isinstance(targets, list) else []
+def beside_faults(config: Mapping[str, Any], where: str, engine: Engine = "vllm") -> list[Fault]:
+    """What of an adapter cannot stand beside its base and other students.
+
+    vLLM 0.32 refuses it, or would not do it as peft does; in peft a start that changes the base's weights
+    changes what the base and the others say.
+    """
+    init = config.get("init_lora_weights", True)
     changes = isinstance(init, str) and init.lower() not in STARTS
-    parts = {
+    parts = {"a start that changes the base's weights": f"init_lora_weights {init!r}" if changes else ""}
+    if engine == "vllm":
+        parts |= _not_in_vllm(config)
+    what = "this cannot be served beside a base"
+    remedy = "Merge it into its base: --merged; or ask it alone: --with transformers."
+    return [Fault(f"{what}: {part}", where, found, remedy) for part, found in parts.items() if found]
+
+
+def _not_in_vllm(config: Mapping[str, Any]) -> dict[str, str]:
+    """What vLLM 0.32 does not do → what of this config asks for it; "" for nothing."""
+    targets, rank = config.get("target_modules"), max(_ranks(config), default=1)
+    ends = [str(name) for name in targets if _is_end(str(name))] if isinstance(targets, list) else []
+    return {
         f"a rank over {RANKS[-1]}": str(rank) if rank > RANKS[-1] else "",
         "DoRA": "use_dora" if config.get("use_dora") else "",
         "a bias of the adapter's own": "lora_bias" if config.get("lora_bias") else "",
@@ -81,10 +101,7 @@ def beside_faults(config: Mapping[str, Any], where: str) -> list[Fault]:
         "whole layers": ", ".join(map(str, config.get("modules_to_save") or ())),
         "trained tokens": "trainable_token_indices" if config.get("trainable_token_indices") else "",
         "embeddings or head": ", ".join(ends),
-        "a start that changes the base's weights": f"init_lora_weights {init!r}" if changes else "",
     }
-    what, remedy = "vLLM does not serve this beside a base", "Merge it into its base: --merged."
-    return [Fault(f"{what}: {part}", where, found, remedy) for part, found in parts.items() if found]
 
 
 def shelved(adapter: Adapter, shelf: Path) -> Adapter:

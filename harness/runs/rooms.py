@@ -27,7 +27,7 @@ from harness.runs.checkpoints import Cast, Contestant
 from harness.runs.machine import fitting, wanted
 from harness.runs.standing import SHELF, on_shelf, prepare
 from serve import presets
-from serve.adapters import Adapter, read_adapter
+from serve.adapters import Adapter, Engine, read_adapter
 from serve.batching import Batcher
 from serve.identity import Device, Dtype
 from serve.null_adapter import beside
@@ -125,18 +125,19 @@ def _wanted(how: Serving, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[Contestant], base: Path, *, served: bool = True) -> list[Adapter]:
+def adapters_of(part: Sequence[Contestant], base: Path, engine: Engine = "vllm") -> list[Adapter]:
     """The students' adapters, read through.
 
     Args:
         base: the base's folder.
-        served: whether vLLM is to serve them beside their base.
+        engine: what serves them; alone in peft, an adapter may be of any kind.
 
     Raises:
         UserError: one cannot be served.
     """
     made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
-    return [read_adapter(author, folder, base, beside=served) for author, folder in made]
+    beside = engine == "vllm" or len(part) > 1
+    return [read_adapter(author, folder, base, beside=beside, engine=engine) for author, folder in made]
 
 
 def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
@@ -161,7 +162,7 @@ def _weights(
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
         return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
-    adapters = adapters_of(part, who.base.folder, served=how.through != "transformers")
+    adapters = adapters_of(part, who.base.folder, "peft" if how.through == "transformers" else "vllm")
     return who.base.folder, who.base_name, adapters
 
 

@@ -62,6 +62,11 @@ def test_what_vllm_would_not_do_as_peft_does_must_be_merged(config: dict[str, An
     assert "--merged" in fault.remedy
 
 
+def test_with_peft_a_start_that_changes_the_base_must_be_alone() -> None:
+    for config, refused in (({"init_lora_weights": "pissa"}, 1), ({"use_dora": True}, 0)):
+        assert len(beside_faults({**USUAL, **config}, "adapter_config.json", "peft")) == refused
+
+
 @pytest.mark.parametrize(
     "config",
     [
