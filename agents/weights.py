@@ -33,10 +33,8 @@ LOADING: Mapping[str, Any] = {
     "output_loading_info": True,
     "ignore_mismatched_sizes": True,  # told by name with all else that is wrong, not raised at the first
 }
-_READ = (
-    CONFIG,
-    INDEX,
-    "generation_config.json",
+_READ = (CONFIG, INDEX, "generation_config.json")
+_READ_OF_TOKENIZERS = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -64,6 +62,12 @@ def check_base(folder: Path) -> None:
         UserError: every fault at once.
     """
     faults = base_faults(folder)
+    for name in _READ_OF_TOKENIZERS:
+        if (path := folder / name).is_file():
+            faults += json_faults(path)
+    for name in TOKENIZERS[1:3]:
+        if (folder / name).is_file() and (fault := pointer_fault(folder / name)) is not None:
+            faults.append(fault)
     if not any((folder / name).is_file() for name in TOKENIZERS):
         remedy = f"It needs one of: {', '.join(TOKENIZERS)}."
         faults.append(Fault("has no tokenizer", str(folder), remedy=remedy))
@@ -72,13 +76,13 @@ def check_base(folder: Path) -> None:
 
 
 def base_faults(folder: Path) -> list[Fault]:
-    """Everything that is wrong with a base's folder; [] for one that every loader reads alike."""
+    """Everything that is wrong with a base's config and weights; [] for what every loader reads alike."""
     if not folder.is_dir():
         return [Fault("there is no such folder", str(folder))]
     faults: list[Fault] = []
     for name in _READ:
         if (path := folder / name).is_file():
-            faults += _json_faults(path)
+            faults += json_faults(path)
     if not (folder / CONFIG).is_file():
         faults.append(Fault(f"has no {CONFIG}", str(folder), _listed(folder), "A base needs one."))
     elif not faults:
@@ -86,9 +90,6 @@ def base_faults(folder: Path) -> list[Fault]:
     for path in sorted(entry for pattern in _ADAPTERS for entry in folder.glob(pattern)):
         remedy = "Move it elsewhere: transformers would put it on the base, and vLLM would not."
         faults.append(Fault("an adapter lies in the base's folder", str(path), remedy=remedy))
-    for name in TOKENIZERS[1:3]:
-        if (folder / name).is_file() and (fault := pointer_fault(folder / name)) is not None:
-            faults.append(fault)
     files = _candidates(folder, faults)
     faults += _file_faults(folder, files)
     return faults
@@ -252,7 +253,7 @@ def _untied(folder: Path, tied: Mapping[str, str]) -> list[Fault]:
     ]
 
 
-def _json_faults(path: Path) -> list[Fault]:
+def json_faults(path: Path) -> list[Fault]:
     """Whether a file that loaders read is there as JSON."""
     if (fault := pointer_fault(path)) is not None:
         return [fault]

@@ -149,12 +149,12 @@ def dtype_of(name: str) -> Any:
 def check_weights(folder: Path) -> None:
     """Make sure that the folder's files hold every weight of the model, and no others; none is read.
 
-    Where transformers is not installed, nothing is looked at: vLLM, which needs it, is not there either.
+    Where transformers and accelerate are not installed, nothing is looked at.
 
     Raises:
         UserError: weights are missing, not known or of another shape, by name.
     """
-    if all(find_spec(name) is not None for name in ("torch", "transformers")):
+    if all(find_spec(name) is not None for name in ("torch", "transformers", "accelerate")):
         _loaded(folder, device_map="meta")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.weights import INDEX, SINGLE, base_faults, check_loaded, quantised, weight_files
+from agents.weights import INDEX, SINGLE, base_faults, check_base, check_loaded, quantised, weight_files
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n"
 
@@ -168,13 +168,22 @@ def test_what_loaders_would_read_differently_is_no_base(tmp_path: Path, make: An
     assert error.value.faults
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [POINTER, "", "<!doctype html>"])
+def test_a_tokenizer_that_was_not_fetched(tmp_path: Path, name: str, content: str) -> None:
+    folder = base_at(tmp_path / "base")
+    (folder / "vocab.json").write_text("{}")
+    check_base(folder)
+    (folder / name).write_text(content)
+    with pytest.raises(UserError) as error:
+        check_base(folder)
+    assert any(fault.where == str(folder / name) for fault in error.value.faults)
+
+
 def test_every_fault_at_once_and_no_more_than_twenty(tmp_path: Path) -> None:
     folder = base_at(tmp_path / "base", quantization_config={"quant_method": "gptq"})
     (folder / "adapter_config.json").write_text("{}")
-    (folder / "tokenizer.json").write_text(POINTER)
     tensors(folder / "other.safetensors", "a")
-    assert len(base_faults(folder)) == 3  # a config is judged where every file of JSON is whole
-    (folder / "tokenizer.json").write_text("{}")
     assert len(base_faults(folder)) == 3
     for number in range(30):
         (folder / f"adapter_model.{number}").write_text("")
