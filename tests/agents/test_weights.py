@@ -151,10 +151,7 @@ WRONG = [
     _index_outside,
     _index_is_no_index,
     _dangling,
-    *map(
-        _pointer,
-        (SINGLE, "config.json", "tokenizer.json", "tokenizer.model", "generation_config.json", INDEX),
-    ),
+    *map(_pointer, (SINGLE, INDEX, "config.json", "generation_config.json")),
 ]
 
 
