@@ -145,7 +145,7 @@ async def settled(store: Store, who: Cast, how: Serving, library: Library) -> Ca
         UserError: as `responder`.
     """
     by_model: dict[str, list[Contestant]] = {}
-    for one in who.contestants:
+    for one in (replace(each, known_before=False) for each in who.contestants):
         by_model.setdefault(one.author if one.checkpoint is not None else BASE, []).append(one)
     contestants: dict[str, Contestant] = {}
     for group in by_model.values():
