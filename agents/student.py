@@ -244,7 +244,9 @@ def token_faults(
         faults.append("prompt and completion share a token: the prompt alone has other ids")
     if ends != 1 or whole[-1] != eos:
         faults.append(f"the end of sequence must stand once in a completion, at its end; found {ends}")
-    if special and eos in row.prompt:  # a chat template may end the user's turn with it
+    # OPT's beginning is its end, put in front of every text
+    inside = row.prompt[1:] if bos == eos and row.prompt[:1] == (bos,) else row.prompt
+    if special and eos in inside:  # a chat template may end the user's turn with it
         faults.append("the prompt holds an end of sequence")
     if bos is not None and bos != eos:
         begins = whole.count(bos)

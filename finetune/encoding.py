@@ -153,16 +153,26 @@ def _prepared(made: Iterable[_Row], room: Room, tokenizer: Tokenizer) -> Prepare
     if beyond:
         raise _without_rows(beyond, room, tokenizer)
     if not rows:
-        short = room.longest < room.max_length
         raise UserError(
             "no row is left to train on",
             found=f"{sum(left_out.values())} rows left out",
-            remedy="Take a base with a longer context, or shorter rows."
-            if short
-            else "Raise --max-length, or look at the dataset with: empathy data inspect.",
+            remedy=_remedy(left_out, room),
             faults=[Fault(why, found=f"{count} rows") for why, count in left_out.items()],
         )
     return Prepared(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))
+
+
+def _remedy(left_out: Counter[str], room: Room) -> str:
+    """What helps against the commonest reason."""
+    ((reason, _),) = left_out.most_common(1)
+    if reason != room.too_long:
+        return (
+            "Where every row has this fault, it is the base's tokenizer's: its post-processor must put one "
+            "beginning of sequence and nothing after a text. Else look at: empathy data inspect."
+        )
+    if room.longest < room.max_length:
+        return "Take a base with a longer context, or shorter rows."
+    return "Raise --max-length, or look at the dataset with: empathy data inspect."
 
 
 def _without_rows(beyond: Counter[int], room: Room, tokenizer: Tokenizer) -> UserError:

@@ -9,7 +9,7 @@ import pytest
 
 from agents.asking import asking_id, ends_of
 from agents.errors import UserError
-from agents.student import Form, Rendering, chat_completion, chat_prompt, lacks_bos, rendering
+from agents.student import Form, Rendering, chat_completion, chat_prompt, lacks_bos, rendering, token_faults
 from agents.template import template_options
 
 TURNS = "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
@@ -131,3 +131,17 @@ def test_what_is_trained_is_what_is_asked_in_a_template_that_thinks() -> None:
     row = how.encode("Hello.", "Oh dear.", tokenizer)
     assert list(row.prompt) == how.prompt_ids("Hello.", tokenizer)
     assert tokenizer.decode(list(row.completion)) == "Oh dear.\x03"
+
+
+def test_a_beginning_that_is_the_end_may_stand_in_front_once() -> None:
+    """OPT puts its one mark before every text; a second one inside is a fault as everywhere."""
+    opt = Characters()
+    opt.bos_token, opt.bos_token_id = "</s>", 3
+
+    def encode(text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return [3] * add_special_tokens + Characters.encode(opt, text, add_special_tokens=False)
+
+    opt.encode = encode  # type: ignore[method-assign]
+    assert token_faults(opt, "Hello.", " Oh dear.") == ()
+    assert token_faults(opt, "Hello.</s>", " Oh dear.")
+    assert token_faults(opt, "Hello.", " Oh</s> dear.")
