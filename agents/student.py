@@ -259,6 +259,19 @@ def token_faults(
     return tuple(faults)
 
 
+def spelled_end(tokenizer: Tokenizer) -> str:
+    """What the chat template writes after an answer as several tokens, without an end of its own; "" else.
+
+    Raises:
+        UserError: as `chat_completion`.
+    """
+    said = "Yes"
+    end = chat_completion(tokenizer, "Is it?", said).partition(said)[2].strip()
+    ids = tokenizer.encode(end, add_special_tokens=False) if end else []
+    added = set(getattr(tokenizer, "added_tokens_decoder", None) or {})
+    return end if len(ids) > 1 and not added.issuperset(ids) else ""
+
+
 def lacks_bos(tokenizer: Tokenizer) -> bool:
     """Whether a tokenizer has a beginning of sequence of its own and does not put it before a text.
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from agents.errors import UserError
 from agents.lora import WEIGHTS as ADAPTER
 from agents.shape import context_of
-from agents.student import Form, Rendering, lacks_bos, rendering
+from agents.student import Form, Rendering, lacks_bos, rendering, spelled_end
 from agents.weights import CONFIG, read_object
 from finetune import health
 from finetune.asking import Asking
@@ -165,6 +165,11 @@ def notes_on(tokenizer: Any, form: Form) -> list[str]:
             f"the tokenizer has a beginning of sequence ({tokenizer.bos_token}) and does not put it before a "
             "text; some bases (Gemma) answer nothing of use without it. If this one was trained with it, "
             "give its tokenizer.json a TemplateProcessing post-processor that puts it, and train anew."
+        ]
+    if form is Form.CHAT and (end := spelled_end(tokenizer)):
+        return [
+            f"the chat template ends a turn with {end!r}, which is no token of this tokenizer: it is learned "
+            "and said letter by letter, and stays in responses. Train in plain form: --form plain."
         ]
     return []
 

@@ -9,7 +9,16 @@ import pytest
 
 from agents.asking import asking_id, ends_of
 from agents.errors import UserError
-from agents.student import Form, Rendering, chat_completion, chat_prompt, lacks_bos, rendering, token_faults
+from agents.student import (
+    Form,
+    Rendering,
+    chat_completion,
+    chat_prompt,
+    lacks_bos,
+    rendering,
+    spelled_end,
+    token_faults,
+)
 from agents.template import template_options
 
 TURNS = "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
@@ -145,3 +154,9 @@ def test_a_beginning_that_is_the_end_may_stand_in_front_once() -> None:
     assert token_faults(opt, "Hello.", " Oh dear.") == ()
     assert token_faults(opt, "Hello.</s>", " Oh dear.")
     assert token_faults(opt, "Hello.", " Oh</s> dear.")
+
+
+def test_an_end_of_a_turn_that_is_no_token_is_told() -> None:
+    marks = TURNS.replace("</s>", "<|turn_over|></s>") + ASKS
+    assert spelled_end(Characters(marks)) == "<|turn_over|>"
+    assert spelled_end(Characters(TURNS + ASKS)) == spelled_end(Characters(QWEN)) == ""
