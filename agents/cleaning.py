@@ -20,6 +20,9 @@ READER = "response-1"
 WORD_LIMIT = 97  # of the paper's prompts
 
 _THOUGHT = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_UNOPENED = re.compile(
+    r"\A(?:(?!<think).)*</think(?:ing)?>", re.DOTALL | re.IGNORECASE
+)  # the prompt opened it
 _FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\Z", re.DOTALL)
 _TAGGED = re.compile(r"<((?:\w+[_-])?response)>(?P<said>.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _RESTATED_TAG = re.compile(r"<(context|utterance|situation)>.*?</\1>", re.DOTALL | re.IGNORECASE)
@@ -99,6 +102,11 @@ def clean(raw: str, dialogue: Dialogue | None = None) -> str:
         text = shorter
 
 
+def without_thought(text: str) -> str:
+    """A text without what a model thought before it: between its tags, or up to the one that closes them."""
+    return _UNOPENED.sub("", _THOUGHT.sub("", text)).strip()
+
+
 def words_in(text: str) -> int:
     """Words as the paper's limit counts them: what white space parts."""
     return len(text.split())
@@ -136,7 +144,7 @@ def _dimensions(text: str) -> set[str]:
 
 def _once(text: str, dialogue: Dialogue | None) -> str:
     """One round: every rule only takes away, so the rounds end."""
-    text = _THOUGHT.sub("", text).strip()
+    text = without_thought(text)
     text = _FENCE.sub(r"\1", text)
     text = _EMPHASIS.sub(r"\2", _LINE_MARK.sub("", _RULE.sub("", text)))
     tagged = list(_TAGGED.finditer(text))

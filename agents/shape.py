@@ -69,6 +69,16 @@ class Shape:
         return 2 * self.layers * self.key_value_heads * self.head_size * width
 
 
+def context_of(config: Mapping[str, Any]) -> int:
+    """The longest sequence that a model was made for, in tokens; 0 where its config.json does not say."""
+    inner = config.get("text_config")
+    for part in (inner if isinstance(inner, dict) else {}, config):
+        for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
+            if isinstance(part.get(key), int) and part[key] > 0:
+                return int(part[key])
+    return 0
+
+
 def shape_of(config: Mapping[str, Any], remedy: str = "") -> Shape:
     """The shape in a config.json.
 
@@ -95,5 +105,5 @@ def shape_of(config: Mapping[str, Any], remedy: str = "") -> Shape:
         inner.get("head_dim") or inner["hidden_size"] // heads,
         inner["vocab_size"],
         bool(inner.get("tie_word_embeddings", False)),
-        inner.get("max_position_embeddings") or 0,
+        context_of(config),
     )

@@ -20,16 +20,15 @@ tokenizer is handed in as a small protocol. Knows no model, server or file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Protocol
 
 from agents.errors import UserError
 from agents.identity import content_id
 from agents.messages import Message
 from agents.models import WireProtocol
+from agents.template import Tokenizer, control_texts, templated
 from agents.vocabulary import Dialogue
 from prompts import Library, Prompt
 
@@ -38,29 +37,8 @@ RELEASED_PROMPT = "released/respond/teacher"  # of a model that is asked in chat
 VARIABLES = ("context", "utterance")
 # After the prompt's last line a base model needs to be told that the answer comes now; the published
 # scripts end in the same word.
+CONTROL_TOKEN = "a control token inside the text"
 CUE = "\n\nResponse:"
-
-
-class Tokenizer(Protocol):
-    """What of a `transformers` tokenizer is used here."""
-
-    bos_token: Any
-    eos_token: Any
-    bos_token_id: Any
-    eos_token_id: Any
-    chat_template: Any
-
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """Ids of the text; with special tokens as the tokenizer puts them by itself, or as it stands."""
-        ...
-
-    def decode(self, token_ids: list[int]) -> Any:
-        """The text of ids."""
-        ...
-
-    def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
-        """The conversation as the model's own template writes it."""
-        ...
 
 
 class Form(StrEnum):
@@ -156,7 +134,16 @@ class Rendering:
             self.request_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
         )
-        return token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
+        found = self.control_texts(turn, tokenizer) + self.control_texts(response, tokenizer)
+        faults = token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
+        return ((CONTROL_TOKEN, *faults)) if found else faults
+
+    def control_texts(self, text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+        """What in a dialogue or response the model would take for a mark of its own, not for words."""
+        known = control_texts(tokenizer, chat=self.form is Form.CHAT)
+        # our own prompt's tags are words to every model, whatever a template calls its parts
+        own = "\n".join(self.prompt.turns)
+        return tuple(sorted(mark for mark in known if mark in text and mark not in own))
 
 
 def rendering(form: Form = Form.PLAIN, library: Library | None = None) -> Rendering:
@@ -190,7 +177,7 @@ def chat_prompt(tokenizer: Tokenizer, turn: str) -> str:
     Raises:
         UserError: the tokenizer has no chat template.
     """
-    return _templated(tokenizer, [{"role": "user", "content": turn}], True)
+    return templated(tokenizer, [{"role": "user", "content": turn}], True)
 
 
 def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
@@ -206,7 +193,7 @@ def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
     user = {"role": "user", "content": turn}
     prompt = chat_prompt(tokenizer, turn)
     answer = {"role": "assistant", "content": response.strip()}
-    whole = _templated(tokenizer, [user, answer], False)
+    whole = templated(tokenizer, [user, answer], False)
     if not whole.startswith(prompt):
         raise UserError(
             "the chat template writes a prompt differently when its answer follows",
@@ -262,7 +249,9 @@ def token_faults(
         faults.append("prompt and completion share a token: the prompt alone has other ids")
     if ends != 1 or whole[-1] != eos:
         faults.append(f"the end of sequence must stand once in a completion, at its end; found {ends}")
-    if special and eos in row.prompt:  # a chat template may end the user's turn with it
+    # OPT's beginning is its end, put in front of every text
+    inside = row.prompt[1:] if bos == eos and row.prompt[:1] == (bos,) else row.prompt
+    if special and eos in inside:  # a chat template may end the user's turn with it
         faults.append("the prompt holds an end of sequence")
     if bos is not None and bos != eos:
         begins = whole.count(bos)
@@ -275,20 +264,32 @@ def token_faults(
     return tuple(faults)
 
 
+def spelled_end(tokenizer: Tokenizer) -> str:
+    """What the chat template writes after an answer as several tokens, without an end of its own; "" else.
+
+    Raises:
+        UserError: as `chat_completion`.
+    """
+    said = "Yes"
+    end = chat_completion(tokenizer, "Is it?", said).partition(said)[2].strip()
+    ids = tokenizer.encode(end, add_special_tokens=False) if end else []
+    added = set(getattr(tokenizer, "added_tokens_decoder", None) or {})
+    return end if len(ids) > 1 and not added.issuperset(ids) else ""
+
+
+def lacks_bos(tokenizer: Tokenizer) -> bool:
+    """Whether a tokenizer has a beginning of sequence of its own and does not put it before a text.
+
+    Gemma answers nothing but quotation marks without it. Where it is the end of sequence too (GPT-2), the
+    model was trained without.
+    """
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    return bos is not None and bos != eos and not _puts(tokenizer, bos)
+
+
 def _puts(tokenizer: Tokenizer, special: int) -> bool:
     """Whether the tokenizer puts this special token by itself (some have a BOS and never use it)."""
     return special in tokenizer.encode("a")
-
-
-def _templated(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks: bool) -> str:
-    if not tokenizer.chat_template:
-        raise UserError(
-            "the tokenizer has no chat template",
-            where="--form chat",
-            remedy="A base model is asked in plain form: --form plain.",
-        )
-    options = {"tokenize": False, "add_generation_prompt": asks}
-    return str(tokenizer.apply_chat_template(list(conversation), **options))
 
 
 def _needed(tokenizer: Tokenizer | None) -> Tokenizer:

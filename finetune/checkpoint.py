@@ -22,11 +22,14 @@ from typing import Any, Literal
 
 from agents.errors import Fault, UserError
 from agents.identity import content_id
+from agents.lora import CONFIG as ADAPTER_CONFIG
+from agents.lora import WEIGHTS as ADAPTER
+from agents.lora import adapter_faults
 from agents.student import Form
+from agents.weights import CONFIG, read_object, weight_files
 from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
-ADAPTER = "adapter_model.safetensors"
 VERSION = 1
 KEYS = (
     "kind",
@@ -40,6 +43,19 @@ KEYS = (
     "rendering",
     "adapter",
     "parent",
+)
+# What of an adapter's config decides how its tensors count, beside the layers that they name.
+SCALES = (
+    "r",
+    "lora_alpha",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "use_dora",
+    "lora_bias",
+    "init_lora_weights",
+    "modules_to_save",
+    "trainable_token_indices",
 )
 _BLOB = re.compile(r"[0-9a-f]{64}")
 
@@ -78,6 +94,19 @@ class Checkpoint:
     def base(self) -> Base:
         """What the adapter belongs to."""
         return Base(**self.record["base"])
+
+    @property
+    def base_place(self) -> str:
+        """Where the base is, from any working folder: a folder's path, or a model's name on the Hub.
+
+        A folder is looked for where it lay as seen from this one, then under its name from here on upwards;
+        what is found may be another base, which its hash tells.
+        """
+        name, near = self.base.name, str(self.record.get("base_from_here") or "")
+        places = [self.path / near] if near else []
+        if self.base.revision == "":
+            places += [Path(name), *(above / name for above in self.path.resolve().parents)]
+        return next((str(place) for place in places if (place / CONFIG).is_file()), name)
 
     @property
     def form(self) -> Form:
@@ -154,41 +183,42 @@ def same_base(checkpoint: Checkpoint, found: Base) -> None:
         )
 
 
-def weights_id(folder: Path) -> str:
-    """Content id of a model's folder: its config and every safetensors file, by name and SHA-256.
+def beyond_settings(made: Checkpoint) -> str:
+    """Content id of what the adapter's config says and the record's settings do not; "" where they agree.
 
-    A file in the Hub's cache is a link to a blob that is named by its SHA-256; that name is used, so that
-    16 GB need not be read again.
+    An adapter that was saved anew by other means may have another scale with the same tensors.
+    """
+    config = read_object(made.path / ADAPTER_CONFIG)
+    settings = made.record.get("settings") or {}
+    plain = {"r": settings.get("rank"), "lora_alpha": settings.get("alpha")}
+    usual: tuple[Any, ...] = (None, False, {}, [])
+    beyond = {key: config[key] for key in SCALES if config.get(key) not in (*usual, plain.get(key))}
+    if beyond.get("init_lora_weights") is True:
+        beyond.pop("init_lora_weights")
+    return content_id("adapter-config-1", beyond) if beyond and settings else ""
+
+
+def check_adapter(folder: Path, base: Path) -> None:
+    """Make sure that the adapter in `folder` lands whole on the base in `base`.
 
     Raises:
-        UserError: no config or no safetensors weights.
+        UserError: tensors are missing, not asked for or of another shape, or all updates are zero.
     """
-    files = weight_files(folder)
-    config = folder / "config.json"
-    if not config.is_file() or not files:
-        found = (
-            ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) if folder.is_dir() else "nothing"
-        )
-        raise UserError(
-            "there is no model here that can be trained",
-            where=str(folder),
-            found=found,
-            remedy="A base needs config.json and weights as safetensors.",
-        )
-    told = [[file.name, hash_file(file)] for file in files]
-    return content_id("weights-1", [*told, ["config.json", _config_hash(config)]])
+    if faults := adapter_faults(folder, base):
+        raise UserError("the adapter does not land on its base", where=str(folder), faults=faults)
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that make up the model: those of its index, or all that are its own.
+def weights_id(folder: Path) -> str:
+    """Content id of a model's folder: its config and every file of its weights, by name and SHA-256.
 
-    Some repositories hold the weights twice (`consolidated…`); the second set is nobody's business here.
+    The files are those that every loader reads (`agents.weights.weight_files`). A file in the Hub's cache is
+    a link to a blob that is named by its SHA-256; that name is used, so that 16 GB need not be read again.
+
+    Raises:
+        UserError: the folder is no base that every loader reads alike; every fault at once.
     """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return [folder / name for name in sorted(set(names))]
-    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("consolidated"))
+    hashes = [[file.name, hash_file(file)] for file in weight_files(folder)]
+    return content_id("weights-1", [*hashes, [CONFIG, _config_hash(folder / CONFIG)]])
 
 
 def hash_file(path: Path) -> str:

@@ -175,7 +175,7 @@ def check_parquet() -> None:
             "Parquet is written through `datasets`, which is not installed",
             where="--format",
             found="parquet",
-            remedy="Install with: pip install 'empathy-harness[train]'",
+            remedy="Install with: pip install -e '.[train]'",
         )
 
 

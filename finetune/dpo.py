@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from finetune.checkpoint import Checkpoint, read_checkpoint, same_base
+from finetune.asking import asking_of, check_asking
+from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base
 from finetune.encoding import prepare_pairs
-from finetune.loading import device_for, load_model, load_tokenizer, locate
+from finetune.loading import check_weights, device_for, load_model, load_tokenizer, locate, room_of
 from finetune.needs import reporters, training_libraries
 from finetune.reading import needed_rows, read
 from finetune.running import REFERENCE, arguments
@@ -53,16 +54,28 @@ def train_dpo(
             found=f"a {started.stage} checkpoint",
             remedy="Name the SFT step's folder with --from.",
         )
+    found = locate(base or started.base_place, "" if base else started.base.revision)
+    same_base(started, found.base)
+    check_weights(found.folder)
+    check_adapter(parent, found.folder)
+    check_asking(started, found.folder)
     folder = read(data)
     needed_rows(folder, "dpo")
-    found = locate(base or started.base.name, "" if base else started.base.revision)
-    same_base(started, found.base)
-    tokenizer = load_tokenizer(parent)
+    room = room_of(found.folder, settings.max_length)
+    tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, started.form)
     if rendering.id != started.record["rendering"]:
         found_ = f"{started.record['rendering']}, now {rendering.id}"
         raise UserError("the SFT step was trained with another prompt", where=str(parent), found=found_)
-    prepared = prepare_pairs(folder.dpo, tokenizer, rendering, settings.max_length)
+    asking = asking_of(found.folder, started.form)
+    if asking.named_options() != (started.record.get("template_options") or {}):
+        raise UserError(
+            "the SFT step was trained with another rendering of the chat template",
+            where=str(parent),
+            found=f"{started.record.get('template_options') or 'nothing'}, now {asking.named_options()}",
+            remedy="Train the SFT step again: its template can be told not to think.",
+        )
+    prepared = prepare_pairs(folder.dpo, tokenizer, rendering, room)
     device = device_for(settings.dtype, cpu=how.cpu)
     task = Task(
         "dpo",
@@ -76,6 +89,7 @@ def train_dpo(
         tokenizer,
         prepared,
         device,
+        asking,
         started,
     )
 

@@ -13,11 +13,43 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
-from agents.student import Encoded, Rendering, Tokenizer
+from agents.student import Encoded, Rendering
+from agents.template import Tokenizer
 from finetune.reading import Example, Pair
 
 TOO_LONG = "longer than the length"
+SAME_SIDES = "both sides are the same ids"
 NOT_LEARNED = -100  # the label that every loss of torch's ignores
+
+MOST_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What rows a base can take.
+
+    Attributes:
+        max_length: tokens that the recipe allows.
+        context: tokens that the base was made for; 0 where that is not known.
+        words: rows of the base's embeddings: ids from there on have none; 0 where that is not known.
+    """
+
+    max_length: int
+    context: int = 0
+    words: int = 0
+
+    @property
+    def longest(self) -> int:
+        """Tokens that a row may have."""
+        return min(self.max_length, self.context or self.max_length)
+
+    @property
+    def too_long(self) -> str:
+        """Why a longer row is left out."""
+        if self.longest < self.max_length:
+            return f"longer than the base's context of {self.context} tokens"
+        return f"{TOO_LONG} of {self.max_length} tokens"
+
 
 _Row = tuple[dict[str, list[int]], int, int, tuple[str, ...]]  # the row, its tokens, those learned, faults
 
@@ -53,12 +85,15 @@ class Prepared:
 
 
 def prepare_examples(
-    examples: Sequence[Example], tokenizer: Tokenizer, rendering: Rendering, max_length: int
+    examples: Sequence[Example], tokenizer: Tokenizer, rendering: Rendering, room: Room | int
 ) -> Prepared:
     """SFT rows for this student.
 
+    Args:
+        room: what rows the base can take; a number for a length alone.
+
     Raises:
-        UserError: no row is left; the reasons are counted.
+        UserError: no row is left; the reasons are counted. Or a row has ids that the base has no row for.
     """
 
     def rows() -> Iterator[_Row]:
@@ -68,16 +103,14 @@ def prepare_examples(
             labels = [NOT_LEARNED] * len(row.prompt) + [*row.completion]
             yield {"input_ids": ids, "labels": labels}, len(ids), len(row.completion), faults
 
-    return _prepared(rows(), max_length)
+    return _prepared(rows(), room if isinstance(room, Room) else Room(room), tokenizer)
 
 
-def prepare_pairs(
-    pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Rendering, max_length: int
-) -> Prepared:
-    """DPO pairs for this student; a pair is left out where either side is unfit.
+def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Rendering, room: Room) -> Prepared:
+    """DPO pairs for this student; a pair is left out where either side is unfit, or both are the same ids.
 
     Raises:
-        UserError: no pair is left; the reasons are counted.
+        UserError: no pair is left; the reasons are counted. Or a pair has ids that the base has no row for.
     """
 
     def rows() -> Iterator[_Row]:
@@ -88,10 +121,12 @@ def prepare_pairs(
                 "chosen_ids": [*chosen.completion],
                 "rejected_ids": [*rejected.completion],
             }
+            if chosen.completion == rejected.completion:
+                faults = (*faults, SAME_SIDES)
             said = (len(chosen.completion), len(rejected.completion))
             yield row, len(chosen.prompt) + max(said), sum(said), faults
 
-    return _prepared(rows(), max_length)
+    return _prepared(rows(), room if isinstance(room, Room) else Room(room), tokenizer)
 
 
 def _encoded(
@@ -101,23 +136,55 @@ def _encoded(
     return rows, tuple(fault for one in responses for fault in rendering.faults(turn, one, tokenizer))
 
 
-def _prepared(made: Iterable[_Row], max_length: int) -> Prepared:
+def _prepared(made: Iterable[_Row], room: Room, tokenizer: Tokenizer) -> Prepared:
     rows, lengths, counted = [], [], []
     left_out: Counter[str] = Counter()
+    beyond: Counter[int] = Counter()
     for row, length, said, faults in made:
         if faults:
             left_out[faults[0]] += 1
-        elif length > max_length:
-            left_out[f"{TOO_LONG} of {max_length} tokens"] += 1
+        elif length > room.longest:
+            left_out[room.too_long] += 1
         else:
             rows.append(row)
             lengths.append(length)
             counted.append(said)
+            beyond.update({one for ids in row.values() for one in ids if room.words and one >= room.words})
+    if beyond:
+        raise _without_rows(beyond, room, tokenizer)
     if not rows:
         raise UserError(
             "no row is left to train on",
             found=f"{sum(left_out.values())} rows left out",
-            remedy="Raise --max-length, or look at the dataset with: empathy data inspect.",
+            remedy=_remedy(left_out, room),
             faults=[Fault(why, found=f"{count} rows") for why, count in left_out.items()],
         )
     return Prepared(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))
+
+
+def _remedy(left_out: Counter[str], room: Room) -> str:
+    """What helps against the commonest reason."""
+    ((reason, _),) = left_out.most_common(1)
+    if reason != room.too_long:
+        return (
+            "Where every row has this fault, it is the base's tokenizer's: its post-processor must put one "
+            "beginning of sequence and nothing after a text. Else look at: empathy data inspect."
+        )
+    if room.longest < room.max_length:
+        return "Take a base with a longer context, or shorter rows."
+    return "Raise --max-length, or look at the dataset with: empathy data inspect."
+
+
+def _without_rows(beyond: Counter[int], room: Room, tokenizer: Tokenizer) -> UserError:
+    """Tokens that were added to a tokenizer and not to the model under it."""
+    words = [
+        f"{tokenizer.decode([one])!r} (id {one}, {count} rows)"
+        for one, count in beyond.most_common(MOST_WORDS)
+    ]
+    more = f" and {len(beyond) - MOST_WORDS} more" if len(beyond) > MOST_WORDS else ""
+    return UserError(
+        "rows hold tokens that the base has no embedding for",
+        where="--base",
+        found=f"{', '.join(words)}{more}; the base has {room.words} rows",
+        remedy="Resize the base's embeddings to its tokenizer (and train them), or use its own tokenizer.",
+    )

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
-from agents.student import Rendering, Tokenizer, response_of
+from agents.cleaning import without_thought
+from agents.student import Rendering, response_of
+from agents.template import Tokenizer
 from finetune.reading import DatasetFolder, Example
 
 DIALOGUES = 16
@@ -68,10 +70,20 @@ class Health:
         return {**asdict(self), "warnings": list(self.warnings)}
 
 
-def slice_of(data: DatasetFolder, seed: int, dialogues: int = DIALOGUES) -> tuple[str, tuple[Example, ...]]:
-    """Which dialogues are asked, one row each: held-out ones where there are any; and what they are."""
-    held = [*data.held_out_sft, *(Example(p.dialogue, p.turn, p.chosen) for p in data.held_out_dpo)]
-    trained = [*data.sft, *(Example(pair.dialogue, pair.turn, pair.chosen) for pair in data.dpo)]
+def slice_of(
+    data: DatasetFolder,
+    seed: int,
+    dialogues: int = DIALOGUES,
+    fits: Callable[[Example], bool] = lambda one: True,
+) -> tuple[str, tuple[Example, ...]]:
+    """Which dialogues are asked, one row each: held-out ones where there are any; and what they are.
+
+    Args:
+        fits: whether the base has room for a row; others are not asked.
+    """
+    all_held = [*data.held_out_sft, *(Example(p.dialogue, p.turn, p.chosen) for p in data.held_out_dpo)]
+    all_trained = [*data.sft, *(Example(pair.dialogue, pair.turn, pair.chosen) for pair in data.dpo)]
+    held, trained = list(filter(fits, all_held)), list(filter(fits, all_trained))
     rows = {one.dialogue: one for one in held or trained}  # the last row of a dialogue: the improved response
     names = sorted(rows)
     chosen = random.Random(seed).sample(names, min(dialogues, len(names)))
@@ -87,15 +99,22 @@ def check(
     *,
     parent: str = "",
     new_tokens: int = NEW_TOKENS,
+    context: int = 0,
 ) -> Health:
     """Check a peft model whose `default` adapter is the student.
 
     Args:
+        context: the longest sequence that the base was made for, in tokens; 0 where that is not known.
         parent: name of the adapter that training began from; "" where it began from the base.
     """
-    name, examples = slice_of(data, seed)
+    most = context or math.inf
+
+    def fits(one: Example) -> bool:
+        return len(_ids(tokenizer, rendering, one)[1]) <= most
+
+    name, examples = slice_of(data, seed, fits=fits)
     texts = [_ids(tokenizer, rendering, one) for one in examples]
-    general = [(0, ids) for ids in _general(tokenizer)]
+    general = [(0, ids[: context or len(ids)]) for ids in _general(tokenizer)]
     with _asking(model):
         loss, loss_general = mean_loss(model, texts), mean_loss(model, general)
         with model.disable_adapter():
@@ -104,7 +123,7 @@ def check(
         if parent:
             with _as(model, parent):
                 loss_parent = mean_loss(model, texts)
-        said = generate(model, tokenizer, rendering, [one.turn for one in examples], new_tokens)
+        said = generate(model, tokenizer, rendering, [one.turn for one in examples], new_tokens, context)
     responses = [text for text, _ in said]
     words = sum(len(text.split()) for text in responses) / max(len(responses), 1)
     cut = sum(ended for _, ended in said) / max(len(said), 1)
@@ -158,9 +177,9 @@ def mean_loss(model: Any, rows: Sequence[tuple[int, Sequence[int]]]) -> float:
 
 
 def generate(
-    model: Any, tokenizer: Any, rendering: Rendering, turns: Sequence[str], new_tokens: int
+    model: Any, tokenizer: Any, rendering: Rendering, turns: Sequence[str], new_tokens: int, context: int = 0
 ) -> list[tuple[str, bool]]:
-    """Greedy responses and whether each was cut by the limit."""
+    """Greedy responses and whether each was cut by the limit, or by the end of the base's context."""
     import torch
 
     said: list[tuple[str, bool]] = []
@@ -168,6 +187,7 @@ def generate(
     for at in range(0, len(turns), BATCH):
         prompts = [rendering.prompt_ids(turn, tokenizer) for turn in turns[at : at + BATCH]]
         width = max(map(len, prompts))
+        room = max(min(new_tokens, context - width), 1) if context else new_tokens
         pad = tokenizer.pad_token_id
         padded = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=model.device)
         mask = torch.tensor(
@@ -177,7 +197,7 @@ def generate(
             out = model.generate(
                 input_ids=padded,
                 attention_mask=mask,
-                max_new_tokens=new_tokens,
+                max_new_tokens=room,
                 do_sample=False,
                 temperature=None,
                 top_p=None,
@@ -188,7 +208,7 @@ def generate(
         for line in out[:, width:].tolist():
             ends = line.index(eos) if eos in line else len(line)
             text = tokenizer.decode(line[:ends], skip_special_tokens=True)
-            said.append((response_of(text), eos not in line))
+            said.append((without_thought(response_of(text)), eos not in line))
     return said
 
 

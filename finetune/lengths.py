@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.errors import UserError
+from agents.shape import context_of
 from agents.student import rendering
-from finetune.encoding import Prepared, prepare_examples, prepare_pairs
+from agents.weights import CONFIG, read_object
+from finetune.encoding import Prepared, Room, prepare_examples, prepare_pairs
 from finetune.reading import DatasetFolder
 from finetune.settings import Settings
 
@@ -43,15 +45,18 @@ def lengths_of(
     try:
         from finetune.loading import chosen_form, load_tokenizer, locate_tokenizer
 
-        tokenizer = load_tokenizer(locate_tokenizer(base, revision))
+        folder = locate_tokenizer(base, revision)
+        tokenizer = load_tokenizer(folder)
     except (ImportError, UserError):
         return _estimated(data), False
+    config = read_object(folder / CONFIG)
+    room = Room(settings.max_length, context_of(config), int(config.get("vocab_size") or 0))
     words = rendering(chosen_form(form, tokenizer))
     found: dict[Stage, Lengths] = {}
     if data.sft:
-        found["sft"] = _of(prepare_examples(data.sft, tokenizer, words, settings.max_length))
+        found["sft"] = _of(prepare_examples(data.sft, tokenizer, words, room))
     if data.dpo:
-        found["dpo"] = _of(prepare_pairs(data.dpo, tokenizer, words, settings.max_length))
+        found["dpo"] = _of(prepare_pairs(data.dpo, tokenizer, words, room))
     return found, True
 
 

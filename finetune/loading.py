@@ -6,12 +6,18 @@ Errors of the Hub, of the disk and of the card become words that say what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.student import Form, Tokenizer, form_of
+from agents.layers import layers_of, words_of
+from agents.shape import context_of
+from agents.student import Form, form_of
+from agents.template import Tokenizer
+from agents.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
 from finetune.checkpoint import Base, weights_id
+from finetune.encoding import Room
 from finetune.needs import is_folder, offline
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
@@ -37,8 +43,7 @@ def locate(name: str, revision: str = "") -> Located:
         UserError: it cannot be found, fetched or read.
     """
     if is_folder(name):
-        folder = Path(name)
-        return Located(folder, Base(name, revision, weights_id(folder)))
+        return _located(Path(name), name, revision)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         remedy = "Name a folder with config.json and safetensors, or a model on the Hub: owner/name."
         raise UserError("there is no such model folder", where="--base", found=repr(name), remedy=remedy)
@@ -59,7 +64,12 @@ def locate(name: str, revision: str = "") -> Located:
             "the base cannot be had", where="--base", found=f"{name}: {why}", remedy=remedy
         ) from error
     folder = Path(found)
-    return Located(folder, Base(name, folder.name, weights_id(folder)))
+    return _located(folder, name, folder.name)
+
+
+def _located(folder: Path, name: str, revision: str) -> Located:
+    check_base(folder)
+    return Located(folder, Base(name, revision, weights_id(folder)))
 
 
 def locate_tokenizer(name: str, revision: str = "") -> Path:
@@ -83,8 +93,11 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
         raise UserError("the tokenizer cannot be had", where="--base", found=_first_line(error)) from error
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder.
+def load_tokenizer(folder: Path, words: int = 0) -> Any:
+    """The tokenizer in a folder; what pads is a token that the model has a row for.
+
+    Args:
+        words: rows of the model's embeddings; 0 where they are not known.
 
     Raises:
         UserError: there is none, or it has no end of sequence.
@@ -92,37 +105,90 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # of two libraries and of Rust: whatever it is, it is the files' fault
         raise UserError("no tokenizer can be loaded", where=str(folder), found=_first_line(error)) from error
     if tokenizer.eos_token is None:
         raise UserError("the tokenizer has no end-of-sequence token", where=str(folder))
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = (
-            tokenizer.eos_token
-        )  # padding is masked everywhere; the last real one is learned
+    if tokenizer.pad_token is None or (words and tokenizer.pad_token_id >= words):
+        # padding is masked everywhere; the last real one is learned
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def room_of(folder: Path, max_length: int) -> Room:
+    """What rows the base in `folder` can take, by its config and the shapes of its embeddings.
+
+    Raises:
+        UserError: the folder is no base.
+    """
+    return Room(max_length, context_of(read_object(folder / CONFIG)), words_of(layers_of(folder)))
 
 
 def load_model(folder: Path, dtype: str, device: str) -> Any:
     """The base's weights in this dtype ("bf16", "fp16", "fp32") on this device.
 
     Raises:
-        UserError: they cannot be loaded.
+        UserError: they cannot be loaded, or are not those of the model that the config describes.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
-    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtypes[dtype], use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+    model = _loaded(folder, dtype=dtype_of(dtype))
     if device == "cpu" and sum(one.numel() for one in model.parameters()) < FEW_PARAMETERS:
         torch.set_num_threads(1)
     return model.to(device)
+
+
+def dtype_of(name: str) -> Any:
+    """torch's dtype of "bf16", "fp16" or "fp32"."""
+    import torch
+
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[name]
+
+
+def check_weights(folder: Path) -> None:
+    """Make sure that the folder's files hold every weight of the model, and no others; none is read.
+
+    Where transformers and accelerate are not installed, nothing is looked at.
+
+    Raises:
+        UserError: weights are missing, not known or of another shape, by name.
+    """
+    if all(find_spec(name) is not None for name in ("torch", "transformers", "accelerate")):
+        _loaded(folder, device_map="meta")
+
+
+def _loaded(folder: Path, **options: Any) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    weight_files(folder)
+    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what is missing is told below, by name
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(folder, **LOADING, **options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    check_loaded(folder, info, model)
+    model.generation_config = nothing_added(model.generation_config)
+    return model
+
+
+def nothing_added(told: Any) -> Any:
+    """A base's generation config without what would change answers unasked: the ids of its marks alone.
+
+    What its file says beside them (beams, words that are forbidden, a least length) is no part of any preset.
+    """
+    from transformers import GenerationConfig
+
+    marks = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(told, name, None) for name in marks})
 
 
 def device_for(dtype: str, *, cpu: bool = False) -> str:

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from agents.errors import UserError
 from agents.shape import Shape
+from agents.weights import json_faults
 from finetune.settings import Settings
 
 GIB = 2**30
@@ -94,6 +95,8 @@ def config_of(base: str, revision: str = "") -> Mapping[str, Any]:
     """
     path = Path(base) / "config.json"
     if path.is_file():
+        if faults := json_faults(path):
+            raise UserError("the base's config cannot be read", where="--base", faults=faults)
         return dict(json.loads(path.read_text(encoding="utf-8")))
     if base in CONFIGS:
         return CONFIGS[base]

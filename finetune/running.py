@@ -21,7 +21,7 @@ from typing import Any
 from agents.errors import EmpathyError, UserError
 from finetune.metrics import line_of, metrics_of
 from finetune.settings import Settings
-from finetune.work import WHOLE, Work, step_of
+from finetune.work import Work, mark_whole, step_of
 
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
@@ -225,7 +225,7 @@ def _callback(work: Work, stage: str, watch: Watch | None) -> Any:
                 # DPO's frozen reference is made anew from the parent. Left here, transformers 5.19 would
                 # load it alone when it resumes and begin again from the parent's weights without a word.
                 shutil.rmtree(save / REFERENCE, ignore_errors=True)
-                (save / WHOLE).touch()
+                mark_whole(save)
 
     return Watching()
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from finetune.asking import asking_of
 from finetune.checkpoint import Checkpoint
 from finetune.encoding import prepare_examples
-from finetune.loading import chosen_form, device_for, load_model, load_tokenizer, locate
+from finetune.loading import (
+    check_weights,
+    chosen_form,
+    device_for,
+    load_model,
+    load_tokenizer,
+    locate,
+    room_of,
+)
 from finetune.needs import reporters, training_libraries
 from finetune.reading import needed_rows, read
 from finetune.running import arguments
 from finetune.settings import Settings
+from finetune.targets import check_targets, target_names
 from finetune.training import How, Made, Task, student_rendering, train
 from finetune.work import Work
 
@@ -41,12 +51,15 @@ def train_sft(
     settings = settings or Settings()
     how = how or How()
     trackers = reporters(how.report_to)
+    found = locate(base, revision)
+    check_weights(found.folder)
+    check_targets(settings, found.folder)
     folder = read(data)
     needed_rows(folder, "sft")
-    found = locate(base, revision)
-    tokenizer = load_tokenizer(found.folder)
+    room = room_of(found.folder, settings.max_length)
+    tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
-    prepared = prepare_examples(folder.sft, tokenizer, rendering, settings.max_length)
+    prepared = prepare_examples(folder.sft, tokenizer, rendering, room)
     device = device_for(settings.dtype, cpu=how.cpu)
     task = Task(
         "sft",
@@ -60,6 +73,7 @@ def train_sft(
         tokenizer,
         prepared,
         device,
+        asking_of(found.folder, rendering.form),
     )
 
     def make(task: Task, work: Work) -> Made:
@@ -72,12 +86,11 @@ def lora(settings: Settings) -> Any:
     """The adapter's shape as peft's `LoraConfig`."""
     from peft import LoraConfig
 
-    names = [part.strip() for part in settings.target_modules.split(",")]
     return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules="all-linear" if names == ["all-linear"] else names,
+        target_modules=target_names(settings),
         bias="none",
         task_type="CAUSAL_LM",
     )

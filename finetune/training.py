@@ -5,6 +5,7 @@ The two stages differ in how the trainer is made (`sft.py`, `dpo.py`); everythin
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import UserError
-from agents.student import Form, Rendering, rendering
+from agents.lora import WEIGHTS as ADAPTER
+from agents.shape import context_of
+from agents.student import Form, Rendering, lacks_bos, rendering, spelled_end
+from agents.weights import CONFIG, read_object
 from finetune import health
+from finetune.asking import Asking
 from finetune.cards import model_card
 from finetune.checkpoint import (
-    ADAPTER,
     VERSION,
     Base,
     Checkpoint,
@@ -29,7 +33,7 @@ from finetune.checkpoint import (
 from finetune.datasets import teachers_of
 from finetune.encoding import Prepared
 from finetune.metrics import METRICS, ends_of, metrics_of
-from finetune.needs import versions
+from finetune.needs import is_folder, versions
 from finetune.plot import plot_losses
 from finetune.reading import DatasetFolder, rendering_matches
 from finetune.running import Watch, run, told_clearly, tracked
@@ -47,6 +51,7 @@ class Task:
         base_folder, base: the base's files and identity.
         parent: the SFT checkpoint that DPO goes on from; None for SFT.
         prepared: the rows for this student.
+        asking: how the base is asked in the rendering's form.
     """
 
     stage: Literal["sft", "dpo"]
@@ -60,6 +65,7 @@ class Task:
     tokenizer: Any
     prepared: Prepared
     device: str
+    asking: Asking
     parent: Checkpoint | None = None
 
     def recipe(self) -> dict[str, Any]:
@@ -76,6 +82,7 @@ class Task:
             "form": str(self.rendering.form),
             "settings": settings,
             "device": self.device,
+            "asking": self.asking.id,
         }
 
 
@@ -117,13 +124,15 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
     """
     tell = how.tell
     recipe = task.recipe()
-    done = finished(task.out, recipe_id(recipe))
+    done = finished(task.out, recipe)
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done
     with working(task.out, recipe, restart=how.restart) as work, told_clearly(task.settings, work, tell):
         tell(f"{task.stage}: {task.prepared.told()}")
-        save = work.last_save()
+        for note in notes_on(task.tokenizer, task.rendering.form):
+            tell(f"{task.stage}: look at this: {note}")
+        save = work.without_damage(tell)
         if save:
             tell(f"{task.stage}: going on from step {step_of(save)}")
         began = time.monotonic()
@@ -140,12 +149,29 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
             task.settings.seed,
             parent=made.began_from,
             new_tokens=how.new_tokens,
+            context=context_of(read_object(task.base_folder / CONFIG)),
         )
         for warning in found.warnings:
             tell(f"{task.stage}: look at this: {warning}")
         _write(task, work, model, found, round(time.monotonic() - began, 1), made.trainer.state.global_step)
         work.finish()
     return read_checkpoint(task.out)
+
+
+def notes_on(tokenizer: Any, form: Form) -> list[str]:
+    """What of a base's tokenizer a person should know before hours are spent."""
+    if form is Form.PLAIN and lacks_bos(tokenizer):
+        return [
+            f"the tokenizer has a beginning of sequence ({tokenizer.bos_token}) and does not put it before a "
+            "text; some bases (Gemma) answer nothing of use without it. If this one was trained with it, "
+            "give its tokenizer.json a TemplateProcessing post-processor that puts it, and train anew."
+        ]
+    if form is Form.CHAT and (end := spelled_end(tokenizer)):
+        return [
+            f"the chat template ends a turn with {end!r}, which is no token of this tokenizer: it is learned "
+            "and said letter by letter, and stays in responses. Train in plain form: --form plain."
+        ]
+    return []
 
 
 def student_rendering(data: DatasetFolder, form: Form) -> Rendering:
@@ -198,6 +224,8 @@ def _record(
         "name": task.name,
         "stage": task.stage,
         "base": task.base.told(),
+        # where the base lay, seen from this folder: the name above is seen from where the training was begun
+        "base_from_here": _from(task.base_folder, task.out) if is_folder(task.base.name) else "",
         "parent": _parent(task.parent) if task.parent else None,
         "data": {
             "id": task.data.id,
@@ -213,6 +241,8 @@ def _record(
         "settings": asdict(task.settings),
         "form": str(task.rendering.form),
         "rendering": task.rendering.id,
+        "asking": task.asking.id,
+        "template_options": task.asking.named_options(),
         "prompt": {"name": task.rendering.prompt.name, "version": task.rendering.prompt.version},
         "adapter": adapter,
         "recipe": recipe_id(task.recipe()),
@@ -226,6 +256,10 @@ def _record(
         "versions": versions(),
         "git": git_state(),
     }
+
+
+def _from(base: Path, out: Path) -> str:
+    return os.path.relpath(base.resolve(), out.resolve())
 
 
 def _parent(of: Checkpoint) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,12 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.identity import content_id
-from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint
+from agents.lora import WEIGHTS as ADAPTER
+from agents.tensors import read_header
+from finetune.checkpoint import RECORD, Checkpoint, hash_file, read_checkpoint
 from finetune.metrics import METRICS
 
-WHOLE = "whole"  # written into a save after everything else
+WHOLE = "whole"  # written into a save after everything else: its files and their hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +62,86 @@ class Work:
 
     def last_save(self) -> Path | None:
         """The newest save that is whole, or None; saves that were cut off are removed."""
+        whole = self._whole_saves()
+        return whole[-1] if whole else None
+
+    def without_damage(self, tell: Callable[[str], None]) -> Path | None:
+        """The newest save whose files are what was written; damaged ones after it are told and removed.
+
+        Raises:
+            UserError: every save is damaged; all are left as they are.
+        """
+        damaged: dict[Path, str] = {}
+        good: Path | None = None
+        for save in reversed(self._whole_saves()):
+            wrong = damage_of(save)
+            if not wrong:
+                good = save
+                break
+            damaged[save] = wrong
+        if damaged and good is None:
+            raise UserError(
+                "every save of this training is damaged",
+                where=str(self.state),
+                found="; ".join(f"{save.name}: {wrong}" for save, wrong in damaged.items()),
+                remedy="Begin anew with --restart.",
+            )
+        for save, wrong in damaged.items():
+            tell(f"{save} is damaged ({wrong}): going back to the save before it")
+            shutil.rmtree(save)
+        return good
+
+    def _whole_saves(self) -> list[Path]:
+        """The saves that were marked whole, the oldest first; the others are removed."""
         saves = sorted(self.state.glob("checkpoint-*"), key=step_of)
         for save in saves:
             if not (save / WHOLE).is_file():
                 shutil.rmtree(save)
-        whole = [save for save in saves if save.exists()]
-        return whole[-1] if whole else None
+        return [save for save in saves if save.exists()]
 
     def finish(self) -> None:
         """The final folder becomes OUT, and the rest goes."""
         self.final.replace(self.out)
         shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def mark_whole(save: Path) -> None:
+    """Say that a save is whole, and what its files hold."""
+    files = sorted(file for file in save.rglob("*") if file.is_file() and file.name != WHOLE)
+    hashes = {str(file.relative_to(save)): hash_file(file) for file in files}
+    unfinished = save / f".{WHOLE}"
+    unfinished.write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+    unfinished.replace(save / WHOLE)
+
+
+def damage_of(save: Path) -> str:
+    """What is wrong with a save that was marked whole; "" for nothing."""
+    text = (save / WHOLE).read_text(encoding="utf-8", errors="replace")
+    try:
+        hashes = dict(json.loads(text)) if text else {}
+    except ValueError:
+        return f"{WHOLE} cannot be read"
+    for name, expected in hashes.items():
+        file = save / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if hash_file(file) != expected:
+            return f"{name} is not what was written"
+    return "" if hashes else _structural_damage(save)
+
+
+def _structural_damage(save: Path) -> str:
+    """Of a save whose mark is empty, as it once was: files that are cut off or no longer of their kind."""
+    try:
+        read_header(save / ADAPTER)
+        json.loads((save / "trainer_state.json").read_text(encoding="utf-8"))
+        for path in (*save.glob("*.pt"), *save.glob("*.pth")):
+            with zipfile.ZipFile(path) as file:
+                if file.testzip() is not None:
+                    return f"{path.name} is not what was written"
+    except (OSError, ValueError, UserError, zipfile.BadZipFile) as error:
+        return str(error)[:200]
+    return ""
 
 
 def step_of(save: Path) -> int:
@@ -82,7 +154,7 @@ def recipe_id(recipe: Mapping[str, Any]) -> str:
     return content_id("recipe-1", dict(recipe))
 
 
-def finished(out: Path, recipe: str) -> Checkpoint | None:
+def finished(out: Path, recipe: Mapping[str, Any]) -> Checkpoint | None:
     """The checkpoint at OUT, where this very recipe made it; None where OUT is free.
 
     Raises:
@@ -92,12 +164,22 @@ def finished(out: Path, recipe: str) -> Checkpoint | None:
         return None
     if out.is_dir() and (out / RECORD).is_file():
         there = read_checkpoint(out)
-        if there.record.get("recipe") == recipe:
+        if there.record.get("recipe") in (recipe_id(recipe), _recorded_before(there, recipe)):
             return there
         found = f"{there.stage} checkpoint {there.name!r} of another recipe"
     else:
         found = "something that is no checkpoint"
     raise UserError("there is something already", where=str(out), found=found, remedy="Name another --out.")
+
+
+ADDED_LATER = ("asking",)  # to recipes: what was recorded before does not hold it
+
+
+def _recorded_before(there: Checkpoint, recipe: Mapping[str, Any]) -> str:
+    """The recipe's id as a record that lacks what was added later holds it; "" for a record that does not."""
+    if all(key in there.record for key in ADDED_LATER):
+        return ""
+    return recipe_id({key: value for key, value in recipe.items() if key not in ADDED_LATER})
 
 
 @contextmanager
@@ -142,7 +224,8 @@ def _same_recipe(told: Path, recipe: Mapping[str, Any]) -> None:
         there = {}  # cut off while it was written: nothing was trained yet
         told.unlink()
         return
-    differing = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
+    known = {key for key in {*there, *recipe} if key in there or key not in ADDED_LATER}
+    differing = sorted(key for key in known if there.get(key) != recipe.get(key))
     if differing:
         settings, before = recipe.get("settings", {}), there.get("settings", {})
         inside = [key for key in settings if settings[key] != before.get(key)]

@@ -69,7 +69,7 @@ def database_url(named: str) -> URL:
         raise UserError(
             "PostgreSQL needs asyncpg",
             where="--db",
-            remedy="Install with: pip install 'empathy-harness[postgres]'",
+            remedy="Install with: pip install -e '.[postgres]'",
         ) from None
     return url.set(drivername="postgresql+asyncpg")
 

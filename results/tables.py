@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from sqlmodel import Field, MetaData, SQLModel
 
 _ONE_TREE = {"sqlite_with_rowid": False}  # SQLite keeps the rows in the key's own tree: half the work
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 ADDED_TO = 2  # the oldest version to which nothing but whole tables was added: it is brought up to date
 
 
@@ -79,6 +79,14 @@ class ResponseSetRow(_Row, table=True):
     author: str = Field(index=True)
     preset: str
     made: str
+
+
+class SetAskingRow(_Row, table=True):
+    """How the author of a set was asked, of sets whose identity does not hold it."""
+
+    __tablename__: ClassVar[Any] = "set_asking"
+    set_id: str = Field(primary_key=True)
+    asking: str  # content id of tokenizer and template, ids that end an answer
 
 
 class ResponseRow(_Row, table=True):

@@ -1,27 +1,25 @@
 """What an adapter's folder says of itself, read without torch: rank, layers, size, and whether it holds NaN.
 
-Reads the safetensors format itself (a length, a JSON header, the tensors' bytes). Knows nothing of how an
-adapter was trained.
+Knows nothing of how an adapter was trained.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import struct
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from agents.errors import Fault, UserError
+from agents.lora import CONFIG, WEIGHTS, adapter_faults
+from agents.tensors import bad_tensors
 from serve.presets import read_json
 
-WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
+# Starts of an adapter that leave the base as it is (vLLM 0.32, lora/peft_helper.py); the others do not.
+STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga", "true")
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank takes
 
 
@@ -42,44 +40,68 @@ class Adapter:
     bytes: int
 
 
-def read_adapter(name: str, folder: Path, *, beside: bool = True) -> Adapter:
+Engine = Literal["vllm", "peft"]
+
+
+def read_adapter(
+    name: str, folder: Path, base: Path | None = None, *, beside: bool = True, engine: Engine = "vllm"
+) -> Adapter:
     """The adapter in `folder`, its weights read through.
 
     Args:
-        beside: whether vLLM is to serve it beside its base; not where it is merged, or peft loads it.
+        base: the folder of the base that it must stand on whole; None where that is not at hand.
+        beside: whether it is to stand beside its base and others; not where it is merged, or alone.
+        engine: what it would stand there in.
 
     Raises:
-        UserError: it is none, vLLM cannot serve it, or a weight is not a number; every fault at once.
+        UserError: it is none, it does not land on its base, vLLM cannot serve it, or a weight is not a
+            number; every fault at once.
     """
     weights, config = folder / WEIGHTS, read_json(folder / CONFIG)
     if not config or not weights.is_file():
         missing = CONFIG if not config else WEIGHTS
         raise UserError("this is no adapter's folder", where=str(folder), found=f"no {missing}")
-    faults = []
-    ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
-    if not all(isinstance(rank, int) and rank >= 1 for rank in ranks):
-        faults.append(Fault("the rank is none", str(folder / CONFIG), repr(config.get("r"))))
-        ranks = [1]
-    if beside and max(ranks) > RANKS[-1]:
-        remedy = f"vLLM serves ranks up to {RANKS[-1]}: merge it instead (--merged)."
-        faults.append(
-            Fault("the rank is too high to be served", str(folder / CONFIG), f"{max(ranks)}", remedy)
-        )
-    if beside and config.get("use_dora"):
-        faults.append(Fault("DoRA cannot be served beside a base", str(folder), remedy="Use --merged."))
-    if beside and config.get("modules_to_save"):
-        found = ", ".join(config["modules_to_save"])
-        remedy = "Use --merged."
-        faults.append(
-            Fault("whole layers are in the adapter; it cannot stand beside a base", "", found, remedy)
-        )
-    faults += [
+    faults = [
         Fault("holds weights that are not numbers", f"{weights}: {tensor}", remedy="Train it again.")
         for tensor in bad_tensors(weights)[:3]
     ]
+    faults += adapter_faults(folder, base)
+    if beside:
+        faults += beside_faults(config, str(folder / CONFIG), engine)
     if faults:
         raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
-    return Adapter(name, folder, max(ranks), weights.stat().st_size)
+    return Adapter(name, folder, max(_ranks(config)), weights.stat().st_size)
+
+
+def beside_faults(config: Mapping[str, Any], where: str, engine: Engine = "vllm") -> list[Fault]:
+    """What of an adapter cannot stand beside its base and other students.
+
+    vLLM 0.32 refuses it, or would not do it as peft does; in peft a start that changes the base's weights
+    changes what the base and the others say.
+    """
+    init = config.get("init_lora_weights", True)
+    changes = isinstance(init, str) and init.lower() not in STARTS
+    parts = {"a start that changes the base's weights": f"init_lora_weights {init!r}" if changes else ""}
+    if engine == "vllm":
+        parts |= _not_in_vllm(config)
+    what = "this cannot be served beside a base"
+    remedy = "Merge it into its base: --merged; or ask it alone: --with transformers."
+    return [Fault(f"{what}: {part}", where, found, remedy) for part, found in parts.items() if found]
+
+
+def _not_in_vllm(config: Mapping[str, Any]) -> dict[str, str]:
+    """What vLLM 0.32 does not do → what of this config asks for it; "" for nothing."""
+    targets, rank = config.get("target_modules"), max(_ranks(config), default=1)
+    ends = [str(name) for name in targets if _is_end(str(name))] if isinstance(targets, list) else []
+    return {
+        f"a rank over {RANKS[-1]}": str(rank) if rank > RANKS[-1] else "",
+        "DoRA": "use_dora" if config.get("use_dora") else "",
+        "a bias of the adapter's own": "lora_bias" if config.get("lora_bias") else "",
+        "biases of the base": "" if config.get("bias", "none") == "none" else f"bias {config['bias']!r}",
+        "whole layers": ", ".join(map(str, config.get("modules_to_save") or ())),
+        "trained tokens": "trainable_token_indices" if config.get("trainable_token_indices") else "",
+        "embeddings or head": ", ".join(ends),
+    }
 
 
 def shelved(adapter: Adapter, shelf: Path) -> Adapter:
@@ -104,41 +126,15 @@ def shelved(adapter: Adapter, shelf: Path) -> Adapter:
     return replace(adapter, folder=folder)
 
 
-def bad_tensors(path: Path) -> list[str]:
-    """The tensors of a safetensors file that hold NaN or infinity, by name.
-
-    Raises:
-        UserError: it is not such a file.
-    """
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > size:
-                raise ValueError("the header is longer than the file")
-            header: dict[str, Any] = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            found = []
-            for name, told in header.items():
-                begin, end = told["data_offsets"]
-                if 8 + length + end > size:
-                    raise ValueError("it ends before its last tensor")
-                file.seek(8 + length + begin)
-                if not _finite(file.read(end - begin), told["dtype"]):
-                    found.append(name)
-            return found
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise UserError("this is no safetensors file", where=str(path), found=str(error)) from error
-
-
 def vllm_rank(rank: int) -> int:
     """The least rank that vLLM can be told and that holds this one (1 ≤ rank ≤ 512)."""
     return next(each for each in RANKS if each >= rank)
 
 
-def _finite(content: bytes, dtype: str) -> bool:
-    """Whether every number is one; dtypes without NaN are fine as they are."""
-    if dtype == "BF16":  # the upper half of a 32-bit float: infinity and NaN have all exponent bits set
-        return not bool((np.frombuffer(content, "<u2") & 0x7F80 == 0x7F80).any())
-    kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
-    return dtype not in kinds or bool(np.isfinite(np.frombuffer(content, kinds[dtype])).all())
+def _ranks(config: Mapping[str, Any]) -> list[int]:
+    ranks = (config.get("r"), *(config.get("rank_pattern") or {}).values())
+    return [rank for rank in ranks if isinstance(rank, int) and not isinstance(rank, bool)]
+
+
+def _is_end(name: str) -> bool:
+    return name.rpartition(".")[2] in ("lm_head", "embed_tokens", "wte", "embed_in", "embed_out")

@@ -13,7 +13,7 @@ import orjson
 
 from agents.call import Call
 from agents.errors import CallError, Failure
-from agents.student import Tokenizer
+from agents.template import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -85,5 +85,6 @@ def until_stop(text: str, stop: Sequence[str], *, keep: bool) -> tuple[str, bool
 def _ids(body: dict[str, Any], tokenizer: Tokenizer) -> list[int]:
     if "prompt" in body:
         return tokenizer.encode(body["prompt"], add_special_tokens=body.get("add_special_tokens", True))
-    written = tokenizer.apply_chat_template(body["messages"], tokenize=False, add_generation_prompt=True)
+    options = {"tokenize": False, "add_generation_prompt": True, **body.get("chat_template_kwargs", {})}
+    written = tokenizer.apply_chat_template(body["messages"], **options)
     return tokenizer.encode(written, add_special_tokens=False)

@@ -32,6 +32,10 @@ class Served:
         backend: "vllm" (server and in-process alike) or "transformers".
         quantisation: its name; "" for none.
         address: of a server that we did not start, whose weights we take on trust; "" else.
+        asking: content id of tokenizer and template; "" where it is not known, or was not when the first
+            answers were made. So are the next two.
+        ends: the ids that end an answer.
+        adapter_config: content id of what the adapter's config says beyond its record's settings.
     """
 
     weights: str
@@ -43,6 +47,9 @@ class Served:
     backend: str = "vllm"
     quantisation: str = ""
     address: str = ""
+    asking: str = ""
+    ends: str = ""
+    adapter_config: str = ""
 
     def __post_init__(self) -> None:
         if (self.how == "base") != (self.adapter == ""):
@@ -54,5 +61,7 @@ class Served:
 
     @property
     def id(self) -> str:
-        """Content id of all of it."""
-        return content_id("served-1", asdict(self))
+        """Content id of all of it; what was added later counts where it says something."""
+        later = ("asking", "ends", "adapter_config")
+        told = {name: value for name, value in asdict(self).items() if value or name not in later}
+        return content_id("served-1", told)

@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from agents.lora import CONFIG, WEIGHTS
 from agents.shape import shape_of
-from serve.adapters import CONFIG, WEIGHTS, Adapter, shelved
+from serve.adapters import Adapter, shelved
 from serve.identity import Device
 from serve.presets import read_json
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.shape import Shape, shape_of
+from agents.weights import quantised
 from serve.adapters import Adapter, vllm_rank
 from serve.identity import VLLM_DTYPES, Device, Dtype
 
@@ -37,6 +38,7 @@ USUAL_TOKENS = 768  # of a prompt and its answer
 MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
 MOST_LORAS = 8
 BLOCK = 16
+FORMATS = {"load_format": "safetensors", "config_format": "hf", "tokenizer_mode": "hf"}  # what vLLM reads
 RESERVE = {"cuda": round(1.1 * GIB), "cpu": round(1.0 * GIB)}
 CPU_CACHE_GIB = 4
 SHORT_LENGTH = 1280  # enough for the preset `cut`
@@ -169,13 +171,8 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted 
         UserError: the base is quantised or of an unknown type; the length is longer than its context.
     """
     asked = wanted or Wanted()
-    if quantised := config.get("quantization_config"):
-        raise UserError(
-            "a quantised model is another author, and never stands for the base",
-            where="config.json",
-            found=str(quantised.get("quant_method", "a quantization_config")),
-            remedy="Name the base in its own dtype; serve this one yourself and ask it as vllm/NAME.",
-        )
+    for fault in quantised(config, "config.json"):
+        raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
     shape = shape_of(config, "Start vLLM yourself and name it with --url.")
     if asked.model_length is not None and asked.model_length > (shape.context or MODEL_LENGTH):
         raise UserError(
@@ -197,6 +194,8 @@ def command(plan: ServePlan, model: Path | str, name: str, host: str, port: int)
         *("--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)),
         # what is not asked for is not added: every value comes with the request
         *("--generation-config", "vllm"),
+        # a repository may hold the weights, config and tokenizer a second time in Mistral's own format
+        *(word for name, value in FORMATS.items() for word in (f"--{name.replace('_', '-')}", value)),
         *plan.arguments(),
     ]
 

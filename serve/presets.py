@@ -22,6 +22,7 @@ from typing import Any, Literal
 from agents.cutting import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from agents.errors import UserError
 from agents.identity import canonical
+from agents.shape import context_of
 from serve.identity import Dtype
 
 Name = Literal["cut", "paper", "released"]
@@ -67,11 +68,18 @@ class Preset:
 
     @property
     def extra(self) -> str:
+        """`extra_with` no chat template, or one that is told nothing."""
+        return self.extra_with({})
+
+    def extra_with(self, template_options: Mapping[str, Any]) -> str:
         """What goes into every request beside the usual parameters, as canonical JSON.
 
         The stop string is kept in the answer, so that it can be told who went on and who ended.
+
+        Args:
+            template_options: what the chat template is told; {} for nothing.
         """
-        told = {
+        told: dict[str, Any] = {
             "top_k": self.top_k,
             "min_p": 0.0,
             "repetition_penalty": self.repetition_penalty,
@@ -81,6 +89,8 @@ class Preset:
         }
         if self.keeps_special:
             told["skip_special_tokens"] = False
+        if template_options:
+            told["chat_template_kwargs"] = dict(template_options)
         return canonical(told).decode()
 
 
@@ -192,8 +202,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _room(config: Mapping[str, Any]) -> int:
     """New tokens that a prompt leaves room for."""
-    context = config.get("max_position_embeddings")
-    if not isinstance(context, int):
+    context = context_of(config)
+    if not context:
         return LONG
     if context <= PROMPT_ROOM:
         raise UserError(

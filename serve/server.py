@@ -199,7 +199,7 @@ def needs_vllm() -> None:
         raise UserError(
             "vLLM is not installed",
             found="no module named vllm",
-            remedy="Install it with: pip install 'empathy-harness[serve]'; name a server that is running "
+            remedy="Install it with: pip install -e '.[serve]'; name a server that is running "
             "elsewhere with --url; or do without: --with transformers.",
         )
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.call import Call
-from agents.errors import CallError, UserError
+from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish, Usage
+from agents.weights import LOADING, check_loaded, weight_files
 from serve.asking import Asked, asked, until_stop
 from serve.batching import Answer
 from serve.identity import VLLM_DTYPES, Device, Dtype
@@ -50,16 +51,23 @@ class TransformersEngine:
             raise UserError(
                 "plain transformers needs its libraries",
                 found=f"no {', '.join(missing)}",
-                remedy="Install them with: pip install 'empathy-harness[train]'.",
+                remedy="Install them with: pip install -e '.[train]'.",
             )
         import torch
         from peft import PeftModel
-        from transformers import AutoModelForCausalLM, AutoTokenizer, logging
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, logging
 
         logging.disable_progress_bar()
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(base)
-            model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, VLLM_DTYPES[dtype]))
+            weight_files(base)
+            self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+            of_dtype = getattr(torch, VLLM_DTYPES[dtype])
+            model, info = AutoModelForCausalLM.from_pretrained(base, dtype=of_dtype, **LOADING)
+            check_loaded(base, info, model)
+            # what the base's own file would add to a request is no part of any preset: its marks alone stay
+            marks = ("bos_token_id", "eos_token_id", "pad_token_id")
+            own = {name: getattr(model.generation_config, name, None) for name in marks}
+            model.generation_config = GenerationConfig(**own)
             self._labels = {name: f"a{number}" for number, name in enumerate(adapters)}
             for name, folder in adapters.items():
                 label = self._labels[name]
@@ -67,8 +75,9 @@ class TransformersEngine:
                     model.load_adapter(folder, adapter_name=label)
                 else:
                     model = PeftModel.from_pretrained(model, folder, adapter_name=label)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             raise UserError("the model cannot be loaded", where=str(base), found=str(error)[:300]) from error
+        self._words = int(model.get_input_embeddings().weight.shape[0])
         self._model: Any = model.to(device).eval()
         self._base_name = base_name
         self._rows = rows
@@ -81,6 +90,7 @@ class TransformersEngine:
         for number, call in enumerate(calls):
             try:
                 told = asked(call, self.tokenizer)
+                self._check_ids(told)
                 groups[told.model, told.sampling].append((number, told))
             except CallError as error:
                 answers[number] = error
@@ -91,6 +101,12 @@ class TransformersEngine:
                 for (number, _), answer in zip(part, self._pass([one for _, one in part]), strict=True):
                     answers[number] = answer
         return [answer for answer in answers if answer is not None]
+
+    def _check_ids(self, one: Asked) -> None:
+        beyond = sorted({each for each in one.ids if each >= self._words})
+        if beyond:
+            what = f"tokens {beyond[:8]} have no embedding: the model has {self._words} rows"
+            raise CallError(Failure.BAD_REQUEST, what)
 
     def _pass(self, rows: Sequence[Asked]) -> list[Answer]:
         import contextlib
@@ -104,7 +120,8 @@ class TransformersEngine:
         without = self._model.disable_adapter() if plain and self._labels else contextlib.nullcontext()
         longest = max(len(row.ids) for row in rows)
         pad = self.tokenizer.pad_token_id
-        pad = self.tokenizer.eos_token_id if pad is None else pad
+        if pad is None or pad >= self._words:  # masked everywhere: any token that the model has a row for
+            pad = self.tokenizer.eos_token_id
         ids = [[pad] * (longest - len(row.ids)) + list(row.ids) for row in rows]
         mask = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
         if first.seed is not None:

@@ -13,7 +13,7 @@ from agents.messages import Completion, Finish, Usage
 from serve.asking import Asked, asked
 from serve.batching import Answer
 from serve.identity import VLLM_DTYPES
-from serve.plan import ServePlan
+from serve.plan import FORMATS, ServePlan
 from serve.server import needs_vllm
 
 # The engine runs in this very process: in one of its own it would outlive a `kill -9` of ours, card and all.
@@ -54,6 +54,7 @@ class VllmEngine:
                 enable_chunked_prefill=on_card,
                 max_num_batched_tokens=plan.batched_tokens,
                 generation_config="vllm",
+                **FORMATS,
                 **told,
             )
         except (RuntimeError, ValueError, OSError) as error:

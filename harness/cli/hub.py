@@ -62,5 +62,5 @@ def _client() -> Any:
         raise UserError(
             "the Hub's client is not installed",
             where=WHERE,
-            remedy="Install with: pip install 'empathy-harness[train]'",
+            remedy="Install with: pip install -e '.[train]'",
         ) from None

@@ -145,6 +145,7 @@ def respond(
                 who = serving.cast(local, await folders_of(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
                 settings = calls.settings()
+                who = await kitchen.settled(store, who, how, prompts)
                 made = [kitchen.responder(one, who, how, prompts) for one in who.contestants]
                 plan = plan_responding(chosen, [*made, *others])
                 if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):

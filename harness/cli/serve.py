@@ -140,6 +140,7 @@ def start(
 
 def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, str, list[Adapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
+    from finetune.loading import check_weights
     from harness.runs import rooms, standing
     from harness.runs.checkpoints import cast, checkpoint_folders
     from harness.runs.machine import device_here, fitting, wanted
@@ -169,8 +170,9 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, st
         assert one.checkpoint is not None
         folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
     else:
+        check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = rooms.adapters_of(who.contestants)
+        adapters = rooms.adapters_of(who.contestants, folder)
         name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)
     asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, fitting(folder, adapters, asked)
@@ -199,7 +201,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
     """
     from finetune.plan import config_of
-    from harness.runs.checkpoints import checkpoint_folders
+    from harness.runs.checkpoints import check_names, checkpoint_folders
     from serve.adapters import Adapter, read_adapter
     from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
     from serve.server import LOOPBACK
@@ -208,15 +210,18 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     folders = checkpoint_folders(places) if places else []
     if places and not folders:
         raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
-    there = [] if merged else [read_adapter(f"student:{one.name}", one) for one in folders]
-    rank = rest["rank"] or USUAL_RANK
-    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
+    check_names(places)
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
-        base = read_checkpoint(folders[0]).base.name
+        base = read_checkpoint(folders[0]).base_place
     if not base:
         raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
+    # a plan needs no weights: without them an adapter is held against its own config alone
+    at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
+    there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
+    rank = rest["rank"] or USUAL_RANK
+    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     asked = Wanted(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",

@@ -16,6 +16,7 @@ import click
 
 from agents.errors import UserError
 from agents.shape import shape_of
+from agents.weights import quantised, read_object
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.lengths import lengths_of
 from finetune.plan import CARD_MIB, config_of, plan_stage
@@ -164,8 +165,13 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json: bool, **rest: Any) -> None:
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = settings_given(rest)
+    if faults := quantised(read_object(Path(base) / "config.json"), base):
+        raise UserError("this base cannot be trained", where="--base", faults=faults)
     folder = read(data)
-    shape = shape_of(config_of(base, revision), "It may train all the same; its memory must be tried.")
+    config = config_of(base, revision)
+    if faults := quantised(config, base):
+        raise UserError("this base cannot be trained", where="--base", faults=faults)
+    shape = shape_of(config, "It may train all the same; its memory must be tried.")
     lengths, measured = lengths_of(folder, base, settings, form, revision)
     stages = [
         (plan_stage(shape, settings, name, of.rows, of.said, card_mib), of) for name, of in lengths.items()

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base, weight_files
+from finetune.asking import check_asking
+from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
 from finetune.loading import Located, locate
 from serve.identity import Dtype
 from serve.presets import read_json
 
 STUDENT, BASE, BASE_CUT = "student:", "base", "base-cut"
 PLACE = "checkpoints"
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json")
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,14 @@ class Contestant:
         author: its name in full: `student:NAME`, `base:NAME`, `base-cut:NAME`.
         checkpoint: of a student; None for the base.
         cut: whether its answers are cut to the first turn and 97 words whatever the preset says.
+        known_before: whether its answers were first made when how it is asked was not part of what it is:
+            they keep their identity.
     """
 
     author: str
     checkpoint: Checkpoint | None = None
     cut: bool = False
+    known_before: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,20 @@ def cast(
                 faults += error.faults
     if faults:
         raise UserError("these students cannot be asked", faults=faults)
-    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or list(found.values())
+    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or [
+        one for named in found.values() for one in named
+    ]
     located = _base(base, made, names)
     wrong = []
     for one in contestants:
         if one.checkpoint is not None:
             try:
                 same_base(one.checkpoint, located.base)
+                check_asking(one.checkpoint, located.folder)
             except UserError as error:
                 wrong.append(error.fault)
     if wrong:
         raise UserError("an adapter stands on its own base alone", faults=wrong)
-    check_base(located.folder)
     shown = short_name(located.base.name)
     for name in dict.fromkeys(names):
         kind, _, of = name.partition(":")
@@ -160,48 +165,66 @@ def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def check_base(folder: Path) -> None:
-    """Make sure that a base can be served as `base`.
+def check_names(places: Sequence[Path]) -> None:
+    """Make sure that no two of the checkpoints in these places are different ones of one name.
 
     Raises:
-        UserError: it has no tokenizer, or is quantised: every fault at once.
+        UserError: two are; a place is no folder.
     """
-    faults = []
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
-        remedy = f"It needs one of: {', '.join(_TOKENIZERS)}."
-        faults.append(Fault("has no tokenizer", str(folder), remedy=remedy))
-    if not weight_files(folder):
-        faults.append(Fault("has no safetensors weights", str(folder)))
-    if read_json(folder / "config.json").get("quantization_config"):
-        remedy = "Serve it yourself and ask it as vllm/NAME: it is another author."
-        faults.append(Fault("is quantised, and never stands for the base", str(folder), remedy=remedy))
-    if faults:
-        raise UserError("this base cannot be served", where=str(folder), faults=faults)
+    if places:
+        for name, made in _known(places).items():
+            check_distinct(name, made)
 
 
-def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, Checkpoint]:
+def check_distinct(name: str, made: Sequence[Checkpoint]) -> None:
+    """Make sure that a name is one checkpoint's, wherever its copies lie.
+
+    Raises:
+        UserError: folders of this name hold different ones.
+    """
+    if len({one.id for one in made}) > 1:
+        remedy = "Name one folder with --students, or train one anew under another --name."
+        raise UserError(
+            "several students have this name",
+            found=repr(f"{STUDENT}{name}"),
+            remedy=remedy,
+            faults=[Fault(f"a {one.stage} checkpoint", str(one.path), _told(one)) for one in made],
+        )
+
+
+def _told(one: Checkpoint) -> str:
+    return f"base {one.base.name}, recipe {one.record.get('recipe', 'not recorded')}, {one.id}"
+
+
+def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, list[Checkpoint]]:
     """Checkpoints by name; the records only: whose adapter is whole is looked at when it is used."""
     import json
 
-    found: dict[str, Checkpoint] = {}
+    found: dict[str, list[Checkpoint]] = {}
+    seen: set[Path] = set()
     for place in places:
         if not place.is_dir():
             raise UserError("there is no such folder", where="--students", found=str(place))
     for folder in [*checkpoint_folders(places), *(() if places else registered)]:
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            found.setdefault(str(record["name"]), Checkpoint(folder, record))
+            made = Checkpoint(folder, record)
+            made.id  # noqa: B018  (a record that lacks what makes it one is none)
         except (OSError, ValueError, KeyError, TypeError):
             continue
+        if folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            found.setdefault(made.name, []).append(made)
     if places and not found:
         raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
     return found
 
 
-def _student(name: str, found: dict[str, Checkpoint]) -> Checkpoint:
+def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint:
     bare = name.removeprefix(STUDENT)
     if bare in found:
-        return read_checkpoint(found[bare].path)
+        check_distinct(bare, found[bare])
+        return read_checkpoint(found[bare][0].path)
     there = ", ".join(sorted(found)[:8]) or "none"
     raise UserError(
         "there is no student of this name",
@@ -217,15 +240,13 @@ def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> Locate
     wanted = {
         name.partition(":")[2] for name in names if name.partition(":")[0] in (BASE, BASE_CUT) and ":" in name
     }
-    bases = {one.base for one in made}
-    if wanted:
-        bases = {one for one in bases if short_name(one.name) in wanted}
+    bases = {one.base.weights: one for one in made if not wanted or short_name(one.base.name) in wanted}
     if len(bases) == 1:
-        of = bases.pop()
-        return locate(of.name, "" if Path(of.name).is_dir() else of.revision)
+        (one,) = bases.values()
+        return locate(one.base_place, "" if Path(one.base_place).is_dir() else one.base.revision)
     raise UserError(
         "which base is meant is not known" if not bases else "several bases are meant",
         where="--base",
-        found=", ".join(sorted(one.name for one in bases)) or "no checkpoint that says",
+        found=", ".join(sorted(one.base.name for one in bases.values())) or "no checkpoint that says",
         remedy="Name it with --base, a folder or a model on the Hub.",
     )

@@ -20,13 +20,14 @@ from agents.call import ModelClient
 from agents.clients.http import HttpClient, open_session
 from agents.models import Model
 from finetune.checkpoint import Checkpoint
+from finetune.loading import check_weights
 from finetune.merge import RECORD as MERGED_RECORD
 from finetune.merge import merge
 from harness.runs.checkpoints import Cast, Contestant
 from harness.runs.machine import fitting, wanted
 from harness.runs.standing import SHELF, on_shelf, prepare
 from serve import presets
-from serve.adapters import Adapter, read_adapter
+from serve.adapters import Adapter, Engine, read_adapter
 from serve.batching import Batcher
 from serve.identity import Device, Dtype
 from serve.null_adapter import beside
@@ -109,6 +110,7 @@ async def opened(
         async with _asked(server) as room:
             yield room
     else:
+        await asyncio.to_thread(check_weights, folder)
         name, adapters = beside(folder, name, adapters, how.device, SHELF)
         made = fitting(folder, adapters, _wanted(how, dtype))
         if how.through == "offline":
@@ -123,17 +125,19 @@ def _wanted(how: Serving, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[Contestant], *, served: bool = True) -> list[Adapter]:
+def adapters_of(part: Sequence[Contestant], base: Path, engine: Engine = "vllm") -> list[Adapter]:
     """The students' adapters, read through.
 
     Args:
-        served: whether vLLM is to serve them beside their base.
+        base: the base's folder.
+        engine: what serves them; alone in peft, an adapter may be of any kind.
 
     Raises:
         UserError: one cannot be served.
     """
     made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
-    return [read_adapter(author, folder, beside=served) for author, folder in made]
+    beside = engine == "vllm" or len(part) > 1
+    return [read_adapter(author, folder, base, beside=beside, engine=engine) for author, folder in made]
 
 
 def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
@@ -142,7 +146,7 @@ def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[st
     Raises:
         UserError: it cannot be merged, or holds weights that are not numbers.
     """
-    read_adapter(made.name, made.path, beside=False)
+    read_adapter(made.name, made.path, base, beside=False)
     folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
     if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
@@ -158,7 +162,7 @@ def _weights(
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
         return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
-    adapters = adapters_of(part, served=how.through != "transformers")
+    adapters = adapters_of(part, who.base.folder, "peft" if how.through == "transformers" else "vllm")
     return who.base.folder, who.base_name, adapters
 
 

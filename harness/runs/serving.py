@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from agents.call import Call, ModelClient
 from agents.cutting import FIRST_TURN_97_WORDS
@@ -21,8 +23,10 @@ from agents.registry import Registry
 from agents.responder import Responder
 from agents.student import Form, Rendering
 from agents.vocabulary import DEFAULT_PRESET
+from finetune.asking import Asking, asking_of, unasked
+from finetune.checkpoint import beyond_settings
 from harness.engine.limits import Limits
-from harness.runs.checkpoints import Cast, Contestant
+from harness.runs.checkpoints import BASE, Cast, Contestant
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.planning import Chosen, plan_responding
@@ -30,6 +34,7 @@ from harness.runs.registering import put_checkpoints
 from harness.runs.rooms import Room, Serving, opened
 from harness.runs.running import LaneReport, Settings
 from prompts import Library
+from results.askings import kept_sets
 from results.store import Store
 from serve import presets
 from serve.identity import Dtype, Served
@@ -48,6 +53,9 @@ def dtype_of(cast: Cast, how: Serving) -> Dtype:
 def served(one: Contestant, cast: Cast, how: Serving) -> Served:
     """Who answers, by content."""
     made = one.checkpoint
+    # what a server of somebody else's does with a question is taken on trust, as its weights are
+    on_trust = one.known_before or bool(how.url and not how.trusted)
+    asking = Asking() if on_trust else asking_of(cast.base.folder, _form(one, cast))
     return Served(
         weights=cast.base.base.weights,
         adapter=str(made.record["adapter"]) if made is not None else "",
@@ -57,6 +65,9 @@ def served(one: Contestant, cast: Cast, how: Serving) -> Served:
         device=how.device,
         backend="transformers" if how.through == "transformers" else "vllm",
         address=how.url if how.url and not how.trusted else "",
+        asking=asking.id,
+        ends=" ".join(map(str, asking.ends)),
+        adapter_config="" if made is None or one.known_before else beyond_settings(made),
     )
 
 
@@ -74,8 +85,7 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     role: presets.Role = "student" if one.checkpoint is not None else "base"
     seed = presets.SEED if how.seed is None else how.seed
     preset = presets.resolve(name, role, config, generation, seed=seed)
-    form = one.checkpoint.form if one.checkpoint is not None else _base_form(cast)
-    rendering = Rendering(named_prompt(library, preset.prompt), form)
+    rendering = Rendering(named_prompt(library, preset.prompt), _form(one, cast))
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(
             "the student was trained with another prompt than it would be asked with",
@@ -98,18 +108,61 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     )
 
 
-def _base_form(cast: Cast) -> Form:
-    """As its students are asked, where they are; a base is asked in plain form."""
+def _form(one: Contestant, cast: Cast) -> Form:
+    """As a student was trained; a base as its students are asked, where they are, else in plain form."""
+    if one.checkpoint is not None:
+        return one.checkpoint.form
     forms = {one.checkpoint.form for one in cast.contestants if one.checkpoint is not None}
     return forms.pop() if len(forms) == 1 else Form.PLAIN
 
 
 def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
     protocol = rendering.protocol
-    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=preset.extra)
+    extra = preset.extra_with(_options(one, cast, rendering.form))
+    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
     name = one.author if one.checkpoint is not None else cast.base_name
     identity = served(one, cast, how).id
     return Model(PROVIDER, name, protocol, traits, base_url="http://served/v1", identity=identity)
+
+
+def _options(one: Contestant, cast: Cast, form: Form) -> dict[str, Any]:
+    """What the chat template is told: as a student was trained; of a base, as it is now."""
+    if form is Form.PLAIN:
+        return {}
+    if one.checkpoint is not None:
+        return dict(one.checkpoint.record.get("template_options") or {})
+    if one.known_before:
+        return {}
+    return asking_of(cast.base.folder, form).named_options()
+
+
+async def settled(store: Store, who: Cast, how: Serving, library: Library) -> Cast:
+    """The same cast, where those keep their identity who answered before it held how they are asked.
+
+    Their first answers are taken for ones that were asked as they would be now; from then on another
+    tokenizer or template is another set for them too.
+
+    Raises:
+        UserError: as `responder`.
+    """
+    by_model: dict[str, list[Contestant]] = {}
+    for one in (replace(each, known_before=False) for each in who.contestants):
+        by_model.setdefault(one.author if one.checkpoint is not None else BASE, []).append(one)
+    contestants: dict[str, Contestant] = {}
+    for group in by_model.values():
+        before = [replace(one, known_before=True) for one in group]
+        askings = {
+            responder(old, who, how, library).set.id: _asked_now(new, who, how)
+            for old, new in zip(before, group, strict=True)
+        }
+        kept = await kept_sets(store, askings)
+        contestants |= {one.author: one for one in (before if kept else group)}
+    return replace(who, contestants=tuple(contestants[one.author] for one in who.contestants))
+
+
+def _asked_now(one: Contestant, cast: Cast, how: Serving) -> str:
+    now = served(one, cast, how)
+    return " ".join([now.asking, now.ends, now.adapter_config]).strip()
 
 
 async def respond(
@@ -129,6 +182,7 @@ async def respond(
     Raises:
         UserError: as `generate`, and whatever keeps a server from coming up.
     """
+    who = await settled(store, who, how, library)
     responders = [responder(one, who, how, library) for one in who.contestants]
     await put_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
     whole = plan_responding(chosen, (*responders, *others))
@@ -138,6 +192,8 @@ async def respond(
         ours = [one for one in responders if one.name in {each.author for each in part}]
         if not await _missing(store, plan_responding(chosen, ours), settings, again=retry_unusable):
             continue
+        if not how.url or how.trusted:
+            check_questions(who.base.folder, ours, chosen, how)
         summary = await _served_run(store, registry, chosen, who, how, settings, ours, part, retry_unusable)
         lanes.append(dict(summary.lanes))
         unfinished = any(lane.stopped or lane.failed for lane in summary.lanes.values())
@@ -146,6 +202,28 @@ async def respond(
     # what is left is the other models' business; everything else is known by now, and is summed up here
     summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))
     return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
+
+
+def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chosen, how: Serving) -> None:
+    """Make sure that a base has an embedding for whatever it is asked; tell what it takes for its own marks.
+
+    Raises:
+        UserError: dialogues hold tokens that it has none for.
+    """
+    renderings = {one.rendering.form: one.rendering for one in responders}
+    for rendering in renderings.values():
+        found = unasked(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
+        if found.beyond:
+            told = ", ".join(f"{token!r} ({count})" for token, count in list(found.beyond.items())[:8])
+            raise UserError(
+                "dialogues hold tokens that the base has no embedding for",
+                where=str(folder),
+                found=told,
+                remedy="Resize the base's embeddings to its tokenizer, or use its own tokenizer.",
+            )
+        if found.control:
+            told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control.items()))
+            how.tell(f"dialogues hold marks of this base's own, and are not asked as they are meant: {told}")
 
 
 async def _served_run(

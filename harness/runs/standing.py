@@ -15,6 +15,8 @@ from pathlib import Path
 
 from agents.errors import UserError
 from agents.models import Model
+from agents.student import Form
+from finetune.asking import asking_of
 from harness.runs.checkpoints import Cast
 from serve.adapters import Adapter, shelved
 from serve.identity import Dtype
@@ -30,6 +32,8 @@ def running(cast: Cast) -> tuple[str, str, Dtype] | None:
     state = read_json(STATE)
     if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
         return None
+    if state.get("asking", _askings(cast)) != _askings(cast):
+        return None  # the same weights with another tokenizer or template
     server = Server(str(state["url"]), str(state["key"]))
     return (server.url, server.key, state["dtype"]) if server.healthy() else None
 
@@ -39,6 +43,7 @@ def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Iter
     """A file, for our eyes only, by which other commands find a running server; gone with it."""
     told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
     told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
+    told["asking"] = _askings(who)
     STATE.parent.mkdir(parents=True, exist_ok=True)
     STATE.unlink(missing_ok=True)
     with os.fdopen(os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -48,6 +53,17 @@ def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Iter
     finally:
         if read_json(STATE).get("pid") == os.getpid():
             STATE.unlink(missing_ok=True)
+
+
+def _askings(who: Cast) -> list[str]:
+    """How the base is asked in either form; "" for one that it cannot be asked in."""
+    ids = []
+    for form in Form:
+        try:
+            ids.append(asking_of(who.base.folder, form).id)
+        except UserError:
+            ids.append("")
+    return ids
 
 
 def on_shelf(adapters: Sequence[Adapter]) -> list[Adapter]:

@@ -104,7 +104,7 @@ def _die_with_parent() -> None:
 
 def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Find a base, or build a tiny one: where it is, and its weights' id."""
-    from finetune.loading import locate
+    from finetune.loading import check_weights, locate
     from finetune.needs import training_libraries
     from finetune.tiny import build
 
@@ -116,6 +116,7 @@ def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
             build(folder, kind)
         name = str(folder)
     found = locate(name, job["revision"])
+    check_weights(found.folder)
     return {
         "base": name,
         "revision": found.base.revision,

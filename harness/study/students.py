@@ -12,15 +12,18 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from agents.errors import UserError
 from agents.identity import content_id
-from finetune.checkpoint import Base, read_checkpoint
+from agents.weights import check_base
+from finetune.asking import check_asking
+from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.loading import Located
-from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, check_base, short_name
+from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, short_name
 from harness.runs.generating import Summary
 from harness.runs.machine import device_here
 from harness.runs.planning import Chosen, plan_responding
 from harness.runs.rooms import Serving
-from harness.runs.serving import respond, responder
+from harness.runs.serving import respond, responder, settled
 from harness.study.doing import Interrupted, NotFinished, base_place, responses_made, threads
 from harness.study.file import CUT_BASE, Learner
 from harness.study.progress import counted
@@ -52,7 +55,7 @@ async def served(
         tell=partial(world.tell, name),
     )
     async with await Store.open(world.db) as store:
-        who = Cast(base, tuple(by_author.values()))
+        who = await settled(store, Cast(base, tuple(by_author.values())), how, world.library)
         plan = plan_responding(chosen, [responder(one, who, how, world.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):
@@ -82,6 +85,7 @@ def contestant_of(world: World, ready: Ready, base: Located) -> Contestant:
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
         made = read_checkpoint(world.folder / trained[0]["folder"])
+        check_asking(made, base.folder)
         return Contestant(f"{STUDENT}{made.name}", made)
     cut = CUT_BASE in ready.stage.title.split(" ")
     return Contestant(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
@@ -92,8 +96,20 @@ def _learner(world: World, ready: Ready) -> Learner:
 
 
 def _located(world: World, learner: Learner, ready: Ready) -> Located:
-    """The base as its stage found it; its weights are not hashed again."""
+    """The base as its stage recorded it.
+
+    Raises:
+        UserError: the folder holds other weights by now.
+    """
     told = ready.needs[f"base {learner.name}"].result
     place = base_place(world, told)
     folder = Path(told["at"]) if told["at"] else Path(place)
-    return Located(folder, Base(place, told["revision"], told["weights"]))
+    weights = weights_id(folder)
+    if weights != told["weights"]:
+        raise UserError(
+            "the base's folder holds other weights than the study began with",
+            where=str(folder),
+            found=weights,
+            remedy=f"Put {told['weights']} back, or begin the study anew elsewhere.",
+        )
+    return Located(folder, Base(place, told["revision"], weights))

@@ -159,3 +159,11 @@ def test_alike_whatever_case_space_and_quotation_marks() -> None:
     assert said_alike("I’m  here.", '"I\'m here."')
     assert not said_alike("I'm here.", "I'm there.")
     assert words_in(" a  b\nc ") == 3
+
+
+@pytest.mark.parametrize("tag", ["think", "thinking", "THINK"])
+@pytest.mark.parametrize("thought", ["", "\n\n", "They grieve.\n\nI should be kind.", "a </b> b < c"])
+def test_a_thought_that_the_prompt_opened_is_no_part_of_the_response(tag: str, thought: str) -> None:
+    assert clean(f"{thought}</{tag}>\n\nThat silence can weigh so much.") == "That silence can weigh so much."
+    assert clean(f"{thought}</{tag}>") == ""
+    assert clean(f"{thought}</{tag}> Oh. <{tag}>more") == "Oh."

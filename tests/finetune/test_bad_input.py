@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import importlib.util
 import json
+import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +73,7 @@ def test_weights_are_named_by_content(tmp_path: Path) -> None:
     for name, text in (("a", '{"x": 1, "transformers_version": "5"}'), ("b", '{"x": 1}'), ("c", '{"x": 2}')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
-        (tmp_path / name / "model.safetensors").write_bytes(b"weights")
-        (tmp_path / name / "consolidated.safetensors").write_bytes(name.encode())
+        (tmp_path / name / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
     one, two, three = (weights_id(tmp_path / name) for name in "abc")
     assert one == two != three
 
@@ -126,6 +127,30 @@ class TestWhileTraining:
         made = train_sft(str(tiny_llama), dataset, tmp_path / "n", SETTINGS, how=HOW)
         undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, how=HOW)
         assert made.record["adapter"] == undisturbed.record["adapter"]
+
+    @pytest.mark.parametrize("file", ["optimizer.pt", "adapter_model.safetensors", "trainer_state.json"])
+    def test_a_damaged_save_is_passed_over_for_the_one_before_it(
+        self, tiny_llama: Path, dataset: Path, tmp_path: Path, file: str
+    ) -> None:
+        from finetune.running import Step
+        from finetune.sft import train_sft
+
+        def stop(step: Step) -> None:
+            if step.step == 5:
+                raise KeyboardInterrupt
+
+        undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, how=HOW)
+        with pytest.raises(KeyboardInterrupt):
+            train_sft(str(tiny_llama), dataset, tmp_path / "d", SETTINGS, how=replace(HOW, watch=stop))
+        damaged = tmp_path / "d.partial/state/checkpoint-4" / file
+        damaged.write_bytes(damaged.read_bytes()[:100])
+        lines: list[str] = []
+        made = train_sft(
+            str(tiny_llama), dataset, tmp_path / "d", SETTINGS, how=replace(HOW, tell=lines.append)
+        )
+        assert made.record["adapter"] == undisturbed.record["adapter"]
+        assert any("checkpoint-4" in line and file in line for line in lines)
+        assert any("going on from step 2" in line for line in lines)
 
     @pytest.mark.parametrize("when", ["save", "end"])
     def test_a_full_disk(

@@ -152,7 +152,7 @@ def test_paths_and_addresses_get_their_drivers() -> None:
 
 def test_postgresql_without_its_driver_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(UserError, match=r"pip install 'empathy-harness\[postgres\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[postgres\]'"):
         database_url("postgresql://u@h/x")
 
 

@@ -6,7 +6,11 @@ import json
 import struct
 from pathlib import Path
 
-from serve.adapters import WEIGHTS, Adapter, read_adapter
+import pytest
+
+from agents.errors import UserError
+from agents.lora import WEIGHTS
+from serve.adapters import Adapter, read_adapter
 from serve.null_adapter import ITSELF, beside
 
 CONFIG = {
@@ -26,7 +30,8 @@ def test_the_base_has_an_adapter_of_zeros_where_students_are_or_may_come(tmp_pat
     for there, more in (([student], False), ([], True)):
         name, (null, *others) = beside(tmp_path, "base:x", there, "cpu", tmp_path / "shelf", more=more)
         assert (name, null.name, others) == ("base:x" + ITSELF, "base:x", there)
-        assert read_adapter("base:x", null.folder).rank == 1
+        with pytest.raises(UserError, match="changes nothing"):  # as a student it would be refused
+            read_adapter("base:x", null.folder)
     content = (null.folder / WEIGHTS).read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])

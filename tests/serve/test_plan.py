@@ -90,6 +90,9 @@ def test_the_command_binds_to_where_it_is_told_and_holds_no_key() -> None:
     told = command(plan(LLAMA, adapters(8)), "meta-llama/Llama-3.1-8B", "base:x", "127.0.0.1", 8001)
     assert told[told.index("--host") + 1] == "127.0.0.1"
     assert told[told.index("--generation-config") + 1] == "vllm"
+    # the very files that are hashed, whatever else lies beside them
+    assert told[told.index("--load-format") + 1] == "safetensors"
+    assert told[told.index("--config-format") + 1] == told[told.index("--tokenizer-mode") + 1] == "hf"
     assert told[told.index("--max-lora-rank") + 1] == "8"
     assert not any("key" in word for word in told)
 

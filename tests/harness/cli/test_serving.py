@@ -31,17 +31,38 @@ CONFIG = {
 }
 
 
-def tensors(path: Path, value: float) -> None:
-    told = json.dumps({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
-    path.write_bytes(struct.pack("<Q", len(told)) + told + struct.pack("<f", value))
+def adapter(folder: Path, value: float) -> None:
+    """A LoRA adapter of one layer."""
+    at = "base_model.model.model.layers.0.self_attn.q_proj.lora"
+    shapes, header, end = {f"{at}_A.weight": [8, 64], f"{at}_B.weight": [64, 8]}, {}, 0
+    for name, shape in shapes.items():
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + 2048]}
+        end += 2048
+    told = json.dumps(header).encode()
+    content = struct.pack("<Q", len(told)) + told + struct.pack("<f", value) * 1024
+    (folder / "adapter_model.safetensors").write_bytes(content)
+    config = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+
+
+def base_weights(path: Path) -> None:
+    """What `adapter` stands on."""
+    header = {
+        "model.layers.0.self_attn.q_proj.weight": {
+            "dtype": "F32",
+            "shape": [64, 64],
+            "data_offsets": [0, 16384],
+        }
+    }
+    told = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(told)) + told + bytes(16384))
 
 
 def student(name: str, value: float = 1.0) -> Path:
     """A checkpoint of `tiny-base`, in the working folder."""
     folder, base = Path("checkpoints") / name, Path("tiny-base")
     folder.mkdir(parents=True)
-    (folder / "adapter_config.json").write_text(json.dumps({"r": 8}))
-    tensors(folder / "adapter_model.safetensors", value)
+    adapter(folder, value)
     record = {
         "kind": "empathy-checkpoint",
         "version": 1,
@@ -66,7 +87,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     base.mkdir()
     (base / "config.json").write_text(json.dumps(CONFIG))
     (base / "tokenizer.json").write_text("{}")
-    tensors(base / "model.safetensors", 1.0)
+    base_weights(base / "model.safetensors")
     student("long", 1.0)
     student("brief", 2.0)
     calls: list[Call] = []
@@ -105,7 +126,7 @@ def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[
     told = empathy(*words, "--dtype", "fp32", "--json")
     assert (told.data["max_loras"], told.data["max_lora_rank"], told.data["max_model_len"]) == (2, 8, 2048)
     assert empathy("serve", "plan", "--students", "nowhere").code == 2
-    tensors(Path("checkpoints/long/adapter_model.safetensors"), float("nan"))
+    adapter(Path("checkpoints/long"), float("nan"))
     broken = empathy(*words)
     assert broken.code == 2
     assert "not numbers" in broken.err

@@ -17,7 +17,8 @@ from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish
 from agents.models import Model
 from agents.registry import Registry
-from agents.student import rendering
+from agents.student import Form, rendering
+from finetune.asking import Asking
 from finetune.checkpoint import hash_file, weights_id
 from harness.data.authors import author_of
 from harness.data.dataset import sample
@@ -185,6 +186,55 @@ async def test_students_and_base_are_asked_together_once(
     assert len(room.opened) == 1  # everything is known: nothing is started
     await asked(store, people, limit=6)
     assert len(room.asked) == 18
+
+
+async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_their_id(
+    store: Store, place: Path, rooms: Callable[..., Rooms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, people = rooms(), who(place, "student:kind", "base", "base-cut")
+
+    async def sets(preset: str = "") -> list[str]:
+        return [one.of.id for one in (await asked(store, people, Serving(preset=preset))).sets]
+
+    async def asked_with(name: str, preset: str = "") -> list[str]:
+        monkeypatch.setattr(serving, "asking_of", lambda folder, form: Asking(name, (2,)))
+        return await sets(preset)
+
+    older = await sets()  # how they are asked is not known: as before it was part of what they are
+    assert len(room.asked) == 10
+    assert await asked_with("asking-1:a") == older
+    assert len(room.asked) == 10
+    with pytest.raises(UserError, match="made in another way: run asking"):
+        await asked_with("asking-1:b")
+    mended = await asked_with("asking-1:b", "cut-mended")
+    assert not set(mended) & set(older)
+    assert len(room.asked) == 20
+    assert await asked_with("asking-1:a") == older
+    with pytest.raises(UserError, match="made in another way: run asking asking-1:b, here asking-1:c"):
+        await asked_with("asking-1:c", "cut-mended")
+    assert await asked_with("asking-1:b", "cut-mended") == mended
+    assert len(room.asked) == 20
+
+
+async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_form(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place / "checkpoints" / "kind" / "checkpoint.json"
+    options = (("enable_thinking", False),)
+    monkeypatch.setattr(serving, "asking_of", lambda folder, form: Asking("asking-1:a", (2,), options))
+    record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(Form.CHAT).id}
+    for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
+        path.write_text(json.dumps({**record, **recorded}))
+        people = who(place, "student:kind", "base")
+        student, base = (responder(one, people, Serving(), LIBRARY) for one in people.contestants)
+        assert json.loads(student.model.traits.extra).get("chat_template_kwargs") == told
+        assert json.loads(base.model.traits.extra)["chat_template_kwargs"] == dict(options)
+        before = [replace(one, known_before=True) for one in people.contestants]
+        older = replace(people, contestants=tuple(before))
+        for one in before:
+            assert "chat_template" not in responder(one, older, Serving(), LIBRARY).model.traits.extra or (
+                one.checkpoint is not None and recorded
+            )
 
 
 async def test_the_database_tells_who_was_truncated_and_who_rambles(

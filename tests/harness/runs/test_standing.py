@@ -12,7 +12,7 @@ from agents.models import Model, WireProtocol
 from harness.runs.standing import on_shelf, prepare
 from serve.adapters import Adapter, read_adapter
 from serve.server import Server
-from tests.serve.test_adapters import floats, write
+from tests.serve.test_adapters import write
 
 
 class Standing(Server):
@@ -42,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def student(value: float, folder: str = "a") -> Adapter:
-    return read_adapter("student:a", write(Path(folder), {"x": floats(value)}))
+    return read_adapter("student:a", write(Path(folder), value))
 
 
 MODELS = [Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS) for name in ("base", "student:a")]
