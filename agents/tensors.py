@@ -15,8 +15,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from agents.errors import Fault, UserError
 
 MOST_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -105,6 +103,8 @@ def bad_tensors(path: Path) -> list[str]:
 
 def is_zero(path: Path, tensor: Tensor) -> bool:
     """Whether every number of a tensor is zero (of either sign)."""
+    import numpy as np
+
     mask = {"F16": 0x7FFF, "BF16": 0x7FFF, "F32": 0x7FFFFFFF}.get(tensor.dtype)
     kind = {2: "<u2", 4: "<u4"}.get(WIDTHS.get(tensor.dtype, 1), "u1")
     for chunk in chunks(path, tensor):
@@ -158,6 +158,8 @@ def _check_layout(tensors: Mapping[str, Tensor], begin: int, size: int) -> None:
 
 def _finite(content: bytes, dtype: str) -> bool:
     """Whether every number is one; dtypes without NaN are fine as they are."""
+    import numpy as np
+
     if dtype == "BF16":  # the upper half of a 32-bit float: infinity and NaN have all exponent bits set
         return not bool((np.frombuffer(content, "<u2") & 0x7F80 == 0x7F80).any())
     return dtype not in _FLOATS or bool(np.isfinite(np.frombuffer(content, _FLOATS[dtype])).all())

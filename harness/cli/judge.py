@@ -96,7 +96,6 @@ PROPERTIES = ("sentiment", "emotion")
 @click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
 @snapshot_option
-@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
 @click.option("--dry-run", is_flag=True, help="Print calls, tokens, time, money and what can be detected.")
 @design_options
 @click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")

@@ -72,10 +72,15 @@ def columns(text: str) -> str:
 def names(request: pytest.FixtureRequest, empathy: Run) -> tuple[str, str]:
     """Two authors with hostile names, judged by a judge with one."""
     one, other = request.param
-    imported(empathy, one, "I hear you, my friend. That is a lot to carry.")
-    imported(empathy, other, "Oh.")
-    authors = (one, "dataset:human"), (other, "dataset:human"), (one, other)
-    judged(empathy, *authors, by=("control/longer", "control/ratings"))
+    imported(empathy, "first-author", "I hear you, my friend. That is a lot to carry.")
+    imported(empathy, "second-author", "Oh.")
+    sides = ("first-author", "dataset:human"), ("second-author", "dataset:human")
+    judged(empathy, *sides, ("first-author", "second-author"), by=("control/longer", "control/ratings"))
+    for plain, name in (("first-author", one), ("second-author", other)):  # as older versions took them
+        for table in ("response_set", "response"):
+            change(
+                f"update {table} set author = '{name.replace(chr(39), 2 * chr(39))}' where author = '{plain}'"
+            )
     change("update judge set name = 'judge/' || char(27) || '[31m[/x]:two:|=1' where name = 'control/longer'")
     return one, other
 
@@ -116,7 +121,7 @@ def test_every_form_of_a_board_and_a_report_shows_the_names(empathy: Run, names:
         .parse(empathy("leaderboard", "--split", "all", "--format", "md").out)
     )
     assert sum(token.type == "tr_open" for token in tokens) == 8
-    assert sum(token.type == "td_open" for token in tokens) == 6 * 8
+    assert sum(token.type == "td_open" for token in tokens) == 6 * 9
     assert {token.tag for token in tokens if token.type.startswith("html")} == set()
     data = empathy("leaderboard", "--split", "all", "--json")
     assert {row["author"] for ranking in data.data["rankings"] for row in ranking["authors"]} > set(names)

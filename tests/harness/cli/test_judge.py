@@ -25,32 +25,10 @@ ALL = ("--split", "all")
 RUN_KEYS = {"run", "spec", "interrupted", "emulated", "judges"}
 JUDGE_KEYS = {
     *("judge", "judge_id", "a", "b", "win_rate", "low", "high", "level", "interval", "scope", "n"),
-    *("incomplete", "bounds", "ties", "consistency", "position_preference", "repetition_stability"),
-    *("samples", "soft", "outside", "single_orders", "unscored", "asked_again", "calls", "stopped"),
-    *("answerers", "answered_by_several", "answers_left_out"),
-    "readings",
-    *(
-        "incomplete",
-        "bounds",
-        "worst_case",
-        "order_robust",
-        "ties",
-        "consistency",
-        "position_preference",
-        "repetition_stability",
-    ),
-    *(
-        "samples",
-        "temperature",
-        "repeatability",
-        "soft",
-        "outside",
-        "single_orders",
-        "unscored",
-        "asked_again",
-        "calls",
-        "stopped",
-    ),
+    *("incomplete", "bounds", "worst_case", "order_robust", "ties", "consistency", "position_preference"),
+    *("repetition_stability", "samples", "temperature", "repeatability", "soft", "outside"),
+    *("single_orders", "unscored", "asked_again", "calls", "stopped", "unanswered_cost_usd", "warning"),
+    *("answerers", "answered_by_several", "answers_left_out", "readings"),
     *("cost_usd", "emulated", "kin", "note"),
 }
 CALL_KEYS = {"expected", "made", "reused", "retried", "rate_limited", "failed"}

@@ -71,7 +71,7 @@ def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:
     pooled = empathy(
         "judge", A, C, *SAMPLE, "--judge", "control/longer", "--by", "sentiment", "--length-control"
     )
-    assert pooled.code == 0
+    assert pooled.code == 1, "not one verdict was read"
     assert "0 complete dialogues" in pooled.out
 
 

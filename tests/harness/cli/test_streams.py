@@ -51,7 +51,7 @@ def test_a_stream_with_a_buffer_stays_what_it_is_and_shows_what_it_can() -> None
     assert whole(io.StringIO()).write("½") == 1
 
 
-COMMANDS = (("prompts",), ("--help",), ("data", "describe", "--data", "sample", "--json"))
+COMMANDS = (("prompts", "list", "--json"), ("--help",), ("data", "describe", "--data", "sample", "--json"))
 
 
 def empathy(words: tuple[str, ...], more: str, cwd: Path, **environment: str) -> tuple[int, bytes, bytes]:

@@ -180,4 +180,4 @@ def test_the_command_does_nothing_else(tmp_path: Path) -> None:
 
 def test_data_and_table_have_the_same_judges() -> None:
     assert reparsed.as_data([])["judges"] == []
-    assert reparsed.as_table([]).row_count == 0
+    assert reparsed.as_table([]).rows == []
