@@ -58,7 +58,7 @@ def plan(
     \b
     empathy plan paper-llama
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
-    empathy plan paper-llama --judge openai/gpt-4o --rpm 500
+    empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """
     given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
