@@ -100,7 +100,9 @@ def filter_prompt(reply: Reply, about: Circumstances) -> Reply:
         reason = about.choose(("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"))
         kept = {name: value for name, value in reply.body.items() if name != "candidates"}
         kept["promptFeedback"] = {"blockReason": reason}
-        return reply.refused(200, kept, is_answer=True)
+        counts = ("promptTokenCount", "totalTokenCount")
+        kept["usageMetadata"] = dict.fromkeys(counts, reply.input_tokens)
+        return reply.refused(200, kept, is_answer=True, input_tokens=reply.input_tokens)
     if about.protocol == ANTHROPIC:
         words = "Output blocked by content filtering policy"
         return _rejected(reply, about, RejectedError(400, "bad request", words), is_answer=True)

@@ -17,6 +17,7 @@ from agents.errors import CallError
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
 from agents.models import Model, Traits, WireProtocol
+from agents.toml_text import toml_value
 from harness.engine.money import Price
 from prompts import Library
 
@@ -75,10 +76,7 @@ class Diagnosis:
         for field in fields(Traits):
             value = getattr(self.traits, field.name)
             if field.name == "extra" and value:
-                inner = ", ".join(
-                    f"{key} = {orjson.dumps(each).decode()}" for key, each in orjson.loads(value).items()
-                )
-                lines.append(f"extra = {{ {inner} }}")
+                lines.append(f"extra = {toml_value(orjson.loads(value))}")
             elif field.name != "extra" and not (field.name == "thinking_tokens" and not value):
                 lines.append(f"{field.name} = {orjson.dumps(value).decode()}")
         return "\n".join(lines)
