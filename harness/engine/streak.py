@@ -14,13 +14,8 @@ from agents.generation import Flaw, Generation
 from agents.vocabulary import Judgment, Reason, Unscored
 
 LONGEST = 20
-_KINDS = {
-    Reason.TRUNCATED: "truncated",
-    Reason.EMPTY: "empty",
-    Reason.FILTERED: "filtered",
-    Flaw.EMPTY: "empty",
-    Flaw.FILTERED: "filtered",
-}
+_UNSCORED = {Reason.TRUNCATED: "truncated", Reason.EMPTY: "empty", Reason.FILTERED: "filtered"}
+_FLAWED = {Flaw.TRUNCATED: "truncated", Flaw.EMPTY: "empty", Flaw.FILTERED: "filtered"}
 
 
 class Streak:
@@ -58,9 +53,11 @@ def useless_kind(reading: object) -> str | None:
     """ "truncated", "empty" or "filtered"; "" for another outcome without use; None for a useful one."""
     if isinstance(reading, Judgment):
         outcome = reading.outcome
-        return _KINDS.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
+        return _UNSCORED.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
     if isinstance(reading, Generation) and reading.flaw:
-        return _KINDS.get(Flaw(reading.flaw))
+        flaw = Flaw(reading.flaw)
+        is_rambling = flaw is Flaw.TRUNCATED and bool(reading.text.strip())  # base models write to the limit
+        return None if is_rambling else _FLAWED.get(flaw)
     return None
 
 
