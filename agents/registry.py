@@ -111,11 +111,14 @@ class Registry:
         return replace(model, name=name, base_url=base_url, key_env="", identity=definition)
 
     def traits(self, name: str) -> Traits:
-        """What a model accepts; an emulated model accepts what the model it emulates does."""
+        """What a model accepts; of an emulated model, what is said of its own name or of the real one's."""
         provider, _, bare = name.partition("/")
         told: dict[str, Any] = {}
         for entry in self._entries:
-            if fnmatchcase(f"{provider}/{bare.removeprefix(EMULATED)}", entry["match"]):
+            if any(
+                fnmatchcase(f"{provider}/{each}", entry["match"])
+                for each in (bare, bare.removeprefix(EMULATED))
+            ):
                 told |= {key: value for key, value in entry.items() if key != "match"}
         return Traits(**told)
 

@@ -142,8 +142,11 @@ def _read(
     price: tuple[float, float] | None,
     requests: int,
 ) -> Diagnosis:
-    traits, output = model.traits, completion.usage.output_tokens or 0
-    thinks = output >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
+    traits, output = model.traits, completion.usage.output_tokens
+    if output is None:
+        thinks = traits.thinking
+    else:
+        thinks = output >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
     tops = max((len(position.top) for position in completion.logprobs), default=0)
     verdict = traits.verdict
     if verdict == "logprobs" and not tops:

@@ -106,8 +106,8 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
         ("anthropic/claude-sonnet-4-5", Traits()),
         ("anthropic/claude-opus-4-20250514", Traits()),
         ("anthropic/claude-3-5-haiku-latest", Traits()),
-        ("openai/some/model", Traits(seed=True)),
-        ("vllm/any/model", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
+        ("openai/some/model", Traits(seed=True, verdict_tokens=2048)),
+        ("vllm/any/model", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=4096)),
         ("unheard/of", Traits()),
     ],
 )
