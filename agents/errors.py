@@ -12,9 +12,12 @@ Nothing here knows how an error is shown, retried or stored.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from agents.toml_text import toml_value
 
 
 class EmpathyError(Exception):
@@ -102,11 +105,12 @@ class Adaptation:
     settings: tuple[tuple[str, str | int | bool], ...]
 
     def __str__(self) -> str:
-        written = (
-            f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {str(value).lower()}"
-            for name, value in self.settings
-        )
-        return ", ".join(written)
+        return ", ".join(f"{name} = {_as_toml(name, value)}" for name, value in self.settings)
+
+
+def _as_toml(name: str, value: str | int | bool) -> str:
+    """A setting's value as a file of models writes it: `extra` is a table there."""
+    return toml_value(json.loads(str(value) or "{}") if name == "extra" else value)
 
 
 class CallError(EmpathyError):

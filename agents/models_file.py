@@ -37,10 +37,14 @@ def entry_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matching(entries: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
-    """The entries for a model, or for the model that it emulates; the last decides."""
+    """The entries for a model, by its own name or by that of the model that it emulates; the last decides."""
     provider, _, bare = name.partition("/")
-    real = f"{provider}/{bare.removeprefix(EMULATED)}"
-    return [entry for entry in entries if any(fnmatchcase(real, pattern) for pattern in entry["match"])]
+    names = {name, f"{provider}/{bare.removeprefix(EMULATED)}"}
+    return [
+        entry
+        for entry in entries
+        if any(fnmatchcase(each, pattern) for each in names for pattern in entry["match"])
+    ]
 
 
 def are_texts(value: Any) -> bool:

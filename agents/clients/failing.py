@@ -7,9 +7,11 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import zlib
 from collections.abc import Iterator
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from agents.clients import posting
 from agents.clients.proxy import proxy_of
@@ -42,10 +44,16 @@ def too_large(model: Model, status: int) -> CallError:
 
 
 def unreachable(model: Model, key: str, error: BaseException) -> CallError | None:
-    """A connection that was not made, or broke; None where the error is of another kind.
+    """A connection that was not made, or broke, or an answer that cannot be unpacked; None where the error is
+    of another kind.
 
     SDKs wrap what happened in errors of their own: the chain of causes is searched for it.
     """
+    if any(_is_undecodable(cause) for cause in _causes(error)):
+        words = "cannot be unpacked: its Content-Encoding says another form than it has."
+        return CallError(
+            Failure.MALFORMED, f"{model.id}: the answer from {model.base_url} {words}", charged=True
+        )
     broken = next((cause for cause in _causes(error) if isinstance(cause, BROKEN)), None)
     if broken is None or isinstance(broken, TimeoutError):
         return None
@@ -67,6 +75,11 @@ def unreachable(model: Model, key: str, error: BaseException) -> CallError | Non
     words = without_secrets(_PASSWORD.sub(r"\1***@", str(broken)), key)
     message = f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {words}).{remedy}"
     return CallError(failure, message, charged=sent)
+
+
+def _is_undecodable(cause: BaseException) -> bool:
+    """Whether a body is not encoded as it says; the SDKs' own library has a class of its own for that."""
+    return isinstance(cause, ContentEncodingError | zlib.error) or type(cause).__name__ == "DecodingError"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

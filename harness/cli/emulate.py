@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agents.errors import UserError
 from harness.cli.options import run
 from harness.terminal.output import print_message
 
@@ -23,6 +24,15 @@ from harness.terminal.output import print_message
 @click.option("--malformed", type=float, default=0.0, help="Share whose body is broken.")
 @click.option("--hangs", type=float, default=0.0, help="Share that is never answered.")
 @click.option("--refusals", type=float, default=0.0, help="Share of questions that are declined.")
+@click.option(
+    "--fault",
+    "faults",
+    metavar="NAME=SHARE",
+    multiple=True,
+    help="A named fault and the share it strikes, as overloaded=0.2; may be repeated.",
+)
+@click.option("--outage", metavar="START,SECONDS", help="Answer 503 from START s after the first request on.")
+@click.option("--list-faults", is_flag=True, help="List the named faults and exit.")
 @click.option("--position-bias", type=float, help="Of every judge, instead of each model's own.")
 @click.option("--bias-on", type=click.Choice(["probability", "logit"]), help="The scale it adds on.")
 @click.option("--mean-preference", type=float, help="Of every judge, for the more empathetic response.")
@@ -33,7 +43,16 @@ from harness.terminal.output import print_message
 @click.option("--shutdown-date", metavar="DATE", help="Stated of OpenAI's models in the list of models.")
 @click.option("--sunset", metavar="DATE", help="Stated in a header of every answer.")
 @click.option("--lean", is_flag=True, help="The bare, fast server for benchmarks.")
-def emulate(host: str, port: int, rpm: float | None, tpm: float | None, **given: Any) -> None:
+def emulate(
+    host: str,
+    port: int,
+    rpm: float | None,
+    tpm: float | None,
+    faults: tuple[str, ...],
+    outage: str | None,
+    list_faults: bool,
+    **given: Any,
+) -> None:
     """Serve OpenAI's, Anthropic's and Gemini's protocols on this machine until Ctrl-C.
 
     Point clients at it with OPENAI_BASE_URL=http://127.0.0.1:8901/v1,
@@ -42,8 +61,54 @@ def emulate(host: str, port: int, rpm: float | None, tpm: float | None, **given:
     """
     from harness.emulator.options import Options
 
-    options = Options(requests_per_minute=rpm, tokens_per_minute=tpm, **given)
+    if list_faults:
+        _list_faults()
+        return
+    shares, window = _shares(faults), _window(outage)
+    options = Options(requests_per_minute=rpm, tokens_per_minute=tpm, faults=shares, **window, **given)
     run(_serve(options, host, port))
+
+
+def _list_faults() -> None:
+    from harness.emulator.provider_faults import TABLE
+
+    width = max(map(len, TABLE))
+    for fault in TABLE.values():
+        click.echo(f"{fault.name:<{width}}  {fault.summary} (share of {fault.scope}s)")
+        click.echo(f"{'':<{width}}  {', '.join(fault.protocols)}")
+
+
+def _shares(texts: tuple[str, ...]) -> dict[str, float]:
+    """`overloaded=0.2`: the share of each named fault; whether there is such a fault, the options check."""
+    shares: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise UserError(
+                "a fault must read NAME=SHARE, with a share from 0 to 1",
+                where="--fault",
+                found=repr(text),
+                remedy="For example: --fault overloaded=0.2",
+            ) from None
+    return shares
+
+
+def _window(text: str | None) -> dict[str, Any]:
+    """`10,60`: an outage of 60 s that begins 10 s after the first request."""
+    if text is None:
+        return {}
+    try:
+        start, seconds = (float(number) for number in text.split(","))
+    except ValueError:
+        raise UserError(
+            "an outage must read START,SECONDS",
+            where="--outage",
+            found=repr(text),
+            remedy="For example: --outage 10,60",
+        ) from None
+    return {"outage_start": start, "outage_seconds": seconds}
 
 
 async def _serve(options: Any, host: str, port: int) -> None:

@@ -45,17 +45,22 @@ class Counts:
 
     def answer(self, key: bytes, input_tokens: int, output_tokens: int) -> None:
         """A key gets its whole answer (one that a provider would charge for)."""
-        self.input_tokens += input_tokens
-        self.output_tokens += output_tokens
+        self.bill(input_tokens, output_tokens)
         if key in self._answered:
             self.answered_again += 1
         self._answered.add(key)
+
+    def bill(self, input_tokens: int, output_tokens: int) -> None:
+        """Charge for what was sent, whole answer or not."""
+        self.input_tokens += input_tokens
+        self.output_tokens += output_tokens
 
     def report(self) -> dict[str, Any]:
         """What `GET /stats` shows.
 
         `unique_keys`: keys admitted; `repeats`: requests admitted beyond each key's first; `answered_keys`:
-        keys that got a whole answer; `answered_again`: answers beyond each key's first: paid for twice.
+        keys that got a whole answer; `answered_again`: answers beyond each key's first: paid for twice;
+        `input_tokens`, `output_tokens`: billed.
         """
         return {
             "requests": sum(self.by_status.values()) + self.in_flight,

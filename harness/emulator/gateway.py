@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hmac import compare_digest
+from typing import Any
 
 import orjson
 
@@ -18,11 +19,13 @@ from harness.emulator import faults
 from harness.emulator.answering import answer_all, input_tokens
 from harness.emulator.counts import Counts
 from harness.emulator.draws import digest
-from harness.emulator.exchange import Question, RejectedError
+from harness.emulator.exchange import Outcome, Question, RejectedError
 from harness.emulator.faults import Attempt, FaultKind
 from harness.emulator.limits import Limiter, ModelLimits
 from harness.emulator.options import Options
 from harness.emulator.protocols import WireForm
+from harness.emulator.provider_faults import Identity, reply_with
+from harness.emulator.reply import Circumstances, Reply
 
 
 class Act(StrEnum):
@@ -43,7 +46,7 @@ class Decision:
         content_type: of the content.
         delay_seconds: before anything is done, ≥ 0.
         key: the request's, where it was admitted; else b"".
-        input_tokens, output_tokens: charged with a whole answer; 0 for anything else.
+        input_tokens, output_tokens: billed; 0 for most of what is no whole answer.
         whole: whether this is a whole answer, as the protocol says.
     """
 
@@ -85,6 +88,7 @@ class Gateway:
         self._options = options
         self._counts = counts
         self._clock = clock
+        self._first_at: float | None = None  # of the first request, for the outage
         self._now = now
         self._limiter = Limiter(
             options.requests_per_minute,
@@ -97,6 +101,7 @@ class Gateway:
         """What becomes of this request."""
         limits: ModelLimits | None = None
         try:
+            self._check_outage()
             self._check_key(form, request)
             body, content = _parsed(request.content)
             question = form.read(body, request.path_model, request.headers, self._options)
@@ -117,6 +122,15 @@ class Gateway:
         except RejectedError as rejection:
             return self._rejected(form, rejection, limits)
         return self._admitted(form, request, content, question, limits, charge)
+
+    def _check_outage(self) -> None:
+        start, seconds = self._options.outage_start, self._options.outage_seconds
+        if start is None or seconds is None:
+            return
+        now = self._clock()
+        self._first_at = now if self._first_at is None else self._first_at
+        if start <= now - self._first_at < start + seconds:
+            raise RejectedError(503, "server", "The service is temporarily unavailable.")
 
     def _check_key(self, form: WireForm, request: Request) -> None:
         wanted = self._options.api_key
@@ -164,7 +178,12 @@ class Gateway:
         limits.give_back(charge - outcome.input_tokens - outcome.output_tokens, self._clock())
         name = faults.answering_name(question.model.name, self._counts.admitted, self._options)
         named = replace(question, model=replace(question.model, name=name))
-        answer = orjson.dumps(form.write(named, outcome))
+        body = form.write(named, outcome)
+        if fault is not FaultKind.MALFORMED and self._options.faults:
+            reply = self._struck(form, request, question, attempt, outcome, body, limits)
+            if reply is not None:
+                return replace(reply, delay_seconds=delay)
+        answer = orjson.dumps(body)
         if fault is FaultKind.MALFORMED:
             answer = faults.malform(answer, attempt, self._options)
         return Decision(
@@ -178,9 +197,46 @@ class Gateway:
             },
             delay_seconds=delay,
             key=known_by,
-            input_tokens=outcome.input_tokens,
-            output_tokens=outcome.output_tokens,
+            input_tokens=outcome.input_tokens if fault is None else 0,
+            output_tokens=outcome.output_tokens if fault is None else 0,
             whole=fault is None,
+        )
+
+    def _struck(
+        self,
+        form: WireForm,
+        request: Request,
+        question: Question,
+        attempt: Attempt,
+        outcome: Outcome,
+        body: dict[str, Any],
+        limits: ModelLimits,
+    ) -> Decision | None:
+        """What is sent where a named fault strikes this answer; None where none does."""
+        headers = {
+            form.ID_HEADER: f"req_{outcome.identity}",
+            **faults.end_headers(self._options),
+            **self._headers(form, limits),
+        }
+        whole = Reply(200, body, headers, outcome.input_tokens, outcome.output_tokens)
+        known = Circumstances(
+            form.NAME, orjson.loads(request.content), question.model.name, question.max_tokens, form.error, ()
+        )
+        said = digest("prompt", form.NAME, *(message.content for message in question.messages))
+        identity = Identity(attempt.key, attempt.number, said)
+        reply = reply_with(whole, self._options.faults, known, identity, self._options.seed)
+        if reply is whole:
+            return None
+        return Decision(
+            Act.ANSWER,
+            reply.status,
+            reply.to_bytes(),
+            reply.headers,
+            reply.content_type,
+            key=attempt.key,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            whole=reply.is_answer,
         )
 
     def _failed(self, form: WireForm, attempt: Attempt, limits: ModelLimits, delay: float) -> Decision:

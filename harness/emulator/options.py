@@ -6,6 +6,7 @@ Plain values, checked when they are made; every fault at once. Knows nothing of 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from agents.files.faults import Faults
 from agents.files.json_rows import read_object
 from agents.identity import content_id
 from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
+from harness.emulator.provider_faults import deciding, wrong_shares
 
 ANSWERS_VERSION = 1
 """Raised whenever the code changes what an emulated model would answer: old answers are then not the same."""
@@ -28,7 +30,7 @@ _DATES = ("shutdown_date", "sunset")
 _NAMING = ("other_model", "snapshot_suffix", "retired", *_DATES)
 _NOT_LEAN = (
     *(*_RATES, "tokens_per_minute", "lower_to_rpm", "lower_after_requests", "api_key"),
-    *(*_NAMING, "other_model_after"),
+    *(*_NAMING, "other_model_after", "outage_start"),
 )
 
 
@@ -57,6 +59,10 @@ class Options:
         retired: names of models that are answered with a 404, separated by commas.
         shutdown_date: stated for every OpenAI model in the list of models, such as "2027-01-14".
         sunset: the day that every answer's `Sunset` header states, in the same form.
+        faults: named faults of real servers and the share in [0, 1] of what each strikes
+            (`provider_faults.TABLE`).
+        outage_start, outage_seconds: from so many seconds (≥ 0) after the first request on, for so long
+            (> 0), every request is answered with 503 (Anthropic: 529); both or neither.
     """
 
     seed: int = 0
@@ -84,6 +90,9 @@ class Options:
     retired: str | None = None
     shutdown_date: str | None = None
     sunset: str | None = None
+    faults: Mapping[str, float] = field(default_factory=dict, hash=False)
+    outage_start: float | None = None
+    outage_seconds: float | None = None
 
     def __post_init__(self) -> None:
         faults = _wrong_types(self) or _wrong_values(self)
@@ -108,7 +117,9 @@ class Options:
     def definition_hash(self) -> str:
         """Content id of what decides answers: seed, refusals, models with their tastes, version of the code.
 
-        Latency, limits and faults are not part of it: they change when an answer comes, never which.
+        Latency, limits and faults that change only when an answer comes are not part of it. Named faults that
+        change which answer comes (a filtered prompt, thinking in the text, another usage) are, with their
+        shares. Without such a fault the hash is what it was before there were any.
         """
         models = [asdict(model) for name in MODELS if (model := self.model(name)) is not None]
         content = {
@@ -118,6 +129,9 @@ class Options:
             "lean": self.lean,
             "models": models,
         }
+        changing = deciding(self.faults)
+        if changing:
+            content["faults"] = changing
         return content_id("emulator-1", content)
 
     def to_json(self) -> str:
@@ -160,6 +174,8 @@ def _wrong_types(options: Options) -> list[Fault]:
             wanted, fits = "text", isinstance(value, str)
         elif each.name == "lean":
             wanted, fits = "true or false", isinstance(value, bool)
+        elif each.name == "faults":
+            wanted, fits = "names of faults and their shares", isinstance(value, Mapping)
         else:
             wanted = "a number"
             fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -169,18 +185,25 @@ def _wrong_types(options: Options) -> list[Fault]:
 
 
 def _wrong_values(options: Options) -> list[Fault]:
-    faults = []
+    faults = wrong_shares(options.faults)
     for name in (*_RATES, "mean_preference"):
         value = getattr(options, name)
         if value is not None and not 0.0 <= value <= 1.0:
             faults.append(_fault(name, "must be in [0, 1]", value))
-    for name in ("requests_per_minute", "tokens_per_minute", "lower_to_rpm", "concentration"):
+    for name in (
+        "requests_per_minute",
+        "tokens_per_minute",
+        "lower_to_rpm",
+        "concentration",
+        "outage_seconds",
+    ):
         value = getattr(options, name)
         if value is not None and not value > 0:
             faults.append(_fault(name, "must be above 0", value, "Leave it out for the default."))
     for name, least in (
         ("latency_ms", 0),
         ("latency_sigma", 0),
+        ("outage_start", 0),
         ("lower_after_requests", 1),
         ("max_output_tokens", 1),
         ("other_model_after", 1),
@@ -217,6 +240,9 @@ def _wrong_together(options: Options) -> list[Fault]:
         value = getattr(options, name)
         if value is not None and not _is_day(value):
             faults.append(_fault(name, "must be a day, such as 2027-01-14", value))
+    if (options.outage_start is None) != (options.outage_seconds is None):
+        found = f"{options.outage_start!r}, {options.outage_seconds!r}"
+        faults.append(Fault("outage_start and outage_seconds go together", "emulator", found))
     scales = get_args(BiasScale)
     if options.bias_on is not None and options.bias_on not in scales:
         faults.append(_fault("bias_on", f"must be one of: {', '.join(scales)}", options.bias_on))
@@ -234,4 +260,6 @@ def _wrong_together(options: Options) -> list[Fault]:
             for name in _NOT_LEAN
             if getattr(options, name) != defaults[name]
         ]
+        if options.faults:
+            faults.append(_fault("faults", "cannot be had with lean", dict(options.faults), "Leave one out."))
     return faults

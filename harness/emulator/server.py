@@ -131,6 +131,8 @@ class _Server:
                     _reset(request)
                 elif decision.whole:
                     self._counts.answer(decision.key, decision.input_tokens, decision.output_tokens)
+                else:
+                    self._counts.bill(decision.input_tokens, decision.output_tokens)
                 return _response(decision)
             finally:
                 self._counts.leave(status)

@@ -207,9 +207,10 @@ class RetryingClient:
             self._random.random(),
             answered=self._answered,
         )
-        if isinstance(decision, GiveUp) and self.streak.count(error.failure):
-            return StopLane()
-        return decision
+        if not isinstance(decision, GiveUp):
+            return decision
+        never = not self._answered and error.failure not in (Failure.BAD_REQUEST, Failure.TOO_LARGE)
+        return StopLane() if self.streak.count(error.failure) or never else decision
 
     async def _wait(self, seconds: float) -> None:
         self.waiting += 1

@@ -14,13 +14,8 @@ from agents.generation import Flaw, Generation
 from agents.vocabulary import Judgment, Reason, Unscored
 
 LONGEST = 20
-_KINDS = {
-    Reason.TRUNCATED: "truncated",
-    Reason.EMPTY: "empty",
-    Reason.FILTERED: "filtered",
-    Flaw.EMPTY: "empty",
-    Flaw.FILTERED: "filtered",
-}
+_UNSCORED = {Reason.TRUNCATED: "truncated", Reason.EMPTY: "empty", Reason.FILTERED: "filtered"}
+_FLAWED = {Flaw.TRUNCATED: "truncated", Flaw.EMPTY: "empty", Flaw.FILTERED: "filtered"}
 
 
 class Streak:
@@ -58,15 +53,17 @@ def useless_kind(reading: object) -> str | None:
     """ "truncated", "empty" or "filtered"; "" for another outcome without use; None for a useful one."""
     if isinstance(reading, Judgment):
         outcome = reading.outcome
-        return _KINDS.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
+        return _UNSCORED.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
     if isinstance(reading, Generation) and reading.flaw:
-        return _KINDS.get(Flaw(reading.flaw))
+        flaw = Flaw(reading.flaw)
+        is_rambling = flaw is Flaw.TRUNCATED and bool(reading.text.strip())  # base models write to the limit
+        return None if is_rambling else _FLAWED.get(flaw)
     return None
 
 
 def _stopped(call: Call, kind: str, count: int) -> CallError:
     name, room = call.model.id, call.sampling.max_output_tokens
-    setting = f'[[model]] match = "{name}", thinking = true, verdict_tokens = {max(4096, 4 * room)}'
+    setting = f'an entry [[model]] with match = "{name}", verdict_tokens = {max(4096, 4 * room)}'
     remedies = {
         "truncated": f"the limit of {room} tokens leaves no room for what this model writes first. Give it "
         f"more in a file of models (--models FILE): {setting}",

@@ -17,6 +17,7 @@ from agents.errors import CallError
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
 from agents.models import Model, Traits, WireProtocol
+from agents.toml_text import toml_value
 from harness.engine.money import Price
 from prompts import Library
 
@@ -75,10 +76,7 @@ class Diagnosis:
         for field in fields(Traits):
             value = getattr(self.traits, field.name)
             if field.name == "extra" and value:
-                inner = ", ".join(
-                    f"{key} = {orjson.dumps(each).decode()}" for key, each in orjson.loads(value).items()
-                )
-                lines.append(f"extra = {{ {inner} }}")
+                lines.append(f"extra = {toml_value(orjson.loads(value))}")
             elif field.name != "extra" and not (field.name == "thinking_tokens" and not value):
                 lines.append(f"{field.name} = {orjson.dumps(value).decode()}")
         return "\n".join(lines)
@@ -144,8 +142,11 @@ def _read(
     price: tuple[float, float] | None,
     requests: int,
 ) -> Diagnosis:
-    traits, output = model.traits, completion.usage.output_tokens or 0
-    thinks = output >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
+    traits, output = model.traits, completion.usage.output_tokens
+    if output is None:
+        thinks = traits.thinking
+    else:
+        thinks = output >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
     tops = max((len(position.top) for position in completion.logprobs), default=0)
     verdict = traits.verdict
     if verdict == "logprobs" and not tops:

@@ -272,7 +272,8 @@ def _adapted_words(model: str, adaptation: Adaptation) -> str:
     """What a model refused, how it is asked from now on, and what makes it so for good."""
     return (
         f"{model} does not accept {adaptation.parameter}: it is asked with {adaptation}. To ask it so from "
-        f'the start, add to a file given with --models: [[model]] match = "{model}", {adaptation}'
+        f'the start, add an entry [[model]] with match = "{model}" and these settings to a file given with '
+        "--models."
     )
 
 

@@ -14,7 +14,19 @@ from hypothesis import strategies as some
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Usage
 from agents.models import Model, WireProtocol
-from harness.engine.money import FREE, BudgetedClient, Price, Purse, Reservation, parse_prices, price_of
+from harness.engine.gate import Gate
+from harness.engine.limiting import LimitedClient
+from harness.engine.limits import Limits
+from harness.engine.money import (
+    FREE,
+    BudgetedClient,
+    Price,
+    Purse,
+    Reservation,
+    StaleReservationError,
+    parse_prices,
+    price_of,
+)
 from tests.harness.engine.conftest import Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -286,3 +298,117 @@ def test_what_is_refused_is_not_sent(virtual: Run) -> None:
     with pytest.raises(CallError, match="is reached"):
         virtual(BudgetedClient(server, Purse(draw, 1.0), Reservation(PRICE)).complete(question(1)))
     assert server.sent == []
+
+
+# -- providers that bill beyond their limit ----------------------------------------------------------
+
+
+BEYOND = 400  # output tokens, where a request's limit is 5
+AT_ONCE = 8
+
+
+class Provider:
+    """Bills `BEYOND` output tokens from the `first`-th answer on, 1 before; keeps the books of a run."""
+
+    def __init__(self, first: int, budget: float) -> None:
+        self.books = Books(budget)
+        self.billed = 0.0
+        self.answers = 0
+        self.in_flight_at_first = 0
+        self.server = Server(1.0, otherwise=self._answer)
+        self.warnings: list[str] = []
+        self._first = first
+
+    def _answer(self, call: Any) -> Any:
+        self.answers += 1
+        if self.answers == self._first:
+            self.in_flight_at_first = self.server.in_flight + 1
+        usage = Usage(10, BEYOND if self.answers >= self._first else 1)
+        self.billed += PRICE.cost(call, usage)
+        return answer(usage=usage)
+
+    async def run(self, calls: list[Any], learnt: int = 0) -> list[Any]:
+        """Ask everything, through a purse, a gate and a reservation as a lane joins them."""
+
+        async def draw(wanted: float) -> float:
+            return self.books.hold(0, wanted)
+
+        purse = Purse(draw, self.books.budget)
+        reservation = Reservation(PRICE, learnt, self.warnings.append)
+        gate = Gate(Limits(max_in_flight=AT_ONCE))
+        client = BudgetedClient(LimitedClient(self.server, gate, check=reservation.check), purse, reservation)
+
+        async def one(call: Any) -> Any:
+            completion = await client.complete(call)
+            cost = PRICE.cost(call, completion.usage)
+            self.books.commit(0, cost)
+            purse.committed(cost)
+            return completion
+
+        outcomes = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+        await gate.close()
+        return list(outcomes)
+
+
+@pytest.mark.parametrize("first", [1, 2, 50])
+@pytest.mark.parametrize("worth", [0.5, 3, 20, 60])
+def test_only_what_is_in_flight_when_a_provider_first_ignores_its_limit_can_cross(
+    virtual: Run, first: int, worth: float
+) -> None:
+    calls = [question(at) for at in range(300)]
+    beyond = PRICE.cost(calls[0], Usage(10, BEYOND))
+    provider = Provider(first, worth * beyond)
+    outcomes = virtual(provider.run(calls))
+    refused = [each for each in outcomes if isinstance(each, CallError)]
+    assert {each.failure for each in refused} == {Failure.NO_BUDGET}
+    in_flight = 1 if first == 1 else provider.in_flight_at_first
+    assert in_flight <= AT_ONCE
+    assert provider.billed <= worth * beyond + in_flight * beyond
+    if worth > in_flight:
+        assert provider.billed <= worth * beyond + 1e-9, "there was room for what was in flight"
+    assert len(provider.warnings) == 1
+
+
+def test_the_first_request_of_a_model_goes_alone(virtual: Run) -> None:
+    provider = Provider(10**6, 1.0)
+    calls = [question(at) for at in range(20)]
+    virtual(provider.run(calls))
+    moments = sorted(moment for _, moment in provider.server.sent)
+    assert moments[1] - moments[0] == pytest.approx(1.0), "the others wait for its answer"
+    assert moments[1] == moments[AT_ONCE]
+
+
+@pytest.mark.parametrize("left", [0.5, 1.5, 5.5])
+def test_a_restart_learns_from_what_is_stored(virtual: Run, left: float) -> None:
+    """A provider that is known to bill so much cannot cross the budget at all."""
+    calls = [question(at) for at in range(50)]
+    bound = Reservation(PRICE, BEYOND).bound(calls[0])
+    assert bound >= PRICE.cost(calls[0], Usage(len(calls[0].body), BEYOND))
+    provider = Provider(1, left * bound)
+    virtual(provider.run(calls, learnt=BEYOND))
+    assert provider.billed <= left * bound
+    assert provider.answers >= int(left)
+    assert provider.warnings == []
+
+
+@given(some.integers(0, 2000), some.integers(1, 300))
+def test_a_reservation_never_shrinks(stored: int, written: int) -> None:
+    call = question(1)
+    reservation = Reservation(PRICE, stored)
+    before = reservation.make(call)
+    assert before >= PRICE.upper_bound(call)
+    reservation.check(call)
+    cost = PRICE.cost(call, Usage(len(call.body), written))
+    reservation.learn(call, cost)
+    assert reservation.bound(call) >= max(before, cost) * (1 - 1e-9)
+    if reservation.bound(call) > before:
+        with pytest.raises(StaleReservationError):
+            reservation.check(call)
+    reservation.settle(call)
+    reservation.check(call)  # nothing is reserved any more
+
+
+def test_an_unknown_price_reserves_nothing() -> None:
+    reservation = Reservation(None, 500)
+    reservation.learn(question(1), 5.0)
+    assert (reservation.make(question(1)), reservation.ratio) == (0.0, 1.0)
