@@ -171,7 +171,7 @@ def _named(members: list[tuple[str, object]], depth: int = 0) -> str:
 def _value(value: object, depth: int) -> str:
     if isinstance(value, bool) or value is None:
         return ""
-    if isinstance(value, str | int):
+    if isinstance(value, str | int | float):
         canonical = tokens(str(value)[:100]).text
         stated = bare(canonical)
         return stated.answer if stated is not None else ""

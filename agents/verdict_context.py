@@ -45,31 +45,79 @@ _ITEM = compiled(r"(?:question|case|item|dialogue|turn|task|example|sample)\b")
 _ADDRESSED = frozenset(("you", "your", "you're", "you'll", "yours"))
 _DENIES = compiled(r"(?:no|not|never|nope|false|wrong|untrue|hardly|nonsense)\b")
 _LABELS = compiled(r"\w+(?: \w+){0,2} : ")
+_OF_A_DIMENSION = compiled(r"\w+(?: \w+)? : (?:[RD][12]|a?(?: )?tie|both)")
+_MATTER = compiled(
+    r"""\b(?:[RFDP][12]|W2|responses?|replies|reply|options?|both|neither|speaker|user|person|writer|poster|she|he|her|his
+    |him|they|them|their|empathy|empathetic|empathic|emotions?|feelings?|dimensions?|tie|dialogue
+    |one|other|length|scores?|rated|N|even)\b(?! impression)"""
+)
+_ANOTHER = compiled(
+    r"""\b(?:next|now the|another|previous|different|F2|W2|new) (?:\w+ )?(?:dialogue
+    |case|example|question|task|item|pair|comparison)\b|\bdialogue (?:[DWN][12]?)\b"""
+)
+_COURTESY = compiled(
+    r"""(?:sure|ok|okay|certainly|yes|well|hm+|interesting|thank you|thanks)\b
+    |(?:(?:what )?an? (?:\w+ )?(?:tough|hard|difficult
+    |close|great|good|interesting|tricky)|(?:this|that) (?:is|was) (?:an? )?(?:\w+ )?(?:tough|hard
+    |difficult|close
+    |tricky|interesting)|(?:a )?(?:tough|hard|difficult|close|tricky|great|good) (?:W1|call|choice
+    |question|decision)
+    |let(?:'s| me| us) (?:compare|look|analy[sz]e|evaluate|see|think|break|assess|consider|go|examine
+    |decide|weigh)
+    |here is my |here's my |i |i'm |i'll |i've |we |as an? )"""
+)
 _NAMES = compiled(r"\b[RDFP]([12])\b")
 
 
 def leaves_open(found: Sequence[Unit], at: int, weight: Weight) -> bool:
     """Whether the units before `at` leave open whose word the unit is, or to what question."""
-    unit = found[at]
+    unit, introduced = found[at], False
     for _ in range(MOST_INTRODUCTIONS):
         if at == 0:
             return False
         before = found[at - 1]
         if not introduces(before.text):
-            return _leaves_open(before, unit, weight)
+            return _leaves_open(before, unit, weight, introduced)
+        introduced = True
         weight = Weight.STRONG if weight is Weight.BARE else weight  # it has a label after all
         at -= 1
     return True
 
 
-def _leaves_open(before: Unit, unit: Unit, weight: Weight) -> bool:
+def _leaves_open(before: Unit, unit: Unit, weight: Weight, introduced: bool) -> bool:
     if only_corrects(before.text):
         return False
     if before.text == "X" or (before.fenced and not unit.fenced):
         return True
     if before.quoted:
         return weight is Weight.SENTENCE
-    return _is_framed(before, unit, weight) or _is_heading(before, unit, weight)
+    return (
+        _is_framed(before, unit, weight)
+        or _is_heading(before, unit, weight)
+        or (
+            not introduced
+            and weight in (Weight.SENTENCE, Weight.STRONG)
+            and not _is_of_the_matter(before, unit)
+        )
+    )
+
+
+def _is_of_the_matter(before: Unit, unit: Unit) -> bool:
+    """Whether the unit before speaks of the responses, the speaker or the judging, or is a courtesy.
+
+    Anything else may frame a sentence below it: "Let's play devil's advocate.", "Next dialogue."
+    """
+    if (
+        labelled(unit.text) is not None
+        or bare(before.text)
+        or labelled(before.text)
+        or is_heading(before.text)
+    ):
+        return True
+    text = before.text
+    if _ANOTHER.search(text):
+        return False
+    return _MATTER.search(text) is not None or _COURTESY.match(text) is not None or gives_object(text)
 
 
 def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
@@ -80,8 +128,10 @@ def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
         return before.text.endswith(";")
     if weight in (Weight.STRONG, Weight.NAMED) and labelled(unit.text) is not None:
         return False
-    known = is_heading(before.text) or labelled(before.text) or bare(before.text) or sentence(before.text)
-    return not known
+    text = before.text
+    if is_heading(text) or _OF_A_DIMENSION.fullmatch(text):
+        return False
+    return not (labelled(text) or bare(text) or sentence(text))
 
 
 def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:
