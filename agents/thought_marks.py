@@ -113,7 +113,9 @@ def _answer_channel(text: str) -> tuple[int, int, bool]:
     stripped = list(_STRIPPED_FINAL.finditer(text)) if "assistant" in text.lower() else []
     glued = [mark for mark in stripped if mark[0].lower().startswith("assistantfinal")]
     if glued or (stripped and _STRIPPED_CHANNEL.match(text)):
-        return (glued or stripped)[-1].end(), len(text), False
+        final = (glued or stripped)[-1]
+        quoted = text.count('"', final.end()) % 2 == 1  # the mark stands within a quotation
+        return final.end(), len(text), quoted or _leaves_a_thought_open(text, final.start())
     if _STRIPPED_CHANNEL.match(text):
         return 0, len(text), True
     for opening, closing in _OPENED_IN_WORDS:
@@ -121,6 +123,13 @@ def _answer_channel(text: str) -> tuple[int, int, bool]:
             ends = [mark.end() for mark in closing.finditer(text)]
             return (ends[-1], len(text), False) if ends else (0, len(text), True)
     return 0, len(text), False
+
+
+def _leaves_a_thought_open(text: str, end: int) -> bool:
+    scan = _Scan(text, 0, end)
+    for mark in _MARK.finditer(text, 0, end):
+        scan.take(mark)
+    return bool(scan.opened)
 
 
 def _final_channel(text: str) -> tuple[int, int, bool]:

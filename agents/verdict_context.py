@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from enum import Enum
 
 from agents.judge_text import Unit
-from agents.verdict_grammar import bare, gives_object, introduces, labelled, only_corrects, sentence
+from agents.verdict_grammar import (
+    bare,
+    concludes,
+    gives_object,
+    introduces,
+    labelled,
+    only_corrects,
+    sentence,
+)
 from agents.verdict_reasons import is_heading
 from agents.verdict_wording import compiled
 from agents.word_lists import words
@@ -48,8 +56,8 @@ _LABELS = compiled(r"\w+(?: \w+){0,2} : ")
 _OF_A_DIMENSION = compiled(r"\w+(?: \w+)? : (?:[RD][12]|a?(?: )?tie|both)")
 _MATTER = compiled(
     r"""\b(?:[RFDP][12]|W2|responses?|replies|reply|options?|both|neither|speaker|user|person|writer|poster|she|he|her|his
-    |him|they|them|their|empathy|empathetic|empathic|emotions?|feelings?|dimensions?|tie|dialogue
-    |one|other|length|scores?|rated|N|even)\b(?! impression)"""
+    |him|empathy|empathetic|empathic|emotions?|feelings?|dimensions?|tie|dialogue
+    |length|scores?|rated|N|even)\b(?! impression)"""
 )
 _ANOTHER = compiled(
     r"""\b(?:next|now the|another|previous|different|F2|W2|new) (?:\w+ )?(?:dialogue
@@ -64,7 +72,11 @@ _COURTESY = compiled(
     |question|decision)
     |let(?:'s| me| us) (?:compare|look|analy[sz]e|evaluate|see|think|break|assess|consider|go|examine
     |decide|weigh)
-    |here is my |here's my |i |i'm |i'll |i've |we |as an? )"""
+    |(?:here is|here's) (?:my|the|a) (?:\w+ ){0,2}(?:breakdown|analysis|comparison|evaluation|assessment
+    |reasoning|answer|verdict|judgment|decision)|i'm sorry|i'm not able to go into|(?:i|i'll|i've|we|we'll)
+    (?: have| had| will| also| not| now| carefully){0,3} (?:read|compared?|consider|considered|weigh
+    |weighed|look|looked|find|evaluate|evaluated|analy[sz]ed?|assess|assessed|examined?|notice|see|saw|understand|swapped
+    |follow|take back|leaned|checked|focus|focused|judge|judged|reviewed?) |as an? )"""
 )
 _NAMES = compiled(r"\b[RDFP]([12])\b")
 
@@ -77,7 +89,8 @@ def leaves_open(found: Sequence[Unit], at: int, weight: Weight) -> bool:
             return False
         before = found[at - 1]
         if not introduces(before.text):
-            return _leaves_open(before, unit, weight, introduced)
+            framed = at > 1 and not introduced and _is_opened_elsewhere(found[:at], unit, weight)
+            return framed or _leaves_open(before, unit, weight, introduced)
         introduced = True
         weight = Weight.STRONG if weight is Weight.BARE else weight  # it has a label after all
         at -= 1
@@ -100,6 +113,14 @@ def _leaves_open(before: Unit, unit: Unit, weight: Weight, introduced: bool) -> 
             and not _is_of_the_matter(before, unit)
         )
     )
+
+
+def _is_opened_elsewhere(before: Sequence[Unit], unit: Unit, weight: Weight) -> bool:
+    """Whether a text begins, courtesies aside, with what may frame every sentence but a conclusion."""
+    if weight not in (Weight.SENTENCE, Weight.STRONG) or concludes(unit.text):
+        return False
+    opening = next((one for one in before if not _COURTESY.match(one.text)), None)
+    return opening is not None and not introduces(opening.text) and not _is_of_the_matter(opening, unit)
 
 
 def _is_of_the_matter(before: Unit, unit: Unit) -> bool:

@@ -126,7 +126,7 @@ class Stated:
 @lru_cache(maxsize=2048)
 def bare(text: str) -> Stated | None:
     """An answer and ornament, nothing else: "[[2]]", "Response 1."."""
-    if len(text) > 160 or not _NAMES_ANY.search(text):
+    if len(text) > 160 or not _NAMES_ANY.search(text) or (text[:1] == "~" != text[-1:]):  # "~1" is "about 1"
         return None
     for form in _BARE:
         match = form.fullmatch(text)
@@ -161,6 +161,11 @@ def introduces(text: str) -> bool:
 def only_corrects(text: str) -> bool:
     """Whether a sentence does nothing but take back what came before: "Scratch that."."""
     return len(text) <= MOST_HEAD and _CORRECTS.fullmatch(text) is not None
+
+
+def concludes(text: str) -> bool:
+    """Whether a sentence begins as a conclusion: "Therefore, …"."""
+    return _CONCLUSION.match(text) is not None
 
 
 @lru_cache(maxsize=2048)

@@ -45,6 +45,7 @@ _DECIDEDLY = re.compile(
 )
 _ITS = re.compile(r"(?:it is|it's) ")
 _NAMES = re.compile(r"\b[RDFB]([12])\b")
+_OPENS_A_QUOTATION = ('"', "“", "„", "«", "「")
 _NAME_ALONE = re.compile(r"[RF][12]")
 
 
@@ -111,7 +112,8 @@ def _read(spoken: Aloud, finished: bool) -> tuple[str, int] | None:
         return None
     for earlier in spoken.parts[:-1]:
         other = _read_part(text, *earlier, finished)
-        if other is not None and other[0] != found[0]:
+        quotes = text[slice(*earlier)].rstrip().endswith(_OPENS_A_QUOTATION)
+        if quotes or (other is not None and other[0] != found[0]):
             return None
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from agents.verdict_languages import BECAUSE
 from agents.verdict_predicates import ABOUT_IT, describes, gives_a_reason, is_about_it, is_because
 from agents.verdict_wording import compiled
 from agents.word_lists import words
@@ -83,6 +84,8 @@ _CONCEDES = compiled(
     r"(?:while|whereas|although|though|even though|even if|despite|unlike|compared to|compared with) "
 )
 _PRAISES = words("reasons", "praises")
+_BECAUSE_ABROAD = compiled(BECAUSE)
+_CONTRASTS_ABROAD = words("languages", "contrasts")
 
 
 def _words(text: str) -> list[str]:
@@ -134,6 +137,14 @@ def _names_other(text: str, chosen: str) -> bool:
     return any(name != chosen for name in _NAMES.findall(text)) or _THE_OTHER.search(text) is not None
 
 
+def _is_reason_abroad(text: str) -> bool:
+    """A reason in another language, which names no response and takes nothing back."""
+    match = _BECAUSE_ABROAD.match(text)
+    if match is None or _NAMES.search(text) or "?" in text:
+        return False
+    return _CONTRASTS_ABROAD.isdisjoint(text[match.end() :].split(" "))
+
+
 def reasons(text: str, chosen: str, *, before_other: bool = False) -> bool:
     """Whether what follows a statement in its own sentence is a reason for it (`text` begins after it).
 
@@ -147,7 +158,7 @@ def reasons(text: str, chosen: str, *, before_other: bool = False) -> bool:
         return False
     match = _MORE_REASONS.match(text)
     if match is None or (match["other"] == "which " and not before_other):
-        return False
+        return match is None and _is_reason_abroad(text)
     rest = text[match.end() :].strip()
     subject = _NAMES.match(rest)
     of_the_other = bool(subject and subject[1] != chosen) or _THE_OTHER.match(rest) is not None
