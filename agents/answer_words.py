@@ -81,7 +81,7 @@ _ORDINAL = (
     r"(?P<nth_own>'s\b)?)"
 )
 _CJK = rf"(?P<cjk>(?:{_NOUNS_CJK})\s*[(\[#]?\s*(?P<cjk_which>[12一二])\s*[)\]]?(?![\d.,/]\d|\d))"
-_PAIR = r"(?P<pair>the\s+(?P<side>former|latter)\b)"
+_PAIR = r"(?P<pair>the\s+(?P<side>former|latter)(?:\s+(?:response|reply|one|option))?\b)"
 _ABROAD = (
     rf"(?P<abroad>(?P<article>\b(?:{ARTICLES})\s+)?\b(?P<abroad_which>{'|'.join(ORDINALS)})(?P<abroad_noun>\s+(?:{NOUNS}))?\b"
     rf"|(?P<syllables>{'|'.join(SYLLABLE_ORDINALS)}))"
