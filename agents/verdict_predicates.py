@@ -16,6 +16,7 @@ _ADJECTIVES = words("predicates", "adjectives")
 _NOUNS = words("predicates", "nouns")
 _FAULTS = words("predicates", "faults")
 _INFERIOR = words("reasons", "inferior")
+_EMPATHISES = words("predicates", "empathises")  # the other one does so too, or not as well
 _PRAISES = words("reasons", "praises")
 _ADVERBS = compiled(
     r"""(?:(?:\w+ly|also|just|even|then|both|not only|first|W1|at first|in contrast|in turn|instead|too
@@ -40,6 +41,9 @@ _LIGHT = compiled(
 _INTENSIFIED = compiled(
     r"\b(?!(?:on|mere|simp|main|primari|most|large|over|quick|immediate|direct|brief|fair|relative|general|slight"
     r"|pure|sole|part|main|too)ly )(?:\w+ly|so|very) "
+)
+_CONTRASTED = compiled(
+    r"\b(?:but|only|also|too|as well|though|although|while|rather|less|not|without|then)\b"
 )
 _EXTRAPOSED = compiled(r"\w+ (?:to|that|whether|who|if|how|when|or|question|enough)\b")
 _THE_BEST = compiled(
@@ -78,7 +82,13 @@ def describes(predicate: str, *, faulty: bool = False) -> bool:
         return _is_descriptive(text[copula.end() :].lstrip(), faulty)
     if _LIGHT.match(text):
         return True
+    if faulty and verb in _EMPATHISES and not _CONTRASTED.search(predicate) and not _names_a_fault(text):
+        return False
     return verb in _VERBS or verb in _PRAISES - {"takes", "makes"} or (faulty and _is_fault(verb))
+
+
+def _names_a_fault(text: str) -> bool:
+    return any(_is_fault(word) for word in text.split(" "))
 
 
 def _is_fault(word: str) -> bool:
