@@ -76,11 +76,12 @@ _REFERENCE = (
 )
 _ORDINAL = (
     r"(?P<nth>[\"“«]?(?:(?P<the>the|this)\s+)?(?P<ordinal>first|second|1st|2nd)\b"
-    r"(?P<thing>\s+(?:response|reply|one|option|answer|message|candidate|text|responder|assistant)\b)?[\"”»]?"
+    r"(?P<thing>\s+(?:response|reply|one|option|answer|message|candidate|text|responder|assistant)\b"
+    r"(?:\s*\((?:response\s+|reply\s+|option\s+)?(?P<glossed>[12])\))?)?[\"”»]?"
     r"(?P<nth_own>'s\b)?)"
 )
 _CJK = rf"(?P<cjk>(?:{_NOUNS_CJK})\s*[(\[#]?\s*(?P<cjk_which>[12一二])\s*[)\]]?(?![\d.,/]\d|\d))"
-_PAIR = r"(?P<pair>the\s+(?P<side>former|latter)\b)"
+_PAIR = r"(?P<pair>the\s+(?P<side>former|latter)(?:\s+(?:response|reply|one|option))?\b)"
 _ABROAD = (
     rf"(?P<abroad>(?P<article>\b(?:{ARTICLES})\s+)?\b(?P<abroad_which>{'|'.join(ORDINALS)})(?P<abroad_noun>\s+(?:{NOUNS}))?\b"
     rf"|(?P<syllables>{'|'.join(SYLLABLE_ORDINALS)}))"
@@ -160,7 +161,10 @@ def _reference(match: re.Match[str]) -> tuple[str, int]:
 
 def _nth(match: re.Match[str]) -> tuple[str, int]:
     symbol = "P" if match["nth_own"] else "R" if match["thing"] else "F" if match["the"] else "W"
-    return symbol + _DIGIT_OF[match["ordinal"].lower()], match.start("ordinal")
+    answer = _DIGIT_OF[match["ordinal"].lower()]
+    if match["glossed"] not in (None, answer):  # "the first response (2)"
+        return "X", -1
+    return symbol + answer, match.start("ordinal")
 
 
 def _abroad(match: re.Match[str]) -> tuple[str, int]:

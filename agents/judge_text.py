@@ -22,6 +22,7 @@ MOST_UNITS = (
 MOST_UNIT = 3000  # characters; a longer line or sentence is read as one opaque unit
 _KEYS = words("json", "keys")
 _BESIDE = words("json", "beside")
+_LOSERS = words("json", "losers")
 _WRAPPING = words("json", "wrapping")
 _EXAMPLE = re.compile(r"\b(?:example|placeholder|template|undecided|cannot decide)\b", re.IGNORECASE)
 _QUOTE = re.compile(r"[“”„‟«»「」『』\"`'\n]")
@@ -47,7 +48,7 @@ _ABBREVIATION = re.compile(
 _RULE = re.compile(
     r"[\s*_=~`#.+|:—–-]*(?:```|~~~)?\s*(?:json|text|plaintext|markdown|xml)?\s*", re.IGNORECASE
 )
-_NUMBERED = re.compile(r"[\s*_#>(\[-]*(\d{1,3})[*_]*\s?[.):]")
+_NUMBERED = re.compile(r"[\s_]*(?:[^\w\n]{0,12}_*)(\d{1,3})[*_]*\s?[.):]")
 
 
 @dataclass(slots=True)
@@ -159,19 +160,22 @@ def _members(text: str) -> list[tuple[str, object]] | None:
 def _named(members: list[tuple[str, object]], depth: int = 0) -> str:
     """The answer that an object names; "" where it names none, several, or has members nobody knows."""
     named: set[str] = set()
+    losers: set[str] = set()
     for key, value in members:
-        word = re.sub(r"[\s-]+", "_", str(key).strip().lower())
+        word = re.sub(r"[\s-]+|(?<=[a-z])(?=[A-Z])", "_", str(key).strip()).lower()
         if (word in _WRAPPING and isinstance(value, list) and depth == 0) or word in _KEYS:
             named.add(_value(value, depth))
+        elif word in _LOSERS:
+            losers.add(_value(value, depth))
         elif word not in _BESIDE or (isinstance(value, str) and _EXAMPLE.search(value)):
             return ""
-    return named.pop() if len(named) == 1 else ""
+    return named.pop() if len(named) == 1 and losers <= {"1", "2"} - named else ""
 
 
 def _value(value: object, depth: int) -> str:
     if isinstance(value, bool) or value is None:
         return ""
-    if isinstance(value, str | int):
+    if isinstance(value, str | int | float):
         canonical = tokens(str(value)[:100]).text
         stated = bare(canonical)
         return stated.answer if stated is not None else ""

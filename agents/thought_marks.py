@@ -23,6 +23,8 @@ _WRAPPERS = words("marks", "wrappers")
 _END_OF_TURN = words("marks", "end_of_turn")
 _START_OF_TURN = words("marks", "start_of_turn")
 _ORNAMENTS = words("marks", "ornaments")
+_QUESTION = words("marks", "question")
+_OF_A_QUESTION = re.compile(r"response[_-]?\d+")
 _OPENING_TOKENS = {
     "beginofthought": "thought",
     "startthinking": "thought",
@@ -111,7 +113,9 @@ def _answer_channel(text: str) -> tuple[int, int, bool]:
     stripped = list(_STRIPPED_FINAL.finditer(text)) if "assistant" in text.lower() else []
     glued = [mark for mark in stripped if mark[0].lower().startswith("assistantfinal")]
     if glued or (stripped and _STRIPPED_CHANNEL.match(text)):
-        return (glued or stripped)[-1].end(), len(text), False
+        final = (glued or stripped)[-1]
+        quoted = text.count('"', final.end()) % 2 == 1  # the mark stands within a quotation
+        return final.end(), len(text), quoted or _leaves_a_thought_open(text, final.start())
     if _STRIPPED_CHANNEL.match(text):
         return 0, len(text), True
     for opening, closing in _OPENED_IN_WORDS:
@@ -119,6 +123,13 @@ def _answer_channel(text: str) -> tuple[int, int, bool]:
             ends = [mark.end() for mark in closing.finditer(text)]
             return (ends[-1], len(text), False) if ends else (0, len(text), True)
     return 0, len(text), False
+
+
+def _leaves_a_thought_open(text: str, end: int) -> bool:
+    scan = _Scan(text, 0, end)
+    for mark in _MARK.finditer(text, 0, end):
+        scan.take(mark)
+    return bool(scan.opened)
 
 
 def _final_channel(text: str) -> tuple[int, int, bool]:
@@ -153,6 +164,7 @@ class _Scan:
     end: int
     pieces: list[str] = field(default_factory=list)
     done: int = 0  # where `pieces` ends
+    base: int = 0  # where `pieces` begins; all before it is blank
     part: int = 0  # where the present part began
     parts: list[tuple[int, int]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  # thoughts that are open
@@ -161,6 +173,7 @@ class _Scan:
     wrapped: list[tuple[int, int]] = field(default_factory=list)
     spoke: bool = False  # whether anything was said since the last thought that was opened elsewhere
     turn_over: int = -1
+    asked_at: int = -1  # where another question begins; nothing behind it is read
     unfinished: bool = False
 
     def __post_init__(self) -> None:
@@ -169,6 +182,8 @@ class _Scan:
 
     def take(self, mark: re.Match[str]) -> None:
         """One mark: blank it, and what it closes."""
+        if self.asked_at >= 0:
+            return
         if mark["token"] is not None:
             self._token(mark)
         elif mark["tag"] is not None:
@@ -183,11 +198,13 @@ class _Scan:
 
     def finish(self, unfinished: bool) -> Aloud:
         """What the whole text came to."""
+        end = self.end if self.asked_at < 0 else self.asked_at
         if not self.opened:
-            self._copy(self.end)
-            self._end_part(self.end)
+            self._copy(end)
+            self._end_part(end)
         self._blank(self.done, len(self.text))
-        text = "".join(self.pieces)
+        blank = "\n" + " " * (self.base - 1) if self.base else ""
+        text = "".join([blank, *self.pieces])
         unfinished = unfinished or self.unfinished or bool(self.opened) or bool(self.wrapping)
         if self.turn_over >= 0 and any(one.isalnum() for one in text[self.turn_over :]):
             unfinished = True
@@ -246,16 +263,22 @@ class _Scan:
             self._turn_ends(mark)
         elif plain in _END_OF_TURN or plain in _START_OF_TURN:
             self._turn(mark, plain)
-        elif plain in _INLINE or void:
-            self._ornament(mark)
-        elif plain in _BLOCK:
-            self._ornament(mark, "\n")
+        elif plain in _INLINE or plain in _BLOCK or void:
+            self._ornament(mark, "\n" if plain in _BLOCK and not void else " ")
         elif plain in _WRAPPERS or (plain.startswith("final") and plain[5:] in _WRAPPERS):
             self._wrap(mark, plain, closes)
+        elif plain in _QUESTION or _OF_A_QUESTION.fullmatch(name):
+            self._asks_again(mark, closes)
         elif closes:
             self._close(mark, self._family(name))
         else:
             self._open(mark, self._family(name))
+
+    def _asks_again(self, mark: re.Match[str], closes: bool) -> None:
+        """A tag of the question itself: what follows answers another one; what it closes is quoted."""
+        self._copy(mark.start())
+        self.asked_at = mark.start()
+        self.unfinished = self.unfinished or closes
 
     @staticmethod
     def _family(name: str) -> str:
@@ -293,7 +316,7 @@ class _Scan:
         else:  # opened in the chat template: all that came before is thought
             self.pieces, self.done, self.parts, self.wrapped = [], 0, [], []
             self.wrapping, self.turn_over, self.spoke = [], -1, False
-            self._blank(0, mark.end())
+            self.base = self.done = mark.end()
         if not self.wrapping:
             self.part = mark.end()
 

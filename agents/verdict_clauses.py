@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agents.verdict_grammar import Stated, sentence
+from agents.verdict_grammar import Stated, bare, sentence
 from agents.verdict_reasons import compares, reasons
 from agents.verdict_wording import SUPERIOR_NOUN, compiled
 from agents.word_lists import words
@@ -26,7 +26,7 @@ _CONTRAST = compiled(r"\b(?:but|yet|still|however|nevertheless)\b")
 _SUBJECT = compiled(
     r"""(?:(?:well|yes|true|granted|while|although|though|even though|despite|since|because|as|in short
     |encouragement|"""
-    r"""there is something to be said for|on the one hand ,|on the other hand ,) )*(?:[RFDP][12]|it|it's
+    r"""there is something to be said for|on the one hand ,|on the other hand ,) )*(?:[RFDP][12]|it|it's|each
     |its|both|neither|they|the W2|this|she|he|the speaker|the user"""
     r"""|not (?:a|an)|nearly|almost|all in all|the (?:weaker|worse|less empathetic|other|W1
     |loser)(?: \w+)? is)\b"""
@@ -57,10 +57,11 @@ def clause(text: str) -> Stated | None:
         if stated is None or (stated.named_alone and joint.start() < MOST_WORDLESS):
             continue
         stated = replace(stated, at=stated.at + joint.end(), end=stated.end + joint.end(), named_alone=False)
-        fits = _leaves_it(text[: joint.start()], joint[0], stated) and reasons(
-            text[stated.end :], stated.answer
-        )
-        return stated if fits else None
+        before = text[: joint.start()]
+        named = bare(before)
+        # "1 - Response 2 is more empathetic" is no verdict
+        fits = _leaves_it(before, joint[0], stated) if named is None else named.answer == stated.answer
+        return stated if fits and reasons(text[stated.end :], stated.answer) else None
     return _of_it(text)
 
 

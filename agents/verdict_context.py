@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from enum import Enum
 
 from agents.judge_text import Unit
-from agents.verdict_grammar import bare, gives_object, introduces, labelled, only_corrects, sentence
+from agents.verdict_grammar import (
+    bare,
+    concludes,
+    gives_object,
+    introduces,
+    labelled,
+    only_corrects,
+    sentence,
+)
 from agents.verdict_reasons import is_heading
 from agents.verdict_wording import compiled
 from agents.word_lists import words
@@ -45,31 +53,92 @@ _ITEM = compiled(r"(?:question|case|item|dialogue|turn|task|example|sample)\b")
 _ADDRESSED = frozenset(("you", "your", "you're", "you'll", "yours"))
 _DENIES = compiled(r"(?:no|not|never|nope|false|wrong|untrue|hardly|nonsense)\b")
 _LABELS = compiled(r"\w+(?: \w+){0,2} : ")
+_OF_A_DIMENSION = compiled(r"\w+(?: \w+)? : (?:[RD][12]|a?(?: )?tie|both)")
+_MATTER = compiled(
+    r"""\b(?:[RFDP][12]|W2|responses?|replies|reply|options?|both|neither|speaker|user|person|writer|poster|she|he|her|his
+    |him|empathy|empathetic|empathic|emotions?|feelings?|dimensions?|tie|dialogue
+    |length|scores?|rated|N|even)\b(?! impression)"""
+)
+_ANOTHER = compiled(
+    r"""\b(?:next|now the|another|previous|different|F2|W2|new) (?:\w+ )?(?:dialogue
+    |case|example|question|task|item|pair|comparison)\b|\bdialogue (?:[DWN][12]?)\b"""
+)
+_COURTESY = compiled(
+    r"""(?:sure|ok|okay|certainly|yes|well|hm+|interesting|thank you|thanks)\b
+    |(?:(?:what )?an? (?:\w+ )?(?:tough|hard|difficult
+    |close|great|good|interesting|tricky)|(?:this|that) (?:is|was) (?:an? )?(?:\w+ )?(?:tough|hard
+    |difficult|close
+    |tricky|interesting)|(?:a )?(?:tough|hard|difficult|close|tricky|great|good) (?:W1|call|choice
+    |question|decision)
+    |let(?:'s| me| us) (?:compare|look|analy[sz]e|evaluate|see|think|break|assess|consider|go|examine
+    |decide|weigh)
+    |(?:here is|here's) (?:my|the|a) (?:\w+ ){0,2}(?:breakdown|analysis|comparison|evaluation|assessment
+    |reasoning|answer|verdict|judgment|decision)|i'm sorry|i'm not able to go into|(?:i|i'll|i've|we|we'll)
+    (?: have| had| will| also| not| now| carefully){0,3} (?:read|compared?|consider|considered|weigh
+    |weighed|look|looked|find|evaluate|evaluated|analy[sz]ed?|assess|assessed|examined?|notice|see|saw|understand|swapped
+    |follow|take back|leaned|checked|focus|focused|judge|judged|reviewed?) |as an? )"""
+)
 _NAMES = compiled(r"\b[RDFP]([12])\b")
 
 
 def leaves_open(found: Sequence[Unit], at: int, weight: Weight) -> bool:
     """Whether the units before `at` leave open whose word the unit is, or to what question."""
-    unit = found[at]
+    unit, introduced = found[at], False
     for _ in range(MOST_INTRODUCTIONS):
         if at == 0:
             return False
         before = found[at - 1]
         if not introduces(before.text):
-            return _leaves_open(before, unit, weight)
+            framed = at > 1 and not introduced and _is_opened_elsewhere(found[:at], unit, weight)
+            return framed or _leaves_open(before, unit, weight, introduced)
+        introduced = True
         weight = Weight.STRONG if weight is Weight.BARE else weight  # it has a label after all
         at -= 1
     return True
 
 
-def _leaves_open(before: Unit, unit: Unit, weight: Weight) -> bool:
+def _leaves_open(before: Unit, unit: Unit, weight: Weight, introduced: bool) -> bool:
     if only_corrects(before.text):
         return False
     if before.text == "X" or (before.fenced and not unit.fenced):
         return True
     if before.quoted:
         return weight is Weight.SENTENCE
-    return _is_framed(before, unit, weight) or _is_heading(before, unit, weight)
+    return (
+        _is_framed(before, unit, weight)
+        or _is_heading(before, unit, weight)
+        or (
+            not introduced
+            and weight in (Weight.SENTENCE, Weight.STRONG)
+            and not _is_of_the_matter(before, unit)
+        )
+    )
+
+
+def _is_opened_elsewhere(before: Sequence[Unit], unit: Unit, weight: Weight) -> bool:
+    """Whether a text begins, courtesies aside, with what may frame every sentence but a conclusion."""
+    if weight not in (Weight.SENTENCE, Weight.STRONG) or concludes(unit.text):
+        return False
+    opening = next((one for one in before if not _COURTESY.match(one.text)), None)
+    return opening is not None and not introduces(opening.text) and not _is_of_the_matter(opening, unit)
+
+
+def _is_of_the_matter(before: Unit, unit: Unit) -> bool:
+    """Whether the unit before speaks of the responses, the speaker or the judging, or is a courtesy.
+
+    Anything else may frame a sentence below it: "Let's play devil's advocate.", "Next dialogue."
+    """
+    if (
+        labelled(unit.text) is not None
+        or bare(before.text)
+        or labelled(before.text)
+        or is_heading(before.text)
+    ):
+        return True
+    text = before.text
+    if _ANOTHER.search(text):
+        return False
+    return _MATTER.search(text) is not None or _COURTESY.match(text) is not None or gives_object(text)
 
 
 def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
@@ -80,8 +149,10 @@ def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
         return before.text.endswith(";")
     if weight in (Weight.STRONG, Weight.NAMED) and labelled(unit.text) is not None:
         return False
-    known = is_heading(before.text) or labelled(before.text) or bare(before.text) or sentence(before.text)
-    return not known
+    text = before.text
+    if is_heading(text) or _OF_A_DIMENSION.fullmatch(text):
+        return False
+    return not (labelled(text) or bare(text) or sentence(text))
 
 
 def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:

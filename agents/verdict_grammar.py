@@ -35,7 +35,9 @@ _BEFORE = r"(?:[\[({\"'#—→•·.=*|:~>] )*"
 _AFTER = r"(?: [\])}\"'.!,;:—|*=~])*"
 _NUMBERED = r"(?:(?:[DN][12]?|step [DN][12]?) [.:)—] )?"
 _SEPARATOR = r"(?: (?:is|=|:|→|—|-|was|must be|\"|…))+"
-_NAMED = r"(?:[RDFWB][12]|Btie|(?:a )?tie|draw|tied|equal|neither|平 手|平 局|引 き 分 け|무 승 부"
+_NAMED = (
+    r"(?:[RDFWB][12]|Btie|(?:a )?tie|draw|tied|equal|neither|gleichstand|平 手|平 局|引 き 分 け|무 승 부"
+)
 _NAMED += r"|unentschieden|égalité|empate|pareggio|gelijkspel|ничья|تعادل|बराबरी)"
 _ANSWER = rf"(?P<a>{_NAMED})"
 _COURTESY = r"(?: (?:ok|okay|thanks|thank you|done|hello|hi|مرحبا))?(?: [.!])?"
@@ -79,11 +81,12 @@ _CONCLUSION = compiled(rf"(?:and )?(?:{CONCLUDES}|here is my|here's my)(?= |$)")
 _ASSERTS = compiled(rf"{ASSERTS}(?= |$)")
 _HEAD = compiled(
     rf"""(?:(?:{LABEL}){_SEPARATOR} |(?:reasoning|explanation|rationale|justification|reason|evaluation
-    |assessment) : )?"""
+    |assessment|ranking) : )?"""
 )
 _CORES = (*SENTENCES, *TIES, *FOREIGN_SENTENCES)
-_OF_A_NAME = tuple(compiled(core) for core in _CORES if core.startswith(REF))
-_OF_OTHERS = tuple(compiled(core) for core in _CORES if not core.startswith(REF))
+_NAMED_FIRST = (REF, OTHER, "[RD]")
+_OF_A_NAME = tuple(compiled(core) for core in _CORES if core.startswith(_NAMED_FIRST))
+_OF_OTHERS = tuple(compiled(core) for core in _CORES if not core.startswith((REF, "[RD]")))
 _CHOICES = tuple(compiled(core) for core in (*CHOICES, rf"{REF}{_DENIED}(?= |$)"))
 _TRAIL = compiled(TRAIL)
 _CORRECTS = compiled(CORRECTS)
@@ -123,7 +126,7 @@ class Stated:
 @lru_cache(maxsize=2048)
 def bare(text: str) -> Stated | None:
     """An answer and ornament, nothing else: "[[2]]", "Response 1."."""
-    if len(text) > 160 or not _NAMES_ANY.search(text):
+    if len(text) > 160 or not _NAMES_ANY.search(text) or (text[:1] == "~" != text[-1:]):  # "~1" is "about 1"
         return None
     for form in _BARE:
         match = form.fullmatch(text)
@@ -136,6 +139,8 @@ def bare(text: str) -> Stated | None:
 def labelled(text: str) -> Stated | None:
     """A label and an answer, nothing else: "Final verdict: Response 2"."""
     if len(text) > MOST_LABEL or not _NAMES_ANY.search(text):
+        return None
+    if text.count("$") % 2:  # money
         return None
     start, corrects = _correction(text)
     match = _LABELLED.fullmatch(text, start)
@@ -156,6 +161,11 @@ def introduces(text: str) -> bool:
 def only_corrects(text: str) -> bool:
     """Whether a sentence does nothing but take back what came before: "Scratch that."."""
     return len(text) <= MOST_HEAD and _CORRECTS.fullmatch(text) is not None
+
+
+def concludes(text: str) -> bool:
+    """Whether a sentence begins as a conclusion: "Therefore, …"."""
+    return _CONCLUSION.match(text) is not None
 
 
 @lru_cache(maxsize=2048)

@@ -45,7 +45,7 @@ FOREIGN_LABELS = "|".join(
         "|(?:mitt |mit )?(?:slutgiltigt )?(?:svar|val|valg|beslut)"
         "|cevap|cevabım|seçim|karar|yanıt|câu trả lời|đáp án|lựa chọn|kết luận|vastaus|jawaban|pilihan",
         _spaced(
-            "答案/最终答案/最終答案/我的答案/结论/結論/最终结论/选择/選擇/我的选择/最终选择/裁决/判断/判斷/判定/最终判断/评判结果"
+            "答/答案/最终答案/最終答案/我的答案/结论/結論/最终结论/选择/選擇/我的选择/最终选择/裁决/判断/判斷/判定/最终判断/评判结果"
             "/更有同理心的回答/更具同理心的回答/更好的回答/更好的回复/最佳回答/回答/答え/最終回答/最終判定/最終的な答え/選択"
             "/より共感的な応答/より良い応答/私の答え"
         ),
@@ -53,6 +53,10 @@ FOREIGN_LABELS = "|".join(
     )
 )
 
+BECAUSE = (
+    r" ?,? ?(?:weil|da|denn|car|parce que|parce qu'\w+|puisque|porque|ya que|pois|perché|poiché|omdat|want"
+    rf"|потому что|так как|क्योंकि|{_spaced('因为/因為')}) (?=\S)"
+)
 _DE = "(?:(?:deutlich|etwas|klar|insgesamt|eindeutig|viel|wesentlich|merklich) ){0,3}"
 _FR = "(?:(?:clairement|nettement|un peu|bien|globalement|beaucoup) ){0,3}"
 _ES = "(?:(?:claramente|mucho|un poco|bastante|algo) ){0,3}"
@@ -65,11 +69,11 @@ _ZH_BETTER = _spaced(
     "/表现出更多的同理心/表现出更强的同理心/展现了更多的同理心/体现了更多的同理心"
 )
 _ZH_CHOICE = _spaced(
-    "我选/我选择/我会选择/我选的是/我更喜欢/我的选择是/我的答案是/答案是/更有同理心的是/更有同理心的回答是"
+    "选/选择/应选/应选择/应该选/应该选择/我选/我选择/我会选择/我选的是/我更喜欢/我的选择是/我的答案是/答案是/最终答案是/最终选择是/更有同理心的是/更有同理心的回答是"
     "/更具同理心的是/更具同理心的回答是/更好的回答是"
 )
 _JA_BETTER = _spaced("共感的です/共感的である/共感的だ/共感的/共感を示しています/優れています/良いです")
-_JA_CHOICE = _spaced("より共感的なのは/私の答えは/答えは/より良い応答は")
+_JA_CHOICE = _spaced("より共感的なのは/私の答えは/答えは/正解は/最終的な答えは/より良い応答は")
 _KO_BETTER = _spaced(
     "공감적입니다/공감적이다/공감적이에요/공감적인 응답입니다/공감적인 답변입니다/낫습니다/좋습니다"
 )
@@ -79,6 +83,9 @@ FOREIGN_SENTENCES = (
     |einfühlsamere)(?: antwort)?)(?: als {_OTHER})?""",
     rf"""{_REF} (?:zeigt|beweist|vermittelt) {_DE}(?:mehr|größere|stärkere) (?:empathie
     |einfühlungsvermögen)(?: als {_OTHER})?""",
+    rf"ich würde {_REF} (?:wählen|bevorzugen|vorziehen)",
+    rf"(?:die (?:richtige |endgültige )?antwort|la réponse(?: finale)?|la respuesta(?: final)?"
+    rf"|a resposta(?: final)?|la risposta(?: finale)?) (?:ist|lautet|est|es|é|è)(?: :)? {_REF}",
     rf"ich (?:wähle|bevorzuge|entscheide mich für|nehme) {_REF}",
     rf"""(?:meine (?:wahl|antwort|entscheidung)|mein urteil|die (?:empathischere|bessere
     |einfühlsamere) antwort)(?: ist| lautet)(?: :)? {_REF}""",
@@ -128,6 +135,9 @@ FOREIGN_SENTENCES = (
     rf"(?:{_ZH_CHOICE}) {_REF}",
     rf"{_REF} (?:{_spaced('の方が/のほうが/が')}) (?:よ り )?(?:{_JA_BETTER})",
     rf"(?:{_JA_CHOICE}) {_REF} (?:{_spaced('です/だ/である')})",
+    rf"{_REF} (?:で す|だ)",
+    rf"(?:(?:최 종 )?(?:답|정 답|답 변)) (?:은|는) {_REF} (?:입 니 다|이 다)",
+    rf"{_REF} (?:のほうが|の ほ う が|の 方 が) (?:よ り )?共 感 的 だ と 思 い ま す",
     rf"{_REF} を (?:{_spaced('選びます/選択します/選ぶ/選びました')})",
     rf"{_REF} (?:가|이) 더 (?:{_KO_BETTER})",
     rf"{_REF} (?:을|를) (?:{_spaced('선택합니다/선택하겠습니다/고르겠습니다')})",

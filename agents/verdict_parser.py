@@ -30,7 +30,7 @@ from agents.thought_marks import Aloud, aloud
 from agents.verdict_clauses import clause
 from agents.verdict_context import Weight, leaves_open
 from agents.verdict_grammar import Stated, bare, gives_object, labelled, sentence
-from agents.verdict_reasons import doubts, explains, justifies, reasons
+from agents.verdict_reasons import begins_to_explain, explains, justifies, reasons
 from agents.vocabulary import Reason, Unscored, Verdict
 
 PARSER = "verdict-2"
@@ -45,6 +45,8 @@ _DECIDEDLY = re.compile(
 )
 _ITS = re.compile(r"(?:it is|it's) ")
 _NAMES = re.compile(r"\b[RDFB]([12])\b")
+_OPENS_A_QUOTATION = ('"', "“", "„", "«", "「")
+_NAME_ALONE = re.compile(r"[RF][12]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def _read(spoken: Aloud, finished: bool) -> tuple[str, int] | None:
         return None
     for earlier in spoken.parts[:-1]:
         other = _read_part(text, *earlier, finished)
-        if other is not None and other[0] != found[0]:
+        quotes = text[slice(*earlier)].rstrip().endswith(_OPENS_A_QUOTATION)
+        if quotes or (other is not None and other[0] != found[0]):
             return None
     return found
 
@@ -144,6 +147,8 @@ def _read_part(text: str, start: int, end: int, finished: bool) -> tuple[str, in
     found = units(text, start, end)
     statements = _statements(found, named)
     if not finished:
+        if statements and statements[-1].unit == len(found) - 1 > 0 and _is_cut_name(found[-1]):
+            statements = statements[:-1]
         statements = _complete(statements)
     return _agreed(statements, found, finished)
 
@@ -166,6 +171,8 @@ def _agreed(
         return None
     if any(one.complete or (one.explicit and not last.final) for one in different):
         return None
+    if not last.final and any(one.unit == last.unit - 1 for one in different):
+        return None
     if not _explained(found[last.unit + 1 :], last.answer, finished):
         return None
     return last.answer, last.place
@@ -175,15 +182,24 @@ def _explained(behind: Sequence[Unit], answer: str, finished: bool) -> bool:
     """Whether everything that follows a statement explains it; of a cut sentence, whether it may."""
     for at, unit in enumerate(behind):
         cut = not finished and at == len(behind) - 1 and not unit.closed
-        fits = _may_explain(unit.text) if cut else explains(unit.text, answer)
+        fits = _may_explain(unit, answer) if cut else explains(unit.text, answer)
         if unit.quoted or not fits:
             return False
     return True
 
 
-def _may_explain(text: str) -> bool:
-    """Whether a sentence that was cut off takes nothing back so far, and is no answer itself."""
-    return not doubts(text) and bare(text) is None and labelled(text) is None
+def _may_explain(unit: Unit, answer: str) -> bool:
+    """Whether a sentence that was cut off begins an explanation, and is no answer itself."""
+    return begins_to_explain(unit.text, answer) and (_is_cut_name(unit) or _states_nothing(unit.text))
+
+
+def _states_nothing(text: str) -> bool:
+    return bare(text) is None and labelled(text) is None
+
+
+def _is_cut_name(unit: Unit) -> bool:
+    """Whether it is but a response's name, without a full stop: where a cut text ends, its subject."""
+    return _NAME_ALONE.fullmatch(unit.text) is not None and not unit.closed and not unit.heading
 
 
 def _statements(found: Sequence[Unit], named: dict[int, Object]) -> list[_Statement]:
@@ -235,7 +251,11 @@ def _in_sentence(at: int, found: Sequence[Unit]) -> _Statement | None:
     if stated is None or (at == 0 and stated.corrects and stated.named_alone):
         return None
     listed = unit.bullet or (
-        unit.number and not (stated.named_alone and sum(one.number > 0 for one in found) == 1)
+        unit.number
+        and not (
+            (stated.named_alone or str(unit.number) == stated.answer)
+            and sum(one.number > 0 for one in found) == 1
+        )
     )
     if listed and not (stated.strong or stated.corrects):
         return None

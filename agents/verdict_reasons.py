@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from agents.verdict_languages import BECAUSE
+from agents.verdict_predicates import ABOUT_IT, describes, gives_a_reason, is_about_it, is_because
 from agents.verdict_wording import compiled
 from agents.word_lists import words
 
@@ -16,7 +18,7 @@ _NAMES = compiled(r"\b[RDFBP]([12])\b")
 _ALLOWED = compiled(
     r"""\b(?:(?:does not|doesn't|never) (?:rush|judge|dismiss|minimi[sz]e|lecture
     |overlook|jump|assume|blame|hurry|push|belittle)
-    |rather than|instead of|not only|not just|not merely|without (?:judg(?:ing|ment)|rushing
+    |rather than|instead of|but also|not only|not just|not merely|without (?:judg(?:ing|ment)|rushing
     |dismissing|minimizing"""
     r"""|minimising|assuming)|no judgment|more than just|better understand(?:s|ing)?|what it would
     |even though she|even though he"""
@@ -27,7 +29,7 @@ _DOUBTS = words("reasons", "doubts")
 _INFERIOR = words("reasons", "inferior")
 _SUPERIOR = words("reasons", "superior")
 _MORE_OF_THE_WORSE = compiled(
-    r"""\b(?:(?:much |far |a bit |somewhat )?more (?:generic|clinical|distant|detached|formal|practical
+    r"""\b(?:(?:much |far |a bit |somewhat )?more (?:on|generic|clinical|distant|detached|formal|practical
     |superficial|dismissive"""
     r"""|focused on|solution-focused|solution-oriented|matter-of-fact|impersonal|mechanical|advice|factual
     |neutral|analytical"""
@@ -46,25 +48,22 @@ _MORE_REASONS = compiled(
     r"""| ?[,;(—]? ?(?P<other>while |whereas |unlike |compared (?:to|with) |and (?=[RFD][12])
     |where (?=[RF])|which )| ?[,;(—] (?P<other_named>(?=[RFD][12]|the other))"""
 )
-_ABOUT_IT = compiled(
-    r"""(?:and |also |overall ,? ?|here ,? ?|specifically ,? ?|in particular ,? ?|moreover ,? ?
-    |furthermore ,? ?|additionally ,? ?"""
-    r"|in addition ,? ?|first ,? |W1 ,? )*"
-    r"""(?:it |it's |its |this (?:response|reply|one|W1|makes|shows|creates|helps|demonstrates|conveys
-    |reflects|gives|validates)\b"""
-    r"""|that (?:response|reply|W1)\b|the (?:chosen|selected|winning|better|more empathetic
-    |preferred) (?:response|reply|W1|option)"""
-    r"|by \w+ing |\w+ing |because |since )"
-)
 _ABOUT_THE_OTHER = compiled(
     r"(?:in contrast|by contrast|in comparison|by comparison|meanwhile|on the other hand|conversely) ,? ?"
 )
 _THE_OTHER = compiled(r"the (?:other|alternative|rejected|remaining)(?: response| reply| W1| option)?\b")
+_OTHER_SUBJECT = compiled(
+    r"""(?:(?:in contrast|by contrast|in comparison|by comparison|meanwhile|on the other hand
+    |conversely) ,? ?)?(?:[RFD][12]|the (?:other|alternative|rejected|remaining)
+    (?: response| reply| W1| option)?)(?: , (?:on the other hand|in contrast|by contrast|however|meanwhile
+    |though|while \w+) ,| , which| ,)? """
+)
 _SPEAKER = compiled(
     r"(?:the |this )?(?:speaker|user|person|writer|author|poster|friend|she|he|someone|narrator)(?: 's)?\b"
 )
 _HEADING = compiled(
-    r"""[#"(\[:—.•· ]*(?:my |the |a |brief |short |key )*(?:reason|reasons|reasoning|explanation|rationale
+    r"""[#"(\[:—.•· ]*(?:my |the |a |brief |short |key )*(?:reasoning|reasons|reason|explanation
+    |rationale|note
     |justification|why|analysis|because|here's why"""
     r"""|here is why|note on why|here are the reasons|here's the reasoning|here is my reasoning
     |here is the reasoning|summary|comparison|details"""
@@ -76,10 +75,17 @@ _CLOSING = compiled(
     |thank you[\w ,]{0,40}|thanks|hope (?:this|that) helps)[ .!]*"""
 )
 _BULLET = compiled(r"(?:[—•·#*|] |[DN][12]? [.)] |[DN] [.)] )*")
+_BEGUN = compiled(
+    r"""(?:both|while|whereas|although|though|the (?:response|reply|other|W1|tone|key|main|reason)
+    |in [RFP][12]
+    |i (?:chose|choose|selected|picked|believe|think|find) (?:it|this|that|[RF][12]|because|since))\b"""
+)
 _CONCEDES = compiled(
     r"(?:while|whereas|although|though|even though|even if|despite|unlike|compared to|compared with) "
 )
 _PRAISES = words("reasons", "praises")
+_BECAUSE_ABROAD = compiled(BECAUSE)
+_CONTRASTS_ABROAD = words("languages", "contrasts")
 
 
 def _words(text: str) -> list[str]:
@@ -100,10 +106,16 @@ def _of_the_chosen(text: str, chosen: str) -> bool:
 
 def _of_the_other(text: str, chosen: str) -> bool:
     """Nothing that puts the other response first, and no word about the chosen one."""
-    if text.count(" ") < 2:
+    if text.count(" ") < 2 or not _is_faulty(text):
         return False
     text = _MORE_OF_THE_WORSE.sub("", text)
     return chosen not in _NAMES.findall(text) and not _bad(text, _SUPERIOR) and not _bad(text, _META)
+
+
+def _is_faulty(text: str) -> bool:
+    """Whether a clause whose subject is the other response describes it; one of another subject may."""
+    subject = _OTHER_SUBJECT.match(text)
+    return subject is None or describes(text[subject.end() :], faulty=True)
 
 
 _SAYS_SO = compiled(r"\b[RFD][12] says? so\b")
@@ -125,6 +137,14 @@ def _names_other(text: str, chosen: str) -> bool:
     return any(name != chosen for name in _NAMES.findall(text)) or _THE_OTHER.search(text) is not None
 
 
+def _is_reason_abroad(text: str) -> bool:
+    """A reason in another language, which names no response and takes nothing back."""
+    match = _BECAUSE_ABROAD.match(text)
+    if match is None or _NAMES.search(text) or "?" in text:
+        return False
+    return _CONTRASTS_ABROAD.isdisjoint(text[match.end() :].split(" "))
+
+
 def reasons(text: str, chosen: str, *, before_other: bool = False) -> bool:
     """Whether what follows a statement in its own sentence is a reason for it (`text` begins after it).
 
@@ -138,19 +158,24 @@ def reasons(text: str, chosen: str, *, before_other: bool = False) -> bool:
         return False
     match = _MORE_REASONS.match(text)
     if match is None or (match["other"] == "which " and not before_other):
-        return False
+        return match is None and _is_reason_abroad(text)
     rest = text[match.end() :].strip()
+    subject = _NAMES.match(rest)
+    of_the_other = bool(subject and subject[1] != chosen) or _THE_OTHER.match(rest) is not None
     if match["other"] is not None or match["other_named"] is not None:
         return _of_the_other(rest, chosen)
-    subject = _NAMES.match(rest)
-    if match["because"] is not None and ((subject and subject[1] != chosen) or _THE_OTHER.match(rest)):
+    if of_the_other and match["because"] is not None:
         return _of_the_other(rest, chosen)
-    return _of_the_chosen(rest, chosen)
+    if match["because"] is not None:
+        explained = is_because(match["because"].strip(), rest)
+    else:
+        explained = subject is not None or gives_a_reason(rest)
+    return explained and _of_the_chosen(rest, chosen)
 
 
 _JUSTIFIES = compiled(
     r""" ?(?:[,(:—] ?)?(?:because|since|as (?=it )) ?(?=.)| ?[,(:—] (?P<it>it
-    |[RFDW][12]) (?P<verb>\w+)(?: (?P<more>\w+))?"""
+    |[RFDW][12]) (?P<verb>\w+)"""
 )
 
 
@@ -165,7 +190,7 @@ def justifies(text: str, chosen: str) -> bool:
         own = match["it"] == "it" or match["it"][1] == chosen
         return (
             own
-            and match["verb"] in _PRAISES
+            and describes(text[match.start("verb") :])
             and _of_the_chosen(text[match.start("verb") :].rstrip(" .!)"), chosen)
         )
     return reasons(text, chosen)
@@ -173,7 +198,7 @@ def justifies(text: str, chosen: str) -> bool:
 
 def explains(text: str, chosen: str) -> bool:
     """Whether a sentence after a verdict explains it."""
-    text = text[_BULLET.match(text).end() :].strip(' .!)|"—') if text else ""  # type: ignore[union-attr]
+    text = text[_BULLET.match(text).end() :].strip(' .!()|"—') if text else ""  # type: ignore[union-attr]
     if not text or _CLOSING.fullmatch(text) or _HEADING.fullmatch(text):
         return True
     if chosen == "tie":
@@ -192,14 +217,21 @@ def _explains(text: str, chosen: str) -> bool:
     if _CONCEDES.match(text):
         return _after_concession(text, chosen)
     subject = _NAMES.match(text)
-    if subject is not None:
-        own = subject[1] == chosen
-        return _of_the_chosen(text, chosen) if own else _other_then_chosen(text, chosen)
+    if subject is not None and subject[1] != chosen:
+        return _other_then_chosen(text, chosen)
     if _THE_OTHER.match(text):
         return _of_the_other(text, chosen)
-    if _ABOUT_IT.match(text) or _SPEAKER.match(text):
-        return _of_the_chosen(text, chosen)
-    return text.startswith("both ") and _of_both(text) and not _NAMES.search(text)
+    if text.startswith("both "):
+        return _both_then_chosen(text, chosen)
+    return (text.startswith("P") or is_about_it(text)) and _of_the_chosen(text, chosen)
+
+
+def _both_then_chosen(text: str, chosen: str) -> bool:
+    both, but, after = text.partition(" but ")
+    subject = _NAMES.match(after)
+    if but and subject is not None and subject[1] == chosen:
+        return _of_both(both) and is_about_it(after) and _of_the_chosen(after, chosen)
+    return _of_both(text) and not _NAMES.search(text)
 
 
 def _after_concession(text: str, chosen: str) -> bool:
@@ -207,6 +239,8 @@ def _after_concession(text: str, chosen: str) -> bool:
     before, comma, after = text.partition(" , ")
     subject = _NAMES.match(after)
     praised = (subject is not None and subject[1] == chosen) or after.startswith("it ")
+    if after.startswith("it ") and _bad(after, _INFERIOR):  # "While Response 2 is polite, it lacks warmth"
+        return _of_the_other(_CONCEDES.sub("", before), chosen) and _of_the_other(after, chosen)
     return (
         bool(comma)
         and praised
@@ -238,9 +272,28 @@ def praises(text: str, chosen: str) -> bool:
     )
 
 
-def doubts(text: str) -> bool:
-    """Whether an unfinished sentence holds a word that takes something back."""
-    return _bad(text, _META | {"but", "no", "not", "actually"})
+_BEGINS_TO_EXPLAIN = compiled(
+    r"""(?:\(|the|this|in|it|its|it's|both|while|whereas|although|though|because|since|as|by|i|here|in
+    |(?:the |this |my )?(?:response|reply|speaker|user|person)(?: 's| P[12])?
+    |i (?:chose|choose|selected|picked|believe|think|find|prefer|judge|consider)(?: (?:it|this|that
+    |R[12]|F[12]|the|because|since|as|for))*)"""
+)
+
+
+def begins_to_explain(text: str, chosen: str) -> bool:
+    """Whether a cut sentence is the beginning of an explanation, and takes nothing back so far."""
+    text = text[_BULLET.match(text).end() :].strip(' )|"—') if text else ""  # type: ignore[union-attr]
+    heading = _HEADING.match(text)
+    if heading is not None:
+        text = text[heading.end() :].strip()
+    if _BEGINS_TO_EXPLAIN.fullmatch(text):
+        return True
+    subject = _NAMES.match(text)
+    of_the_other = chosen not in ("tie", subject[1] if subject else chosen) or _THE_OTHER.match(text)
+    if of_the_other and _bad(text, _SUPERIOR):
+        return False
+    opens = subject or ABOUT_IT.match(text) or _SPEAKER.match(text) or _BEGUN.match(text) or not text
+    return bool(opens) and not _bad(text, _META | {"but", "no", "not", "actually"})
 
 
 def compares(text: str, chosen: str) -> bool:

@@ -23,7 +23,8 @@ OTHER = r"""(?:[RDF][12]|the other(?: W1| response| reply| option| answer)?|its 
     |the alternative)"""
 _W2 = r"W2(?: responses| replies| options| answers)?"
 _THING = rf"(?:response|reply|W1|option|answer|choice|message|candidate|of the {_W2}|of them)"
-_DECISION = r"""(?:(?:one-word |single-character |one-character |short )?(?:answer|verdict|choice|decision
+_DECISION = r"""(?:(?:one-word |single-character |one-character |short )?(?:answer|verdict|choice
+    |decision|output
     |pick|selection|preference|winner|judgment
     |judgement|conclusion|vote|ans))"""
 _SUPERIOR = r"""(?:(?:the )?(?:more|most) (?:empathetic|empathic)|better|best|stronger|superior|preferred
@@ -63,7 +64,7 @@ _ALIKE = r"""(?:supportive|compassionate|warm|warmer|caring|understanding|valida
     |sensitive|personalized|heartfelt|authentic|gentle|gentler|thorough)"""
 _ADJECTIVE = rf"""(?:(?:(?:more |most )?{_ALIKE} (?:and|, and) )?(?:more|most) (?:empathetic|empathic
     |empathetically attuned)
-    (?: (?:and|, and|,) (?:more )?{_ALIKE}){{0,3}})"""
+    (?: (?:and|, and|,) (?:more )?{_ALIKE}(?! (?:her|his|him|the|their|them|a|what|why|how)\b)){{0,3}})"""
 _MORE = rf"""(?:{_ADJECTIVE}|better|best|superior|preferable|preferred|stronger|to be preferred|(?:the
     |a) (?:clear |overall )?winner)"""
 _TOWARDS = r"""(?: (?:towards?|for|to|with) (?:the )?(?:speaker|user|person|writer|author|poster|her|him|them)
@@ -89,19 +90,21 @@ SHOWS = rf"""(?:{_HOLDS} {_DEGREE}{_EMPATHY}{_TOWARDS}?
     |(?:responds|answers|replies|reacts) {_DEGREE}(?:more|most) (?:empathetically|empathically){_TOWARDS}?
     |does a {_DEGREE}better job (?:of|at) (?:empathi[sz]ing|(?:showing|expressing|conveying
     |demonstrating) empathy)(?: with the speaker)?
-    |wins|won|gets my vote|has my vote|has the edge|takes the edge|deserves the win|takes it)"""
+    |wins|won|comes out (?:ahead|on top)|gets my vote|has my vote|has the edge|takes the edge
+    |deserves the win|takes it)"""
 _BEATS = r"""(?:beats|outperforms|surpasses|outdoes|is ahead of|wins over|wins against|is preferable to
     |is superior to
     |is to be preferred (?:over|to)|edges out)"""
 _DECIDES = r"""(?:i|i'd|i'll|i'm|i've|i would|we)
-    (?: (?:would|will|do|am|ultimately|therefore|thus|clearly|definitely|strongly|personally|overall|also
+    (?: (?:would|will|do|am|am inclined to|inclined to|ultimately|therefore|thus|clearly|definitely
+    |strongly|personally|overall|also
     |have|rather
     |still|do not hesitate to|don't hesitate to|can't help but|cannot help but|have no hesitation in)){0,3}
-    (?: (?:choose|pick|select|prefer|favou?r|go with|going with|vote for|opt for|chose|picked|selected
+    (?: (?:choose|pick|select|prefer|favou?r|go with|going with|go for|output|vote for|opt for|chose
+    |picked|selected
     |preferred|went with
     |choosing|picking|selecting|voting for|opting for|decide (?:for|on|in favou?r of)|decided (?:for|on)
-    |vote|lean towards?
-    |leaning towards?|give it to|answer(?: with)?))"""
+    |vote|lean(?:ing)? (?:slightly |strongly |clearly )?(?:towards?|to)|give it to|answer(?: with)?))"""
 _CHOSEN_AS = rf"(?: as (?:being )?(?:{SUPERIOR_NOUN}|{_MORE}))?"
 TRAIL = rf"""(?: ?,? ?(?:(?:than|over|to|compared (?:to|with)|not|rather than|instead of) {OTHER}(?: does
     | is)?
@@ -109,10 +112,11 @@ TRAIL = rf"""(?: ?,? ?(?:(?:than|over|to|compared (?:to|with)|not|rather than|in
     |in (?:this|my) (?:case|comparison|view|opinion|judgment|judgement|assessment|situation|context)
     |in the end
     |i (?:think|believe|feel)|on (?:a )?closer (?:look|inspection|reading)|by (?:a|the) (?:\w+ )?(?:margin
-    |mile|bit)
+    |mile|bit|hair|nose|lot)
     |in terms of (?:overall )?empathy|when it comes to empathy|with regard to empathy|(?:on
     |in) (?:overall )?empathy
-    |(?:to|for) (?:the|this) speaker|at the end of the day)(?= |$)){{0,4}}"""
+    |with (?:low|high|some|moderate|great|full) confidence|(?:to|for) (?:the|this) speaker
+    |at the end of the day)(?= |$)){{0,4}}"""
 
 SENTENCES = (
     rf"{REF} {_DEGREE}{_FEELS} {_DEGREE}(?:the )?{_ADJECTIVE}(?: {_THING})?{_TOWARDS}?",
@@ -120,8 +124,16 @@ SENTENCES = (
     rf"{REF} {_DEGREE}{_IS} {_DEGREE}(?:{_MORE}|{SUPERIOR_NOUN}){_TOWARDS}?",
     rf"{REF} {_DEGREE}{SHOWS}",
     rf"{REF} {_DEGREE}{_BEATS} {OTHER}",
-    rf"{REF} > {OTHER}",
-    rf"""(?:my|the) {_BEFORE}{_DECISION}{QUALIFIER} {_DEGREE}(?:is|was|would be|goes to|will be
+    rf"{REF} > (?:> )?{OTHER}",
+    rf"{OTHER} < (?:< )?{REF}",
+    rf"""{OTHER} {_DEGREE}(?:is|was|feels|sounds) {_DEGREE}(?:less (?:empathetic|empathic) than
+    |not (?:as|so) (?:empathetic
+    |empathic) as) {REF}""",
+    rf"{OTHER} (?:isn't|wasn't) {_DEGREE}(?:as|so) (?:empathetic|empathic) as {REF}",
+    rf"{OTHER} {_DEGREE}{_HOLDS} {_DEGREE}less empathy{_TOWARDS}? than {REF}",
+    rf"{REF} it is",
+    rf"(?:it|that|this)(?:'s)? (?:has to|must|gotta|has got to) be {REF}",
+    rf"""(?:my|the) {_BEFORE}{_DECISION}{QUALIFIER} {_DEGREE}(?:is|was|would be|goes to|will be|should be
     |must be|has to be|remains
     |falls on)(?: :)? {_DEGREE}{REF}""",
     rf"""(?:the|my) {_BEFORE}(?:{_SUPERIOR}|{_ADJECTIVE})(?: {_THING})?{QUALIFIER} {_DEGREE}(?:is|was
@@ -133,13 +145,15 @@ SENTENCES = (
     rf"{_DECIDES}(?: :)? {_DEGREE}{REF}{_CHOSEN_AS}",
     rf"""(?:i|i'd|we) (?:would )?(?:find|found|consider|judge|deem|see|call) {REF} (?:to be |as )?{_DEGREE}
     (?:{_MORE}|{SUPERIOR_NOUN})""",
-    rf"""i (?:rate|rank|place|put) {REF} (?:(?:higher|above|ahead of)(?: than)? {OTHER}
+    rf"""(?:i|i'd|we) (?:would )?(?:rate|rank|place|put) {REF} (?:as {_DEGREE}(?:{_ADJECTIVE}|{SUPERIOR_NOUN})
+    |higher (?:in|on|for) (?:overall )?empathy|(?:higher|above|ahead of)(?: than)? {OTHER}
     |W1(?: and {OTHER} W2)?)""",
     rf"""(?:it is|it's|that is|that's|this is|that would be) {_DEGREE}{REF}(?: (?:that|which) (?:{SHOWS}
     |is {_MORE}))?""",
     rf"{_EMPATHY} is (?:shown|displayed|demonstrated|expressed|conveyed|found) (?:by|in) {REF}",
     rf"there is {_EMPATHY} in {REF}",
-    rf"(?:i (?:give|award) )?(?:my vote|the win|the point|the victory|the edge) (?:goes to|to) {REF}",
+    rf"""(?:(?:i|i'd|i would|i'll) (?:would )?(?:give|award) )?(?:my vote|the win|the point|the victory
+    |the edge) (?:goes to|to) {REF}""",
 )
 CHOICES = (
     r"(?P<a>tie)(?= [.!:]|$)",
@@ -157,13 +171,15 @@ TIES = (
     |empathy)
     (?: than the other(?: W1| response)?)?""",
     r"i (?:choose|pick|say|vote|declare) (?:a )?(?:tie|draw)",
+    r"[RD]1 = [RD]2|[RD]2 = [RD]1",
+    rf"there is no (?:\w+ )?difference in (?:overall )?empathy(?: between (?:them|the {_W2}))?(?= [.!]|$)",
 )
 
 _CONSIDERED = r"""(?!W2 of )(?:(?:the|all|three|N|both|W2|responses?|replies|options|answers|dimensions?|of
     |empathy|and|carefully|careful
     |everything|these|this|that|aspects|criteria|factors|points|above|analysis|comparison|evaluation
     |evidence|each|other|side|by
-    |into|account|definitions?|given|reasoning|consideration|considerations|assessment|reasons|my|full
+    |into|account|definitions?|given|reasoning|consideration|considerations|assessment|reasons|provided|information|text|context|guidelines|my|full
     |thorough|weighing
     |comparing|considering|reading|against|them|R1|R2|it|question|rereading|closer|look|second
     |W2 reading) ){1,9}"""
@@ -172,17 +188,18 @@ CONCLUDES = rf"""(?:therefore|thus|hence|so|consequently|accordingly|as a result
     |on balance|on the whole
     |taken together|taken as a whole|altogether|all things considered|{_IN_ALL}|nevertheless|nonetheless
     |still|even so|however|but|yet
+    |that said|that being said|having said that
     |(?:based on|given|considering|from|after|upon|following|weighing|comparing|judging by|having|taking|by
     |on|in light of) {_CONSIDERED}(?=,)|(?:based on|given|after|from) (?:this|that|these|the above)
     |for (?:these|this|that) reasons?
     |because of (?:this|that)|with (?:this|that|all this) in mind)"""
 _SAYS = rf"""(?:in my (?:judgment|judgement|opinion|view|assessment|evaluation|reading)|to my mind|for me
     |to me
-    |(?:i|i'd|i would) (?:think|believe|feel|conclude|say|argue|find that|judge that
+    |(?:i|i'd|i would) (?:have to |must |would )?(?:think|believe|feel|conclude|say|argue|find that|judge that
     |am convinced)(?: that)?|i'm convinced that
     |it (?:is (?:clear|evident|plain|obvious)|seems|appears|looks)(?: to me)? that|it's clear that|clearly
     |definitely
-    |yes|certainly|undoubtedly|probably|without (?:a |any )?(?:doubt|hesitation)|no doubt
+    |yes|certainly|undoubtedly|probably|without (?:a |any )?(?:doubt|hesitation|question)|no doubt
     |there is no (?:question|doubt) that
     |personally|in this (?:case|comparison|dialogue|situation)
     |as (?:the|a) judge|my (?:judgment|verdict|view|conclusion|opinion|assessment) is that
@@ -195,14 +212,16 @@ _SAYS = rf"""(?:in my (?:judgment|judgement|opinion|view|assessment|evaluation|r
     |judged (?:on|by) empathy(?: alone)?|on empathy alone|from the (?:speaker|user) P?'?s? ?perspective
     |from the (?:speaker|user)'s perspective
     |if i (?:had to|have to|must|need to|were to) (?:choose|pick|decide|answer)(?: W1| between (?:them
-    |the {_W2}))?|forced to choose
-    |by the criteria given|here|well|ok|okay|sure|of course|(?:with|by saying|in saying) Q)"""
+    |the {_W2}))?|(?:if )?forced to choose
+    |by the criteria given|easily|obviously|hm+
+    |let me (?:think|see)(?: about (?:this|it))?(?= [,:…—.])|here|well|ok|okay|sure|of course
+    |(?:with|by saying|in saying) Q)"""
 LEAD = rf"""(?:(?:and )?(?:{CONCLUDES}|{_SAYS}|here is my {_BEFORE}{_DECISION}
-    |here's my {_BEFORE}{_DECISION})(?: ?[,:—→.!])? )"""
+    |here's my {_BEFORE}{_DECISION})(?: ?[,:—→.!…])? )"""
 # leads after which a response's name alone is an assertion: "So Response 2."
-ASSERTS = r"""(?:in my |to my mind|for me|to me|(?:i|i'd|i would) (?:think|believe|feel|conclude|say)
-    |definitely|clearly|certainly
-    |undoubtedly|without|probably|no doubt|if i|forced|sure)"""
+ASSERTS = r"""(?:in my |to my mind|for me|to me|(?:i|i'd|i would) (?:have to |must )?(?:think|believe
+    |feel|conclude|say)|definitely|clearly|certainly
+    |undoubtedly|easily|obviously|hm+|let me|without|probably|no doubt|if i|forced|sure)"""
 CORRECTS = r"""(?:(?:actually|correction|scratch that|on (?:second thought|W2 thought|reflection
     |further reflection)|looking again|edit|i change my (?:answer|mind|verdict)(?: to)?|no wait|wait|sorry
     |i mean|no(?= [,:—.;]))(?: ?[,:—.;])*(?: |$))+"""
