@@ -8,7 +8,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options import run
-from harness.terminal.output import print_message
+from harness.terminal.output import print_line, print_message
 
 
 @click.command()
@@ -74,8 +74,8 @@ def _list_faults() -> None:
 
     width = max(map(len, TABLE))
     for fault in TABLE.values():
-        click.echo(f"{fault.name:<{width}}  {fault.summary} (share of {fault.scope}s)")
-        click.echo(f"{'':<{width}}  {', '.join(fault.protocols)}")
+        print_line(f"{fault.name:<{width}}  {fault.summary} (share of {fault.scope}s)")
+        print_line(f"{'':<{width}}  {', '.join(fault.protocols)}")
 
 
 def _shares(texts: tuple[str, ...]) -> dict[str, float]:

@@ -98,6 +98,8 @@ def decide(
     if error.failure in _STOPPING or (error.adaptation is not None and not answered):
         return StopLane()
     most_unanswered = _TRIES_UNANSWERED.get(error.failure)
+    if error.failure is Failure.SERVER and error.charged:  # generations that break off one after another
+        most_unanswered = 3
     if not answered and most_unanswered is not None and failed_tries >= most_unanswered:
         return StopLane()
     if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
@@ -209,8 +211,7 @@ class RetryingClient:
         )
         if not isinstance(decision, GiveUp):
             return decision
-        never = not self._answered and error.failure not in (Failure.BAD_REQUEST, Failure.TOO_LARGE)
-        return StopLane() if self.streak.count(error.failure) or never else decision
+        return StopLane() if self.streak.count(error.failure) else decision
 
     async def _wait(self, seconds: float) -> None:
         self.waiting += 1
