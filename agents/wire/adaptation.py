@@ -14,6 +14,21 @@ from agents.models import Model, WireProtocol
 from agents.wire.refusal_words import is_about_a_parameter
 
 ROOM_TO_THINK = 4096  # output tokens
+LEAST_VERDICT = 5  # output tokens
+_CONTEXT = re.compile(
+    r"(?:maximum context length (?:is|of)|context (?:window|length|size) (?:is|of))\D{0,20}(\d+)"
+    r"|cannot be greater than [\w=]*=(\d+)",
+    re.IGNORECASE,
+)
+_INPUT = re.compile(
+    r"(\d+)(?: input tokens| tokens? (?:in|from) the (?:input|prompt|messages)| in the (?:messages|prompt))"
+)
+_ABOUT_OUTPUT = re.compile(r"max_(?:completion_|output_)?tokens|maxOutputTokens|(?:output|completion) tokens")
+_MOST_OUTPUT = re.compile(
+    r"(?:at most|up to|maximum(?: value)?(?: allowed)?(?: is| of|:)|less than or equal to|<=|\[\d+,)"
+    r"\s*(\d+)\b",
+    re.IGNORECASE,
+)
 _BOUND = re.compile(
     r"(?:<=|≤|at most|less than or equal to|maximum(?: value)?(?: is| of)?|no more than|up to"
     r"|between 0 and|between 1 and|from 0 to|\[0, ?)\s*(\d{1,3})\b",
@@ -41,6 +56,9 @@ def adaptation_of(model: Model, words: str, parameter: str, sent: bytes) -> Adap
         parameter: what the error names as its parameter, or "".
         sent: the request's JSON.
     """
+    smaller = _smaller_verdict(model, words, sent)
+    if smaller:
+        return Adaptation(model.traits.token_limit, smaller)
     if not is_about_a_parameter(words):
         return None
     named = f"{parameter} {words}"
@@ -77,6 +95,22 @@ def _is_named(parameter: str, words: str) -> bool:
     return (
         re.search(rf"(?<![A-Za-z0-9]){re.escape(parameter)}(?![A-Za-z0-9])", words, re.IGNORECASE) is not None
     )
+
+
+def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
+    """A verdict's limit that fits, where the one that was sent is larger than the model or its context."""
+    asked = model.traits.verdict_tokens
+    if f'"{model.traits.token_limit}":{asked}'.encode() not in sent:
+        return ()
+    context, bound = _CONTEXT.search(words), _MOST_OUTPUT.search(words)
+    if context is not None:
+        inputs = [int(each) for each in _INPUT.findall(words)]
+        fits = (int(context[1] or context[2]) - max(inputs, default=0)) // 2
+    elif bound is not None and _ABOUT_OUTPUT.search(words):
+        fits = int(bound[1])
+    else:
+        return ()
+    return (("verdict_tokens", fits),) if LEAST_VERDICT <= fits < asked else ()
 
 
 def _token_limit(model: Model, words: str) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Usage
 from agents.models import Model, Traits, WireProtocol
+from agents.wire.adaptation import adaptation_of
 from agents.wire.errors import LONGEST_MESSAGE, read_refusal, without_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
@@ -273,6 +275,31 @@ def test_a_refused_parameter_names_the_setting_that_mends_it(
     assert caught.adaptation is not None
     assert caught.adaptation.settings == (setting,)
     assert str(caught.adaptation) in str(caught)
+
+
+@pytest.mark.parametrize(
+    ("message", "fits"),
+    [
+        ("max_tokens=4096 cannot be greater than max_model_len=max_total_tokens=512. Request fewer.", 256),
+        ("'max_tokens' is too large: 4096. This model's maximum context length is 2048 tokens and your "
+         "request has 448 input tokens (4096 > 2048 - 448).", 800),
+        ("This model's maximum context length is 4096 tokens. However, you requested 4596 tokens (500 in the "
+         "messages, 4096 in the completion).", 1798),
+        ("max_tokens is too large: 4096. This model supports at most 2048 completion tokens.", 2048),
+        ("Invalid max_tokens value, the valid range of max_tokens is [1, 1024]", 1024),
+        ("This model's maximum context length is 512 tokens. However, your prompt contains 900 input tokens, "
+         "which exceeds this limit even without any output tokens.", None),
+        ("Invalid value for 'top_logprobs': must be less than or equal to 5.", None),
+    ],
+)  # fmt: skip
+def test_a_limit_larger_than_the_model_is_made_to_fit(message: str, fits: int | None) -> None:
+    model = replace(MODEL, traits=replace(TRAITS, verdict_tokens=4096))
+    adaptation = adaptation_of(model, message, "", b'{"max_tokens":4096}')
+    assert (dict(adaptation.settings) if adaptation else None) == ({"verdict_tokens": fits} if fits else None)
+
+
+def test_a_limit_that_is_no_verdicts_is_left_alone() -> None:
+    assert adaptation_of(MODEL, "supports at most 8 completion tokens", "", b'{"max_tokens":1024}') is None
 
 
 def test_fastapis_form_of_a_refused_parameter() -> None:
