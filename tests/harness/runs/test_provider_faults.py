@@ -37,7 +37,6 @@ Make = Callable[..., Awaitable[Bench]]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "LEAST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(outage, "LONGEST_PAUSE_SECONDS", 0.1)
 
 
