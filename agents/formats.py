@@ -103,7 +103,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def markdown_text(text: object, *, starts_block: bool = True) -> str:
-    """A text in one line in which nothing is Markdown, HTML or TeX, whoever wrote it.
+    """Return a text in one line with every Markdown, HTML and TeX mark escaped.
 
     Args:
         text: anything; runs of white space become one space.

@@ -158,7 +158,7 @@ def _members(text: str) -> list[tuple[str, object]] | None:
 
 
 def _named(members: list[tuple[str, object]], depth: int = 0) -> str:
-    """The answer that an object names; "" where it names none, several, or has members nobody knows."""
+    """Return the answer that an object names; "" for none, for several, or with unknown members."""
     named: set[str] = set()
     losers: set[str] = set()
     for key, value in members:

@@ -42,7 +42,7 @@ def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[Json
     """Every object of an array or of JSON lines; what is no such object is added to `faults`.
 
     Args:
-        noun: what an object is called where it is told by its number.
+        noun: the word for an object in error messages, before its number.
     """
     text = decoded(content, faults)
     if text is None:

@@ -1,6 +1,6 @@
 """The one strict CSV reader: a heading, rows of as many cells, every fault with the line its row begins on.
 
-A row is told by its cells' names. Blank rows, and rows of empty cells alone (as spreadsheets leave them at
+A row maps column names to cells. Blank rows, and rows of empty cells alone (as spreadsheets leave them at
 the end), are passed over.
 """
 
@@ -98,7 +98,7 @@ def _records(text: str, faults: Faults, truncated: str) -> list[tuple[int, list[
 
 
 def _check_heading(line: int, heading: Sequence[str], columns: Sequence[str], faults: Faults) -> bool:
-    """Whether rows can be told by this heading; what is wrong with it is added to `faults`."""
+    """Check the heading; add what is wrong with it to `faults`. Return whether rows can be read."""
     if not heading:
         if not faults:
             faults.add(0, "is empty", remedy=f"It needs the columns {', '.join(columns)}.")

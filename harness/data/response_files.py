@@ -5,7 +5,7 @@
     [{"instruction": "…", "output": "…", "generator": "…"}, …]       AlpacaEval's model_outputs.json
     {"question_id": …, "model_id": …, "choices": [{"turns": ["…"]}]} FastChat's answers, one a line
 
-Every fault of a file is told with the line it begins on; where there is any, nothing is read.
+Every fault is reported with the line it begins on; a file with a fault is not read at all.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _answer(
     generator: str,
     left_out: tuple[int, int] = (0, 0),
 ) -> _Answer:
-    """A row of an object; the dialogue is told by the same keys in every form."""
+    """A row of an object; every form names the dialogue by the same keys."""
     name = row.get(generator)
     asked = [row[key] for key in ASKED if isinstance(row.get(key), str) and row[key].strip()]
     return _Answer(
@@ -221,7 +221,7 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _key(answer: _Answer, finder: Finder, there: Mapping[str, str], faults: Faults) -> str:
-    """The key of the dialogue that is answered; "" where the answer is faulty, and that is told."""
+    """Return the key of the answered dialogue; "" for a faulty answer, after recording the fault."""
     fault = _text_fault(answer)
     dialogue: Dialogue | None = None
     if not fault:
