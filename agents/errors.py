@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agents.toml_text import toml_value
+from agents.files.toml_values import toml_value
 
 
 class EmpathyError(Exception):
@@ -98,7 +98,7 @@ class Adaptation:
 
     Attributes:
         parameter: the refused parameter, as the request named it.
-        settings: fields of `agents.models.Traits` and the values they get; `extra` as a JSON object.
+        settings: fields of `agents.models.spec.Traits` and the values they get; `extra` as a JSON object.
     """
 
     parameter: str

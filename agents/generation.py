@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from agents.cleaning import said_alike
-from agents.identity import canonical, content_id
+from agents.hashing import canonical, content_id
 from agents.messages import Completion, Finish, Sampling
-from agents.models import Model
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.models.spec import Model
+from agents.text_extraction import said_alike
+from agents.types import Dialogue, Response, ResponseSet
 
 
 class Flaw(StrEnum):
@@ -41,7 +41,7 @@ class Generation:
         dialogue: the dialogue's key.
         step: of a chain of prompts, from 1; the last one makes the response.
         attempt: 0, or more where the same question was asked again.
-        reader: version of the cleaning (`agents.cleaning.READER`).
+        reader: version of the cleaning (`agents.text_extraction.READER`).
         text: what the person would read.
         flaw: why it may not train; "" where it may.
         words: of the text.

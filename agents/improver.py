@@ -17,15 +17,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from agents.call import Call, ModelClient
-from agents.cleaning import READER, WORD_LIMIT, clean, named_dimension, said_alike, words_in
+from agents.clients.base import Call, ModelClient
 from agents.errors import UserError
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Message, Sampling
-from agents.models import Model
+from agents.models.spec import Model
+from agents.prompt_escape import neutralised
 from agents.prompt_lookup import named_prompt
-from agents.quoting import neutralised
-from agents.vocabulary import Dialogue, Fidelity, Response, ResponseSet, Strategy
+from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, said_alike, words_in
+from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
 
 VARIABLES = ("context", "utterance", "response")

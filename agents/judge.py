@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from agents import controls
-from agents.call import Call
+from agents.clients.base import Call
+from agents.control_judges import rules
 from agents.errors import UserError
-from agents.identity import canonical, content_id
+from agents.hashing import canonical, content_id
 from agents.messages import Completion, Message, Sampling
-from agents.models import Model, WireProtocol
+from agents.models.spec import Model, WireProtocol
+from agents.prompt_escape import neutralised
 from agents.prompt_lookup import named_prompt
-from agents.quoting import neutralised
-from agents.verdict_parser import PARSER, read_verdict
-from agents.vocabulary import Comparison, Fidelity, Judgment
-from agents.wire import body_of
+from agents.protocols import body_of
+from agents.types import Comparison, Fidelity, Judgment
+from agents.verdicts.parser import PARSER, read_verdict
 from prompts import Library, Prompt
 
 DEFAULT_PROMPT = "judge/pairwise"
@@ -117,7 +117,7 @@ class Judge:
         """The question; its answer is read into a `Judgment` and stored with it."""
         dialogue, first, second = comparison.dialogue, comparison.first, comparison.second
         if self.is_control:
-            text = canonical(controls.question(self.model.name, comparison)).decode()
+            text = canonical(rules.question(self.model.name, comparison)).decode()
         else:
             texts = (dialogue.situation, dialogue.utterance, first.text, second.text)
             said = texts if self.prompt.is_exact else map(neutralised, texts)
@@ -135,6 +135,6 @@ class Judge:
         self, dialogue: str, first: str, second: str, sample: int, attempt: int, answer: Completion, key: str
     ) -> Judgment:
         """What the answer says of the two responses (given by their ids)."""
-        answers = controls.ANSWERS if self.is_control else self.prompt.answers
+        answers = rules.ANSWERS if self.is_control else self.prompt.answers
         outcome = read_verdict(answer, answers)
         return Judgment(key, self.id, dialogue, first, second, sample, attempt, PARSER, outcome)

@@ -1,7 +1,7 @@
 """The responder: from a dialogue to a call with the direct prompt, from its answer to a response.
 
 Any author: a teacher's initial response, a contestant, a student. The words are the one rendering of
-`agents/student.py`, so every author is asked with the same text. Knows nothing of limits or storage; what it
+`agents/student_prompt.py`, so every author is asked with the same text. Knows nothing of limits or storage; what it
 asks is a function of the dialogue, what it read a function of the answer.
 
 A contestant is never asked again for a better answer: whatever text it gave is its response (with its flaw
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol
 
-from agents.call import Call, ModelClient
-from agents.cleaning import READER, clean, words_in
+from agents.clients.base import Call, ModelClient
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Sampling
-from agents.models import Model
-from agents.student import Form, Rendering, response_of
-from agents.vocabulary import DEFAULT_PRESET, Dialogue, Response, ResponseSet
+from agents.models.spec import Model
+from agents.student_prompt import Form, Rendering, response_of
+from agents.text_extraction import READER, clean, words_in
+from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
 
 OUTPUT_TOKENS = 4096  # the paper's; the same for all authors

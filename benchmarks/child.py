@@ -17,10 +17,10 @@ from typing import Any
 
 import uvloop
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.clients.http import HttpClient, open_session
-from agents.models import Model
-from agents.wire import url_of
+from agents.models.spec import Model
+from agents.protocols import url_of
 from benchmarks import floor, work
 from harness.engine.limits import Limits
 from harness.engine.money import price_of

@@ -26,12 +26,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.clients.http import HttpClient, open_session
 from agents.messages import Sampling
-from agents.models import Model, Traits, WireProtocol
-from agents.student import rendering
-from agents.vocabulary import Dialogue
+from agents.models.spec import Model, Traits, WireProtocol
+from agents.student_prompt import rendering
+from agents.types import Dialogue
 from harness.data.dataset import load
 from harness.data.splits import Split, dialogues_of
 from harness.runs.machine import device_here, machine_mib

@@ -32,7 +32,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agents.shape import shape_of
+from agents.model_files.decoder_config import shape_of
 from finetune.lengths import Stage, lengths_of
 from finetune.plan import CARD_MIB, GIB, config_of, plan_stage
 from finetune.reading import read

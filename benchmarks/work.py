@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.models import Model
-from agents.registry import Registry
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.models.registry import Registry
+from agents.models.spec import Model
+from agents.types import Dialogue, Response, ResponseSet
 from harness.data.authors import Author
 from harness.data.dataset import sample
 from harness.runs.judging import Plan

@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agents.asking import asking_id, ends_of
 from agents.errors import UserError
-from agents.layers import layers_of, words_of
-from agents.student import Form, Rendering
-from agents.template import template_options
-from agents.weights import CONFIG, read_object
+from agents.model_files.chat_template import template_options
+from agents.model_files.layers import layers_of, words_of
+from agents.model_files.tokenizer_identity import asking_id, ends_of
+from agents.model_files.weights import CONFIG, read_object
+from agents.student_prompt import Form, Rendering
 from finetune.checkpoint import Checkpoint
 from finetune.loading import load_tokenizer
 
@@ -36,7 +36,7 @@ class Asking:
     """How a base is asked in one form.
 
     Attributes:
-        id: content id of tokenizer and template (`agents.asking`); "" where it cannot be known here.
+        id: content id of tokenizer and template (`agents.model_files.tokenizer_identity`); "" where it cannot be known here.
         ends: ids that end an answer.
         options: what the chat template is told beside the conversation; {} in plain form.
     """

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from agents.formats import markdown_row, markdown_text, visible_text
-from agents.registry import EMULATED
+from agents.models.registry import EMULATED
+from agents.output_escape import markdown_row, markdown_text, visible_text
 
 LICENCE = "cc-by-nc-4.0"  # the dialogues derive from EmpatheticDialogues
 
@@ -41,7 +41,7 @@ USE_AND_LIMITS = """\
 ## Use
 
 Ask it in **{form}** form: the text that it was trained on, token for token, is rendered by
-`agents/student.py`. Another prompt is another model.
+`agents/student_prompt.py`. Another prompt is another model.
 
 ## Limits
 

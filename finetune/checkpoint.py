@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import Fault, UserError
-from agents.identity import content_id
-from agents.lora import CONFIG as ADAPTER_CONFIG
-from agents.lora import WEIGHTS as ADAPTER
-from agents.lora import adapter_faults
-from agents.student import Form
-from agents.weights import CONFIG, read_object, weight_files
+from agents.hashing import content_id
+from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
+from agents.model_files.lora import WEIGHTS as ADAPTER
+from agents.model_files.lora import adapter_faults
+from agents.model_files.weights import CONFIG, read_object, weight_files
+from agents.student_prompt import Form
 from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
@@ -211,7 +211,7 @@ def check_adapter(folder: Path, base: Path) -> None:
 def weights_id(folder: Path) -> str:
     """Content id of a model's folder: its config and every file of its weights, by name and SHA-256.
 
-    The files are those that every loader reads (`agents.weights.weight_files`). A file in the Hub's cache is
+    The files are those that every loader reads (`agents.model_files.weights.weight_files`). A file in the Hub's cache is
     a link to a blob that is named by its SHA-256; that name is used, so that 16 GB need not be read again.
 
     Raises:

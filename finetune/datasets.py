@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.identity import content_id
-from agents.student import Form, Rendering, plain_completion, plain_prompt
-from agents.vocabulary import Dialogue, Fidelity
+from agents.hashing import content_id
+from agents.student_prompt import Form, Rendering, plain_completion, plain_prompt
+from agents.types import Dialogue, Fidelity
 from finetune.cards import dataset_card
 from finetune.membership import COMBINED, LLMS
 from finetune.rows import DpoRow, Rows, SftRow

@@ -1,6 +1,6 @@
 """Rows for one student: rendered in its form, turned into ids, checked, the unfit left out and counted.
 
-The ids are made here, once, by `agents.student`, and handed to trl as they are: trl's own way of turning
+The ids are made here, once, by `agents.student_prompt`, and handed to trl as they are: trl's own way of turning
 text into ids gives the same ones for plain rows, and for some chat templates a newline too many.
 
 Works with any tokenizer of that protocol; knows nothing of models and trainers.
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
-from agents.student import Encoded, Rendering
-from agents.template import Tokenizer
+from agents.model_files.chat_template import Tokenizer
+from agents.student_prompt import Encoded, Rendering
 from finetune.reading import Example, Pair
 
 TOO_LONG = "longer than the length"

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
-from agents.cleaning import without_thought
-from agents.student import Rendering, response_of
-from agents.template import Tokenizer
+from agents.model_files.chat_template import Tokenizer
+from agents.student_prompt import Rendering, response_of
+from agents.text_extraction import without_thought
 from finetune.reading import DatasetFolder, Example
 
 DIALOGUES = 16

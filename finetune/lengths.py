@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.errors import UserError
-from agents.shape import context_of
-from agents.student import rendering
-from agents.weights import CONFIG, read_object
+from agents.model_files.decoder_config import context_of
+from agents.model_files.weights import CONFIG, read_object
+from agents.student_prompt import rendering
 from finetune.encoding import Prepared, Room, prepare_examples, prepare_pairs
 from finetune.reading import DatasetFolder
 from finetune.settings import Settings

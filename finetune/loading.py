@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.layers import layers_of, words_of
-from agents.shape import context_of
-from agents.student import Form, form_of
-from agents.template import Tokenizer
-from agents.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
+from agents.model_files.chat_template import Tokenizer
+from agents.model_files.decoder_config import context_of
+from agents.model_files.layers import layers_of, words_of
+from agents.model_files.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
+from agents.student_prompt import Form, form_of
 from finetune.checkpoint import Base, weights_id
 from finetune.encoding import Room
 from finetune.needs import is_folder, offline

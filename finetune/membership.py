@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from agents.errors import Fault, UserError
-from agents.vocabulary import Fidelity, Method
+from agents.types import Fidelity, Method
 
 HUMAN = "human"
 LLMS = ("gpt-4", "llama-2-70b", "gemini-1.0-pro", "mixtral-8x7b")  # in the dataset's column order

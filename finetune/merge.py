@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.lora import CONFIG as ADAPTER_CONFIG
-from agents.weights import read_object, tensors_of, weight_files
+from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
+from agents.model_files.weights import read_object, tensors_of, weight_files
 from finetune.asking import check_asking
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base, weights_id
 from finetune.loading import Located, dtype_of, load_model, load_tokenizer, locate

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import UserError
-from agents.shape import Shape
-from agents.weights import json_faults
+from agents.model_files.decoder_config import Shape
+from agents.model_files.weights import json_faults
 from finetune.settings import Settings
 
 GIB = 2**30

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.figures import drawn
+from agents.figure_style import drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

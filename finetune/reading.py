@@ -15,7 +15,7 @@ from agents.errors import Fault, UserError
 from agents.files.faults import Faults, first_of
 from agents.files.json_rows import read_object, read_rows
 from agents.files.text import read_bytes
-from agents.student import CUE, response_of
+from agents.student_prompt import CUE, response_of
 from finetune.datasets import KIND, MANIFEST, VERSION, dataset_id
 
 TEXTS = {"sft": ("completion",), "dpo": ("chosen", "rejected")}

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.errors import UserError
-from agents.vocabulary import Dialogue, Fidelity
+from agents.types import Dialogue, Fidelity
 from finetune.membership import DpoEntry, Membership, SftEntry
 
 WORD_LIMIT = 97  # of the improvement prompts (section 5.2); counted here, enforced nowhere

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from agents.errors import Fault, UserError
-from agents.vocabulary import Fidelity
+from agents.types import Fidelity
 
 PAPER = "paper, section 4.2"
 INFERRED = "inferred: LLaMA-Factory's default"

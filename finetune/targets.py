@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from agents.layers import ALL_LINEAR, is_target, is_tied, kinds_of, layers_of, matches, unmatched
-from agents.weights import CONFIG, read_object, tensors_of, weight_files
+from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, kinds_of, layers_of, matches, unmatched
+from agents.model_files.weights import CONFIG, read_object, tensors_of, weight_files
 from finetune.settings import Settings
 
 WHERE = "--target-modules"

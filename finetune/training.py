@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import UserError
-from agents.lora import WEIGHTS as ADAPTER
-from agents.shape import context_of
-from agents.student import Form, Rendering, lacks_bos, rendering, spelled_end
-from agents.weights import CONFIG, read_object
+from agents.model_files.decoder_config import context_of
+from agents.model_files.lora import WEIGHTS as ADAPTER
+from agents.model_files.weights import CONFIG, read_object
+from agents.student_prompt import Form, Rendering, lacks_bos, rendering, spelled_end
 from finetune import health
 from finetune.asking import Asking
 from finetune.cards import model_card

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.identity import content_id
-from agents.lora import WEIGHTS as ADAPTER
-from agents.tensors import read_header
+from agents.hashing import content_id
+from agents.model_files.lora import WEIGHTS as ADAPTER
+from agents.model_files.safetensors_format import read_header
 from finetune.checkpoint import RECORD, Checkpoint, hash_file, read_checkpoint
 from finetune.metrics import METRICS
 

@@ -17,8 +17,8 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from agents.answerer import answerer_note
-from agents.vocabulary import Dialogue
+from agents.models.response_model import answerer_note
+from agents.types import Dialogue
 from results.contests import CONTROL, answerers_of, dialogues_of_run, run_dialogues
 from results.readings import newest_readings
 from results.statistics.rated_pairs import RatedPairs

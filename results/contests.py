@@ -16,10 +16,10 @@ import numpy as np
 import orjson
 from sqlalchemy import Select, select
 
-from agents.answerer import UNNAMED, answerer_note
 from agents.errors import UserError
-from agents.kinship import Kin, kin_of
-from agents.vocabulary import Dialogue, ResponseSet
+from agents.models.family import Kin, kin_of
+from agents.models.response_model import UNNAMED, answerer_note
+from agents.types import Dialogue, ResponseSet
 from results.readings import Readings, newest_readings, readings_of
 from results.statistics.columns import Columns
 from results.store import CHUNK, Store

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from agents.cutting import rambles
 from agents.errors import UserError
 from agents.generation import Flaw
-from agents.vocabulary import ResponseSet
+from agents.truncation import rambles
+from agents.types import ResponseSet
 from results.store import Store
 from results.tables import CompletionRow, GenerationRow, InvocationRow, ResponseSetRow, table
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.verdict_parser import PARSER
+from agents.verdicts.parser import PARSER
 from results.rows import parser_order
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from agents.generation import Generation
 from agents.messages import Completion, Finish, TokenLogprobs, Usage
-from agents.vocabulary import Dialogue, Judgment, Response, Verdict
+from agents.types import Dialogue, Judgment, Response, Verdict
 
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 

@@ -18,8 +18,8 @@ import orjson
 from sqlalchemy import Connection, delete, func, or_, select, update
 
 from agents.errors import Failure, UserError
-from agents.identity import canonical, content_id
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.hashing import canonical, content_id
+from agents.types import Dialogue, Response, ResponseSet
 from results.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started, release
 from results.database import Database, open_database
 from results.rows import dialogue_row, parser_order, response_row

@@ -1,6 +1,6 @@
 """The database's tables. What they mean, and queries worth knowing, stands in `docs/database.md`.
 
-Keys are content ids (see `agents/identity.py`) wherever a thing is known by what it is; only an invocation,
+Keys are content ids (see `agents/hashing.py`) wherever a thing is known by what it is; only an invocation,
 which happens once, has a random id. Times are seconds since 1970; money is US dollars; rates lie in [0, 1].
 """
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, update
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError
 from agents.generation import Generation
 from agents.messages import Completion
-from agents.vocabulary import Judgment, Response
+from agents.types import Judgment, Response
 from results.database import Database
 from results.rows import (
     completion_row,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import Fault, UserError
-from agents.lora import CONFIG, WEIGHTS, adapter_faults
-from agents.tensors import bad_tensors
+from agents.model_files.lora import CONFIG, WEIGHTS, adapter_faults
+from agents.model_files.safetensors_format import bad_tensors
 from serve.presets import read_json
 
 # Starts of an adapter that leave the base as it is (vLLM 0.32, lora/peft_helper.py); the others do not.

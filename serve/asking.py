@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure
-from agents.template import Tokenizer
+from agents.model_files.chat_template import Tokenizer
 
 
 @dataclass(frozen=True)

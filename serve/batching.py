@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 

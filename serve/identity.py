@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from agents.identity import content_id
+from agents.hashing import content_id
 
 How = Literal["base", "adapter", "merged"]
 Dtype = Literal["bf16", "fp16", "fp32"]

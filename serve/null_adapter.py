@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.lora import CONFIG, WEIGHTS
-from agents.shape import shape_of
+from agents.model_files.decoder_config import shape_of
+from agents.model_files.lora import CONFIG, WEIGHTS
 from serve.adapters import Adapter, shelved
 from serve.identity import Device
 from serve.presets import read_json

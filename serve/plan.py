@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.shape import Shape, shape_of
-from agents.weights import quantised
+from agents.model_files.decoder_config import Shape, shape_of
+from agents.model_files.weights import quantised
 from serve.adapters import Adapter, vllm_rank
 from serve.identity import VLLM_DTYPES, Device, Dtype
 

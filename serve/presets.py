@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.cutting import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from agents.errors import UserError
-from agents.identity import canonical
-from agents.shape import context_of
+from agents.hashing import canonical
+from agents.model_files.decoder_config import context_of
+from agents.truncation import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from serve.identity import Dtype
 
 Name = Literal["cut", "paper", "released"]

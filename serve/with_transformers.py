@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish, Usage
-from agents.weights import LOADING, check_loaded, weight_files
+from agents.model_files.weights import LOADING, check_loaded, weight_files
 from serve.asking import Asked, asked, until_stop
 from serve.batching import Answer
 from serve.identity import VLLM_DTYPES, Device, Dtype

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, UserError
 from agents.messages import Completion, Finish, Usage
 from serve.asking import Asked, asked

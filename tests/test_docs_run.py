@@ -18,8 +18,8 @@ from pathlib import Path
 import click
 import pytest
 
-from agents.identity import content_id
-from agents.vocabulary import Response, ResponseSet
+from agents.hashing import content_id
+from agents.types import Response, ResponseSet
 from harness.cli import main, root
 from harness.data.dataset import sample
 from results.store import Store

@@ -73,7 +73,7 @@ def test_it_holds_every_file_of_the_six_rooms_and_nothing_else(wheel: Path) -> N
     for name in (
         "prompts/respond.md",
         "prompts/judge/pairwise.md",
-        "agents/models.toml",
+        "agents/models/models.toml",
         "agents/controls/weights.json",
         "harness/data/sample/dialogues.csv",
         "results/report/template.html.j2",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.messages import Completion, Finish, Message, Usage
 
 

@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from agents.call import Call
-from agents.clients.failing import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
-from agents.clients.patience import Patience
-from agents.clients.posting import TooLargeError, post_to
+from agents.clients.base import Call
+from agents.clients.errors import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
+from agents.clients.http_transport import TooLargeError, post_to
+from agents.clients.timeout import Patience
 from agents.messages import Completion
-from agents.models import Model
-from agents.wire import FORMATS, read_content, url_of
-from agents.wire.errors import read_refusal
-from agents.wire.limits import server_limits
-from agents.wire.notices import notice_of
+from agents.models.spec import Model
+from agents.protocols import FORMATS, read_content, url_of
+from agents.protocols.deprecation_headers import notice_of
+from agents.protocols.error_mapping import read_refusal
+from agents.protocols.rate_limit_headers import server_limits
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 

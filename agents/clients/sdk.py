@@ -17,16 +17,16 @@ from typing import Protocol
 
 import orjson
 
-from agents.call import Call
-from agents.clients.failing import MOST_BYTES, timed_out, too_large, unreachable
-from agents.clients.posting import IDEMPOTENCY_KEY
+from agents.clients.base import Call
+from agents.clients.errors import MOST_BYTES, timed_out, too_large, unreachable
+from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
-from agents.models import Model, WireProtocol
-from agents.wire import FORMATS, read_content
-from agents.wire.errors import read_refusal, without_secrets
-from agents.wire.limits import server_limits
-from agents.wire.notices import notice_of
+from agents.models.spec import Model, WireProtocol
+from agents.protocols import FORMATS, read_content
+from agents.protocols.deprecation_headers import notice_of
+from agents.protocols.error_mapping import read_refusal, without_secrets
+from agents.protocols.rate_limit_headers import server_limits
 
 
 class _Carrier(Protocol):

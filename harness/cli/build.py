@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.vocabulary import Fidelity, Method, Strategy
+from agents.types import Fidelity, Method, Strategy
 from harness.cli import hub
 from harness.cli.options import data_option, db_option, json_option, library, prompts_option, run
 from harness.terminal.output import print_json, print_line, print_table, print_text

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from agents.judge import Judge
-    from agents.models import Model
+    from agents.models.spec import Model
     from harness.cli.options import CallOptions
     from harness.data.splits import Split
     from harness.findings.gilding import Gilded

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from agents.errors import UserError
-from agents.vocabulary import Fidelity, Method
+from agents.types import Fidelity, Method
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import data_option, json_option
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table

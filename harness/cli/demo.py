@@ -19,8 +19,8 @@ from harness.cli.report import write_page
 from harness.terminal.output import print_line, print_message, print_text
 
 if TYPE_CHECKING:
-    from agents.models import Model
-    from agents.registry import Registry
+    from agents.models.registry import Registry
+    from agents.models.spec import Model
     from harness.data.dataset import Dataset
     from harness.data.splits import Split
     from harness.runs.judging import Summary
@@ -106,7 +106,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
 
 
 async def _demo(out: Path) -> tuple[Summary, str]:
-    from agents.registry import Registry
+    from agents.models.registry import Registry
     from harness.data.authors import author_of
     from harness.emulator.options import Options
     from harness.emulator.process import spawn

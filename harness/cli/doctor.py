@@ -43,10 +43,10 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
 
 async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diagnosis]:
     from agents.clients.http import HttpClient, open_session
-    from agents.clients.listing import stated_ends
+    from agents.clients.model_list import stated_ends
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
-    from agents.retirement import check_asked, warnings, with_stated
+    from agents.models.retirement import check_asked, warnings, with_stated
     from harness.engine.money import price_of
     from harness.runs.diagnosis import diagnose
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from agents.judge import Judge
-    from agents.vocabulary import ResponseSet
+    from agents.types import ResponseSet
     from harness.findings.beside import Beside
     from harness.runs.estimating import Asking
     from harness.runs.judging import Summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.vocabulary import Fidelity
+from agents.types import Fidelity
 from harness.cli.options import (
     CallOptions,
     calls_options,

@@ -10,8 +10,8 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
-from agents.models import Model
-from agents.vocabulary import Fidelity
+from agents.models.spec import Model
+from agents.types import Fidelity
 from harness.cli.assumptions import assumed_of, design_options, foreseen
 from harness.cli.cheap_gold import (
     DEFAULT_SHARE,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
-from agents.formats import json_bytes
+from agents.output_escape import json_bytes
 from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
 from harness.data.splits import Split
 from harness.terminal.output import (

@@ -14,9 +14,9 @@ import click
 
 from agents.errors import Fault, UserError
 from agents.files.faults import first_of
-from agents.models import Model
-from agents.registry import EMULATED, Registry
-from agents.retirement import is_refused, real_name, warnings
+from agents.models.registry import EMULATED, Registry
+from agents.models.retirement import is_refused, real_name, warnings
+from agents.models.spec import Model
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
 
@@ -134,7 +134,7 @@ def calls_options(command: Command) -> Command:
             "--models",
             "models_file",
             type=click.Path(path_type=Path),
-            help="Your own file of providers and models (see agents/models.toml).",
+            help="Your own file of providers and models (see agents/models/models.toml).",
         ),
         click.option("--allow-retired", is_flag=True, help="Ask models that have retired all the same."),
         click.option(
@@ -182,7 +182,7 @@ class CallOptions:
         Raises:
             UserError: limits, budget or prices that cannot be kept; every one at once.
         """
-        from agents.wire.limits import duration_seconds
+        from agents.protocols.rate_limit_headers import duration_seconds
         from harness.engine.limits import Limits
         from harness.engine.retry import RetryPolicy
         from harness.runs.running import Settings

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.registry import Registry
-from agents.retirement import is_refused
-from agents.vocabulary import Fidelity
+from agents.models.registry import Registry
+from agents.models.retirement import is_refused
+from agents.types import Fidelity
 from harness.cli.ending import end
 from harness.cli.options import (
     CallOptions,

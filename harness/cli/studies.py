@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.retirement import is_refused
+from agents.models.retirement import is_refused
 from harness.cli.options import CallOptions, library, tell, tell_of
 from harness.data.dataset import ENVIRONMENT
 

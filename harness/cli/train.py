@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from agents.errors import UserError
-from agents.shape import shape_of
-from agents.weights import quantised, read_object
+from agents.model_files.decoder_config import shape_of
+from agents.model_files.weights import quantised, read_object
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.lengths import lengths_of
 from finetune.plan import CARD_MIB, config_of, plan_stage

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from agents.errors import UserError
-from agents.student import Form
-from agents.vocabulary import Fidelity
+from agents.student_prompt import Form
+from agents.types import Fidelity
 from finetune.settings import SOURCES, Settings, settings_of
 from finetune.training import How
 from harness.cli.options import db_option, json_option

@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
-from agents.identity import content_id, hash_bytes
-from agents.registry import EMULATED
-from agents.vocabulary import DEFAULT_PRESET, Dialogue, Response, ResponseSet
+from agents.hashing import content_id, hash_bytes
+from agents.models.registry import EMULATED
+from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
 from harness.data.making import command
 from harness.data.response_files import FORMS as FORMS_OF_FILES

@@ -16,8 +16,8 @@ import orjson
 
 from agents.errors import Fault, UserError
 from agents.improver import preset_of
-from agents.student import rendering
-from agents.vocabulary import Dialogue, Fidelity, Method, Response, ResponseSet
+from agents.student_prompt import rendering
+from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet
 from finetune.datasets import Origin, write
 from finetune.membership import (
     HUMAN,

@@ -26,8 +26,8 @@ from agents.errors import InputWarning, UserError
 from agents.files.faults import Faults
 from agents.files.table import Row, read_table
 from agents.files.text import read_bytes
-from agents.identity import content_id
-from agents.vocabulary import Dialogue, Rating, Response, ResponseSet
+from agents.hashing import content_id
+from agents.types import Dialogue, Rating, Response, ResponseSet
 
 DEFAULT_PLACE = Path("data/llms-vs-humans.csv")
 ENVIRONMENT = "EMPATHY_DATA"

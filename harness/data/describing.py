@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.figures import drawn, format_of
-from agents.vocabulary import Dialogue
+from agents.figure_style import drawn, format_of
+from agents.types import Dialogue
 from finetune.membership import Rated
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import Split, dialogues_of

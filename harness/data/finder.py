@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from agents.files.json_rows import kind_of
-from agents.vocabulary import Dialogue
+from agents.types import Dialogue
 from harness.data.dataset import COMMA_WORD
 
 LEAST_CHARACTERS = 20  # of a text that names its dialogue by standing within another text

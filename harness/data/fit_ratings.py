@@ -20,15 +20,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import controls
-from agents.controls import ratings
-from agents.identity import content_id
-from agents.vocabulary import Dialogue
+from agents.control_judges import ratings_model, rules
+from agents.hashing import content_id
+from agents.types import Dialogue
 from harness.data.dataset import Dataset, load
 from harness.data.splits import Split, dialogues_of
 from harness.terminal.output import print_json
 
-PLACE = Path(ratings.__file__).with_name("weights.json")
+PLACE = Path(ratings_model.__file__).with_name("weights.json")
 FOLDS = 10
 PENALTY = 0.05
 
@@ -42,7 +41,8 @@ def rated_pairs(
     for dialogue in dialogues:
         rated = dataset.rated[dialogue.id]
         counted = {
-            name: ratings.features(dataset.texts[name][dialogue.id], dialogue.utterance) for name in rated
+            name: ratings_model.features(dataset.texts[name][dialogue.id], dialogue.utterance)
+            for name in rated
         }
         for first, second in combinations(rated, 2):
             if rated[first] != rated[second]:
@@ -98,11 +98,13 @@ def fit(dataset: Dataset) -> dict[str, Any]:
     weights = fitted(train_x, train_y)
     means = author_means(dataset, train)
     told = {
-        "features": {name: round(float(w), 6) for name, w in zip(ratings.FEATURES, weights, strict=True)},
+        "features": {
+            name: round(float(w), 6) for name, w in zip(ratings_model.FEATURES, weights, strict=True)
+        },
         "author_means": {name: round(mean, 6) for name, mean in means.items()},
     }
     return {
-        "id": content_id("weights-1", [controls.VERSION, told]),
+        "id": content_id("weights-1", [rules.VERSION, told]),
         **told,
         "made": {
             "script": "python -m harness.data.fit_ratings",

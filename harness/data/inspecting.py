@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from agents.identity import content_id
-from agents.vocabulary import Dialogue
+from agents.hashing import content_id
+from agents.types import Dialogue
 from finetune.reading import DatasetFolder, read
 from finetune.rows import WORD_LIMIT
 from harness.data.dataset import Dataset

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agents.registry import EMULATED
-from agents.vocabulary import DEFAULT_PRESET, Fidelity, Strategy
+from agents.models.registry import EMULATED
+from agents.types import DEFAULT_PRESET, Fidelity, Strategy
 
 _NAMED = (Fidelity.OURS, Fidelity.RELEASED)  # the fidelities that a preset's name tells
 

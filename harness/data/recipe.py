@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
-from agents.vocabulary import DEFAULT_PRESET, Fidelity, Method, Strategy
+from agents.types import DEFAULT_PRESET, Fidelity, Method, Strategy
 from finetune.membership import COMBINED, LLMS, LOW_RATED
 from harness.data.making import command, improving
 

@@ -22,7 +22,7 @@ from agents.files.faults import Faults
 from agents.files.json_rows import kind_of, read_rows
 from agents.files.table import read_table
 from agents.files.text import decoded
-from agents.vocabulary import Dialogue
+from agents.types import Dialogue
 from harness.data.finder import Finder
 
 FORMS = (

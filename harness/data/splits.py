@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agents.errors import Fault, UserError
-from agents.identity import content_id
-from agents.vocabulary import Dialogue
+from agents.hashing import content_id
+from agents.types import Dialogue
 from harness.data.dataset import Dataset
 
 GOOD = 3

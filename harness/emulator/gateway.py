@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from agents.identity import canonical
+from agents.hashing import canonical
 from harness.emulator import faults
 from harness.emulator.answering import answer_all, input_tokens
 from harness.emulator.counts import Counts

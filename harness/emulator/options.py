@@ -16,7 +16,7 @@ import orjson
 from agents.errors import Fault, UserError
 from agents.files.faults import Faults
 from agents.files.json_rows import read_object
-from agents.identity import content_id
+from agents.hashing import content_id
 from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
 from harness.emulator.provider_faults import deciding, wrong_shares
 

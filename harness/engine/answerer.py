@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from agents.answerer import Match, answered_by, at_provider, shown
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure
-from agents.lifecycle import today
 from agents.messages import Completion
-from agents.models import Model
-from agents.retirement import ALLOW, is_refused, real_name
+from agents.models.lifecycle import today
+from agents.models.response_model import Match, answered_by, at_provider, shown
+from agents.models.retirement import ALLOW, is_refused, real_name
+from agents.models.spec import Model
 
 
 class AnswererClient:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.limits import Limits

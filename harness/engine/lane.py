@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
-from agents.models import Model
+from agents.models.spec import Model
 from harness.engine.daily import Allowance, DailyClient
 from harness.engine.events import EventLog, LaneStats
 from harness.engine.gate import Gate

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError
 from agents.messages import Completion
 

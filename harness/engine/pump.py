@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, LaneStopped
 from harness.engine.gate import UNCOMMITTED
 from harness.engine.lane import LOW_WATER, Lane

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.messages import Completion
-from agents.vocabulary import Judgment, Unscored
+from agents.types import Judgment, Unscored
 from harness.engine.events import LaneStats
 from harness.engine.ledger import Ledger
 from harness.engine.money import Price

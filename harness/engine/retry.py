@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.streak import Streak

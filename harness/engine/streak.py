@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure
 from agents.generation import Flaw, Generation
-from agents.vocabulary import Judgment, Reason, Unscored
+from agents.types import Judgment, Reason, Unscored
 
 LONGEST = 20
 _UNSCORED = {Reason.TRUNCATED: "truncated", Reason.EMPTY: "empty", Reason.FILTERED: "filtered"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.kinship import families_of
+from agents.models.family import families_of
 from harness.data.splits import Split
 from harness.findings import floors
 from harness.runs.running import LaneReport

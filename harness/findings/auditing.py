@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from agents import controls
+from agents.control_judges import rules
 from agents.errors import UserError
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.judge import Judge
-from agents.registry import Registry
-from agents.vocabulary import Comparison, Dialogue, Response, ResponseSet
+from agents.models.registry import Registry
+from agents.types import Comparison, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of, seeded_order
 from harness.engine.pump import Work
@@ -136,8 +136,8 @@ def plan_audit(
     made = [dataset.responses(name) for name in responders]
     ratings = tuple(tuple(dataset.rated[d.id][name] for name in responders) for d in dialogues)
     asked = {judge.id: judge for judge in judges}
-    for name in controls.NAMES:
-        judge = Judge(controls.model(name), prompt)
+    for name in rules.NAMES:
+        judge = Judge(rules.model(name), prompt)
         asked.setdefault(judge.id, judge)
     if split is Split.TRAIN:  # they have seen these ratings: out of fold only, see `harness.findings.floors`
         asked = {key: judge for key, judge in asked.items() if judge.model.id not in NOT_ASKED_ON_TRAIN}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agents.vocabulary import Method
+from agents.types import Method
 from harness.data.dataset import Dataset
 from harness.findings.papering import Found, cells_of
 from results.paper.cells import (

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import UserError
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.findings.comparing import Gathered, UnderJudge
 from harness.runs.catalogue import name_of
 from results.statistics import (

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.answerer import answerer_note
 from agents.errors import Fault, UserError
-from agents.kinship import Kin
-from agents.vocabulary import Dialogue, ResponseSet
+from agents.models.family import Kin
+from agents.models.response_model import answerer_note
+from agents.types import Dialogue, ResponseSet
 from harness.data.splits import Split, seeded_order
 from harness.runs.catalogue import Catalogue, Entry, catalogue_of, name_of
 from results.contests import Contest, contests_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.findings.ranking import judged_contests
 from harness.runs.catalogue import Entry, name_of
 from harness.runs.running import is_emulated

@@ -19,9 +19,9 @@ from sqlalchemy import select
 
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
-from agents.formats import json_lines
-from agents.identity import content_id, hash_bytes
-from agents.vocabulary import (
+from agents.hashing import content_id, hash_bytes
+from agents.output_escape import json_lines
+from agents.types import (
     DEFAULT_PRESET,
     Dialogue,
     Judgment,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from agents.controls import ratings
+from agents.control_judges import ratings_model
 from results.audits import Audited
 from results.statistics.audit import leniency_scores
 
@@ -42,7 +42,7 @@ def ratings_out_of_fold(found: Audited) -> Floats:
     """Score per pair of `control/ratings`, fitted on the other folds; ½ for all where there is one fold."""
     folds, better = folds_of(found), found.pairs.better
     counted = [
-        [ratings.features(text, found.dialogues[place].utterance) for text in texts]
+        [ratings_model.features(text, found.dialogues[place].utterance) for text in texts]
         for place, texts in zip(found.dialogue_of, found.texts, strict=True)
     ]
     features = np.array(counted, dtype=np.float64)

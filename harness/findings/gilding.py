@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.judge import Judge
-from agents.registry import Registry
+from agents.models.registry import Registry
 from harness.data.splits import seeded_order
 from harness.runs.judging import JudgeSummary, Plan, Summary, judge_contest
 from harness.runs.running import Settings

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
 from agents.judge import Judge
-from agents.kinship import Kin, kin_note, kin_of
-from agents.vocabulary import Dialogue, ResponseSet
+from agents.models.family import Kin, kin_note, kin_of
+from agents.types import Dialogue, ResponseSet
 from harness.data.splits import seeded_order
 from harness.findings.ordering import orders_compared
 from harness.runs.catalogue import Catalogue, Entry, catalogue_of

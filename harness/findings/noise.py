@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.errors import UserError
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.findings.compared import check_soft
 from harness.findings.comparing import Gathered, UnderJudge
 from results.statistics import Refusal, VarianceTable, dialogue_scores, variance_table

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.runs.catalogue import Catalogue, Entry
 from results.contests import Contest, contests_of
 from results.statistics.agreement import rank_correlation

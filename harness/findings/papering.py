@@ -16,7 +16,7 @@ import orjson
 from agents.files.faults import Faults
 from agents.files.table import read_table
 from agents.files.text import read_bytes
-from agents.vocabulary import Method
+from agents.types import Method
 from harness.runs.catalogue import Entry, catalogue_of
 from results.checkpoints import Registered, checkpoints_of
 from results.contests import Contest, contests_of

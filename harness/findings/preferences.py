@@ -24,7 +24,7 @@ from agents.errors import UserError
 from agents.files.faults import Faults
 from agents.files.table import Table, read_table
 from agents.files.text import read_bytes
-from agents.registry import EMULATED
+from agents.models.registry import EMULATED
 from harness.findings.juries import Juror
 from results.audits import AUDIT, audited
 from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted

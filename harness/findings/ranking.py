@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import UserError
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.findings.juries import CONTROL
 from harness.runs.catalogue import Entry, catalogue_of, name_of
 from harness.runs.running import is_emulated

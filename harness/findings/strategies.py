@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.findings.compared import LEVEL, check_soft
 from harness.findings.comparing import Gathered
 from harness.runs.catalogue import name_of

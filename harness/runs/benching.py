@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from agents.errors import UserError
 from agents.judge import Judge
-from agents.models import Model
-from agents.registry import Registry
+from agents.models.registry import Registry
+from agents.models.spec import Model
 from harness.data.authors import Author, author_of
 from harness.runs import generating, judging
 from harness.runs.checkpoints import Cast

@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 
 from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
-from agents.kinship import Kin, kin_of
-from agents.vocabulary import DEFAULT_PRESET, ResponseSet
+from agents.models.family import Kin, kin_of
+from agents.types import DEFAULT_PRESET, ResponseSet
 from harness.data.authors import is_called, set_id_of_file
 from results.store import Store
 from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table

@@ -1,7 +1,7 @@
 """What a model at an address accepts and answers, from one small request (and one more for each refusal).
 
 The request asks for everything that may be accepted: log-probabilities, a temperature of 0, a seed. What the
-model refuses is left out (`agents.wire.adaptation`) and it is asked again. Nothing is stored.
+model refuses is left out (`agents.protocols.adaptation`) and it is asked again. Nothing is stored.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError
+from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
-from agents.models import Model, Traits, WireProtocol
-from agents.toml_text import toml_value
+from agents.models.spec import Model, Traits, WireProtocol
 from harness.engine.money import Price
 from prompts import Library
 

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Protocol
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.judge import Judge
-from agents.retirement import check_asked
-from agents.vocabulary import Comparison
+from agents.models.retirement import check_asked
+from agents.types import Comparison
 from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
 from harness.engine.money import Price, price_of

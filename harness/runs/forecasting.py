@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.improver import Improver
 from agents.messages import Message
-from agents.models import Model
+from agents.models.retirement import check_asked
+from agents.models.spec import Model
 from agents.responder import Responder
-from agents.retirement import check_asked
-from agents.vocabulary import Dialogue
+from agents.types import Dialogue
 from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
 from harness.engine.money import price_of

@@ -15,15 +15,15 @@ from typing import Any
 
 import orjson
 
-from agents.call import ModelClient
+from agents.clients.base import ModelClient
 from agents.errors import Fault, UserError
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.improver import Improver
 from agents.messages import Sampling
-from agents.models import Model
-from agents.registry import Registry
+from agents.models.registry import Registry
+from agents.models.spec import Model
 from agents.responder import Responder
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.types import Dialogue, Response, ResponseSet
 from harness.data.authors import Author
 from harness.data.splits import Split
 from harness.engine.pump import Work

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from agents.call import ModelClient
+from agents.clients.base import ModelClient
 from agents.errors import Adaptation, CallError, LaneStopped, UserError
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.judge import Judge
-from agents.registry import Registry
-from agents.vocabulary import Comparison, Dialogue
+from agents.models.registry import Registry
+from agents.types import Comparison, Dialogue
 from harness.data.authors import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of, seeded_order

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from agents.errors import UserError
 from agents.improver import improver
-from agents.models import Model, WireProtocol
+from agents.models.spec import Model, WireProtocol
 from agents.prompt_lookup import named_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
-from agents.student import DIRECT_PROMPT, RELEASED_PROMPT, Form, Rendering
-from agents.vocabulary import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
+from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, Form, Rendering
+from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
 from harness.data.authors import author_of
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, check_no_leak, dialogues_of, seeded_order

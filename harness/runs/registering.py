@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from agents.identity import canonical
+from agents.hashing import canonical
 from agents.judge import Judge
 from finetune.checkpoint import Checkpoint
 from prompts import Prompt

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from agents.errors import UserError
 from agents.judge import Judge
-from agents.vocabulary import Dialogue, ResponseSet
+from agents.types import Dialogue, ResponseSet
 from harness.data.authors import Author
 from harness.runs.catalogue import catalogue_of
 from harness.runs.judging import Plan

@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, select
 
-from agents import controls
+from agents.control_judges import rules
 from agents.judge import ALLOWED
-from agents.verdict_parser import PARSER, read_verdict
-from agents.vocabulary import Judgment
+from agents.types import Judgment
+from agents.verdicts.parser import PARSER, read_verdict
 from results.readings import Readings, newest_readings, readings_of
 from results.rows import completion_of, judgment_row, parser_order
 from results.statements import insert_new
@@ -77,7 +77,7 @@ def _place(row: Any) -> tuple[Any, ...]:
 def _answers(judge: Any) -> tuple[str, ...]:
     """The answers that a judge was allowed, as its record has them."""
     if judge.provider == "control":
-        return controls.ANSWERS
+        return rules.ANSWERS
     sampling = orjson.loads(judge.sampling)
     choices = tuple(sampling.get("choices") or ()) if isinstance(sampling, dict) else ()
     return choices if choices in ALLOWED else ALLOWED[0]

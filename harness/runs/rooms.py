@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from agents.call import ModelClient
+from agents.clients.base import ModelClient
 from agents.clients.http import HttpClient, open_session
-from agents.models import Model
+from agents.models.spec import Model
 from finetune.checkpoint import Checkpoint
 from finetune.loading import check_weights
 from finetune.merge import RECORD as MERGED_RECORD

@@ -18,15 +18,15 @@ from typing import Any
 
 import aiohttp
 
-from agents.call import ModelClient
-from agents.clients.control import ControlClient
+from agents.clients.base import ModelClient
+from agents.clients.control_judge import ControlClient
 from agents.clients.http import HttpClient, open_session
 from agents.clients.proxy import check_proxies
 from agents.clients.sdk import SdkClient
 from agents.errors import Adaptation, UserError
-from agents.models import Model, WireProtocol
-from agents.registry import EMULATED, Registry
-from agents.retirement import real_name
+from agents.models.registry import EMULATED, Registry
+from agents.models.retirement import real_name
+from agents.models.spec import Model, WireProtocol
 from harness.engine.answerer import AnswererClient
 from harness.engine.events import EventLog
 from harness.engine.lane import Lane

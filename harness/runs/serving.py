@@ -13,16 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.call import Call, ModelClient
-from agents.cutting import FIRST_TURN_97_WORDS
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
-from agents.models import Model, Traits
+from agents.models.registry import Registry
+from agents.models.spec import Model, Traits
 from agents.prompt_lookup import named_prompt
-from agents.registry import Registry
 from agents.responder import Responder
-from agents.student import Form, Rendering
-from agents.vocabulary import DEFAULT_PRESET
+from agents.student_prompt import Form, Rendering
+from agents.truncation import FIRST_TURN_97_WORDS
+from agents.types import DEFAULT_PRESET
 from finetune.asking import Asking, asking_of, unasked
 from finetune.checkpoint import beyond_settings
 from harness.engine.limits import Limits

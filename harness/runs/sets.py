@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.cleaning import WORD_LIMIT
-from agents.vocabulary import Dialogue, ResponseSet
+from agents.text_extraction import WORD_LIMIT
+from agents.types import Dialogue, ResponseSet
 from results.generations import Outcome, cost_of, endings_of, outcome_of, reads_of
 from results.store import Store
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agents.call import Call
-from agents.clients.listing import stated_ends
-from agents.models import Model
-from agents.retirement import check_asked, is_refused, warnings, with_stated
+from agents.clients.base import Call
+from agents.clients.model_list import stated_ends
+from agents.models.retirement import check_asked, is_refused, warnings, with_stated
+from agents.models.spec import Model
 from harness.engine.pump import Work
 from results.store import Store
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agents.errors import UserError
-from agents.models import Model
-from agents.student import Form
+from agents.models.spec import Model
+from agents.student_prompt import Form
 from finetune.asking import asking_of
 from harness.runs.checkpoints import Cast
 from serve.adapters import Adapter, shelved

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import UserError
-from agents.vocabulary import Reason
+from agents.types import Reason
 from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
 from results.statistics.sequences import ANSWER
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agents.vocabulary import Judgment, Preference, Verdict
+from agents.types import Judgment, Preference, Verdict
 from harness.runs.stopping import Place, Until, complete_prefix, look, looks
 from results.statistics import Columns
 

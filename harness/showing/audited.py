@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agents.kinship import Kin, kin_note
+from agents.models.family import Kin, kin_note
 from harness.data.splits import Split
 from harness.findings.audited import Audits, AuditSummary
 from harness.findings.floors import LENIENCY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.kinship import kin_note
+from agents.models.family import kin_note
 from harness.data.splits import Split
 from harness.findings.comparing import Gathered
 from harness.runs.catalogue import name_of

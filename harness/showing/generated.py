@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.answerer import answerer_note
-from agents.cleaning import WORD_LIMIT
 from agents.generation import Flaw
+from agents.models.response_model import answerer_note
+from agents.text_extraction import WORD_LIMIT
 from harness.runs.generating import Summary
 from harness.runs.running import LaneReport, is_emulated
 from harness.runs.sets import SetSummary

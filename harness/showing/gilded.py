@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agents.kinship import kin_note
+from agents.models.family import kin_note
 from harness.findings.gilding import Gilded
 from harness.runs.running import is_emulated
 from harness.showing import judged

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agents.kinship import kin_note
+from agents.models.family import kin_note
 from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.terminal.tables import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.kinship import kin_note
+from agents.models.family import kin_note
 from harness.findings.juries import Juror, Jury
 from harness.findings.preferences import Corrected
 from harness.runs.catalogue import name_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.errors import UserError
-from agents.formats import csv_rows, csv_text, markdown_row, markdown_text
+from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
 from harness.data.authors import is_called
 from harness.findings.ranking import Leaderboard, Ranking
 from harness.runs.catalogue import name_of

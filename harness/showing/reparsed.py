@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.verdict_parser import PARSER
+from agents.verdicts.parser import PARSER
 from harness.runs.reparsing import Reparsed
 from harness.terminal.tables import Table, table_of
 

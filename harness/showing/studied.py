@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.kinship import Kin, kin_note
+from agents.models.family import Kin, kin_note
 from harness.study.file import TINY, Study
 from harness.study.runner import Standing
 from harness.terminal.tables import Cell, Table, table_of

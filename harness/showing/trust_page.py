@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from agents.formats import html_page
+from agents.output_escape import html_page
 from harness.findings.audited import Audits, AuditSummary
 from harness.showing.audited import columns_of, decimal, estimate, notes, page_title, points, trust, within
 from harness.wording import EMULATED_NOTE, percent

@@ -18,9 +18,9 @@ from typing import Any
 import orjson
 
 from agents.errors import EmpathyError
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.judge import Judge
-from agents.vocabulary import Dialogue, Response
+from agents.types import Dialogue, Response
 from finetune.checkpoint import read_checkpoint
 from finetune.datasets import MANIFEST, dataset_id
 from finetune.settings import Settings as TrainingSettings

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agents.judge import DEFAULT_PROMPT
-from agents.vocabulary import Fidelity
+from agents.types import Fidelity
 from finetune.settings import Settings as TrainingSettings
 from harness.data.splits import Split
 from harness.engine.limits import Limits

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.judge import Judge, prompt_of, temperature_of
-from agents.models import Model
+from agents.models.spec import Model
 from agents.responder import Responder
-from agents.student import rendering
-from agents.vocabulary import Method, Strategy
+from agents.student_prompt import rendering
+from agents.types import Method, Strategy
 from finetune.membership import LOW_RATED
 from finetune.settings import with_seed
 from harness.data.recipe import Recipe

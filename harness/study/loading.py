@@ -12,8 +12,8 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
-from agents.registry import Registry
-from agents.vocabulary import Fidelity, Method, Strategy
+from agents.models.registry import Registry
+from agents.types import Fidelity, Method, Strategy
 from finetune.membership import COMBINED, LLMS, LOW_RATED
 from finetune.settings import Settings as TrainingSettings
 from finetune.settings import settings_of

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from agents.errors import UserError
-from agents.identity import content_id
+from agents.hashing import content_id
 from agents.judge import Judge
-from agents.shape import shape_of
-from agents.student import rendering
-from agents.vocabulary import Fidelity, Response, ResponseSet
+from agents.model_files.decoder_config import shape_of
+from agents.student_prompt import rendering
+from agents.types import Fidelity, Response, ResponseSet
 from finetune.membership import LOW_RATED, Membership, membership
 from finetune.plan import StagePlan, config_of, plan_stage
 from finetune.settings import Settings as TrainingSettings

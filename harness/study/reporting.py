@@ -12,7 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from agents.identity import content_id
+from agents.hashing import content_id
 from harness.runs import provenance
 from harness.runs.judging import JUDGING
 from harness.study.stages import Made, Ready

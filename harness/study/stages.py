@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.identity import content_id
+from agents.hashing import content_id
 from harness.writing import write_whole
 
 

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from agents.errors import UserError
-from agents.identity import content_id
-from agents.weights import check_base
+from agents.hashing import content_id
+from agents.model_files.weights import check_base
 from finetune.asking import check_asking
 from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.loading import Located

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agents.errors import UserError
-from agents.models import Model
-from agents.registry import Registry
+from agents.models.registry import Registry
+from agents.models.spec import Model
 from harness.data.dataset import Dataset
 from harness.data.dataset import load as load_dataset
 from harness.engine.limits import Limits

@@ -2,7 +2,7 @@
 
 Where there is no room for a table, its names are folded first. Then it is turned, its rows side by side, as
 many in a part as fit; where it has more rows than columns it is parted by columns instead. At last labels and
-values are wrapped between their words. Every text is made visible here (`agents/formats.py`).
+values are wrapped between their words. Every text is made visible here (`agents/output_escape.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from agents.formats import visible_text
+from agents.output_escape import visible_text
 from harness.terminal.tables import Cell, Column, Row, Table
 
 LEAST_NAME = 16  # characters to which a name may be folded before the table is turned

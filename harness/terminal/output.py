@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from agents.formats import json_bytes, visible_text
+from agents.output_escape import json_bytes, visible_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

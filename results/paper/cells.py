@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from agents.vocabulary import Method, Strategy
+from agents.types import Method, Strategy
 
 LLAMA, MISTRAL = "LLaMA-3.1-8B", "Mistral-7B-v0.3"
 GPT_4O, GEMINI = "GPT-4o", "Gemini-2.0-Flash"
@@ -161,7 +161,7 @@ def judge_of(model: str) -> str:
 
 
 def succeeds(model: str) -> str:
-    """The paper's name of the model that this one succeeds, as `agents/models.toml` states; else ""."""
+    """The paper's name of the model that this one succeeds, as `agents/models/models.toml` states; else ""."""
     bare = model.removeprefix("emulated-")
     return next((name for name, pattern in _SUCCESSORS.items() if re.fullmatch(pattern, bare)), "")
 

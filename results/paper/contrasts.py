@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from agents.vocabulary import Method, Strategy
+from agents.types import Method, Strategy
 from results.paper.cells import (
     GEMINI,
     GPT_4O,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.registry import EMULATED
-from agents.vocabulary import ResponseSet
+from agents.models.registry import EMULATED
+from agents.types import ResponseSet
 from results.paper.cells import succeeds
 
 DIALOGUES = 250

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agents import figures
+from agents import figure_style
 from results.plots import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -63,8 +63,11 @@ class Chart:
 
 def drawn(chart: Chart) -> dict[str, bytes]:
     """The figure as `svg` and `png`."""
-    formats: figures.Formats = {"svg": {"bbox_inches": "tight"}, "png": {"bbox_inches": "tight", "dpi": 160}}
-    return figures.drawn(partial(_figure, chart), formats, font__size=9)
+    formats: figure_style.Formats = {
+        "svg": {"bbox_inches": "tight"},
+        "png": {"bbox_inches": "tight", "dpi": 160},
+    }
+    return figure_style.drawn(partial(_figure, chart), formats, font__size=9)
 
 
 def _figure(chart: Chart) -> Figure:

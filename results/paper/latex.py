@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.formats import latex_text
+from agents.output_escape import latex_text
 from results.paper.cells import NUMBERS
 from results.paper.table1 import WARNING, Table1, heading, lines_of, notes
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from results.checkpoints import Registered
 from results.contests import Contest
 from results.paper.cells import Described, described, described_by

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agents.formats import csv_rows, markdown_row, markdown_text
+from agents.output_escape import csv_rows, markdown_row, markdown_text
 from results.paper.alike import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.differences import ALWAYS

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from sqlalchemy import select
 
-from agents.kinship import families_of
+from agents.models.family import families_of
 from results.audits import AUDIT, Audited, audited
 from results.report.examples import CONTROL
 from results.report.reading import rows_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.types import Dialogue, Response, ResponseSet
 from results.checkpoints import Registered, checkpoints_of, lineage
 from results.generations import Endings, endings_of
 from results.profile import Profile, Said, profile

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from agents.formats import csv_rows, json_bytes
+from agents.output_escape import csv_rows, json_bytes
 from results.checkpoints import Registered
 from results.report.authors import Author
 from results.report.examples import Example

@@ -16,8 +16,8 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
-from agents.identity import content_id
-from agents.vocabulary import Dialogue
+from agents.hashing import content_id
+from agents.types import Dialogue
 from results.contests import Contest
 from results.report.opinions import Opinion, Outcome, opinions_of
 from results.report.reading import chunks, rows_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.formats import markdown_code, markdown_row, markdown_text
+from agents.output_escape import markdown_code, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS
 from results.report.grid import Entry, orders_of
 from results.report.material import Material

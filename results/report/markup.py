@@ -1,7 +1,7 @@
 """From values to HTML: the templates, what they may call, and what they may never let through.
 
 Every text that a model or a person wrote passes through the templates' escaping, and characters that nobody
-sees are shown (`agents/formats.py`).
+sees are shown (`agents/output_escape.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from agents.formats import visible_text
+from agents.output_escape import visible_text
 from results import plots
 from results.report.forest import legend_symbol
 from results.report.opinions import Opinion

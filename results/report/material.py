@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.registry import EMULATED
-from agents.vocabulary import ResponseSet
+from agents.models.registry import EMULATED
+from agents.types import ResponseSet
 from results.contests import Contest
 from results.report.agreeing import Agreements
 from results.report.audits import AuditOnSplit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from agents.formats import html_page
+from agents.output_escape import html_page
 from results.report.markup import asset, filled, policy
 from results.report.material import Material
 from results.report.sections import SECTIONS

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from results.checkpoints import STUDENT, Registered
 from results.paper.cells import described
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from agents.registry import EMULATED
+from agents.models.registry import EMULATED
 from results.contests import dialogues_of_run
 from results.report.reading import chunks, rows_of
 from results.store import Store

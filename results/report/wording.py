@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agents.kinship import kin_note
+from agents.models.family import kin_note
 from results.report.material import Judged, Material, Pair
 from results.report.roles import Role
 from results.statistics import pooled_over_judges

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.clients.function import FunctionClient
 from agents.generation import Flaw
 from agents.improver import Improver, improver
 from agents.messages import Completion, Finish, Message
-from agents.models import Model, WireProtocol
-from agents.vocabulary import Dialogue, Fidelity, Response, ResponseSet, Strategy
+from agents.models.spec import Model, WireProtocol
+from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library
 
 pytestmark = pytest.mark.usefixtures("released_prompts")

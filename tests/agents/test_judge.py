@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import controls
+from agents.control_judges import rules
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.messages import Completion, Finish
-from agents.models import Model, Traits, WireProtocol
-from agents.registry import Registry
-from agents.verdict_parser import PARSER
-from agents.vocabulary import (
+from agents.models.registry import Registry
+from agents.models.spec import Model, Traits, WireProtocol
+from agents.protocols import body_of
+from agents.types import (
     Comparison,
     Dialogue,
     Fidelity,
@@ -30,7 +30,7 @@ from agents.vocabulary import (
     Unscored,
     Verdict,
 )
-from agents.wire import body_of
+from agents.verdicts.parser import PARSER
 from prompts import Library, Prompt, released
 from tests.released_scripts import said_by
 
@@ -93,7 +93,7 @@ def test_a_released_judge_sends_the_scripts_bytes(
 
 
 def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> None:
-    control = controls.model("longer")
+    control = rules.model("longer")
     for model, name, fidelity in (
         (GPT, DEFAULT_PROMPT, Fidelity.PAPER),
         (GPT, DEFAULT_PROMPT, Fidelity.OURS),
@@ -209,8 +209,8 @@ def test_another_judge_is_another_judge() -> None:
         "another name of the limit": Judge(
             replace(GPT, traits=replace(GPT.traits, token_limit="m")), PAIRWISE
         ),
-        "a control judge": Judge(controls.model("longer"), PAIRWISE),
-        "another control judge": Judge(controls.model("first"), PAIRWISE),
+        "a control judge": Judge(rules.model("longer"), PAIRWISE),
+        "another control judge": Judge(rules.model("first"), PAIRWISE),
     }
     same = [(one, other) for one, other in combinations(judges, 2) if judges[one].id == judges[other].id]
     assert same == []
@@ -225,8 +225,8 @@ def test_the_same_judge_is_the_same_judge() -> None:
         Judge(GPT, replace(PAIRWISE, title="Which is kinder", source="elsewhere.md", name="mine")),
     ):
         assert same.id == judge.id
-    control = Judge(controls.model("longer"), PAIRWISE)
-    assert Judge(controls.model("longer"), WITH_TIE).id == control.id, "control judges read no prompt"
+    control = Judge(rules.model("longer"), PAIRWISE)
+    assert Judge(rules.model("longer"), WITH_TIE).id == control.id, "control judges read no prompt"
 
 
 def test_what_is_not_sent_is_no_part_of_a_judge() -> None:
@@ -237,7 +237,7 @@ def test_what_is_not_sent_is_no_part_of_a_judge() -> None:
 def test_names_are_as_people_write_them() -> None:
     assert Judge(GPT, PAIRWISE).name == "openai/gpt-4o"
     assert Judge(GPT, WITH_TIE).name == "openai/gpt-4o (judge/pairwise-tie)"
-    assert Judge(controls.model("longer"), PAIRWISE).is_control
+    assert Judge(rules.model("longer"), PAIRWISE).is_control
     assert not Judge(GPT, PAIRWISE).is_control
 
 

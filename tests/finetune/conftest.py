@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.student import rendering
-from agents.vocabulary import Dialogue, Fidelity
+from agents.student_prompt import rendering
+from agents.types import Dialogue, Fidelity
 from finetune.datasets import Origin, write
 from finetune.rows import DpoRow, Rows, SftRow
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.shape import Shape, shape_of
+from agents.model_files.decoder_config import Shape, shape_of
 from finetune.plan import memory
 from finetune.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.student import Form
+from agents.student_prompt import Form
 from finetune.checkpoint import read_checkpoint
 from finetune.settings import Settings
 from finetune.training import How
@@ -172,9 +172,9 @@ def test_a_base_that_does_not_put_its_bos_is_named_before_training(
 
 def test_a_bases_own_generation_config_adds_nothing(tiny_llama: Path, tmp_path: Path) -> None:
     """Beams, forbidden words, penalties: answers are those of a base that has no such file."""
-    from agents.call import Call
+    from agents.clients.base import Call
     from agents.messages import Completion, Message, Sampling
-    from agents.models import Model, WireProtocol
+    from agents.models.spec import Model, WireProtocol
     from serve.with_transformers import TransformersEngine
 
     told = {"num_beams": 3, "no_repeat_ngram_size": 1, "bad_words_ids": [[20]], "min_new_tokens": 30}

@@ -234,8 +234,8 @@ class TestWhileTraining:
     def test_two_steps_need_pairs_before_anything_runs(
         self, tiny_llama: Path, tmp_path: Path, make_dialogues: Any, make_rows: Any
     ) -> None:
-        from agents.student import rendering
-        from agents.vocabulary import Fidelity
+        from agents.student_prompt import rendering
+        from agents.types import Fidelity
         from finetune.datasets import Origin, write
         from finetune.rows import Rows
         from finetune.two_step import train_two_step

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from agents.student import CUE, rendering
-from agents.vocabulary import Dialogue, Fidelity
+from agents.student_prompt import CUE, rendering
+from agents.types import Dialogue, Fidelity
 from finetune.datasets import Origin, dataset_id, to_parquet, write
 from finetune.reading import needed_rows, read
 from finetune.rows import DpoRow, Rows, SftRow

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.student import rendering
+from agents.student_prompt import rendering
 from finetune import health
 from finetune.reading import read
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.vocabulary import Fidelity, Method
+from agents.types import Fidelity, Method
 from finetune.membership import (
     COMBINED,
     HUMAN,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.tensors import read_header
+from agents.model_files.safetensors_format import read_header
 from finetune.checkpoint import hash_file, read_checkpoint, weights_id
 from finetune.settings import Settings
 from finetune.training import How

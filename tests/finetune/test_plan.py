@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.shape import Shape, shape_of
+from agents.model_files.decoder_config import Shape, shape_of
 from finetune.plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
 from finetune.settings import Settings
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.student import CONTROL_TOKEN, Form, Rendering, rendering
-from agents.vocabulary import Dialogue
+from agents.student_prompt import CONTROL_TOKEN, Form, Rendering, rendering
+from agents.types import Dialogue
 from finetune.encoding import SAME_SIDES, Room, prepare_examples, prepare_pairs
 from finetune.reading import Example, Pair
 from finetune.settings import Settings

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.vocabulary import Dialogue, Fidelity
+from agents.types import Dialogue, Fidelity
 from finetune.membership import HUMAN, IMPROVED, LLMS, DpoEntry, Membership, Rated, SftEntry, direct_combined
 from finetune.rows import DUPLICATE, EMPTY, MISSING, SAME, Unusable, build_rows
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.vocabulary import Fidelity
+from agents.types import Fidelity
 from finetune.settings import PAPER, SOURCES, Settings, settings_of, table
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from agents.layers import layers_of, words_of
+from agents.model_files.layers import layers_of, words_of
 from finetune.settings import Settings
 from finetune.targets import check_targets, target_names, tied_faults
-from tests.agents.test_lora import ENDS, LAYERS, write
+from tests.agents.model_files.test_lora import ENDS, LAYERS, write
 
 RECIPE = Settings()
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.student import CUE, Form, Rendering, form_of, rendering, token_faults
-from agents.vocabulary import Dialogue
+from agents.student_prompt import CUE, Form, Rendering, form_of, rendering, token_faults
+from agents.types import Dialogue
 from finetune.encoding import prepare_examples, prepare_pairs
 from finetune.reading import Example, Pair, read
 

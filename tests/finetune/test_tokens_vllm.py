@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from agents.student import form_of, rendering
-from agents.vocabulary import Dialogue
+from agents.student_prompt import form_of, rendering
+from agents.types import Dialogue
 from finetune.settings import Settings
 from finetune.training import How
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agents.shape import shape_of
-from agents.student import Rendering, rendering
+from agents.model_files.decoder_config import shape_of
+from agents.student_prompt import Rendering, rendering
 from finetune import health
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
 from finetune.plan import config_of

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from finetune.work import WHOLE, Work, damage_of, mark_whole
-from tests.agents.test_lora import write
+from tests.agents.model_files.test_lora import write
 
 FILES = ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json")
 

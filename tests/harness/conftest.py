@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.models import Model
-from agents.registry import Registry
+from agents.models.registry import Registry
+from agents.models.spec import Model
 from harness.data import dataset
 from harness.data.authors import author_of
 from harness.data.splits import Split

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import URL, make_url
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models import Model, WireProtocol
-from agents.vocabulary import Judgment, Preference, Reason, Unscored, Verdict
+from agents.models.spec import Model, WireProtocol
+from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from results.store import Store
 from results.tables import InvocationRow, table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from results.askings import kept_sets
 from results.store import Store
 

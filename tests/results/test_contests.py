@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from agents.vocabulary import Dialogue, Preference, Reason, Response, ResponseSet, Unscored, Verdict
+from agents.types import Dialogue, Preference, Reason, Response, ResponseSet, Unscored, Verdict
 from results.contests import Contest, contests_of
 from results.statistics import win_rate
 from results.store import Store

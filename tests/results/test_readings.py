@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.messages import Completion, Finish
-from agents.verdict_parser import PARSER, read_verdict
+from agents.verdicts.parser import PARSER, read_verdict
 from results.readings import movement, newest_readings, readings_of
 from results.rows import completion_of, completion_row
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from agents.errors import CallError, Failure, UserError
-from agents.vocabulary import Dialogue, Reason, Response, ResponseSet
+from agents.types import Dialogue, Reason, Response, ResponseSet
 from results.store import CHUNK, Store, Used
 from results.tables import AttemptRow, CompletionRow, DialogueRow, InvocationRow, ResponseRow, table
 from tests.results.conftest import (

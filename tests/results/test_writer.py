@@ -11,7 +11,7 @@ import pytest
 
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish, Usage
-from agents.vocabulary import Response
+from agents.types import Response
 from results import writer as writing
 from results.store import Store
 from results.tables import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow, ResponseRow

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.student import Rendering, rendering
-from agents.vocabulary import Dialogue, Fidelity
+from agents.student_prompt import Rendering, rendering
+from agents.types import Dialogue, Fidelity
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden")
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, WireProtocol
 from serve.asking import asked, until_stop
 from serve.batching import Answer, Batcher
 

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from agents.identity import content_id
+from agents.hashing import content_id
 from serve.identity import Served
 
 ADAPTER = Served("weights-1:a", "sha256:b", "adapter", "r plain", "bf16", "cuda", "vllm")

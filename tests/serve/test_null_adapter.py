@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from agents.lora import WEIGHTS
+from agents.model_files.lora import WEIGHTS
 from serve.adapters import Adapter, read_adapter
 from serve.null_adapter import ITSELF, beside
 

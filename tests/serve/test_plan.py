@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.shape import shape_of
+from agents.model_files.decoder_config import shape_of
 from serve.adapters import Adapter
 from serve.plan import CARD_MIB, Wanted, command, plan
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.clients.http import HttpClient, open_session
 from agents.judge import Judge
 from agents.messages import Completion, Sampling
-from agents.models import Model, Traits, WireProtocol
-from agents.student import rendering
-from agents.vocabulary import Comparison, Dialogue, Response, Verdict
+from agents.models.spec import Model, Traits, WireProtocol
+from agents.student_prompt import rendering
+from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
 from prompts import Library
 from serve.adapters import Adapter, read_adapter
@@ -185,16 +185,16 @@ def test_in_this_process_without_a_server(server: Server, tiny: Any, dialogues: 
     code = f"""
 import json, sys
 from pathlib import Path
-from agents.vocabulary import Dialogue
+from agents.types import Dialogue
 from serve.adapters import read_adapter
 from serve.null_adapter import beside
 from serve.plan import Wanted, plan
 from serve.presets import read_json
 from serve.with_vllm import VllmEngine
-from agents.call import Call
+from agents.clients.base import Call
 from agents.messages import Sampling
-from agents.models import Model, Traits, WireProtocol
-from agents.student import rendering
+from agents.models.spec import Model, Traits, WireProtocol
+from agents.student_prompt import rendering
 def main():
     base, folders = Path({str(tiny.base)!r}), {places!r}
     folders = {{name: Path(folder) for name, folder in folders.items()}}

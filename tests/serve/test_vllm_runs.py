@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.messages import Completion
-from agents.models import Model
-from agents.registry import Registry
+from agents.models.registry import Registry
+from agents.models.spec import Model
 from harness.data.authors import author_of
 from harness.data.dataset import sample
 from harness.data.splits import Split

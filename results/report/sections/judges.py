@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.answerer import answerer_note
-from agents.kinship import kin_note
+from agents.models.family import kin_note
+from agents.models.response_model import answerer_note
 from results.report.agreeing import Agreement
 from results.report.audits import AuditOnSplit, OfJudge
 from results.report.markup import filled

@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.clients.http import HttpClient, open_session
 from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
-from agents.models import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, WireProtocol
 from harness.emulator.options import Options
 from harness.emulator.server import Running, serve
 

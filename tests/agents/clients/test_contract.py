@@ -8,12 +8,12 @@ import orjson
 import pytest
 from aiohttp import web
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import Failure
-from agents.identity import canonical
+from agents.hashing import canonical
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models import WireProtocol
-from agents.wire import url_of
+from agents.models.spec import WireProtocol
+from agents.protocols import url_of
 from prompts import Library
 from tests.agents.clients.conftest import (
     KEY,

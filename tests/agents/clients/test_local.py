@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agents import controls
-from agents.call import Call, ModelClient
-from agents.clients.control import ControlClient
+from agents.clients.base import Call, ModelClient
+from agents.clients.control_judge import ControlClient
 from agents.clients.function import FunctionClient
+from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models import Model, WireProtocol
-from agents.vocabulary import Comparison, Dialogue, Judgment, Preference, Response, Verdict
+from agents.models.spec import Model, WireProtocol
+from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
 
 MODEL = Model("test", "m", WireProtocol.OPENAI_CHAT)
@@ -29,7 +29,7 @@ async def test_control_judges_answer_in_this_process() -> None:
     client: ModelClient = ControlClient()
     dialogue = Dialogue("d", "I moved.", "I moved house.")
     short, long = (Response(dialogue.key, "file:x", text, "s") for text in ("Nice.", "How was it for you?"))
-    judge = Judge(controls.model("longer"), Library()["judge/pairwise"])
+    judge = Judge(rules.model("longer"), Library()["judge/pairwise"])
     call = judge.call(Comparison(dialogue, short, long))
     assert call.read is not None
     judgment = call.read(await client.complete(call), call.key)

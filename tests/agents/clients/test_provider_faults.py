@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import Adaptation, CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models import WireProtocol
+from agents.models.spec import WireProtocol
 from harness.emulator.provider_faults import TABLE
 from tests.agents.clients.conftest import KEY, WAYS, Client, Start, Way
 from tests.agents.clients.test_contract import PROMPT

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from aiohttp import web
 
-from agents.clients.failing import MOST_BYTES
+from agents.clients.errors import MOST_BYTES
 from agents.errors import CallError, Failure
 from agents.messages import Finish
-from agents.models import WireProtocol
+from agents.models.spec import WireProtocol
 from tests.agents.clients.conftest import KEY, WAYS, Client, Serve, Way, failure, question
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")

@@ -19,7 +19,7 @@ HEAVY = (
     *("openai", "anthropic", "google.genai", "genai_prices", "uvloop"),
     *("torch", "transformers", "trl", "peft", "vllm"),
 )
-LATER = ("orjson", "rich", "asyncio", "agents.registry", "prompts")  # not for the root's help
+LATER = ("orjson", "rich", "asyncio", "agents.models.registry", "prompts")  # not for the root's help
 
 Path = tuple[str, ...]
 

@@ -15,7 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
-from agents.formats import visible_text
+from agents.output_escape import visible_text
 from harness.data.dataset import sample
 from harness.terminal import output
 from tests.harness.cli.contests import SAMPLE, change, judged

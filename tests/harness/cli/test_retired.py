@@ -14,9 +14,9 @@ import click
 import pytest
 
 import harness.cli
-from agents import lifecycle, retirement
-from agents.lifecycle import Status
-from agents.registry import Registry
+from agents.models.lifecycle import Status
+from agents.models.registry import Registry
+from agents.models.spec import lifecycle, retirement
 from harness.study.loading import load, shipped
 from harness.study.world import asked
 

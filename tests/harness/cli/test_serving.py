@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.messages import Completion, Finish
-from agents.student import rendering
+from agents.student_prompt import rendering
 from finetune.checkpoint import hash_file, weights_id
 from harness.runs import serving, standing
 from harness.runs.rooms import Room

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.identity import content_id
-from agents.vocabulary import Response, ResponseSet
+from agents.hashing import content_id
+from agents.types import Response, ResponseSet
 from harness.data.authors import author_of, read_file
 from harness.data.dataset import RESPONDERS, Dataset, sample
 from harness.data.making import command

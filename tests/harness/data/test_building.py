@@ -15,10 +15,10 @@ from agents.errors import UserError
 from agents.generation import Flaw, Generation
 from agents.improver import Improver, improver
 from agents.messages import Completion, Finish
-from agents.models import Model, WireProtocol
+from agents.models.spec import Model, WireProtocol
 from agents.responder import Responder
-from agents.student import Form, rendering
-from agents.vocabulary import Dialogue, Fidelity, Response, Strategy
+from agents.student_prompt import Form, rendering
+from agents.types import Dialogue, Fidelity, Response, Strategy
 from finetune.datasets import FORMS
 from finetune.membership import LLMS
 from finetune.reading import read

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from agents import controls
-from agents.controls import ratings
-from agents.identity import content_id
+from agents.control_judges import ratings_model, rules
+from agents.hashing import content_id
 from agents.messages import Message
-from agents.vocabulary import Comparison, Dialogue, Response
+from agents.types import Comparison, Dialogue, Response
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
 from harness.data.fit_ratings import PLACE, agreement, fit, fitted, main, rated_pairs
 from harness.data.splits import Split, dialogues_of
@@ -61,8 +60,8 @@ def share(name: str, dataset: Dataset) -> tuple[float, int]:
 
 
 def asked(name: str, comparison: Comparison) -> str:
-    text = json.dumps(controls.question(name, comparison))
-    return controls.answer(controls.model(name), Message("user", text).content).text
+    text = json.dumps(rules.question(name, comparison))
+    return rules.answer(rules.model(name), Message("user", text).content).text
 
 
 # -- laws ----------------------------------------------------------------------------------------------
@@ -92,18 +91,18 @@ def test_pairs_are_those_whose_ratings_differ() -> None:
     expected = sum(a != b for of in dataset.rated.values() for a, b in combinations(of.values(), 2))
     assert len(differences) == len(better) == len(told) == expected
     assert set(better) == {-1.0, 1.0}
-    assert differences.shape[1] == len(ratings.FEATURES)
+    assert differences.shape[1] == len(ratings_model.FEATURES)
 
 
 # -- what is shipped -----------------------------------------------------------------------------------
 
 
 def test_the_shipped_file_has_every_feature_in_order_and_its_own_id(shipped: dict[str, Any]) -> None:
-    assert tuple(shipped["features"]) == ratings.FEATURES
+    assert tuple(shipped["features"]) == ratings_model.FEATURES
     assert set(shipped["author_means"]) == {f"dataset:{name}" for name in RESPONDERS}
     told = {"features": shipped["features"], "author_means": shipped["author_means"]}
-    assert shipped["id"] == content_id("weights-1", [controls.VERSION, told])
-    assert shipped["id"] in controls.model("ratings").identity
+    assert shipped["id"] == content_id("weights-1", [rules.VERSION, told])
+    assert shipped["id"] in rules.model("ratings").identity
 
 
 def test_it_holds_numbers_alone_of_the_dataset(shipped: dict[str, Any]) -> None:
@@ -162,7 +161,7 @@ def test_the_script_writes_what_it_fits(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "weights.json").read_text())
     assert written["made"]["data_sha256"] == sample().sha256
     assert json.loads(done.output) == written["made"]
-    assert tuple(written["features"]) == ratings.FEATURES
+    assert tuple(written["features"]) == ratings_model.FEATURES
 
 
 def test_a_response_against_itself_is_a_tie() -> None:

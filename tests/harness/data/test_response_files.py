@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import Fault, InputWarning, UserError
-from agents.vocabulary import Dialogue
+from agents.types import Dialogue
 from harness.data.dataset import sample
 from harness.data.response_files import Answers, read_answers
 

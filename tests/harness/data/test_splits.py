@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.vocabulary import Dialogue, Rating
+from agents.types import Dialogue, Rating
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
 from harness.data.splits import (
     DEVELOPMENT_SHARE,

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from agents.identity import canonical
+from agents.hashing import canonical
 from agents.messages import Finish, Message
 from harness.emulator.answering import answer_all
 from harness.emulator.exchange import Answer, Question

@@ -16,10 +16,10 @@ from typing import Any
 import asyncio_throttle.throttler
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models import Model, WireProtocol
+from agents.models.spec import Model, WireProtocol
 from results.claims import Claimed
 from results.store import Used
 

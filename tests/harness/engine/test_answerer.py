@@ -9,9 +9,9 @@ from datetime import date
 import pytest
 
 from agents.errors import CallError, Failure
-from agents.lifecycle import Lifecycle
 from agents.messages import Completion
-from agents.models import Model
+from agents.models.lifecycle import Lifecycle
+from agents.models.spec import Model
 from harness.engine.answerer import AnswererClient
 from harness.engine.retry import RetryPolicy, StopLane, decide
 from tests.harness.engine.conftest import MODEL, Server, answer, question

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure
 from agents.messages import Completion, ServerLimits, Usage
 from harness.engine.gate import Gate

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Usage
-from agents.models import Model, WireProtocol
+from agents.models.spec import Model, WireProtocol
 from harness.engine.gate import Gate
 from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.gate import Gate

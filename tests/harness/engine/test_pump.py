@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call, ModelClient
+from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped, UserError
 from harness.engine.gate import UNCOMMITTED
 from harness.engine.lane import Lane

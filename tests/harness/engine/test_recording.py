@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure, LaneStopped, UserError
 from agents.messages import Completion
-from agents.vocabulary import Judgment, Preference, Reason, Unscored, Verdict
+from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from harness.engine.events import LaneStats
 from harness.engine.ledger import WATCH_SECONDS, Ledger
 from harness.engine.money import Price

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import Adaptation, CallError, Failure, LaneStopped
 from harness.engine.gate import Gate
 from harness.engine.limiting import LimitedClient

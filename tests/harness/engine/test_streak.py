@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from agents.errors import Failure
 from agents.generation import Flaw, Generation
-from agents.vocabulary import Judgment, Preference, Reason, Unscored, Verdict
+from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from harness.engine.streak import LONGEST, Streak, useless_kind
 from tests.harness.engine.conftest import question
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents import controls
+from agents.control_judges import rules
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.registry import Registry
+from agents.models.registry import Registry
 from harness.data.dataset import Dataset, load, sample
 from harness.data.splits import Split
 from harness.findings import floors
@@ -33,7 +33,7 @@ def real(path: Path) -> Dataset:
 
 
 def controls_named(*names: str) -> list[Judge]:
-    return [Judge(controls.model(name), PROMPT) for name in names]
+    return [Judge(rules.model(name), PROMPT) for name in names]
 
 
 async def done(tmp_path: Path, dataset: Dataset, **options: object) -> AuditSummary:

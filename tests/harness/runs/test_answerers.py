@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.lifecycle import Lifecycle, today
+from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
 from harness.runs.judging import Plan, Summary
 from harness.showing.judged import as_data, notes

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from agents.clients.http import HttpClient, open_session
-from agents.models import Model
-from agents.registry import Registry
+from agents.models.registry import Registry
+from agents.models.spec import Model
 from harness.cli.doctor import doctor
 from harness.emulator.options import Options
 from harness.emulator.process import spawn

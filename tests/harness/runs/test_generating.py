@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 
 from agents.errors import UserError
 from agents.generation import Flaw
-from agents.models import Model
-from agents.registry import Registry
-from agents.vocabulary import Fidelity, Strategy
+from agents.models.registry import Registry
+from agents.models.spec import Model
+from agents.types import Fidelity, Strategy
 from harness.data.authors import author_of
 from harness.data.dataset import Dataset, sample
 from harness.data.splits import Split

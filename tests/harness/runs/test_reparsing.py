@@ -10,11 +10,10 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models import Model, WireProtocol
-from agents.verdict_parser import PARSER
-from agents.vocabulary import (
+from agents.models.spec import Model, WireProtocol
+from agents.types import (
     Dialogue,
     Judgment,
     Preference,
@@ -24,6 +23,7 @@ from agents.vocabulary import (
     Unscored,
     Verdict,
 )
+from agents.verdicts.parser import PARSER
 from harness.cli.rejudge import rejudge
 from harness.runs.judging import summarise
 from harness.runs.reparsing import reparse

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from agents.call import Call
+from agents.clients.base import Call
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish
-from agents.models import Model
-from agents.registry import Registry
-from agents.student import Form, rendering
+from agents.models.registry import Registry
+from agents.models.spec import Model
+from agents.student_prompt import Form, rendering
 from finetune.asking import Asking
 from finetune.checkpoint import hash_file, weights_id
 from harness.data.authors import author_of

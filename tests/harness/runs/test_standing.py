@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.models import Model, WireProtocol
+from agents.models.spec import Model, WireProtocol
 from harness.runs.standing import on_shelf, prepare
 from serve.adapters import Adapter, read_adapter
 from serve.server import Server

@@ -14,9 +14,9 @@ from hypothesis import strategies as some
 
 from agents.errors import UserError
 from agents.judge import Judge
-from agents.models import Model
-from agents.registry import Registry
-from agents.vocabulary import Judgment, Preference, Reason, Unscored, Verdict
+from agents.models.registry import Registry
+from agents.models.spec import Model
+from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from harness.data.authors import author_of
 from harness.data.dataset import Dataset, sample
 from harness.data.splits import Split

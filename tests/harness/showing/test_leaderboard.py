@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from agents.vocabulary import ResponseSet
+from agents.types import ResponseSet
 from harness.findings.ranking import Leaderboard, Meeting, Ranking
 from harness.showing.leaderboard import as_alpaca, as_csv, as_data, as_markdown, as_tables, rows_of
 from results.statistics import strengths

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.vocabulary import Fidelity
+from agents.types import Fidelity
 from harness.data.splits import Split
 from harness.study.lines import lines_of
 from harness.study.loading import load, shipped

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from agents.formats import visible_text
+from agents.output_escape import visible_text
 from harness.terminal import output
 from harness.terminal.layout import layouts, wrapped
 from harness.terminal.tables import Table, table_of

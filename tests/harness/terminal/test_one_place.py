@@ -19,9 +19,12 @@ MAY = {
     "sys.stdout.buffer": OUTPUT,
     "sys.stdout.flush": {*OUTPUT, "harness/cli/__init__.py"},
     "matplotlib.pyplot": set(),
-    "matplotlib": {"agents/figures.py"},
-    "csv.writer": {"agents/formats.py", "harness/data/dataset.py"},  # the latter copies a dataset as it is
-    "csv.DictWriter": {"agents/formats.py"},
+    "matplotlib": {"agents/figure_style.py"},
+    "csv.writer": {
+        "agents/output_escape.py",
+        "harness/data/dataset.py",
+    },  # the latter copies a dataset as it is
+    "csv.DictWriter": {"agents/output_escape.py"},
     "Console": OUTPUT,
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from agents.formats import visible_text
+from agents.output_escape import visible_text
 from harness.terminal import output
 from harness.terminal.output import (
     StatusLine,

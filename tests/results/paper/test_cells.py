@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from agents.registry import Registry
-from agents.vocabulary import ResponseSet
+from agents.models.registry import Registry
+from agents.types import ResponseSet
 from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published, succeeds
 from results.paper.differences import of_judging, of_responses, of_training
 from results.paper.latex import as_latex

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agents.identity import content_id
-from agents.vocabulary import Dialogue, Response, ResponseSet
+from agents.hashing import content_id
+from agents.types import Dialogue, Response, ResponseSet
 from results.statements import insert_new
 from results.store import Store
 from results.tables import CompletionRow, JudgmentRow, table

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.identity import content_id
+from agents.hashing import content_id
 from results.checkpoints import put_checkpoint
 from results.contests import contests_of
 from results.paper.cells import published

@@ -1,0 +1,105 @@
+"""The judges that need no key: the floor that a judge must beat, answered in this process.
+
+`ratings` a small pairwise model fitted on the training dialogues' human ratings · `longer` the longer
+response · `first` always the first · `random` a coin, by content · `author` whose author was rated higher in
+training. Each sees only what it is named for; its weights, where it has any, are part of its identity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from agents.control_judges import ratings_model
+from agents.errors import UserError
+from agents.hashing import content_id
+from agents.messages import Completion, Finish, TokenLogprobs, Usage
+from agents.models.spec import Model, Traits, WireProtocol
+from agents.types import Comparison
+
+ANSWERS = ("1", "2", "tie")
+VERSION = "control-1"
+Question = Mapping[str, Any]
+
+
+def _ratings(question: Question) -> float:
+    return ratings_model.p_first(question["first"], question["second"], question["utterance"])
+
+
+def _longer(question: Question) -> float:
+    first, second = len(question["first"].split()), len(question["second"].split())
+    return 0.5 + 0.5 * ((first > second) - (first < second))
+
+
+def _first(question: Question) -> float:
+    return 1.0
+
+
+def _random(question: Question) -> float:
+    return float(content_id("coin", question)[-1] in "01234567")
+
+
+def _author(question: Question) -> float:
+    means = ratings_model.weights()["author_means"]
+    first, second = (means.get(question[place]) for place in ("first_author", "second_author"))
+    if first is None or second is None or first == second:
+        return 0.5  # an author without ratings is neither better nor worse
+    return float(first > second)
+
+
+_JUDGES: dict[str, Callable[[Question], float]] = {
+    "ratings": _ratings,
+    "longer": _longer,
+    "first": _first,
+    "random": _random,
+    "author": _author,
+}
+_SEES_AUTHORS = {"author"}
+_HAS_WEIGHTS = {"ratings", "author"}
+NAMES = tuple(_JUDGES)
+
+
+def model(name: str) -> Model:
+    """The control judge of this name, known by its version and weights.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in _JUDGES:
+        raise UserError(
+            "there is no such control judge",
+            found=f"'control/{name}'",
+            remedy=f"Choose one of: {', '.join('control/' + known for known in NAMES)}.",
+        )
+    weights = ratings_model.weights()["id"] if name in _HAS_WEIGHTS else ""
+    return Model("control", name, WireProtocol.CONTROL, Traits(), identity=f"{VERSION} {weights}".strip())
+
+
+def question(name: str, comparison: Comparison) -> dict[str, str]:
+    """What a control judge is shown of a comparison."""
+    shown = {
+        "situation": comparison.dialogue.situation,
+        "utterance": comparison.dialogue.utterance,
+        "first": comparison.first.text,
+        "second": comparison.second.text,
+    }
+    if name in _SEES_AUTHORS:
+        shown |= {"first_author": comparison.first.author, "second_author": comparison.second.author}
+    return shown
+
+
+def answer(asked: Model, text: str) -> Completion:
+    """A control judge's answer to its question, as canonical JSON; a probability of ½ is a tie."""
+    p_first = _JUDGES[asked.name](orjson.loads(text))
+    said = "tie" if p_first == 0.5 else "1" if p_first > 0.5 else "2"
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    if 0 < p_first < 1 and said != "tie":
+        top = (("1", math.log(p_first)), ("2", math.log1p(-p_first)))
+        logprobs = (TokenLogprobs(said, dict(top)[said], top),)
+    return Completion(said, Finish.STOP, Usage(0, 0), logprobs, asked.name)
+
+
+__all__ = ["ANSWERS", "NAMES", "answer", "model", "question"]

@@ -1,0 +1,151 @@
+"""The setting of a model that makes a refused request acceptable, from the words of the refusal.
+
+Pure. Only parameters that the request really holds are considered, and only settings that change something.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from agents.errors import Adaptation
+from agents.models.spec import Model, WireProtocol
+from agents.protocols.error_patterns import is_about_a_parameter
+
+ROOM_TO_THINK = 4096  # output tokens
+LEAST_VERDICT = 5  # output tokens
+_CONTEXT = re.compile(
+    r"(?:maximum context length (?:is|of)|context (?:window|length|size) (?:is|of))\D{0,20}(\d+)"
+    r"|cannot be greater than [\w=]*=(\d+)",
+    re.IGNORECASE,
+)
+_INPUT = re.compile(
+    r"(\d+)(?: input tokens| tokens? (?:in|from) the (?:input|prompt|messages)| in the (?:messages|prompt))"
+)
+_ABOUT_OUTPUT = re.compile(r"max_(?:completion_|output_)?tokens|maxOutputTokens|(?:output|completion) tokens")
+_MOST_OUTPUT = re.compile(
+    r"(?:at most|up to|maximum(?: value)?(?: allowed)?(?: is| of|:)|less than or equal to|<=|\[\d+,)"
+    r"\s*(\d+)\b",
+    re.IGNORECASE,
+)
+_BOUND = re.compile(
+    r"(?:<=|≤|at most|less than or equal to|maximum(?: value)?(?: is| of)?|no more than|up to"
+    r"|between 0 and|between 1 and|from 0 to|\[0, ?)\s*(\d{1,3})\b",
+    re.IGNORECASE,
+)
+_CONSTRAINTS = ("response_format", "json_schema", "responseJsonSchema", "responseMimeType", "output_config")
+_GUIDED = ("structured_outputs", "guided_choice")
+_SAMPLING = ("temperature", "top_p", "topP", "topK")
+_LOGPROBS = ("top_logprobs", "logprobs", "responseLogprobs")
+_THINKING = (
+    "thinkingConfig",
+    "thinkingBudget",
+    "thinking_budget",
+    "thinking_config",
+    "reasoning_effort",
+    "thinking",
+)
+
+
+def adaptation_of(model: Model, words: str, parameter: str, sent: bytes) -> Adaptation | None:
+    """The settings under which the model may accept the request; None where the words name none.
+
+    Args:
+        words: of the refusal, its codes in them.
+        parameter: what the error names as its parameter, or "".
+        sent: the request's JSON.
+    """
+    smaller = _smaller_verdict(model, words, sent)
+    if smaller:
+        return Adaptation(model.traits.token_limit, smaller)
+    if not is_about_a_parameter(words):
+        return None
+    named = f"{parameter} {words}"
+    for spellings, settings in (
+        (("max_tokens", "max_completion_tokens"), _token_limit),
+        (_LOGPROBS, _logprobs),
+        (_SAMPLING, _sampling),
+        (("seed",), _seed),
+        ((*_CONSTRAINTS, *_GUIDED), _plain_text),
+        (_THINKING, _thinking),
+    ):
+        spelling = next((each for each in spellings if _is_named(each, named)), None)
+        if spelling is not None and any(f'"{each}"'.encode() in sent for each in spellings):
+            found = settings(model, words)
+            if found:
+                return Adaptation(parameter or spelling, found)
+    return None
+
+
+def without_stream(model: Model) -> Adaptation | None:
+    """The setting that asks a server for one answer instead of a stream; None where it was asked already."""
+    if model.protocol is WireProtocol.GEMINI_GENERATE:
+        return None
+    extra = orjson.loads(model.traits.extra) if model.traits.extra else {}
+    if extra.get("stream") is False:
+        return None
+    return Adaptation("stream", (("extra", orjson.dumps({**extra, "stream": False}).decode()),))
+
+
+Settings = tuple[tuple[str, str | int | bool], ...]
+
+
+def _is_named(parameter: str, words: str) -> bool:
+    return (
+        re.search(rf"(?<![A-Za-z0-9]){re.escape(parameter)}(?![A-Za-z0-9])", words, re.IGNORECASE) is not None
+    )
+
+
+def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
+    """A verdict's limit that fits, where the one that was sent is larger than the model or its context."""
+    asked = model.traits.verdict_tokens
+    if f'"{model.traits.token_limit}":{asked}'.encode() not in sent:
+        return ()
+    context, bound = _CONTEXT.search(words), _MOST_OUTPUT.search(words)
+    if context is not None:
+        inputs = [int(each) for each in _INPUT.findall(words)]
+        fits = (int(context[1] or context[2]) - max(inputs, default=0)) // 2
+    elif bound is not None and _ABOUT_OUTPUT.search(words):
+        fits = int(bound[1])
+    else:
+        return ()
+    return (("verdict_tokens", fits),) if LEAST_VERDICT <= fits < asked else ()
+
+
+def _token_limit(model: Model, words: str) -> Settings:
+    """Rename the limit; a complaint about its value is none about its name."""
+    other = "max_completion_tokens" if model.traits.token_limit == "max_tokens" else "max_tokens"
+    unknown = re.search(
+        r"unsupported|not supported|unrecogni|unknown|extra|not permitted|deprecated", words, re.I
+    )
+    instead = re.search(rf"use ['\"`]?{other}", words, re.I)
+    return (("token_limit", other),) if instead or unknown else ()
+
+
+def _logprobs(model: Model, words: str) -> Settings:
+    bound = _BOUND.search(words)
+    fewer = int(bound[1]) if bound is not None else 0
+    if fewer >= model.traits.max_top_logprobs:
+        fewer = 0
+    return (("max_top_logprobs", fewer),) if model.traits.max_top_logprobs else ()
+
+
+def _sampling(model: Model, words: str) -> Settings:
+    return (("temperature", False),) if model.traits.temperature else ()
+
+
+def _seed(model: Model, words: str) -> Settings:
+    return (("seed", False),) if model.traits.seed else ()
+
+
+def _plain_text(model: Model, words: str) -> Settings:
+    return (("verdict", "text"),) if model.traits.verdict in ("json", "choice") else ()
+
+
+def _thinking(model: Model, words: str) -> Settings:
+    """A model that cannot be told not to think gets room to think; other keys of `extra` are the user's."""
+    extra = orjson.loads(model.traits.extra) if model.traits.extra else {}
+    if len(extra) != 1 or next(iter(extra)) not in _THINKING:
+        return ()
+    return (("extra", ""), ("thinking", True), ("verdict_tokens", ROOM_TO_THINK))

@@ -1,0 +1,121 @@
+"""Gemini's generateContent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from agents.messages import Completion, Finish, Message, Sampling, TokenLogprobs, Usage
+from agents.models.spec import Model
+from agents.protocols.finish_reasons import finish_of
+from agents.protocols.logprobs import logprobs_of
+from agents.protocols.openai_chat import answer_schema
+from agents.protocols.usage import billed_output, token_count
+
+
+def path(model: Model) -> str:
+    """The path below the base URL (which ends in /v1beta); the model stands in it."""
+    return f"/models/{quote(model.name, safe='')}:generateContent"
+
+
+def headers(key: str) -> dict[str, str]:
+    """The headers that carry the key."""
+    return {"x-goog-api-key": key} if key else {}
+
+
+def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+    """The request's JSON."""
+    traits = model.traits
+    system = "\n\n".join(message.content for message in messages if message.role == "system")
+    config: dict[str, Any] = {"maxOutputTokens": sampling.max_output_tokens}
+    if traits.temperature:
+        given = {"temperature": sampling.temperature, "topP": sampling.top_p, "topK": sampling.top_k}
+        config |= {name: value for name, value in given.items() if value is not None}
+    if sampling.seed is not None and traits.seed:
+        config["seed"] = sampling.seed
+    if sampling.stop:
+        config["stopSequences"] = list(sampling.stop)
+    if sampling.top_logprobs is not None and traits.max_top_logprobs:
+        config["responseLogprobs"] = True
+        config["logprobs"] = min(sampling.top_logprobs, traits.max_top_logprobs)
+    if sampling.constraint == "json":
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = answer_schema(sampling.choices)
+    if traits.extra:
+        config |= orjson.loads(traits.extra)
+    request: dict[str, Any] = {
+        "contents": [
+            {
+                "role": "model" if message.role == "assistant" else "user",
+                "parts": [{"text": message.content}],
+            }
+            for message in messages
+            if message.role != "system"
+        ],
+        "generationConfig": config,
+    }
+    if system:
+        request["systemInstruction"] = {"parts": [{"text": system}]}
+    return request
+
+
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a 200 tells of an error: it has neither candidates nor a reason why not."""
+    feedback = answer.get("promptFeedback")
+    blocked = isinstance(feedback, Mapping) and feedback.get("blockReason")
+    return not answer.get("candidates") and not blocked
+
+
+def read(answer: Mapping[str, Any]) -> Completion:
+    """The answer's JSON, read; a prompt that was blocked is an answer too: it was filtered.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
+    tokens = _usage(answer.get("usageMetadata") or {})
+    model, request_id = str(answer.get("modelVersion") or ""), str(answer.get("responseId") or "")
+    if not answer.get("candidates"):
+        if not answer["promptFeedback"]["blockReason"]:
+            raise ValueError("neither candidates nor a reason why not")
+        return Completion("", Finish.FILTERED, tokens, (), model, request_id)
+    candidate = answer["candidates"][0]
+    finish = finish_of(str(candidate.get("finishReason") or ""))
+    parts = (candidate.get("content") or {}).get("parts") or ()
+    return Completion(
+        text="".join(part["text"] for part in parts if part.get("text") and not part.get("thought")),
+        finish=finish,
+        usage=tokens,
+        logprobs=_logprobs(candidate.get("logprobsResult")),
+        model=model,
+        request_id=request_id,
+    )
+
+
+def _usage(used: Mapping[str, Any]) -> Usage:
+    """Thinking is part of the output; a count that is left out is 0 where the other is given."""
+    prompt = token_count(used.get("promptTokenCount"))
+    if prompt is None:
+        return Usage()
+    prompt += token_count(used.get("toolUsePromptTokenCount")) or 0
+    said = (token_count(used.get(name)) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    total = token_count(used.get("totalTokenCount"))
+    return Usage(prompt, billed_output(prompt, sum(said), None, total))
+
+
+def _logprobs(given: Any) -> tuple[TokenLogprobs, ...]:
+    if not isinstance(given, Mapping):
+        return ()
+    chosen, tops = given.get("chosenCandidates") or (), given.get("topCandidates") or ()
+    return logprobs_of(
+        (
+            token.get("token"),
+            token.get("logProbability"),
+            [(each.get("token"), each.get("logProbability")) for each in (top or {}).get("candidates") or ()],
+        )
+        for token, top in zip_longest(chosen, tops)
+        if token is not None
+    )

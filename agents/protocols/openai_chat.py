@@ -1,0 +1,161 @@
+"""OpenAI's chat completions, as OpenAI, vLLM and every compatible server speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from agents.errors import CallError, Failure
+from agents.messages import Completion, Finish, Message, Sampling
+from agents.models.spec import Model
+from agents.protocols.finish_reasons import finish_of
+from agents.protocols.logprobs import logprobs_of
+from agents.protocols.usage import openai_usage
+
+
+def path(model: Model) -> str:
+    """The path below the base URL (which ends in /v1)."""
+    return "/chat/completions"
+
+
+def headers(key: str) -> dict[str, str]:
+    """The headers that carry the key."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+    """The request's JSON."""
+    request = {
+        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        **common(model, sampling),
+    }
+    if sampling.top_logprobs is not None and model.traits.max_top_logprobs:
+        request["logprobs"] = True
+        request["top_logprobs"] = min(sampling.top_logprobs, model.traits.max_top_logprobs)
+    if sampling.constraint == "json":
+        request["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "verdict", "strict": True, "schema": answer_schema(sampling.choices)},
+        }
+    return request
+
+
+def common(model: Model, sampling: Sampling) -> dict[str, Any]:
+    """What chat and plain completions share."""
+    traits = model.traits
+    request: dict[str, Any] = {"model": model.name, traits.token_limit: sampling.max_output_tokens}
+    if traits.temperature:
+        if sampling.temperature is not None:
+            request["temperature"] = sampling.temperature
+        if sampling.top_p is not None:
+            request["top_p"] = sampling.top_p
+    if sampling.top_k is not None and model.provider == "vllm":
+        request["top_k"] = sampling.top_k
+    if sampling.seed is not None and traits.seed:
+        request["seed"] = sampling.seed
+    if sampling.stop:
+        request["stop"] = list(sampling.stop)
+    if sampling.constraint == "choice":
+        request["structured_outputs"] = {"choice": list(sampling.choices)}
+    if traits.extra:
+        request |= orjson.loads(traits.extra)
+    return request
+
+
+def answer_schema(choices: tuple[str, ...]) -> dict[str, Any]:
+    """A JSON schema for `{"answer": one of choices}`."""
+    return {
+        "type": "object",
+        "properties": {"answer": {"type": "string", "enum": list(choices)}},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+
+
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a 200 tells of an error: it has no choices."""
+    return not answer.get("choices")
+
+
+def read(answer: Mapping[str, Any]) -> Completion:
+    """The answer's JSON, read.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
+    choice = answer["choices"][0]
+    refuse_failed(answer)
+    refuse_failed(choice)
+    message = choice["message"]
+    refusal = message.get("refusal")
+    finish = finish_of(str(choice.get("finish_reason") or ""))
+    return Completion(
+        text=text_of(message.get("content")) or refusal or "",
+        finish=Finish.REFUSAL if refusal else finish,
+        usage=openai_usage(answer),
+        logprobs=logprobs_of(_positions(choice.get("logprobs"))),
+        model=str(answer.get("model") or ""),
+        request_id=str(answer.get("id") or ""),
+    )
+
+
+def refuse_failed(part: Mapping[str, Any]) -> None:
+    """Raise where an answer with choices, or a choice, carries an error of its own: its text broke off.
+
+    Raises:
+        CallError: by the error's code; what was generated may be charged.
+    """
+    error = part.get("error")
+    if not error:
+        return
+    code = error.get("code") if isinstance(error, Mapping) else None
+    words = error.get("message") if isinstance(error, Mapping) else error
+    busy = {429: Failure.RATE_LIMITED, 503: Failure.UNAVAILABLE, 529: Failure.UNAVAILABLE}
+    failure = busy.get(code, Failure.SERVER) if isinstance(code, int) else Failure.SERVER
+    raise CallError(failure, f"the generation broke off: {str(words)[:200]}", status=200, charged=True)
+
+
+def text_of(content: Any) -> Any:
+    """The text of a message's content: a string, or parts of which those of text are joined.
+
+    Parts that hold a thought, a tool call or a picture are left out. Anything else is returned as it is.
+    """
+    if isinstance(content, Mapping):
+        content = [content]
+    if not isinstance(content, list):
+        return content
+    return "".join(_text_of_part(part) for part in content)
+
+
+def _text_of_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping) or part.get("type", "text") not in ("text", "output_text"):
+        return ""
+    text = part.get("text")
+    if isinstance(text, Mapping):
+        text = text.get("value")
+    if not isinstance(text, str):
+        raise TypeError("a part of text holds none")
+    return text
+
+
+def _positions(given: Any) -> list[Any]:
+    content = given.get("content") if isinstance(given, Mapping) else None
+    if not isinstance(content, list):
+        return []
+    return [
+        (
+            position.get("token"),
+            position.get("logprob"),
+            [
+                (top.get("token"), top.get("logprob"))
+                for top in position.get("top_logprobs") or ()
+                if isinstance(top, Mapping)
+            ],
+        )
+        for position in content
+        if isinstance(position, Mapping)
+    ]

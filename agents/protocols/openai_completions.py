@@ -1,0 +1,65 @@
+"""OpenAI's plain completions: for base models without a chat template, on vLLM or a compatible server.
+
+The conversation is one text; rendering it is the asker's business, not the wire's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+from agents.messages import Completion, Message, Sampling
+from agents.models.spec import Model
+from agents.protocols.finish_reasons import finish_of
+from agents.protocols.logprobs import logprobs_of
+from agents.protocols.openai_chat import common, headers, is_error, refuse_failed, text_of
+from agents.protocols.usage import openai_usage
+
+__all__ = ["body", "headers", "is_error", "path", "read"]
+
+
+def path(model: Model) -> str:
+    """The path below the base URL (which ends in /v1)."""
+    return "/completions"
+
+
+def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+    """The request's JSON; the only message is the whole prompt."""
+    (message,) = messages
+    request = {"prompt": message.content, **common(model, sampling)}
+    if sampling.top_logprobs is not None and model.traits.max_top_logprobs:
+        request["logprobs"] = min(sampling.top_logprobs, model.traits.max_top_logprobs)
+    return request
+
+
+def read(answer: Mapping[str, Any]) -> Completion:
+    """The answer's JSON, read.
+
+    Raises:
+        CallError: the generation failed midway.
+    """
+    choice = answer["choices"][0]
+    refuse_failed(answer)
+    refuse_failed(choice)
+    return Completion(
+        text=text_of(choice["text"]) or "",
+        finish=finish_of(str(choice.get("finish_reason") or "")),
+        usage=openai_usage(answer),
+        logprobs=logprobs_of(_positions(choice.get("logprobs"))),
+        model=str(answer.get("model") or ""),
+        request_id=str(answer.get("id") or ""),
+    )
+
+
+def _positions(given: Any) -> list[Any]:
+    """Of the lists that a server gives, as far as the shortest reaches; alternatives may be left out."""
+    if not isinstance(given, Mapping):
+        return []
+    tokens, logprobs = given.get("tokens") or (), given.get("token_logprobs") or ()
+    tops = given.get("top_logprobs") or ()
+    return [
+        (token, logprob, top.items() if isinstance(top, Mapping) else ())
+        for token, logprob, top in zip_longest(tokens, logprobs, tops)
+        if token is not None
+    ]

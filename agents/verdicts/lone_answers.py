@@ -1,0 +1,64 @@
+"""Whether a line or sentence of nothing but an answer is one, and no heading, list mark or item of a list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agents.verdicts.grammar import Stated, bare, introduces
+from agents.verdicts.judge_text import Unit
+from agents.verdicts.reasons import praises
+
+_NAMES = re.compile(r"\b[RDFB][12]\b")
+_LISTED = re.compile(r"\(? ?D[12] [.)]")
+_NAMED = re.compile(r"[RF][12]")
+
+
+def is_digit(unit: Unit, stated: Stated) -> bool:
+    """Whether it is a digit or "tie": a name may as well be a heading."""
+    return _NAMED.match(unit.text, stated.at) is None and unit.text[stated.at] != "W" and not unit.heading
+
+
+def is_answer(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
+    """Whether the unit at `at`, which holds nothing but `stated`, is an answer."""
+    unit = found[at]
+    if _is_item(at, stated, found) or unit.text.rstrip(' )]}"')[-1:] in (":", ",", "—", ";"):
+        return False
+    if len(found) == 1 or (at > 0 and introduces(found[at - 1].text)):
+        return True
+    last = at == len(found) - 1
+    if unit.heading or (not last and (unit.bullet or unit.text[stated.at] == "W")):
+        return False
+    ends = last and any(_NAMES.search(other.text) for other in found[:at])
+    if _is_mark(at, stated, found, ends):
+        return False
+    if _NAMED.match(unit.text, stated.at):
+        return _is_no_heading(at, stated, found)
+    return ends or (unit.opens_line and (unit.whole_line or at == 0))
+
+
+def _is_item(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
+    """Whether it follows another such line with another answer."""
+    previous = bare(found[at - 1].text) if at else None
+    return previous is not None and previous.answer != stated.answer and found[at - 1].line != found[at].line
+
+
+def _is_mark(at: int, stated: Stated, found: Sequence[Unit], ends: bool) -> bool:
+    """Whether it may be the mark of a list, such as "1." or the "2" after a line "1. …"."""
+    unit = found[at]
+    if _LISTED.match(unit.text) and (at == 0 or not (ends or unit.whole_line)):
+        return True
+    numbers = [other.number for other in found[:at] if other.number]
+    return bool(numbers) and stated.answer == str(numbers[-1] + 1)
+
+
+def _is_no_heading(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
+    """A response's name alone is a heading, unless it is the last word, or what follows gives a reason."""
+    others = (bare(unit.text) for unit in found if unit.whole_line and unit.text[:1] in "RF")
+    if any(other is not None and other.answer != stated.answer for other in others):
+        return False
+    if at == len(found) - 1:
+        return True
+    behind = found[at + 1]
+    about_the_other = behind.line != found[at].line and _NAMES.match(behind.text) is not None
+    return at == 0 and (about_the_other or praises(behind.text, stated.answer))

@@ -1,0 +1,282 @@
+"""From a judge's answer to a verdict: the answer that its own, finished text states, or why there is none.
+
+Pure: the same completion gives the same reading, for ever, under this `PARSER`; a change of rule is a new
+version, which re-reads what is stored and asks nothing again.
+
+What was thought is taken away (`thought_marks`), the rest is cut into units (`judge_text`), and each unit
+states an answer as a whole or not at all (`verdict_grammar`). A verdict is read where
+
+  * everything that is stated names one answer, or an explicit last line ends a text that stated two;
+  * what comes before leaves the statement the judge's own: no example, instruction or supposition;
+  * what comes after explains it (`verdict_reasons`).
+
+Where the model did not end by itself, a verdict counts only where it is complete in itself: a first line that
+is nothing but an answer, a JSON object, `\\boxed{}`. Everything else is no verdict: a doubt costs a judgment,
+a false verdict a guarantee.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.messages import Completion, Finish
+from agents.types import Reason, Unscored, Verdict
+from agents.verdicts.answer_words import plain
+from agents.verdicts.clauses import clause
+from agents.verdicts.context import Weight, leaves_open
+from agents.verdicts.grammar import Stated, bare, gives_object, labelled, sentence
+from agents.verdicts.judge_text import Object, Unit, objects, units, without_quotations, without_struck
+from agents.verdicts.lone_answers import is_answer, is_digit
+from agents.verdicts.reasons import begins_to_explain, explains, justifies, reasons
+from agents.verdicts.soft_verdict import with_probabilities
+from agents.verdicts.thought_marks import Aloud, aloud
+
+PARSER = "verdict-2"
+
+_REFUSAL = re.compile(
+    r"\b(i['’]?m sorry|i am sorry|i can(?:['’]t|not)|i['’]?m unable|i am unable|i won['’]t|as an ai)\b",
+    re.IGNORECASE,
+)
+_PLAIN_ANSWERS = ("1", "2", "tie")
+_DECIDEDLY = re.compile(
+    r"(?: ,)? (?:hands down|by |over|not|rather than|instead of|clearly|overall|narrowly|in my )"
+)
+_ITS = re.compile(r"(?:it is|it's) ")
+_NAMES = re.compile(r"\b[RDFB]([12])\b")
+_OPENS_A_QUOTATION = ('"', "“", "„", "«", "「")
+_NAME_ALONE = re.compile(r"[RF][12]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """An answer that a unit states.
+
+    Attributes:
+        answer: "1", "2" or "tie".
+        place: where, in the judge's text.
+        unit: which one.
+        complete: whether it stands for itself, whatever may follow: a first line, a JSON object, a box.
+        explicit: whether it is nothing but an answer, labelled or not, or says that it corrects another.
+        final: whether its own words make it the last one: "final answer", "correction".
+    """
+
+    answer: str
+    place: int
+    unit: int
+    complete: bool
+    explicit: bool
+    final: bool = False
+
+
+def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Unscored:
+    """The verdict that an answer states.
+
+    Args:
+        completion: the judge's answer.
+        answers: the allowed answers, of "1", "2" and "tie".
+    """
+    raw = completion.text
+    if completion.finish is Finish.REFUSAL:
+        return Unscored(Reason.REFUSED, raw)
+    if completion.finish is Finish.FILTERED:
+        return Unscored(Reason.FILTERED, raw)
+    if (alone := raw.strip()) in answers:  # what most judges say
+        return with_probabilities(alone, raw.find(alone), answers, completion)
+    spoken = aloud(raw)
+    found = None if spoken.unfinished else _read(spoken, completion.finish is Finish.STOP)
+    if found is not None and found[0] in answers:
+        return with_probabilities(*found, answers, completion)
+    return Unscored(_reason(completion, spoken), raw)
+
+
+def _reason(completion: Completion, spoken: Aloud) -> Reason:
+    if completion.finish is Finish.LENGTH:
+        return Reason.TRUNCATED
+    if spoken.is_empty and not spoken.unfinished:
+        return Reason.EMPTY
+    return Reason.REFUSED if _REFUSAL.search(spoken.text) else Reason.UNREADABLE
+
+
+def _read(spoken: Aloud, finished: bool) -> tuple[str, int] | None:
+    """(answer, place) of what was said aloud; what was said before a thought must not say another."""
+    if not spoken.parts:
+        return None
+    text = plain(spoken.text)
+    start, end = spoken.parts[-1]
+    found = (
+        _read_wrapped(text, spoken, finished) if spoken.wrapped else _read_part(text, start, end, finished)
+    )
+    if found is None:
+        return None
+    for earlier in spoken.parts[:-1]:
+        other = _read_part(text, *earlier, finished)
+        quotes = text[slice(*earlier)].rstrip().endswith(_OPENS_A_QUOTATION)
+        if quotes or (other is not None and other[0] != found[0]):
+            return None
+    return found
+
+
+def _read_wrapped(text: str, spoken: Aloud, finished: bool) -> tuple[str, int] | None:
+    """What the tags of an answer hold; the text around them must not say another."""
+    start, end = spoken.parts[-1][0], spoken.parts[-1][1]
+    read = [_read_part(text, *span, True) for span in spoken.wrapped]
+    found = read[-1]
+    if found is None or any(one is None or one[0] != found[0] for one in read):
+        return None
+    before_end = max(start, spoken.wrapped[0][0])
+    before = _read_part(text, start, before_end, finished)
+    if before is not None and before[0] != found[0]:
+        return None
+    clean = without_quotations(text, start, before_end)
+    ahead, behind = units(clean, start, before_end), units(text, spoken.wrapped[-1][1], end)
+    if ahead and leaves_open([*ahead, Unit.of(text, *spoken.wrapped[0])], len(ahead), Weight.BARE):
+        return None
+    return found if _explained(behind, found[0], finished) else None
+
+
+def _read_part(text: str, start: int, end: int, finished: bool) -> tuple[str, int] | None:
+    alone = text[start:end].strip().lower()
+    if alone in _PLAIN_ANSWERS:
+        return alone, start + text[start:end].lower().find(alone)
+    if not alone:
+        return None
+    text, named = objects(text, start, end)
+    text = without_quotations(without_struck(text), start, end)
+    found = units(text, start, end)
+    statements = _statements(found, named)
+    if not finished:
+        if statements and statements[-1].unit == len(found) - 1 > 0 and _is_cut_name(found[-1]):
+            statements = statements[:-1]
+        statements = _complete(statements)
+    return _agreed(statements, found, finished)
+
+
+def _complete(statements: Sequence[_Statement]) -> list[_Statement]:
+    """Those that count in a text that was cut off: none where any statement says another."""
+    complete = [one for one in statements if one.complete]
+    return complete if len({one.answer for one in statements}) == 1 else []
+
+
+def _agreed(
+    statements: Sequence[_Statement], found: Sequence[Unit], finished: bool
+) -> tuple[str, int] | None:
+    """The one answer of all statements; of different ones, the explicit last one's."""
+    if not statements:
+        return None
+    last = statements[-1]
+    different = [one for one in statements if one.answer != last.answer]
+    if different and not last.explicit:
+        return None
+    if any(one.complete or (one.explicit and not last.final) for one in different):
+        return None
+    if not last.final and any(one.unit == last.unit - 1 for one in different):
+        return None
+    if not _explained(found[last.unit + 1 :], last.answer, finished):
+        return None
+    return last.answer, last.place
+
+
+def _explained(behind: Sequence[Unit], answer: str, finished: bool) -> bool:
+    """Whether everything that follows a statement explains it; of a cut sentence, whether it may."""
+    for at, unit in enumerate(behind):
+        cut = not finished and at == len(behind) - 1 and not unit.closed
+        fits = _may_explain(unit, answer) if cut else explains(unit.text, answer)
+        if unit.quoted or not fits:
+            return False
+    return True
+
+
+def _may_explain(unit: Unit, answer: str) -> bool:
+    """Whether a sentence that was cut off begins an explanation, and is no answer itself."""
+    return begins_to_explain(unit.text, answer) and (_is_cut_name(unit) or _states_nothing(unit.text))
+
+
+def _states_nothing(text: str) -> bool:
+    return bare(text) is None and labelled(text) is None
+
+
+def _is_cut_name(unit: Unit) -> bool:
+    """Whether it is but a response's name, without a full stop: where a cut text ends, its subject."""
+    return _NAME_ALONE.fullmatch(unit.text) is not None and not unit.closed and not unit.heading
+
+
+def _statements(found: Sequence[Unit], named: dict[int, Object]) -> list[_Statement]:
+    statements: list[_Statement] = []
+    for at, unit in enumerate(found):
+        if unit.quoted and len(found) > 1:
+            continue
+        stated = _stated(at, found, named)
+        if stated is not None:
+            statements.append(stated)
+    return statements
+
+
+def _stated(at: int, found: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
+    unit = found[at]
+    alone = bare(unit.text)
+    if unit.quoted and alone is None:
+        return None
+    if gives_object(unit.text):
+        return _object(at, found, named)
+    if alone is not None and (unit.whole_line or not _ITS.match(unit.text)):
+        fits = is_answer(at, alone, found) and not leaves_open(found, at, Weight.BARE)
+        return _made(unit, at, alone, unit.ended and is_digit(unit, alone), unit.whole_line) if fits else None
+    stated = labelled(unit.text)
+    if stated is not None:
+        weight = Weight.NAMED if stated.strong else Weight.STRONG
+        fits = not leaves_open(found, at, weight)
+        return _made(unit, at, stated, at == 0 and unit.ended and unit.whole_line, True) if fits else None
+    return None if unit.fenced or unit.heading else _in_sentence(at, found)
+
+
+def _object(at: int, found: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
+    """A JSON object that ends a line."""
+    unit = found[at]
+    ends_line = at + 1 == len(found) or found[at + 1].line != unit.line
+    if not ends_line or leaves_open(found, at, Weight.BARE):
+        return None
+    (place,) = (place for symbol, place in unit.places.items() if unit.text[symbol] == "J")
+    return _Statement(named[place].answer, named[place].place, at, True, True)
+
+
+def _in_sentence(at: int, found: Sequence[Unit]) -> _Statement | None:
+    unit = found[at]
+    text = unit.text
+    stated = sentence(text, opens=not any(_NAMES.search(one.text) for one in found[:at]))
+    last = None if stated is None else _NAMES.findall(text[: stated.end])[-1:]
+    if stated is None or not _is_meant(text, stated, last != [stated.answer]):
+        stated = clause(text)
+    if stated is None or (at == 0 and stated.corrects and stated.named_alone):
+        return None
+    listed = unit.bullet or (
+        unit.number
+        and not (
+            (stated.named_alone or str(unit.number) == stated.answer)
+            and sum(one.number > 0 for one in found) == 1
+        )
+    )
+    if listed and not (stated.strong or stated.corrects):
+        return None
+    weight = Weight.STRONG if stated.strong or stated.corrects else Weight.SENTENCE
+    if leaves_open(found, at, weight):
+        return None
+    return _made(unit, at, stated, False, stated.corrects)
+
+
+def _is_meant(text: str, stated: Stated, before_other: bool) -> bool:
+    """Whether all that follows is a reason; a mere name needs a lead-in, a comparison or a reason."""
+    rest = text[stated.end :]
+    if not stated.named_alone:
+        return reasons(rest, stated.answer, before_other=before_other)
+    if rest.strip(" .!"):
+        return justifies(rest, stated.answer)
+    return stated.elliptic or _DECIDEDLY.match(text, stated.at + 2, stated.end) is not None
+
+
+def _made(unit: Unit, at: int, stated: Stated, complete: bool, explicit: bool) -> _Statement:
+    boxed = unit.text[stated.at : stated.at + 1] == "B"
+    place = unit.places.get(stated.at, unit.start)
+    final = stated.corrects or unit.text.startswith(("final ", "my final ", "the final "))
+    return _Statement(stated.answer, place, at, boxed or (complete and at == 0), explicit, final)

@@ -1,0 +1,108 @@
+"""One time limit for many tasks: each is late by itself, and nobody is cancelled who is not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agents.clients.timeout import Patience
+
+SOON = 0.01
+NEVER = 3600.0
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def within(patience: Patience, coroutine: asyncio.Future[str] | None = None) -> str:
+    with patience:
+        if coroutine is None:
+            await forever()
+            return "never"
+        return await coroutine
+
+
+async def test_what_is_done_in_time_is_done() -> None:
+    patience = Patience(NEVER)
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    asking = [asyncio.ensure_future(within(patience, answer)) for _ in range(3)]
+    await asyncio.sleep(0)
+    answer.set_result("yes")
+    assert await asyncio.gather(*asking) == ["yes"] * 3
+
+
+async def test_whoever_is_late_is_told_and_may_go_on() -> None:
+    patience = Patience(SOON)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await within(patience)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_many_are_late_each_by_itself() -> None:
+    patience = Patience(SOON)
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    answer.set_result("yes")
+    asking = [within(patience, answer if at % 3 == 0 else None) for at in range(12)]
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert [outcome == "yes" for outcome in outcomes] == [at % 3 == 0 for at in range(12)]
+    assert sum(isinstance(outcome, TimeoutError) for outcome in outcomes) == 8
+
+
+async def test_those_who_begin_later_are_looked_at_later() -> None:
+    patience = Patience(SOON)
+    with pytest.raises(TimeoutError):
+        await within(patience)
+    first = asyncio.ensure_future(within(patience))
+    await asyncio.sleep(SOON / 2)
+    second = asyncio.ensure_future(within(patience))
+    with pytest.raises(TimeoutError):
+        await first
+    with pytest.raises(TimeoutError):
+        await second
+
+
+async def test_who_is_cancelled_is_cancelled() -> None:
+    asking = asyncio.ensure_future(within(Patience(NEVER)))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_who_is_late_and_cancelled_at_once_is_cancelled() -> None:
+    patience = Patience(SOON)
+
+    async def both() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with patience:
+            try:
+                await forever()
+            except asyncio.CancelledError:
+                task.cancel()  # somebody else's, while it is on its way out
+                raise
+
+    asking = asyncio.ensure_future(both())
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_an_error_on_the_way_out_is_told_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), Patience(SOON):
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            raise ZeroDivisionError from None
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_an_error_in_time_is_told_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), Patience(NEVER):
+        raise ZeroDivisionError

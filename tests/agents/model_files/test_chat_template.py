@@ -1,0 +1,162 @@
+"""Chat templates: thinking off where it can be, no clock in a prompt, faults of a template in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import pytest
+
+from agents.errors import UserError
+from agents.model_files.chat_template import template_options
+from agents.model_files.tokenizer_identity import asking_id, ends_of
+from agents.student_prompt import (
+    Form,
+    Rendering,
+    chat_completion,
+    chat_prompt,
+    lacks_bos,
+    rendering,
+    spelled_end,
+    token_faults,
+)
+
+TURNS = "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
+ASKS = "{% if add_generation_prompt %}<assistant>{% endif %}"
+THOUGHT = "<think>\n\n</think>\n\n"
+# Qwen 3's manner: an empty thought before the last answer, and in the prompt where thinking is off.
+QWEN = (
+    "{% for m in messages %}<{{ m['role'] }}>{% if m['role'] == 'assistant' and loop.last %}"
+    "<think>\n\n</think>\n\n{% endif %}{{ m['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    "{% endif %}"
+)
+DEEPSEEK = QWEN.replace("enable_thinking", "thinking")
+OPENS = QWEN.replace("<assistant>{% if enable_thinking", "<assistant><think>\n{% if enable_thinking")
+CLOCK = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}" + TURNS + ASKS
+LLAMA = (
+    "{% if not date_string is defined %}{% if strftime_now is defined %}"
+    "{% set date_string = strftime_now('%d %b %Y') %}{% else %}{% set date_string = '26 Jul 2024' %}"
+    "{% endif %}{% endif %}Today: {{ date_string }}" + TURNS + ASKS
+)
+
+
+class Characters:
+    """A tokenizer of one id a character, with a template of Jinja as transformers renders it."""
+
+    bos_token, eos_token, bos_token_id, eos_token_id = "\x02", "</s>", 2, 3
+
+    def __init__(self, template: str = "", *, puts_bos: bool = True) -> None:
+        self.chat_template = template
+        self.puts_bos = puts_bos
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        ids = [ord(character) for character in text.replace("</s>", "\x03")]
+        return [2, *ids] if add_special_tokens and self.puts_bos else ids
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(chr, token_ids))
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> str:
+        environment = jinja2.Environment()
+        environment.globals["strftime_now"] = lambda form: "the real day"
+        told = {"bos_token": self.bos_token, **options}
+        return environment.from_string(self.chat_template).render(messages=conversation, **told)
+
+
+@pytest.mark.parametrize(
+    ("template", "options"),
+    [
+        (TURNS + ASKS, {}),
+        (QWEN, {"enable_thinking": False}),
+        (DEEPSEEK, {"thinking": False}),
+        (LLAMA, {"date_string": "26 Jul 2024"}),
+        (LLAMA.replace(TURNS + ASKS, QWEN), {"enable_thinking": False, "date_string": "26 Jul 2024"}),
+    ],
+)
+def test_a_template_is_told_what_changes_it_and_no_more(template: str, options: dict[str, Any]) -> None:
+    tokenizer = Characters(template)
+    assert template_options(tokenizer) == options
+    prompt = chat_prompt(tokenizer, "Hello.")
+    assert "the real day" not in prompt
+    assert prompt.endswith(THOUGHT) == ("think" in template)
+    assert chat_completion(tokenizer, "Hello.", "Oh dear.") == "Oh dear."
+
+
+def test_a_template_that_cannot_be_freed_of_the_clock_is_refused_in_chat_form_alone() -> None:
+    tokenizer = Characters(CLOCK)
+    for use in (lambda: chat_prompt(tokenizer, "Hello."), lambda: asking_id(tokenizer, Form.CHAT)):
+        with pytest.raises(UserError) as error:
+            use()
+        assert "--form plain" in error.value.fault.remedy
+    assert asking_id(tokenizer, Form.PLAIN) == asking_id(Characters(), Form.PLAIN)
+
+
+def test_a_thought_that_the_prompt_opens_is_refused() -> None:
+    with pytest.raises(UserError, match="writes a prompt differently"):
+        chat_completion(Characters(OPENS), "Hello.", "Oh dear.")
+
+
+@pytest.mark.parametrize("template", ["{{ nothing.at.all }}", "{% for %}", "{{ raise_exception('no') }}"])
+def test_a_template_that_fails_is_told(template: str) -> None:
+    with pytest.raises(UserError, match="cannot be rendered"):
+        chat_prompt(Characters(template), "Hello.")
+
+
+def test_what_a_template_writes_counts_in_chat_form_alone() -> None:
+    one, other = Characters(TURNS + ASKS), Characters("Be kind. " + TURNS + ASKS)
+    assert asking_id(one, Form.PLAIN) == asking_id(other, Form.PLAIN)
+    assert asking_id(one, Form.CHAT) != asking_id(other, Form.CHAT)
+
+
+def test_a_post_processor_and_an_end_count() -> None:
+    plain, bare, other = Characters(), Characters(puts_bos=False), Characters()
+    other.eos_token = "\x04"
+    ids = {asking_id(one, Form.PLAIN) for one in (plain, bare, other)}
+    assert len(ids) == 3
+    assert (lacks_bos(plain), lacks_bos(bare)) == (False, True)
+    bare.bos_token_id = bare.eos_token_id = 3  # GPT-2: one token for both, and never put
+    assert not lacks_bos(bare)
+
+
+@pytest.mark.parametrize(
+    ("generation", "config", "ends"),
+    [
+        ({}, {}, (3,)),
+        ({"eos_token_id": [7, 9]}, {"eos_token_id": 5}, (3, 7, 9)),
+        ({"eos_token_id": None}, {"eos_token_id": 5}, (3, 5)),
+        ({"eos_token_id": 3}, {}, (3,)),
+    ],
+)
+def test_what_ends_an_answer(
+    generation: dict[str, Any], config: dict[str, Any], ends: tuple[int, ...]
+) -> None:
+    assert ends_of(Characters(), generation, config) == ends
+
+
+def test_what_is_trained_is_what_is_asked_in_a_template_that_thinks() -> None:
+    tokenizer, how = Characters(QWEN), Rendering(rendering().prompt, Form.CHAT)
+    row = how.encode("Hello.", "Oh dear.", tokenizer)
+    assert list(row.prompt) == how.prompt_ids("Hello.", tokenizer)
+    assert tokenizer.decode(list(row.completion)) == "Oh dear.\x03"
+
+
+def test_a_beginning_that_is_the_end_may_stand_in_front_once() -> None:
+    """OPT puts its one mark before every text; a second one inside is a fault as everywhere."""
+    opt = Characters()
+    opt.bos_token, opt.bos_token_id = "</s>", 3
+
+    def encode(text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return [3] * add_special_tokens + Characters.encode(opt, text, add_special_tokens=False)
+
+    opt.encode = encode  # type: ignore[method-assign]
+    assert token_faults(opt, "Hello.", " Oh dear.") == ()
+    assert token_faults(opt, "Hello.</s>", " Oh dear.")
+    assert token_faults(opt, "Hello.", " Oh</s> dear.")
+
+
+def test_an_end_of_a_turn_that_is_no_token_is_told() -> None:
+    marks = TURNS.replace("</s>", "<|turn_over|></s>") + ASKS
+    assert spelled_end(Characters(marks)) == "<|turn_over|>"
+    assert spelled_end(Characters(TURNS + ASKS)) == spelled_end(Characters(QWEN)) == ""

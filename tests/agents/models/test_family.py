@@ -1,0 +1,69 @@
+"""Whose family a model is of, and which contestants are kin: told by names and by what is recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.models.family import families_of, kin_note, kin_of
+from agents.types import ResponseSet
+
+
+def of(author: str, preset: str = "default", made: str = "") -> ResponseSet:
+    return ResponseSet(f"set-1:{author}", author, preset, made)
+
+
+@pytest.mark.parametrize(
+    ("name", "families"),
+    [
+        ("openai/gpt-4o", {"OpenAI"}),
+        ("openai/o3-mini", {"OpenAI"}),
+        ("openai/emulated-gpt-4o", {"OpenAI"}),
+        ("google/gemini-2.0-flash", {"Google"}),
+        ("anthropic/claude-sonnet-4-5", {"Anthropic"}),
+        ("vllm/meta-llama/Llama-3.1-8B", {"Meta"}),
+        ("base:mistralai/Mistral-7B-v0.3", {"Mistral"}),
+        ("together/mixtral-8x7b", {"Mistral"}),
+        ("together/deepseek-r1-distill-llama-70b", {"DeepSeek", "Meta"}),
+        ("openai/llama-3", {"Meta"}),  # what is served, not who serves it
+        ("ollama/my-own", set()),
+        ("vllm/my-own", set()),
+        ("control/ratings", set()),
+        ("file:gpt-4.jsonl", set()),
+        ("dataset:human", set()),
+        ("dataset:llama-2-70b", {"Meta"}),
+        ("taught by openai/gpt-4o", {"OpenAI"}),
+    ],
+)
+def test_families_are_told_by_names(name: str, families: set[str]) -> None:
+    assert families_of(name) == families
+
+
+def test_kin_are_contestants_their_teachers_and_their_bases() -> None:
+    sets = [of("student:mine"), of("dataset:human"), of("dataset:gpt-4"), of("openai/gpt-4o", "naive")]
+    told = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
+    kin = kin_of("openai/gpt-4o", sets, told)
+    assert [one.author for one in kin] == ["student:mine", "dataset:gpt-4", "openai/gpt-4o@naive"]
+    assert [one.why for one in kin] == ["taught by openai/gpt-4o", "", ""]
+    assert [one.why for one in kin_of("vllm/llama-3-70b", sets, told)] == [
+        "on the base meta-llama/Llama-3.1-8B"
+    ]
+    assert kin_of("google/gemini-2.0-flash", sets, told) == ()
+    assert kin_of("control/ratings", sets, told) == ()
+    assert kin_of("openai/gpt-4o", sets[:1]) == ()  # nobody says who taught it: not known
+
+
+def test_how_a_server_is_spoken_to_makes_no_kin() -> None:
+    made = '{"model":"vllm/base:mistralai/Mistral-7B-v0.3","protocol":"openai-completions"}'
+    assert kin_of("openai/gpt-4o", [of("base:mistralai/Mistral-7B-v0.3", made=made)]) == ()
+
+
+def test_the_flag_names_both_families_once() -> None:
+    kin = kin_of("x/deepseek-llama", [of("dataset:llama-2-70b"), of("x/deepseek-v3"), of("x/deepseek-v3")])
+    note = kin_note("x/deepseek-llama", kin)
+    assert note.startswith(
+        "x/deepseek-llama is of the same family (DeepSeek and Meta) as dataset:llama-2-70b"
+    )
+    assert note.count("x/deepseek-v3") == 1
+    assert kin_note("x", ()) == ""
+    many = kin_note("x/llama", kin_of("x/llama", [of(f"x/llama-{at}") for at in range(9)]))
+    assert "x/llama-2, 6 more: it may" in many

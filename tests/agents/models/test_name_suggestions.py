@@ -1,0 +1,53 @@
+"""Near names: slips of the keyboard are told, other versions and other models are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.models.name_suggestions import edits, nearest
+from agents.models.registry import Registry
+
+KNOWN = Registry(None, {})._names()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_known_name_has_no_near_one(name: str) -> None:
+    assert Registry(None, {}).hint(name) == ""
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"])
+def test_every_single_slip_is_told(name: str) -> None:
+    provider, _, bare = name.partition("/")
+    slips = {bare[:at] + bare[at] + bare[at:] for at in range(len(bare))}  # a letter twice
+    slips |= {bare[:at] + bare[at + 1 :] for at in range(len(bare)) if not bare[at].isdigit()}  # one left out
+    slips |= {bare[:at] + bare[at + 1] + bare[at] + bare[at + 2 :] for at in range(len(bare) - 1)}  # swapped
+    for slip in slips - {bare}:
+        told = Registry(None, {}).hint(f"{provider}/{slip}")
+        assert told == name or told in KNOWN or any(each.isdigit() for each in slip), slip
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("openai/gpt-4oo", "openai/gpt-4o"),
+        ("openai/gpt4o", "openai/gpt-4o"),
+        ("openai/gtp-4o", "openai/gpt-4o"),
+        ("google/gemini-3.8-flsh", "google/gemini-3.8-flash"),
+        ("anthropic/claude-sonet-5-5", "anthropic/claude-sonnet-5-5"),
+        ("openai/gpt-7", ""),  # a version that is not known yet
+        ("openai/gpt-6.3-sol", ""),
+        ("google/gemini-3.9-flash", ""),
+        ("anthropic/claude-opus-5-5", ""),  # another model
+        ("openai/my-own-model", ""),
+    ],
+)
+def test_the_nearest(name: str, told: str) -> None:
+    assert Registry(None, {}).hint(name) == told
+
+
+def test_edits() -> None:
+    assert [edits("abc", other) for other in ("abc", "ab", "acb", "xbc", "abcd", "", "xyz")] == [
+        *(0, 1, 1, 1, 1, 3, 3)
+    ]
+    assert edits("ab", "ba") == edits("ba", "ab") == 1
+    assert nearest("x", []) == ""
