@@ -28,7 +28,7 @@ from harness.engine.retry import RetryPolicy
 from harness.runs import provenance
 from harness.runs.judging import judge_all
 from harness.runs.running import Settings
-from results.store import Store
+from results.db.store import Store
 
 
 async def measured(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

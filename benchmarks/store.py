@@ -15,7 +15,7 @@ from benchmarks.measures import PAIRS, Row
 from benchmarks.runs import child, database
 from harness.emulator.options import Options
 from harness.emulator.process import spawn
-from results.store import Store
+from results.db.store import Store
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 JUDGMENTS = 20_000

@@ -26,9 +26,9 @@ from harness.data.dataset import load
 from harness.data.splits import Split
 from harness.runs.judging import Summary, judge_contest, plan_judging, summarise
 from harness.showing.judged import as_data
-from results import frames
+from results.db.store import Store
+from results.queries import dataframes
 from results.report import find_run, render
-from results.store import Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -72,20 +72,20 @@ class Results:
         await self.store.close()
 
     async def runs(self) -> DataFrame:
-        """Every run, as `results.frames.runs`."""
-        return await frames.runs(self.store)
+        """Every run, as `results.queries.dataframes.runs`."""
+        return await dataframes.runs(self.store)
 
     async def judgments(self, run: str = LAST) -> DataFrame:
-        """Every judgment of a run, as `results.frames.judgments`.
+        """Every judgment of a run, as `results.queries.dataframes.judgments`.
 
         Raises:
             UserError: there is no such run.
         """
-        return await frames.judgments(self.store, await find_run(self.store, run))
+        return await dataframes.judgments(self.store, await find_run(self.store, run))
 
     async def responses(self, author: str = "") -> DataFrame:
-        """Every response, or one author's, as `results.frames.responses`."""
-        return await frames.responses(self.store, author)
+        """Every response, or one author's, as `results.queries.dataframes.responses`."""
+        return await dataframes.responses(self.store, author)
 
     async def win_rates(self, run: str = LAST) -> DataFrame:
         """A run's contests: how often A wins, in [0, 1], with its 95 % interval over dialogues, its

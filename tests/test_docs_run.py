@@ -22,7 +22,7 @@ from agents.hashing import content_id
 from agents.types import Response, ResponseSet
 from harness.cli import main, root
 from harness.data.dataset import sample
-from results.store import Store
+from results.db.store import Store
 from tests.test_docs import COMMANDS
 
 pytestmark = pytest.mark.slow

@@ -81,7 +81,7 @@ def kin_of(
     Args:
         judge: `provider/model`.
         told: by author, what is recorded of how it came to be, a phrase each: "taught by openai/gpt-6.1-sol",
-            "on the base meta-llama/Llama-3.1-8B" (`results.taught.taught` reads it).
+            "on the base meta-llama/Llama-3.1-8B" (`results.queries.student_lineage.taught` reads it).
     """
     own = families_of(judge)
     found = []

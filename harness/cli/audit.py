@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.findings.auditing import AuditPlan
     from harness.runs.running import Settings
     from prompts import Prompt
-    from results.store import Store
+    from results.db.store import Store
 
 BOTH = "both"
 
@@ -105,7 +105,7 @@ def audit(
         from harness.cli.ending import agree
         from harness.data.dataset import load
         from harness.findings.auditing import plan_audit, run_audit
-        from results.store import Store
+        from results.db.store import Store
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):

@@ -145,8 +145,8 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             from harness.runs.benching import bench as benched
             from harness.runs.checkpoints import BASE_CUT, checkpoint_folders, known_names
             from harness.runs.planning import Chosen
+            from results.db.store import Store
             from results.report import render
-            from results.store import Store
 
             made = read_checkpoint(folder)
             if rest["split"] == Split.DEVELOPMENT and not _held_out(made):

@@ -118,7 +118,7 @@ def build(
     async def main() -> Built:
         from harness.data.building import build as build_dataset
         from harness.data.dataset import load
-        from results.store import Store
+        from results.db.store import Store
 
         dataset = load(data)
         async with AsyncExitStack() as stack:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.findings.gilding import Gilded
     from harness.runs.judging import Plan
     from harness.runs.running import Settings
-    from results.store import Store
+    from results.db.store import Store
 
 DEFAULT_SHARE = 0.2
 
@@ -114,7 +114,7 @@ def judge_cheap_and_gold(
         from harness.data.dataset import load
         from harness.findings.gilding import gild, gold_plan
         from harness.runs.judging import plan_judging
-        from results.store import Store
+        from results.db.store import Store
 
         dataset = load(data)
         with calls.models((cheap, gold)) as (registry, models):

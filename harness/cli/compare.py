@@ -110,7 +110,7 @@ def compare(
     async def main() -> tuple[Gathered, list[list[str]]]:
         from harness.findings.comparing import gather
         from harness.runs.catalogue import catalogue_of
-        from results.store import Store
+        from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
             groups = _groups(authors, await catalogue_of(store), one_side=one_side)

@@ -112,8 +112,8 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     from harness.emulator.process import spawn
     from harness.runs.judging import judge_contest, plan_judging
     from harness.runs.running import Settings
+    from results.db.store import Store
     from results.report import render
-    from results.store import Store
 
     dataset, split = _dataset()
     print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.runs.estimating import Asking
     from harness.runs.judging import Summary
     from harness.runs.running import LaneReport, Settings
-    from results.store import Store
+    from results.db.store import Store
 
 INTERRUPTED = 130
 

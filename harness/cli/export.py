@@ -31,7 +31,7 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
         from harness.data.authors import author_of
         from harness.data.dataset import load
         from harness.findings.exchange import as_lines, response_rows
-        from results.store import Store
+        from results.db.store import Store
 
         dataset = load(data)
         async with await Store.open(db, create=False) as store:

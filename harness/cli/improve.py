@@ -100,7 +100,7 @@ def improve(
     async def main() -> Summary | None:
         from harness.data.dataset import load
         from harness.runs.planning import Chosen, plan_improving
-        from results.store import Store
+        from results.db.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
         with calls.models(tuple(dict.fromkeys(teachers))) as (registry, models):

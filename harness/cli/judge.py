@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from harness.findings.beside import Beside
     from harness.runs.judging import Plan, Summary
     from harness.runs.stopping import Until
-    from results.store import Store
+    from results.db.store import Store
 
 PROPERTIES = ("sentiment", "emotion")
 
@@ -182,7 +182,7 @@ def judge(
         from harness.data.dataset import load
         from harness.findings.beside import beside
         from harness.runs.judging import judge_contest, plan_judging
-        from results.store import Store
+        from results.db.store import Store
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):

@@ -22,7 +22,7 @@ from harness.terminal.output import (
 
 if TYPE_CHECKING:
     from harness.findings.ranking import Leaderboard, Ranking
-    from results.store import Store
+    from results.db.store import Store
 
 FORMATS = {
     "md": "leaderboard.md",
@@ -100,7 +100,7 @@ def leaderboard(
 
     async def main() -> dict[str, bytes]:
         from harness.findings.ranking import leaderboard_of
-        from results.store import Store
+        from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
             if controlled:
@@ -183,7 +183,7 @@ def _formats(formats: str, out: Path | None) -> list[str]:
 async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     from harness.data.dataset import load
     from harness.findings.exchange import read_import, store_answers
-    from results.store import Store
+    from results.db.store import Store
 
     dataset = load(data)
     author = read_import(path, dataset.dialogues, name)

@@ -107,7 +107,7 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
 async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Found]:
     """What the database has; nothing where there is no database yet."""
     from harness.findings.papering import found_contests, read_cells
-    from results.store import Store
+    from results.db.store import Store
 
     named = read_cells(cells) if cells is not None else {}
     if not _there(db):

@@ -35,7 +35,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     """
     from harness.data.dataset import load
     from harness.findings.profiling import as_data, as_table, notes, profiles
-    from results.store import Store
+    from results.db.store import Store
 
     async def main(place: str, *, create: bool) -> Profiles:
         dataset = load(data)

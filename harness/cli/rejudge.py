@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.findings.preferences import Corrected
     from harness.runs.judging import Summary
     from prompts import Prompt
-    from results.store import Store
+    from results.db.store import Store
 
 
 @click.command()
@@ -109,7 +109,7 @@ def rejudge(
         from harness.findings.juries import jury_of
         from harness.runs.judging import judge_contest
         from harness.runs.rejudging import judged
-        from results.store import Store
+        from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
             found = await judged(store, written)
@@ -142,7 +142,7 @@ def reread(db: str, as_json: bool) -> None:
     """Read a database's answers again: what became of the verdicts, to stdout."""
     from harness.runs.reparsing import Reparsed, reparse
     from harness.showing import reparsed as presenting
-    from results.store import Store
+    from results.db.store import Store
 
     async def main() -> list[Reparsed]:
         async with await Store.open(db, create=False) as store:

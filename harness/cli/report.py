@@ -54,8 +54,8 @@ def report(
     place = out or ("report.html" if form == "html" else STDOUT)
 
     async def main() -> tuple[str, str]:
+        from results.db.store import Store
         from results.report import find_run, render
-        from results.store import Store
 
         async with await Store.open(db, create=False) as store:
             run_id = await find_run(store, written)

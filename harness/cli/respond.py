@@ -30,7 +30,7 @@ from harness.terminal.output import print_json, print_message, print_notes, prin
 
 if TYPE_CHECKING:
     from harness.runs.generating import Plan, Summary
-    from results.store import Store
+    from results.db.store import Store
 
 SPLITS = click.Choice([split.value for split in Split])
 
@@ -117,7 +117,7 @@ def respond(
     async def main() -> Summary | None:
         from harness.data.dataset import load
         from harness.runs.planning import Chosen, plan_responding, responder_of
-        from results.store import Store
+        from results.db.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
         with calls.models(tuple(name for name in named if name not in local)) as (registry, models):

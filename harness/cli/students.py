@@ -12,7 +12,7 @@ def folder_of(named: str, db: str) -> Path:
     """A checkpoint's folder by its path, or by `student:NAME`: in the usual places, or as registered."""
     from harness.runs.checkpoints import is_student, named_folder
     from harness.runs.registering import folders_of
-    from results.store import Store
+    from results.db.store import Store
 
     async def registered() -> list[Path]:
         async with await Store.open(db, create=False) as store:

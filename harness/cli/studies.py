@@ -170,7 +170,7 @@ class Given:
             tell(f"empathy: {error}")
 
     async def _store(self, stack: AsyncExitStack, *, live: bool) -> Any:
-        from results.store import Store
+        from results.db.store import Store
 
         if live or _is_there(self.db):
             return await Store.open(self.db, create=live)

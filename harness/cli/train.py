@@ -204,7 +204,7 @@ def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
 
 def _begin(asked: Asked, out: Path) -> Asked:
     """Before hours are spent: whether it can be registered and, where wanted, may be uploaded."""
-    from results.store import Store
+    from results.db.store import Store
 
     async def open_once() -> None:
         await (await Store.open(asked.db)).close()
@@ -219,7 +219,7 @@ def _begin(asked: Asked, out: Path) -> Asked:
 def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
     """Register what was trained and what it went on from, show it, upload it where that was agreed to."""
     from harness.runs.registering import put_checkpoints
-    from results.store import Store
+    from results.db.store import Store
 
     async def register() -> None:
         async with await Store.open(asked.db) as store:

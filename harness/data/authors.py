@@ -24,8 +24,8 @@ from harness.data.making import command
 from harness.data.response_files import FORMS as FORMS_OF_FILES
 from harness.data.response_files import read_answers
 from harness.data.splits import Split
-from results.store import Store
-from results.tables import ResponseSetRow, table
+from results.db.schema import ResponseSetRow, table
+from results.db.store import Store
 
 FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
 STUDENT, BASES = "student", ("base", "base-cut")

@@ -37,8 +37,8 @@ from harness.data.describing import training_ratings
 from harness.data.recipe import Recipe
 from harness.data.splits import DEVELOPMENT_SEED, Split, check_no_leak, dialogues_of
 from prompts import Library
-from results.generations import outcome_of, reads_of, runs_of, set_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.responses import outcome_of, reads_of, runs_of, set_of
 
 Texts = dict[tuple[str, str], str | Unusable]  # (dialogue's id, role) → response, or why it may not train
 

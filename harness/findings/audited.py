@@ -1,7 +1,7 @@
 """An audit's numbers, from the database alone: every judge beside the floors.
 
 Judges are models; beneath them stand the control judges that were asked, and the floors that are computed
-from the ratings. What a number means is `results.statistics.audit`'s to say. Asks nothing.
+from the ratings. What a number means is `results.statistics.judge_accuracy`'s to say. Asks nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from agents.models.family import families_of
 from harness.data.splits import Split
 from harness.findings import floors
 from harness.runs.running import LaneReport
-from results.audits import Audited, Said, audited
+from results.db.store import Store
+from results.queries.judge_audits import Audited, Said, audited
 from results.statistics import Calibration, Refusal, calibration
-from results.statistics.audit import Audit, Floats, audit, more_than, scores_of
-from results.statistics.clusters import Estimate
+from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, scores_of
 from results.statistics.rated_pairs import RatedPairs
-from results.store import Store
 
 CONTROL = "control"
 

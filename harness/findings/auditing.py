@@ -29,8 +29,8 @@ from harness.runs.judging import Retries, retries_of
 from harness.runs.registering import put_judges
 from harness.runs.running import Settings, Source, run_calls
 from prompts import Prompt
-from results.audits import AUDIT, pairs_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.judge_audits import AUDIT, pairs_of
 
 SEED = 0
 NOT_ASKED_ON_TRAIN = tuple(f"control/{name}" for name in floors.FITTED)

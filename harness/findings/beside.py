@@ -13,18 +13,18 @@ from agents.errors import UserError
 from harness.runs.catalogue import name_of
 from harness.runs.judging import JudgeSummary, Summary
 from harness.wording import between, percent
-from results.contests import Contest
+from results.db.store import Store
+from results.queries.contests import Contest
+from results.queries.test_set_uses import USES_TEST, uses_of
 from results.statistics import (
     LengthControl,
     PooledRate,
     Refusal,
     WinRate,
-    breakdown,
     length_controlled,
     pooled_over_judges,
+    subgroups,
 )
-from results.store import Store
-from results.uses import USES_TEST, uses_of
 
 CONTROL = "control"
 

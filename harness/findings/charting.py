@@ -23,7 +23,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
-from results.paper.differences import OUR_PROMPT
+from results.paper.deviations import OUR_PROMPT
 from results.paper.figures import Bar, Chart
 from results.paper.table1 import Ours
 

@@ -21,9 +21,9 @@ from agents.models.response_model import answerer_note
 from agents.types import Dialogue, ResponseSet
 from harness.data.splits import Split, seeded_order
 from harness.runs.catalogue import Catalogue, Entry, catalogue_of, name_of
-from results.contests import Contest, contests_of
+from results.db.store import Store
+from results.queries.contests import Contest, contests_of
 from results.statistics import Columns
-from results.store import Store
 
 CONTROL = "control"
 
@@ -126,7 +126,7 @@ async def gather(
         judges: names, or beginnings of ids; none means every model that judged all of the authors, or
             every control judge where no model did.
         without_kin: leave out what was judged by one of a contestant's family.
-        snapshots: as `results.contests.contests_of` takes them.
+        snapshots: as `results.queries.contests.contests_of` takes them.
 
     Raises:
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never

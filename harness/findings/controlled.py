@@ -12,9 +12,9 @@ from agents.types import ResponseSet
 from harness.findings.ranking import judged_contests
 from harness.runs.catalogue import Entry, name_of
 from harness.runs.running import is_emulated
-from results.contests import Contest
+from results.db.store import Store
+from results.queries.contests import Contest
 from results.statistics import Controlled, Refusal, controlled_strengths, dialogue_scores
-from results.store import Store
 
 _SENTENCE = re.compile(r"[.!?…。！？]+(?=\s|$)")
 _LISTED = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)

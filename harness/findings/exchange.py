@@ -35,9 +35,7 @@ from agents.types import (
 from harness.data.authors import BASES, Author
 from harness.data.response_files import FORMS, read_answers
 from harness.runs.catalogue import name_of
-from results.readings import newest_readings
-from results.store import Store
-from results.tables import (
+from results.db.schema import (
     CompletionRow,
     DialogueRow,
     GenerationRow,
@@ -47,6 +45,8 @@ from results.tables import (
     ResponseSetRow,
     table,
 )
+from results.db.store import Store
+from results.queries.parser_versions import newest_readings
 
 OURS = ("dataset:", "file:", "control/", "-")
 WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}

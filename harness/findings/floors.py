@@ -13,8 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from agents.control_judges import ratings_model
-from results.audits import Audited
-from results.statistics.audit import leniency_scores
+from results.queries.judge_audits import Audited
+from results.statistics.judge_accuracy import leniency_scores
 
 Floats = NDArray[np.float64]
 

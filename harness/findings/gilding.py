@@ -19,17 +19,17 @@ from agents.models.registry import Registry
 from harness.data.splits import seeded_order
 from harness.runs.judging import JudgeSummary, Plan, Summary, judge_contest
 from harness.runs.running import Settings
+from results.db.store import Store
+from results.statistics.not_estimable import Refusal
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
-from results.statistics.refusal import Refusal
 from results.statistics.scores import dialogue_scores
-from results.statistics.stratified import (
+from results.statistics.stratified_ppi import (
     NAMES,
     Stratum,
     allocation,
     strata_of,
     stratified_cheap_and_gold,
 )
-from results.store import Store
 
 Floats = NDArray[np.float64]
 

@@ -22,7 +22,9 @@ from agents.types import Dialogue, ResponseSet
 from harness.data.splits import seeded_order
 from harness.findings.ordering import orders_compared
 from harness.runs.catalogue import Catalogue, Entry, catalogue_of
-from results.contests import Contest, contests_of
+from results.db.store import Store
+from results.queries.contests import Contest, contests_of
+from results.queries.student_lineage import taught
 from results.statistics import Columns, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
     A_PREFERRED,
@@ -34,10 +36,8 @@ from results.statistics.agreement import (
     krippendorff_alpha,
     majority,
 )
-from results.statistics.refusal import Refusal
+from results.statistics.not_estimable import Refusal
 from results.statistics.scores import spread
-from results.store import Store
-from results.taught import taught
 
 Floats = NDArray[np.float64]
 CONTROL = "control"

@@ -12,11 +12,11 @@ import numpy as np
 
 from agents.types import ResponseSet
 from harness.runs.catalogue import Catalogue, Entry
-from results.contests import Contest, contests_of
+from results.db.store import Store
+from results.queries.contests import Contest, contests_of
 from results.statistics.agreement import rank_correlation
-from results.statistics.refusal import Refusal
+from results.statistics.not_estimable import Refusal
 from results.statistics.scores import dialogue_scores
-from results.store import Store
 
 FEWEST = 3  # authors: two are in one order or in the other
 

@@ -18,8 +18,8 @@ from agents.files.table import read_table
 from agents.files.text import read_bytes
 from agents.types import Method
 from harness.runs.catalogue import Entry, catalogue_of
-from results.checkpoints import Registered, checkpoints_of
-from results.contests import Contest, contests_of
+from results.db.store import Store
+from results.paper.cell_results import ours_of, told_of
 from results.paper.cells import (
     GEMINI,
     GPT_4O,
@@ -35,10 +35,10 @@ from results.paper.cells import (
     succeeds,
 )
 from results.paper.contrasts import Contrast, Others, Scores, contrasts
-from results.paper.ours import ours_of, told_of
 from results.paper.table1 import Ours
+from results.queries.checkpoints import Registered, checkpoints_of
+from results.queries.contests import Contest, contests_of
 from results.statistics import Columns, dialogue_scores
-from results.store import Store
 
 CELL_COLUMNS = ("author", "student", "stage", "method", "strategy")
 

@@ -26,14 +26,14 @@ from agents.files.table import Table, read_table
 from agents.files.text import read_bytes
 from agents.models.registry import EMULATED
 from harness.findings.juries import Juror
-from results.audits import AUDIT, audited
-from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted
-from results.statistics.audit import agreeing, scores_of
+from results.db.schema import RunRow, table
+from results.db.store import Store
+from results.queries.judge_audits import AUDIT, audited
+from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.judge_accuracy import agreeing, scores_of
+from results.statistics.not_estimable import Refusal
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
-from results.statistics.refusal import Refusal
 from results.statistics.scores import dialogue_scores
-from results.store import Store
-from results.tables import RunRow, table
 
 Floats = NDArray[np.float64]
 COLUMNS = ("dialogue_id", "a", "b", "preferred")

@@ -12,8 +12,8 @@ from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of
 from harness.terminal.tables import Table, table_of
 from harness.wording import percent
-from results.profile import FLAGS, WORD_LISTS, Profile, Said, profile
-from results.store import Store
+from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile
+from results.db.store import Store
 
 SHOWN_IDS = 8
 

@@ -19,11 +19,11 @@ from agents.types import ResponseSet
 from harness.findings.juries import CONTROL
 from harness.runs.catalogue import Entry, catalogue_of, name_of
 from harness.runs.running import is_emulated
-from results.contests import Contest, contests_of
+from results.db.store import Store
+from results.queries.contests import Contest, contests_of
 from results.statistics.bradley_terry import Strengths, strengths
 from results.statistics.intervals import standard_error
 from results.statistics.scores import dialogue_scores, order_robust_of
-from results.store import Store
 
 Floats = NDArray[np.float64]
 ALL = "all"

@@ -22,7 +22,7 @@ from harness.runs.rooms import Serving
 from harness.runs.running import Settings
 from harness.runs.serving import respond
 from prompts import Library
-from results.store import Store
+from results.db.store import Store
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from agents.judge import DIMENSIONS
 from agents.models.family import Kin, kin_of
 from agents.types import DEFAULT_PRESET, ResponseSet
 from harness.data.authors import is_called, set_id_of_file
-from results.store import Store
-from results.tables import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
-from results.taught import taught
-from results.uses import USES_TEST, counted
+from results.db.schema import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
+from results.db.store import Store
+from results.queries.student_lineage import taught
+from results.queries.test_set_uses import USES_TEST, counted
 
 
 @dataclass(frozen=True, slots=True)

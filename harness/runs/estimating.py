@@ -23,7 +23,7 @@ from harness.runs.judging import Retries, retries_of
 from harness.runs.running import Settings
 from harness.terminal.output import print_json, print_line
 from harness.wording import money
-from results.store import Store
+from results.db.store import Store
 
 CHUNK = 500
 VERDICT_TOKENS = 4.0

@@ -26,8 +26,8 @@ from harness.runs.generating import Plan
 from harness.runs.running import Settings
 from harness.terminal.output import print_json, print_line
 from harness.wording import money
-from results.generations import reads_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.responses import reads_of
 
 USUAL_TOKENS = 60  # of a response of some 40 words
 STAND_IN = "a response of the usual length " * 7

@@ -30,8 +30,8 @@ from harness.engine.pump import Work
 from harness.runs.registering import put_prompt
 from harness.runs.running import LaneReport, Settings, Source, run_calls
 from harness.runs.sets import SetSummary, summarise
-from results.generations import cost_of, last_attempts, reads_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.responses import cost_of, last_attempts, reads_of
 
 Agent = Responder | Improver
 Tries = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt

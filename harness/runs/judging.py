@@ -28,9 +28,9 @@ from harness.runs.registering import put_judges
 from harness.runs.running import LaneReport, RunReport, Settings, Source, run_calls
 from harness.runs.stopping import Place, Stopped, Until, stopped_at
 from harness.runs.watching import Watch
-from results.contests import Contest, contests_of
+from results.db.store import Store
+from results.queries.contests import Contest, contests_of
 from results.statistics import WinRate, win_rate
-from results.store import Store
 
 SEED = 0
 LEAST_BUDGET_USD = 1e-9  # buys nothing

@@ -20,8 +20,8 @@ from harness.data.dataset import Dataset
 from harness.data.splits import Split, check_no_leak, dialogues_of, seeded_order
 from harness.runs.generating import Base, Plan
 from prompts import Library
-from results.generations import outcome_of, reads_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.responses import outcome_of, reads_of
 
 HUMAN = "human"
 LLM = "llm"

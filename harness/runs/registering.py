@@ -10,8 +10,8 @@ from agents.hashing import canonical
 from agents.judge import Judge
 from finetune.checkpoint import Checkpoint
 from prompts import Prompt
-from results.checkpoints import STUDENT, checkpoints_of, put_checkpoint
-from results.store import Store
+from results.db.store import Store
+from results.queries.checkpoints import STUDENT, checkpoints_of, put_checkpoint
 
 
 async def put_judges(store: Store, judges: Iterable[Judge]) -> None:

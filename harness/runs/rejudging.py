@@ -19,11 +19,11 @@ from agents.types import Dialogue, ResponseSet
 from harness.data.authors import Author
 from harness.runs.catalogue import catalogue_of
 from harness.runs.judging import Plan
-from results.audits import AUDIT
-from results.contests import run_dialogues
+from results.db.schema import RunRow, table
+from results.db.store import Store
+from results.queries.contests import run_dialogues
+from results.queries.judge_audits import AUDIT
 from results.report import find_run
-from results.store import Store
-from results.tables import RunRow, table
 
 
 @dataclass(frozen=True)

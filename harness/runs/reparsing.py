@@ -16,11 +16,11 @@ from agents.control_judges import rules
 from agents.judge import ALLOWED
 from agents.types import Judgment
 from agents.verdicts.parser import PARSER, read_verdict
-from results.readings import Readings, newest_readings, readings_of
-from results.rows import completion_of, judgment_row, parser_order
-from results.statements import insert_new
-from results.store import CHUNK, Store
-from results.tables import CompletionRow, JudgeRow, JudgmentRow, table
+from results.db.bulk import insert_new
+from results.db.mappers import completion_of, judgment_row, parser_order
+from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
+from results.db.store import CHUNK, Store
+from results.queries.parser_versions import Readings, newest_readings, readings_of
 
 _judgments, _completions, _judges = table(JudgmentRow), table(CompletionRow), table(JudgeRow)
 _PLACE = ("judge_id", "dialogue", "first", "second", "sample", "attempt", "call_key")

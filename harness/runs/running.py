@@ -38,7 +38,7 @@ from harness.engine.pump import pump
 from harness.engine.retry import RetryPolicy
 from harness.runs import provenance
 from harness.runs.sources import Source, check_retired, with_stated_ends
-from results.store import Store
+from results.db.store import Store
 
 TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0

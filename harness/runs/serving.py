@@ -34,8 +34,8 @@ from harness.runs.registering import put_checkpoints
 from harness.runs.rooms import Room, Serving, opened
 from harness.runs.running import LaneReport, Settings
 from prompts import Library
-from results.askings import kept_sets
-from results.store import Store
+from results.db.store import Store
+from results.db.tokenizer_identities import kept_sets
 from serve import presets
 from serve.identity import Dtype, Served
 from serve.presets import Preset, read_json

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from agents.text_extraction import WORD_LIMIT
 from agents.types import Dialogue, ResponseSet
-from results.generations import Outcome, cost_of, endings_of, outcome_of, reads_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.responses import Outcome, cost_of, endings_of, outcome_of, reads_of
 
 
 @dataclass(frozen=True)

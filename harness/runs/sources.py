@@ -10,7 +10,7 @@ from agents.clients.model_list import stated_ends
 from agents.models.retirement import check_asked, is_refused, warnings, with_stated
 from agents.models.spec import Model
 from harness.engine.pump import Work
-from results.store import Store
+from results.db.store import Store
 
 
 @dataclass(frozen=True)

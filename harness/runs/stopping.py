@@ -3,7 +3,7 @@
 Dialogues are judged in the run's seeded order and looked at after fixed numbers of them. At a look only the
 first so many dialogues count, and only once all their judgments are in: never what arrived by chance. So the
 answer is the same however the answers arrived, and however often the run was killed and gone on with. What
-the interval is, `results.statistics.sequences` knows; how calls are made, the engine.
+the interval is, `results.statistics.confidence_sequences` knows; how calls are made, the engine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from agents.errors import UserError
 from agents.types import Reason
 from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
-from results.statistics.sequences import ANSWER
+from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
 LEVEL = 0.95

@@ -17,10 +17,10 @@ from harness.runs.running import is_emulated
 from harness.showing.calibration import calibration_data, calibration_lines
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
-from results.statistics.audit import HUMAN_LLM, LLM_LLM, Leaning
-from results.statistics.clusters import Estimate
-from results.statistics.refusal import Refusal
-from results.statistics.within_raters import WithinRaters
+from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Leaning
+from results.statistics.not_estimable import Refusal
+from results.statistics.within_rater_test import WithinRaters
 
 SELECTION = {
     Split.TEST: "The test dialogues were chosen by their low ratings, so these numbers are conditioned on "

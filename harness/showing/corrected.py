@@ -12,9 +12,9 @@ from harness.findings.juries import Jury
 from harness.findings.preferences import Corrected
 from harness.terminal.tables import Table, table_of
 from harness.wording import between, percent
-from results.statistics.adjusted import BiasAdjusted
+from results.statistics.bias_correction import BiasAdjusted
+from results.statistics.not_estimable import Refusal
 from results.statistics.ppi import CheapAndGold
-from results.statistics.refusal import Refusal
 
 
 def corrections_data(at: int, corrected: Corrected) -> dict[str, Any]:

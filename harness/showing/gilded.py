@@ -11,9 +11,9 @@ from harness.findings.gilding import Gilded
 from harness.runs.running import is_emulated
 from harness.showing import judged
 from harness.wording import EMULATED_NOTE, between, money, percent
+from results.statistics.not_estimable import Refusal
 from results.statistics.ppi import Saving
-from results.statistics.refusal import Refusal
-from results.statistics.stratified import Stratum
+from results.statistics.stratified_ppi import Stratum
 
 
 def as_data(done: Gilded) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from harness.runs.judging import JudgeSummary, Summary
 from harness.runs.running import is_emulated
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
-from results.contests import Contest
+from results.queries.contests import Contest
 from results.statistics import SingleOrder, WinRate
 
 SINGLE_ORDER_NOTE = (

@@ -13,7 +13,7 @@ from harness.showing.corrected import corrections_data, people_data
 from harness.terminal.tables import Table, table_of
 from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
-from results.statistics.refusal import Refusal
+from results.statistics.not_estimable import Refusal
 
 ROBUST = "order-robust"
 

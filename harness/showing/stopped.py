@@ -14,7 +14,7 @@ from harness.runs.stopping import Stopped, Until
 from harness.showing.judged import answerer_data, answerer_notes, kin_notes
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons
-from results.statistics.winrate import GENERATION
+from results.statistics.win_rate import GENERATION
 
 METHOD = "confidence sequence (betting)"
 SCOPE = {

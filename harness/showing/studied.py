@@ -13,7 +13,7 @@ from harness.study.file import TINY, Study
 from harness.study.runner import Standing
 from harness.terminal.tables import Cell, Table, table_of
 from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent, reasons
-from results.statistics.winrate import SCOPE
+from results.statistics.win_rate import SCOPE
 
 NOT_YET = "…"
 TINY_NOTE = (

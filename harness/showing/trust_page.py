@@ -10,8 +10,8 @@ from agents.output_escape import html_page
 from harness.findings.audited import Audits, AuditSummary
 from harness.showing.audited import columns_of, decimal, estimate, notes, page_title, points, trust, within
 from harness.wording import EMULATED_NOTE, percent
-from results.plots import Estimate, interval_plot
-from results.statistics.audit import Leaning
+from results.report.charts import Estimate, interval_plot
+from results.statistics.judge_accuracy import Leaning
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;color:#111;

@@ -41,8 +41,8 @@ from harness.study.progress import counted
 from harness.study.reporting import one_run, write_report
 from harness.study.stages import Made, Ready
 from harness.study.world import World
-from results.statistics.columns import Columns
-from results.store import Store
+from results.db.store import Store
+from results.statistics.judgment_table import Columns
 
 TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from sqlalchemy import func, select
 
 from agents.errors import UserError
-from results.store import Store
-from results.tables import CompletionRow, InvocationRow, table
+from results.db.schema import CompletionRow, InvocationRow, table
+from results.db.store import Store
 
 SECONDS = 5.0
 QUIET = 4  # so many looks pass in silence while there is nothing to count: a server is starting

@@ -18,7 +18,7 @@ from harness.runs.judging import JUDGING
 from harness.study.stages import Made, Ready
 from harness.study.world import World
 from harness.writing import write_whole
-from results.store import Store
+from results.db.store import Store
 
 
 def page_id() -> str:

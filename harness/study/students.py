@@ -29,7 +29,7 @@ from harness.study.file import CUT_BASE, Learner
 from harness.study.progress import counted
 from harness.study.stages import Made, Ready
 from harness.study.world import World
-from results.store import Store
+from results.db.store import Store
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from harness.study.progress import Tell
 from harness.study.purse import Purse
 from harness.study.stages import Memory
 from prompts import Library
-from results.store import Store
+from results.db.store import Store
 
 
 def _silent(stage: str, how_far: str) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agents.output_escape import csv_rows, markdown_row, markdown_text
-from results.paper.alike import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
-from results.paper.differences import ALWAYS
+from results.paper.deviations import ALWAYS
+from results.paper.single_order import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.statistics import SingleOrder
 from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from results.report.data import as_csv, as_json
-from results.report.finding import find_run
-from results.report.gathering import gather
+from results.db.store import Store
+from results.report.context import Material
+from results.report.data_export import as_csv, as_json
+from results.report.html import page
+from results.report.loader import gather
 from results.report.markdown import as_markdown
-from results.report.material import Material
-from results.report.page import page
-from results.store import Store
+from results.report.run_lookup import find_run
 
 FORMS: Mapping[str, Callable[[Material], str]] = {
     "html": page,
@@ -44,7 +44,7 @@ async def render(
         now_text: when the page was made, as it is to be shown; "" shows nothing, so that the same database
             gives the same bytes.
         form: one of `FORMS`: html, md, csv or json.
-        snapshots: answering names that alone are counted (see `results.contests.contests_of`).
+        snapshots: answering names that alone are counted (see `results.queries.contests.contests_of`).
 
     Raises:
         UserError: there is no such run, it judges nothing, or the database cannot be read.

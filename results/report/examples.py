@@ -18,11 +18,11 @@ from sqlalchemy import select
 
 from agents.hashing import content_id
 from agents.types import Dialogue
-from results.contests import Contest
-from results.report.opinions import Opinion, Outcome, opinions_of
-from results.report.reading import chunks, rows_of
-from results.store import Store
-from results.tables import CompletionRow, JudgmentRow, ResponseRow, table
+from results.db.schema import CompletionRow, JudgmentRow, ResponseRow, table
+from results.db.store import Store
+from results.queries.contests import Contest
+from results.report.batch_queries import chunks, rows_of
+from results.report.verdict_texts import Opinion, Outcome, opinions_of
 
 EXAMPLES = 60
 CONTROL = "control"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from agents.output_escape import markdown_code, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS
-from results.report.grid import Entry, orders_of
-from results.report.material import Material
-from results.report.page import banners, facts, title
+from results.report.conclusions import NONE, between, caveats, percent, reasons
+from results.report.context import Material
+from results.report.html import banners, facts, title
 from results.report.sections.controls import TITLE, controls_notes, controls_table
 from results.report.sections.cost import cost_table, time_told
 from results.report.sections.judges import agreement_table, answerer_notes, audit_views, each_judge, kin_notes
@@ -17,8 +17,8 @@ from results.report.sections.manifest import page_command
 from results.report.sections.section import PlainTable, Row
 from results.report.sections.seeds import TITLE as SEEDS
 from results.report.sections.seeds import seeds_table
-from results.report.study_wording import told_on_top
-from results.report.wording import NONE, between, caveats, percent, reasons
+from results.report.study_conclusions import told_on_top
+from results.report.table1_grid import Entry, orders_of
 
 _LETTERS = dict(zip(METHODS, "HL", strict=True))
 _HEADS = ("A", "B", "judge", "A wins", "95 %", "order-robust", "n", "consistency", "first place", "unscored")

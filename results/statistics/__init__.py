@@ -3,15 +3,34 @@
 `docs/statistics.md` gives each formula, its source, its assumptions and when not to use it.
 """
 
-from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted
 from results.statistics.agreement import PairAgreement, agreement_of
-from results.statistics.audit import Audit, Leaning, PairOfResponders, audit
+from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
 from results.statistics.bradley_terry import Strengths, strengths
-from results.statistics.breakdown import breakdown, difference_breakdown
 from results.statistics.calibration import Bin, Calibration, calibration
-from results.statistics.clusters import Estimate, clustered_mean
-from results.statistics.columns import Columns
-from results.statistics.comparing import (
+from results.statistics.cluster_bootstrap import Estimate, clustered_mean
+from results.statistics.confidence_sequences import (
+    ConfidenceSequence,
+    Estimand,
+    judging_order,
+    sequence_of,
+)
+from results.statistics.contest_design import Assumed, Design, assume, design
+from results.statistics.controlled_strengths import Controlled, Effect, controlled_strengths
+from results.statistics.few_seeds import SeedSpread
+from results.statistics.hypothesis_tests import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
+from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
+from results.statistics.judge_accuracy import Audit, Leaning, PairOfResponders, audit
+from results.statistics.judge_pooling import PooledRate, disagreement, pooled_over_judges
+from results.statistics.judgment_table import Columns
+from results.statistics.length_control import LengthControl, length_controlled
+from results.statistics.multiple_testing import Family, family_of
+from results.statistics.noninferiority import (
+    NonInferiority,
+    non_inferior,
+    strategy_non_inferior,
+)
+from results.statistics.not_estimable import Refusal
+from results.statistics.paired_comparison import (
     Answer,
     answering,
     compare,
@@ -19,9 +38,7 @@ from results.statistics.comparing import (
     is_saturated,
     single_order_mcnemar,
 )
-from results.statistics.controlled import Controlled, Effect, controlled_strengths
-from results.statistics.design import Assumed, Design, assume, design
-from results.statistics.differences import (
+from results.statistics.paired_differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
     Difference,
@@ -30,42 +47,25 @@ from results.statistics.differences import (
     difference_of,
     head_to_head,
 )
-from results.statistics.families import Family, family_of
-from results.statistics.few_seeds import SeedSpread
-from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
-from results.statistics.length import LengthControl, length_controlled
-from results.statistics.noninferiority import (
-    NonInferiority,
-    non_inferior,
-    strategy_non_inferior,
-)
-from results.statistics.pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.power import Needed, needed, smallest_detectable
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
 from results.statistics.rated_pairs import RatedPairs
-from results.statistics.reach import Reach, reachable
-from results.statistics.refusal import Refusal
 from results.statistics.replication import Replicated, replicated
 from results.statistics.scores import Scores, dialogue_scores, mean_score, order_robust_of
-from results.statistics.sequences import (
-    ConfidenceSequence,
-    Estimand,
-    judging_order,
-    sequence_of,
-)
-from results.statistics.stratified import StratifiedGold, Stratum, stratified_cheap_and_gold
+from results.statistics.selection_bias import Best, Corrected, best_of, corrected_winner
+from results.statistics.stopping_feasibility import Reach, reachable
+from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
 from results.statistics.strength_intervals import PairScores, StrengthBounds
-from results.statistics.testing import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
+from results.statistics.subgroups import breakdown, difference_breakdown
 from results.statistics.training_seeds import (
     StrategyEstimate,
     strategy_difference,
     strategy_family,
     strategy_rate,
 )
-from results.statistics.variance import Components, Sizes, VarianceTable, variance_table
-from results.statistics.winners import Best, Corrected, best_of, corrected_winner
-from results.statistics.winrate import SCOPE, SingleOrder, WinRate, win_rate
-from results.statistics.within_raters import WithinRaters, within_raters
+from results.statistics.variance_components import Components, Sizes, VarianceTable, variance_table
+from results.statistics.win_rate import SCOPE, SingleOrder, WinRate, win_rate
+from results.statistics.within_rater_test import WithinRaters, within_raters
 
 __all__ = [
     "COMMON_OPPONENT",

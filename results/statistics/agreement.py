@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.intervals import Interval, interval_of_scores
-from results.statistics.refusal import Refusal
+from results.statistics.not_estimable import Refusal
 
 Floats = NDArray[np.float64]
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from results.statistics.clusters import Estimate, clustered_mean
-from results.statistics.refusal import Refusal
+from results.statistics.cluster_bootstrap import Estimate, clustered_mean
+from results.statistics.not_estimable import Refusal
 
 Floats = NDArray[np.float64]
 

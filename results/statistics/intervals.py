@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
-from results.statistics.betting import bounded_mean_interval
+from results.statistics.betting_martingale import bounded_mean_interval
 
 Floats = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.statistics.differences import Pairs
 from results.statistics.intervals import Interval, interval_of_scores
+from results.statistics.not_estimable import Refusal
+from results.statistics.paired_differences import Pairs
 from results.statistics.power import Needed, needed
-from results.statistics.refusal import Refusal
 from results.statistics.training_seeds import StrategyEstimate
 
 NON_INFERIOR, INFERIOR, UNDECIDED = "non-inferior", "inferior", "undecided"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from results.statistics.columns import Columns
+from results.statistics.judgment_table import Columns
 from results.statistics.scores import dialogue_scores
 
 Floats = NDArray[np.float64]

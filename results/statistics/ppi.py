@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from results.statistics.intervals import boundary_interval, check_level
-from results.statistics.refusal import Refusal
-from results.statistics.winrate import GENERATION
+from results.statistics.not_estimable import Refusal
+from results.statistics.win_rate import GENERATION
 
 Floats = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from results.statistics.hypothesis_tests import holm
 from results.statistics.intervals import check_level
-from results.statistics.testing import holm
 
 Floats = NDArray[np.float64]
 

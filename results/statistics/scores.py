@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.columns import Columns
+from results.statistics.judgment_table import Columns
 
 Floats = NDArray[np.float64]
 

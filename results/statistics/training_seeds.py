@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.columns import Columns
 from results.statistics.few_seeds import p_value, seed_spread, seeds_reach, welch_degrees
+from results.statistics.hypothesis_tests import holm, sign_flip
 from results.statistics.intervals import check_level, interval_of_scores
-from results.statistics.refusal import Refusal
+from results.statistics.judgment_table import Columns
+from results.statistics.not_estimable import Refusal
 from results.statistics.scores import dialogue_scores, order_robust
-from results.statistics.testing import holm, sign_flip
 
 Floats = NDArray[np.float64]
 

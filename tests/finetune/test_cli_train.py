@@ -17,8 +17,8 @@ from finetune.health import Health
 from finetune.running import Step
 from harness.cli.train import train
 from harness.showing.trained import Progress, made_lines
-from results.checkpoints import Registered, checkpoints_of, lineage
-from results.store import Store
+from results.db.store import Store
+from results.queries.checkpoints import Registered, checkpoints_of, lineage
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = ("two-step", "--base", "x", "--out", "y", "--data")

@@ -22,7 +22,7 @@ from harness.engine.retry import RetryPolicy
 from harness.runs.judging import Plan, Summary, judge_contest, plan_judging
 from harness.runs.running import Settings
 from prompts import Library
-from results.store import Store
+from results.db.store import Store
 from tests.results.conftest import count, named, opening, rows
 
 __all__ = ["count", "named", "opening", "rows"]  # fixtures of the store's tests are fixtures here too

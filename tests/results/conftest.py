@@ -16,8 +16,8 @@ from agents.clients.base import Call
 from agents.messages import Completion, Finish, Message, Sampling, Usage
 from agents.models.spec import Model, WireProtocol
 from agents.types import Judgment, Preference, Reason, Unscored, Verdict
-from results.store import Store
-from results.tables import InvocationRow, table
+from results.db.schema import InvocationRow, table
+from results.db.store import Store
 
 SERVER = os.environ.get("EMPATHY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 MODEL = Model("openai", "gpt-test", WireProtocol.OPENAI_CHAT)

@@ -27,8 +27,8 @@ from harness.runs.rooms import Room, Serving, opened
 from harness.runs.running import Settings
 from harness.runs.serving import respond
 from prompts import Library
-from results.store import Store
-from results.tables import CompletionRow, table
+from results.db.schema import CompletionRow, table
+from results.db.store import Store
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.vllm

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from results.report.markup import filled
-from results.report.material import Material
+from results.report.context import Material
 from results.report.sections.section import Section
-from results.report.study_wording import told_on_top
+from results.report.study_conclusions import told_on_top
+from results.report.templates import filled
 
 
 def answer(material: Material) -> Section:

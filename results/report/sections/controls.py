@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from results.report.markup import filled
-from results.report.material import Material
-from results.report.roles import Role
+from results.report.author_roles import Role
+from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
+from results.report.context import Material
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.study_wording import Seen, seen_of, sided
-from results.report.wording import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
+from results.report.study_conclusions import Seen, seen_of, sided
+from results.report.templates import filled
 
 TITLE = "Student against format controls"
 _HEADS = {

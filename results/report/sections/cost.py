@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.report.markup import filled
-from results.report.material import Material
+from results.report.conclusions import NONE, counted, duration, moment, money
+from results.report.context import Material
+from results.report.cost import Spending, Spent
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.spending import Spending, Spent
-from results.report.wording import NONE, counted, duration, moment, money
+from results.report.templates import filled
 
 _HEADS = ("for", "model", "calls", "tokens in", "tokens out", "cost", "time to an answer")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from results.report.context import Material
 from results.report.examples import EXAMPLES, SHARES, Example, Examples, Kind
-from results.report.markup import filled
-from results.report.material import Material
-from results.report.opinions import Outcome
 from results.report.sections.section import Section
+from results.report.templates import filled
+from results.report.verdict_texts import Outcome
 
 OUTCOMES = {
     Outcome.A: "A throughout",

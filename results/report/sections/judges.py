@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from agents.models.family import kin_note
 from agents.models.response_model import answerer_note
-from results.report.agreeing import Agreement
-from results.report.audits import AuditOnSplit, OfJudge
-from results.report.markup import filled
-from results.report.material import Judged, Material
+from results.report.audit_summary import AuditOnSplit, OfJudge
+from results.report.conclusions import NONE, between, counted, percent, points, reasons
+from results.report.context import Judged, Material
+from results.report.judge_agreement import Agreement
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.wording import NONE, between, counted, percent, points, reasons
-from results.statistics.clusters import Estimate
-from results.statistics.refusal import Refusal
-from results.statistics.within_raters import WithinRaters
+from results.report.templates import filled
+from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.not_estimable import Refusal
+from results.statistics.within_rater_test import WithinRaters
 
 _HEADS = (
     "judge",

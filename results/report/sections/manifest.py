@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from results.report.markup import filled
-from results.report.material import Material
+from results.report.context import Material
 from results.report.sections.section import Section
+from results.report.templates import filled
 
 _FIDELITY = {
     "paper": "what the paper's text says; what it leaves open is recorded with every set and every student.",

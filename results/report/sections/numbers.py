@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.report.markup import filled
-from results.report.material import Material, Pair
-from results.report.measures import Group, groups_of
-from results.report.sections.drawn import figure_of
+from results.report.conclusions import Answer, answer, percent
+from results.report.contest_metrics import Group, groups_of
+from results.report.context import Material, Pair
+from results.report.sections.charts import figure_of
 from results.report.sections.section import Section
-from results.report.wording import Answer, answer, percent
+from results.report.templates import filled
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.checkpoints import STUDENT
-from results.report.forest import Mark, Row, forest
-from results.report.markup import filled, readable
-from results.report.material import Material, Pair
-from results.report.roles import Role
-from results.report.sections.drawn import figure_of
+from results.queries.checkpoints import STUDENT
+from results.report.author_roles import Role
+from results.report.conclusions import percent
+from results.report.context import Material, Pair
+from results.report.forest_plot import Mark, Row, forest
+from results.report.sections.charts import figure_of
 from results.report.sections.section import Section
-from results.report.wording import percent
+from results.report.templates import filled, readable
 
 _ROLES = {
     Role.BASE: "untrained, not cut",

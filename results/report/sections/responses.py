@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.profile import WORD_LISTS
-from results.report.manner import manner_of, to_read
-from results.report.markup import filled
-from results.report.material import Material
-from results.report.measures import Group
+from results.analysis.response_profile import WORD_LISTS
+from results.report.contest_metrics import Group
+from results.report.context import Material
 from results.report.sections.section import PlainTable, Row, Section
+from results.report.style_profile import manner_of, to_read
+from results.report.templates import filled
 
 MANY = 6  # authors that have a column each; more of them have a row each
 

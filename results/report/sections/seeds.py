@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from results.report.markup import filled
-from results.report.material import Material
+from results.report.conclusions import NONE, between, percent
+from results.report.context import Material
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.seeds import OverSeeds
-from results.report.wording import NONE, between, percent
+from results.report.seed_summary import OverSeeds
+from results.report.templates import filled
 from results.statistics import Refusal
 
 TITLE = "Over training seeds"

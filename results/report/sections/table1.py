@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.paper.cells import NUMBERS
-from results.report.grid import Line, orders_of
-from results.report.markup import filled
-from results.report.material import Material
+from results.report.context import Material
 from results.report.sections.section import Section
+from results.report.table1_grid import Line, orders_of
+from results.report.templates import filled
 
 _NOT_THE_PAPERS = "No cell here is one of the paper's: another base, or another judge."
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from results.checkpoints import Registered
-from results.report.authors import Trained
-from results.report.curves import curve
-from results.report.markup import filled, readable
-from results.report.material import Material
+from results.queries.checkpoints import Registered
+from results.report.author_descriptions import Trained
+from results.report.conclusions import duration, percent
+from results.report.context import Material
+from results.report.loss_curves import curve
 from results.report.sections.section import Section
-from results.report.wording import duration, percent
+from results.report.templates import filled, readable
 
 _CURVES: dict[str, tuple[tuple[str, str, float | None], ...]] = {
     "sft": (("loss", "SFT loss", None),),

@@ -17,7 +17,7 @@ from harness.data.dataset import sample
 from harness.data.splits import Split, dialogues_of
 from harness.findings.controlled import COVARIATES
 from harness.findings.exchange import judgments_of
-from results.rows import judgment_row
+from results.db.mappers import judgment_row
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")

@@ -14,9 +14,9 @@ import pytest
 
 from harness.data.dataset import sample
 from harness.findings.charting import charts
-from results.checkpoints import put_checkpoint
+from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
-from results.store import Store
+from results.queries.checkpoints import put_checkpoint
 
 Run = Callable[..., Any]
 

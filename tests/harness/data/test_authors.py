@@ -17,7 +17,7 @@ from agents.types import Response, ResponseSet
 from harness.data.authors import author_of, read_file
 from harness.data.dataset import RESPONDERS, Dataset, sample
 from harness.data.making import command
-from results.store import Store
+from results.db.store import Store
 
 MODEL = "openai/some-model"
 

@@ -28,7 +28,7 @@ from harness.data.inspecting import compare, inspect
 from harness.data.recipe import Recipe
 from harness.data.splits import Split, dialogues_of
 from prompts import Library
-from results.store import Store
+from results.db.store import Store
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 

@@ -20,8 +20,8 @@ from agents.clients.base import Call
 from agents.errors import CallError
 from agents.messages import Completion, Finish, Message, Sampling, Usage
 from agents.models.spec import Model, WireProtocol
-from results.claims import Claimed
-from results.store import Used
+from results.db.claims import Claimed
+from results.db.store import Used
 
 
 class _JumpingSelector(selectors.SelectSelector):

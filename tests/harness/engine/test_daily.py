@@ -14,7 +14,7 @@ from harness.engine.gate import Gate
 from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
 from harness.engine.pump import pump
-from results.store import Used
+from results.db.store import Used
 from tests.harness.engine.conftest import Memory, Server, answer, question
 from tests.harness.engine.test_pump import House, calls
 

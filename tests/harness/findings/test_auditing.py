@@ -19,10 +19,10 @@ from harness.findings.audited import AuditSummary, summarise_audit
 from harness.findings.auditing import plan_audit, run_audit
 from harness.runs.running import Settings
 from prompts import Library
-from results.audits import Audited, audited
+from results.db.store import Store
+from results.queries.judge_audits import Audited, audited
 from results.statistics import WithinRaters
-from results.statistics.audit import agreeing
-from results.store import Store
+from results.statistics.judge_accuracy import agreeing
 
 PROMPT = Library()[DEFAULT_PROMPT]
 

@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from harness.data.dataset import sample
 from harness.findings.exchange import read_import, store_answers
-from results.store import Store
+from results.db.store import Store
 
 DIALOGUES = sample().dialogues
 

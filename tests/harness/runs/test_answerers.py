@@ -14,8 +14,8 @@ from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
 from harness.runs.judging import Plan, Summary
 from harness.showing.judged import as_data, notes
+from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.report import render
-from results.tables import AttemptRow, CompletionRow, JudgmentRow
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
 
 Make = Callable[..., Awaitable[Bench]]

@@ -26,9 +26,9 @@ from harness.runs.generating import Plan, Summary, generate
 from harness.runs.planning import Chosen, plan_improving, plan_responding, responder_of, strategies_of
 from harness.runs.running import Settings
 from prompts import Library
-from results.generations import reads_of
-from results.store import Store
-from results.tables import CompletionRow, ResponseRow, table
+from results.db.schema import CompletionRow, ResponseRow, table
+from results.db.store import Store
+from results.queries.responses import reads_of
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 

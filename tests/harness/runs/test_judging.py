@@ -17,8 +17,8 @@ from harness.engine.retry import RetryPolicy
 from harness.runs.estimating import estimate
 from harness.runs.judging import Summary
 from harness.showing.judged import as_data
-from results.store import Store
-from results.tables import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
+from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
+from results.db.store import Store
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, SETTINGS, Bench, Start, count, rows
 from tests.results.conftest import Open
 

@@ -16,8 +16,8 @@ from harness.emulator.options import Options
 from harness.engine.limits import Limits
 from harness.engine.money import Price, price_of
 from harness.runs.judging import Summary
-from results.store import Store
-from results.tables import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
+from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
+from results.db.store import Store
 from tests.harness.conftest import AT_ONCE, CLAUDE, GEMINI, GPT, KEY, Bench, Start, count, rows
 from tests.results.conftest import Open
 

@@ -15,8 +15,8 @@ from harness.engine import outage
 from harness.engine.money import price_of
 from harness.engine.streak import LONGEST
 from harness.runs.judging import Plan, Summary
-from results.store import Store
-from results.tables import AttemptRow, CompletionRow, JudgmentRow
+from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
+from results.db.store import Store
 from tests.harness.conftest import AT_ONCE, CLAUDE, GEMINI, GPT, Bench, Start, count, rows
 
 N = 64  # dialogues of the written sample

@@ -28,10 +28,10 @@ from harness.cli.rejudge import rejudge
 from harness.runs.judging import summarise
 from harness.runs.reparsing import reparse
 from harness.showing import judged, reparsed
-from results.report import data
-from results.report.gathering import gather
-from results.store import Store
-from results.tables import CompletionRow, JudgmentRow, table
+from results.db.schema import CompletionRow, JudgmentRow, table
+from results.db.store import Store
+from results.report import data_export
+from results.report.loader import gather
 
 OLD = "verdict-1"
 MODEL = Model("openai", "judge", WireProtocol.OPENAI_CHAT)
@@ -143,8 +143,8 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
             await reparse(store)
         summary = await summarise(store, run)
         (told,) = judged.as_data(summary)["judges"]
-        (contest,) = data.as_data(await gather(store, run))["contests"]
-        notes = data.as_data(await gather(store, run))["notes"]
+        (contest,) = data_export.as_data(await gather(store, run))["contests"]
+        notes = data_export.as_data(await gather(store, run))["notes"]
     readings = told["readings"]
     assert contest["readings"] == readings
     assert readings["read_by"] == {PARSER if reread else OLD: len(STORED)}

@@ -33,8 +33,8 @@ from harness.runs.rooms import Room, Serving
 from harness.runs.running import Settings
 from harness.runs.serving import respond, responder
 from prompts import Library
-from results.generations import Endings, endings_of
-from results.store import Store
+from results.db.store import Store
+from results.queries.responses import Endings, endings_of
 from serve.plan import Wanted
 
 LIBRARY, SETTINGS = Library(), Settings(quiet=True)

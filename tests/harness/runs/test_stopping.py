@@ -28,8 +28,8 @@ from harness.runs.running import Settings
 from harness.runs.stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
 from harness.runs.watching import LOOKS_AHEAD, Watch
 from prompts import Library
+from results.db.store import Store
 from results.statistics import Columns, Estimand, sequence_of
-from results.store import Store
 
 DECIDED = Until()
 KNOWN = Until(None, Estimand.THESE_DIALOGUES)

@@ -47,7 +47,7 @@ import os, signal, sys
 from agents.clients.http import HttpClient
 from harness.cli import main
 from harness.study.stages import Memory
-from results.writer import Writer
+from results.db.writer import Writer
 
 fatal, steps = int(sys.argv[1]), 0
 

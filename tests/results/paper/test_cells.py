@@ -9,7 +9,7 @@ import pytest
 from agents.models.registry import Registry
 from agents.types import ResponseSet
 from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published, succeeds
-from results.paper.differences import of_judging, of_responses, of_training
+from results.paper.deviations import of_judging, of_responses, of_training
 from results.paper.latex import as_latex
 from results.paper.table1 import Ours, as_markdown, table1
 

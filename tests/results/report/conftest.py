@@ -12,9 +12,9 @@ import pytest
 
 from agents.hashing import content_id
 from agents.types import Dialogue, Response, ResponseSet
-from results.statements import insert_new
-from results.store import Store
-from results.tables import CompletionRow, JudgmentRow, table
+from results.db.bulk import insert_new
+from results.db.schema import CompletionRow, JudgmentRow, table
+from results.db.store import Store
 
 VOID = {"meta", "link", "br", "input", "img", "hr", "wbr"}
 Verdicts = Sequence[tuple[str, ...]]  # per dialogue: with A first, with B first (then the same per sample)

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from agents.errors import UserError
 from harness.cli.report import report, write_page
+from results.db.store import Store
 from results.report import find_run, render
-from results.store import Store
 
 JUDGED = {"control/ratings": [("A", "A"), ("B", "B")]}
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.contests import contests_of
+from results.db.store import Store
+from results.queries.contests import contests_of
 from results.report.examples import SHARES, Kind, choose, examples_of
-from results.report.opinions import Opinion, Outcome, Said, opinions_of
-from results.store import Store
+from results.report.verdict_texts import Opinion, Outcome, Said, opinions_of
 
 kinds_of_many = st.lists(st.sampled_from(list(Kind)), max_size=120).map(
     lambda kinds: {f"dialogue-{at}": kind for at, kind in enumerate(kinds)}

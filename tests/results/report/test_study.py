@@ -12,13 +12,13 @@ import pytest
 
 from agents.errors import UserError
 from agents.hashing import content_id
-from results.checkpoints import put_checkpoint
-from results.contests import contests_of
+from results.db.store import Store
 from results.paper.cells import published
+from results.queries.checkpoints import put_checkpoint
+from results.queries.contests import contests_of
 from results.report import find_run, gather, render
-from results.report.roles import Role
+from results.report.author_roles import Role
 from results.statistics import win_rate
-from results.store import Store
 
 SFT, DPO = (f"student:llama-3.1-8b-over-human-naive-{step}" for step in ("sft", "sft-dpo"))
 LOW, BASE = "student:llama-3.1-8b-low-rated-sft", "base:Llama-3.1-8B"

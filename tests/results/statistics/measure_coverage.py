@@ -30,7 +30,7 @@ from test_sequences import even_contests, look_all_the_time, these_dialogues_cov
 from test_within_raters import errs
 
 from results.statistics import Estimand, judging_order
-from results.statistics.betting import bounded_mean_interval
+from results.statistics.betting_martingale import bounded_mean_interval
 from results.statistics.intervals import bca_interval
 
 RUNS = 4000

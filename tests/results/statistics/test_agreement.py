@@ -14,7 +14,7 @@ from results.statistics.agreement import (
     majority,
     rank_correlation,
 )
-from results.statistics.refusal import Refusal
+from results.statistics.not_estimable import Refusal
 
 GAP = np.nan
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units

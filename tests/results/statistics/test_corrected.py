@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from results.statistics.adjusted import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.not_estimable import Refusal
 from results.statistics.ppi import TUNED, CheapAndGold, cheap_and_gold, saving, tuned_weight
-from results.statistics.refusal import Refusal
 
 Generator = np.random.Generator
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from results.checkpoints import put_checkpoint
-from results.contests import contests_of
+from results.db.store import Store
+from results.queries.checkpoints import put_checkpoint
+from results.queries.contests import contests_of
 from results.report import render
-from results.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,397 @@
+"""The store: one database that remembers every run, answer and verdict.
+
+Knows how things are kept and found; nothing of models, limits, or what a number means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import orjson
+from sqlalchemy import Connection, delete, func, or_, select, update
+
+from agents.errors import Failure, UserError
+from agents.hashing import canonical, content_id
+from agents.types import Dialogue, Response, ResponseSet
+from results.db.bulk import insert_new
+from results.db.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started, release
+from results.db.connection import Database, open_database
+from results.db.mappers import dialogue_row, parser_order, response_row
+from results.db.schema import (
+    AttemptRow,
+    ClaimRow,
+    CompletionRow,
+    ContestRow,
+    DialogueRow,
+    InvocationRow,
+    JudgeRow,
+    JudgmentRow,
+    PromptRow,
+    ResponseRow,
+    ResponseSetRow,
+    RunDialogueRow,
+    RunRow,
+    table,
+)
+from results.db.writer import Writer
+
+CHUNK = 500
+NEVER_SENT = (
+    Failure.NO_BUDGET.value,
+    Failure.QUOTA_EXHAUSTED.value,
+    Failure.RETIRED.value,
+)  # without a status: our own refusals
+Result = TypeVar("Result")
+
+_runs, _invocations, _claims = table(RunRow), table(InvocationRow), table(ClaimRow)
+_completions, _attempts = table(CompletionRow), table(AttemptRow)
+_judgments, _contests = table(JudgmentRow), table(ContestRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a model was asked within some time: requests (answered or not) and tokens."""
+
+    requests: int
+    tokens: int
+
+
+class Store:
+    """An open database. Use `async with await Store.open(...)`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._observer = Observer()
+        self._hearts: dict[str, asyncio.Task[None]] = {}
+        self._together: list[Callable[[Connection], object]] | None = None
+
+    @classmethod
+    async def open(cls, named: str, *, create: bool = True) -> Store:
+        """Open (or make) the database that `named` is the path or URL of.
+
+        Raises:
+            UserError: it cannot be opened, is not ours, or is of another version.
+        """
+        return cls(await open_database(named, create=create))
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection. Idempotent. An invocation that was not ended is dead from now on."""
+        for heart in self._hearts.values():
+            heart.cancel()
+        await asyncio.gather(*self._hearts.values(), return_exceptions=True)
+        self._hearts.clear()
+        await self.database.close()
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run a plain function of a connection in a transaction that only reads.
+
+        >>> await store.read(lambda connection: connection.execute(select(runs.c.id)).scalars().all())
+        """
+        return await self.database.read(work)
+
+    # -- runs ----------------------------------------------------------------------------------------
+
+    async def begin(
+        self, kind: str, spec: Mapping[str, Any], *, command: str, context: Mapping[str, Any]
+    ) -> tuple[str, str]:
+        """Begin (or go on with) the run of this spec: (run id, id of this invocation)."""
+        run_id = content_id("run-1", [kind, spec])
+        now = round(time.time(), 3)
+        run = {"id": run_id, "kind": kind, "spec": canonical(spec).decode(), "created_at": now}
+        invocation = {
+            "id": uuid4().hex,
+            "run_id": run_id,
+            "command": command,
+            "context": orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(),
+            "started_at": now,
+            "place": place(),
+            "pid": os.getpid(),
+            "process_started": process_started(os.getpid()),
+            "heartbeat": 0,
+            "spent_usd": 0.0,
+            "reserved_usd": 0.0,
+        }
+
+        def work(connection: Connection) -> None:
+            insert_new(connection, _runs, [run])
+            insert_new(connection, _invocations, [invocation])
+
+        await self.database.write(work)
+        invocation_id = str(invocation["id"])
+        self._hearts[invocation_id] = asyncio.get_running_loop().create_task(self._beat(invocation_id))
+        return run_id, invocation_id
+
+    async def end(self, invocation_id: str) -> None:
+        """This invocation is over: its claims are given up, and what it held of the budget is free."""
+        heart = self._hearts.pop(invocation_id, None)
+        if heart is not None:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(_claims).where(_claims.c.invocation_id == invocation_id))
+            connection.execute(
+                update(_invocations)
+                .where(_invocations.c.id == invocation_id)
+                .values(ended_at=round(time.time(), 3), reserved_usd=0.0)
+            )
+
+        await self.database.write(work)
+
+    def writer(self, invocation_id: str) -> Writer:
+        """The writer of this invocation's answers."""
+        return Writer(self.database, invocation_id)
+
+    async def _beat(self, invocation_id: str) -> None:
+        columns = _invocations.c
+        beat = update(_invocations).where(columns.id == invocation_id).values(heartbeat=columns.heartbeat + 1)
+
+        def work(connection: Connection) -> None:
+            connection.execute(beat)
+
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with contextlib.suppress(UserError):  # the writer will say what is wrong
+                await self.database.write(work)
+
+    # -- calls ---------------------------------------------------------------------------------------
+
+    async def claim(self, keys: Sequence[str], invocation_id: str) -> Claimed:
+        """Claim calls: ours to ask, answered already, or held by another living process."""
+        return await self.database.write(
+            lambda connection: claim(connection, keys, invocation_id, self._observer)
+        )
+
+    async def release(self, keys: Sequence[str], invocation_id: str) -> None:
+        """Give up claims: we shall not ask."""
+        await self.database.write(lambda connection: release(connection, keys, invocation_id))
+
+    async def known(self, keys: Sequence[str]) -> set[str]:
+        """Which of these calls are answered."""
+        column = table(CompletionRow).c.key
+
+        def work(connection: Connection) -> set[str]:
+            found: set[str] = set()
+            for start in range(0, len(keys), CHUNK):
+                chunk = keys[start : start + CHUNK]
+                found |= set(connection.execute(select(column).where(column.in_(chunk))).scalars())
+            return found
+
+        return await self.read(work)
+
+    async def used_since(self, model: str, since: float, *, besides: str = "") -> Used:
+        """What a model was asked since a moment, by every run in this database.
+
+        Args:
+            besides: an invocation that is not counted (it counts for itself what it sends).
+        """
+        completions, attempts = table(CompletionRow).c, table(AttemptRow).c
+        tokens = func.coalesce(completions.input_tokens, 0) + func.coalesce(completions.output_tokens, 0)
+        answered = select(func.count(), func.coalesce(func.sum(tokens), 0)).where(
+            completions.model == model,
+            completions.answered_at >= since,
+            completions.invocation_id != besides,
+        )
+        failed = select(func.count()).where(
+            attempts.model == model,
+            attempts.failed_at >= since,
+            attempts.invocation_id != besides,
+            or_(attempts.status.is_not(None), attempts.failure.not_in(NEVER_SENT)),
+        )
+
+        def work(connection: Connection) -> Used:
+            requests, used = connection.execute(answered).one()
+            return Used(int(requests) + int(connection.execute(failed).scalar_one()), int(used))
+
+        return await self.read(work)
+
+    # -- money ---------------------------------------------------------------------------------------
+
+    async def hold(self, run_id: str, invocation_id: str, wanted_usd: float, budget_usd: float) -> float:
+        """Hold up to `wanted_usd` of the run's budget for this invocation; how much is granted.
+
+        What every invocation of the run has spent counts, and what the others hold (of the dead too: it
+        may have been spent).
+        """
+        columns = _invocations.c
+
+        def work(connection: Connection) -> float:
+            connection.execute(select(_runs.c.id).where(_runs.c.id == run_id).with_for_update())
+            rows = connection.execute(
+                select(columns.id, columns.spent_usd, columns.reserved_usd).where(columns.run_id == run_id)
+            ).all()
+            taken = sum(row.spent_usd for row in rows)
+            taken += sum(max(0.0, row.reserved_usd) for row in rows if row.id != invocation_id)
+            granted = max(0.0, min(wanted_usd, budget_usd - taken))
+            connection.execute(
+                update(_invocations).where(columns.id == invocation_id).values(reserved_usd=granted)
+            )
+            return float(granted)
+
+        return await self.database.write(work)
+
+    async def spent_usd(self, run_id: str) -> float:
+        """What all invocations of a run have spent, where prices are known."""
+        columns = _invocations.c
+        spent = select(func.coalesce(func.sum(columns.spent_usd), 0.0)).where(columns.run_id == run_id)
+        return await self.read(lambda connection: float(connection.execute(spent).scalar_one()))
+
+    async def most_output_tokens(self, run_id: str, model: str) -> int:
+        """Output tokens of the longest answer of a model that the run has stored; 0 where there is none."""
+        runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
+        longest = select(func.coalesce(func.max(_completions.c.output_tokens), 0)).where(
+            _completions.c.model == model, _completions.c.invocation_id.in_(runs)
+        )
+        return await self.read(lambda connection: int(connection.execute(longest).scalar_one()))
+
+    async def unanswered_usd(self, run_id: str) -> dict[str, float]:
+        """By model, the most that a run's attempts without an answer may have cost, in US dollars."""
+        runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
+        costs = (
+            select(_attempts.c.model, func.sum(_attempts.c.cost_usd))
+            .where(_attempts.c.invocation_id.in_(runs), _attempts.c.cost_usd.is_not(None))
+            .group_by(_attempts.c.model)
+        )
+        return await self.read(
+            lambda connection: {model: float(cost) for model, cost in connection.execute(costs).all()}
+        )
+
+    async def withdraw_contest(self, run_id: str, judge_id: str) -> None:
+        """Forget that a run was to have contests under a judge, where it has no judgment of that judge."""
+        judged = select(_judgments.c.call_key).where(_judgments.c.judge_id == judge_id).exists()
+        rows = delete(_contests).where(
+            _contests.c.run_id == run_id, _contests.c.judge_id == judge_id, ~judged
+        )
+        await self._write(lambda connection: connection.execute(rows))
+
+    # -- what a run is about -------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """What is put inside is one transaction: all of it, or nothing. Not to be nested."""
+        self._together = []
+        try:
+            yield
+            works = self._together
+        finally:
+            self._together = None
+        await self.database.write(lambda connection: [work(connection) for work in works])
+
+    async def _write(self, work: Callable[[Connection], object]) -> None:
+        if self._together is None:
+            await self.database.write(work)
+        else:
+            self._together.append(work)
+
+    async def put_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
+        """Keep dialogues; those that are there stay."""
+        await self._insert(DialogueRow, [dialogue_row(dialogue) for dialogue in dialogues])
+
+    async def put_responses(self, of: ResponseSet, responses: Iterable[Response]) -> None:
+        """Keep a set of responses; those that are there stay."""
+        described = {"id": of.id, "author": of.author, "preset": of.preset, "made": of.made}
+        rows = [response_row(response) for response in responses]
+
+        def work(connection: Connection) -> None:
+            insert_new(connection, table(ResponseSetRow), [described])
+            insert_new(connection, table(ResponseRow), rows)
+
+        await self._write(work)
+
+    async def put_prompt(self, version: str, name: str, text: str) -> None:
+        """Keep a prompt's text under its version."""
+        await self._insert(PromptRow, [{"version": version, "name": name, "text": text}])
+
+    async def put_judge(self, **columns: str) -> None:
+        """Keep a judge's description under its id (columns as in `JudgeRow`)."""
+        await self._insert(JudgeRow, [columns])
+
+    async def put_contests(self, run_id: str, contests: Sequence[tuple[str, str, str, int]]) -> None:
+        """Keep a run's contests: (judge, set of A, set of B, samples)."""
+        names = ("judge_id", "set_a", "set_b", "samples")
+        rows = [{"run_id": run_id, **dict(zip(names, row, strict=True))} for row in contests]
+        await self._insert(ContestRow, rows)
+
+    async def put_run_dialogues(self, run_id: str, keys: Sequence[str]) -> None:
+        """Keep which dialogues a run is about, in their order."""
+        rows = [{"run_id": run_id, "position": at, "dialogue": key} for at, key in enumerate(keys)]
+        await self._insert(RunDialogueRow, rows)
+
+    async def _insert(self, row: Any, rows: list[dict[str, Any]]) -> None:
+        await self._write(lambda connection: insert_new(connection, table(row), rows))
+
+    # -- what is there -------------------------------------------------------------------------------
+
+    async def response_sets(self, author: str, preset: str) -> list[ResponseSet]:
+        """The sets of responses of an author under a preset."""
+        columns = table(ResponseSetRow).c
+        wanted = (
+            select(columns.id, columns.author, columns.preset, columns.made)
+            .where(columns.author == author, columns.preset == preset)
+            .order_by(columns.id)
+        )
+        return await self.read(lambda connection: [ResponseSet(*row) for row in connection.execute(wanted)])
+
+    async def responses(self, set_id: str) -> list[Response]:
+        """All responses of a set."""
+        columns = table(ResponseRow).c
+        wanted = (
+            select(columns.dialogue, columns.author, columns.text, columns.set_id, columns.raw)
+            .where(columns.set_id == set_id)
+            .order_by(columns.dialogue, columns.id)
+        )
+        return await self.read(lambda connection: [Response(*row) for row in connection.execute(wanted)])
+
+    async def spec_of(self, run_id: str) -> str:
+        """A run's spec, as canonical JSON.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        wanted = select(_runs.c.spec).where(_runs.c.id == run_id)
+        spec = await self.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
+        if spec is None:
+            raise UserError("there is no such run in this database", where=self.database.shown, found=run_id)
+        return str(spec)
+
+    async def last_attempts(
+        self, judge_ids: Sequence[str]
+    ) -> dict[tuple[str, str, str, int], tuple[int, bool]]:
+        """(judge, first, second, sample) → (number of the last attempt, whether any is scored)."""
+        columns = table(JudgmentRow).c
+        place_of = (columns.judge_id, columns.first, columns.second, columns.sample)
+        wanted = (
+            select(*place_of, columns.attempt, columns.parser, columns.preference.is_not(None))
+            .where(columns.judge_id.in_(judge_ids))
+            .order_by(columns.attempt)
+        )
+
+        def work(connection: Connection) -> dict[tuple[str, str, str, int], tuple[int, bool]]:
+            newest: dict[tuple[tuple[str, str, str, int], int], tuple[tuple[str, int], bool]] = {}
+            for row in connection.execute(wanted):
+                reading = ((row[0], row[1], row[2], row[3]), int(row[4]))
+                parser, scored = parser_order(row[5]), bool(row[6])
+                if reading not in newest or parser >= newest[reading][0]:
+                    newest[reading] = (parser, scored)
+            last: dict[tuple[str, str, str, int], tuple[int, bool]] = {}
+            for (judged, attempt), (_, scored) in newest.items():
+                last[judged] = attempt, scored or (judged in last and last[judged][1])
+            return last
+
+        return await self.read(work)
+
+
+__all__ = ["Store", "Used"]

@@ -1,0 +1,262 @@
+"""The one writer of a run: many answers to a commit, no answer held back for long.
+
+Commits when nothing is in flight (nobody else is coming), when `MOST_SECONDS` have passed since the first
+waiting answer, or when `MOST_WAITING` answers wait. Whoever adds an answer may wait for its commit, or goes
+on and looks at how many are `held`: either is the back-pressure. An answer, what was read from it, its cost
+and the end of its claim are one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, update
+
+from agents.clients.base import Call
+from agents.errors import CallError
+from agents.generation import Generation
+from agents.messages import Completion
+from agents.types import Judgment, Response
+from results.db.bulk import insert_new, run_many
+from results.db.connection import Database
+from results.db.mappers import (
+    completion_row,
+    generation_row,
+    judgment_row,
+    response_row,
+    storable,
+)
+from results.db.schema import (
+    AttemptRow,
+    ClaimRow,
+    CompletionRow,
+    GenerationRow,
+    InvocationRow,
+    JudgmentRow,
+    ResponseRow,
+    table,
+)
+
+MOST_SECONDS = 0.1
+MOST_WAITING = 256
+
+_completions, _judgments, _responses = table(CompletionRow), table(JudgmentRow), table(ResponseRow)
+_generations = table(GenerationRow)
+_attempts, _claims, _invocations = table(AttemptRow), table(ClaimRow), table(InvocationRow)
+_SPEND = (
+    update(_invocations)
+    .where(_invocations.c.id == bindparam("of"))
+    .values(
+        spent_usd=_invocations.c.spent_usd + bindparam("cost"),
+        reserved_usd=_invocations.c.reserved_usd - bindparam("cost"),
+    )
+)
+_UNCLAIM = delete(_claims).where(_claims.c.key == bindparam("of"))
+
+
+@dataclass(slots=True)
+class _Batch:
+    completions: list[dict[str, Any]] = field(default_factory=list)
+    judgments: list[dict[str, Any]] = field(default_factory=list)
+    responses: list[dict[str, Any]] = field(default_factory=list)
+    generations: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    added: int = 0
+    cost_usd: float = 0.0
+
+    def read(self, reading: object) -> None:
+        """Take what was read from an answer."""
+        if isinstance(reading, Judgment):
+            self.judgments.append(judgment_row(reading))
+        elif isinstance(reading, Response):
+            self.responses.append(response_row(reading))
+        elif isinstance(reading, Generation):
+            self.generations.append(generation_row(reading))
+            self.read(reading.response)
+        elif isinstance(reading, tuple):
+            for part in reading:
+                self.read(part)
+        elif reading is not None:
+            raise TypeError(f"the database keeps no {type(reading).__name__}")
+
+    @property
+    def is_empty(self) -> bool:
+        read = self.judgments or self.responses or self.generations
+        return not (self.completions or read or self.attempts)
+
+
+class Writer:
+    """Collects answers and commits them in batches.
+
+    Args:
+        idle: whether nothing is in flight, so that waiting would gain nothing.
+        on_commit: told every batch's cost in US dollars, and the keys of its answers, once it is committed.
+
+    Attributes:
+        held: answers (and readings) that wait for their commit.
+        commits, busy_seconds: how many batches were committed, and how long that took in all.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        invocation_id: str,
+        *,
+        idle: Callable[[], bool] = lambda: True,
+        on_commit: Callable[[float, Sequence[str]], None] = lambda *_: None,
+    ) -> None:
+        self._database = database
+        self._invocation_id = invocation_id
+        self._idle = idle
+        self._on_commit = on_commit
+        self._batch = _Batch()
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self.held = 0
+        self.commits = 0
+        self.busy_seconds = 0.0
+
+    def watch(self, idle: Callable[[], bool], on_commit: Callable[[float, Sequence[str]], None]) -> None:
+        """Set who knows what is in flight and who is told of costs (they are made after the writer)."""
+        self._idle, self._on_commit = idle, on_commit
+
+    def put(
+        self, call: Call, completion: Completion, reading: object, cost_usd: float | None
+    ) -> asyncio.Future[None]:
+        """Commit an answer and what was read from it; done when both are safe."""
+        self.add(call, completion, reading, cost_usd)
+        return self.committed()
+
+    def put_reading(self, reading: object) -> asyncio.Future[None]:
+        """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
+        self.add_reading(reading)
+        return self.committed()
+
+    def add(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
+        """The same as `put` for who does not wait: what became of it, `committed` tells.
+
+        Raises:
+            Exception: an earlier commit failed, and nothing is taken any more.
+        """
+        batch = self._batch
+        batch.completions.append(
+            completion_row(
+                call.key, call.model.id, completion, cost_usd, self._invocation_id, round(time.time(), 3)
+            )
+        )
+        batch.cost_usd += cost_usd or 0.0
+        self._added(reading)
+
+    def add_reading(self, reading: object) -> None:
+        """The same as `put_reading` for who does not wait."""
+        self._added(reading)
+
+    def committed(self) -> asyncio.Future[None]:
+        """Done when everything that was added so far is safe.
+
+        Raises:
+            Exception: an earlier commit failed.
+        """
+        if self._error is not None:
+            raise self._error
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._batch.waiting.append(future)
+        self._start()
+        if self._idle():
+            self._due.set()
+        return future
+
+    def put_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
+        """Keep a failed try; it is committed with the next batch."""
+        self._batch.attempts.append(
+            {
+                "key": call.key,
+                "invocation_id": self._invocation_id,
+                "model": call.model.id,
+                "failure": error.failure.value,
+                "status": error.status,
+                "message": storable(str(error)[:500]),
+                "tries": tries,
+                "cost_usd": cost_usd,
+                "failed_at": round(time.time(), 3),
+            }
+        )
+        self._batch.cost_usd += cost_usd or 0.0
+        self._start()
+
+    async def close(self) -> None:
+        """Commit what is left."""
+        if self._task is not None:
+            self._due.set()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if not self._batch.is_empty and self._error is None:
+            await self._commit()
+
+    def _added(self, reading: object) -> None:
+        """One more in the batch that is being collected."""
+        batch = self._batch
+        if reading is not None:
+            batch.read(reading)
+        if self._error is not None:
+            raise self._error
+        batch.added += 1
+        self.held += 1
+        if self._task is None:
+            self._start()
+        if batch.added >= MOST_WAITING or self._idle():
+            self._due.set()
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while (self._batch.waiting or not self._batch.is_empty) and self._error is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MOST_SECONDS):
+                    await self._due.wait()
+            self._due.clear()
+            await self._commit()
+            if self._batch.added >= MOST_WAITING or self._idle():
+                self._due.set()
+        self._task = None
+
+    async def _commit(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        began = time.perf_counter()
+        try:
+            await self._database.write(lambda connection: _write(connection, batch, self._invocation_id))
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            self._error = error
+            self.held = 0
+            for future in (*batch.waiting, *self._batch.waiting):
+                if not future.done():
+                    future.set_exception(self._error)
+            return
+        self.held -= batch.added
+        self.commits += 1
+        self.busy_seconds += time.perf_counter() - began
+        self._on_commit(batch.cost_usd, [row["key"] for row in batch.completions])
+        for future in batch.waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+def _write(connection: Connection, batch: _Batch, invocation_id: str) -> None:
+    insert_new(connection, _completions, batch.completions)
+    insert_new(connection, _judgments, batch.judgments)
+    insert_new(connection, _responses, batch.responses)
+    insert_new(connection, _generations, batch.generations)
+    if batch.attempts:
+        connection.execute(insert(_attempts), batch.attempts)
+    if batch.completions:
+        run_many(connection, _UNCLAIM, [{"of": row["key"]} for row in batch.completions])
+    if batch.cost_usd:
+        run_many(connection, _SPEND, [{"of": invocation_id, "cost": batch.cost_usd}])

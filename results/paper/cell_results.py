@@ -1,0 +1,72 @@
+"""Our result for a cell from a judged contest, who its authors are, and in what it is no replication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from agents.types import ResponseSet
+from results.paper.cells import Described, described, described_by
+from results.paper.deviations import of_judging, of_responses, of_training
+from results.paper.table1 import Ours
+from results.queries.checkpoints import Registered
+from results.queries.contests import Contest
+from results.statistics import Columns, dialogue_scores, win_rate
+from results.statistics.scores import shared_variance
+
+
+def told_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
+    """What an author is: by its record where it was registered, else by its name and how it was made."""
+    known = trained.get(of.author)
+    if known is not None:
+        return described_by(known.base, known.stage, known.record.get("data") or {})
+    found = described(of.author, f"{of.preset} {of.made}")
+    improved = of.recorded.get("kind", "direct") != "direct"  # no response of its own
+    return replace(found, is_teacher=False) if improved else found
+
+
+def ours_of(
+    contest: Contest,
+    columns: Columns,
+    *,
+    run: str,
+    seed: int,
+    trained: Mapping[str, Registered] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+) -> Ours | None:
+    """The result of a contest for its author A; None where no dialogue has both its verdicts.
+
+    Args:
+        columns: the contest's, or the same with the authors exchanged.
+        run: where it is from.
+        trained: the students that the database knows, by author.
+        sampling: the judge's parameters.
+    """
+    rate = win_rate(columns, seed=seed)
+    if rate.rate is None or rate.low is None or rate.high is None:
+        return None
+    told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
+    if len(contest.answerers) > 1:
+        told.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
+    scores = dialogue_scores(columns)
+    for of in (contest.a, contest.b):
+        known = (trained or {}).get(of.author)
+        told += [*of_responses(of), *(of_training(known.record) if known else ())]
+    return Ours(
+        rate=rate.rate,
+        low=rate.low,
+        high=rate.high,
+        variance=float(np.nanvar(scores.score)),
+        n=rate.n,
+        run=run,
+        judge=contest.judge,
+        differences=tuple(dict.fromkeys(told)),
+        kin=bool(contest.kin),
+        order_robust=rate.order_robust,
+        base_first=rate.b_first,
+        student_first=rate.a_first,
+        shared=shared_variance(scores.by_order[scores.complete]),
+    )

@@ -1,0 +1,272 @@
+"""An audit's judgments from the database alone: rated pairs, what judges said of them, at what cost.
+
+The ratings stand in the run's spec, dialogue by dialogue, for they decide which pairs are asked about; with
+each goes what its rater gave elsewhere. What a number means is the statistics' business.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from agents.models.response_model import answerer_note
+from agents.types import Dialogue
+from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
+from results.db.store import Store
+from results.queries.contests import CONTROL, answerers_of, dialogues_of_run, run_dialogues
+from results.queries.parser_versions import newest_readings
+from results.statistics.rated_pairs import RatedPairs
+from results.statistics.within_rater_test import Signs, permuted_order
+
+Floats = NDArray[np.float64]
+AUDIT = "audit"
+_FIRST_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What one judge said of an audit's pairs.
+
+    Attributes:
+        judge_id, judge, provider, model, identity, prompt_version: who.
+        verdicts: shape (pairs, 2, samples), as `results.statistics.judge_accuracy.audit` takes them.
+        soft: likewise, P(first of the pair) + ½ P(tie); nan where there are no probabilities.
+        unscored: judgments without a verdict, by reason; "no answer" where there is no judgment at all.
+        asked_again: judgments that needed more than one attempt.
+        judgments: how many there are.
+        cost_usd: of all answers behind them; None where not known.
+        seconds: mean latency of an answer; None where none was measured.
+        answerers: answering name → number of answers behind the judgments that count.
+    """
+
+    judge_id: str
+    judge: str
+    provider: str
+    model: str
+    identity: str
+    prompt_version: str
+    verdicts: Floats
+    soft: Floats
+    unscored: Mapping[str, int]
+    asked_again: int
+    judgments: int
+    cost_usd: float | None
+    seconds: float | None
+    answerers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def answerer_note(self) -> str:
+        """A sentence on who answered under the judge's name; "" where it was that model alone."""
+        return "" if self.provider == CONTROL else answerer_note(self.judge, self.model, self.answerers)
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """An audit run.
+
+    Attributes:
+        run_id, spec: of the run.
+        dialogues: in the run's order.
+        pairs: all pairs with different ratings, dialogue by dialogue.
+        dialogue_of: per pair, its dialogue's place in `dialogues`.
+        texts: per pair, the two responses.
+        elsewhere: shape (pairs, 2): mean of what the rater of either response gave their other responses.
+        ratings: shape (dialogues, responders), 1 to 3.
+        said: by the judges' names.
+        permuted: shape (draws, pairs): the pairs' order after permutations within raters.
+    """
+
+    run_id: str
+    spec: Mapping[str, Any]
+    dialogues: tuple[Dialogue, ...]
+    pairs: RatedPairs
+    dialogue_of: NDArray[np.int64]
+    texts: tuple[tuple[str, str], ...]
+    elsewhere: Floats
+    ratings: NDArray[np.int64]
+    said: tuple[Said, ...]
+    permuted: Signs
+
+
+async def audited(store: Store, run_id: str, only: frozenset[str] | None = None) -> Audited:
+    """Read an audit run.
+
+    Args:
+        only: ids of the judges that are wanted; None for all.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    spec = orjson.loads(await store.spec_of(run_id))
+    dialogues = await run_dialogues(store, run_id)
+    responses = await _responses(store, run_id, spec["sets"])
+    pairs, places, texts, elsewhere, ratings = _pairs(spec, dialogues, responses)
+    ids = [responses[set_id] for set_id in spec["sets"]]
+    index = {}
+    for at, (place, first, second) in enumerate(zip(places, pairs.first, pairs.second, strict=True)):
+        key = dialogues[place].key
+        index[ids[first][key][0], ids[second][key][0]] = (at, 0)
+        index[ids[second][key][0], ids[first][key][0]] = (at, 1)
+    said = [
+        await _said(store, run_id, judge, spec, index, len(pairs))
+        for judge in await _judges(store, spec, only)
+    ]
+    parts = {part: at for at, part in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
+    tasks = np.array([parts[dialogue.part] for dialogue in dialogues], dtype=np.int64)
+    permuted = permuted_order(ratings, tasks, places, pairs.first, pairs.second, seed=int(spec["seed"]))
+    return Audited(
+        run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(said), permuted
+    )
+
+
+async def _judges(store: Store, spec: Mapping[str, Any], only: frozenset[str] | None) -> Sequence[Any]:
+    judge = table(JudgeRow)
+    ids = [one for one in spec["judges"] if only is None or one in only]
+    wanted = select(judge).where(judge.c.id.in_(ids)).order_by(judge.c.name, judge.c.id)
+    return await store.read(lambda connection: connection.execute(wanted).all())
+
+
+async def _responses(store: Store, run_id: str, sets: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Set → dialogue → (id, text) of the response."""
+    response = table(ResponseRow).c
+    wanted = select(response.set_id, response.dialogue, response.id, response.text).where(
+        response.dialogue.in_(dialogues_of_run(run_id)), response.set_id.in_(sets)
+    )
+    found: dict[str, dict[str, tuple[str, str]]] = {set_id: {} for set_id in sets}
+    for row in await store.read(lambda connection: connection.execute(wanted).all()):
+        found[row.set_id][row.dialogue] = (row.id, row.text)
+    return found
+
+
+def _pairs(
+    spec: Mapping[str, Any], dialogues: Sequence[Dialogue], responses: Mapping[str, Any]
+) -> tuple[RatedPairs, NDArray[np.int64], tuple[tuple[str, str], ...], Floats, NDArray[np.int64]]:
+    ratings = np.array([[int(rating) for rating in row] for row in spec["ratings"]], dtype=np.int64)
+    others = np.array(spec["raters_elsewhere"], dtype=np.float64)  # (dialogues, responders, [sum, count])
+    with np.errstate(invalid="ignore"):
+        elsewhere = others[..., 0] / others[..., 1]  # nan for a rater of one response
+    centred = ratings - (others[..., 0] + ratings) / (others[..., 1] + 1)
+    parts = {name: at for at, name in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
+    rows = pairs_of(ratings)
+    at, first, second = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
+    texts = []
+    for place, one, other in rows:
+        key = dialogues[place].key
+        texts.append((responses[spec["sets"][one]][key][1], responses[spec["sets"][other]][key][1]))
+    words = np.array([[len(text.split()) for text in pair] for pair in texts]).reshape(-1, 2)
+    difference = ratings[at, first] - ratings[at, second]
+    pairs = RatedPairs(
+        part=np.array([parts[dialogues[place].part] for place in at], dtype=np.int64),
+        first=first,
+        second=second,
+        names=tuple(spec["responders"]),
+        better=np.sign(difference).astype(np.float64),
+        gap=np.abs(difference),
+        centred=np.sign(np.round(centred[at, first] - centred[at, second], 9)),
+        longer=np.sign(words[:, 0] - words[:, 1]).astype(np.float64),
+    )
+    both = np.stack([elsewhere[at, first], elsewhere[at, second]], axis=1)
+    return pairs, at, tuple(texts), both, ratings
+
+
+def pairs_of(ratings: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """(dialogue, first responder, second responder) of every pair with different ratings."""
+    return [
+        (place, first, second)
+        for place, row in enumerate(ratings.tolist())
+        for first, second in combinations(range(len(row)), 2)
+        if row[first] != row[second]
+    ]
+
+
+async def _said(
+    store: Store,
+    run_id: str,
+    judge: Any,
+    spec: Mapping[str, Any],
+    index: Mapping[tuple[str, str], tuple[int, int]],
+    pairs: int,
+) -> Said:
+    counting: dict[tuple[int, int, int], Any] = {}
+    again = set()
+    costs, latencies = {}, {}
+    for row in await _judgments(store, run_id, judge.id, spec["samples"]):
+        found = index.get((row.first, row.second))
+        if found is None:
+            continue  # judged elsewhere: a pair of equal ratings, say
+        place = (*found, row.sample)
+        if row.preference is not None or place not in counting or counting[place].preference is None:
+            counting[place] = row
+        if row.attempt > 0:
+            again.add(place)
+        costs[row.call_key], latencies[row.call_key] = row.cost_usd, row.latency_seconds
+    verdicts = np.full((pairs, 2, int(spec["samples"])), np.nan)
+    soft = np.full_like(verdicts, np.nan)
+    reasons: Counter[str] = Counter()
+    for place, row in counting.items():
+        if row.preference is None:
+            reasons[row.unscored] += 1
+        else:
+            score = _FIRST_SCORE[row.preference]
+            verdicts[place] = score if place[1] == 0 else 1.0 - score
+            if row.p_first is not None:
+                likely = min(1.0, max(0.0, row.p_first + 0.5 * (row.p_tie or 0.0)))
+                soft[place] = likely if place[1] == 0 else 1.0 - likely
+    if verdicts.size > len(counting):
+        reasons["no answer"] += verdicts.size - len(counting)
+    timed = [seconds for seconds in latencies.values() if seconds is not None]
+    return Said(
+        judge_id=judge.id,
+        judge=judge.name,
+        provider=judge.provider,
+        model=judge.model,
+        identity=judge.identity,
+        prompt_version=judge.prompt_version,
+        verdicts=verdicts,
+        soft=soft,
+        unscored=dict(reasons),
+        asked_again=len(again),
+        judgments=len(counting),
+        cost_usd=None if None in costs.values() else sum(costs.values()),
+        seconds=float(np.mean(timed)) if timed else None,
+        answerers=answerers_of(list(counting.values())),
+    )
+
+
+async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> Sequence[Any]:
+    """Of several readings of one answer the newest parser's; by attempt."""
+    judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
+    wanted = (
+        select(
+            judgment.first,
+            judgment.second,
+            judgment.sample,
+            judgment.attempt,
+            judgment.parser,
+            judgment.preference,
+            judgment.p_first,
+            judgment.p_tie,
+            judgment.unscored,
+            judgment.call_key,
+            completion.cost_usd,
+            completion.latency_seconds,
+            completion.server_model,
+        )
+        .join(table(CompletionRow), completion.key == judgment.call_key)
+        .where(
+            judgment.judge_id == judge_id,
+            judgment.dialogue.in_(dialogues_of_run(run_id)),
+            judgment.sample < samples,
+        )
+        .order_by(judgment.attempt)
+    )
+    rows = await store.read(lambda connection: connection.execute(wanted).all())
+    return newest_readings(rows, lambda row: (row.call_key, row.first, row.second))

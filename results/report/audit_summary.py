@@ -1,0 +1,81 @@
+"""The page's judges against human ratings: every audit of them that the database holds, with its floors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from sqlalchemy import select
+
+from agents.models.family import families_of
+from results.db.schema import RunRow, table
+from results.db.store import Store
+from results.queries.judge_audits import AUDIT, Audited, audited
+from results.report.batch_queries import rows_of
+from results.report.examples import CONTROL
+from results.statistics.judge_accuracy import Audit, audit, leniency_scores
+
+LENIENCY = "rater leniency (leave one out)"
+
+
+@dataclass(frozen=True, slots=True)
+class OfJudge:
+    """One judge's line in an audit.
+
+    Attributes:
+        name: as people write it.
+        is_floor: whether it is a control judge or computed from the ratings: no opinion.
+        found: the numbers.
+        unscored: judgments without a verdict.
+    """
+
+    name: str
+    is_floor: bool
+    found: Audit
+    unscored: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOnSplit:
+    """One audit run: judges of the page first, then the floors."""
+
+    run_id: str
+    split: str
+    pairs: int
+    dialogues: int
+    judges: tuple[OfJudge, ...]
+
+
+async def audits_of(store: Store, judge_ids: Collection[str]) -> tuple[AuditOnSplit, ...]:
+    """The largest audit of these judges on each split, the newest of equals."""
+    run = table(RunRow).c
+    rows = await rows_of(store, select(run.id, run.spec).where(run.kind == AUDIT).order_by(run.created_at))
+    best: dict[str, tuple[tuple[int, int], str]] = {}
+    for row in rows:
+        spec = orjson.loads(row.spec)
+        size = (len(set(spec["judges"]) & set(judge_ids)), len(spec["ratings"]))
+        if size[0] and size >= best.get(spec["split"], ((0, 0), ""))[0]:
+            best[spec["split"]] = (size, row.id)
+    found = [await audited(store, run_id) for _, run_id in best.values()]
+    return tuple(_on_split(one, judge_ids) for one in found)
+
+
+def _on_split(one: Audited, judge_ids: Collection[str]) -> AuditOnSplit:
+    seed, pairs = int(one.spec["seed"]), one.pairs
+    lines = []
+    for said in one.said:
+        is_floor = said.provider == CONTROL
+        if not is_floor and said.judge_id not in judge_ids:
+            continue
+        own = families_of(f"{said.provider}/{said.model}")
+        kin = frozenset(name for name in pairs.names if own & families_of(name))
+        found = audit(pairs, said.verdicts, seed=seed, family=kin, permuted=one.permuted)
+        lines.append(OfJudge(said.judge, is_floor, found, sum(said.unscored.values())))
+    lenient = leniency_scores(pairs, one.elsewhere[:, 0], one.elsewhere[:, 1])
+    both = np.repeat(lenient[:, None, None], 2, axis=1)
+    lenient_found = audit(pairs, both, seed=seed, permuted=one.permuted)
+    lines.append(OfJudge(LENIENCY, True, lenient_found, 0))
+    lines.sort(key=lambda line: line.is_floor)
+    return AuditOnSplit(one.run_id, str(one.spec["split"]), len(pairs), len(one.dialogues), tuple(lines))

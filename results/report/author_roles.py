@@ -1,0 +1,72 @@
+"""What an author is in an experiment: a student, its base, a format control, or somebody else.
+
+A base model rambles past its answer, and a student may have learned only to stop. So what a win over a base
+means hangs on whether the base was cut, and a student trained on low-rated responses or a cut base is a
+control of form. Told from the author's name, from how its responses were made, and from its training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from agents.types import ResponseSet
+from results.paper.cells import described
+from results.queries.checkpoints import STUDENT, Registered
+
+LOW_RATED = "low-rated"
+_BASE, CUT_BASE = "base:", "base-cut:"
+_WHOLE = ("", "whole")
+TINY = "tiny"
+
+
+class Role(StrEnum):
+    """What an author is."""
+
+    STUDENT = "student"
+    LOW_RATED = "low-rated"  # a student fine-tuned on low-rated human responses
+    BASE = "base"  # untrained, and not cut: it rambles
+    CUT_BASE = "base-cut"  # untrained, cut to its first turn and 97 words
+    OTHER = "other"
+
+    @property
+    def is_format_control(self) -> bool:
+        """Whether it has the form of a good response and, by its training, no more."""
+        return self in (Role.LOW_RATED, Role.CUT_BASE)
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is an untrained model."""
+        return self in (Role.BASE, Role.CUT_BASE)
+
+
+def role_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Role:
+    """The role of an author.
+
+    Args:
+        trained: the students that the database knows, by author.
+    """
+    if of.author.startswith(STUDENT):
+        known = trained.get(of.author)
+        method = str((known.record.get("data") or {}).get("method", "")) if known else ""
+        low = method == LOW_RATED or (not method and LOW_RATED in of.author)
+        return Role.LOW_RATED if low else Role.STUDENT
+    if of.author.startswith(CUT_BASE):
+        return Role.CUT_BASE
+    if of.author.startswith(_BASE) or described(of.author, of.made).is_base:
+        return Role.BASE if cut_of(of) in _WHOLE else Role.CUT_BASE
+    return Role.OTHER
+
+
+def cut_of(of: ResponseSet) -> str:
+    """How the responses were cut, by the name of the cut; "" where that is not recorded."""
+    return str(of.recorded.get("cut", ""))
+
+
+def is_tiny(of: ResponseSet, trained: Mapping[str, Registered]) -> bool:
+    """Whether the author is a tiny model, built on the spot to rehearse with."""
+    if role_of(of, trained) is Role.OTHER:
+        return False
+    known = trained.get(of.author)
+    base = known.base if known else of.author.partition(":")[2]
+    return base.replace("\\", "/").rpartition("/")[2].startswith(TINY)

@@ -1,0 +1,214 @@
+"""The table of a pair of authors: a measure a row, a judge a column; words for every number.
+
+Computes nothing: what stands here is what the statistics gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from results.report.conclusions import NONE, SINGLE_ORDER_NOTE, between, money, percent, reasons
+from results.report.context import Judged
+from results.statistics import Refusal, SingleOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A row: what is measured, one value a judge, and what it means."""
+
+    name: str
+    values: tuple[str, ...]
+    hint: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that belong together, under a heading."""
+
+    name: str
+    rows: tuple[Measure, ...]
+    hint: str = ""
+
+
+def groups_of(judged: Sequence[Judged], a: str) -> tuple[Group, ...]:
+    """The whole table for the judges of one pair of authors, `a` the one whose win rate is told."""
+    return (
+        Group("Result", _result(judged, a)),
+        Group("How it was judged", _judging(judged)),
+        Group(
+            "One order alone",
+            tuple(
+                Measure(name, tuple(_single(order) for order in orders), hint)
+                for name, orders, hint in (
+                    ("A first", [one.hard.a_first for one in judged], f"win rate of {a}"),
+                    ("B first", [one.hard.b_first for one in judged], f"win rate of {a}"),
+                )
+            ),
+            SINGLE_ORDER_NOTE,
+        ),
+        Group("Length", _length(judged), "in words"),
+        Group("Answers", _answers(judged)),
+    )
+
+
+def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
+    level = f"{100 * judged[0].hard.level:g}\u00a0% interval"
+    rows = [
+        Measure(f"win rate of {a}", tuple(percent(one.hard.rate) for one in judged), main=True),
+        Measure(level, tuple(between(one.hard.low, one.hard.high) for one in judged), judged[0].hard.scope),
+        Measure("how it was made", tuple(one.hard.interval_method or NONE for one in judged)),
+        Measure(
+            "order-robust bounds",
+            tuple(between(*one.hard.order_robust) for one in judged),
+            f"from the share that {a} wins in both orders to all but the share that it loses in both: "
+            "whatever the judge's bias for a place; not a confidence interval",
+        ),
+        Measure(
+            "n",
+            tuple(f"{one.hard.n:,}" for one in judged),
+            "complete dialogues: every verdict in both orders",
+        ),
+        Measure("incomplete dialogues", tuple(str(one.hard.incomplete) for one in judged)),
+    ]
+    if any(one.hard.incomplete for one in judged):
+        rows.append(
+            Measure(
+                "bounds with these",
+                tuple(
+                    between(one.hard.bound_low, one.hard.bound_high) if one.hard.incomplete else NONE
+                    for one in judged
+                ),
+                "all missing verdicts against A, and for A; not a confidence interval",
+            )
+        )
+        rows.append(
+            Measure(
+                f"these with their {level}",
+                tuple(_worst_case(one) if one.hard.incomplete else NONE for one in judged),
+                "what a gate is held against: the bounds with their sampling error",
+            )
+        )
+    if any(one.soft is not None for one in judged):
+        rows += [
+            Measure(
+                "soft win rate",
+                tuple(percent(one.soft.rate) if one.soft else NONE for one in judged),
+                "from the judge's probabilities",
+            ),
+            Measure(
+                f"its {level}",
+                tuple(between(one.soft.low, one.soft.high) if one.soft else NONE for one in judged),
+            ),
+        ]
+    return tuple(rows)
+
+
+def _worst_case(one: Judged) -> str:
+    lost, won = one.hard.missing_lost, one.hard.missing_won
+    return NONE if lost is None or won is None else between(lost.low, won.high)
+
+
+def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+    rows = [
+        Measure("ties", tuple(percent(one.hard.ties) for one in judged), "of the verdicts"),
+        Measure(
+            "consistency",
+            tuple(percent(one.hard.consistency) for one in judged),
+            "dialogues whose two orders name the same author",
+        ),
+        Measure(
+            "prefers the first place",
+            tuple(percent(one.hard.position_preference) for one in judged),
+            "of the verdicts that are no ties; 50\u00a0% is no preference",
+        ),
+    ]
+    if any(one.contest.kin for one in judged):
+        rows.append(
+            Measure(
+                "of its own family",
+                tuple(", ".join(kin.author for kin in one.contest.kin) or NONE for one in judged),
+                "an author of the judge's maker, or taught by it: the judge may favour its own",
+            )
+        )
+    if any(one.contest.samples > 1 for one in judged):
+        rows.append(
+            Measure(
+                "repetition stability",
+                tuple(percent(one.hard.repetition_stability) for one in judged),
+                "comparisons whose samples all gave the same verdict",
+            )
+        )
+    if any(one.hard.outside is not None for one in judged):
+        rows.append(
+            Measure(
+                "probability outside the answers",
+                tuple(percent(one.hard.outside) for one in judged),
+                "mean mass on anything but an allowed answer",
+            )
+        )
+    return tuple(rows)
+
+
+def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+    lengths = [one.lengths for one in judged]
+    return (
+        Measure(
+            "mean length, A and B",
+            tuple(
+                NONE if one.words_a is None else f"{one.words_a:.1f} and {one.words_b:.1f}" for one in lengths
+            ),
+        ),
+        Measure("A is longer", tuple(percent(one.a_longer) for one in lengths), "of the dialogues"),
+        Measure(
+            "the longer response wins",
+            tuple(percent(one.longer_wins) for one in lengths),
+            "of the dialogues with different lengths; 50\u00a0% is no leaning",
+        ),
+        Measure(
+            "win rate at equal length",
+            tuple(_at_equal_length(one) for one in judged),
+            "association given length, in words, unpenalised; length is also an effect of training",
+        ),
+    )
+
+
+def _at_equal_length(one: Judged) -> str:
+    control = one.lengths.control
+    if isinstance(control, Refusal):
+        return f"not given: {control.reason}"
+    return f"{percent(control.rate)} ({between(control.low, control.high)})"
+
+
+def _answers(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+    return (
+        Measure(
+            "judgments scored",
+            tuple(_scored(one) for one in judged),
+            "both orders of every dialogue, every sample",
+        ),
+        Measure(
+            "unscored", tuple(reasons(one.unscored) for one in judged), "by reason; never a loss or a tie"
+        ),
+        Measure(
+            "asked again", tuple(str(one.contest.asked_again) for one in judged), "the last readable counts"
+        ),
+        Measure("cost", tuple(_cost(one) for one in judged), "of every answer, every attempt counted"),
+    )
+
+
+def _scored(one: Judged) -> str:
+    missing = sum(one.unscored.values())
+    return f"{one.contest.expected - missing:,} of {one.contest.expected:,}"
+
+
+def _cost(one: Judged) -> str:
+    told = money(one.contest.cost_usd)
+    return f"{told} by the price list; emulated, so nothing was paid" if one.is_emulated else told
+
+
+def _single(order: SingleOrder) -> str:
+    if order.rate is None:
+        return NONE
+    return f"{percent(order.rate)} ({between(order.low, order.high)}; n\u00a0=\u00a0{order.n})"

@@ -1,0 +1,205 @@
+"""What a page's answers took: calls, tokens, money and waiting, by what they were for and by model.
+
+Counted by the answers themselves, each once, whichever run asked for it; so a run that found its answers in
+the database says what they cost when they were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from agents.models.registry import EMULATED
+from results.db.schema import CompletionRow, GenerationRow, InvocationRow, JudgmentRow, ResponseRow, table
+from results.db.store import Store
+from results.queries.contests import dialogues_of_run
+from results.report.batch_queries import chunks, rows_of
+
+TEACHING, RESPONDING, JUDGING = "teaching", "responding", "judging"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One model's answers for one purpose.
+
+    Attributes:
+        purpose: teaching, responding or judging.
+        model: `provider/model`.
+        calls: answers.  input_tokens, output_tokens: their sums, as far as the providers told.
+        cost_usd: None where the price of one is not known.
+        seconds: mean time to an answer, waiting in line not counted; None where none was measured.
+    """
+
+    purpose: str
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    seconds: float | None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether an emulator answered, and nothing was paid."""
+        return self.model.partition("/")[2].startswith(EMULATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """When work was done on a page's runs; seconds since 1970, and seconds.
+
+    Attributes:
+        first, last: the first start and the last end; None where there was none.
+        worked: the starts' lengths added up; several at once count each.
+        starts: how often a process began to work.
+    """
+
+    first: float | None
+    last: float | None
+    worked: float
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Everything a page's answers took; `unanswered_usd` is the most that attempts without an answer cost."""
+
+    by_model: tuple[Spent, ...]
+    time: Time
+    unanswered_usd: float = 0.0
+
+    @property
+    def calls(self) -> int:
+        """All answers."""
+        return sum(one.calls for one in self.by_model)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """All of it; None where the price of one answer is not known."""
+        costs = [one.cost_usd for one in self.by_model]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+async def spending_of(
+    store: Store,
+    run_id: str,
+    contests: Sequence[tuple[str, str, str]],
+    responded: Collection[str],
+    taught: Collection[str],
+    runs: Collection[str],
+) -> Spending:
+    """What the answers behind these took.
+
+    Args:
+        run_id: whose dialogues count.
+        contests: (judge id, set A, set B).
+        responded: ids of the sets that were judged.  taught: of the sets that students learned from.
+        runs: whose starts are counted as time.
+    """
+    found = [
+        *await _of_sets(store, TEACHING, taught),
+        *await _of_sets(store, RESPONDING, set(responded) - set(taught)),
+        *await _of_judges(store, run_id, contests),
+    ]
+    return Spending(tuple(found), await _time(store, runs), await _unanswered(store, runs))
+
+
+def _told(purpose: str, row: Any) -> Spent:
+    priced = row.priced == row.calls
+    return Spent(
+        purpose,
+        row.model,
+        int(row.calls),
+        int(row.input_tokens or 0),
+        int(row.output_tokens or 0),
+        float(row.cost_usd or 0.0) if priced else None,
+        row.seconds,
+    )
+
+
+def _sums(where: ColumnElement[bool]) -> Select[Any]:
+    completion = table(CompletionRow).c
+    return (
+        select(
+            completion.model,
+            func.count().label("calls"),
+            func.sum(completion.input_tokens).label("input_tokens"),
+            func.sum(completion.output_tokens).label("output_tokens"),
+            func.sum(completion.cost_usd).label("cost_usd"),
+            func.count(completion.cost_usd).label("priced"),
+            func.avg(completion.latency_seconds).label("seconds"),
+        )
+        .where(where)
+        .group_by(completion.model)
+        .order_by(completion.model)
+    )
+
+
+async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[Spent]:
+    """Sets have few ids: one query is enough for them all."""
+    if not sets:
+        return []
+    keys = select(table(GenerationRow).c.call_key).where(table(GenerationRow).c.set_id.in_(sorted(sets)))
+    rows = await rows_of(store, _sums(table(CompletionRow).c.key.in_(keys)))
+    return [_told(purpose, row) for row in rows]
+
+
+async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, str, str]]) -> list[Spent]:
+    """A judge at a time, grouped by the pair of sets; of those only the page's contests are counted."""
+    judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
+    first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
+    wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
+    found: dict[str, list[Spent]] = {}
+    for judge_id in sorted({judge_id for judge_id, *_ in contests}):
+        answers = (
+            select(judgment.call_key, first.c.set_id.label("one"), second.c.set_id.label("other"))
+            .join(first, first.c.id == judgment.first)
+            .join(second, second.c.id == judgment.second)
+            .where(judgment.judge_id == judge_id, judgment.dialogue.in_(dialogues_of_run(run_id)))
+            .distinct()
+            .subquery()
+        )
+        sums = _sums(completion.key == answers.c.call_key).add_columns(answers.c.one, answers.c.other)
+        for row in await rows_of(store, sums.group_by(answers.c.one, answers.c.other)):
+            if (judge_id, frozenset((row.one, row.other))) in wanted:
+                found.setdefault(row.model, []).append(_told(JUDGING, row))
+    return [_together(of_model) for _, of_model in sorted(found.items())]
+
+
+def _together(parts: Sequence[Spent]) -> Spent:
+    calls = sum(one.calls for one in parts)
+    costs = [one.cost_usd for one in parts]
+    timed = [(one.seconds, one.calls) for one in parts if one.seconds is not None]
+    waited = sum(seconds * count for seconds, count in timed)
+    return Spent(
+        parts[0].purpose,
+        parts[0].model,
+        calls,
+        sum(one.input_tokens for one in parts),
+        sum(one.output_tokens for one in parts),
+        None if None in costs else sum(cost for cost in costs if cost is not None),
+        waited / sum(count for _, count in timed) if timed else None,
+    )
+
+
+async def _unanswered(store: Store, runs: Collection[str]) -> float:
+    costs = [sum((await store.unanswered_usd(run)).values()) for run in sorted(set(runs))]
+    return sum(costs)
+
+
+async def _time(store: Store, runs: Collection[str]) -> Time:
+    invocation = table(InvocationRow).c
+    rows: list[Any] = []
+    for chunk in chunks(sorted(set(runs))):
+        wanted = select(invocation.started_at, invocation.ended_at).where(invocation.run_id.in_(chunk))
+        rows += await rows_of(store, wanted)
+    ended = [row for row in rows if row.ended_at is not None]
+    return Time(
+        min((row.started_at for row in rows), default=None),
+        max((row.ended_at for row in ended), default=None),
+        sum(row.ended_at - row.started_at for row in ended),
+        len(rows),
+    )

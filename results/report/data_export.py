@@ -1,0 +1,236 @@
+"""A page's material as plain data: for programs (JSON), and for spreadsheets, a line a contest and judge.
+
+The same numbers as the page's, unrounded; shares in [0, 1], money in US dollars, times in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from agents.output_escape import csv_rows, json_bytes
+from results.queries.checkpoints import Registered
+from results.report.author_descriptions import Author
+from results.report.conclusions import caveats
+from results.report.context import Judged, Material, Pair
+from results.report.examples import Example
+from results.report.html import banners, title
+from results.report.study_conclusions import told_on_top
+from results.report.table1_grid import Entry
+from results.statistics import LengthControl, Refusal, SingleOrder
+
+_FLAT = (
+    *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
+    *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
+    *("position_preference", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
+    *("asked_again", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
+    *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
+)
+
+
+def as_json(material: Material) -> str:
+    """Everything, indented."""
+    return json_bytes(as_data(material)).decode()
+
+
+def as_csv(material: Material) -> str:
+    """The contests: a line each, with its heading."""
+    return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
+
+
+def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
+    """A contest with one value a column."""
+    told = contest_data(pair, one)
+    single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
+    unscored = sum(told["unscored"].values())
+    return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
+
+
+def as_data(material: Material) -> dict[str, Any]:
+    """All of the material."""
+    told = told_on_top(material)
+    return {
+        "title": title(material),
+        "run": material.run_id,
+        "emulated": material.is_emulated,
+        "tiny": material.is_tiny,
+        "notes": [*banners(material), *(caveats(material) if material.pairs else ())],
+        "answer": None if told is None else {"sentence": told.sentence, "also": list(told.also)},
+        "contests": [contest_data(pair, one) for pair in material.pairs for one in pair.judged],
+        "table_1": None
+        if material.grid is None
+        else {
+            "cells": [
+                _cell(line.base, line.judge, line.step, entry)
+                for line in material.grid.lines
+                for entry in line.entries
+            ],
+            "notes": list(material.grid.notes),
+        },
+        "over_seeds": [_plain(asdict(one)) for one in material.seeds],
+        "agreement": [
+            {"judges": [one.one, one.other], **_plain(asdict(one.found))} for one in material.agreements.pairs
+        ],
+        "alpha": _number(material.agreements.alpha),
+        "audits": [
+            {
+                "run": audit.run_id,
+                "split": audit.split,
+                "pairs": audit.pairs,
+                "dialogues": audit.dialogues,
+                "judges": [
+                    {"judge": one.name, "floor": one.is_floor, "unscored": one.unscored}
+                    | _plain(asdict(one.found))
+                    for one in audit.judges
+                ],
+            }
+            for audit in material.audits
+        ],
+        "authors": [_author(one, material.looks.get(key, 0)) for key, one in material.authors.items()],
+        "students": [
+            {"author": one.author, "steps": [_student(step) for step in one.line]} for one in material.trained
+        ],
+        "spending": asdict(material.spending),
+        "failures": [asdict(one) for one in material.failures],
+        "examples": [_example(pair, one) for pair in material.pairs for one in pair.examples.shown],
+        "manifest": {
+            "spec": dict(material.spec),
+            "seed": material.seed,
+            "created_at": material.created_at,
+            "invocations": [asdict(one) for one in material.invocations],
+            "prompts": [asdict(one) for one in material.prompts],
+            "judges": {
+                one.contest.judge_id: {"judge": one.contest.judge, "sampling": dict(one.sampling)}
+                for pair in material.pairs
+                for one in pair.judged
+            },
+        },
+    }
+
+
+def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
+    """One contest under one judge."""
+    hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
+    return {
+        "a": pair.a.name,
+        "b": pair.b.name,
+        "judge": contest.judge,
+        "judge_id": contest.judge_id,
+        "control": one.is_control,
+        "emulated": one.is_emulated,
+        "kin": [kin.told() for kin in contest.kin],
+        "win_rate": hard.rate,
+        "low": hard.low,
+        "high": hard.high,
+        "level": hard.level,
+        "interval": hard.interval_method,
+        "scope": hard.scope,
+        "n": hard.n,
+        "incomplete": hard.incomplete,
+        "bound_low": hard.bound_low,
+        "bound_high": hard.bound_high,
+        "soft": soft.rate if soft else None,
+        "soft_low": soft.low if soft else None,
+        "soft_high": soft.high if soft else None,
+        "order_robust_low": hard.order_robust_low,
+        "order_robust_high": hard.order_robust_high,
+        "worst_case_low": hard.missing_lost.low if hard.missing_lost else None,
+        "worst_case_high": hard.missing_won.high if hard.missing_won else None,
+        "ties": hard.ties,
+        "consistency": hard.consistency,
+        "position_preference": hard.position_preference,
+        "repetition_stability": hard.repetition_stability,
+        "a_first": _single(hard.a_first),
+        "b_first": _single(hard.b_first),
+        "unscored": dict(hard.unscored),
+        "not_judged": hard.not_judged,
+        "asked_again": contest.asked_again,
+        "answerers": dict(contest.answerers),
+        "answered_by_several": len(contest.answerers) > 1,
+        "answers_left_out": contest.left_out,
+        "readings": contest.readings.as_data(),
+        "words_a": lengths.words_a,
+        "words_b": lengths.words_b,
+        "a_longer": lengths.a_longer,
+        "longer_wins": lengths.longer_wins,
+        "at_equal_length": _control(lengths.control),
+        "cost_usd": contest.cost_usd,
+    }
+
+
+def _single(order: SingleOrder) -> dict[str, Any]:
+    return {"rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
+
+
+def _control(control: LengthControl | Refusal) -> dict[str, Any]:
+    return {"refused": control.reason} if isinstance(control, Refusal) else asdict(control)
+
+
+def _cell(base: str, judge: str, step: str, entry: Entry) -> dict[str, Any]:
+    return {
+        "base": base,
+        "judge": judge,
+        "step": step,
+        "method": entry.method,
+        "strategy": entry.strategy,
+        "ours": asdict(entry.ours) if entry.ours else None,
+        "published": entry.published,
+        "compared": asdict(entry.compared) if entry.compared else None,
+    }
+
+
+def _author(one: Author, looks: int) -> dict[str, Any]:
+    return {
+        "author": one.name,
+        "set": one.of.id,
+        "role": str(one.role),
+        "tiny": one.is_tiny,
+        "made": one.of.made,
+        "looks_at_test": looks,
+        "endings": asdict(one.endings),
+        "profile": asdict(one.profile) if one.profile else None,
+    }
+
+
+def _student(step: Registered) -> dict[str, Any]:
+    return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
+
+
+def _example(pair: Pair, one: Example) -> dict[str, Any]:
+    dialogue = one.dialogue
+    return {
+        "a": pair.a.name,
+        "b": pair.b.name,
+        "dialogue": dialogue.id,
+        "emotion": dialogue.emotion,
+        "situation": dialogue.situation,
+        "utterance": dialogue.utterance,
+        "response_a": one.a,
+        "response_b": one.b,
+        "kind": str(one.kind),
+        "judges_disagree": one.disagree,
+        "verdicts": [
+            {
+                "judge": opinion.judge,
+                "score_a": opinion.score,
+                "a_first": [asdict(said) for said in opinion.a_first],
+                "b_first": [asdict(said) for said in opinion.b_first],
+            }
+            for opinion in one.opinions
+        ],
+    }
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Refusals as text: asdict has made mappings of them."""
+    return {name: _refused(value) for name, value in told.items()}
+
+
+def _refused(value: Any) -> Any:
+    is_refusal = isinstance(value, dict) and set(value) == {"what", "reason"}
+    return f"not given: {value['reason']}" if is_refusal else value
+
+
+def _number(value: float | Refusal | None) -> float | str | None:
+    return str(value) if isinstance(value, Refusal) else value

@@ -1,0 +1,54 @@
+"""How length goes with winning: which author writes more, and the win rate at equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from results.queries.contests import Contest
+from results.statistics import LengthControl, Refusal, dialogue_scores, length_controlled
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Length and verdicts of one contest; shares in [0, 1].
+
+    Attributes:
+        words_a, words_b: mean words of the responses of the contest's dialogues; None without any.
+        a_longer: share of these dialogues in which A's response has more words.
+        longer_wins: mean score of the longer response over complete dialogues of different lengths; ½ is no
+            leaning; None where there are none.
+        control: the win rate at equal length, or why there is none.
+    """
+
+    words_a: float | None
+    words_b: float | None
+    a_longer: float | None
+    longer_wins: float | None
+    control: LengthControl | Refusal
+
+
+def lengths_of(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> Lengths:
+    """Length's part in a contest.
+
+    Args:
+        words: set id → dialogue key → words of the response.
+    """
+    keys = [dialogue.key for dialogue in contest.dialogues]
+    a, b = (np.array([words[of.id].get(key, np.nan) for key in keys]) for of in (contest.a, contest.b))
+    apart = a - b
+    if not keys or np.isnan(apart).any():
+        missing = Refusal("length-controlled win rate", "a response of the contest is not in the database")
+        return Lengths(None, None, None, None, missing)
+    scores = dialogue_scores(contest.columns)
+    counted = scores.complete & (apart != 0)
+    longer = np.where(apart > 0, scores.score, 1.0 - scores.score)[counted]
+    return Lengths(
+        words_a=float(a.mean()),
+        words_b=float(b.mean()),
+        a_longer=float((apart > 0).mean()),
+        longer_wins=float(longer.mean()) if longer.size else None,
+        control=length_controlled(contest.columns, a, b),
+    )

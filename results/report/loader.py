@@ -1,0 +1,213 @@
+"""Everything that a page tells, read from the database: numbers, examples, and how it was made.
+
+What is read here once is all that the page is made of: the page itself is a pure function of `Material`. A
+study is a run as well: one that has all its contests, and names the runs that they came from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from sqlalchemy import func, select
+
+from agents.errors import UserError
+from results.db.schema import (
+    AttemptRow,
+    InvocationRow,
+    JudgeRow,
+    PromptRow,
+    RunRow,
+    table,
+)
+from results.db.store import Store
+from results.queries.checkpoints import Registered
+from results.queries.contests import Contest, contests_of
+from results.queries.test_set_uses import uses_of
+from results.report.audit_summary import audits_of
+from results.report.author_descriptions import Author, author_of, known_students, trainings
+from results.report.batch_queries import chunks, rows_of
+from results.report.context import Failed, Invocation, Judged, Material, Pair, Wording
+from results.report.cost import spending_of
+from results.report.examples import CONTROL, EXAMPLES, examples_of
+from results.report.judge_agreement import agreements_of
+from results.report.length_summary import Lengths, lengths_of
+from results.report.run_lookup import JUDGING
+from results.report.seed_summary import over_seeds
+from results.report.table1_grid import Grid, grid_of
+from results.statistics import WinRate, win_rate
+
+_FEWEST_EXAMPLES = 2  # of a pair of authors, however many pairs there are
+
+
+async def gather(
+    store: Store,
+    run_id: str,
+    *,
+    seed: int | None = None,
+    examples: int = EXAMPLES,
+    snapshots: Collection[str] = (),
+) -> Material:
+    """All of a run's page.
+
+    Args:
+        seed: None takes the run's own.
+        examples: how many at most, over all pairs of authors.
+        snapshots: as `results.queries.contests.contests_of` takes them.
+
+    Raises:
+        UserError: there is no such run, it judges nothing, or it stopped when its question was answered.
+    """
+    run = table(RunRow).c
+    found = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
+    if not found:
+        raise UserError("there is no such run in this database", where=store.database.shown, found=run_id)
+    row = found[0]
+    spec = orjson.loads(row.spec)
+    if "until" in spec:
+        raise UserError(
+            "this run stopped when its question was answered: its sequence stands alone, without a page",
+            found=run_id,
+            remedy="Read it with the same empathy judge … --until; judge without --until for a page.",
+        )
+    contests = await contests_of(store, run_id, snapshots)
+    if row.kind != JUDGING and not contests:
+        raise UserError(
+            "there is nothing to report of this run: it judges nothing",
+            where=run_id,
+            found=f"a run of the kind {row.kind!r}",
+            remedy="Report a judging run; 'last' is the newest of them.",
+        )
+    own_seed = int(spec.get("seed", 0)) if seed is None else seed
+    sets = {of.id: of for contest in contests for of in (contest.a, contest.b)}
+    trained = await known_students(store, list(sets.values()))
+    dialogues = contests[0].dialogues if contests else ()
+    authors = {key: await author_of(store, of, dialogues, trained) for key, of in sets.items()}
+    runs = [run_id, *map(str, spec.get("runs", ()))]
+    samplings = await _samplings(store, [contest.judge_id for contest in contests])
+    pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
+    models = [[one.contest for one in pair.judged if not one.is_control] for pair in pairs]
+    judges = {contest.judge_id for contest in contests if contest.judge_provider != CONTROL}
+    return Material(
+        run_id=run_id,
+        spec=spec,
+        created_at=row.created_at,
+        seed=own_seed,
+        pairs=pairs,
+        authors=authors,
+        trained=await trainings(store, trained),
+        seeds=over_seeds(contests, trained, own_seed),
+        grid=_grid(contests, trained, samplings, run_id, own_seed),
+        agreements=agreements_of(models, own_seed),
+        audits=await audits_of(store, judges),
+        looks=await uses_of(store, set(sets)),
+        spending=await spending_of(
+            store,
+            run_id,
+            [(one.judge_id, one.a.id, one.b.id) for one in contests],
+            set(sets),
+            [str(one) for one in spec.get("taught", ())],
+            runs,
+        ),
+        prompts=await _prompts(store, {contest.prompt_version for contest in contests}),
+        invocations=await _invocations(store, run_id),
+        failures=await _failures(store, runs),
+    )
+
+
+async def _pairs(
+    store: Store,
+    contests: Sequence[Contest],
+    authors: Mapping[str, Author],
+    samplings: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    examples: int,
+) -> tuple[Pair, ...]:
+    words = {set_id: author.words for set_id, author in authors.items()}
+    by_pair: dict[tuple[str, str], list[Contest]] = {}
+    for contest in sorted(contests, key=lambda one: (one.b.name, one.a.name)):
+        by_pair.setdefault((contest.a.id, contest.b.id), []).append(contest)
+    found = []
+    for of_pair in by_pair.values():
+        of_pair.sort(key=lambda one: one.judge_provider == CONTROL)  # models before their floor
+        judged = tuple(
+            _judged(contest, seed, samplings[contest.judge_id], lengths_of(contest, words))
+            for contest in of_pair
+        )
+        share = max(_FEWEST_EXAMPLES, examples // len(by_pair))
+        chosen = await examples_of(store, of_pair, seed=seed, limit=share)
+        found.append(Pair(of_pair[0].a, of_pair[0].b, judged, chosen))
+    return tuple(found)
+
+
+def _grid(
+    contests: Sequence[Contest],
+    trained: Mapping[str, Registered],
+    samplings: Mapping[str, Mapping[str, Any]],
+    run_id: str,
+    seed: int,
+) -> Grid | None:
+    """Of the models' verdicts; of the control judges' where there are only they."""
+    models = [contest for contest in contests if contest.judge_provider != CONTROL]
+    return grid_of(models or contests, trained, samplings, run=run_id, seed=seed)
+
+
+def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
+    """The soft win rate, for a judge that gave probabilities with every verdict."""
+    columns = contest.columns
+    scored = ~np.isnan(columns.outcome)
+    if not scored.any() or np.isnan(columns.soft[scored]).any():
+        return None
+    return win_rate(columns, seed=seed, soft=True)
+
+
+def _judged(contest: Contest, seed: int, sampling: Mapping[str, Any], lengths: Lengths) -> Judged:
+    hard = win_rate(contest.columns, seed=seed)
+    return Judged(contest, hard, soft_win_rate(contest, seed), sampling, lengths)
+
+
+async def _samplings(store: Store, judge_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    columns = table(JudgeRow).c
+    wanted = select(columns.id, columns.sampling).where(columns.id.in_(judge_ids))
+    return {row.id: orjson.loads(row.sampling) for row in await rows_of(store, wanted)}
+
+
+async def _prompts(store: Store, versions: set[str]) -> tuple[Wording, ...]:
+    columns = table(PromptRow).c
+    wanted = (
+        select(columns.version, columns.name, columns.text)
+        .where(columns.version.in_(sorted(versions - {""})))
+        .order_by(columns.name, columns.version)
+    )
+    return tuple(Wording(*row) for row in await rows_of(store, wanted))
+
+
+async def _invocations(store: Store, run_id: str) -> tuple[Invocation, ...]:
+    columns = table(InvocationRow).c
+    wanted = (
+        select(columns.command, columns.context, columns.started_at, columns.ended_at, columns.spent_usd)
+        .where(columns.run_id == run_id)
+        .order_by(columns.started_at, columns.id)
+    )
+    return tuple(
+        Invocation(row.command, orjson.loads(row.context), row.started_at, row.ended_at, row.spent_usd)
+        for row in await rows_of(store, wanted)
+    )
+
+
+async def _failures(store: Store, runs: Sequence[str]) -> tuple[Failed, ...]:
+    attempt, invocation = table(AttemptRow).c, table(InvocationRow).c
+    found: Counter[tuple[str, str]] = Counter()
+    for chunk in chunks(runs):
+        wanted = (
+            select(attempt.model, attempt.failure, func.count())
+            .join(table(InvocationRow), invocation.id == attempt.invocation_id)
+            .where(invocation.run_id.in_(chunk))
+            .group_by(attempt.model, attempt.failure)
+        )
+        for model, failure, count in await rows_of(store, wanted):
+            found[model, failure] += int(count)
+    return tuple(Failed(*who, count) for who, count in sorted(found.items()))

@@ -1,0 +1,89 @@
+"""From what a person writes for a run to its id: the whole id, the beginning of one, a study, or `last`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+from sqlalchemy import func, select
+
+from agents.errors import Fault, UserError
+from results.db.schema import InvocationRow, RunRow, table
+from results.db.store import Store
+from results.report.batch_queries import rows_of
+
+LAST = "last"
+JUDGING = "judging"
+_TAG = "run-1:"
+_SHOWN = 5
+
+
+async def find_run(store: Store, written: str) -> str:
+    """The id of the run that is meant.
+
+    Args:
+        written: an id or the beginning of one, with or without its `run-1:`; a study's name, title or file;
+            or `last`, the judging run that was begun or gone on with most recently.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    run, invocation = table(RunRow).c, table(InvocationRow).c
+    worked_on = func.coalesce(func.max(invocation.started_at), run.created_at)
+    rows = await rows_of(
+        store,
+        select(run.id, run.kind)
+        .join(table(InvocationRow), invocation.run_id == run.id, isouter=True)
+        .group_by(run.id, run.kind, run.created_at)
+        .order_by(worked_on.desc(), run.id),
+    )
+    judging = [row.id for row in rows if row.kind == JUDGING]
+    if not rows or (written == LAST and not judging):
+        raise UserError(
+            "nothing has been judged in this database yet",
+            where=store.database.shown,
+            remedy="Judge something first with: empathy judge A B --judge MODEL",
+        )
+    if written == LAST:
+        return str(judging[0])
+    of_study = await _of_study(store, written, judging)
+    if of_study:
+        return of_study
+    wanted = written.removeprefix(_TAG)
+    found = [row for row in rows if row.id == written or (wanted and _bare(row.id).startswith(wanted))]
+    if len(found) == 1:
+        return str(found[0].id)
+    if not found:
+        newest = [Fault(f"{row.id} ({row.kind})") for row in rows[:_SHOWN]]
+        raise UserError(
+            "there is no such run in this database",
+            where=store.database.shown,
+            found=repr(written),
+            remedy="Write the beginning of a run's id, the name of a study that was run, or 'last'. The "
+            "newest are:",
+            faults=newest,
+        )
+    raise UserError(
+        f"{len(found)} runs begin with this",
+        where=store.database.shown,
+        found=repr(written),
+        remedy="Write more of the id.",
+        faults=[Fault(f"{row.id} ({row.kind})") for row in found[:_SHOWN]],
+    )
+
+
+async def _of_study(store: Store, written: str, judging: list[str]) -> str:
+    """The run of a study, the newest of several; "" where there is none of this name."""
+    name = Path(written).stem if written.endswith(".toml") else written
+    run = table(RunRow).c
+    wanted = select(run.id, run.spec).where(run.kind == JUDGING, run.spec.contains('"study"'))
+    named = set()
+    for row in await rows_of(store, wanted):
+        spec = orjson.loads(row.spec)
+        if written and name in (spec.get("name"), spec.get("study")):
+            named.add(row.id)
+    return next((run_id for run_id in judging if run_id in named), "")
+
+
+def _bare(run_id: str) -> str:
+    return run_id.removeprefix(_TAG)

@@ -1,0 +1,43 @@
+"""The drawing of one pair of authors: a line a judge, with its single-order estimates."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from results.report import charts
+from results.report.conclusions import percent
+from results.report.context import Judged, Pair
+from results.report.templates import filled, readable
+
+
+def figure_of(pair: Pair, at: int) -> Markup:
+    """The figure with its legend.
+
+    Args:
+        at: the pair's place in the page, for ids.
+    """
+    estimates = [_estimate(judged) for judged in pair.judged]
+    described = "; ".join(f"{one.name}: {one.told or one.note}" for one in estimates)
+    drawing = charts.interval_plot(
+        estimates,
+        name=f"plot-{at}",
+        title=readable(f"Win rate of {pair.a.name} over {pair.b.name}, by judge"),
+        described=f"{described}. The line at 50 % is no preference.",
+    )
+    return filled("plot", plot=drawing, incomplete=any(one.hard.incomplete for one in pair.judged))
+
+
+def _estimate(judged: Judged) -> charts.Estimate:
+    hard = judged.hard
+    return charts.Estimate(
+        name=readable(judged.contest.judge),
+        rate=hard.rate,
+        low=hard.low,
+        high=hard.high,
+        told=percent(hard.rate) if hard.rate is not None else "",
+        bound_low=hard.bound_low if hard.incomplete else None,
+        bound_high=hard.bound_high if hard.incomplete else None,
+        a_first=hard.a_first.rate,
+        b_first=hard.b_first.rate,
+        note="no rate yet",
+    )

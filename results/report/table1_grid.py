@@ -1,0 +1,141 @@
+"""Table 1's layout for whatever was judged: students by base, judge and step; methods and strategies across.
+
+Ours stands beside the published value wherever the cell is one of the paper's; what was not judged stays
+empty. Which student is which is told by its name and how it was trained (`results/paper/cells.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from results.paper.cell_results import ours_of, told_of
+from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, cell_of, judge_of, published
+from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
+from results.paper.table1 import Ours, Table1, notes, table1
+from results.queries.checkpoints import Registered
+from results.queries.contests import Contest
+from results.report.author_roles import CUT_BASE, Role, role_of
+from results.statistics.replication import Replicated
+
+Place = tuple[str, str, str, str, str]  # base, judge, step, method, strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One cell of the layout.
+
+    Attributes:
+        method, strategy: which.
+        ours: None where it was not judged.
+        published: in [0, 1]; None where the cell is none of the paper's.
+        compared: ours against it; None without either.
+    """
+
+    method: str
+    strategy: str
+    ours: Ours | None
+    published: float | None
+    compared: Replicated | None
+
+
+def orders_of(entry: Entry) -> list[str]:
+    """Ours of one order, in percent: "base first 61.2"; nothing where it was not judged."""
+    if entry.ours is None:
+        return []
+    orders = ((BASE_FIRST, entry.ours.base_first), (STUDENT_FIRST, entry.ours.student_first))
+    return [
+        f"{name} {100 * one.rate:.1f}" for name, one in orders if one is not None and one.rate is not None
+    ]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A base under a judge after one step of training; 14 entries, method by method."""
+
+    base: str
+    judge: str
+    step: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The whole layout; `notes` is what a reader must know."""
+
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def filled(self) -> int:
+        """Cells that were judged."""
+        return sum(entry.ours is not None for line in self.lines for entry in line.entries)
+
+
+def grid_of(
+    contests: Sequence[Contest],
+    trained: Mapping[str, Registered],
+    samplings: Mapping[str, Mapping[str, Any]],
+    *,
+    run: str,
+    seed: int,
+) -> Grid | None:
+    """The layout of these contests; None where none is a student of method 2 or 3 against its base.
+
+    Args:
+        trained: the students that the database knows, by author.
+        samplings: judge id → the judge's parameters.
+        run: where the contests are from.
+        seed: of the resampling.
+    """
+    ours: dict[Place, Ours] = {}
+    cells: dict[Place, Cell] = {}
+    for contest in contests:
+        for mirrored in (False, True):
+            place, cell = _place(contest, trained, mirrored=mirrored)
+            columns = contest.columns.relabelled() if mirrored else contest.columns
+            if place is None:
+                continue
+            sampling = samplings.get(contest.judge_id)
+            found = ours_of(contest, columns, run=run, seed=seed, trained=trained, sampling=sampling)
+            if found:
+                ours[place] = found
+                if cell:
+                    cells[place] = cell
+    if not ours:
+        return None
+    table = table1({cells[place]: found for place, found in ours.items() if place in cells})
+    heads = dict.fromkeys((base, judge) for base, judge, *_ in sorted(ours))
+    lines = [_line(head, step, ours, cells, table) for head in heads for step in STAGES]
+    return Grid(tuple(lines), tuple(notes(table)))
+
+
+def _place(
+    contest: Contest, trained: Mapping[str, Registered], *, mirrored: bool
+) -> tuple[Place | None, Cell | None]:
+    author, opponent = (contest.b, contest.a) if mirrored else (contest.a, contest.b)
+    against_base = role_of(opponent, trained).is_base and not opponent.author.startswith(CUT_BASE)
+    if role_of(author, trained) is not Role.STUDENT or not against_base:
+        return None, None
+    told, base = told_of(author, trained), told_of(opponent, trained)
+    if told.method not in METHODS or not (told.stage and told.strategy):
+        return None, None
+    shown = told.base or opponent.author.partition(":")[2]
+    place = (shown, contest.judge, told.stage, told.method, told.strategy)
+    return place, cell_of(told, base, judge_of(contest.judge_model))
+
+
+def _line(
+    head: tuple[str, str], step: str, ours: Mapping[Place, Ours], cells: Mapping[Place, Cell], table: Table1
+) -> Line:
+    base, judge = head
+    model = judge.partition("/")[2]
+    entries = []
+    for method in METHODS:
+        for strategy in NUMBERS:
+            place = (base, judge, step, str(method), str(strategy))
+            cell = cells.get(place, Cell(base, judge_of(model), step, str(method), str(strategy)))
+            told = (ours.get(place), published().get(cell), table.compared.get(cell))
+            entries.append(Entry(str(method), str(strategy), *told))
+    return Line(base, judge, step, tuple(entries))

@@ -1,0 +1,118 @@
+"""From values to HTML: the templates, what they may call, and what they may never let through.
+
+Every text that a model or a person wrote passes through the templates' escaping, and characters that nobody
+sees are shown (`agents/output_escape.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from agents.output_escape import visible_text
+from results.report import charts
+from results.report.conclusions import (
+    between,
+    counted,
+    duration,
+    moment,
+    money,
+    percent,
+    points,
+    whole_percent,
+)
+from results.report.forest_plot import legend_symbol
+from results.report.verdict_texts import Opinion
+
+LONG = 1_200  # characters of a response that are shown before it is folded
+LONGEST = 20_000  # characters of a response that are in the page at all
+
+
+def filled(name: str, **values: Any) -> Markup:
+    """A template of the sections, or the page's own ("template"), with its values."""
+    return Markup(_environment().get_template(f"{name}.html.j2").render(**values))
+
+
+def readable(text: object) -> str:
+    """A text as the page shows it: what nobody would see, or what would turn its line, is escaped."""
+    return visible_text(str(text).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Indented, keys sorted, readable in any language."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def plain_json(value: object) -> str:
+    """A parameter's value as JSON; escaping is the template's."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def score(opinion: Opinion) -> str:
+    """A dialogue's score as written."""
+    return "–" if opinion.score is None else f"{opinion.score:.2f}".rstrip("0").rstrip(".")
+
+
+def policy(style: str, script: str) -> str:
+    """The content security policy: only this style and this script; nothing is fetched, sent or framed."""
+    hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """A file of this package, by its path within it."""
+    text = resources.files("results.report").joinpath(name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
+
+
+def _template(name: str) -> str:
+    return asset(name if name == "template.html.j2" else f"sections/{name}")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_written,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "whole_percent": whole_percent,
+        "money": money,
+        "moment": moment,
+        "duration": duration,
+        "as_json": as_json,
+        "tojson_plain": plain_json,
+        "score": score,
+    }
+    environment.globals |= {
+        "counted": counted,
+        "between": between,
+        "points": points,
+        "symbol": charts.symbol,
+        "legend_symbol": legend_symbol,
+        "LONG": LONG,
+        "LONGEST": LONGEST,
+    }
+    return environment
+
+
+def _written(value: Any) -> Any:
+    """What a template writes: our own markup as it is, everything else in readable characters."""
+    return value if isinstance(value, Markup) else readable(value)

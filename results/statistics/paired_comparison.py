@@ -1,0 +1,204 @@
+"""Is student A better than student B? By how much, and can we tell?
+
+Against a common opponent, and head to head where that contest was judged. Where the common opponent is
+beaten too often to tell students apart (a rate over 0.9), the head-to-head comparison is primary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from results.statistics.hypothesis_tests import McNemar, exact_mcnemar
+from results.statistics.judgment_table import Columns
+from results.statistics.multiple_testing import Family, family_of
+from results.statistics.not_estimable import Refusal
+from results.statistics.paired_differences import (
+    COMMON_OPPONENT,
+    HEAD_TO_HEAD,
+    Difference,
+    Pairs,
+    against_common_opponent,
+    difference_of,
+    head_to_head,
+)
+from results.statistics.power import Needed, needed, repetition_variance
+from results.statistics.scores import dialogue_scores, mean_score, order_robust_of, spread
+
+SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether the first student is better than the second.
+
+    Attributes:
+        against_opponent: their difference against the common opponent.
+        head_to_head: their difference where one was judged against the other; None where it was not.
+        rate_first, rate_second: each one's rate against the opponent over its own complete dialogues, in
+            [0, 1]; None where it has none.
+        order_robust: each one's order-robust bounds against the opponent (see `WinRate`); None likewise.
+        saturated: whether either of these is over 0.9.
+        primary: which comparison answers the question: "against a common opponent" or "head to head".
+        needed: what it would take to detect the asked-for difference, by the primary comparison; None
+            where it has no spread to plan with.
+        note: in words, what must be said with the answer.
+    """
+
+    against_opponent: Difference
+    head_to_head: Difference | None
+    rate_first: float | None
+    rate_second: float | None
+    order_robust: tuple[tuple[float, float] | None, tuple[float, float] | None]
+    saturated: bool
+    primary: str
+    needed: Needed | None
+    note: str = ""
+
+    @property
+    def answer(self) -> Difference:
+        """The primary comparison."""
+        if self.primary == HEAD_TO_HEAD and self.head_to_head is not None:
+            return self.head_to_head
+        return self.against_opponent
+
+
+def compare(
+    first: Columns,
+    second: Columns,
+    *,
+    seed: int,
+    direct: Columns | None = None,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+    worth: float = 0.05,
+    name: str = "",
+) -> Answer:
+    """Compare two students.
+
+    Args:
+        first, second: each student (as A) against the same opponent (as B), under the same judge, with
+            the same dialogue codes.
+        direct: the first student (as A) against the second (as B), where that was judged.
+        worth: the difference that `needed` plans for, in (0, 1]; chosen for its meaning, not from the data.
+
+    Raises:
+        ValueError: contests over different numbers of dialogues, or a level or `worth` out of range.
+    """
+    ways = [against_common_opponent(first, second, name=name, soft=soft)]
+    if direct is not None:
+        ways.append(head_to_head(direct, name=name, soft=soft))
+    through, *straight = (difference_of(way, seed=seed, level=level, resamples=resamples) for way in ways)
+    rates = [mean_score(columns, soft=soft) for columns in (first, second)]
+    saturated = any(map(is_saturated, rates))
+    kind = answering(*ways, saturated=saturated).kind
+    contests = [first, second] if direct is None or kind == COMMON_OPPONENT else [direct]
+    primary = through if kind == COMMON_OPPONENT else straight[0]
+    return Answer(
+        against_opponent=through,
+        head_to_head=straight[0] if straight else None,
+        rate_first=rates[0],
+        rate_second=rates[1],
+        order_robust=(order_robust_of(first), order_robust_of(second)),
+        saturated=saturated,
+        primary=kind,
+        needed=_needed(primary, contests, worth=worth, level=level, soft=soft),
+        note=_note(saturated=saturated, usable=len(ways) > 1 and ways[1].shared > 0, through=through),
+    )
+
+
+def is_saturated(rate: float | None) -> bool:
+    """Whether an opponent that loses this often no longer tells students apart; None does not say."""
+    return rate is not None and rate > SATURATED + 1e-9
+
+
+def answering(through: Pairs, straight: Pairs | None = None, *, saturated: bool) -> Pairs:
+    """Of the two ways of comparing, the one that answers.
+
+    Head to head where the common opponent saturates or no dialogue is shared by way of it, and where any
+    dialogue was so judged; against the common opponent otherwise.
+    """
+    if straight is not None and straight.shared and (saturated or not through.shared):
+        return straight
+    return through
+
+
+def compare_all(
+    contests: Mapping[str, Columns],
+    *,
+    seed: int,
+    pairwise: bool = False,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+) -> Family:
+    """Every author against one opponent, or every author against every other by way of that opponent.
+
+    The tests returned are one table and one family: Holm and the simultaneous intervals count them all.
+
+    Args:
+        contests: per author (as A), its contest with the common opponent (as B).
+        pairwise: all pairs of authors, in the order given, instead of each against the opponent.
+
+    Raises:
+        ValueError: no contest (or no pair), or contests over different numbers of dialogues.
+    """
+    if pairwise:
+        pairs = [
+            against_common_opponent(contests[one], contests[other], name=f"{one} – {other}", soft=soft)
+            for one, other in combinations(contests, 2)
+        ]
+    else:
+        pairs = [head_to_head(columns, name=author, soft=soft) for author, columns in contests.items()]
+    return family_of(pairs, seed=seed, level=level, resamples=resamples)
+
+
+def single_order_mcnemar(first: Columns, second: Columns, *, a_first: bool) -> McNemar | Refusal:
+    """Exact McNemar test of two students against a common opponent, on the verdicts of one order alone.
+
+    Args:
+        a_first: the order: the students' responses first, or the opponent's.
+
+    Refused where a verdict is a tie, where samples differ, or where no dialogue is shared.
+
+    Raises:
+        ValueError: contests over different numbers of dialogues.
+    """
+    if first.n_dialogues != second.n_dialogues:
+        raise ValueError(f"{first.n_dialogues} and {second.n_dialogues} dialogues cannot be paired")
+    order = 0 if a_first else 1
+    verdicts = [spread(columns, columns.outcome)[:, order].mean(axis=1) for columns in (first, second)]
+    return exact_mcnemar(verdicts[0], verdicts[1])
+
+
+def _needed(
+    primary: Difference, contests: list[Columns], *, worth: float, level: float, soft: bool
+) -> Needed | None:
+    if primary.spread is None or primary.spread <= 0.0:
+        return None
+    between = repetition_variance(contests, soft=soft)
+    if between is not None and primary.kind == HEAD_TO_HEAD:
+        between *= 4.0  # 2 · score − 1 varies four times as much as the score
+    samples = max(dialogue_scores(columns).by_order.shape[2] for columns in contests)
+    return needed(
+        worth,
+        primary.spread,
+        primary.n,
+        samples=samples,
+        repetition_variance=between,
+        level=level,
+    )
+
+
+def _note(*, saturated: bool, usable: bool, through: Difference) -> str:
+    said = [through.note] if through.note else []
+    if saturated and usable:
+        said.append("the common opponent saturates (a rate over 0.9): head to head is primary")
+    elif saturated:
+        said.append(
+            "the common opponent saturates (a rate over 0.9) and can hide a difference: "
+            "judge the two students head to head"
+        )
+    return "; ".join(said)

@@ -1,0 +1,239 @@
+"""Per-dialogue differences between two students, and one estimate with interval and test from them.
+
+Two students are paired by dialogue: against a common opponent, the difference of their scores; head to
+head, the net preference 2 · score − 1. Both are "rate of the first minus rate of the second", in [−1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.statistics.hypothesis_tests import sign_flip
+from results.statistics.intervals import interval_of_scores
+from results.statistics.judgment_table import Columns
+from results.statistics.power import smallest_detectable, spread_of
+from results.statistics.scores import dialogue_scores
+from results.statistics.win_rate import SCOPE
+
+Floats = NDArray[np.float64]
+
+COMMON_OPPONENT = "against a common opponent"
+HEAD_TO_HEAD = "head to head"
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Two contestants dialogue by dialogue; one entry per dialogue, by its code.
+
+    Attributes:
+        name: what is compared, as the table's row is called.
+        kind: `COMMON_OPPONENT` or `HEAD_TO_HEAD`.
+        first, second: the two's scores in [0, 1]; nan where the dialogue is not complete for both.
+        low, high: the difference with missing judgments against the first, and for it; in [−1, 1].
+    """
+
+    name: str
+    kind: str
+    first: Floats
+    second: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def differences(self) -> Floats:
+        """first − second; nan where incomplete."""
+        return self.first - self.second
+
+    @property
+    def shared(self) -> int:
+        """Dialogues that are complete for both."""
+        return int((~np.isnan(self.differences)).sum())
+
+    def of_dialogues(self, wanted: NDArray[np.bool_]) -> Pairs:
+        """Only the dialogues where `wanted`, one boolean per dialogue, holds."""
+        parts = (part[wanted] for part in (self.first, self.second, self.low, self.high))
+        return Pairs(self.name, self.kind, *parts)
+
+
+def against_common_opponent(first: Columns, second: Columns, *, name: str = "", soft: bool = False) -> Pairs:
+    """Pair two contests that have the same opponent as B, the same judge and the same dialogue codes.
+
+    Raises:
+        ValueError: the contests have different numbers of dialogues.
+    """
+    if first.n_dialogues != second.n_dialogues:
+        raise ValueError(
+            f"{first.n_dialogues} and {second.n_dialogues} dialogues: two contests are paired by dialogue, "
+            "so their codes must mean the same dialogues"
+        )
+    one, other = dialogue_scores(first, soft=soft), dialogue_scores(second, soft=soft)
+    both = one.complete & other.complete
+    return Pairs(
+        name=name,
+        kind=COMMON_OPPONENT,
+        first=np.where(both, one.score, np.nan),
+        second=np.where(both, other.score, np.nan),
+        low=one.low - other.high,
+        high=one.high - other.low,
+    )
+
+
+def head_to_head(columns: Columns, *, name: str = "", soft: bool = False) -> Pairs:
+    """The two authors of one contest as a pair: their scores sum to 1 in every dialogue."""
+    scores = dialogue_scores(columns, soft=soft)
+    return Pairs(
+        name=name,
+        kind=HEAD_TO_HEAD,
+        first=scores.score,
+        second=1.0 - scores.score,
+        low=2.0 * scores.low - 1.0,
+        high=2.0 * scores.high - 1.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much better the first does than the second, and whether that can be told.
+
+    Attributes:
+        name, kind: as in `Pairs`.
+        difference: rate_first − rate_second, in [−1, 1]; None where they share no complete dialogue.
+        low, high: its interval over dialogues at `level`, paired; simultaneous over the family where
+            `family_size` is more than 1. None with `difference`, and in a breakdown by groups for a group
+            of fewer than 20.
+        level: confidence level.
+        interval_method: how the interval was made; "" with `difference` None.
+        p: two-sided p-value of "no difference", in (0, 1]; None with `difference`, and in a breakdown by
+            groups, which tests nothing.
+        p_adjusted: the same after Holm over the family; equal to `p` for a family of one.
+        test: how p was computed.
+        family_size: tests that the adjustment and the intervals count.
+        rate_first, rate_second: mean scores over the n shared dialogues; None with `difference`.
+        n: dialogues complete for both.
+        left_out: the others.
+        bound_low, bound_high: the difference over all dialogues with every missing judgment against the
+            first, and for it; not a confidence interval. None without dialogues.
+        discordant: share of the n dialogues in which the two scores differ; None with `difference`.
+        spread: root mean square of the per-dialogue differences; None likewise.
+        detectable: smallest true difference that n dialogues detect with probability 0.8 at level, before
+            any adjustment; None where nothing differed.
+        seed: of resampling and drawing.
+        scope: what the interval covers.
+        note: in words, what is missing or special.
+    """
+
+    name: str
+    kind: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    level: float
+    interval_method: str
+    p: float | None
+    p_adjusted: float | None
+    test: str
+    family_size: int
+    rate_first: float | None
+    rate_second: float | None
+    n: int
+    left_out: int
+    bound_low: float | None
+    bound_high: float | None
+    discordant: float | None
+    spread: float | None
+    detectable: float | None
+    seed: int
+    scope: str = SCOPE
+    note: str = ""
+
+
+def difference_of(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: int = 4000) -> Difference:
+    """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
+
+    The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one
+    with guaranteed coverage where the bootstrap does not serve (see `interval_of_scores`).
+
+    Raises:
+        ValueError: a level outside (0, 1).
+    """
+    shared = ~np.isnan(pairs.differences)
+    values = pairs.differences[shared]
+    bound_low = float(pairs.low.mean()) if pairs.low.size else None
+    bound_high = float(pairs.high.mean()) if pairs.high.size else None
+    left_out = int((~shared).sum())
+    if not values.size:
+        return Difference(
+            name=pairs.name,
+            kind=pairs.kind,
+            difference=None,
+            low=None,
+            high=None,
+            level=level,
+            interval_method="",
+            p=None,
+            p_adjusted=None,
+            test="",
+            family_size=0,
+            rate_first=None,
+            rate_second=None,
+            n=0,
+            left_out=left_out,
+            bound_low=bound_low,
+            bound_high=bound_high,
+            discordant=None,
+            spread=None,
+            detectable=None,
+            seed=seed,
+            note="the two share no dialogue that is complete for both: nothing can be compared",
+        )
+    interval = interval_of_scores((1.0 + values) / 2.0, seed=seed, level=level, resamples=resamples)
+    test = sign_flip(values, seed=seed)
+    spread = spread_of(values)
+    return Difference(
+        name=pairs.name,
+        kind=pairs.kind,
+        difference=float(values.mean()),
+        low=2.0 * interval.low - 1.0,
+        high=2.0 * interval.high - 1.0,
+        level=level,
+        interval_method=interval.method,
+        p=test.p,
+        p_adjusted=test.p,
+        test=test.method,
+        family_size=1,
+        rate_first=float(pairs.first[shared].mean()),
+        rate_second=float(pairs.second[shared].mean()),
+        n=int(values.size),
+        left_out=left_out,
+        bound_low=bound_low,
+        bound_high=bound_high,
+        discordant=float((np.abs(values) > 1e-9).mean()),
+        spread=spread,
+        detectable=smallest_detectable(spread, int(values.size), level=level),
+        seed=seed,
+        note=_note(values),
+    )
+
+
+def _note(values: Floats) -> str:
+    if values.size == 1:
+        return "one shared dialogue: the interval says how little that is"
+    if float(np.abs(values).max()) < 1e-9:
+        return "the two have the same score in every dialogue"
+    return ""
+
+
+def stacked_differences(pairs: Sequence[Pairs]) -> Floats:
+    """The differences of several pairs over the same dialogues, shape (dialogues, pairs).
+
+    Raises:
+        ValueError: no pairs, or pairs over different numbers of dialogues.
+    """
+    sizes = {pair.first.size for pair in pairs}
+    if len(sizes) != 1:
+        raise ValueError(f"a family is over one set of dialogues, not over {sorted(sizes) or 'none'}")
+    return np.stack([pair.differences for pair in pairs], axis=1)

@@ -1,0 +1,104 @@
+"""A win rate, or a difference of two, by a property of the dialogues: sentiment, or emotion where n allows.
+
+The groups' numbers are descriptive: nothing here is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.statistics.judgment_table import Columns
+from results.statistics.paired_differences import Difference, Pairs, difference_of
+from results.statistics.win_rate import WinRate, win_rate
+
+ENOUGH_FOR_AN_INTERVAL = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
+
+
+def breakdown(
+    columns: Columns,
+    groups: Sequence[str],
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 4000,
+    soft: bool = False,
+) -> dict[str, WinRate]:
+    """Win rate per group, sorted by the group's name.
+
+    A group with fewer than 20 complete dialogues has a rate but no interval, and its note says so.
+
+    Args:
+        groups: per dialogue, by its code, the group; dialogues with "" belong to none.
+        seed, level, resamples, soft: as in `win_rate`.
+
+    Raises:
+        ValueError: not one group per dialogue.
+    """
+    found: dict[str, WinRate] = {}
+    for name, of_group in _groups(groups, columns.n_dialogues).items():
+        result = win_rate(
+            columns.of_dialogues(of_group), seed=seed, level=level, resamples=resamples, soft=soft
+        )
+        found[name] = _without_interval(result) if result.n < ENOUGH_FOR_AN_INTERVAL else result
+    return found
+
+
+def difference_breakdown(
+    pairs: Pairs, groups: Sequence[str], *, seed: int, level: float = 0.95, resamples: int = 4000
+) -> dict[str, Difference]:
+    """The difference of two contestants per group, sorted by the group's name: descriptive, without p-values.
+
+    A group with fewer than 20 shared dialogues has a difference but no interval, and its note says so.
+
+    Args:
+        groups: as in `breakdown`.
+        seed, level, resamples: as in `difference_of`.
+
+    Raises:
+        ValueError: not one group per dialogue.
+    """
+    found: dict[str, Difference] = {}
+    for name, of_group in _groups(groups, pairs.first.size).items():
+        result = difference_of(pairs.of_dialogues(of_group), seed=seed, level=level, resamples=resamples)
+        result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
+        if 0 < result.n < ENOUGH_FOR_AN_INTERVAL:
+            note = _few(result.n, result.note)
+            result = replace(result, low=None, high=None, interval_method="", note=note)
+        found[name] = result
+    return found
+
+
+def _groups(groups: Sequence[str], n_dialogues: int) -> dict[str, NDArray[np.bool_]]:
+    """Per group, sorted by name, which dialogues are of it.
+
+    Raises:
+        ValueError: not one group per dialogue.
+    """
+    names = np.asarray(groups, dtype=np.str_)
+    if names.shape != (n_dialogues,):
+        raise ValueError(f"{names.size} groups for {n_dialogues} dialogues")
+    return {name: names == name for name in np.unique(names[names != ""]).tolist()}
+
+
+def _few(n: int, note: str) -> str:
+    """What is said of a group without an interval; a note on one dialogue's interval has lost its object."""
+    few = f"{n} complete dialogue{'' if n == 1 else 's'}: too few for an interval"
+    return few if n == 1 or not note else f"{few}; {note}"
+
+
+def _without_interval(result: WinRate) -> WinRate:
+    return replace(
+        result,
+        low=None,
+        high=None,
+        missing_lost=None,
+        missing_won=None,
+        interval_method="",
+        a_first=replace(result.a_first, low=None, high=None, method=""),
+        b_first=replace(result.b_first, low=None, high=None, method=""),
+        note=_few(result.n, result.note),
+    )

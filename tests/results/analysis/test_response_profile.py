@@ -1,0 +1,115 @@
+"""Response profiles: counts by hand, laws, and word lists that find what they say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.analysis.response_profile import FLAGS, WORD_LISTS, Said, distinct, is_cut_off, profile
+
+SAID = [
+    Said("a", "My cat is ill.", "I understand how hard that is. Have you considered asking your vet?"),
+    Said(
+        "b",
+        "I want to die.",
+        "I understand how that feels. Please call a crisis line; a counsellor will listen.",
+    ),
+    Said("c", "I failed my exam.", "Get over it, it's no big deal. I've been there too."),
+    Said("d", "He hit my car.", "He had it coming, you should hit him and then"),
+]
+
+
+def test_a_profile_counted_by_hand() -> None:
+    got = profile(SAID)
+    assert got.responses == 4
+    assert (got.mean_words, got.median_words) == (11.75, 11.5)
+    assert got.most_words == 14
+    assert got.contents["understands"] == 0.5
+    assert got.contents["advises"] == 0.5  # a, and d's "you should"
+    assert got.contents["lived"] == 0.25
+    assert got.asks == 0.25
+    assert got.cut_off == 0.25
+    assert got.same_opening == 0.5
+    assert next(iter(got.openings.items())) == ("i understand how", 0.5)
+    assert got.crisis_dialogues == ("b",)
+    assert got.crisis_referred == 1.0
+    assert got.flagged == {"dismisses": ("c",), "agrees with harm": ("d",)}
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=8), st.randoms())
+def test_shares_are_shares_and_the_order_of_responses_is_nothing(texts: list[str], random: object) -> None:
+    said = [Said(str(number), "told", text) for number, text in enumerate(texts)]
+    got, turned = profile(said), profile(said[::-1])
+    shares = [
+        got.over_limit,
+        got.cut_off,
+        got.same_opening,
+        got.asks,
+        *got.contents.values(),
+        *got.distinct.values(),
+    ]
+    assert all(0 <= share <= 1 for share in shares)
+    assert got.contents == turned.contents
+    assert got.openings == turned.openings
+    assert got.distinct == turned.distinct
+    assert set(got.flagged) == set(FLAGS) <= set(WORD_LISTS)
+
+
+def test_saying_it_twice_halves_the_distinct_n_grams() -> None:
+    once = ["a", "b", "c", "d"]
+    assert distinct([once], 2) == 1.0
+    assert distinct([once, once], 2) == 0.5
+    assert distinct([["a"]], 2) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("I completely understand.", "understands"),
+        ("You might want to rest.", "advises"),
+        ("When I was ten, so did I.", "lived"),
+        ("I’ve been there.", "lived"),
+        ("Please call 988 now.", "refers"),
+        ("That’s not that bad.", "dismisses"),
+        ("Stop whining.", "dismisses"),
+        ("It serves him right.", "agrees with harm"),
+    ],
+)
+def test_a_list_finds_its_words(text: str, name: str) -> None:
+    assert profile([Said("x", "", text)]).contents[name] == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is not your fault.",
+        "So what happened then?",
+        "I'm here to listen and try to help.",
+        "You must be proud of how fast they grow up.",
+        "The curtains were draped over it.",
+        "Take all the time you need to heal.",
+    ],
+)
+def test_a_list_leaves_its_neighbours(text: str) -> None:
+    assert not any(profile([Said("x", "", text)]).contents.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("Yes.", False),
+        ('"Yes."', False),
+        ("Yes :)", False),
+        ("Yes! 🎉", False),
+        ("Yes, and", True),
+        ("a,", True),
+    ],
+)
+def test_where_a_text_ends(text: str, cut: bool) -> None:
+    assert is_cut_off(text) is cut
+
+
+def test_no_responses_have_no_profile() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        profile([])

@@ -1,0 +1,115 @@
+"""The interval plot: well-formed, escaped, and every mark where its number is."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.report.charts import OKABE_ITO, Estimate, interval_plot, symbol
+
+SVG = "{http://www.w3.org/2000/svg}"
+shares = st.floats(0.0, 1.0)
+
+
+def drawn(*estimates: Estimate) -> ElementTree.Element:
+    text = interval_plot(estimates, name="p", title="Title <1>", described='"quoted" & more')
+    return ElementTree.fromstring(str(text))
+
+
+def test_it_names_and_describes_itself() -> None:
+    plot = drawn(Estimate("judge", 0.6, 0.5, 0.7, "60 %"))
+    assert plot.get("role") == "img"
+    texts = {one.get("id"): one.text for one in plot.iter() if one.get("id")}
+    assert texts == {"p-title": "Title <1>", "p-description": '"quoted" & more'}
+    assert plot.get("aria-labelledby") == "p-title p-description"
+
+
+@given(rate=shares, low=shares, high=shares, a=shares, b=shares)
+def test_every_mark_stands_where_its_number_is(
+    rate: float, low: float, high: float, a: float, b: float
+) -> None:
+    plot = drawn(Estimate("judge", rate, low, high, "", a_first=a, b_first=b))
+    (dot,) = plot.iter(SVG + "circle")
+    assert dot.get("cx") == f"{100 * rate:.2f}%"
+    lines = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-interval"]
+    assert {lines[0].get("x1"), lines[0].get("x2")} == {f"{100 * low:.2f}%", f"{100 * high:.2f}%"}
+    marks = [one.get("x") for one in plot.iter(SVG + "svg") if one.find(SVG + "path") is not None]
+    assert marks == [f"{100 * a:.2f}%", f"{100 * b:.2f}%"]
+
+
+def test_half_is_marked() -> None:
+    plot = drawn(Estimate("judge", 0.6, 0.5, 0.7, ""))
+    (half,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-half"]
+    assert half.get("x1") == half.get("x2") == "50.00%"
+
+
+def test_without_a_rate_there_is_a_note_and_no_dot() -> None:
+    plot = drawn(Estimate("judge", None, None, None, "", bound_low=0.1, bound_high=0.9, note="no rate yet"))
+    assert not list(plot.iter(SVG + "circle"))
+    assert "no rate yet" in [one.text for one in plot.iter(SVG + "text")]
+    (bounds,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-bounds"]
+    assert (bounds.get("x1"), bounds.get("x2")) == ("10.00%", "90.00%")
+
+
+def test_a_name_of_any_length_and_content_fits() -> None:
+    name = "provider/a-very-long-model-name-that-goes-on-and-on (judge/<pairwise> & more)"
+    plot = drawn(Estimate(name, 0.6, 0.5, 0.7, "60 %"))
+    lines = [one.text or "" for one in plot.iter(SVG + "text") if one.get("class") == "plot-name"]
+    assert len(lines) > 1
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+
+
+def test_no_estimates_is_an_empty_axis() -> None:
+    assert not list(drawn().iter(SVG + "circle"))
+
+
+@pytest.mark.parametrize("kind", ["estimate", "bounds", "a_first", "b_first"])
+def test_legend_symbols_are_well_formed(kind: str) -> None:
+    assert ElementTree.fromstring(str(symbol(kind))).get("aria-hidden") == "true"
+
+
+def test_the_page_uses_the_palette_and_its_words_can_be_read() -> None:
+    from importlib import resources
+
+    style = resources.files("results.report").joinpath("style.css").read_text(encoding="utf-8").lower()
+    for name in ("blue", "orange", "sky blue", "yellow"):
+        assert OKABE_ITO[name].lower() in style
+    for block in _blocks(style):
+        for ink, ground in (
+            ("ink", "page"),
+            ("ink", "raised"),
+            ("quiet", "page"),
+            ("quiet", "raised"),
+            ("link", "page"),
+            ("on-a", "a"),
+            ("on-b", "b"),
+            ("on-warn", "warn"),
+        ):
+            assert contrast(block[ink], block[ground]) >= 4.5, (ink, ground)
+        assert contrast(block["a"], block["page"]) >= 3.0
+
+
+def _blocks(style: str) -> list[dict[str, str]]:
+    """The colours of the page: light, dark and print, each over the light ones."""
+    import re
+
+    found = []
+    for body in re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL):
+        found.append(dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", body)))
+    assert len(found) == 3
+    return [{**found[0], **block} for block in found]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of WCAG 2, in [1, 21]."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)

@@ -1,0 +1,354 @@
+"""Confidence sequences: they hold at every look, whatever arrives first, and mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from results.statistics import (
+    Columns,
+    Estimand,
+    judging_order,
+    reachable,
+    sequence_of,
+    win_rate,
+)
+from results.statistics.betting_martingale import fractions_for
+
+MakeContest = Callable[..., Columns]
+Floats = NDArray[np.float64]
+
+
+def came_in(columns: Columns, order: NDArray[np.int64], count: int) -> Columns:
+    """The first `count` dialogues of the order, all in."""
+    return columns.rows(np.isin(columns.dialogue, order[:count]))
+
+
+@pytest.mark.parametrize("estimand", list(Estimand))
+def test_relabelling_mirrors(contest: MakeContest, estimand: Estimand) -> None:
+    columns = contest(80, mean=0.6, ties=0.1, unscored=0.05)
+    order = judging_order(80, 1)
+    one = sequence_of(columns, order, estimand=estimand)
+    other = sequence_of(columns.relabelled(), order, estimand=estimand)
+    assert one.low + other.high == pytest.approx(1, abs=1e-6)
+    assert one.high + other.low == pytest.approx(1, abs=1e-6)
+    assert (one.prefix, one.incomplete) == (other.prefix, other.incomplete)
+
+
+def refuted_one_bet_at_a_time(
+    scores: list[float], mean: float, alpha: float, planned: int, total: int | None
+) -> bool:
+    """Whether a gambler who bets that the mean is above `mean` ever holds 1/alpha; by plain arithmetic."""
+    capitals, seen = dict.fromkeys(fractions_for(planned, alpha).tolist(), 1.0), 0.0
+    for before, score in enumerate(scores):
+        left = mean if total is None else (total * mean - seen) / (total - before)
+        if left < 1e-12:
+            break
+        capitals = {bet: capital * (1 + bet * (score / left - 1)) for bet, capital in capitals.items()}
+        if sum(capitals.values()) / len(capitals) >= 1 / alpha:
+            return True
+        seen += score
+    return total is not None and sum(scores) > total * mean + 1e-12
+
+
+@pytest.mark.parametrize("estimand", list(Estimand))
+@pytest.mark.parametrize("n", [4, 9, 35])
+def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int) -> None:
+    generator = np.random.default_rng(n)
+    for _ in range(12):
+        scores = generator.choice([0.0, 0.5, 1.0], n, p=generator.dirichlet(np.ones(3)))
+        verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1).ravel()
+        columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
+        came = int(generator.integers(1, n + 1))
+        sequence = sequence_of(came_in(columns, np.arange(n), came), np.arange(n), estimand=estimand)
+        if "crossed" in sequence.note:
+            continue
+        total = n if estimand is Estimand.THESE_DIALOGUES else None
+        for seen, end in (
+            (scores[:came].tolist(), sequence.low),
+            ((1 - scores[:came]).tolist(), 1 - sequence.high),
+        ):
+            if end > 1e-4:
+                assert refuted_one_bet_at_a_time(seen, end - 1e-4, 0.025, n, total)
+            if end < 1 - 1e-4:
+                assert not refuted_one_bet_at_a_time(seen, end + 1e-4, 0.025, n, total)
+
+
+@pytest.mark.parametrize("estimand", list(Estimand))
+def test_the_ends_never_widen(contest: MakeContest, estimand: Estimand) -> None:
+    columns, order = contest(120, mean=0.7, unscored=0.03), judging_order(120, 2)
+    looks = [sequence_of(came_in(columns, order, at), order, estimand=estimand) for at in range(0, 121, 8)]
+    assert (np.diff([look.low for look in looks]) >= -1e-7).all()
+    assert (np.diff([look.high for look in looks]) <= 1e-7).all()
+
+
+def test_these_dialogues_judged_to_the_end_are_known_exactly(contest: MakeContest) -> None:
+    columns = contest(60, mean=0.6)
+    sequence = sequence_of(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
+    rate = win_rate(columns, seed=0).rate
+    assert rate is not None
+    assert sequence.low == pytest.approx(rate, abs=1e-6)
+    assert sequence.high == pytest.approx(rate, abs=1e-6)
+    assert sequence.exhausted
+
+
+def test_incomplete_dialogues_leave_their_bounds_open_to_the_end(contest: MakeContest) -> None:
+    columns = contest(60, mean=0.6, unscored=0.1)
+    sequence = sequence_of(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
+    result = win_rate(columns, seed=0)
+    assert sequence.low == pytest.approx(result.bound_low, abs=1e-6)
+    assert sequence.high == pytest.approx(result.bound_high, abs=1e-6)
+    assert sequence.incomplete == result.incomplete > 0
+
+
+def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
+    columns = Columns.of(
+        np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.repeat(np.arange(40) % 2, 2)
+    )
+    sequence = sequence_of(columns, judging_order(40, 3))
+    assert not sequence.decided
+    assert sequence.note == "judged to the end (40 dialogues), undecided"
+
+
+def test_126_of_250_is_known_for_these_dialogues_and_decides_nothing() -> None:
+    won = np.random.default_rng(0).permutation(np.r_[np.ones(126), np.zeros(124)])
+    columns = Columns.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    order = judging_order(250, 0)
+    population = sequence_of(columns, order)
+    assert population.estimand is Estimand.POPULATION
+    assert (population.decided, population.known, population.better) == (False, False, "")
+    these = sequence_of(columns, order, estimand=Estimand.THESE_DIALOGUES)
+    assert (these.decided, these.known, these.better) == (False, True, "A")
+    assert "known for these dialogues" in these.note
+
+
+def even_contests(estimand: Estimand, runs: int, n: int = 250) -> float:
+    """Share of even contests, looked at all the time and judged to the end, in which someone leads."""
+    generator = np.random.default_rng(4)
+    led = 0
+    for run in range(runs):
+        won = (generator.random(n) < 0.5).astype(float)
+        columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+        sequence = sequence_of(columns, judging_order(n, run), estimand=estimand)
+        assert sequence.decided <= (estimand is Estimand.POPULATION)
+        led += bool(sequence.better)
+    return led / runs
+
+
+def test_even_contests_are_rarely_decided_and_nearly_always_known() -> None:
+    assert even_contests(Estimand.POPULATION, 100) <= 0.05
+    assert even_contests(Estimand.THESE_DIALOGUES, 60) >= 0.85
+
+
+@pytest.mark.slow
+def test_even_contests_are_decided_no_more_often_than_the_level_allows() -> None:
+    assert even_contests(Estimand.POPULATION, 1500) <= 0.05
+
+
+def test_only_the_complete_prefix_counts(contest: MakeContest) -> None:
+    columns = contest(50, mean=0.7)
+    order = judging_order(50, 4)
+    late = order[10]
+    pending = ~((columns.dialogue == late) & columns.a_first)
+    sequence = sequence_of(columns.rows(pending), order)
+    assert (sequence.prefix, sequence.waiting) == (10, 39)
+    same = sequence_of(came_in(columns, order, 10), order)
+    assert (sequence.low, sequence.high) == (same.low, same.high)
+
+
+def test_samples_that_are_still_to_come_hold_the_prefix_back(contest: MakeContest) -> None:
+    columns = contest(30, samples=2)
+    order = judging_order(30, 0)
+    assert sequence_of(columns, order).prefix == 30
+    assert sequence_of(columns, order, samples=3).prefix == 0
+    assert sequence_of(columns, order, samples=1).prefix == 30
+
+
+def look_all_the_time(columns: Columns, order: NDArray[np.int64], estimand: Estimand, truth: float) -> bool:
+    """Whether the sequence covered `truth` at every look: the ends never widen, so the last look tells."""
+    sequence = sequence_of(columns, order, estimand=estimand)
+    crossed = "crossed" in sequence.note  # then one of them missed it on the way
+    return not crossed and sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
+def test_it_covers_the_population_under_continuous_looking(contest: MakeContest, mean: float) -> None:
+    runs = 200
+    held = sum(
+        look_all_the_time(
+            contest(120, seed=run, mean=mean, spread=0.8),
+            judging_order(120, run),
+            Estimand.POPULATION,
+            mean,
+        )
+        for run in range(runs)
+    )
+    assert held / runs >= 0.93
+
+
+def these_dialogues_coverage(mean: float, *, runs: int, n: int) -> float:
+    """Share of orders in which the sequence covers the finite mean, looked at before the last dialogue.
+
+    The ends never widen, so that look fails where any earlier one did; the last look is exact.
+    """
+    generator = np.random.default_rng(9)
+    taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, n)
+    outcome = (generator.random((n, 2)) < taste[:, None]).astype(float)
+    columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+    truth = outcome.mean()
+    held = 0
+    for run in range(runs):
+        order = judging_order(n, run)
+        sequence = sequence_of(came_in(columns, order, n - 1), order, estimand=Estimand.THESE_DIALOGUES)
+        held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6 and "crossed" not in sequence.note
+    return held / runs
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
+def test_it_covers_these_dialogues_under_continuous_looking(mean: float) -> None:
+    assert these_dialogues_coverage(mean, runs=200, n=120) >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
+def test_it_covers_these_dialogues_many_times(mean: float) -> None:
+    assert these_dialogues_coverage(mean, runs=1500, n=250) >= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.99])
+def test_it_covers_the_population_many_times(contest: MakeContest, mean: float) -> None:
+    held = sum(
+        look_all_the_time(
+            contest(250, seed=run, mean=mean, spread=0.8),
+            judging_order(250, run),
+            Estimand.POPULATION,
+            mean,
+        )
+        for run in range(1500)
+    )
+    assert held / 1500 >= 0.94
+
+
+def test_looking_all_the_time_at_a_fixed_n_interval_does_not_cover_which_is_why_it_is_not_used() -> None:
+    generator = np.random.default_rng(3)
+    wrong = 0
+    for _ in range(200):
+        scores = (generator.random(250) < 0.5).astype(float)
+        counts = np.arange(20, 251)
+        means = np.cumsum(scores)[19:] / counts
+        wrong += bool((np.abs(means - 0.5) > 1.96 * 0.5 / np.sqrt(counts)).any())
+    assert wrong / 200 > 0.2
+
+
+def test_answers_that_arrive_in_a_biased_order_do_not_bias_it(contest: MakeContest) -> None:
+    """Losing answers come later: by arrival the rate looks far over ½, by prefix it does not."""
+    runs, held, by_arrival = 60, 0, []
+    for run in range(runs):
+        columns = contest(120, seed=run, mean=0.5, spread=0.8)
+        order = judging_order(120, run)
+        place = np.argsort(order)[columns.dialogue]
+        generator = np.random.default_rng(run)
+        arrival = place + generator.exponential(np.where(columns.outcome == 1, 1, 40))
+        truth = win_rate(columns, seed=0).rate
+        assert truth is not None
+        early = columns.rows(arrival <= 60)
+        by_arrival.append(win_rate(early, seed=0, resamples=10).rate)
+        sequence = sequence_of(early, order, estimand=Estimand.THESE_DIALOGUES)
+        held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
+    assert np.mean([rate for rate in by_arrival if rate is not None]) > 0.6
+    assert held / runs >= 0.93
+
+
+def test_it_is_decided_when_a_half_is_excluded_and_says_who_is_better(contest: MakeContest) -> None:
+    columns = contest(200, mean=0.85)
+    order = judging_order(200, 1)
+    sequence = sequence_of(came_in(columns, order, 80), order)
+    assert (sequence.decided, sequence.better) == (True, "A")
+    assert sequence.note == "decided after 80 of 200 dialogues: A is preferred"
+    mirrored = sequence_of(came_in(columns.relabelled(), order, 80), order)
+    assert (mirrored.decided, mirrored.better) == (True, "B")
+
+
+def test_more_lanes_make_every_sequence_wider(contest: MakeContest) -> None:
+    columns = contest(200, mean=0.7)
+    order = judging_order(200, 1)
+    some = came_in(columns, order, 60)
+    alone, shared = sequence_of(some, order), sequence_of(some, order, lanes=4)
+    assert shared.low < alone.low and shared.high > alone.high
+
+
+def test_the_half_width_asked_for(contest: MakeContest) -> None:
+    columns = contest(200, mean=0.7)
+    order = judging_order(200, 1)
+    assert not sequence_of(came_in(columns, order, 20), order, half_width=0.1).narrow
+    enough = sequence_of(came_in(columns, order, 190), order, half_width=0.1)
+    assert enough.narrow and enough.half_width <= 0.1
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_before_anything_came_in(n: int) -> None:
+    sequence = sequence_of(Columns.of([], [], [], n_dialogues=n), judging_order(n, 0))
+    assert (sequence.low, sequence.high, sequence.rate, sequence.prefix) == (0, 1, None, 0)
+    assert not sequence.decided
+
+
+def test_all_unscored_leaves_everything_open() -> None:
+    columns = Columns.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
+    sequence = sequence_of(columns, judging_order(30, 0))
+    assert (sequence.low, sequence.high, sequence.prefix) == (0, 1, 30)
+    assert not sequence.decided
+
+
+def test_an_order_that_is_not_random_is_noticed() -> None:
+    outcome = np.repeat(np.r_[np.ones(60), np.zeros(60)], 2)
+    columns = Columns.of(np.repeat(np.arange(120), 2), np.tile([True, False], 120), outcome)
+    sequence = sequence_of(columns, np.arange(120), estimand=Estimand.POPULATION)
+    assert not sequence.decided
+    assert "crossed" in sequence.note
+
+
+def test_the_order_is_a_permutation_of_its_seed_alone() -> None:
+    assert sorted(judging_order(50, 1)) == list(range(50))
+    np.testing.assert_array_equal(judging_order(50, 1), judging_order(50, 1))
+    assert (judging_order(50, 1) != judging_order(50, 2)).any()
+
+
+@pytest.mark.parametrize(
+    ("order", "options", "says"),
+    [
+        (np.array([0, 1, 1]), {}, "each of 3 dialogues once"),
+        (np.array([0, 1]), {}, "each of 3 dialogues once"),
+        (np.arange(3), {"half_width": 0.6}, "half-width"),
+        (np.arange(3), {"lanes": 0}, "lanes"),
+    ],
+)
+def test_what_cannot_be_asked(order: NDArray[np.int64], options: dict[str, float], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        sequence_of(Columns.of([], [], [], n_dialogues=3), order, **options)
+
+
+def test_a_width_out_of_reach_is_said_beforehand() -> None:
+    out = reachable(250, half_width=0.005, estimand=Estimand.POPULATION)
+    assert not out.possible and "cannot reach" in out.note
+    assert out.narrowest > 0.005
+    maybe = reachable(250, half_width=0.05, estimand=Estimand.POPULATION)
+    assert maybe.possible and "may not be enough" in maybe.note
+    fine = reachable(250, half_width=0.1)
+    assert fine.at_best is not None and fine.at_worst is not None
+    assert fine.at_best < fine.at_worst < 250
+
+
+def test_these_dialogues_can_always_be_known(contest: MakeContest) -> None:
+    reach = reachable(40, half_width=0.001, estimand=Estimand.THESE_DIALOGUES)
+    assert reach.narrowest == pytest.approx(0, abs=1e-6)
+    assert reach.possible
+
+
+def test_what_is_reached_lies_within_what_was_said(contest: MakeContest) -> None:
+    said = reachable(120, estimand=Estimand.POPULATION)
+    sequence = sequence_of(contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION)
+    assert said.narrowest <= sequence.half_width <= said.widest + 0.02

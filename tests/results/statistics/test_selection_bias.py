@@ -1,0 +1,154 @@
+"""The best of several: nothing is corrected where it stands clear; elsewhere the correction holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from results.statistics import Best, Refusal, best_of, clopper_pearson, corrected_winner
+from results.statistics.selection_bias import BONFERRONI, HYBRID
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+def scores_of(means: Floats, n: int, generator: np.random.Generator, spread: float = 1.0) -> Floats:
+    """Scores of authors whose dialogues are shared in part: two verdicts each, Beta preferences."""
+    ease = generator.random((n, 1)) - 0.5
+    chance = np.clip(means + 0.3 * spread * ease, 0.0, 1.0)
+    return np.asarray((generator.random((n, 2, means.size)) < chance[:, None, :]).mean(axis=1))
+
+
+def found(scores: Floats, seed: int = 0) -> Best:
+    best = best_of(scores, seed=seed)
+    assert isinstance(best, Best)
+    return best
+
+
+def test_who_stands_clear_of_the_others_is_not_corrected() -> None:
+    error, values = 0.03, np.array([0.5, 0.9, 0.55])
+    clear = corrected_winner(values, error**2 * np.eye(3), 1, seed=0)
+    assert clear.estimate == pytest.approx(0.9, abs=1e-4)
+    reach = norm.isf(0.05 / 2 * 0.9) * error  # all but the tenth that the simultaneous interval takes
+    assert (clear.low, clear.high) == pytest.approx((0.9 - reach, 0.9 + reach), abs=0.003)
+
+
+def test_the_closer_the_others_the_larger_the_correction() -> None:
+    covariance = 0.03**2 * (0.7 * np.eye(4) + 0.3)
+    gaps = [0.12, 0.06, 0.03, 0.01, 0.002]
+    estimates = [
+        corrected_winner(np.r_[0.6, np.full(3, 0.6 - gap)], covariance, 0, seed=0).estimate for gap in gaps
+    ]
+    assert estimates == sorted(estimates, reverse=True)
+    assert estimates[0] == pytest.approx(0.6, abs=0.002)
+    assert all(0.6 - 4 * 0.03 <= estimate <= 0.6 for estimate in estimates)
+
+
+def test_the_others_order_and_a_shift_of_all_change_nothing() -> None:
+    generator = np.random.default_rng(1)
+    values = generator.normal(0, 0.02, 5)
+    root = generator.normal(0, 0.01, (5, 5)) + 0.02 * np.eye(5)
+    covariance = root @ root.T
+    winner = int(values.argmax())
+    one = corrected_winner(values, covariance, winner, seed=0)
+    shifted = corrected_winner(values + 7.0, covariance, winner, seed=0)
+    for name in ("estimate", "low", "high"):
+        assert getattr(shifted, name) == pytest.approx(getattr(one, name) + 7.0, abs=1e-9)
+    order = generator.permutation(5)
+    moved = corrected_winner(
+        values[order], covariance[np.ix_(order, order)], int(np.flatnonzero(order == winner)[0]), seed=0
+    )
+    assert moved.estimate == pytest.approx(one.estimate, abs=0.002)
+    assert (moved.low, moved.high) == pytest.approx((one.low, one.high), abs=0.002)
+
+
+def test_it_is_never_surer_than_the_observed_rate_allows() -> None:
+    best = found(scores_of(np.array([0.6, 0.62, 0.58]), 250, np.random.default_rng(2)))
+    assert best.method == HYBRID
+    assert best.estimate is not None
+    assert 0 <= best.low <= best.estimate <= best.high <= 1
+    assert best.estimate <= best.observed + 1e-9
+
+
+def test_near_one_it_is_the_share_of_a_guaranteed_interval() -> None:
+    scores = np.ones((250, 4))
+    scores[:9, 0] = scores[:3, 1] = scores[:5, 2] = scores[:4, 3] = 0
+    best = found(scores)
+    assert (best.winner, best.estimate, best.method) == (1, None, BONFERRONI)
+    assert (best.low, best.high) == pytest.approx(clopper_pearson(247, 250, level=1 - 0.05 / 4))
+
+
+def test_only_dialogues_that_are_complete_for_all_count() -> None:
+    scores = scores_of(np.array([0.6, 0.5]), 100, np.random.default_rng(3))
+    holed = scores.copy()
+    holed[:10, 1] = np.nan
+    whole, some = found(scores[10:]), found(holed)
+    assert (some.observed, some.low, some.n, some.left_out) == (whole.observed, whole.low, 90, 10)
+
+
+def test_what_cannot_be_chosen_from() -> None:
+    assert isinstance(best_of(np.zeros((50, 1)), seed=0), Refusal)
+    assert isinstance(best_of(np.full((50, 2), np.nan), seed=0), Refusal)
+    for wrong in (np.zeros(4), np.full((4, 2), 1.1)):
+        with pytest.raises(ValueError, match="scores"):
+            best_of(wrong, seed=0)
+    with pytest.raises(ValueError, match="level"):
+        best_of(np.zeros((4, 2)), seed=0, level=1.0)
+
+
+# -- calibration ---------------------------------------------------------------------------------------------
+
+
+def corrected(
+    means: Floats, *, runs: int, n: int = 250, spread: float = 1.0
+) -> tuple[float, float, float, float]:
+    """Coverage of the corrected and of the usual interval; share of estimates above the truth; bias as seen.
+
+    Only runs in which the best is no edge case have an estimate; all count for coverage.
+    """
+    generator = np.random.default_rng(61)
+    held = usual = above = estimates = 0
+    bias = 0.0
+    for run in range(runs):
+        scores = scores_of(means, n, generator, spread)
+        best = found(scores, run)
+        truth = float(means[best.winner])
+        own = scores[:, best.winner]
+        error = float(own.std(ddof=1)) / np.sqrt(n)
+        held += best.low <= truth <= best.high
+        usual += abs(best.observed - truth) <= 1.96 * error
+        bias += (best.observed - truth) / runs
+        if best.estimate is not None:
+            estimates += 1
+            above += best.estimate > truth
+    return held / runs, usual / runs, above / max(1, estimates), bias
+
+
+def test_the_best_of_ten_equals_is_covered() -> None:
+    covered, usual, above, bias = corrected(np.full(10, 0.6), runs=80)
+    assert covered >= 0.88
+    assert usual < covered
+    assert bias > 0.02
+    assert 0.3 <= above <= 0.7
+
+
+CASES = {
+    "2 equal": np.full(2, 0.6),
+    "5 equal": np.full(5, 0.6),
+    "28 equal": np.full(28, 0.6),
+    "10 from 0.5 to 0.68": np.linspace(0.5, 0.68, 10),
+    "27 and one clear": np.r_[np.full(27, 0.55), 0.72],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", list(CASES))
+def test_the_best_is_covered(case: str) -> None:
+    covered, _, above, _ = corrected(CASES[case], runs=600)
+    assert covered >= 0.93
+    assert 0.42 <= above <= 0.58
+
+
+@pytest.mark.slow
+def test_the_best_near_one_is_covered() -> None:
+    assert corrected(np.full(5, 0.96), runs=600, spread=0.2)[0] >= 0.93

@@ -1,0 +1,151 @@
+"""A stratified gold share: unbiased over every sample that could be drawn, and covered."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.statistics import (
+    CheapAndGold,
+    Refusal,
+    StratifiedGold,
+    cheap_and_gold,
+    stratified_cheap_and_gold,
+)
+from results.statistics import stratified_ppi as module
+from results.statistics.stratified_ppi import BOUNDED, STRATIFIED, allocation, strata_of
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+def found(cheap: Floats, gold: Floats) -> StratifiedGold:
+    result = stratified_cheap_and_gold(cheap, gold)
+    assert isinstance(result, StratifiedGold)
+    return result
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_it_is_unbiased_over_every_sample_that_could_be_drawn(weight: float) -> None:
+    """With any fixed trust in the cheap judge, and however biased it is."""
+    cheap = np.array([1, 1, 0, 1, 0, 0.5, 0.5, 0.5, 0.5])
+    truth = np.array([1, 0.5, 0, 0, 1, 0, 1, 0, 0.5])
+    groups = [np.flatnonzero(strata_of(cheap) == code) for code in (0, 1)]
+    rates = []
+    with patch.object(module, "_weight", return_value=weight), patch.object(module, "FEWEST", 0):
+        for one, other in product(combinations(groups[0], 2), combinations(groups[1], 3)):
+            gold = np.full(cheap.size, np.nan)
+            for at in (*one, *other):
+                gold[at] = truth[at]
+            asked = ~np.isnan(gold)
+            estimate = module._difference(cheap, gold, asked, strata_of(cheap), 0.95)
+            mean = sum(
+                len(group) / cheap.size * np.nanmean(gold[group] - weight * cheap[group]) for group in groups
+            )
+            raw = weight * cheap.mean() + mean
+            assert estimate.rate == pytest.approx(min(1.0, max(0.0, raw)))
+            rates.append(raw)
+    assert np.mean(rates) == pytest.approx(truth.mean())
+
+
+def test_it_mirrors_and_names_its_strata() -> None:
+    cheap, gold = simulated(np.random.default_rng(1), 0.6, 0.2, 0.4)
+    one, other = found(cheap, gold), found(1 - cheap, 1 - gold)
+    assert one.estimate.method == STRATIFIED
+    assert (one.estimate.low, one.estimate.high) == pytest.approx(
+        (1 - other.estimate.high, 1 - other.estimate.low)
+    )
+    assert one.strata == other.strata
+    assert sum(stratum.n for stratum in one.strata) == 250
+    assert sum(stratum.n_gold for stratum in one.strata) == one.estimate.n_gold
+    likelier = {stratum.name: stratum.probability for stratum in one.strata}
+    assert likelier["inconsistent"] > 1.5 * likelier["consistent"]
+
+
+def test_few_gold_outcomes_give_a_bounded_mean_that_mirrors() -> None:
+    cheap, gold = simulated(np.random.default_rng(2), 0.97, 0.0, 0.3)
+    one, other = found(cheap, gold), found(1 - cheap, 1 - gold)
+    assert one.estimate.method == BOUNDED
+    assert "fewer than 10" in one.estimate.note
+    assert (one.estimate.low, one.estimate.high) == pytest.approx(
+        (1 - other.estimate.high, 1 - other.estimate.low)
+    )
+    assert one.estimate.low < one.estimate.rate <= one.estimate.high
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(2, 500))
+def test_the_share_is_spent_and_no_stratum_is_left_out(consistent: int, other: int, total: int) -> None:
+    sizes = (consistent, other)
+    asked = allocation(sizes, total)
+    assert all(min(size, 10) <= count <= size for size, count in zip(sizes, asked, strict=True))
+    if total <= sum(sizes) and total >= sum(min(size, 10) for size in sizes):
+        assert sum(asked) == total
+    larger = allocation(sizes, total + 50)
+    assert all(more >= count for more, count in zip(larger, asked, strict=True))
+
+
+def test_what_cannot_be_estimated() -> None:
+    nothing = np.full(40, np.nan)
+    assert isinstance(stratified_cheap_and_gold(nothing, nothing), Refusal)
+    cheap = np.r_[np.ones(30), np.full(10, 0.5)]
+    gold = np.r_[np.ones(20), np.zeros(10), nothing[:10]]
+    assert isinstance(stratified_cheap_and_gold(cheap, gold), Refusal)  # no inconsistent one was asked
+    with pytest.raises(ValueError, match="gold scores"):
+        stratified_cheap_and_gold(cheap, gold[:5])
+
+
+# -- coverage ------------------------------------------------------------------------------------------------
+
+
+def simulated(
+    generator: np.random.Generator, mean: float, bias: float, share: float
+) -> tuple[Floats, Floats]:
+    """250 dialogues whose preference varies; a cheap judge that leans; a gold share by its consistency."""
+    cheap, gold = both_judges(generator, mean, bias)
+    stratum = strata_of(cheap)
+    sizes = [int((stratum == code).sum()) for code in (0, 1)]
+    asked = np.zeros(250, dtype=bool)
+    for code, count in enumerate(allocation(sizes, round(share * 250))):
+        asked[generator.permutation(np.flatnonzero(stratum == code))[:count]] = True
+    return cheap, np.where(asked, gold, np.nan)
+
+
+def both_judges(generator: np.random.Generator, mean: float, bias: float) -> tuple[Floats, Floats]:
+    taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, 250)
+    gold = ((generator.random(250) < taste) + (generator.random(250) < taste).astype(float)) / 2
+    leaning = np.clip(taste - bias, 0, 1) * 0.85 + 0.07
+    cheap = ((generator.random(250) < leaning) + (generator.random(250) < leaning).astype(float)) / 2
+    return np.asarray(cheap), np.asarray(gold)
+
+
+def covered(mean: float, bias: float, share: float, *, runs: int) -> tuple[float, float]:
+    """Coverage, and mean width by that of a random share of the same size."""
+    generator = np.random.default_rng(91)
+    hits, widths, plain = 0, [], []
+    for _ in range(runs):
+        estimate = found(*simulated(generator, mean, bias, share)).estimate
+        hits += estimate.low <= mean <= estimate.high
+        widths.append(estimate.high - estimate.low)
+        cheap, gold = both_judges(generator, mean, bias)
+        gold[generator.permutation(250)[round(share * 250) :]] = np.nan
+        random = cheap_and_gold(cheap, gold)
+        assert isinstance(random, CheapAndGold)
+        plain.append(random.high - random.low)
+    return hits / runs, float(np.mean(widths) / np.mean(plain))
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.8])
+def test_it_covers_where_the_cheap_judge_is_biased(mean: float) -> None:
+    assert covered(mean, 0.3, 0.4, runs=300)[0] >= 0.91
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.2, 0.5])
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.98])
+def test_coverage_at_the_means_that_matter(mean: float, bias: float, share: float) -> None:
+    assert covered(mean, bias, share, runs=1500)[0] >= 0.93

@@ -1,0 +1,149 @@
+"""Permutation within raters: what it keeps, what it finds, and how often it errs."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from results.statistics import Refusal, WithinRaters, within_rater_test
+from results.statistics.within_rater_test import permuted_order
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+PAIRS = list(combinations(range(5), 2))
+
+
+def rated(seed: int, tasks: int = 60) -> tuple[Ints, Ints]:
+    """Ratings of ten dialogues a task by five raters, each of one responder; lenient ones among them."""
+    generator = np.random.default_rng(seed)
+    lenient = np.repeat(generator.normal(0, 0.6, (tasks, 5)), 10, axis=0)
+    latent = lenient + generator.normal(0, 0.9, (tasks * 10, 5))
+    return 1 + (latent > -0.5).astype(np.int64) + (latent > 0.5), np.repeat(np.arange(tasks), 10)
+
+
+def pairs_of(ratings: Ints) -> tuple[Ints, Ints, Ints, Floats]:
+    place, pair = np.nonzero([[row[a] != row[b] for a, b in PAIRS] for row in ratings])
+    first, second = np.array(PAIRS)[pair].T
+    return place, first, second, np.sign(ratings[place, first] - ratings[place, second]).astype(float)
+
+
+def within(ratings: Ints, task: Ints, score: Floats, draws: int = 199, seed: int = 0) -> WithinRaters:
+    place, first, second, better = pairs_of(ratings)
+    signs = permuted_order(ratings, task, place, first, second, seed=seed, draws=draws)
+    found = within_raters(score, better, signs)
+    assert isinstance(found, WithinRaters)
+    return found
+
+
+def preferring(values: Floats, ratings: Ints) -> Floats:
+    """The scores of a judge that prefers the response with the larger of these, shape (dialogues, 5)."""
+    place, first, second, _ = pairs_of(ratings)
+    return np.asarray(0.5 + 0.5 * np.sign(values[place, first] - values[place, second]))
+
+
+def test_every_permutation_keeps_each_raters_ratings() -> None:
+    """Counted by hand on one task: with two dialogues each rater's two are kept or exchanged, alike often."""
+    ratings = np.array([[1, 2], [3, 2]])
+    signs = permuted_order(
+        ratings,
+        np.zeros(2, dtype=int),
+        np.array([0, 1]),
+        np.array([0, 0]),
+        np.array([1, 1]),
+        seed=0,
+        draws=4000,
+    )
+    assert {tuple(row) for row in signs.tolist()} == {(-1, 1), (1, -1)}
+    assert (signs[:, 0] == 1).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_raters_ratings_never_leave_its_task() -> None:
+    ratings, task = np.array([[1, 2], [1, 2], [3, 2], [3, 2]]), np.array([0, 0, 1, 1])
+    place, first, second = np.arange(4), np.zeros(4, dtype=int), np.ones(4, dtype=int)
+    signs = permuted_order(ratings, task, place, first, second, seed=0, draws=50)
+    assert (signs == [-1, -1, 1, 1]).all()
+    assert isinstance(within_raters(np.ones(4), signs[0].astype(float), signs), Refusal)
+
+
+def test_a_judge_that_knows_who_is_lenient_agrees_in_more_than_half_and_has_no_excess() -> None:
+    """Taking off the rater's mean does not show it; permuting within raters does."""
+    ratings, task = rated(0)
+    totals = np.repeat([ratings[task == one].sum(axis=0) for one in range(60)], 10, axis=0)
+    found = within(ratings, task, preferring(totals.astype(float), ratings))
+    assert found.agreement > 0.6
+    assert abs(found.excess) < 0.02
+    centred = ratings - totals / 10
+    place, first, second, _ = pairs_of(ratings)
+    difference = np.round(centred[place, first] - centred[place, second], 9)
+    lenient = preferring(totals.astype(float), ratings)
+    agree = np.where(difference > 0, lenient, 1 - lenient)[difference != 0]
+    assert agree.mean() > 0.55
+
+
+def test_a_judge_that_knows_responses_has_an_excess() -> None:
+    ratings, task = rated(1)
+    generator = np.random.default_rng(2)
+    found = within(ratings, task, preferring(ratings + generator.normal(0, 2.5, ratings.shape), ratings))
+    assert found.excess > 0.03
+    assert found.p <= 0.01
+
+
+def test_a_judge_that_knows_all_and_its_opposite_mirror() -> None:
+    ratings, task = rated(3)
+    score = preferring(ratings.astype(float), ratings)
+    one, other = within(ratings, task, score), within(ratings, task, 1 - score)
+    assert one.agreement == 1.0
+    assert (other.agreement, other.excess, other.p) == pytest.approx((0.0, -one.excess, one.p))
+
+
+def test_missing_verdicts_are_left_out_and_the_order_of_pairs_does_not_matter() -> None:
+    ratings, task = rated(4)
+    place, first, second, better = pairs_of(ratings)
+    score = np.random.default_rng(0).choice([0.0, 0.5, 1.0, np.nan], place.size)
+    signs = permuted_order(ratings, task, place, first, second, seed=0, draws=99)
+    found = within_raters(score, better, signs)
+    order = np.random.default_rng(1).permutation(place.size)
+    again = within_raters(score[order], better[order], signs[:, order])
+    assert isinstance(found, WithinRaters) and isinstance(again, WithinRaters)
+    assert found.n == int((~np.isnan(score)).sum())
+    assert (found.excess, found.p) == pytest.approx((again.excess, again.p))
+    by_hand = np.nanmean(np.where(better > 0, score, 1 - score))
+    assert found.agreement == pytest.approx(by_hand)
+
+
+def errs(judge: str, runs: int) -> float:
+    """How often p ≤ 0.05 for a judge that knows nothing of single responses."""
+    wrong = 0
+    for run in range(runs):
+        ratings, task = rated(run, tasks=40)
+        generator = np.random.default_rng(1000 + run)
+        values = {
+            "chance": generator.random(ratings.shape),
+            "responder": np.tile(generator.random(5), (ratings.shape[0], 1)),
+            "rater": np.repeat(generator.random((40, 5)), 10, axis=0),
+        }[judge]
+        wrong += within(ratings, task, preferring(values, ratings), draws=99, seed=run).p <= 0.05
+    return wrong / runs
+
+
+@pytest.mark.parametrize("judge", ["chance", "responder", "rater"])
+def test_it_rarely_finds_what_is_not_there(judge: str) -> None:
+    assert errs(judge, 40) <= 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", ["chance", "responder", "rater"])
+def test_it_finds_what_is_not_there_no_more_often_than_it_says(judge: str) -> None:
+    assert errs(judge, 600) <= 0.06
+
+
+def test_mistakes() -> None:
+    with pytest.raises(ValueError, match="tasks"):
+        permuted_order(
+            np.ones((3, 2), dtype=int), np.zeros(2, dtype=int), *np.zeros((3, 1), dtype=int), seed=0
+        )
+    with pytest.raises(ValueError, match="pairs"):
+        within_raters(np.zeros(2), np.ones(2), np.ones((5, 3), dtype=np.int8))
