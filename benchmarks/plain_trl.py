@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finetune.settings import Settings
+from finetune.config import Settings
 
 Log = Callable[[int, dict[str, Any]], None]
 

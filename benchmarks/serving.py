@@ -35,12 +35,12 @@ from agents.types import Dialogue
 from harness.data.dataset import load
 from harness.data.splits import Split, dialogues_of
 from harness.runs.machine import device_here, machine_mib
-from serve.adapters import Adapter, read_adapter
-from serve.identity import VLLM_DTYPES, Dtype
+from serve.lora_adapter import Adapter, read_adapter
+from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan
 from serve.null_adapter import beside
-from serve.plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan
-from serve.presets import read_json
-from serve.server import LOOPBACK, Server, free_port, started
+from serve.sampling_presets import read_json
+from serve.served_model import VLLM_DTYPES, Dtype
+from serve.vllm_server import LOOPBACK, Server, free_port, started
 
 PROMPTS, TOKENS, ONE_BY_ONE = 250, 64, 20
 ADAPTERS = (1, 2, 4, 8)
@@ -177,7 +177,7 @@ def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> flo
 
 
 def _tiny(folder: Path) -> Path:
-    from finetune.tiny import build
+    from finetune.tiny_model import build
 
     return build(folder)
 

@@ -33,10 +33,10 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.model_files.decoder_config import shape_of
-from finetune.lengths import Stage, lengths_of
-from finetune.plan import CARD_MIB, GIB, config_of, plan_stage
-from finetune.reading import read
-from finetune.settings import Settings
+from finetune.config import Settings
+from finetune.dataset_reader import read
+from finetune.memory_plan import CARD_MIB, GIB, config_of, plan_stage
+from finetune.sequence_lengths import Stage, lengths_of
 from harness.data.building import build
 from harness.data.dataset import load
 from harness.data.recipe import Recipe
@@ -221,7 +221,7 @@ def _child() -> None:
     """The process of one training: a job as JSON on standard input, a `Ran` on standard output."""
     import torch
 
-    from finetune.needs import training_libraries
+    from finetune.dependencies import training_libraries
 
     job = json.loads(sys.stdin.read())
     training_libraries()
@@ -251,8 +251,8 @@ def _child() -> None:
 
 def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: Settings, log: Any) -> None:
     from finetune.dpo import train_dpo
+    from finetune.pipeline import How
     from finetune.sft import train_sft
-    from finetune.training import How
 
     how = How(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
     if job["stage"] == "sft":
@@ -262,10 +262,10 @@ def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: Settings, log
 
 
 def _tiny(place: Path) -> Path:
-    from finetune import tiny
+    from finetune import tiny_model
 
     folder = place / "tiny"
-    return folder if folder.is_dir() else tiny.build(folder)
+    return folder if folder.is_dir() else tiny_model.build(folder)
 
 
 def _sample(place: Path) -> Path:

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from finetune.asking import asking_of, check_asking
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base
-from finetune.encoding import prepare_pairs
-from finetune.loading import check_weights, device_for, load_model, load_tokenizer, locate, room_of
-from finetune.needs import reporters, training_libraries
-from finetune.reading import needed_rows, read
-from finetune.running import REFERENCE, arguments
-from finetune.settings import Settings
-from finetune.training import How, Made, Task, student_rendering, train
-from finetune.work import Work
+from finetune.config import Settings
+from finetune.dataset_reader import needed_rows, read
+from finetune.dependencies import reporters, training_libraries
+from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
+from finetune.pipeline import How, Made, Task, student_rendering, train
+from finetune.tokenization import prepare_pairs
+from finetune.tokenizer_identity import asking_of, check_asking
+from finetune.trainer import REFERENCE, arguments
+from finetune.work_dir import Work
 
 
 def train_dpo(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from finetune.asking import asking_of
 from finetune.checkpoint import Checkpoint
-from finetune.encoding import prepare_examples
-from finetune.loading import (
+from finetune.config import Settings
+from finetune.dataset_reader import needed_rows, read
+from finetune.dependencies import reporters, training_libraries
+from finetune.lora_targets import check_targets, target_names
+from finetune.model_loader import (
     check_weights,
     chosen_form,
     device_for,
@@ -17,13 +19,11 @@ from finetune.loading import (
     locate,
     room_of,
 )
-from finetune.needs import reporters, training_libraries
-from finetune.reading import needed_rows, read
-from finetune.running import arguments
-from finetune.settings import Settings
-from finetune.targets import check_targets, target_names
-from finetune.training import How, Made, Task, student_rendering, train
-from finetune.work import Work
+from finetune.pipeline import How, Made, Task, student_rendering, train
+from finetune.tokenization import prepare_examples
+from finetune.tokenizer_identity import asking_of
+from finetune.trainer import arguments
+from finetune.work_dir import Work
 
 
 def train_sft(

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from agents.model_files.decoder_config import shape_of
 from agents.model_files.lora import CONFIG, WEIGHTS
-from serve.adapters import Adapter, shelved
-from serve.identity import Device
-from serve.presets import read_json
+from serve.lora_adapter import Adapter, shelved
+from serve.sampling_presets import read_json
+from serve.served_model import Device
 
 LAYER = "q_proj"  # one is enough: what an adapter does not name stays as it is
 ITSELF = "/itself"

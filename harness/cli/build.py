@@ -93,7 +93,7 @@ def build(
 
     The same database and options give the same bytes.
     """
-    from finetune.datasets import check_parquet, dataset_id, to_parquet
+    from finetune.dataset_folder import check_parquet, dataset_id, to_parquet
     from harness.data.recipe import Recipe
 
     forms = _forms(formats)

@@ -152,7 +152,7 @@ def split(
     Test is, in every fidelity, that of the paper's scripts: fewer than two of the five ratings are 3. The
     text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
     """
-    from finetune.membership import membership
+    from finetune.dialogue_selection import membership
     from harness.data.dataset import load
     from harness.data.describing import training_ratings
     from harness.data.splits import Split, check_no_leak, dialogues_of, overlap

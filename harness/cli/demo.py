@@ -78,7 +78,7 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
 
 def can_train() -> bool:
     """Whether what training needs is installed."""
-    from finetune.needs import LIBRARIES
+    from finetune.dependencies import LIBRARIES
 
     return all(find_spec(name) is not None for name in LIBRARIES)
 

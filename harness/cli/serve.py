@@ -22,9 +22,9 @@ from harness.terminal.output import print_json, print_line, print_message, print
 
 if TYPE_CHECKING:
     from harness.runs.checkpoints import Cast
-    from serve.adapters import Adapter
-    from serve.identity import Dtype
-    from serve.plan import ServePlan
+    from serve.lora_adapter import Adapter
+    from serve.memory_plan import ServePlan
+    from serve.served_model import Dtype
 
 INTERRUPTED = 130
 LOOK_SECONDS = 0.2
@@ -107,9 +107,9 @@ def start(
     made for it, unless it is told otherwise.
     """
     from harness.runs import standing
+    from serve.memory_plan import command, lora_modules
     from serve.null_adapter import ITSELF
-    from serve.plan import command, lora_modules
-    from serve.server import check_port, died, free_port, needs_vllm, started
+    from serve.vllm_server import check_port, died, free_port, needs_vllm, started
 
     needs_vllm()
     if port:
@@ -140,7 +140,7 @@ def start(
 
 def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, str, list[Adapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
-    from finetune.loading import check_weights
+    from finetune.model_loader import check_weights
     from harness.runs import rooms, standing
     from harness.runs.checkpoints import cast, checkpoint_folders
     from harness.runs.machine import device_here, fitting, wanted
@@ -200,11 +200,11 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     \b
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
     """
-    from finetune.plan import config_of
+    from finetune.memory_plan import config_of
     from harness.runs.checkpoints import check_names, checkpoint_folders
-    from serve.adapters import Adapter, read_adapter
-    from serve.plan import CARD_MIB, FRACTION, Wanted, command, plan
-    from serve.server import LOOPBACK
+    from serve.lora_adapter import Adapter, read_adapter
+    from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, plan
+    from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
     folders = checkpoint_folders(places) if places else []

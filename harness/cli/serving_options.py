@@ -17,7 +17,7 @@ from harness.terminal.output import print_message, print_text
 if TYPE_CHECKING:
     from harness.runs.checkpoints import Cast
     from harness.runs.rooms import Serving
-    from serve.identity import Dtype
+    from serve.served_model import Dtype
 
 KEY = "EMPATHY_SERVE_KEY"
 THROUGH = ("server", "offline", "transformers")
@@ -149,7 +149,7 @@ def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: Cast) ->
     Raises:
         UserError: --dtype does, or the preset.
     """
-    from serve.presets import dtype_of
+    from serve.sampling_presets import dtype_of
 
     wanted = said or dtype_of(preset, who.config)
     if wanted and wanted != running:

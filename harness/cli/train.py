@@ -18,10 +18,10 @@ from agents.errors import UserError
 from agents.model_files.decoder_config import shape_of
 from agents.model_files.weights import quantised, read_object
 from finetune.checkpoint import Checkpoint, read_checkpoint
-from finetune.lengths import lengths_of
-from finetune.plan import CARD_MIB, config_of, plan_stage
-from finetune.reading import read
-from finetune.settings import with_seed
+from finetune.config import with_seed
+from finetune.dataset_reader import read
+from finetune.memory_plan import CARD_MIB, config_of, plan_stage
+from finetune.sequence_lengths import lengths_of
 from harness.cli import hub
 from harness.cli.options import db_option, json_option, run
 from harness.cli.students import folder_of
@@ -69,7 +69,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
     """Step one: supervised fine-tuning of a base model."""
     asked = _begin(Asked.take(rest), out)
     from finetune.sft import train_sft
-    from finetune.two_step import of_seed
+    from finetune.sft_then_dpo import of_seed
 
     how, settings = asked.how, asked.settings
     trainings = [(out, name, settings)]
@@ -120,7 +120,7 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Both steps, resumable between and within."""
     asked = _begin(Asked.take(rest), out)
-    from finetune.two_step import sft_folder, train_seeds, train_two_step
+    from finetune.sft_then_dpo import sft_folder, train_seeds, train_two_step
 
     how, settings = asked.how, asked.settings
     if asked.seeds:
@@ -146,7 +146,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 
     The merged model's logits are compared with the adapter's before anything is written.
     """
-    from finetune.merge import merge as merge_now
+    from finetune.merge_lora import merge as merge_now
 
     record = merge_now(folder_of(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
     if as_json:
@@ -197,7 +197,7 @@ def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json
 @click.option("--seed", type=int, default=1, show_default=True)
 def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
     """Build a tiny student from nothing: half a million parameters of noise, for trying things out."""
-    from finetune.tiny import KINDS, build
+    from finetune.tiny_model import KINDS, build
 
     print_line(str(build(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
 

@@ -11,8 +11,8 @@ import click
 from agents.errors import UserError
 from agents.student_prompt import Form
 from agents.types import Fidelity
-from finetune.settings import SOURCES, Settings, settings_of
-from finetune.training import How
+from finetune.config import SOURCES, Settings, settings_of
+from finetune.pipeline import How
 from harness.cli.options import db_option, json_option
 from harness.showing.trained import Progress
 from harness.terminal.output import print_message

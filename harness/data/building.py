@@ -1,7 +1,7 @@
 """From the dataset and what is stored to a folder that a student is trained on.
 
-Which dialogues train what is `finetune.membership`'s to say, how rows are made and written
-`finetune.rows` and `finetune.datasets`; here the responses are found, and what may not train is named. The
+Which dialogues train what is `finetune.dialogue_selection`'s to say, how rows are made and written
+`finetune.training_rows` and `finetune.dataset_folder`; here the responses are found, and what may not train is named. The
 same database and recipe give the same bytes.
 """
 
@@ -18,8 +18,8 @@ from agents.errors import Fault, UserError
 from agents.improver import preset_of
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet
-from finetune.datasets import Origin, write
-from finetune.membership import (
+from finetune.dataset_folder import Origin, write
+from finetune.dialogue_selection import (
     HUMAN,
     IMPROVED,
     INITIAL,
@@ -30,7 +30,7 @@ from finetune.membership import (
     Membership,
     membership,
 )
-from finetune.rows import Rows, Unusable, build_rows
+from finetune.training_rows import Rows, Unusable, build_rows
 from harness.data.authors import author_of, rehearsed
 from harness.data.dataset import Dataset
 from harness.data.describing import training_ratings
@@ -64,7 +64,7 @@ class Built:
         """Write the folder; its manifest.
 
         Raises:
-            UserError: as `finetune.datasets.write`.
+            UserError: as `finetune.dataset_folder.write`.
         """
         return write(
             folder,

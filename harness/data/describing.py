@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.figure_style import drawn, format_of
 from agents.types import Dialogue
-from finetune.membership import Rated
+from finetune.dialogue_selection import Rated
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import Split, dialogues_of
 from harness.writing import write_whole
@@ -68,7 +68,7 @@ def describe(dataset: Dataset) -> Description:
 
 
 def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = None) -> list[Rated]:
-    """The ratings of the training dialogues (or of those given), as `finetune.membership` takes them."""
+    """The ratings of the training dialogues (or of those given), as `finetune.dialogue_selection` takes them."""
     chosen = dialogues_of(dataset, Split.TRAIN) if dialogues is None else dialogues
     return [
         Rated(one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS})

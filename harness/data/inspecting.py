@@ -1,6 +1,6 @@
 """Looking into a dataset's folder: sizes, lengths, duplicates, leaks, rows to read; two folders compared.
 
-Reads files that `finetune.reading` has checked. `why` gives reasons where two datasets differ: the points of
+Reads files that `finetune.dataset_reader` has checked. `why` gives reasons where two datasets differ: the points of
 their manifests that differ, with what METHOD's table of fidelities says of them.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 
 from agents.hashing import content_id
 from agents.types import Dialogue
-from finetune.reading import DatasetFolder, read
-from finetune.rows import WORD_LIMIT
+from finetune.dataset_reader import DatasetFolder, read
+from finetune.training_rows import WORD_LIMIT
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
 from agents.types import DEFAULT_PRESET, Fidelity, Method, Strategy
-from finetune.membership import COMBINED, LLMS, LOW_RATED
+from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
 from harness.data.making import command, improving
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from finetune.asking import check_asking
 from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
-from finetune.loading import Located, locate
-from serve.identity import Dtype
-from serve.presets import read_json
+from finetune.model_loader import Located, locate
+from finetune.tokenizer_identity import check_asking
+from serve.sampling_presets import read_json
+from serve.served_model import Dtype
 
 STUDENT, BASE, BASE_CUT = "student:", "base", "base-cut"
 PLACE = "checkpoints"

@@ -1,6 +1,6 @@
 """What this machine has, and whether what is to be served fits: the card, the memory, the plan.
 
-Asks the machine; starts nothing. The arithmetic is `serve/plan.py`'s.
+Asks the machine; starts nothing. The arithmetic is `serve/memory_plan.py`'s.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from serve.adapters import Adapter
-from serve.identity import Device, Dtype
-from serve.plan import CARD_MIB, FRACTION, ServePlan, Wanted, plan
-from serve.presets import read_json
+from serve.lora_adapter import Adapter
+from serve.memory_plan import CARD_MIB, FRACTION, ServePlan, Wanted, plan
+from serve.sampling_presets import read_json
+from serve.served_model import Device, Dtype
 
 CPU_FRACTION = 0.6
 

@@ -20,20 +20,20 @@ from agents.clients.base import ModelClient
 from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
 from finetune.checkpoint import Checkpoint
-from finetune.loading import check_weights
-from finetune.merge import RECORD as MERGED_RECORD
-from finetune.merge import merge
+from finetune.merge_lora import RECORD as MERGED_RECORD
+from finetune.merge_lora import merge
+from finetune.model_loader import check_weights
 from harness.runs.checkpoints import Cast, Contestant
 from harness.runs.machine import fitting, wanted
 from harness.runs.standing import SHELF, on_shelf, prepare
-from serve import presets
-from serve.adapters import Adapter, Engine, read_adapter
-from serve.batching import Batcher
-from serve.identity import Device, Dtype
+from serve import sampling_presets
+from serve.batcher import Batcher
+from serve.lora_adapter import Adapter, Engine, read_adapter
+from serve.memory_plan import ServePlan, Wanted, command, lora_modules
 from serve.null_adapter import beside
-from serve.plan import ServePlan, Wanted, command, lora_modules
-from serve.presets import read_json
-from serve.server import LOOPBACK, Server, died, free_port, needs_vllm, started
+from serve.sampling_presets import read_json
+from serve.served_model import Device, Dtype
+from serve.vllm_server import LOOPBACK, Server, died, free_port, needs_vllm, started
 
 MERGED = Path("merged")
 # For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
@@ -73,7 +73,7 @@ class Serving:
     @property
     def set_name(self) -> str:
         """The preset's name in `AUTHOR@PRESET`; "" for the default one."""
-        return presets.name_of(self.preset)[1]
+        return sampling_presets.name_of(self.preset)[1]
 
 
 @dataclass(frozen=True)
@@ -215,13 +215,13 @@ async def _in_process(make: Callable[[], Any]) -> AsyncIterator[Room]:
 
 
 def _transformers(folder: Path, name: str, adapters: Sequence[Adapter], dtype: Dtype, device: Device) -> Any:
-    from serve.with_transformers import TransformersEngine
+    from serve.transformers_engine import TransformersEngine
 
     return TransformersEngine(folder, name, _folders(adapters), dtype=dtype, device=device)
 
 
 def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter]) -> Any:
-    from serve.with_vllm import VllmEngine
+    from serve.vllm_engine import VllmEngine
 
     return VllmEngine(made, folder, name, _folders(adapters))
 

@@ -23,8 +23,8 @@ from agents.responder import Responder
 from agents.student_prompt import Form, Rendering
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
-from finetune.asking import Asking, asking_of, unasked
 from finetune.checkpoint import beyond_settings
+from finetune.tokenizer_identity import Asking, asking_of, unasked
 from harness.engine.limits import Limits
 from harness.runs.checkpoints import BASE, Cast, Contestant
 from harness.runs.forecasting import forecast
@@ -36,9 +36,9 @@ from harness.runs.running import LaneReport, Settings
 from prompts import Library
 from results.db.store import Store
 from results.db.tokenizer_identities import kept_sets
-from serve import presets
-from serve.identity import Dtype, Served
-from serve.presets import Preset, read_json
+from serve import sampling_presets
+from serve.sampling_presets import Preset, read_json
+from serve.served_model import Dtype, Served
 
 PROVIDER = "vllm"
 TRIES_OF_A_SERVER = 3
@@ -47,7 +47,7 @@ AT_ONCE = 256
 
 def dtype_of(cast: Cast, how: Serving) -> Dtype:
     """What the models compute in."""
-    return how.dtype or presets.dtype_of(how.preset, cast.config) or cast.dtype
+    return how.dtype or sampling_presets.dtype_of(how.preset, cast.config) or cast.dtype
 
 
 def served(one: Contestant, cast: Cast, how: Serving) -> Served:
@@ -77,14 +77,14 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     Raises:
         UserError: the preset is none, or the student was trained with other words than ours are now.
     """
-    name, set_name = presets.name_of(how.preset)
+    name, set_name = sampling_presets.name_of(how.preset)
     if how.merged and one.checkpoint is not None:
         set_name = f"{set_name or name}-merged"
     config = read_json(cast.base.folder / "config.json")
     generation = read_json(cast.base.folder / "generation_config.json")
-    role: presets.Role = "student" if one.checkpoint is not None else "base"
-    seed = presets.SEED if how.seed is None else how.seed
-    preset = presets.resolve(name, role, config, generation, seed=seed)
+    role: sampling_presets.Role = "student" if one.checkpoint is not None else "base"
+    seed = sampling_presets.SEED if how.seed is None else how.seed
+    preset = sampling_presets.resolve(name, role, config, generation, seed=seed)
     rendering = Rendering(named_prompt(library, preset.prompt), _form(one, cast))
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(

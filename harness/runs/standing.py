@@ -16,12 +16,12 @@ from pathlib import Path
 from agents.errors import UserError
 from agents.models.spec import Model
 from agents.student_prompt import Form
-from finetune.asking import asking_of
+from finetune.tokenizer_identity import asking_of
 from harness.runs.checkpoints import Cast
-from serve.adapters import Adapter, shelved
-from serve.identity import Dtype
-from serve.presets import read_json
-from serve.server import Server
+from serve.lora_adapter import Adapter, shelved
+from serve.sampling_presets import read_json
+from serve.served_model import Dtype
+from serve.vllm_server import Server
 
 STATE = Path("runs/serve.json")
 SHELF = Path("runs/adapters")

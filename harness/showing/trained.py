@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finetune.checkpoint import Checkpoint
-from finetune.health import Health
-from finetune.plan import StagePlan
-from finetune.running import Step
-from finetune.settings import Settings
+from finetune.config import Settings
+from finetune.memory_plan import StagePlan
+from finetune.post_training_check import Health
+from finetune.trainer import Step
 from harness.terminal.output import StatusLine
 from harness.wording import clock
 

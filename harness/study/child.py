@@ -104,9 +104,9 @@ def _die_with_parent() -> None:
 
 def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Find a base, or build a tiny one: where it is, and its weights' id."""
-    from finetune.loading import check_weights, locate
-    from finetune.needs import training_libraries
-    from finetune.tiny import build
+    from finetune.dependencies import training_libraries
+    from finetune.model_loader import check_weights, locate
+    from finetune.tiny_model import build
 
     training_libraries()
     name, folder = str(job["base"]), Path(job["new"])
@@ -127,11 +127,11 @@ def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """One step of fine-tuning: the checkpoint's id, losses, and what its record says."""
+    from finetune.config import Settings
     from finetune.dpo import train_dpo
-    from finetune.running import Step
-    from finetune.settings import Settings
+    from finetune.pipeline import How
     from finetune.sft import train_sft
-    from finetune.training import How
+    from finetune.trainer import Step
 
     def watch(step: Step) -> None:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")

@@ -22,8 +22,8 @@ from agents.hashing import content_id
 from agents.judge import Judge
 from agents.types import Dialogue, Response
 from finetune.checkpoint import read_checkpoint
-from finetune.datasets import MANIFEST, dataset_id
-from finetune.settings import Settings as TrainingSettings
+from finetune.config import Settings as TrainingSettings
+from finetune.dataset_folder import MANIFEST, dataset_id
 from harness.data.authors import Author, author_of
 from harness.data.building import build
 from harness.data.recipe import Recipe

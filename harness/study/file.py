@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from agents.judge import DEFAULT_PROMPT
 from agents.types import Fidelity
-from finetune.settings import Settings as TrainingSettings
+from finetune.config import Settings as TrainingSettings
 from harness.data.splits import Split
 from harness.engine.limits import Limits
 

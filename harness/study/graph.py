@@ -17,8 +17,8 @@ from agents.models.spec import Model
 from agents.responder import Responder
 from agents.student_prompt import rendering
 from agents.types import Method, Strategy
-from finetune.membership import LOW_RATED
-from finetune.settings import with_seed
+from finetune.config import with_seed
+from finetune.dialogue_selection import LOW_RATED
 from harness.data.recipe import Recipe
 from harness.data.splits import Split
 from harness.runs.generating import Plan

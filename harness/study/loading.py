@@ -14,9 +14,9 @@ from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
 from agents.models.registry import Registry
 from agents.types import Fidelity, Method, Strategy
-from finetune.membership import COMBINED, LLMS, LOW_RATED
-from finetune.settings import Settings as TrainingSettings
-from finetune.settings import settings_of
+from finetune.config import Settings as TrainingSettings
+from finetune.config import settings_of
+from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
 from harness.data.splits import Split
 from harness.engine.limits import Limits
 from harness.study.file import (

@@ -17,9 +17,9 @@ from agents.judge import Judge
 from agents.model_files.decoder_config import shape_of
 from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet
-from finetune.membership import LOW_RATED, Membership, membership
-from finetune.plan import StagePlan, config_of, plan_stage
-from finetune.settings import Settings as TrainingSettings
+from finetune.config import Settings as TrainingSettings
+from finetune.dialogue_selection import LOW_RATED, Membership, membership
+from finetune.memory_plan import StagePlan, config_of, plan_stage
 from harness.data.authors import Author
 from harness.data.describing import training_ratings
 from harness.data.recipe import Recipe

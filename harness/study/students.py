@@ -15,9 +15,9 @@ from pathlib import Path
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.model_files.weights import check_base
-from finetune.asking import check_asking
 from finetune.checkpoint import Base, read_checkpoint, weights_id
-from finetune.loading import Located
+from finetune.model_loader import Located
+from finetune.tokenizer_identity import check_asking
 from harness.runs.checkpoints import BASE, BASE_CUT, STUDENT, Cast, Contestant, short_name
 from harness.runs.generating import Summary
 from harness.runs.machine import device_here

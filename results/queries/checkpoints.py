@@ -61,12 +61,12 @@ class Registered:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Every hyper-parameter by name (`finetune/settings.py`), the seed among them."""
+        """Every hyper-parameter by name (`finetune/config.py`), the seed among them."""
         return dict(self.record.get("settings", {}))
 
     @property
     def health(self) -> Mapping[str, Any]:
-        """The check for forgetting and collapse (`finetune/health.py`, class Health); {} without one."""
+        """The check for forgetting and collapse (`finetune/post_training_check.py`, class Health); {} without one."""
         return dict(self.record.get("health", {}))
 
     @property

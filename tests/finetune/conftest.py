@@ -9,8 +9,8 @@ import pytest
 
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity
-from finetune.datasets import Origin, write
-from finetune.rows import DpoRow, Rows, SftRow
+from finetune.dataset_folder import Origin, write
+from finetune.training_rows import DpoRow, Rows, SftRow
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden", "phone", "team", "boat", "choir")
 GOOD = "I can hear how much the {} means to you, and I am glad you told me. What would help?"
@@ -85,7 +85,7 @@ def dataset(make_dataset: MakeDataset) -> Path:
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA-type base without chat template."""
     pytest.importorskip("torch")
-    from finetune.tiny import build
+    from finetune.tiny_model import build
 
     return build(tmp_path_factory.mktemp("models") / "tiny-llama", "llama")
 
@@ -94,7 +94,7 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Mistral-type base without chat template."""
     pytest.importorskip("torch")
-    from finetune.tiny import build
+    from finetune.tiny_model import build
 
     return build(tmp_path_factory.mktemp("models") / "tiny-mistral", "mistral")
 
@@ -103,6 +103,6 @@ def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA-type model with a chat template."""
     pytest.importorskip("torch")
-    from finetune.tiny import build
+    from finetune.tiny_model import build
 
     return build(tmp_path_factory.mktemp("models") / "tiny-instruct", "llama", chat=True)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agents.model_files.decoder_config import Shape, shape_of
-from finetune.plan import memory
-from finetune.settings import Settings
+from finetune.config import Settings
+from finetune.memory_plan import memory
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train

@@ -14,10 +14,10 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint, weights_id
-from finetune.needs import reporters, training_libraries
-from finetune.reading import read
-from finetune.settings import Settings
-from finetune.training import How
+from finetune.config import Settings
+from finetune.dataset_reader import read
+from finetune.dependencies import reporters, training_libraries
+from finetune.pipeline import How
 
 HOW = How(cpu=True, new_tokens=4)
 SETTINGS = Settings(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=6, save_steps=2)
@@ -132,8 +132,8 @@ class TestWhileTraining:
     def test_a_damaged_save_is_passed_over_for_the_one_before_it(
         self, tiny_llama: Path, dataset: Path, tmp_path: Path, file: str
     ) -> None:
-        from finetune.running import Step
         from finetune.sft import train_sft
+        from finetune.trainer import Step
 
         def stop(step: Step) -> None:
             if step.step == 5:
@@ -158,7 +158,7 @@ class TestWhileTraining:
     ) -> None:
         from transformers import Trainer
 
-        from finetune import training
+        from finetune import pipeline
         from finetune.sft import train_sft
 
         def full(*_: Any, **__: Any) -> None:
@@ -167,7 +167,7 @@ class TestWhileTraining:
         if when == "save":
             monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", full)
         else:
-            monkeypatch.setattr(training, "write_record", full)
+            monkeypatch.setattr(pipeline, "write_record", full)
         with pytest.raises(UserError, match=r"disk is full.*goes on from the last whole save"):
             train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, how=HOW)
         assert not (tmp_path / "f").exists()
@@ -206,7 +206,7 @@ class TestWhileTraining:
         self, tiny_llama: Path, dataset: Path, tmp_path: Path
     ) -> None:
         from finetune.dpo import train_dpo
-        from finetune.two_step import train_two_step
+        from finetune.sft_then_dpo import train_two_step
 
         made = train_two_step(str(tiny_llama), dataset, tmp_path / "t", SETTINGS, how=HOW)
         with pytest.raises(UserError, match="begins from an SFT checkpoint"):
@@ -236,9 +236,9 @@ class TestWhileTraining:
     ) -> None:
         from agents.student_prompt import rendering
         from agents.types import Fidelity
-        from finetune.datasets import Origin, write
-        from finetune.rows import Rows
-        from finetune.two_step import train_two_step
+        from finetune.dataset_folder import Origin, write
+        from finetune.sft_then_dpo import train_two_step
+        from finetune.training_rows import Rows
 
         dialogues = make_dialogues(4)
         only = Rows(make_rows(dialogues).sft, (), ())

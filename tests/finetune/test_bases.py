@@ -11,8 +11,8 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import weights_id
-from finetune.settings import Settings
-from finetune.training import How
+from finetune.config import Settings
+from finetune.pipeline import How
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -60,9 +60,9 @@ WRONG: dict[str, tuple[Change, str]] = {
 def test_weights_that_are_not_the_models_are_refused_by_every_loader(
     kind: str, tiny_llama: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    from finetune.loading import check_weights, load_model
+    from finetune.model_loader import check_weights, load_model
     from finetune.sft import train_sft
-    from serve.with_transformers import TransformersEngine
+    from serve.transformers_engine import TransformersEngine
 
     change, name = WRONG[kind]
     base = rewritten(tiny_llama, tmp_path / "base", change)
@@ -79,7 +79,7 @@ def test_weights_that_are_not_the_models_are_refused_by_every_loader(
 
 
 def test_a_whole_base_is_loaded_by_all(tiny_llama: Path, tiny_mistral: Path) -> None:
-    from finetune.loading import check_weights
+    from finetune.model_loader import check_weights
 
     check_weights(tiny_llama)
     check_weights(tiny_mistral)
@@ -90,10 +90,10 @@ def test_merging_twice_gives_one_hash_and_every_loader_the_same_bytes(
 ) -> None:
     import torch
 
-    from finetune.loading import load_model
-    from finetune.merge import merge
+    from finetune.merge_lora import merge
+    from finetune.model_loader import load_model
     from finetune.sft import train_sft
-    from serve.with_transformers import TransformersEngine
+    from serve.transformers_engine import TransformersEngine
 
     train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
     records = [merge(tmp_path / "s", tmp_path / name) for name in ("one", "two")]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.training import longest_rows, peaks, random_base
-from finetune.plan import CARD_MIB, GIB
-from finetune.reading import read
-from finetune.settings import Settings
+from finetune.config import Settings
+from finetune.dataset_reader import read
+from finetune.memory_plan import CARD_MIB, GIB
 
 LLAMA = "meta-llama/Llama-3.1-8B"
 

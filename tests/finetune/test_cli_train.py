@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, read_checkpoint
-from finetune.health import Health
-from finetune.running import Step
+from finetune.post_training_check import Health
+from finetune.trainer import Step
 from harness.cli.train import train
 from harness.showing.trained import Progress, made_lines
 from results.db.store import Store

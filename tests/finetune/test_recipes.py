@@ -12,10 +12,10 @@ import pytest
 from agents.errors import UserError
 from agents.student_prompt import CONTROL_TOKEN, Form, Rendering, rendering
 from agents.types import Dialogue
-from finetune.encoding import SAME_SIDES, Room, prepare_examples, prepare_pairs
-from finetune.reading import Example, Pair
-from finetune.settings import Settings
-from finetune.training import How
+from finetune.config import Settings
+from finetune.dataset_reader import Example, Pair
+from finetune.pipeline import How
+from finetune.tokenization import SAME_SIDES, Room, prepare_examples, prepare_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -27,7 +27,7 @@ HOW = How(cpu=True, new_tokens=4)
 @pytest.fixture(scope="module")
 def tokenizers() -> dict[str, Any]:
     """A base's, and an instruct model's whose template also uses marks that are no tokens of its own."""
-    from finetune.tiny import tokenizer_of
+    from finetune.tiny_model import tokenizer_of
 
     chat = tokenizer_of("llama", chat=True)
     chat.chat_template = chat.chat_template.replace("<|eot_id|>", "<|eot_id|><|turn_over|>")
@@ -87,8 +87,8 @@ def test_tokens_that_the_base_has_no_row_for(tiny_llama: Path, dataset: Path, tm
     from transformers import AutoTokenizer
 
     from finetune.sft import train_sft
-    from finetune.two_step import train_two_step
-    from serve.with_transformers import TransformersEngine
+    from finetune.sft_then_dpo import train_two_step
+    from serve.transformers_engine import TransformersEngine
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
     tokenizer.add_tokens(["thinking"])
@@ -133,7 +133,7 @@ def test_a_base_with_a_short_context_is_trained_within_it(
 def test_target_modules_are_looked_at_before_anything_runs(
     tiny_llama: Path, dataset: Path, tmp_path: Path, names: str
 ) -> None:
-    from finetune.two_step import train_two_step
+    from finetune.sft_then_dpo import train_two_step
 
     settings = Settings(dtype="fp32", max_steps=4, target_modules=names)
     with pytest.raises(UserError):

@@ -13,8 +13,8 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
-from finetune.settings import Settings
-from finetune.training import How
+from finetune.config import Settings
+from finetune.pipeline import How
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from finetune.settings import Settings
-from finetune.training import How
-from finetune.two_step import train_two_step
+from finetune.config import Settings
+from finetune.pipeline import How
+from finetune.sft_then_dpo import train_two_step
 
 base, data, out, stage, step, settings = sys.argv[1:]
 
@@ -52,7 +52,7 @@ def _losses(folder: Path) -> list[tuple[int, float, float]]:
 
 
 def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
-    from finetune.two_step import train_two_step
+    from finetune.sft_then_dpo import train_two_step
 
     undisturbed, killed = tmp_path / "a", tmp_path / "b"
     settings = Settings(**SETTINGS)

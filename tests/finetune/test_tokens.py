@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from agents.student_prompt import CUE, Form, Rendering, form_of, rendering, token_faults
 from agents.types import Dialogue
-from finetune.encoding import prepare_examples, prepare_pairs
-from finetune.reading import Example, Pair, read
+from finetune.dataset_reader import Example, Pair, read
+from finetune.tokenization import prepare_examples, prepare_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -31,7 +31,7 @@ answers = words.filter(lambda text: text.strip() != "")
 
 @pytest.fixture(scope="module")
 def tokenizers() -> dict[str, Any]:
-    from finetune.tiny import tokenizer_of
+    from finetune.tiny_model import tokenizer_of
 
     return {
         "llama": tokenizer_of("llama"),

@@ -20,8 +20,8 @@ import pytest
 
 from agents.student_prompt import form_of, rendering
 from agents.types import Dialogue
-from finetune.settings import Settings
-from finetune.training import How
+from finetune.config import Settings
+from finetune.pipeline import How
 
 pytest.importorskip("torch")
 pytest.importorskip("vllm")
@@ -95,7 +95,7 @@ def test_a_server_reads_the_ids_that_were_trained(
     import torch
     from peft import PeftModel
 
-    from finetune.loading import load_model, load_tokenizer
+    from finetune.model_loader import load_model, load_tokenizer
     from finetune.sft import train_sft
 
     base = request.getfixturevalue(which)

@@ -36,12 +36,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     """The tiny base, and two students that learned to say different things."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # a tiny model with more waits for itself
-    from finetune.datasets import Origin, write
-    from finetune.rows import Rows, SftRow
-    from finetune.settings import Settings
+    from finetune.config import Settings
+    from finetune.dataset_folder import Origin, write
+    from finetune.pipeline import How
     from finetune.sft import train_sft
-    from finetune.tiny import build
-    from finetune.training import How
+    from finetune.tiny_model import build
+    from finetune.training_rows import Rows, SftRow
 
     place = tmp_path_factory.mktemp("tiny")
     base = build(place / "tiny-base")

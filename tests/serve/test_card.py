@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from finetune.plan import CONFIGS
+from finetune.memory_plan import CONFIGS
 from harness.runs.machine import card_mib
-from serve.plan import Wanted, command, plan
-from serve.server import LOOPBACK, free_port, started
+from serve.memory_plan import Wanted, command, plan
+from serve.vllm_server import LOOPBACK, free_port, started
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.gpu

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from agents.model_files.lora import WEIGHTS
-from serve.adapters import Adapter, read_adapter
+from serve.lora_adapter import Adapter, read_adapter
 from serve.null_adapter import ITSELF, beside
 
 CONFIG = {

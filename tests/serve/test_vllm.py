@@ -26,12 +26,12 @@ from agents.student_prompt import rendering
 from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
 from prompts import Library
-from serve.adapters import Adapter, read_adapter
+from serve.lora_adapter import Adapter, read_adapter
+from serve.memory_plan import ServePlan, Wanted, command, lora_modules, plan
 from serve.null_adapter import ITSELF, beside
-from serve.plan import ServePlan, Wanted, command, lora_modules, plan
-from serve.presets import read_json, resolve
-from serve.server import LOOPBACK, Server, free_port, started
-from serve.with_transformers import TransformersEngine
+from serve.sampling_presets import read_json, resolve
+from serve.transformers_engine import TransformersEngine
+from serve.vllm_server import LOOPBACK, Server, free_port, started
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.vllm
@@ -136,7 +136,7 @@ def test_base_and_two_students_on_one_server(server: Server, tiny: Any, dialogue
 def test_an_adapters_text_is_the_merged_models(
     server: Server, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
 ) -> None:
-    from finetune.merge import merge
+    from finetune.merge_lora import merge
 
     calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
     beside = [answer.text for answer in ask(server, *calls)]
@@ -186,11 +186,11 @@ def test_in_this_process_without_a_server(server: Server, tiny: Any, dialogues: 
 import json, sys
 from pathlib import Path
 from agents.types import Dialogue
-from serve.adapters import read_adapter
+from serve.lora_adapter import read_adapter
 from serve.null_adapter import beside
-from serve.plan import Wanted, plan
-from serve.presets import read_json
-from serve.with_vllm import VllmEngine
+from serve.memory_plan import Wanted, plan
+from serve.sampling_presets import read_json
+from serve.vllm_engine import VllmEngine
 from agents.clients.base import Call
 from agents.messages import Sampling
 from agents.models.spec import Model, Traits, WireProtocol
@@ -230,7 +230,7 @@ def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
     made, port = planned(tiny.base), free_port()
     words = command(made, tiny.base, BASE, LOOPBACK, port)
     ours = (
-        "import time\nfrom pathlib import Path\nfrom serve.server import started\n"
+        "import time\nfrom pathlib import Path\nfrom serve.vllm_server import started\n"
         f"with started({words!r}, '127.0.0.1', {port}, environment={made.environment()!r}, "
         f"log=Path({str(tmp_path / 'log')!r})) as one:\n    print(one.pid, flush=True)\n    time.sleep(600)\n"
     )

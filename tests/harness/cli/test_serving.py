@@ -133,7 +133,7 @@ def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[
 
 
 def test_serve_says_what_is_missing(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serve.server.find_spec", lambda name: None)
+    monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: None)
     told = empathy("serve", "--base", "tiny-base")
     assert told.code == 2
     assert "pip install" in told.err
@@ -301,7 +301,7 @@ def test_a_bench_asks_the_format_control_and_another_student_beside_it(
 def test_a_second_server_of_one_base_is_not_started(
     empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve.server.find_spec", lambda name: name)
+    monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: name)
     monkeypatch.setattr(standing, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     told = empathy("serve", "--students", "checkpoints/long", "checkpoints/brief")
     assert told.code == 2

@@ -19,9 +19,9 @@ from agents.models.spec import Model, WireProtocol
 from agents.responder import Responder
 from agents.student_prompt import Form, rendering
 from agents.types import Dialogue, Fidelity, Response, Strategy
-from finetune.datasets import FORMS
-from finetune.membership import LLMS
-from finetune.reading import read
+from finetune.dataset_folder import FORMS
+from finetune.dataset_reader import read
+from finetune.dialogue_selection import LLMS
 from harness.data.building import Built, build
 from harness.data.dataset import Dataset, load, sample
 from harness.data.inspecting import compare, inspect

@@ -18,8 +18,8 @@ from agents.messages import Completion, Finish
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.student_prompt import Form, rendering
-from finetune.asking import Asking
 from finetune.checkpoint import hash_file, weights_id
+from finetune.tokenizer_identity import Asking
 from harness.data.authors import author_of
 from harness.data.dataset import sample
 from harness.data.splits import Split
@@ -35,7 +35,7 @@ from harness.runs.serving import respond, responder
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import Endings, endings_of
-from serve.plan import Wanted
+from serve.memory_plan import Wanted
 
 LIBRARY, SETTINGS = Library(), Settings(quiet=True)
 CONFIG = {

@@ -10,9 +10,9 @@ import pytest
 from agents.errors import UserError
 from agents.models.spec import Model, WireProtocol
 from harness.runs.standing import on_shelf, prepare
-from serve.adapters import Adapter, read_adapter
-from serve.server import Server
-from tests.serve.test_adapters import write
+from serve.lora_adapter import Adapter, read_adapter
+from serve.vllm_server import Server
+from tests.serve.test_lora_adapter import write
 
 
 class Standing(Server):

@@ -1,0 +1,140 @@
+"""How a base on this machine is asked, by content: from its tokenizer; and whether a student was so, too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from agents.model_files.chat_template import template_options
+from agents.model_files.layers import layers_of, words_of
+from agents.model_files.tokenizer_identity import asking_id, ends_of
+from agents.model_files.weights import CONFIG, read_object
+from agents.student_prompt import Form, Rendering
+from finetune.checkpoint import Checkpoint
+from finetune.model_loader import load_tokenizer
+
+FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    CONFIG,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a base is asked in one form.
+
+    Attributes:
+        id: content id of tokenizer and template (`agents.model_files.tokenizer_identity`); "" where it cannot be known here.
+        ends: ids that end an answer.
+        options: what the chat template is told beside the conversation; {} in plain form.
+    """
+
+    id: str = ""
+    ends: tuple[int, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def named_options(self) -> dict[str, Any]:
+        """The options by name."""
+        return dict(self.options)
+
+
+def asking_of(folder: Path, form: Form) -> Asking:
+    """How the base in `folder` is asked in this form.
+
+    Where transformers is not installed, or the folder holds no tokenizer that it could load, this is not
+    known: no engine in this environment could ask it either.
+
+    Raises:
+        UserError: the form is chat and the template cannot be used.
+    """
+    if find_spec("transformers") is None or not _has_tokenizer(folder):
+        return Asking()
+    return _asking_of(folder.resolve(), form, _stamps(folder))
+
+
+def check_asking(checkpoint: Checkpoint, folder: Path) -> None:
+    """Make sure that a student would be asked as it was trained.
+
+    Of a checkpoint that does not record how, its own copy of the tokenizer is taken.
+
+    Raises:
+        UserError: the base's tokenizer or template is another one by now.
+    """
+    here = asking_of(folder, checkpoint.form).id
+    recorded = str(checkpoint.record.get("asking", "")) or asking_of(checkpoint.path, checkpoint.form).id
+    if here and recorded and here != recorded:
+        raise UserError(
+            "the base's tokenizer or template is not the one that the student was trained with",
+            where=f"{checkpoint.path} on {folder}",
+            found=f"{here}; trained with {recorded}",
+            remedy="Name the base as it was with --base (the weights are the same), or train it again.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Questions that a base cannot be asked as they are meant.
+
+    Attributes:
+        beyond: tokens that it has no embedding for → how many questions hold them.
+        control: marks of its own that a dialogue holds as words → how many questions hold them.
+    """
+
+    beyond: Mapping[str, int]
+    control: Mapping[str, int]
+
+
+def unasked(folder: Path, rendering: Rendering, turns: Sequence[str]) -> Unasked:
+    """What of these turns the base in `folder` cannot be asked as it is meant; nothing where it is not known.
+
+    Raises:
+        UserError: the form is chat and the template cannot be used.
+    """
+    if find_spec("transformers") is None or not _has_tokenizer(folder):
+        return Unasked({}, {})
+    tokenizer, words = _tokenizer(folder.resolve(), _stamps(folder)), words_of(layers_of(folder))
+    beyond: Counter[str] = Counter()
+    control: Counter[str] = Counter()
+    for turn in turns:
+        control.update(rendering.control_texts(turn, tokenizer))
+        ids = {one for one in rendering.prompt_ids(turn, tokenizer) if words and one >= words}
+        beyond.update(str(tokenizer.decode([one])) for one in ids)
+    return Unasked(beyond, control)
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
+    return load_tokenizer(folder)
+
+
+@lru_cache(maxsize=64)
+def _asking_of(folder: Path, form: Form, stamps: tuple[Any, ...]) -> Asking:
+    tokenizer = _tokenizer(folder, stamps)
+    generation, config = read_object(folder / "generation_config.json"), read_object(folder / CONFIG)
+    options = template_options(tokenizer) if form is Form.CHAT else {}
+    ends = ends_of(tokenizer, generation, config)
+    return Asking(asking_id(tokenizer, form), ends, tuple(sorted(options.items())))
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    if "model" in read_object(folder / "tokenizer.json"):
+        return True
+    return any((folder / name).is_file() for name in ("tokenizer.model", "vocab.json"))
+
+
+def _stamps(folder: Path) -> tuple[Any, ...]:
+    """What changes when a file does."""
+    files = [folder / name for name in FILES if (folder / name).is_file()]
+    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)

@@ -1,0 +1,185 @@
+"""Which dialogues train what: laws on any ratings, then the real dataset counted in another way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from agents.types import Fidelity, Method
+from finetune.dialogue_selection import (
+    COMBINED,
+    HUMAN,
+    IMPROVED,
+    INITIAL,
+    LLMS,
+    LOW_RATED,
+    Rated,
+    membership,
+    over_llm,
+    partition,
+    sft_share,
+)
+
+COLUMNS = dict(zip(LLMS, ("chatgpt", "llama", "gemini", "mixtral"), strict=True))
+METHODS = [(Method.DIRECT, llm) for llm in (*LLMS, COMBINED)] + [
+    (Method.OVER_HUMAN, ""),
+    (Method.OVER_LLM, ""),
+    (LOW_RATED, ""),
+]
+ratings = st.integers(1, 3)
+rated_lists = st.lists(st.tuples(ratings, ratings, ratings, ratings, ratings), max_size=40).map(
+    lambda rows: [
+        Rated(f"d{number}", row[0], dict(zip(LLMS, row[1:], strict=True))) for number, row in enumerate(rows)
+    ]
+)
+
+
+@given(rated_lists, st.sampled_from(METHODS), st.sampled_from(Fidelity), st.integers(0, 3))
+def test_laws_of_every_method(
+    rated: list[Rated], how: tuple[str, str], fidelity: Fidelity, seed: int
+) -> None:
+    method, llm = how
+    got = membership(method, rated, fidelity, llm=llm, seed=seed)
+    ids = {one.dialogue for one in rated}
+    assert {entry.dialogue for entry in (*got.sft, *got.dpo)} <= ids
+    assert all(entry.chosen != entry.rejected for entry in got.dpo)
+    assert all(len(set(entry.responses)) == len(entry.responses) for entry in got.sft)
+    assert all(len(entry.responses) == (1 if method == LOW_RATED else 2) for entry in got.sft)
+    assert not {entry.dialogue for entry in got.sft} & {entry.dialogue for entry in got.dpo}
+    repeats = len(LLMS) if llm == COMBINED else 1
+    assert max(Counter(entry.dialogue for entry in (*got.sft, *got.dpo)).values(), default=0) <= repeats
+    assert membership(method, rated, fidelity, llm=llm, seed=seed) == got
+
+
+@given(rated_lists)
+def test_methods_that_use_every_dialogue_lose_none(rated: list[Rated]) -> None:
+    for method in (Method.OVER_HUMAN, Method.OVER_LLM):
+        got = membership(method, rated)
+        assert sorted(e.dialogue for e in (*got.sft, *got.dpo)) == sorted(one.dialogue for one in rated)
+
+
+@given(rated_lists)
+def test_ours_differs_from_paper_in_no_entry(rated: list[Rated]) -> None:
+    for method, llm in METHODS:
+        assert membership(method, rated, Fidelity.OURS, llm=llm) == membership(method, rated, llm=llm)
+
+
+@given(rated_lists)
+def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[Rated]) -> None:
+    for llm in LLMS:
+        paper = membership(Method.DIRECT, rated, llm=llm)
+        released = membership(Method.DIRECT, rated, Fidelity.RELEASED, llm=llm)
+        assert set(paper.dpo) <= set(released.dpo)
+        assert paper.sft == released.sft
+
+
+@given(st.integers(0, 5000))
+def test_the_share_keeps_the_papers_ratio_at_any_size(size: int) -> None:
+    share = sft_share(size)
+    assert 0 <= share <= size
+    assert abs(share - size * 950 / 1750) <= 0.5 or size <= 2
+    if size >= 2:
+        assert 1 <= share <= size - 1
+
+
+def test_the_papers_partition_does_not_hang_on_the_order_of_the_file() -> None:
+    ids = [f"d{number}" for number in range(100)]
+    sft, dpo = partition(ids)
+    assert (set(sft), set(dpo)) == tuple(map(set, partition(ids[::-1])))
+    assert partition(ids, seed=1) != partition(ids, seed=2)
+
+
+@pytest.mark.parametrize("size", [2, 35, 64, 1750])
+def test_released_draws_as_pandas_does(size: int) -> None:
+    frame = pd.DataFrame({"id": [f"d{number}" for number in range(size)]})
+    drawn = frame.sample(n=sft_share(size), random_state=42)
+    sft, dpo = partition(list(frame["id"]), Fidelity.RELEASED)
+    assert list(sft) == list(drawn["id"])
+    assert list(dpo) == list(frame.drop(drawn.index)["id"])
+
+
+def test_roles_of_method_3_by_fidelity() -> None:
+    ids = ["a", "b", "c"]
+    for fidelity, original in (
+        (Fidelity.PAPER, INITIAL),
+        (Fidelity.OURS, INITIAL),
+        (Fidelity.RELEASED, HUMAN),
+    ):
+        got = over_llm(ids, fidelity)
+        assert {entry.responses for entry in got.sft} == {(original, IMPROVED)}
+        assert {(entry.chosen, entry.rejected) for entry in got.dpo} == {(IMPROVED, original)}
+
+
+def test_bad_input_is_told_all_at_once() -> None:
+    rated = [Rated("a", 4, dict.fromkeys(LLMS, 3)), Rated("a", 3, {"gpt-4": 3})]
+    with pytest.raises(UserError) as told:
+        membership(Method.DIRECT, rated)
+    assert len(told.value.faults) == 5  # a 4, a second "a", three ratings missing
+    with pytest.raises(UserError, match="no such method"):
+        membership("over-both", [])
+    with pytest.raises(UserError, match="no such LLM"):
+        membership(Method.DIRECT, [], llm="gpt-5")
+
+
+@pytest.fixture(scope="module")
+def train(real_dataset: Path) -> pd.DataFrame:
+    """The 1,750 training dialogues, by pandas."""
+    frame = pd.read_csv(real_dataset)
+    rating_columns = [column for column in frame.columns if column.startswith("rating_")]
+    return frame[(frame[rating_columns] == 3).sum(axis=1) >= 2].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def rated(train: pd.DataFrame) -> list[Rated]:
+    return [
+        Rated(
+            row["dialog_id"],
+            int(row["rating_human"]),
+            {llm: int(row[f"rating_{column}_empathy"]) for llm, column in COLUMNS.items()},
+        )
+        for _, row in train.iterrows()
+    ]
+
+
+def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[Rated]) -> None:
+    assert len(rated) == 1750
+    tables = {
+        llm: pd.crosstab(train["rating_human"], train[f"rating_{c}_empathy"]) for llm, c in COLUMNS.items()
+    }
+    paper = {llm: (int(t.loc[3, 3]), int(t.loc[[1, 2], 3].sum())) for llm, t in tables.items()}
+    released = {llm: (int(t.loc[3, 3]), int(t.loc[2].sum() + t.loc[1, 3])) for llm, t in tables.items()}
+    for fidelity, expected in ((Fidelity.PAPER, paper), (Fidelity.RELEASED, released)):
+        for llm in LLMS:
+            got = membership(Method.DIRECT, rated, fidelity, llm=llm)
+            assert (len(got.sft), len(got.dpo)) == expected[llm]
+        got = membership(Method.DIRECT, rated, fidelity)
+        assert (len(got.sft), len(got.dpo)) == tuple(map(sum, zip(*expected.values(), strict=True)))
+    for fidelity in Fidelity:
+        for method in (Method.OVER_HUMAN, Method.OVER_LLM):
+            got = membership(method, rated, fidelity)
+            assert (len(got.sft), len(got.dpo)) == (950, 800)
+    got = membership(LOW_RATED, rated)
+    assert (len(got.sft), len(got.dpo)) == (int((train["rating_human"] != 3).sum()), 0) == (800, 0)
+
+
+def test_released_partition_of_the_real_dataset_is_the_published_scripts(
+    train: pd.DataFrame, rated: list[Rated]
+) -> None:
+    drawn = train.sample(n=950, random_state=42)
+    got = membership(Method.OVER_LLM, rated, Fidelity.RELEASED)
+    assert [entry.dialogue for entry in got.sft] == list(drawn["dialog_id"])
+    assert [entry.dialogue for entry in got.dpo] == list(train.drop(drawn.index)["dialog_id"])
+
+
+def test_which_dialogues_train_what_on_the_real_dataset(train: pd.DataFrame, rated: list[Rated]) -> None:
+    low = set(train[train["rating_human"].isin([1, 2])]["dialog_id"])
+    assert {entry.dialogue for entry in membership(Method.OVER_HUMAN, rated).dpo} == low
+    good = train[(train["rating_human"] == 3) & (train["rating_mixtral_empathy"] == 3)]["dialog_id"]
+    got = membership(Method.DIRECT, rated, llm="mixtral-8x7b")
+    assert [entry.dialogue for entry in got.sft] == list(good)

@@ -1,0 +1,77 @@
+"""Target modules: every name matches a layer of the base, or nothing runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agents.errors import UserError
+from agents.model_files.layers import layers_of, words_of
+from finetune.config import Settings
+from finetune.lora_targets import check_targets, target_names, tied_faults
+from tests.agents.model_files.test_lora import ENDS, LAYERS, write
+
+RECIPE = Settings()
+
+
+def base_at(folder: Path, *, head: bool = True, config: str = '{"model_type": "llama"}') -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text(config)
+    names = {**LAYERS, **ENDS} if head else {**LAYERS, "model.embed_tokens": ENDS["model.embed_tokens"]}
+    write(folder / "model.safetensors", {f"{name}.weight": shape for name, shape in names.items()})
+    return folder
+
+
+def targets(names: str) -> Settings:
+    return replace(RECIPE, target_modules=names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "all-linear",
+        "q_proj",
+        "q_proj,v_proj",
+        " q_proj , up_proj ",
+        "self_attn.q_proj",
+        "layers.0.mlp.up_proj",
+    ],
+)
+def test_names_of_layers(tmp_path: Path, names: str) -> None:
+    check_targets(targets(names), base_at(tmp_path / "base"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["q_proj,v_prj", "c_attn", "all_linear", "proj", "q_proj,all-linear", "norm", "layers.7.mlp.up_proj"],
+)
+def test_a_name_that_matches_no_layer_is_refused_also_among_others(tmp_path: Path, names: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_targets(targets(names), base_at(tmp_path / "base"))
+    assert any("q_proj" in fault.remedy for fault in error.value.faults)
+
+
+@pytest.mark.parametrize("names", [",", "q_proj,", "q_proj,q_proj", " ", "q_proj,,v_proj"])
+def test_names_that_are_none_or_there_twice(names: str) -> None:
+    with pytest.raises(UserError):
+        target_names(targets(names))
+
+
+@pytest.mark.parametrize(
+    "names", ["lm_head", "q_proj,embed_tokens", "model.embed_tokens", "lm_head,embed_tokens"]
+)
+def test_embeddings_and_head_that_are_one_weight_are_not_adapted(tmp_path: Path, names: str) -> None:
+    for name, base in (
+        ("bare", base_at(tmp_path / "bare", head=False)),
+        ("said", base_at(tmp_path / "said", config='{"tie_word_embeddings": true}')),
+    ):
+        with pytest.raises(UserError, match="one weight"):
+            check_targets(targets(names), base)
+        assert tied_faults({"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, base, name)
+    check_targets(targets(names), base_at(tmp_path / "apart"))
+
+
+def test_rows_of_the_embeddings(tmp_path: Path) -> None:
+    assert words_of(layers_of(base_at(tmp_path / "base"))) == 20

@@ -1,0 +1,73 @@
+"""The plan: the bases' sizes to the parameter, memory that only grows, advice that makes it fit."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from agents.model_files.decoder_config import Shape, shape_of
+from finetune.config import Settings
+from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
+
+LLAMA = shape_of(CONFIGS["meta-llama/Llama-3.1-8B"])
+MISTRAL = shape_of(CONFIGS["mistralai/Mistral-7B-v0.3"])
+
+
+def test_the_sizes_of_the_two_bases() -> None:
+    assert LLAMA.parameters == 8_030_261_248
+    assert MISTRAL.parameters == 7_248_023_552
+    assert LLAMA.lora_parameters(8) == 20_971_520
+    assert memory(LLAMA, Settings(), "sft", 300, 100).gib()["weights"] == 14.96
+    assert round(CARD_MIB * 2**20 / GIB, 2) == 23.99
+
+
+@given(
+    st.integers(32, 2000), st.booleans(), st.sampled_from(["sft", "dpo"]), st.sampled_from([LLAMA, MISTRAL])
+)
+def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
+    longest: int, checkpointing: bool, stage: str, shape: Shape
+) -> None:
+    settings = Settings(activation_checkpointing=checkpointing)
+    name = "dpo" if stage == "dpo" else "sft"
+    now = memory(shape, settings, name, longest, longest)
+    assert now.total == sum(getattr(now, part) for part in now.__slots__)
+    assert memory(shape, settings, name, longest + 1, longest).total > now.total
+    assert (
+        memory(shape, settings, "dpo", longest, longest).total
+        > memory(shape, settings, "sft", longest, longest).total
+    )
+    small = Settings(activation_checkpointing=checkpointing, micro_batch=1)
+    assert memory(shape, small, name, longest, longest).total < now.total
+    with_it, without = Settings(), Settings(activation_checkpointing=False)
+    assert memory(shape, with_it, name, longest, 9).total < memory(shape, without, name, longest, 9).total
+
+
+def test_the_papers_recipe_fits_the_card_and_says_what_to_turn_on_where_it_does_not() -> None:
+    lengths, said = (400,) * 1900, (130,) * 1900
+    for stage in ("sft", "dpo"):
+        plan = plan_stage(LLAMA, Settings(), "dpo" if stage == "dpo" else "sft", lengths, said)
+        assert plan.fits and plan.ways == ()
+    tight = plan_stage(LLAMA, Settings(activation_checkpointing=False), "dpo", lengths, said)
+    assert not tight.fits
+    assert tight.ways == ("--activation-checkpointing",)
+    small = plan_stage(LLAMA, Settings(), "sft", lengths, said, card_mib=12_000)
+    assert not small.fits
+    assert "a smaller base" in small.ways[-1]
+
+
+def test_steps_and_tokens() -> None:
+    plan = plan_stage(LLAMA, Settings(), "sft", (300,) * 1900, (100,) * 1900)
+    assert plan.steps == 3 * 119  # 1,900 rows in steps of 16
+    assert plan.tokens == 3 * 1900 * 300
+    trial = plan_stage(LLAMA, Settings(max_steps=2), "sft", (300,) * 1900, (100,) * 1900)
+    assert (trial.steps, trial.tokens) == (2, 2 * 16 * 300)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(UserError, match="LLaMA-type"):
+        shape_of({"model_type": "gpt2", "n_embd": 768})
+    with pytest.raises(UserError, match="no such layer"):
+        LLAMA.lora_parameters(8, "q_proj,lm_head")
+    assert config_of("mistralai/Mistral-7B-v0.3")["vocab_size"] == 32_768

@@ -1,0 +1,234 @@
+"""Training for real, on CPU, with tiny students: it learns, from where it says, what it says."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.model_files.decoder_config import shape_of
+from agents.student_prompt import Rendering, rendering
+from finetune import post_training_check
+from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
+from finetune.config import Settings
+from finetune.dataset_reader import Pair, read
+from finetune.memory_plan import config_of
+from finetune.pipeline import How
+from finetune.trainer import Step
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+SFT = Settings(dtype="fp32", learning_rate=1e-2, accumulation=1, epochs=3.0, save_steps=20)
+DPO = Settings(dtype="fp32", learning_rate=2e-3, accumulation=1, epochs=2.0, save_steps=20)
+HOW = How(cpu=True, new_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tiny_llama: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Checkpoint, Checkpoint]:
+    """The two steps on the LLaMA-type student."""
+    from finetune.sft_then_dpo import train_two_step
+
+    out = tmp_path_factory.mktemp("checkpoints") / "student"
+    made = train_two_step(str(tiny_llama), dataset, out, SFT, dpo_settings=DPO, how=HOW)
+    return read_checkpoint(out.with_name("student-sft")), made
+
+
+def _metrics(made: Checkpoint) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (made.path / "metrics.jsonl").read_text().split("\n") if line]
+
+
+def _student(folder: Path | None, base: Path) -> tuple[Any, Any]:
+    from peft import PeftModel
+
+    from finetune.model_loader import load_model, load_tokenizer
+
+    model = load_model(base, "fp32", "cpu")
+    return (PeftModel.from_pretrained(model, folder) if folder else model).eval(), load_tokenizer(base)
+
+
+def _logp(model: Any, tokenizer: Any, how: Rendering, pair: Pair, text: str) -> float:
+    """Log-probability of a response, summed over its tokens, the end of sequence included."""
+    row = how.encode(pair.turn, text, tokenizer)
+    return -post_training_check.mean_loss(model, [(len(row.prompt), row.prompt + row.completion)]) * len(
+        row.completion
+    )
+
+
+def test_sft_lowers_the_loss_of_held_out_responses(trained: tuple[Checkpoint, Checkpoint]) -> None:
+    record = trained[0].record
+    assert record["losses"]["last"] < record["losses"]["first"] - 1
+    assert record["health"]["slice"] == "held out"
+    assert record["health"]["loss"] < record["health"]["loss_base"] - 1
+    assert record["health"]["loss_parent"] == record["health"]["loss_base"]
+
+
+def test_the_loss_is_of_completion_tokens_alone_and_the_end_is_learned(
+    tiny_llama: Path, dataset: Path, tmp_path: Path, trained: tuple[Checkpoint, Checkpoint]
+) -> None:
+    from finetune.sft import train_sft
+
+    data, how = read(dataset), rendering()
+    whole = Settings(dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1)
+    first = train_sft(str(tiny_llama), dataset, tmp_path / "one", whole, how=HOW).record["losses"]["first"]
+    model, tokenizer = _student(None, tiny_llama)
+    rows = [how.encode(one.turn, one.response, tokenizer) for one in data.sft]
+    expected = post_training_check.mean_loss(
+        model, [(len(row.prompt), row.prompt + row.completion) for row in rows]
+    )
+    assert first == pytest.approx(expected, abs=1e-4)
+    ends = [(len(row.prompt + row.completion) - 1, row.prompt + row.completion) for row in rows]
+    student, _ = _student(trained[0].path, tiny_llama)
+    assert post_training_check.mean_loss(student, ends) < post_training_check.mean_loss(model, ends) - 1
+
+
+def test_micro_batches_give_the_same_first_loss(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+    from finetune.sft import train_sft
+
+    losses = []
+    for micro in (0, 1):
+        settings = Settings(dtype="fp32", batch_size=4, accumulation=2, micro_batch=micro, max_steps=2)
+        made = train_sft(str(tiny_llama), dataset, tmp_path / f"m{micro}", settings, how=HOW)
+        losses.append([row["loss"] for row in _metrics(made)])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_dpo_begins_at_ln_2_and_raises_the_margin_of_held_out_pairs(
+    trained: tuple[Checkpoint, Checkpoint], tiny_llama: Path, dataset: Path
+) -> None:
+    sft, dpo = trained
+    assert dpo.record["losses"]["first"] == pytest.approx(math.log(2), abs=1e-6)
+    assert dpo.record["margins"]["first"] == pytest.approx(0, abs=1e-6)
+    assert dpo.record["parent"] == {"name": "student-sft", "id": sft.id, "record": sft.record}
+    pairs, how = read(dataset).held_out_dpo, rendering()
+    assert pairs
+    margins = {}
+    for made in trained:
+        model, tokenizer = _student(made.path, tiny_llama)
+        margins[made.stage] = [
+            _logp(model, tokenizer, how, pair, pair.chosen)
+            - _logp(model, tokenizer, how, pair, pair.rejected)
+            for pair in pairs
+        ]
+    assert all(after > before + 1 for before, after in zip(margins["sft"], margins["dpo"], strict=True))
+
+
+@pytest.mark.parametrize("reference", ["sft", "base"])
+def test_precomputed_reference_gives_the_same_losses(
+    trained: tuple[Checkpoint, Checkpoint], dataset: Path, tmp_path: Path, reference: str
+) -> None:
+    from finetune.dpo import train_dpo
+
+    losses = []
+    for before in (False, True):
+        settings = Settings(
+            dtype="fp32",
+            learning_rate=2e-3,
+            accumulation=1,
+            max_steps=4,
+            reference="base" if reference == "base" else "sft",
+            precompute_reference=before,
+        )
+        made = train_dpo(trained[0].path, dataset, tmp_path / f"p{before}", settings, how=HOW)
+        losses.append([row["loss"] for row in _metrics(made)])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    is_ln_2 = losses[0][0] == pytest.approx(math.log(2), abs=1e-6)
+    assert is_ln_2 == (reference == "sft")
+
+
+def test_a_checkpoint_explains_itself(
+    trained: tuple[Checkpoint, Checkpoint], dataset: Path, tiny_llama: Path
+) -> None:
+    for made in trained:
+        record = made.record
+        names = {path.name for path in made.path.iterdir()}
+        assert {
+            "adapter_model.safetensors",
+            "checkpoint.json",
+            "README.md",
+            "metrics.jsonl",
+            "losses.png",
+        } <= names
+        assert "tokenizer.json" in names and "ref" not in names
+        assert not [name for name in names if name.endswith((".bin", ".pt", ".pth"))]
+        assert record["adapter"] == hash_file(made.path / "adapter_model.safetensors")
+        assert record["data"]["id"] == read(dataset).id
+        assert record["rendering"] == rendering().id
+        assert record["base"]["weights"].startswith("weights-1:")
+        assert record["settings"]["seed"] == 42
+        assert {"torch", "trl", "peft", "transformers"} <= set(record["versions"])
+        shape = shape_of(config_of(str(tiny_llama)))
+        assert record["trainable_parameters"] == shape.lora_parameters(8)
+        rows = len(read(dataset).sft) if made.stage == "sft" else len(read(dataset).dpo)
+        settings = SFT if made.stage == "sft" else DPO
+        assert record["steps"] == settings.steps(rows) == len(_metrics(made))
+        card = (made.path / "README.md").read_text()
+        assert (
+            card.startswith("---\nlibrary_name: peft\n") and "base_model:" not in card
+        )  # it lies in a folder
+        config = json.loads((made.path / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == str(tiny_llama)
+        assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (8, 16, 0.0)
+        assert not made.path.with_name(made.path.name + ".partial").exists()
+
+
+def test_the_same_command_again_trains_nothing(
+    trained: tuple[Checkpoint, Checkpoint], tiny_llama: Path, dataset: Path
+) -> None:
+    from finetune.sft_then_dpo import train_two_step
+
+    steps: list[Step] = []
+    lines: list[str] = []
+    how = How(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
+    again = train_two_step(str(tiny_llama), dataset, trained[1].path, SFT, dpo_settings=DPO, how=how)
+    assert again == trained[1]
+    assert steps == []
+    assert [line for line in lines if "nothing to do" in line] == lines
+
+
+def test_seed_decides_the_result(tiny_mistral: Path, dataset: Path, tmp_path: Path) -> None:
+    from finetune.sft_then_dpo import train_seeds
+
+    settings = Settings(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=2)
+    made = train_seeds(str(tiny_mistral), dataset, tmp_path / "m", (1, 2), settings, how=HOW)
+    assert [one.name for one in made] == ["m-seed-1", "m-seed-2"]
+    assert made[0].record["adapter"] != made[1].record["adapter"]
+    again = train_seeds(str(tiny_mistral), dataset, tmp_path / "n", (1,), settings, how=HOW)
+    assert again[0].record["adapter"] == made[0].record["adapter"]
+
+
+def test_an_instruct_student_is_trained_in_its_own_form_in_bf16(
+    tiny_instruct: Path, dataset: Path, tmp_path: Path
+) -> None:
+    from finetune.sft_then_dpo import train_two_step
+
+    settings = Settings(learning_rate=1e-2, accumulation=1, max_steps=12)
+    second = Settings(learning_rate=1e-3, accumulation=1, max_steps=2)
+    made = train_two_step(str(tiny_instruct), dataset, tmp_path / "i", settings, dpo_settings=second, how=HOW)
+    first = read_checkpoint(tmp_path / "i-sft")
+    assert (first.form, made.form) == ("chat", "chat")
+    assert first.record["losses"]["last"] < first.record["losses"]["first"]
+    assert made.record["losses"]["first"] == pytest.approx(math.log(2), abs=0.01)  # bf16 rounds
+    plain = Settings(learning_rate=1e-2, accumulation=1, max_steps=1)
+    from finetune.sft import train_sft
+
+    other = train_sft(str(tiny_instruct), dataset, tmp_path / "p", plain, form="plain", how=HOW)
+    assert other.form == "plain"
+
+
+def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+    from finetune.sft import train_sft
+
+    seen: list[Step] = []
+    settings = Settings(dtype="fp32", accumulation=1, max_steps=3)
+    train_sft(
+        str(tiny_llama), dataset, tmp_path / "w", settings, how=How(cpu=True, new_tokens=4, watch=seen.append)
+    )
+    assert [(step.step, step.steps, step.steps_now) for step in seen] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
+    assert seen[-1].tokens > seen[0].tokens > 0
+    assert seen[-1].seconds_left == 0
