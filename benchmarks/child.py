@@ -22,12 +22,12 @@ from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
 from agents.protocols import url_of
 from benchmarks import floor, work
+from harness import provenance
+from harness.engine.budget import price_of
 from harness.engine.limits import Limits
-from harness.engine.money import price_of
 from harness.engine.retry import RetryPolicy
-from harness.runs import provenance
+from harness.engine.run import Settings
 from harness.runs.judging import judge_all
-from harness.runs.running import Settings
 from results.db.store import Store
 
 

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.runs import child, database, seen, start
-from harness.emulator.options import Options
-from harness.emulator.process import spawn
+from harness.emulator.config import Options
+from harness.emulator.server_process import spawn
 
 PAIRS = 1000
 CALLS = 2 * PAIRS

@@ -13,8 +13,8 @@ from agents.messages import Completion, Finish, TokenLogprobs, Usage
 from benchmarks import work
 from benchmarks.measures import PAIRS, Row
 from benchmarks.runs import child, database
-from harness.emulator.options import Options
-from harness.emulator.process import spawn
+from harness.emulator.config import Options
+from harness.emulator.server_process import spawn
 from results.db.store import Store
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"

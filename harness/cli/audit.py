@@ -25,9 +25,9 @@ from harness.data.splits import Split
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
+    from harness.engine.run import Settings
     from harness.findings.audited import AuditSummary
     from harness.findings.auditing import AuditPlan
-    from harness.runs.running import Settings
     from prompts import Prompt
     from results.db.store import Store
 

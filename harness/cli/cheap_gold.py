@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from agents.models.spec import Model
     from harness.cli.options import CallOptions
     from harness.data.splits import Split
+    from harness.engine.run import Settings
     from harness.findings.gilding import Gilded
     from harness.runs.judging import Plan
-    from harness.runs.running import Settings
     from results.db.store import Store
 
 DEFAULT_SHARE = 0.2

@@ -108,10 +108,10 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
 async def _demo(out: Path) -> tuple[Summary, str]:
     from agents.models.registry import Registry
     from harness.data.authors import author_of
-    from harness.emulator.options import Options
-    from harness.emulator.process import spawn
+    from harness.emulator.config import Options
+    from harness.emulator.server_process import spawn
+    from harness.engine.run import Settings
     from harness.runs.judging import judge_contest, plan_judging
-    from harness.runs.running import Settings
     from results.db.store import Store
     from results.report import render
 

@@ -47,7 +47,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
     from agents.models.retirement import check_asked, warnings, with_stated
-    from harness.engine.money import price_of
+    from harness.engine.budget import price_of
     from harness.runs.diagnosis import diagnose
 
     settings = calls.settings()

@@ -59,7 +59,7 @@ def emulate(
     ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta; any key will
     do. Models are named emulated-gpt-6-luna and so on.
     """
-    from harness.emulator.options import Options
+    from harness.emulator.config import Options
 
     if list_faults:
         _list_faults()

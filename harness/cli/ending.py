@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from agents.judge import Judge
     from agents.types import ResponseSet
+    from harness.engine.run import LaneReport, Settings
     from harness.findings.beside import Beside
     from harness.runs.estimating import Asking
     from harness.runs.judging import Summary
-    from harness.runs.running import LaneReport, Settings
     from results.db.store import Store
 
 INTERRUPTED = 130

@@ -21,8 +21,8 @@ from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
 
 if TYPE_CHECKING:
-    from harness.engine.money import Price
-    from harness.runs.running import Settings
+    from harness.engine.budget import Price
+    from harness.engine.run import Settings
 
 DEFAULT_DB = "runs/empathy.sqlite"
 DEFAULT_EVENTS = Path("runs")
@@ -185,7 +185,7 @@ class CallOptions:
         from agents.protocols.rate_limit_headers import duration_seconds
         from harness.engine.limits import Limits
         from harness.engine.retry import RetryPolicy
-        from harness.runs.running import Settings
+        from harness.engine.run import Settings
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
         prices, faults = self._prices()
@@ -221,7 +221,7 @@ class CallOptions:
         )
 
     def _prices(self) -> tuple[dict[str, Price], list[Fault]]:
-        from harness.engine.money import parse_prices
+        from harness.engine.budget import parse_prices
 
         prices: dict[str, Price] = {}
         faults = []
@@ -262,8 +262,8 @@ class CallOptions:
         tell_of(registry, models, self.allow_retired or self.emulate)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
-                from harness.emulator.options import Options
-                from harness.emulator.process import spawn
+                from harness.emulator.config import Options
+                from harness.emulator.server_process import spawn
 
                 options = Options()
                 _check_emulated([registry.emulated(model, "", "") for model in models])

@@ -100,7 +100,7 @@ class Given:
                 registry, found = stack.enter_context(calls.models(names))
                 models = dict(zip(names, found, strict=True))
             else:
-                from harness.emulator.options import Options
+                from harness.emulator.config import Options
 
                 registry = calls.registry()
                 models = stand_ins(names, registry, Options().definition_hash)

@@ -19,7 +19,7 @@ import threading
 from dataclasses import replace
 
 from agents.errors import UserError
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.server import serve
 from harness.terminal.output import print_json, print_text
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from harness.emulator import tokens
+from harness.emulator import token_count
 from harness.emulator.reply import Circumstances, Reply
 from harness.emulator.reply_parts import (
     ANTHROPIC,
@@ -79,8 +79,8 @@ def think_aloud(reply: Reply, about: Circumstances) -> Reply:
         said = text_in(about.protocol, answer)
         if not said:
             return
-        written = tokens.split(_thought_aloud(form, said))
-        added += min(len(written), about.max_tokens) - len(tokens.split(said))
+        written = token_count.split(_thought_aloud(form, said))
+        added += min(len(written), about.max_tokens) - len(token_count.split(said))
         if len(written) > about.max_tokens:
             answer[FINISH_KEYS[about.protocol]] = LENGTH[about.protocol]
         set_text(about.protocol, answer, "".join(written[: about.max_tokens]))

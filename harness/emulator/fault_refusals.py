@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.emulator.exchange import RejectedError
 from harness.emulator.reply import Circumstances, Reply
 from harness.emulator.reply_parts import ANTHROPIC, CHAT, GEMINI
+from harness.emulator.types import RejectedError
 
 DAY_SECONDS = 86_400
 _GATEWAY_PAGE = (

@@ -20,9 +20,9 @@ from typing import Any, Literal
 from agents.errors import Fault
 from harness.emulator import fault_answers as answers
 from harness.emulator import fault_refusals as refusals
-from harness.emulator.draws import Part, uniform
 from harness.emulator.reply import Circumstances, Reply
 from harness.emulator.reply_parts import ANTHROPIC, CHAT, COMPLETIONS, GEMINI, PROTOCOLS
+from harness.emulator.seeded_random import Part, uniform
 
 Scope = Literal["attempt", "request", "prompt"]
 OPENAI = (CHAT, COMPLETIONS)

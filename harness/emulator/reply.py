@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from harness.emulator.draws import Part, choice, uniform
-from harness.emulator.exchange import RejectedError
+from harness.emulator.seeded_random import Part, choice, uniform
+from harness.emulator.types import RejectedError
 
 Thing = TypeVar("Thing")
 ErrorForm = Callable[[RejectedError], tuple[int, dict[str, Any]]]

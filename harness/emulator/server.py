@@ -24,12 +24,9 @@ import orjson
 from aiohttp import web
 
 from agents.errors import UserError
-from harness.emulator import lean
-from harness.emulator.counts import Counts
-from harness.emulator.exchange import RejectedError
-from harness.emulator.gateway import Act, Decision, Gateway, Request
+from benchmarks import minimal_server
+from harness.emulator.config import Options
 from harness.emulator.models import MODELS, Provider
-from harness.emulator.options import Options
 from harness.emulator.protocols import (
     WireForm,
     anthropic_messages,
@@ -37,6 +34,9 @@ from harness.emulator.protocols import (
     openai_chat,
     openai_completions,
 )
+from harness.emulator.request_handler import Act, Decision, Gateway, Request
+from harness.emulator.request_log import Counts
+from harness.emulator.types import RejectedError
 
 LARGEST_REQUEST_BYTES = 16 * 2**20
 BACKLOG = 4096
@@ -65,7 +65,7 @@ async def serve(options: Options, host: str = "127.0.0.1", port: int = 0) -> Run
     """
     try:
         if options.lean:
-            bound, close = await lean.start(options, host, port)
+            bound, close = await minimal_server.start(options, host, port)
         else:
             bound, close = await _start(options, host, port)
     except OSError as error:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from harness.engine.lane import Lane
+from harness.engine.endpoint import Lane
 from harness.terminal.output import live, print_progress
 from harness.terminal.tables import Table, table_of
 from harness.wording import clock, money

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from agents.clients.base import Call, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
-from harness.engine.streak import Streak
+from harness.engine.failure_streak import Streak
 
 TRUSTED_WAITS = 8
 

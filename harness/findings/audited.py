@@ -13,8 +13,8 @@ import numpy as np
 
 from agents.models.family import families_of
 from harness.data.splits import Split
+from harness.engine.run import LaneReport
 from harness.findings import floors
-from harness.runs.running import LaneReport
 from results.db.store import Store
 from results.queries.judge_audits import Audited, Said, audited
 from results.statistics import Calibration, Refusal, calibration

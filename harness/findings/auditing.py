@@ -22,12 +22,12 @@ from agents.models.registry import Registry
 from agents.types import Comparison, Dialogue, Response, ResponseSet
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of, seeded_order
-from harness.engine.pump import Work
+from harness.engine.dispatcher import Work
+from harness.engine.run import Settings, Source, run_calls
 from harness.findings import floors
 from harness.findings.audited import AuditSummary, summarise_audit
 from harness.runs.judging import Retries, retries_of
 from harness.runs.registering import put_judges
-from harness.runs.running import Settings, Source, run_calls
 from prompts import Prompt
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, pairs_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.types import ResponseSet
+from harness.engine.run import is_emulated
 from harness.findings.ranking import judged_contests
 from harness.runs.catalogue import Entry, name_of
-from harness.runs.running import is_emulated
 from results.db.store import Store
 from results.queries.contests import Contest
 from results.statistics import Controlled, Refusal, controlled_strengths, dialogue_scores

@@ -17,8 +17,8 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from harness.data.splits import seeded_order
+from harness.engine.run import Settings
 from harness.runs.judging import JudgeSummary, Plan, Summary, judge_contest
-from harness.runs.running import Settings
 from results.db.store import Store
 from results.statistics.not_estimable import Refusal
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving

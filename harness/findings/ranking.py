@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import ResponseSet
+from harness.engine.run import is_emulated
 from harness.findings.juries import CONTROL
 from harness.runs.catalogue import Entry, catalogue_of, name_of
-from harness.runs.running import is_emulated
 from results.db.store import Store
 from results.queries.contests import Contest, contests_of
 from results.statistics.bradley_terry import Strengths, strengths

@@ -14,12 +14,12 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.data.authors import Author, author_of
+from harness.engine.run import Settings
 from harness.runs import generating, judging
 from harness.runs.checkpoints import Cast
 from harness.runs.gating import BASE, Decision, Requirement, all_of, decide
 from harness.runs.planning import Chosen, responder_of
 from harness.runs.rooms import Serving
-from harness.runs.running import Settings
 from harness.runs.serving import respond
 from prompts import Library
 from results.db.store import Store

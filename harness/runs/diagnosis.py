@@ -18,7 +18,7 @@ from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
 from agents.models.spec import Model, Traits, WireProtocol
-from harness.engine.money import Price
+from harness.engine.budget import Price
 from prompts import Library
 
 DIALOGUE = {

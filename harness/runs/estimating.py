@@ -16,11 +16,11 @@ from agents.clients.base import Call
 from agents.judge import Judge
 from agents.models.retirement import check_asked
 from agents.types import Comparison
-from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
-from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
-from harness.engine.money import Price, price_of
+from harness.engine.budget import Price, price_of
+from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
+from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
+from harness.engine.run import Settings
 from harness.runs.judging import Retries, retries_of
-from harness.runs.running import Settings
 from harness.terminal.output import print_json, print_line
 from harness.wording import money
 from results.db.store import Store

@@ -19,11 +19,11 @@ from agents.models.retirement import check_asked
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue
-from harness.engine.gate import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
-from harness.engine.limiting import FIRST_TOKENS_PER_BYTE
-from harness.engine.money import price_of
+from harness.engine.budget import price_of
+from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
+from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
+from harness.engine.run import Settings
 from harness.runs.generating import Plan
-from harness.runs.running import Settings
 from harness.terminal.output import print_json, print_line
 from harness.wording import money
 from results.db.store import Store

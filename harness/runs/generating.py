@@ -26,9 +26,9 @@ from agents.responder import Responder
 from agents.types import Dialogue, Response, ResponseSet
 from harness.data.authors import Author
 from harness.data.splits import Split
-from harness.engine.pump import Work
+from harness.engine.dispatcher import Work
+from harness.engine.run import LaneReport, Settings, Source, run_calls
 from harness.runs.registering import put_prompt
-from harness.runs.running import LaneReport, Settings, Source, run_calls
 from harness.runs.sets import SetSummary, summarise
 from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of

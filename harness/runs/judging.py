@@ -23,9 +23,9 @@ from agents.types import Comparison, Dialogue
 from harness.data.authors import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import Split, dialogues_of, seeded_order
-from harness.engine.pump import Work
+from harness.engine.dispatcher import Work
+from harness.engine.run import LaneReport, RunReport, Settings, Source, run_calls
 from harness.runs.registering import put_judges
-from harness.runs.running import LaneReport, RunReport, Settings, Source, run_calls
 from harness.runs.stopping import Place, Stopped, Until, stopped_at
 from harness.runs.watching import Watch
 from results.db.store import Store

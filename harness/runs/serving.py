@@ -26,13 +26,13 @@ from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import beyond_settings
 from finetune.tokenizer_identity import Asking, asking_of, unasked
 from harness.engine.limits import Limits
+from harness.engine.run import LaneReport, Settings
 from harness.runs.checkpoints import BASE, Cast, Contestant
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.planning import Chosen, plan_responding
 from harness.runs.registering import put_checkpoints
 from harness.runs.rooms import Room, Serving, opened
-from harness.runs.running import LaneReport, Settings
 from prompts import Library
 from results.db.store import Store
 from results.db.tokenizer_identities import kept_sets

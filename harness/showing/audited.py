@@ -11,9 +11,9 @@ from typing import Any
 
 from agents.models.family import Kin, kin_note
 from harness.data.splits import Split
+from harness.engine.run import is_emulated
 from harness.findings.audited import Audits, AuditSummary
 from harness.findings.floors import LENIENCY
-from harness.runs.running import is_emulated
 from harness.showing.calibration import calibration_data, calibration_lines
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, between, money, percent, reasons

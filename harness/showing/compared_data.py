@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.engine.run import is_emulated
 from harness.findings.compared import Compared, JudgeAnswer, SingleOrderTest
 from harness.findings.comparing import Gathered, UnderJudge
 from harness.findings.everyone import Everyone, Place
 from harness.findings.strategies import Strategies
 from harness.runs.catalogue import name_of
-from harness.runs.running import is_emulated
 from results.statistics import SCOPE, Difference, Needed, Refusal, StrategyEstimate
 
 

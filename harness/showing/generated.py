@@ -11,8 +11,8 @@ from typing import Any
 from agents.generation import Flaw
 from agents.models.response_model import answerer_note
 from agents.text_extraction import WORD_LIMIT
+from harness.engine.run import LaneReport, is_emulated
 from harness.runs.generating import Summary
-from harness.runs.running import LaneReport, is_emulated
 from harness.runs.sets import SetSummary
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, money

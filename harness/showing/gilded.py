@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.models.family import kin_note
+from harness.engine.run import is_emulated
 from harness.findings.gilding import Gilded
-from harness.runs.running import is_emulated
 from harness.showing import judged
 from harness.wording import EMULATED_NOTE, between, money, percent
 from results.statistics.not_estimable import Refusal

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agents.models.family import kin_note
+from harness.engine.run import is_emulated
 from harness.runs.judging import JudgeSummary, Summary
-from harness.runs.running import is_emulated
 from harness.terminal.tables import Table
 from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
 from results.queries.contests import Contest

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.family import kin_note
+from harness.engine.run import is_emulated
 from harness.findings.juries import Juror, Jury
 from harness.findings.preferences import Corrected
 from harness.runs.catalogue import name_of
-from harness.runs.running import is_emulated
 from harness.showing.corrected import corrections_data, people_data
 from harness.terminal.tables import Table, table_of
 from harness.wording import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.engine.run import is_emulated
 from harness.runs.judging import JudgeSummary, Summary
-from harness.runs.running import is_emulated
 from harness.runs.stopping import Stopped, Until
 from harness.showing.judged import answerer_data, answerer_notes, kin_notes
 from harness.terminal.tables import Table

@@ -28,12 +28,12 @@ from harness.data.authors import Author, author_of
 from harness.data.building import build
 from harness.data.recipe import Recipe
 from harness.data.splits import Split
+from harness.engine.run import LaneReport
 from harness.runs.estimating import estimate
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.judging import judge_contest, plan_judging
 from harness.runs.registering import put_checkpoints
-from harness.runs.running import LaneReport
 from harness.runs.sets import SetSummary
 from harness.study.child import in_child
 from harness.study.file import TINY, Learner

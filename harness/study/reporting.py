@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from agents.hashing import content_id
-from harness.runs import provenance
+from harness import provenance
 from harness.runs.judging import JUDGING
 from harness.study.stages import Made, Ready
 from harness.study.world import World

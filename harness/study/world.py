@@ -16,7 +16,7 @@ from agents.models.spec import Model
 from harness.data.dataset import Dataset
 from harness.data.dataset import load as load_dataset
 from harness.engine.limits import Limits
-from harness.runs.running import Settings
+from harness.engine.run import Settings
 from harness.study.file import BEST, STUDENT, Study
 from harness.study.progress import Tell
 from harness.study.purse import Purse

@@ -20,11 +20,11 @@ from harness.data.authors import author_of
 from harness.data.dataset import sample
 from harness.data.splits import Split
 from harness.engine.limits import Limits
+from harness.engine.run import Settings
 from harness.runs import serving
 from harness.runs.checkpoints import cast
 from harness.runs.planning import Chosen
 from harness.runs.rooms import Room, Serving, opened
-from harness.runs.running import Settings
 from harness.runs.serving import respond
 from prompts import Library
 from results.db.schema import CompletionRow, table

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from harness.emulator.exchange import Outcome, Question, RejectedError
-from harness.emulator.limits import Standing
-from harness.emulator.options import Options
+from harness.emulator.config import Options
+from harness.emulator.rate_limits import Standing
+from harness.emulator.types import Outcome, Question, RejectedError
 
 
 class WireForm(Protocol):

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from agents.messages import Finish, Message, TokenLogprobs
-from harness.emulator.exchange import Answer, Outcome, Question, RejectedError
-from harness.emulator.limits import Standing
+from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
-from harness.emulator.options import Options
-from harness.emulator.protocols.reading import Fields, schema_fields
+from harness.emulator.protocols.request_parser import Fields, schema_fields
+from harness.emulator.rate_limits import Standing
+from harness.emulator.types import Answer, Outcome, Question, RejectedError
 
 NAME: str = "gemini-generate"
 ID_HEADER: str = "x-request-id"

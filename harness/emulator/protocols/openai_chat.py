@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.messages import Finish, Message, TokenLogprobs
-from harness.emulator.draws import uniform
-from harness.emulator.exchange import Answer, Outcome, Question
+from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
-from harness.emulator.options import Options
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.protocols.reading import Fields, schema_fields
+from harness.emulator.protocols.request_parser import Fields, schema_fields
+from harness.emulator.seeded_random import uniform
+from harness.emulator.types import Answer, Outcome, Question
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
 

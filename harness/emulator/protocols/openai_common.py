@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from agents.messages import Finish
-from harness.emulator.draws import uniform
-from harness.emulator.exchange import Outcome, RejectedError
-from harness.emulator.limits import Gauge, Standing
+from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
-from harness.emulator.options import Options
-from harness.emulator.protocols.reading import Fields
+from harness.emulator.protocols.request_parser import Fields
+from harness.emulator.rate_limits import Gauge, Standing
+from harness.emulator.seeded_random import uniform
+from harness.emulator.types import Outcome, RejectedError
 
 ID_HEADER: str = "x-request-id"
 CREATED = 1_700_000_000  # a constant: an answer must not depend on the clock

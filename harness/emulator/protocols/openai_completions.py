@@ -7,10 +7,10 @@ from itertools import accumulate
 from typing import Any
 
 from agents.messages import Message
-from harness.emulator.exchange import Answer, Outcome, Question
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
+from harness.emulator.types import Answer, Outcome, Question
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
 

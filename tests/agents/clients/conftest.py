@@ -18,7 +18,7 @@ from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
 from agents.models.spec import Model, Traits, WireProtocol
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 
 KEY = "sk-test-0123456789abcdef"

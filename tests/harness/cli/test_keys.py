@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.runs.provenance import command_line
+from harness.provenance import command_line
 
 Run = Callable[..., Any]
 JUDGE = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", "--limit", "2", "--yes")

@@ -30,7 +30,7 @@ CHAT = {"choices": [{"message": {"content": "1"}, "finish_reason": "stop"}]}
 
 def later(monkeypatch: pytest.MonkeyPatch, day: date) -> None:
     """Let it be another day."""
-    from harness.engine import answerer
+    from harness.engine import response_model_client
 
     for module in (lifecycle, retirement, answerer):
         monkeypatch.setattr(module, "today", lambda: day)

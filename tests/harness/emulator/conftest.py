@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from prompts import Library
 

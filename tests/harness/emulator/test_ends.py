@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from tests.harness.emulator.conftest import Ask, Start
 
 ASKED = {

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.exchange import RejectedError
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.protocols import openai_chat
 from harness.emulator.provider_faults import TABLE, Identity, deciding, reply_with, struck
 from harness.emulator.reply import Circumstances, Reply
+from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
 
 N = 4000

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.faults import FaultKind
-from harness.emulator.options import Options
+from harness.emulator.config import Options
+from harness.emulator.fault_injection import FaultKind
 from harness.emulator.server import Running, serve
 
 Chat = Callable[..., dict[str, Any]]

@@ -13,10 +13,10 @@ import pytest
 from agents.clients.base import Call
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
-from harness.engine.gate import Gate
-from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage, Ruling
+from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limiter import Gate
 from harness.engine.retry import RetryingClient, RetryPolicy
 from tests.harness.engine.conftest import Server, answer, question
 

@@ -12,14 +12,14 @@ import pytest
 
 from agents.errors import CallError, Failure
 from harness.engine import progress
-from harness.engine.lane import Lane
+from harness.engine.budget import Price
+from harness.engine.endpoint import Lane
 from harness.engine.limits import Limits
-from harness.engine.money import Price
 from harness.engine.progress import live_table, plain_line, seconds_left, shown
 from harness.terminal.output import live
 from harness.wording import clock
 from tests.harness.engine.conftest import Server
-from tests.harness.engine.test_pump import House
+from tests.harness.engine.test_dispatcher import House
 
 Run = Callable[[Any], Any]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as some
 
 from agents.clients.base import Call
 from agents.errors import Adaptation, CallError, Failure, LaneStopped
-from harness.engine.gate import Gate
-from harness.engine.limiting import LimitedClient
 from harness.engine.limits import Limits
+from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limiter import Gate
 from harness.engine.retry import (
     TRUSTED_WAITS,
     Decision,

@@ -14,10 +14,10 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from harness.data.dataset import Dataset, load, sample
 from harness.data.splits import Split
+from harness.engine.run import Settings
 from harness.findings import floors
 from harness.findings.audited import AuditSummary, summarise_audit
 from harness.findings.auditing import plan_audit, run_audit
-from harness.runs.running import Settings
 from prompts import Library
 from results.db.store import Store
 from results.queries.judge_audits import Audited, audited

@@ -15,9 +15,9 @@ from agents.clients.http import HttpClient, open_session
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.cli.doctor import doctor
-from harness.emulator.options import Options
-from harness.emulator.process import spawn
-from harness.engine.money import Price
+from harness.emulator.config import Options
+from harness.emulator.server_process import spawn
+from harness.engine.budget import Price
 from harness.runs.diagnosis import MOST_REQUESTS, Diagnosis, diagnose, facts
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, KEY, Start
 

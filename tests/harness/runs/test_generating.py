@@ -17,14 +17,14 @@ from agents.types import Fidelity, Strategy
 from harness.data.authors import author_of
 from harness.data.dataset import Dataset, sample
 from harness.data.splits import Split
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
+from harness.engine.run import Settings
 from harness.runs.forecasting import forecast
 from harness.runs.generating import Plan, Summary, generate
 from harness.runs.planning import Chosen, plan_improving, plan_responding, responder_of, strategies_of
-from harness.runs.running import Settings
 from prompts import Library
 from results.db.schema import CompletionRow, ResponseRow, table
 from results.db.store import Store

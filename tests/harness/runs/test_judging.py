@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.emulator.options import Options
-from harness.emulator.taste import expected_preferences
+from harness.emulator.config import Options
+from harness.emulator.judge_preferences import expected_preferences
 from harness.engine.retry import RetryPolicy
 from harness.runs.estimating import estimate
 from harness.runs.judging import Summary

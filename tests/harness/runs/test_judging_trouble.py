@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.options import Options
+from harness.emulator.config import Options
+from harness.engine.budget import Price, price_of
 from harness.engine.limits import Limits
-from harness.engine.money import Price, price_of
 from harness.runs.judging import Summary
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
 from results.db.store import Store

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from agents.judge import PARSER  # type: ignore[attr-defined]  # whichever parser judges read with
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.engine import outage
-from harness.engine.money import price_of
-from harness.engine.streak import LONGEST
+from harness.engine.budget import price_of
+from harness.engine.failure_streak import LONGEST
 from harness.runs.judging import Plan, Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.db.store import Store

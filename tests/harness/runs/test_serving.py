@@ -23,6 +23,7 @@ from finetune.tokenizer_identity import Asking
 from harness.data.authors import author_of
 from harness.data.dataset import sample
 from harness.data.splits import Split
+from harness.engine.run import Settings
 from harness.runs import serving
 from harness.runs.checkpoints import Cast, Contestant, cast, named_folder
 from harness.runs.generating import Summary
@@ -30,7 +31,6 @@ from harness.runs.machine import fitting
 from harness.runs.planning import Chosen
 from harness.runs.registering import folders_of
 from harness.runs.rooms import Room, Serving
-from harness.runs.running import Settings
 from harness.runs.serving import respond, responder
 from prompts import Library
 from results.db.store import Store

@@ -20,11 +20,11 @@ from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from harness.data.authors import author_of
 from harness.data.dataset import Dataset, sample
 from harness.data.splits import Split
-from harness.emulator.options import Options
+from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
+from harness.engine.run import Settings
 from harness.runs.judging import Plan, Summary, judge_contest, plan_judging, summarise
-from harness.runs.running import Settings
 from harness.runs.stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
 from harness.runs.watching import LOOKS_AHEAD, Watch
 from prompts import Library

@@ -1,0 +1,167 @@
+"""Responses as an emulated model writes them: deterministic, varied, from the dialogue's own words.
+
+`respond` writes 12–60 words; `improve` keeps the original and adds a clause for the dimension of empathy it
+was asked for; `ramble` is what a base model writes on and on. Stock sentences: nobody should be helped by
+them, and nothing but a rehearsal should be learned from them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.emulator.judge_preferences import Task, cues
+from harness.emulator.seeded_random import choice, uniform
+
+WORD_LIMIT = 97
+DIMENSIONS = ("cognitive", "affective", "compassionate")
+
+_WORDS = re.compile(r"[A-Za-z][A-Za-z'’]+|\d+")
+_FIRST_PERSON = {
+    "i": "you",
+    "i'm": "you're",
+    "im": "you're",
+    "my": "your",
+    "me": "you",
+    "mine": "yours",
+    "we": "you",
+    "our": "your",
+    "us": "you",
+    "am": "are",
+    "myself": "yourself",
+    "i've": "you've",
+    "i'd": "you'd",
+    "i'll": "you'll",
+    "i’m": "you’re",
+}
+
+_OPENINGS = (
+    "Thank you for telling me about {topic}.",
+    "Oh wow, {topic}.",
+    "You said {topic}, and that stays with me.",
+    "I hear you about {topic}.",
+    "That is quite something, {topic}.",
+    "When you mention {topic}, I stop and think.",
+)
+_PLAIN = (
+    "Things like this happen to a lot of people.",
+    "I guess that is how it goes some days.",
+    "It will look different in a week or two.",
+    "That is a lot to have going on at once.",
+)
+_QUESTIONS = (
+    "How are you doing now?",
+    "What happened after that?",
+    "What would you like to do next?",
+    "How long has it been like this?",
+    "Who else knows about it?",
+)
+_CLAUSES = {
+    "cognitive": (
+        "I understand why you see it that way, given {topic}.",
+        "It makes sense that this matters so much from your point of view.",
+        "It sounds like you have been turning this over in your mind.",
+        "I can see why you would think that after what happened.",
+        "I imagine it seems even larger when you are in the middle of it.",
+    ),
+    "affective": (
+        "I feel that with you, and my heart goes out to you.",
+        "Just reading it, I feel a little of what you are feeling.",
+        "I am moved by this, and I share the emotion in your words.",
+        "It touches my heart, whatever mix of feelings it brings.",
+        "I can feel how strong the emotions are.",
+    ),
+    "compassionate": (
+        "I am here for you, and you do not have to carry it alone.",
+        "Let me know if there is anything I can do to help.",
+        "If you want to talk it through together, I will listen.",
+        "Please take care of yourself; I would like to support you in this.",
+        "I hope you get all the support you need, and I would gladly help.",
+    ),
+}
+_RAMBLES = (
+    "Speaker: I do not know what else to say about {topic}.",
+    "Listener: Yes, that happens.",
+    "Speaker: Anyway, that was the story of {topic}.",
+    "Listener: I once had a day like that too.",
+    "The conversation goes on in the same way.",
+    "Context: another speaker talks about the weather.",
+    "Response: It rained here all week.",
+)
+
+
+def topic_of(utterance: str, *parts: bytes | str | int) -> str:
+    """Three to six words in a row of what the speaker said, turned to the second person."""
+    words = _WORDS.findall(utterance)
+    if not words:
+        return "this"
+    length = min(len(words), 3 + int(uniform("topic length", *parts) * 4))
+    start = int(uniform("topic start", *parts) * (len(words) - length + 1))
+    return " ".join(_FIRST_PERSON.get(word.lower(), word.lower()) for word in words[start : start + length])
+
+
+def clause(dimension: str, topic: str, *parts: bytes | str | int) -> str:
+    """One sentence of that dimension of empathy."""
+    return choice(_CLAUSES[dimension], "clause", dimension, *parts).format(topic=topic)
+
+
+def respond(task: Task, skill: int, *parts: bytes | str | int) -> str:
+    """A response of 12–60 words, with clauses of `skill` (0–3) of the three dimensions."""
+    topic = topic_of(task.utterance or task.context, *parts)
+    sentences = [choice(_OPENINGS, "opening", *parts).format(topic=topic)]
+    order = sorted(DIMENSIONS, key=lambda dimension: uniform("order", dimension, *parts))
+    sentences += [clause(dimension, topic, *parts) for dimension in order[:skill]]
+    if skill < 2:
+        sentences.append(choice(_PLAIN, "plain", *parts))
+    if uniform("asks", *parts) < 0.6 or sum(len(each.split()) for each in sentences) < 12:
+        sentences.append(choice(_QUESTIONS, "question", *parts))
+    return " ".join(sentences)
+
+
+def wanted_dimensions(task: Task) -> tuple[str, ...]:
+    """The dimensions an improvement is asked for, read from the instruction; () for the naive prompt."""
+    text = task.instruction.lower()
+    named = tuple(dimension for dimension in DIMENSIONS if dimension in text)
+    along = tuple(dimension for dimension in DIMENSIONS if f"specifically along the {dimension}" in text)
+    if len(along) == 1:
+        return along
+    if len(named) == len(DIMENSIONS) and "lacks" in text:
+        return (min(DIMENSIONS, key=lambda dimension: cues(task.original, dimension)),)
+    return named
+
+
+def improve(task: Task, skill: int, *parts: bytes | str | int) -> str:
+    """The original and, after it, a clause for each dimension asked for; at most 97 words.
+
+    Where both together would be longer, the original is cut at a word.
+    """
+    topic = topic_of(task.utterance or task.context, *parts)
+    wanted = wanted_dimensions(task) or (choice(DIMENSIONS, "naive", *parts),)
+    added = [clause(dimension, topic, *parts) for dimension in wanted]
+    if skill >= 3 and uniform("asks", *parts) < 0.5:
+        added.append(choice(_QUESTIONS, "question", *parts))
+    tail = " ".join(added)
+    original = task.original.split()
+    room = WORD_LIMIT - len(tail.split())
+    kept = " ".join(original[:room])
+    if len(original) > room or (kept and kept[-1] not in ".!?…"):
+        kept = kept.rstrip(",;:") + "."
+    return f"{kept} {tail}".strip()
+
+
+def ramble(task: Task, *parts: bytes | str | int) -> Iterator[str]:
+    """What a base model writes after its answer, line by line, without end."""
+    topic = topic_of(task.utterance or task.context, *parts)
+    line = 0
+    while True:
+        yield "\n" + choice(_RAMBLES, "ramble", line, *parts).format(topic=topic)
+        line += 1
+
+
+def rationale(task: Task, *parts: bytes | str | int) -> str:
+    """A sentence or two that weigh both responses without deciding."""
+    topic = topic_of(task.utterance or task.context, *parts)
+    return (
+        f"Response 1 and Response 2 both take up {topic}. "
+        f"They differ in the {choice(DIMENSIONS, 'rationale', *parts)} dimension."
+    )

@@ -1,0 +1,64 @@
+"""The models' shares of a run, and whether each may still be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from agents.clients.base import Call
+from agents.clients.model_list import stated_ends
+from agents.models.retirement import check_asked, is_refused, warnings, with_stated
+from agents.models.spec import Model
+from harness.engine.dispatcher import Work
+from results.db.store import Store
+
+
+@dataclass(frozen=True)
+class Source:
+    """One model's share of a run.
+
+    Attributes:
+        model: whom it asks.
+        work: made anew, lazily, when the run begins.
+        total: how many pieces of work there are, for the progress; None where it is not known.
+        answerer: the name under which its stored answers came; None where there are none.
+    """
+
+    model: Model
+    work: Callable[[], Iterator[Work]]
+    total: int | None = None
+    answerer: str | None = None
+
+
+async def check_retired(store: Store, sources: Sequence[Source], allow_retired: bool) -> None:
+    """Refuse retired models before anything is begun, where something is left to ask them.
+
+    Work whose calls are not known beforehand is left to the endpoint, which stops at its first call.
+
+    Raises:
+        UserError: calls of a retired model are not answered yet.
+    """
+    if allow_retired:
+        return
+    left = {}
+    for source in sources:
+        if is_refused(source.model):
+            keys = {work.key for work in source.work() if isinstance(work, Call)}
+            left[source.model] = len(keys - await store.known(list(keys)))
+    check_asked(left)
+
+
+async def with_stated_ends(
+    sources: Sequence[Source], keys: Mapping[Model, str], warn: Callable[[str], None]
+) -> list[Source]:
+    """The sources with what the providers state now of their models' ends; `warn` is told of what is new."""
+    dates = await stated_ends(keys)
+    stated = [replace(source, model=with_stated(source.model, dates)) for source in sources]
+    pairs = zip(sources, stated, strict=True)
+    for told in warnings(now.model for before, now in pairs if _end(before.model) != _end(now.model)):
+        warn(told)
+    return stated
+
+
+def _end(model: Model) -> object:
+    return None if model.lifecycle is None else model.lifecycle.retires

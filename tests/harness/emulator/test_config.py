@@ -1,0 +1,114 @@
+"""Options: every fault at once, nothing secret shown, and an identity of what decides answers alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agents.errors import UserError
+from harness.emulator.config import Options
+
+
+def test_the_definition_is_of_what_decides_answers_alone() -> None:
+    definition = Options().definition_hash
+    assert definition.startswith("emulator-1:")
+    for same in (
+        {"requests_per_minute": 5.0},
+        {"latency_ms": 1.0, "latency_sigma": 0.5},
+        {"errors_500": 0.1, "hangs": 0.1, "resets": 0.1, "malformed": 0.1},
+        {"api_key": "k", "max_output_tokens": 10},
+        {"position_bias": None},
+    ):
+        assert Options(**same).definition_hash == definition
+    others = [
+        Options(seed=1),
+        Options(refusals=0.1),
+        Options(position_bias=0.1),
+        Options(mean_preference=0.9),
+        Options(bias_on="logit"),
+        Options(concentration=9.0),
+        Options(lean=True),
+    ]
+    assert len({definition, *(other.definition_hash for other in others)}) == len(others) + 1
+
+
+def test_whole_numbers_and_fractions_are_one_definition() -> None:
+    whole = Options(position_bias=0, mean_preference=1, concentration=5, refusals=0)
+    assert (
+        whole.definition_hash
+        == Options(position_bias=0.0, mean_preference=1.0, concentration=5.0).definition_hash
+    )
+
+
+def test_options_survive_json() -> None:
+    options = Options(seed=3, api_key="secret", latency_ms=1, bias_on="logit", requests_per_minute=90.5)
+    assert Options.from_json(options.to_json()) == options
+    assert Options.from_json("{}") == Options()
+
+
+WRONG: list[dict[str, Any]] = [
+    {"errors_500": 1.1},
+    {"refusals": -0.1},
+    {"resets": 0.6, "hangs": 0.6},
+    {"requests_per_minute": 0},
+    {"tokens_per_minute": -1.0},
+    {"latency_ms": -1},
+    {"latency_ms": float("nan")},
+    {"lower_to_rpm": 5.0},
+    {"lower_after_requests": 5},
+    {"max_output_tokens": 0},
+    {"bias_on": "odds"},
+    {"position_bias": 1.5},
+    {"concentration": 0},
+    {"api_key": ""},
+    {"seed": 1.5},
+    {"seed": True},
+    {"seed": 2**63},
+    {"seed": None},
+    {"lean": "yes"},
+    {"api_key": 5},
+    {"latency_ms": "slow"},
+    {"lean": True, "hangs": 0.1},
+    {"lean": True, "tokens_per_minute": 10.0},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_what_cannot_be_kept_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError) as error:
+        Options(**wrong)
+    assert len(error.value.faults) == 1
+    assert all(name in str(error.value) for name in wrong)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(UserError) as error:
+        Options(errors_500=2, latency_ms=-1, bias_on="odds", max_output_tokens=0)
+    assert len(error.value.faults) == 4
+    with pytest.raises(UserError) as error:
+        Options.from_json('{"rpm": 5, "tpm": 5}')
+    assert [fault.found for fault in error.value.faults] == ["'rpm'", "'tpm'"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
+def test_what_is_no_object_is_refused(text: str) -> None:
+    with pytest.raises(UserError):
+        Options.from_json(text)
+
+
+def test_the_key_is_never_shown() -> None:
+    assert "secret" not in repr(Options(api_key="secret"))
+    with pytest.raises(UserError) as error:
+        Options(api_key="secret", lean=True)
+    assert "secret" not in str(error.value)
+
+
+def test_a_taste_given_replaces_every_model_s_own() -> None:
+    model = Options(position_bias=-0.3, bias_on="logit").model("emulated-gpt-4o")
+    own = Options().model("emulated-gpt-4o")
+    assert model is not None
+    assert own is not None
+    assert model.taste == replace(own.taste, position_bias=-0.3, bias_on="logit")
+    assert Options().model("gpt-4o") is None

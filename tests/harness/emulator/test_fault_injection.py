@@ -1,0 +1,66 @@
+"""Faults: pure by (seed, key, attempt), at their rates, and never for ever."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from harness.emulator.config import Options
+from harness.emulator.fault_injection import (
+    Attempt,
+    FaultKind,
+    error_status,
+    fault_of,
+    latency_seconds,
+    malform,
+)
+from harness.emulator.seeded_random import digest
+
+OPTIONS = Options(
+    errors_500=0.1, resets=0.05, malformed=0.07, hangs=0.03, latency_ms=100.0, latency_sigma=0.3
+)
+ATTEMPTS = [Attempt(digest(key), number) for key in range(2000) for number in range(2)]
+
+
+def test_faults_come_at_their_rates() -> None:
+    found = [fault_of(attempt, OPTIONS) for attempt in ATTEMPTS]
+    for kind, share in zip(FaultKind, (0.1, 0.05, 0.07, 0.03), strict=True):
+        assert found.count(kind) / len(found) == pytest.approx(share, abs=0.02)
+    assert found == [fault_of(attempt, OPTIONS) for attempt in ATTEMPTS]
+
+
+def test_a_seed_a_key_and_an_attempt_each_decide() -> None:
+    half = Options(errors_500=0.5)
+    other = Options(errors_500=0.5, seed=1)
+    first = [fault_of(Attempt(digest(key), 0), half) for key in range(64)]
+    assert first != [fault_of(Attempt(digest(key), 1), half) for key in range(64)]
+    assert first != [fault_of(Attempt(digest(key), 0), other) for key in range(64)]
+
+
+def test_every_key_is_answered_in_the_end() -> None:
+    worst = Options(errors_500=0.3, resets=0.3, malformed=0.2)
+    for key in range(200):
+        assert any(fault_of(Attempt(digest(key), number), worst) is None for number in range(200))
+
+
+def test_no_faults_unless_asked_for_and_nothing_else_where_all_fail() -> None:
+    assert {fault_of(attempt, Options()) for attempt in ATTEMPTS} == {None}
+    assert {fault_of(attempt, Options(hangs=1.0)) for attempt in ATTEMPTS} == {FaultKind.HANG}
+
+
+def test_a_malformed_body_is_never_the_answer() -> None:
+    answer = orjson.dumps({"choices": [{"message": {"content": "1"}}]})
+    forms = {malform(answer, attempt, OPTIONS) for attempt in ATTEMPTS[:200]}
+    assert len(forms) == 5
+    for form in forms:
+        try:
+            assert "choices" not in (orjson.loads(form) or {})
+        except orjson.JSONDecodeError:
+            continue
+
+
+def test_latency_and_statuses_are_of_the_attempt() -> None:
+    latencies = sorted(latency_seconds(attempt, OPTIONS) for attempt in ATTEMPTS)
+    assert latencies[len(latencies) // 2] == pytest.approx(0.1, rel=0.05)
+    assert latency_seconds(ATTEMPTS[0], Options(latency_ms=250.0)) == 0.25
+    assert {error_status(attempt, OPTIONS) for attempt in ATTEMPTS} == {500, 502, 503}

@@ -1,0 +1,131 @@
+"""Limits with a clock of the test's own: what is admitted, what waits, what the headers say."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.emulator.protocols import anthropic_messages, openai_common
+from harness.emulator.rate_limits import BURST_REQUESTS, Gauge, Limiter, ModelLimits, Standing
+
+RATES = st.floats(1.0, 20_000.0)
+GAPS = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=200)
+
+
+@settings(deadline=None, derandomize=True)
+@given(RATES, GAPS)
+def test_no_window_admits_more_than_its_rate_and_the_burst(rate: float, gaps: list[float]) -> None:
+    limits, now, admitted = ModelLimits(rate, None), 100.0, []
+    for gap in gaps:
+        now += gap
+        if limits.admit(0.0, now) == 0.0:
+            admitted.append(now)
+    burst = max(BURST_REQUESTS, rate / 60.0)
+    for start in range(len(admitted)):
+        for end in range(start, len(admitted)):
+            seconds = admitted[end] - admitted[start]
+            assert end - start + 1 <= seconds * rate / 60.0 + burst + 1e-6
+
+
+@settings(deadline=None, derandomize=True)
+@given(RATES, st.floats(0.0, 0.9), st.integers(2, 300))
+def test_a_steady_stream_at_the_limit_passes_with_jitter(rate: float, jitter: float, count: int) -> None:
+    limits, gap = ModelLimits(rate, None), 60.0 / rate
+    times = sorted((number + jitter * (number * 7 % 10) / 10) * gap for number in range(count))
+    assert all(limits.admit(0.0, now) == 0.0 for now in times)
+
+
+@settings(deadline=None, derandomize=True)
+@given(RATES, st.floats(1.0, 1e6), st.floats(1.0, 5000.0), GAPS)
+def test_who_waits_as_told_is_admitted_then_and_not_sooner(
+    rate: float, tokens_rate: float, tokens: float, gaps: list[float]
+) -> None:
+    limits, now = ModelLimits(rate, tokens_rate), 0.0
+    for gap in gaps:
+        now += gap
+        wait = limits.admit(tokens, now)
+        if wait > 1e-3:
+            assert limits.admit(tokens, now + wait * 0.99) > 0.0
+            now += wait * (1 + 1e-9) + 1e-9
+            assert limits.admit(tokens, now) == 0.0
+
+
+def test_a_burst_is_stopped_and_a_minute_holds_its_limit() -> None:
+    limits = ModelLimits(600.0, None)
+    assert sum(limits.admit(0.0, 0.0) == 0.0 for _ in range(100)) == 10
+    admitted = sum(limits.admit(0.0, now / 100) == 0.0 for now in range(1, 6001))
+    assert 600 <= admitted + 10 <= 610
+
+
+def test_tokens_that_were_not_used_are_given_back() -> None:
+    limits = ModelLimits(None, 6000.0)  # holds 1,000
+    assert limits.admit(900.0, 0.0) == 0.0
+    assert limits.admit(200.0, 0.0) == pytest.approx(1.0)
+    limits.give_back(850.0, 0.0)
+    assert limits.admit(200.0, 0.0) == 0.0
+
+
+def test_a_request_larger_than_the_bucket_passes_when_it_is_empty() -> None:
+    limits = ModelLimits(None, 6000.0)
+    assert limits.admit(5000.0, 0.0) == 0.0
+    assert limits.admit(1.0, 0.0) == pytest.approx(40.01)
+
+
+def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
+    limiter = Limiter(600.0, None, lower_to_rpm=60.0, lower_after_requests=3)
+    assert [limiter.admit("a", 0, 0.0), limiter.admit("b", 0, 0.0)] == [0.0, 0.0]
+    standing = limiter.of("a").standing(0.0).requests
+    assert standing is not None
+    assert (standing.limit, standing.remaining) == (600.0, 599)
+    assert limiter.admit("a", 0, 0.0) == 0.0
+    for model in ("a", "b", "new"):
+        standing = limiter.of(model).standing(0.0).requests
+        assert standing is not None
+        assert standing.limit == 60.0
+    assert limiter.admit("a", 0, 0.0) == pytest.approx(1.0)
+    assert limiter.admit("new", 0, 0.0) == 0.0
+    assert limiter.admitted == 4
+
+
+def test_without_limits_all_pass_and_nothing_is_said() -> None:
+    limiter = Limiter()
+    assert all(limiter.admit("a", 1e9, 0.0) == 0.0 for _ in range(1000))
+    assert limiter.of("a").standing(0.0) == Standing()
+
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+STANDING = Standing(Gauge(600.0, 599.0, 0.1), Gauge(1e6, 999_000.0, 0.06))
+
+
+def test_openai_s_headers() -> None:
+    headers = openai_common.limit_headers(STANDING, None, NOW)
+    assert headers["x-ratelimit-limit-requests"] == "600"
+    assert headers["x-ratelimit-remaining-requests"] == "599"
+    assert headers["x-ratelimit-reset-requests"] == "100ms"
+    assert headers["x-ratelimit-limit-tokens"] == "1000000"
+    assert "retry-after" not in headers
+    waits = [openai_common.limit_headers(Standing(), wait / 7, NOW) for wait in range(1, 50)]
+    assert all(int(each["retry-after"]) >= number / 7 for number, each in enumerate(waits, 1))
+    in_milliseconds = [each for each in waits if "retry-after-ms" in each]
+    assert 0 < len(in_milliseconds) < len(waits)
+    assert all(float(each["retry-after-ms"]) <= 1000 * int(each["retry-after"]) for each in in_milliseconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0ms"), (0.0121, "13ms"), (1.0, "1s"), (2.5, "2.5s"), (360.0, "6m0s"), (7261.5, "2h1m1.5s")],
+)
+def test_durations_are_written_as_openai_does(seconds: float, text: str) -> None:
+    assert openai_common.duration(seconds) == text
+
+
+def test_anthropic_s_headers() -> None:
+    headers = anthropic_messages.limit_headers(STANDING, 2.2, NOW)
+    assert headers["anthropic-ratelimit-requests-limit"] == "600"
+    assert headers["anthropic-ratelimit-tokens-remaining"] == "999000"
+    assert headers["anthropic-ratelimit-requests-reset"] == "2026-01-02T03:04:06Z"
+    assert headers["retry-after"] == str(math.ceil(2.2))

@@ -1,0 +1,182 @@
+"""Answers as pure functions: frequencies against the taste, log-probabilities, limits, forms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from agents.hashing import canonical
+from agents.messages import Finish, Message
+from harness.emulator.config import Options
+from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
+from harness.emulator.models import MODELS
+from harness.emulator.responses import answer_all
+from harness.emulator.types import Answer, Question
+
+Chat = Callable[..., dict[str, Any]]
+WARM = "I am so sorry, I understand, and I am here for you."
+COLD = "Well, it is so."
+
+
+def _ask(body: dict[str, Any], options: Options, key: str = "", **further: Any) -> Answer:
+    model = options.model(body["model"])
+    assert model is not None
+    messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])
+    question = Question(model, messages, **{"max_tokens": 200, **further})
+    return answer_all(question, "openai-chat", canonical(body), key, options).answers[0]
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.15, -0.2])
+@pytest.mark.parametrize("bias_on", ["probability", "logit"])
+def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on: str) -> None:
+    options = Options(seed=11, mean_preference=0.7, concentration=6.0, position_bias=bias, bias_on=bias_on)
+    model = options.model("emulated-gpt-4o")
+    assert model is not None
+    count, said_first, expected, scores, pairs = 500, 0, 0.0, [], []
+    for number in range(count):
+        utterance = f"This is what happened to me on day {number}."
+        pairs.append(("I lost my old dog.", utterance, WARM, COLD))
+        one = _ask(chat(utterance=utterance, response_1=WARM, response_2=COLD), options).text
+        two = _ask(chat(utterance=utterance, response_1=COLD, response_2=WARM), options).text
+        preferred = preference(options.seed, model, *pairs[-1])
+        expected += probabilities(preferred, model.taste, offers_tie=False).first
+        expected += probabilities(1.0 - preferred, model.taste, offers_tie=False).first
+        said_first += (one == "1") + (two == "1")
+        scores.append(((one == "1") + (two == "2")) / 2)
+    assert said_first / (2 * count) == pytest.approx(
+        expected / (2 * count), abs=4 * 0.5 / math.sqrt(2 * count)
+    )
+    truth = expected_preferences(options.seed, model, pairs)
+    assert sum(scores) / count == pytest.approx(sum(truth) / count, abs=4 * 0.36 / math.sqrt(count))
+
+
+def test_samples_of_one_question_follow_its_own_probability(chat: Chat) -> None:
+    options, body = Options(seed=5), chat(response_1=WARM, response_2=COLD)
+    model = options.model("emulated-gpt-4o")
+    assert model is not None
+    dialogue = ("I lost my old dog.", "My dog died yesterday, right after we came back from the lake.")
+    wanted = probabilities(preference(5, model, *dialogue, WARM, COLD), model.taste, offers_tie=False).first
+    drawn = [_ask(body, options, key=f"call-1:{number}").text == "1" for number in range(1000)]
+    assert sum(drawn) / 1000 == pytest.approx(wanted, abs=4 * 0.5 / math.sqrt(1000))
+
+
+def test_log_probabilities_say_the_same_as_the_taste(chat: Chat) -> None:
+    options, body = Options(seed=5), chat(response_1=WARM, response_2=COLD)
+    model = options.model("emulated-gpt-4o")
+    assert model is not None
+    dialogue = ("I lost my old dog.", "My dog died yesterday, right after we came back from the lake.")
+    wanted = probabilities(preference(5, model, *dialogue, WARM, COLD), model.taste, offers_tie=False).first
+    answer = _ask(body, options, top_logprobs=20)
+    top = {token: math.exp(logprob) for token, logprob in answer.tokens[0].top}
+    first = sum(top[token] for token in ("1", " 1", "one"))
+    second = sum(top[token] for token in ("2", " 2", "two"))
+    assert first / (first + second) == pytest.approx(wanted)
+    assert sum(top.values()) == pytest.approx(1.0)
+    assert 0.0 < 1.0 - first - second < 0.02
+    assert math.exp(answer.tokens[0].logprob) == pytest.approx(top[answer.text])
+    assert list(top.values()) == sorted(top.values(), reverse=True)
+    assert len(_ask(body, options, top_logprobs=3).tokens[0].top) == 3
+    assert _ask(body, options).tokens == ()
+
+
+def test_a_tie_is_said_where_the_prompt_offers_one_and_nowhere_else(chat: Chat) -> None:
+    options = Options(mean_preference=0.5, concentration=100.0)
+    said = {_ask(chat("judge/pairwise-tie"), options, key=str(number)).text for number in range(100)}
+    assert said == {"1", "2", "tie"}
+    said = {_ask(chat("judge/pairwise"), options, key=str(number)).text for number in range(100)}
+    assert said == {"1", "2"}
+
+
+@pytest.mark.parametrize(
+    "labels", [("1", "2"), ("A", "B"), ("2", "1"), ("tie", "1", "2"), ("only",), ('"', "\\")]
+)
+def test_choices_are_kept_to_and_json_is_json(chat: Chat, labels: tuple[str, ...]) -> None:
+    options, body = Options(seed=5, position_bias=1.0), chat(response_1=WARM, response_2=COLD)
+    chosen = _ask(body, options, choices=labels, top_logprobs=20)
+    assert chosen.text in labels
+    assert {token for token, _ in chosen.tokens[0].top} <= set(labels)
+    told = _ask(body, options, fields=(("why", ()), ("answer", labels)), top_logprobs=20)
+    assert orjson.loads(told.text)["answer"] in labels
+    assert "".join(token.token for token in told.tokens) == told.text
+    if "1" in labels:
+        assert chosen.text == orjson.loads(told.text)["answer"] == "1"  # a bias of 1: always the first
+
+
+def test_json_without_an_enumeration_still_carries_the_answer(chat: Chat) -> None:
+    options = Options(position_bias=1.0)
+    assert orjson.loads(_ask(chat(), options, fields=(("why", ()), ("answer", ()))).text)["answer"] == "1"
+    improved = _ask(chat("improve/naive"), options, fields=(("response", ()), ("note", ())))
+    assert orjson.loads(improved.text)["response"].startswith("That happens.")
+
+
+def test_an_answer_ends_at_its_limit_or_at_a_stop_string(chat: Chat) -> None:
+    body, options = chat("respond"), Options()
+    whole = _ask(body, options)
+    assert whole.finish is Finish.STOP
+    cut = _ask(body, options, max_tokens=5, top_logprobs=0)
+    assert (cut.finish, cut.output_tokens, len(cut.tokens)) == (Finish.LENGTH, 5, 5)
+    assert whole.text.startswith(cut.text)
+    assert "".join(token.token for token in cut.tokens) == cut.text
+    exact = _ask(body, options, max_tokens=whole.output_tokens)
+    assert (exact.text, exact.finish) == (whole.text, Finish.STOP)
+    stopped = _ask(body, options, stop=(".", "zzz"), top_logprobs=0)
+    assert (stopped.text, stopped.stopped_by) == (whole.text.partition(".")[0], ".")
+    assert "".join(token.token for token in stopped.tokens) == stopped.text
+
+
+def test_thoughts_count_and_may_leave_no_room(chat: Chat) -> None:
+    body, options = chat(model="emulated-o4-mini"), Options()
+    answer = _ask(body, options, max_tokens=4096)
+    assert (answer.text in ("1", "2"), answer.output_tokens) == (True, answer.thinking_tokens + 1)
+    assert answer.thinking_tokens >= 32
+    starved = _ask(body, options, max_tokens=20)
+    assert (starved.text, starved.finish, starved.output_tokens) == ("", Finish.LENGTH, 20)
+    assert _ask(body, options, thinking_budget=0).thinking_tokens == 0
+
+
+def test_a_base_model_writes_on_past_its_answer(chat: Chat) -> None:
+    base = MODELS["emulated-llama-3.1-8b"].name
+    answer = _ask(chat("respond", model=base), Options(), max_tokens=4096)
+    assert answer.text.startswith(" ")
+    assert answer.text.count("\n") > 5
+    assert answer.finish is Finish.STOP
+    assert _ask(chat("respond", model=base), Options(), max_tokens=130).finish is Finish.LENGTH
+
+
+def test_refusals_come_at_their_rate_in_both_forms_and_stay(chat: Chat) -> None:
+    options, body = Options(refusals=0.3), chat()
+    found = [_ask(body, options, key=str(number)).finish for number in range(600)]
+    refused = [finish for finish in found if finish is not Finish.STOP]
+    assert len(refused) / 600 == pytest.approx(0.3, abs=0.06)
+    assert set(refused) == {Finish.REFUSAL, Finish.FILTERED}
+    assert found == [_ask(body, options, key=str(number)).finish for number in range(600)]
+    assert _ask(body, Options(refusals=1.0)).output_tokens == 0
+
+
+def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
+    body = chat("respond")
+    one = _ask(body, Options(seed=1), key="k")
+    assert one == _ask(dict(reversed(body.items())), Options(seed=1, latency_ms=9.0, errors_500=0.5), key="k")
+    others = [
+        _ask(body, Options(seed=2), key="k"),
+        _ask(body, Options(seed=1), key="l"),
+        _ask({**body, "temperature": 1}, Options(seed=1), key="k"),
+    ]
+    assert all(other != one for other in others)
+    model = MODELS["emulated-gpt-4o"]
+    question = Question(model, (Message("user", "Hello there"),), 100, samples=8)
+    outcome = answer_all(question, "openai-chat", b"{}", "", Options())
+    assert len({answer.text for answer in outcome.answers}) > 4
+    assert outcome.output_tokens == sum(answer.output_tokens for answer in outcome.answers)
+
+
+def test_a_judge_that_is_asked_for_reasons_gives_them_first(chat: Chat) -> None:
+    body = chat()
+    body["messages"][0]["content"] += "\nExplain your decision, then answer."
+    text = _ask(body, Options()).text
+    assert text.partition("\n\nAnswer: ")[2] in ("1", "2")
+    assert "Response 1" in text

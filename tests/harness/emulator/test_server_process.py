@@ -1,0 +1,85 @@
+"""A server in a child process: it starts, answers, and dies with its parent however that dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from agents.errors import EmpathyError
+from harness.emulator.__main__ import main
+from harness.emulator.config import Options
+from harness.emulator.server_process import spawn
+
+PARENT = """
+import sys
+from harness.emulator.config import Options
+from harness.emulator.server_process import spawn
+with spawn(Options(seed=4)) as spawned:
+    print(spawned.port, flush=True)
+    sys.stdin.read()
+"""
+
+
+def _closes(connection: socket.socket) -> bool:
+    connection.settimeout(600.0)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_spawned_server_answers_and_is_gone_afterwards() -> None:
+    options = Options(seed=3, api_key="secret")
+    with spawn(options) as spawned:
+        with urllib.request.urlopen(spawned.url + "/healthz", timeout=600) as answer:
+            assert json.load(answer)["definition"] == options.definition_hash
+        if Path("/proc/self/cmdline").exists():
+            assert b"secret" not in Path(f"/proc/{spawned.pid}/cmdline").read_bytes()
+        assert os.getpgid(spawned.pid) != os.getpgid(0)
+        connection = socket.create_connection(("127.0.0.1", spawned.port))
+    with connection:
+        assert _closes(connection)
+    with pytest.raises(ProcessLookupError):
+        os.kill(spawned.pid, 0)
+
+
+def test_the_lean_server_answers_in_a_child_too() -> None:
+    with spawn(Options(lean=True, latency_ms=0.0)) as spawned:
+        body = b'{"model":"emulated-gpt-4o","messages":[]}'
+        request = urllib.request.Request(spawned.url + "/v1/chat/completions", data=body)
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            assert json.load(answer)["choices"][0]["message"]["content"] in ("1", "2")
+
+
+def test_it_dies_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            parent.send_signal(signal.SIGKILL)
+            assert _closes(connection)
+
+
+def test_a_child_that_cannot_start_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(EmpathyError, match="did not start"), spawn(Options(), port=port):
+            raise AssertionError("never reached")
+
+
+def test_wrong_options_end_with_2_and_say_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--options-json", '{"hangs": 2, "foo": 1}']) == 2
+    assert "'foo'" in capsys.readouterr().err
+    assert main(["--lean", "--options-json", '{"hangs": 0.5}']) == 2
+    assert "hangs cannot be had with lean" in capsys.readouterr().err

@@ -1,0 +1,96 @@
+"""What is logged: every change, retry and error; never a prompt, an answer, a key or a provider's words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from agents.errors import CallError, Failure, UserError
+from agents.messages import ServerLimits
+from harness.engine.budget import Price
+from harness.engine.dispatcher import pump
+from harness.engine.event_log import EventLog
+from tests.harness.engine.conftest import Server, answer, question
+from tests.harness.engine.test_dispatcher import House, calls
+
+Run = Callable[[Any], Any]
+
+SECRET = "sk-live-0123456789abcdef"
+SAID = f"Incorrect key {SECRET} for: question 3, with the answer I feel for you"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
+    virtual: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs" / "run.jsonl"
+    limited = CallError(Failure.RATE_LIMITED, SAID, status=429, retry_after_seconds=2.5)
+    broken = CallError(Failure.SERVER, SAID, status=500)
+    refused = CallError(Failure.BAD_REQUEST, SAID, status=400)
+    script: dict[str, list[Any]] = {
+        question(1).key: [limited],
+        question(2).key: [broken, broken],
+        question(3).key: [refused],
+    }
+    said = ServerLimits(requests_per_minute=600.0)
+    server = Server(0.1, script, lambda call: answer("I feel for you").measured(0.1, said))
+    stopping = Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, SAID, status=401))
+    house = House()
+    with EventLog(path) as events:
+        lanes = [
+            house.lane(server, 5, "good", events=events, price=Price(1.0, 1.0)),
+            house.lane(stopping, 1, "bad", events=events),
+        ]
+        virtual(pump([(lanes[0], calls(30)), (lanes[1], calls(5, begin=100))]))
+    told = lines(path)
+    assert all({"at", "event", "lane"} <= set(line) for line in told)
+    retries = {(line["call"], line["failure"], line["tries"]) for line in told if line["event"] == "retry"}
+    assert retries == {
+        (question(1).key, "rate limited", 1),
+        (question(2).key, "server error", 1),
+        (question(2).key, "server error", 2),
+    }
+    assert [line["wait_seconds"] for line in told if line.get("failure") == "rate limited"] == [2.5]
+    errors = [(line["lane"], line["failure"], line["status"]) for line in told if line["event"] == "error"]
+    assert errors == [("bad", "authentication", 401), ("good", "bad request", 400)]
+    assert [line["lane"] for line in told if line["event"] == "stopped"] == ["bad"]
+    reasons = [line["reason"] for line in told if line["event"] == "limit"]
+    assert any("429" in reason for reason in reasons)
+    assert any("the server states 600 requests" in reason for reason in reasons)
+    written = path.read_text()
+    for never in (SECRET, "question", "feel for you", "Incorrect"):
+        assert never not in written
+
+
+def test_a_second_run_goes_on_with_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    for number in (1, 2):
+        with EventLog(path) as events:
+            events.write("limit", lane="a", reason=str(number))
+        events.write("limit", lane="a", reason="closed: nothing is written")
+    assert [line["reason"] for line in lines(path)] == ["1", "2"]
+
+
+def test_without_a_path_nothing_is_kept() -> None:
+    with EventLog(None) as events:
+        events.write("limit", lane="a")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match="log cannot be written"):
+        EventLog(tmp_path / "runs" / "run.jsonl")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk to write to")  # noqa: PTH110
+def test_a_full_disk_ends_no_run() -> None:
+    with EventLog(Path("/dev/full")) as events:
+        events.write("limit", lane="a", reason="nobody will read it")

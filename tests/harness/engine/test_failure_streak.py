@@ -1,0 +1,88 @@
+"""Outcomes without use are counted by kind, and a useful one begins anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from agents.errors import Failure
+from agents.generation import Flaw, Generation
+from agents.types import Judgment, Preference, Reason, Unscored, Verdict
+from harness.engine.failure_streak import LONGEST, Streak, useless_kind
+from tests.harness.engine.conftest import question
+
+
+def judgment(outcome: Verdict | Unscored) -> Judgment:
+    return Judgment("call", "judge", "dialogue", "first", "second", 0, 0, "parser", outcome)
+
+
+def unscored(reason: Reason) -> Judgment:
+    return judgment(Unscored(reason, ""))
+
+
+def generation(flaw: str) -> Generation:
+    return Generation("call", "set", "dialogue", 1, 0, "reader", "", flaw, 0, False, "", None)
+
+
+VERDICT = judgment(Verdict(Preference.FIRST))
+COUNTED = {Reason.TRUNCATED: "truncated", Reason.EMPTY: "empty", Reason.FILTERED: "filtered"}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_kind_of_a_judgment(reason: Reason) -> None:
+    assert useless_kind(unscored(reason)) == COUNTED.get(reason, "")
+    assert useless_kind(VERDICT) is None
+
+
+@pytest.mark.parametrize("flaw", ["", *Flaw])
+def test_the_kind_of_a_generation(flaw: str) -> None:
+    expected = {Flaw.EMPTY: "empty", Flaw.FILTERED: "filtered", Flaw.TRUNCATED: "truncated"}
+    assert useless_kind(generation(flaw)) == (expected.get(Flaw(flaw)) if flaw else None)
+
+
+def test_a_base_model_that_writes_to_its_limit_is_no_trouble() -> None:
+    assert useless_kind(replace(generation(Flaw.TRUNCATED), text="I am so sorry. Human:")) is None
+
+
+def test_what_is_neither_is_useful() -> None:
+    assert useless_kind(None) is None
+    assert useless_kind("text") is None
+
+
+outcomes: some.SearchStrategy[Any] = some.sampled_from([None, "truncated", "empty", "filtered", "other"])
+
+
+@given(some.lists(outcomes, max_size=80), some.integers(1, 8))
+def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[Any], longest: int) -> None:
+    readings = {
+        None: VERDICT,
+        "truncated": unscored(Reason.TRUNCATED),
+        "empty": unscored(Reason.EMPTY),
+        "filtered": unscored(Reason.FILTERED),
+        "other": unscored(Reason.UNREADABLE),
+    }
+    streak, call = Streak(longest), question(1)
+    since: list[Any] = []
+    for kind in kinds:
+        since = [] if kind is None else [*since, kind]
+        error = streak.read(call, readings[kind])
+        expected = kind not in (None, "other") and since.count(kind) >= longest
+        assert (error is not None) == expected
+        if error is not None:
+            assert error.failure is Failure.NO_VERDICTS
+            assert kind in str(error)
+            assert call.model.id in str(error)
+
+
+@pytest.mark.parametrize("reason", COUNTED)
+def test_the_error_names_the_remedy(reason: Reason) -> None:
+    streak, call = Streak(), question(1, most=5)
+    errors = [streak.read(call, unscored(reason)) for _ in range(LONGEST)]
+    assert errors[:-1] == [None] * (LONGEST - 1)
+    words = str(errors[-1])
+    assert str(LONGEST) in words
+    assert ("filter" if reason is Reason.FILTERED else "verdict_tokens = 4096") in words

@@ -1,0 +1,235 @@
+"""The gate's laws, in virtual time: limits are used, never passed, and learned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from agents.errors import CallError, Failure, LaneStopped, UserError
+from agents.messages import ServerLimits
+from harness.engine.limits import Limits
+from harness.engine.rate_limiter import MOST_IN_FLIGHT, START_IN_FLIGHT, Gate, throttle_setting
+
+Run = Callable[[Any], Any]
+
+
+async def _sent(gate: Gate, calls: int, latency_seconds: float, tokens: float = 100.0) -> list[float]:
+    """The moments at which `calls` calls were let in, each answered after the latency."""
+    loop = asyncio.get_running_loop()
+    moments: list[float] = []
+
+    async def one() -> None:
+        await gate.enter(tokens)
+        moments.append(loop.time())
+        await asyncio.sleep(latency_seconds)
+        gate.answered(latency_seconds)
+        gate.leave()
+
+    await asyncio.gather(*(one() for _ in range(calls)))
+    await gate.close()
+    return moments
+
+
+@pytest.mark.parametrize("rpm", [20, 500, 700, 3000, 10_000])
+def test_a_request_limit_is_used_to_98_percent_and_never_passed(virtual: Run, rpm: int) -> None:
+    async def scenario() -> list[float]:
+        return await _sent(Gate(Limits(requests_per_minute=rpm)), calls=2 * rpm, latency_seconds=0.3)
+
+    moments = virtual(scenario())
+    achieved = (len(moments) - 1) / (moments[-1] - moments[0]) * 60
+    count, period = throttle_setting(rpm)
+    assert 0.98 * rpm <= achieved <= 1.001 * rpm
+    # a request that went out a poll late counts from when it was due; no window holds another one for that
+    assert all(
+        later - earlier >= 0.97 * period for earlier, later in zip(moments, moments[count:], strict=False)
+    )
+
+
+def test_a_token_limit_is_used_to_98_percent_and_never_passed(virtual: Run) -> None:
+    async def scenario() -> list[float]:
+        return await _sent(Gate(Limits(tokens_per_minute=60_000)), 2000, latency_seconds=0.3, tokens=100)
+
+    moments = virtual(scenario())
+    rate = (len(moments) - 1) * 100 / (moments[-1] - moments[0]) * 60
+    assert 0.98 * 60_000 <= rate <= 1.02 * 60_000  # one bucket of a second's worth may go ahead
+
+
+def test_of_two_limits_the_tighter_one_rules(virtual: Run) -> None:
+    async def scenario() -> list[float]:
+        limits = Limits(requests_per_minute=3000, tokens_per_minute=60_000)
+        return await _sent(Gate(limits), 1000, latency_seconds=0.3, tokens=100)
+
+    moments = virtual(scenario())
+    assert (len(moments) - 1) / (moments[-1] - moments[0]) == pytest.approx(10, rel=0.03)
+
+
+def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
+    async def scenario() -> float:
+        gate = Gate(Limits(tokens_per_minute=6000))  # 100 a second
+        loop = asyncio.get_running_loop()
+        await gate.enter(100)
+        gate.answered(0.0, correction_tokens=900)
+        gate.leave()
+        before = loop.time()
+        await gate.enter(100)
+        await gate.close()
+        return loop.time() - before
+
+    assert virtual(scenario()) == pytest.approx(10, rel=0.01)
+
+
+def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> None:
+    async def scenario() -> tuple[int, int]:
+        gate = Gate(Limits(max_in_flight=50))
+        most = 0
+
+        async def one() -> None:
+            nonlocal most
+            await gate.enter(1)
+            most = max(most, gate.in_flight)
+            await asyncio.sleep(1)
+            gate.answered(1.0)
+            gate.leave()
+
+        await asyncio.gather(*(one() for _ in range(500)))
+        return most, gate.concurrency
+
+    assert virtual(scenario()) == (50, 50)
+
+
+def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None:
+    async def scenario() -> list[int]:
+        gate = Gate(Limits())
+        moments = await _sent(gate, 8 + 16 + 32 + 64, latency_seconds=1.0)
+        starts = sorted(set(moments))
+        return [moments.count(start) for start in starts]
+
+    assert virtual(scenario()) == [8, 16, 32, 64]
+
+
+def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run) -> None:
+    async def scenario() -> tuple[int, int, int, list[str]]:
+        changes: list[str] = []
+        gate = Gate(Limits(max_in_flight=100), changes.append)
+        for _ in range(100):
+            await gate.enter(1)
+        sent_at = asyncio.get_running_loop().time()
+        await asyncio.sleep(1)
+        for _ in range(10):
+            gate.rate_limited(sent_at, None)
+        after_first = gate.concurrency
+        for _ in range(after_first):
+            gate.answered(1.0)
+        return after_first, gate.concurrency, len(changes), changes
+
+    first, grown, count, changes = virtual(scenario())
+    assert (first, count) == (75, 1)
+    assert 75 <= grown <= 77
+    assert "429" in changes[0]
+
+
+def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
+    async def scenario() -> float:
+        gate = Gate(Limits(max_in_flight=4))
+        loop = asyncio.get_running_loop()
+        await gate.enter(1)
+        gate.rate_limited(loop.time(), 7.5)
+        gate.leave()
+        before = loop.time()
+        await gate.enter(1)
+        return loop.time() - before
+
+    assert virtual(scenario()) == pytest.approx(7.5)
+
+
+def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> None:
+    async def scenario() -> tuple[float | None, ...]:
+        unknown, given = Gate(Limits()), Gate(Limits(requests_per_minute=600))
+        unknown.server_said(ServerLimits(requests_per_minute=1200, tokens_per_minute=90_000))
+        given.server_said(ServerLimits(requests_per_minute=1200))
+        first = (unknown.requests_per_minute, unknown.tokens_per_minute, given.requests_per_minute)
+        given.server_said(ServerLimits(requests_per_minute=300))
+        lowered = given.requests_per_minute
+        given.server_said(ServerLimits())  # says nothing: nothing changes
+        return (*first, lowered, given.requests_per_minute)
+
+    assert virtual(scenario()) == (1200, 90_000, 600, 300, 300)
+
+
+def test_rates_recover_after_a_429(virtual: Run) -> None:
+    async def scenario() -> tuple[float, float]:
+        gate = Gate(Limits(requests_per_minute=600))
+        gate.rate_limited(asyncio.get_running_loop().time(), None)
+        squeezed = gate.requests_per_minute or 0.0
+        for _ in range(20):
+            await asyncio.sleep(1)
+            gate.answered(0.3)
+        return squeezed, gate.requests_per_minute or 0.0
+
+    assert virtual(scenario()) == (pytest.approx(540), pytest.approx(600))
+
+
+def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
+    async def scenario() -> tuple[int, int]:
+        gate = Gate(Limits(requests_per_minute=6000))
+        before = gate.concurrency
+        for _ in range(100):
+            gate.answered(4.0)
+        return before, gate.concurrency
+
+    assert virtual(scenario()) == (200, 800)
+    assert START_IN_FLIGHT < MOST_IN_FLIGHT
+
+
+def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> None:
+    async def scenario() -> list[type[BaseException]]:
+        gate = Gate(Limits(max_in_flight=1))
+        await gate.enter(1)
+        waiting = asyncio.ensure_future(gate.enter(1))
+        await asyncio.sleep(0)
+        gate.refuse(LaneStopped("lane", CallError(Failure.AUTHENTICATION, "no")))
+        outcomes = await asyncio.gather(waiting, gate.enter(1), return_exceptions=True)
+        return [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
+
+    assert virtual(scenario()) == [LaneStopped, LaneStopped]
+
+
+@pytest.mark.parametrize("paced", [True, False])
+def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -> None:
+    async def scenario() -> int:
+        gate = Gate(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
+        await gate.enter(1)
+        waiting = [asyncio.ensure_future(gate.enter(1)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        gate.leave()
+        await waiting[1]
+        gate.leave()
+        await waiting[2]
+        gate.leave()
+        await gate.close()
+        return gate.in_flight
+
+    assert virtual(scenario()) == 0
+
+
+def test_limits_that_cannot_be_kept_are_all_named_at_once() -> None:
+    with pytest.raises(UserError) as caught:
+        Limits(requests_per_minute=-1, tokens_per_minute=0, max_in_flight=0).check()
+    assert len(caught.value.faults) == 3
+    with pytest.raises(UserError, match="above requests_per_day"):
+        Limits(requests_per_minute=100, requests_per_day=50).check()
+
+
+def test_the_throttle_setting_is_whole_and_exact() -> None:
+    for rpm in (1, 20, 59.5, 600, 601, 700, 1199, 3000, 100_000):
+        count, period = throttle_setting(rpm)
+        assert isinstance(count, int)
+        assert count / period * 60 == pytest.approx(rpm)
+    settings = [throttle_setting(rpm)[1] for rpm in (600, 3000)]
+    assert all(earlier == pytest.approx(later) for earlier, later in pairwise(settings))
