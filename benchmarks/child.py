@@ -27,7 +27,7 @@ from harness.engine.budget import price_of
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.runs.judging import judge_all
+from harness.workflows.judge import judge_all
 from results.db.store import Store
 
 

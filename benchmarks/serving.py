@@ -34,7 +34,7 @@ from agents.student_prompt import rendering
 from agents.types import Dialogue
 from harness.data.dataset import load
 from harness.data.splits import Split, dialogues_of
-from harness.runs.machine import device_here, machine_mib
+from harness.serving.hardware import device_here, machine_mib
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan
 from serve.null_adapter import beside

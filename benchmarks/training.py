@@ -37,9 +37,9 @@ from finetune.config import Settings
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, GIB, config_of, plan_stage
 from finetune.sequence_lengths import Stage, lengths_of
-from harness.data.building import build
 from harness.data.dataset import load
-from harness.data.recipe import Recipe
+from harness.data.training_set_spec import Recipe
+from harness.workflows.build_dataset import build
 from prompts import Library
 
 STEPS, REPEATS, LONGEST_ROWS, CONTEXT_GIB = 8, 3, 64, 0.5

@@ -10,9 +10,9 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.types import Dialogue, Response, ResponseSet
-from harness.data.authors import Author
+from harness.data.author_resolver import Author
 from harness.data.dataset import sample
-from harness.runs.judging import Plan
+from harness.workflows.judge import Plan
 from prompts import Library
 
 

@@ -19,21 +19,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.judge import DEFAULT_PROMPT, Judge
-from harness.cli.options import DEFAULT_DB, CallOptions, library
-from harness.cli.studies import FOLDER, Given, no_calls
-from harness.data.authors import author_of
+from harness.cli.options.common import DEFAULT_DB, CallOptions, library
+from harness.cli.options.study import FOLDER, Given, no_calls
+from harness.data.author_resolver import author_of
 from harness.data.dataset import load
 from harness.data.splits import Split
-from harness.runs.judging import Summary, judge_contest, plan_judging, summarise
-from harness.showing.judged import as_data
+from harness.workflows.judge import Summary, judge_contest, plan_judging, summarise
 from results.db.store import Store
 from results.queries import dataframes
+from results.render.contest import as_data
 from results.report import find_run, render
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from harness.study.runner import Ended
+    from harness.study.scheduler import Ended
 
 RATES = (
     "judge",
@@ -227,9 +227,9 @@ async def plan_study(
     """
     import pandas
 
+    from harness.study.estimate import plan_study as lines_of
+    from harness.study.estimate import total
     from harness.study.graph import Graph
-    from harness.study.planning import plan_study as lines_of
-    from harness.study.planning import total
 
     given = _given(study, folder, db, data, judges, _calls(emulate, calls))
     async with given.world(given.study(), live=False) as world:

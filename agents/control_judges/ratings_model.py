@@ -2,7 +2,7 @@
 
 P(first) = σ(w · (f(first) − f(second))): antisymmetric, so it has no position bias. The features are counts
 that anyone can check; the weights come with the package, fitted on the training dialogues alone by
-`python -m harness.data.fit_ratings`, with the accuracy they have on the test dialogues' rated pairs (a little
+`python -m scripts.fit_control_judge`, with the accuracy they have on the test dialogues' rated pairs (a little
 above chance: it is a floor, not a judge to trust).
 """
 

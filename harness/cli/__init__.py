@@ -19,8 +19,8 @@ import click
 
 from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.dotenv_file import load_dotenv_file
-from harness.cli.lazy import LazyGroup
-from harness.cli.streams import prepare_streams
+from harness.cli.lazy_group import LazyGroup
+from harness.cli.stdio import prepare_streams
 from harness.terminal.output import print_message, print_text
 
 COMMANDS = {

@@ -10,8 +10,7 @@ import click
 
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import named_prompt
-from harness.cli.ending import end
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -21,14 +20,15 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
+from harness.cli.output import end
 from harness.data.splits import Split
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.engine.run import Settings
-    from harness.findings.audited import AuditSummary
-    from harness.findings.auditing import AuditPlan
+    from harness.workflows.audit import AuditPlan
     from prompts import Prompt
+    from results.analysis.judge_audit import AuditSummary
     from results.db.store import Store
 
 BOTH = "both"
@@ -102,9 +102,9 @@ def audit(
     splits = [Split.TRAIN, Split.TEST] if split == BOTH else [Split(split)]
 
     async def main() -> list[AuditSummary]:
-        from harness.cli.ending import agree
+        from harness.cli.output import agree
         from harness.data.dataset import load
-        from harness.findings.auditing import plan_audit, run_audit
+        from harness.workflows.audit import plan_audit, run_audit
         from results.db.store import Store
 
         dataset = load(data)
@@ -145,7 +145,7 @@ def audit(
     show(summaries, as_json)
     if page_to is not None:
         from harness.cli.report import write_page
-        from harness.showing.trust_page import page
+        from results.report.audit_page import page
 
         write_page(page_to, page(summaries))
         print_message(f"Page: {page_to}")
@@ -159,7 +159,7 @@ def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
     """On training dialogues the fitted control judges stand out of fold, whoever named them."""
-    from harness.findings.auditing import NOT_ASKED_ON_TRAIN
+    from harness.workflows.audit import NOT_ASKED_ON_TRAIN
 
     named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
     if named and any(plan.split == Split.TRAIN for plan in plans):
@@ -170,7 +170,7 @@ async def _tell_size(
     store: Store, plans: list[AuditPlan], settings: Settings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
-    from harness.runs.estimating import estimate, told
+    from harness.workflows.judge_cost import estimate, told
 
     found = [
         (plan, each)
@@ -190,7 +190,7 @@ async def _tell_size(
 
 def show(summaries: list[AuditSummary], as_json: bool) -> None:
     """The audits: to stdout."""
-    from harness.showing import audited as presenting_audit
+    from results.render import judge_audit as presenting_audit
 
     if as_json:
         told = {"audits": [presenting_audit.as_data(summary) for summary in summaries]}

@@ -12,8 +12,10 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import named_prompt
-from harness.cli import watching
-from harness.cli.options import (
+from harness.cli import bench_watch
+from harness.cli.bench_watch import Do
+from harness.cli.options.checkpoint import folder_of
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -23,16 +25,14 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
+from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.report import write_page
-from harness.cli.serving_options import ServingOptions, serving_options
-from harness.cli.students import folder_of
-from harness.cli.watching import Do
 from harness.data.splits import Split
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Checkpoint
-    from harness.runs.benching import Result
+    from harness.workflows.bench import Result
 
 INTERRUPTED, UNFINISHED = 130, 3
 SEEN = (
@@ -115,7 +115,7 @@ def bench(
         _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)
     assert watch is not None
-    watching.watch(watch, do, once=once, as_json=as_json)
+    bench_watch.watch(watch, do, once=once, as_json=as_json)
 
 
 def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
@@ -126,8 +126,8 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     prompts = library(rest["prompts_folder"])
     against = tuple(dict.fromkeys(rest["against"]))
 
-    from harness.data.authors import is_served
-    from harness.runs.gating import BASE, requirement_of
+    from harness.data.author_resolver import is_served
+    from results.analysis.quality_gate import BASE, requirement_of
 
     prompt = named_prompt(prompts, rest["judge_prompt"], "--judge-prompt")
     wanted = tuple(requirement_of(written, (BASE, *against)) for written in requirements)
@@ -141,10 +141,10 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
         async def main() -> tuple[Result, dict[str, str]]:
             from finetune.checkpoint import read_checkpoint
             from harness.data.dataset import load
-            from harness.runs.benching import Bench
-            from harness.runs.benching import bench as benched
-            from harness.runs.checkpoints import BASE_CUT, checkpoint_folders, known_names
-            from harness.runs.planning import Chosen
+            from harness.serving.checkpoint_resolver import BASE_CUT, checkpoint_folders, known_names
+            from harness.workflows.bench import Bench
+            from harness.workflows.bench import bench as benched
+            from harness.workflows.generation_plan import Chosen
             from results.db.store import Store
             from results.report import render
 
@@ -187,9 +187,9 @@ def _held_out(made: Checkpoint) -> bool:
 
 def _show(result: Result, as_json: bool) -> None:
     """Tables for people, or one document for programs."""
-    from harness.showing import gates
-    from harness.showing import generated as telling
-    from harness.showing import judged as presenting
+    from harness.cli import generate_output as telling
+    from harness.cli import quality_gate_output
+    from results.render import contest as presenting
 
     if as_json:
         print_json(_data(result))
@@ -199,20 +199,20 @@ def _show(result: Result, as_json: bool) -> None:
     for summary in result.contests.values():
         print_table(presenting.as_table(summary))
         print_notes(presenting.notes(summary))
-    print_notes(gates.lines(result), dim=False)
+    print_notes(quality_gate_output.lines(result), dim=False)
 
 
 def _data(result: Result) -> dict[str, Any]:
-    from harness.showing import gates
-    from harness.showing import generated as telling
-    from harness.showing import judged as presenting
+    from harness.cli import generate_output as telling
+    from harness.cli import quality_gate_output
+    from results.render import contest as presenting
 
     return {
         "student": result.student,
         "generated": telling.as_data(result.generated),
         "contests": {name: presenting.as_data(one) for name, one in result.contests.items()},
         "gates": {str(one): decision.name.lower() for one, decision in result.gates.items()},
-        "gate_intervals": gates.as_data(result),
+        "gate_intervals": quality_gate_output.as_data(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
     }

@@ -10,15 +10,15 @@ import click
 from click.core import ParameterSource
 
 from agents.errors import UserError
-from harness.cli.options import db_option, json_option, run, snapshot_option, without_kin_option
+from harness.cli.options.common import db_option, json_option, run, snapshot_option, without_kin_option
 from harness.data.splits import Split
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.findings.comparing import Gathered
-    from harness.findings.margins import Margins
-    from harness.runs.catalogue import Catalogue
-    from harness.terminal.tables import Table
+    from results.analysis.contest_selection import Gathered
+    from results.analysis.noninferiority import Margins
+    from results.queries.contest_index import Catalogue
+    from results.render.table import Table
 
 WIDTH = 132
 
@@ -108,9 +108,9 @@ def compare(
     _check_sides(authors, everyone=everyone, pairwise=pairwise, one_side=one_side)
 
     async def main() -> tuple[Gathered, list[list[str]]]:
-        from harness.findings.comparing import gather
-        from harness.runs.catalogue import catalogue_of
+        from results.analysis.contest_selection import gather
         from results.db.store import Store
+        from results.queries.contest_index import catalogue_of
 
         async with await Store.open(db, create=False) as store:
             groups = _groups(authors, await catalogue_of(store), one_side=one_side)
@@ -235,9 +235,9 @@ def _two(
     by: str,
     margin: float | None,
 ) -> Shown:
-    from harness.findings.compared import compare_two
-    from harness.showing import compared as telling
-    from harness.showing.compared_data import compared_data
+    from results.analysis.comparison import compare_two
+    from results.render import comparison as telling
+    from results.render.comparison_data import compared_data
 
     found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
     shown = Shown(
@@ -248,32 +248,32 @@ def _two(
     )
     if margin is None:
         return shown
-    from harness.findings.margins import margins_of
+    from results.analysis.noninferiority import margins_of
 
     return _with_margin(shown, margins_of(found, margin))
 
 
 def _with_margin(shown: Shown, margins: Margins) -> Shown:
-    from harness.showing.margins import margins_data, margins_lines
+    from results.render.noninferiority import margins_data, margins_lines
 
     data = {**shown.data, "non_inferiority": margins_data(margins)}
     return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
 
 
 def _noise(gathered: Gathered, generations: int, *, soft: bool) -> Shown:
-    from harness.findings.noise import noise_of
-    from harness.showing.noise import noise_data, noise_lines, noise_notes
+    from results.analysis.variance import noise_of
+    from results.render.variance import noise_data, noise_lines, noise_notes
 
     noise = noise_of(gathered, generations, soft=soft)
     return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
 
 
 def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
-    from harness.findings.best import winners_of
-    from harness.findings.everyone import compare_everyone
-    from harness.showing import everyone as telling
-    from harness.showing.best import winners_data, winners_lines
-    from harness.showing.compared_data import everyone_data
+    from results.analysis.best_author import winners_of
+    from results.analysis.multi_comparison import compare_everyone
+    from results.render import multi_comparison as telling
+    from results.render.best_author import winners_data, winners_lines
+    from results.render.comparison_data import everyone_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
     winners = winners_of(found)
@@ -286,9 +286,9 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
 
 
 def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
-    from harness.findings.strategies import compare_strategies
-    from harness.showing import strategies as telling
-    from harness.showing.compared_data import strategies_data
+    from results.analysis.training_seeds import compare_strategies
+    from results.render import training_seeds as telling
+    from results.render.comparison_data import strategies_data
 
     found = compare_strategies(gathered, first, seed=seed, soft=soft)
     shown = Shown(
@@ -296,7 +296,7 @@ def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool, margin
     )
     if margin is None:
         return shown
-    from harness.findings.margins import strategy_margins_of
+    from results.analysis.noninferiority import strategy_margins_of
 
     return _with_margin(shown, strategy_margins_of(found, margin))
 

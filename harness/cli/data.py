@@ -10,18 +10,18 @@ import orjson
 
 from agents.errors import UserError
 from agents.types import Fidelity, Method
-from harness.cli.lazy import LazyGroup
-from harness.cli.options import data_option, json_option
+from harness.cli.lazy_group import LazyGroup
+from harness.cli.options.common import data_option, json_option
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
-from harness.terminal.tables import table_of
+from results.render.table import table_of
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
     "describe": ("harness.cli.data:describe", "Ratings and rating pairs: the paper's Figures 3 and 4."),
     "clean": ("harness.cli.data:clean", "Write a copy with commas for EmpatheticDialogues' _comma_."),
     "split": ("harness.cli.data:split", "Which dialogues train and test what."),
-    "build": ("harness.cli.build:build", "Build the SFT and DPO sets of a method and strategy."),
-    "inspect": ("harness.cli.build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
+    "build": ("harness.cli.data_build:build", "Build the SFT and DPO sets of a method and strategy."),
+    "inspect": ("harness.cli.data_build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
 }
 
 
@@ -38,7 +38,7 @@ def data() -> None:
 def fetch(source: Path | None, to: Path | None) -> None:
     """Download the published dataset from the paper's repository, and check its hash."""
     from harness.data.dataset import DEFAULT_PLACE
-    from harness.data.fetching import fetch as fetch_dataset
+    from harness.data.download import fetch as fetch_dataset
 
     place = to or DEFAULT_PLACE
     last = 0
@@ -61,8 +61,8 @@ def fetch(source: Path | None, to: Path | None) -> None:
 def clean(out: Path, data: str | None) -> None:
     """Write a copy of a dataset whose texts have commas where EmpatheticDialogues writes _comma_."""
     from agents.files.text import read_bytes
+    from harness.atomic_write import write_whole
     from harness.data.dataset import locate, without_comma_words
-    from harness.writing import write_whole
 
     place = locate(data)
     if out.exists():
@@ -90,8 +90,8 @@ def clean(out: Path, data: str | None) -> None:
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     """Ratings of each responder and rating pairs: the paper's Figures 3 and 4 as tables."""
     from harness.data.dataset import load
-    from harness.data.describing import as_data, plot
-    from harness.data.describing import describe as describe_dataset
+    from harness.data.dataset_summary import as_data, plot
+    from harness.data.dataset_summary import describe as describe_dataset
 
     dataset = load(data)
     described = describe_dataset(dataset)
@@ -154,7 +154,7 @@ def split(
     """
     from finetune.dialogue_selection import membership
     from harness.data.dataset import load
-    from harness.data.describing import training_ratings
+    from harness.data.dataset_summary import training_ratings
     from harness.data.splits import Split, check_no_leak, dialogues_of, overlap
 
     dataset = load(data)
@@ -202,7 +202,7 @@ def split(
 
 
 def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
-    from harness.writing import write_whole
+    from harness.atomic_write import write_whole
 
     try:
         for name, of in rows.items():

@@ -13,8 +13,8 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from harness.cli.ending import leave, show
-from harness.cli.options import library, no_proxy_between, run
+from harness.cli.options.common import library, no_proxy_between, run
+from harness.cli.output import leave, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_line, print_message, print_text
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agents.models.spec import Model
     from harness.data.dataset import Dataset
     from harness.data.splits import Split
-    from harness.runs.judging import Summary
+    from harness.workflows.judge import Summary
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
@@ -85,8 +85,8 @@ def can_train() -> bool:
 
 def whole_chain(out: Path, *, opens: bool = False) -> None:
     """The study `tiny`, from the teacher to the report."""
+    from harness.cli.options.study import Given, no_calls
     from harness.cli.run import finish, report_of, run_given
-    from harness.cli.studies import Given, no_calls
 
     began = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
@@ -107,11 +107,11 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
 
 async def _demo(out: Path) -> tuple[Summary, str]:
     from agents.models.registry import Registry
-    from harness.data.authors import author_of
+    from harness.data.author_resolver import author_of
     from harness.emulator.config import Options
     from harness.emulator.server_process import spawn
     from harness.engine.run import Settings
-    from harness.runs.judging import judge_contest, plan_judging
+    from harness.workflows.judge import judge_contest, plan_judging
     from results.db.store import Store
     from results.report import render
 

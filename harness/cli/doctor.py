@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import CallOptions, calls_options, json_option, run
+from harness.cli.options.common import CallOptions, calls_options, json_option, run
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
-    from harness.runs.diagnosis import Diagnosis
+    from harness.workflows.doctor import Diagnosis
 
 
 @click.command()
@@ -48,7 +48,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
     from agents.clients.sdk import SdkClient
     from agents.models.retirement import check_asked, warnings, with_stated
     from harness.engine.budget import price_of
-    from harness.runs.diagnosis import diagnose
+    from harness.workflows.doctor import diagnose
 
     settings = calls.settings()
     with calls.models(names) as (registry, named):
@@ -75,7 +75,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
 
 
 def _print(diagnoses: list[Diagnosis]) -> None:
-    from harness.runs.diagnosis import facts
+    from harness.workflows.doctor import facts
 
     for diagnosis in diagnoses:
         print_line(diagnosis.model)

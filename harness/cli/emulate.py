@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from agents.errors import UserError
-from harness.cli.options import run
+from harness.cli.options.common import run
 from harness.terminal.output import print_line, print_message
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_option, db_option, run
+from harness.cli.options.common import data_option, db_option, run
 from harness.cli.report import STDOUT, write_page
 from harness.terminal.output import print_document, print_message
 
@@ -28,9 +28,9 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
     """
 
     async def main() -> tuple[str, bytes, int]:
-        from harness.data.authors import author_of
+        from harness.data.author_resolver import author_of
         from harness.data.dataset import load
-        from harness.findings.exchange import as_lines, response_rows
+        from harness.workflows.interchange import as_lines, response_rows
         from results.db.store import Store
 
         dataset = load(data)

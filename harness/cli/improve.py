@@ -9,7 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.types import Fidelity
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -22,7 +22,7 @@ from harness.cli.respond import SPLITS, carry_out, finish
 from harness.data.splits import Split
 
 if TYPE_CHECKING:
-    from harness.runs.generating import Summary
+    from harness.workflows.generate import Summary
 
 
 @click.command()
@@ -90,7 +90,7 @@ def improve(
     The improved responses are the author TEACHER@STRATEGY-over-human (or -over-llm). Every answer is
     stored as it arrives: run the same command again and only what is missing is asked.
     """
-    from harness.runs.planning import strategies_of
+    from harness.workflows.generation_plan import strategies_of
 
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
@@ -99,7 +99,7 @@ def improve(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.runs.planning import Chosen, plan_improving
+        from harness.workflows.generation_plan import Chosen, plan_improving
         from results.db.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
@@ -125,7 +125,7 @@ def improve(
 
 
 def _kinds(over: str, initial: str) -> tuple[str, ...]:
-    from harness.runs.planning import LLM, OVER
+    from harness.workflows.generation_plan import LLM, OVER
 
     kinds = tuple(dict.fromkeys(kind.strip() for kind in over.split(",") if kind.strip()))
     unknown = [kind for kind in kinds if kind not in OVER]

@@ -12,16 +12,14 @@ from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.models.spec import Model
 from agents.types import Fidelity
-from harness.cli.assumptions import assumed_of, design_options, foreseen
-from harness.cli.cheap_gold import (
+from harness.cli.judge_cheap_gold import (
     DEFAULT_SHARE,
     UnlessCheapAndGold,
     cheap_gold_options,
     check,
     judge_cheap_and_gold,
 )
-from harness.cli.ending import agree, leave, leave_out_kin, show
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -33,14 +31,16 @@ from harness.cli.options import (
     snapshot_option,
     without_kin_option,
 )
+from harness.cli.options.design import assumed_of, design_options, foreseen
+from harness.cli.output import agree, leave, leave_out_kin, show
 from harness.cli.report import write_page
 from harness.data.splits import Split
 from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
-    from harness.findings.beside import Beside
-    from harness.runs.judging import Plan, Summary
-    from harness.runs.stopping import Until
+    from harness.workflows.judge import Plan, Summary
+    from results.analysis.breakdowns import Beside
+    from results.analysis.early_stopping import Until
     from results.db.store import Store
 
 PROPERTIES = ("sentiment", "emotion")
@@ -178,10 +178,10 @@ def judge(
         return
 
     async def main() -> tuple[Summary, str, Beside] | None:
-        from harness.data.authors import author_of
+        from harness.data.author_resolver import author_of
         from harness.data.dataset import load
-        from harness.findings.beside import beside
-        from harness.runs.judging import judge_contest, plan_judging
+        from harness.workflows.judge import judge_contest, plan_judging
+        from results.analysis.breakdowns import beside
         from results.db.store import Store
 
         dataset = load(data)
@@ -202,7 +202,7 @@ def judge(
                 )
                 _tell_reach(plan)
                 if dry_run:
-                    from harness.runs.estimating import estimate, show_estimate
+                    from harness.workflows.judge_cost import estimate, show_estimate
 
                     could = foreseen(assumptions, worth, len(plan.dialogues), samples=plan.samples)
                     show_estimate(
@@ -254,7 +254,7 @@ def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until
     """What is judged until; nothing that needs every dialogue may be asked for with it."""
     if until is None:
         return None
-    from harness.runs.stopping import until_of
+    from results.analysis.early_stopping import until_of
 
     if any(alone):
         raise UserError(
@@ -270,7 +270,7 @@ def _tell_reach(plan: Plan) -> None:
     """What --until can reach with these dialogues, before anything is asked."""
     if plan.until is None:
         return
-    from harness.runs.stopping import check_reach
+    from results.analysis.early_stopping import check_reach
 
     reach = check_reach(len(plan.dialogues), plan.until, len(plan.judges))
     if plan.until.half_width is not None:

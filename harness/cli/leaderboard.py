@@ -9,7 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.output_escape import json_bytes
-from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
+from harness.cli.options.common import data_option, db_option, json_option, run, without_kin_option
 from harness.data.splits import Split
 from harness.terminal.output import (
     print_document,
@@ -21,7 +21,7 @@ from harness.terminal.output import (
 )
 
 if TYPE_CHECKING:
-    from harness.findings.ranking import Leaderboard, Ranking
+    from results.analysis.leaderboard import Leaderboard, Ranking
     from results.db.store import Store
 
 FORMATS = {
@@ -99,7 +99,7 @@ def leaderboard(
         return
 
     async def main() -> dict[str, bytes]:
-        from harness.findings.ranking import leaderboard_of
+        from results.analysis.leaderboard import leaderboard_of
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
@@ -108,7 +108,7 @@ def leaderboard(
                 return {}
             made: dict[str, bytes] = {}
             if "battles" in wanted:
-                from harness.findings.exchange import as_lines, battles
+                from harness.workflows.interchange import as_lines, battles
 
                 made["battles"] = as_lines(await battles(store))
             if [*wanted] == ["battles"]:
@@ -148,8 +148,8 @@ def _check_alone(wanted: list[str], baseline: str | None, imported: Path | None)
 async def _show_controlled(
     store: Store, judges: tuple[str, ...], split: str, seed: int, *, without_kin: bool, as_json: bool
 ) -> None:
-    from harness.findings.controlled import controlled_rankings
-    from harness.showing.controlled import rankings_data, rankings_notes, rankings_tables
+    from results.analysis.controlled_ranking import controlled_rankings
+    from results.render.controlled_ranking import rankings_data, rankings_notes, rankings_tables
 
     rankings = await controlled_rankings(store, judges, split=split, seed=seed, without_kin=without_kin)
     if as_json:
@@ -182,7 +182,7 @@ def _formats(formats: str, out: Path | None) -> list[str]:
 
 async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     from harness.data.dataset import load
-    from harness.findings.exchange import read_import, store_answers
+    from harness.workflows.interchange import read_import, store_answers
     from results.db.store import Store
 
     dataset = load(data)
@@ -195,7 +195,7 @@ async def _import(path: Path, name: str, data: str | None, db: str) -> None:
 async def _written(
     store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
 ) -> dict[str, bytes]:
-    from harness.showing import leaderboard as shown
+    from results.render import leaderboard as shown
 
     made = {
         "md": shown.as_markdown(board).encode(),
@@ -222,7 +222,7 @@ async def _lengths(store: Store, ranking: Ranking) -> dict[str, float]:
 
 def _show(board: Leaderboard, as_json: bool) -> None:
 
-    from harness.showing import leaderboard as shown
+    from results.render import leaderboard as shown
 
     if as_json:
         print_json(shown.as_data(board))

@@ -9,11 +9,11 @@ import click
 
 from agents.errors import UserError
 from agents.output_escape import json_bytes
-from harness.cli.options import data_option, db_option, json_option, run, without_kin_option
+from harness.cli.options.common import data_option, db_option, json_option, run, without_kin_option
 from harness.terminal.output import print_document, print_message, print_text
 
 if TYPE_CHECKING:
-    from harness.findings.papering import Found
+    from results.paper.collect import Found
 
 CELLS = click.option(
     "--cells",
@@ -47,9 +47,9 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     A cell is a student against its own base on the test split under the paper's judge. What has not been run
     is empty. Below it the paper's claims as contrasts. Without --out, Markdown on stdout.
     """
-    from harness.findings.papering import cells_of, claims_of
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
+    from results.paper.collect import cells_of, claims_of
     from results.paper.latex import as_latex
 
     contests = run(_contests(db, cells, without_kin))
@@ -86,7 +86,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
 def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, db: str) -> None:
     """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
     from harness.data.dataset import load
-    from harness.findings.charting import charts
+    from harness.workflows.paper_figures import charts
     from results.paper.figures import drawn
 
     try:
@@ -106,8 +106,8 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
 
 async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Found]:
     """What the database has; nothing where there is no database yet."""
-    from harness.findings.papering import found_contests, read_cells
     from results.db.store import Store
+    from results.paper.collect import found_contests, read_cells
 
     named = read_cells(cells) if cells is not None else {}
     if not _there(db):

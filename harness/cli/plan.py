@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.assumptions import Foreseen, assumed_of, design_options, foreseen
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -19,12 +18,13 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
-from harness.cli.studies import Given, judge_option, out_option
+from harness.cli.options.design import Foreseen, assumed_of, design_options, foreseen
+from harness.cli.options.study import Given, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.study.file import Study
-    from harness.study.planning import Line
+    from harness.study.config import Study
+    from harness.study.estimate import Line
 
 WIDTH = 112  # where no terminal says how wide it is
 
@@ -67,8 +67,8 @@ def plan(
     assumed_of(assumptions)
 
     async def main() -> tuple[list[Line], Foreseen]:
+        from harness.study.estimate import plan_study
         from harness.study.graph import Graph
-        from harness.study.planning import plan_study
 
         async with given.world(found, live=False) as world:
             graph = await Graph.of(world)
@@ -78,7 +78,7 @@ def plan(
 
     lines, could = run(main())
     if as_json:
-        from harness.study.planning import total
+        from harness.study.estimate import total
 
         told = {"study": found.name, "title": found.title, "fidelity": str(found.fidelity)}
         rows = {"lines": [asdict(one) for one in lines], "total": asdict(total(lines)), **could.data}
@@ -88,7 +88,7 @@ def plan(
 
 
 def _show(study: Study, lines: Sequence[Line], budget_usd: float | None, could: Sequence[str]) -> None:
-    from harness.showing.planned import as_table, notes
+    from harness.study.estimate_tables import as_table, notes
 
     print_table(as_table(study, lines))
     print_notes(notes(study, lines, budget_usd))

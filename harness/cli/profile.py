@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_option, db_option, json_option, run
+from harness.cli.options.common import data_option, db_option, json_option, run
 from harness.data.splits import Split
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.findings.profiling import Profiles
+    from harness.workflows.profile import Profiles
 
 
 @click.command()
@@ -34,7 +34,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     Over the dialogues that all authors answered. Descriptive; the word lists are shown.
     """
     from harness.data.dataset import load
-    from harness.findings.profiling import as_data, as_table, notes, profiles
+    from harness.workflows.profile import as_data, as_table, notes, profiles
     from results.db.store import Store
 
     async def main(place: str, *, create: bool) -> Profiles:

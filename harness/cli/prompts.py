@@ -9,10 +9,10 @@ import click
 
 from agents.errors import Fault, UserError
 from agents.prompt_lookup import named_prompt
-from harness.cli.lazy import LazyGroup
-from harness.cli.options import json_option, library, prompts_option
+from harness.cli.lazy_group import LazyGroup
+from harness.cli.options.common import json_option, library, prompts_option
 from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
-from harness.terminal.tables import Table
+from results.render.table import Table
 
 if TYPE_CHECKING:
     from prompts import Prompt
@@ -83,7 +83,7 @@ def show(name: str, prompts_folder: Path | None) -> None:
 @prompts_option
 def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     """Copy prompts into a folder, to change them there and use them with --prompts DIR."""
-    from harness.writing import write_whole
+    from harness.atomic_write import write_whole
 
     known = library(prompts_folder)
     chosen = [named_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
@@ -141,7 +141,7 @@ def fetch(source: Path | None, to: Path | None) -> None:
 
     Fidelity `released` says exactly these. The repository has no licence: they are no part of this package.
     """
-    from harness.data.released import fetch as fetch_prompts
+    from harness.data.released_prompts import fetch as fetch_prompts
     from prompts import released
 
     folder = to or released.place()

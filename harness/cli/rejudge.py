@@ -10,7 +10,7 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
 from agents.prompt_lookup import named_prompt
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     db_option,
@@ -23,10 +23,10 @@ from harness.cli.options import (
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.findings.juries import Jury
-    from harness.findings.preferences import Corrected
-    from harness.runs.judging import Summary
+    from harness.workflows.judge import Summary
     from prompts import Prompt
+    from results.analysis.human_preferences import Corrected
+    from results.analysis.judge_panel import Jury
     from results.db.store import Store
 
 
@@ -105,10 +105,10 @@ def rejudge(
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
     async def main() -> tuple[Jury, Corrected, Summary | None]:
-        from harness.cli.ending import agree, leave_out_kin
-        from harness.findings.juries import jury_of
-        from harness.runs.judging import judge_contest
-        from harness.runs.rejudging import judged
+        from harness.cli.output import agree, leave_out_kin
+        from harness.workflows.judge import judge_contest
+        from harness.workflows.rejudge import judged
+        from results.analysis.judge_panel import jury_of
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
@@ -133,15 +133,15 @@ def rejudge(
     jury, corrected, summary = run(main())
     show(jury, corrected, summary, as_json)
     if summary is not None:
-        from harness.cli.ending import leave
+        from harness.cli.output import leave
 
         leave(summary, calls.require_one_model)
 
 
 def reread(db: str, as_json: bool) -> None:
     """Read a database's answers again: what became of the verdicts, to stdout."""
-    from harness.runs.reparsing import Reparsed, reparse
-    from harness.showing import reparsed as presenting
+    from harness.cli import reparse_output as presenting
+    from harness.workflows.reparse import Reparsed, reparse
     from results.db.store import Store
 
     async def main() -> list[Reparsed]:
@@ -162,13 +162,13 @@ def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> l
 
 
 async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:
-    from harness.findings.preferences import (
+    from results.analysis.human_preferences import (
         Corrected,
         adjusted_by_audit,
         adjusted_by_people,
         read_preferences,
     )
-    from harness.runs.catalogue import name_of
+    from results.queries.contest_index import name_of
 
     told, by_people, by_audit = None, {}, {}
     if people is not None:
@@ -182,9 +182,9 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
 
 def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
     """The jury, and what was asked for it: to stdout."""
-    from harness.showing import corrected as presenting_corrected
-    from harness.showing import judged as presenting
-    from harness.showing import jury as presenting_jury
+    from results.render import bias_correction as presenting_corrected
+    from results.render import contest as presenting
+    from results.render import judge_panel as presenting_jury
 
     if as_json:
         told = {

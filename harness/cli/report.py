@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from agents.errors import UserError
-from harness.cli.options import db_option, run, snapshot_option
+from harness.atomic_write import write_whole
+from harness.cli.options.common import db_option, run, snapshot_option
 from harness.terminal.output import print_document, print_message
-from harness.writing import write_whole
 
 STDOUT = "-"
 FORMATS = ("html", "md", "csv", "json")

@@ -13,8 +13,7 @@ from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import is_refused
 from agents.types import Fidelity
-from harness.cli.ending import end
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -24,12 +23,13 @@ from harness.cli.options import (
     prompts_option,
     run,
 )
-from harness.cli.serving_options import ServingOptions, serving_options
+from harness.cli.options.serving import ServingOptions, serving_options
+from harness.cli.output import end
 from harness.data.splits import Split
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.runs.generating import Plan, Summary
+    from harness.workflows.generate import Plan, Summary
     from results.db.store import Store
 
 SPLITS = click.Choice([split.value for split in Split])
@@ -104,7 +104,7 @@ def respond(
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
     named = tuple(dict.fromkeys(authors))
-    from harness.data.authors import is_served
+    from harness.data.author_resolver import is_served
 
     local = [name for name in named if is_served(name)]
     if local and (temperature, top_p, max_tokens) != (None, None, 4096) and len(local) == len(named):
@@ -116,7 +116,7 @@ def respond(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.runs.planning import Chosen, plan_responding, responder_of
+        from harness.workflows.generation_plan import Chosen, plan_responding, responder_of
         from results.db.store import Store
 
         chosen = Chosen(load(data), Split(split), limit, seed)
@@ -139,8 +139,8 @@ def respond(
                     return await carry_out(
                         store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                     )
-                from harness.runs import serving as kitchen
-                from harness.runs.registering import folders_of
+                from harness.workflows import generate_students as kitchen
+                from harness.workflows.records import folders_of
 
                 who = serving.cast(local, await folders_of(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
@@ -177,7 +177,7 @@ def _check_authors(authors: tuple[str, ...]) -> None:
 
 async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
-    from harness.runs.forecasting import forecast, lines, show_forecast
+    from harness.workflows.generation_cost import forecast, lines, show_forecast
 
     settings = calls.settings()
     for name in plan.unheeded:
@@ -207,7 +207,7 @@ async def carry_out(
     again: bool,
 ) -> Summary | None:
     """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
-    from harness.runs.generating import generate
+    from harness.workflows.generate import generate
 
     if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
         return None
@@ -220,7 +220,7 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
     summary = run(main())
     if summary is None:
         return
-    from harness.showing.generated import as_data, as_table, notes
+    from harness.cli.generate_output import as_data, as_table, notes
 
     if as_json:
         print_json(as_data(summary))

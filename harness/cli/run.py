@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.narrating import Narrator
-from harness.cli.options import (
+from harness.cli.options.common import (
     CallOptions,
     calls_options,
     data_option,
@@ -19,13 +18,14 @@ from harness.cli.options import (
     json_option,
     prompts_option,
 )
-from harness.cli.studies import Given, judge_option, out_option
+from harness.cli.options.study import Given, judge_option, out_option
+from harness.cli.study_progress import Narrator
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.study.file import Study
+    from harness.study.config import Study
     from harness.study.graph import Graph
-    from harness.study.runner import Ended, Standing
+    from harness.study.scheduler import Ended, Standing
 
 INTERRUPTED = 130
 WIDTH = 132  # where no terminal says how wide it is
@@ -82,7 +82,7 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
     Args:
         agree: on a terminal, before money may be spent, show what it would take and ask.
     """
-    from harness.study.signals import run_sharing
+    from harness.study.interrupt import run_sharing
 
     study = given.study()
     narrator = Narrator(given.calls.quiet)
@@ -98,8 +98,8 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
 
 
 async def _agree(graph: Graph) -> None:
-    from harness.showing.planned import dollars
-    from harness.study.planning import plan_study, total
+    from harness.study.estimate import plan_study, total
+    from harness.study.estimate_tables import dollars
 
     every = total(await plan_study(graph))
     expected, most = dollars(every.expected_usd), dollars(every.maximum_usd)
@@ -118,7 +118,7 @@ def finish(given: Given, ended: Ended, as_json: bool, report: Path | None = None
     Args:
         report: where the page is, if not where the study wrote it.
     """
-    from harness.study.runner import State
+    from harness.study.scheduler import State
 
     study = given.study()
     if as_json:
@@ -153,7 +153,7 @@ def as_data(one: Standing) -> dict[str, Any]:
 
 def show_results(study: Study, standings: Sequence[Standing], report: Path | None) -> None:
     """The win rates that are there, what a reader of them must know, and where the report is."""
-    from harness.showing.studied import as_table, notes
+    from harness.study.status_tables import as_table, notes
 
     table = as_table(study, standings)
     if table is not None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from harness.cli.serving_options import base_option, memory_options
+from harness.cli.options.serving import base_option, memory_options
 from harness.terminal.output import print_json, print_line, print_message, print_text
 
 if TYPE_CHECKING:
-    from harness.runs.checkpoints import Cast
+    from harness.serving.checkpoint_resolver import Cast
     from serve.lora_adapter import Adapter
     from serve.memory_plan import ServePlan
     from serve.served_model import Dtype
@@ -106,7 +106,7 @@ def start(
     `empathy respond`, `bench` and `judge` ask it while it runs. It listens on this machine alone, with a key
     made for it, unless it is told otherwise.
     """
-    from harness.runs import standing
+    from harness.serving import live_server
     from serve.memory_plan import command, lora_modules
     from serve.null_adapter import ITSELF
     from serve.vllm_server import check_port, died, free_port, needs_vllm, started
@@ -118,7 +118,7 @@ def start(
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
-    told = [*command(made, folder, name, host, port), *lora_modules(standing.on_shelf(adapters))]
+    told = [*command(made, folder, name, host, port), *lora_modules(live_server.on_shelf(adapters))]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
@@ -126,7 +126,7 @@ def start(
             started(
                 told, host, port, key=key or "", environment=made.environment(), log=log, tell=_tell
             ) as server,
-            standing.remembered(server, who, dtype, merged=merged),
+            live_server.remembered(server, who, dtype, merged=merged),
         ):
             served = [name for name in server.models() if not name.endswith(ITSELF)]
             _show(server.url, server.key, served, as_json)
@@ -141,9 +141,9 @@ def start(
 def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, str, list[Adapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
     from finetune.model_loader import check_weights
-    from harness.runs import rooms, standing
-    from harness.runs.checkpoints import cast, checkpoint_folders
-    from harness.runs.machine import device_here, fitting, wanted
+    from harness.serving import backends, live_server
+    from harness.serving.checkpoint_resolver import cast, checkpoint_folders
+    from harness.serving.hardware import device_here, fitting, wanted
     from serve.null_adapter import beside
 
     places = [*rest["first"], *rest["more"]]
@@ -156,7 +156,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, st
             remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
         )
     who = cast([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
-    there = standing.running(who)
+    there = live_server.running(who)
     if there is not None:
         raise UserError(
             "a server with this base is running already",
@@ -168,12 +168,12 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, st
     if merged:
         (one,) = who.students
         assert one.checkpoint is not None
-        folder, name = rooms.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
+        folder, name = backends.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = rooms.adapters_of(who.contestants, folder)
-        name, adapters = beside(folder, name, adapters, device, standing.SHELF, more=more)
+        adapters = backends.adapters_of(who.contestants, folder)
+        name, adapters = beside(folder, name, adapters, device, live_server.SHELF, more=more)
     asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, fitting(folder, adapters, asked)
 
@@ -201,7 +201,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
     """
     from finetune.memory_plan import config_of
-    from harness.runs.checkpoints import check_names, checkpoint_folders
+    from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import Adapter, read_adapter
     from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, plan
     from serve.vllm_server import LOOPBACK
@@ -268,7 +268,7 @@ def _plan_lines(made: ServePlan) -> Iterator[str]:
         f"{told['max_num_seqs']} sequences at once, of {told['max_model_len']:,} tokens at most"
     )
     if not made.fits:
-        from harness.runs.machine import would_fit
+        from harness.serving.hardware import would_fit
 
         yield f"Does not fit. What would: {would_fit(made)}."
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from harness.cli.options import DEFAULT_DB, json_option, run
-from harness.cli.studies import FOLDER, Given, out_option, remembered
+from harness.cli.options.common import DEFAULT_DB, json_option, run
+from harness.cli.options.study import FOLDER, Given, out_option, remembered
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
-    from harness.study.runner import Standing
+    from harness.study.scheduler import Standing
 
 
 @click.command()
@@ -67,7 +67,7 @@ def standings_of(given: Given) -> list[Standing]:
 
     async def main() -> list[Standing]:
         from harness.study.graph import Graph
-        from harness.study.runner import standings
+        from harness.study.scheduler import standings
 
         async with given.world(found, live=False) as world:
             return standings(await Graph.of(world), world.memory)
@@ -77,7 +77,7 @@ def standings_of(given: Given) -> list[Standing]:
 
 def _show(name: str, given: Given, found: list[Standing], *, everything: bool, alone: bool) -> None:
     from harness.study.graph import KINDS
-    from harness.study.runner import State
+    from harness.study.scheduler import State
 
     done = sum(one.state is State.DONE for one in found)
     print_line(f"{name}: {done} of {len(found)} stages are done")

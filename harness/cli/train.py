@@ -22,10 +22,10 @@ from finetune.config import with_seed
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, config_of, plan_stage
 from finetune.sequence_lengths import lengths_of
-from harness.cli import hub
-from harness.cli.options import db_option, json_option, run
-from harness.cli.students import folder_of
-from harness.cli.training_options import (
+from harness.cli import hub_upload
+from harness.cli.options.checkpoint import folder_of
+from harness.cli.options.common import db_option, json_option, run
+from harness.cli.options.training import (
     Asked,
     base_options,
     how_options,
@@ -33,7 +33,7 @@ from harness.cli.training_options import (
     settings_given,
     settings_options,
 )
-from harness.showing.trained import made_lines, plan_data, plan_lines
+from harness.cli.train_output import made_lines, plan_data, plan_lines
 from harness.terminal.output import print_json, print_line, print_message
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -211,14 +211,14 @@ def _begin(asked: Asked, out: Path) -> Asked:
 
     run(open_once())
     if asked.repo:
-        hub.check(asked.repo)
-        return asked if hub.agreed(out, asked.repo, "model") else replace(asked, repo=None)
+        hub_upload.check(asked.repo)
+        return asked if hub_upload.agreed(out, asked.repo, "model") else replace(asked, repo=None)
     return asked
 
 
 def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
     """Register what was trained and what it went on from, show it, upload it where that was agreed to."""
-    from harness.runs.registering import put_checkpoints
+    from harness.workflows.records import put_checkpoints
     from results.db.store import Store
 
     async def register() -> None:
@@ -236,7 +236,7 @@ def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint]
             for line in made_lines(one):
                 print_line(line)
     if asked.repo:
-        hub.upload(made[-1].path, asked.repo, "model")
+        hub_upload.upload(made[-1].path, asked.repo, "model")
 
 
 def _tell(line: str) -> None:

@@ -23,7 +23,7 @@ from agents.files.json_rows import kind_of, read_rows
 from agents.files.table import read_table
 from agents.files.text import decoded
 from agents.types import Dialogue
-from harness.data.finder import Finder
+from harness.data.dialogue_finder import Finder
 
 FORMS = (
     'It is JSON lines {"dialogue_id": …, "response": …}; a CSV with the columns dialogue_id, response or '

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.engine.endpoint import Lane
 from harness.terminal.output import live, print_progress
-from harness.terminal.tables import Table, table_of
-from harness.wording import clock, money
+from results.render.format import clock, money
+from results.render.table import Table, table_of
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0

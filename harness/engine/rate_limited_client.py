@@ -15,7 +15,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from harness.engine.outage import OF_ENDPOINT, Outage, Ruling
 from harness.engine.rate_limiter import Gate
-from harness.wording import clock
+from results.render.format import clock
 
 FIRST_TOKENS_PER_BYTE = 0.25
 FIRST_OUTPUT_TOKENS = 64.0

@@ -19,16 +19,16 @@ from agents.student_prompt import rendering
 from agents.types import Method, Strategy
 from finetune.config import with_seed
 from finetune.dialogue_selection import LOW_RATED
-from harness.data.recipe import Recipe
 from harness.data.splits import Split
-from harness.runs.generating import Plan
-from harness.runs.planning import Chosen, plan_improving, plan_responding, responder_of
-from harness.study import doing
-from harness.study.file import BASE, BEST, CUT_BASE, STUDENT, Learner
-from harness.study.reporting import page_id
-from harness.study.stages import Stage
-from harness.study.students import generate_students, served
-from harness.study.world import World
+from harness.data.training_set_spec import Recipe
+from harness.study import stages
+from harness.study.config import BASE, BEST, CUT_BASE, STUDENT, Learner
+from harness.study.context import World
+from harness.study.report_run import page_id
+from harness.study.stage_cache import Stage
+from harness.study.student_stages import generate_students, served
+from harness.workflows.generate import Plan
+from harness.workflows.generation_plan import Chosen, plan_improving, plan_responding, responder_of
 
 CARD = "card"
 KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
@@ -178,7 +178,7 @@ class Graph:
 
     def _asking(self, kind: str, title: str, plan: Plan) -> str:
         uses = frozenset(model.id for model in plan.models)
-        do = partial(doing.ask, self.world, plan)
+        do = partial(stages.ask, self.world, plan)
         return self._add(Stage(kind, title, plan.spec, do, uses=uses))
 
     def _build(self, name: str, recipe: Recipe) -> None:
@@ -190,11 +190,11 @@ class Graph:
             "data_sha256": self.world.dataset.sha256,
             "rendering": rendering(library=self.world.library).id,
         }
-        self._add(Stage("build", name, settings, partial(doing.make_dataset, self.world, recipe), needs))
+        self._add(Stage("build", name, settings, partial(stages.make_dataset, self.world, recipe), needs))
 
     def _base(self, learner: Learner) -> None:
         settings = {"base": learner.base, "revision": learner.revision}
-        do = partial(doing.find_base, self.world, learner)
+        do = partial(stages.find_base, self.world, learner)
         self._add(Stage("base", learner.name, settings, do))
 
     def _train(self, student: Student) -> None:
@@ -208,7 +208,7 @@ class Graph:
         deciding = asdict(of_step)
         deciding.pop("save_steps")
         settings = {"settings": deciding, "form": learner.form, "device": training.device}
-        do = partial(doing.train, self.world, of_step, student.step, student.name, learner)
+        do = partial(stages.train, self.world, of_step, student.step, student.name, learner)
         self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
 
     def dialogues(self, split: Split) -> Chosen:
@@ -278,7 +278,7 @@ class Graph:
         }
         needs = tuple(name for name in (a, b) if name in self.stages)
         uses = frozenset() if by.is_control else frozenset({model.id})
-        do = partial(doing.judge, self.world, (a, b), by, split)
+        do = partial(stages.judge, self.world, (a, b), by, split)
         where = "" if split == study.data.split else f" ({split})"
         title = f"{names[0]} : {names[1]} by {by.name}{where}"
         return self._add(Stage("judge", title, settings, do, needs, uses))
@@ -293,7 +293,7 @@ class Graph:
             for b in self._of_word(chosen.against, learner, chosen.split):
                 judged.append(self._judge(a, b, chosen.judge, chosen.split))
         needs = (*judged, *(student.stage for student in students))
-        return self._add(Stage("choose", learner.name, {}, partial(doing.choose, self.world), needs))
+        return self._add(Stage("choose", learner.name, {}, partial(stages.choose, self.world), needs))
 
     def _of_word(self, word: str, learner: Learner, split: Split) -> list[str]:
         if word == STUDENT:
@@ -338,5 +338,5 @@ class Graph:
             "seed": study.judging.seed,
             "page": page_id(),
         }
-        do = partial(doing.report, self.world, keys)
+        do = partial(stages.report, self.world, keys)
         self._add(Stage("report", study.name, settings, do, needs, patient=True))

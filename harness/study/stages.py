@@ -1,177 +1,306 @@
-"""Stages and what is remembered of them: inputs and outputs identified by content.
+"""What each kind of stage does: the chain, composed of what the other commands do.
 
-A stage's key is the content id of its kind, of every setting that decides its output, and of the *outputs* of
-the stages it needs. So a finished stage is never run again; a changed setting runs again exactly what depends
-on it; and where a stage that ran again gives the same output, nothing after it does.
+    improve → build → train → generate → judge → choose → report      (and: base, respond)
 
-    FOLDER/stages/<key>.json          a finished stage: its output's id and its result
-    FOLDER/stages/<key>.failed.json   why the last try failed
-
-Each file is written whole or not at all, after what it tells of is there. Knows nothing of what stages do.
+Every function takes a stage that may begin and gives what it made. All of them can be killed anywhere and
+begun again: calls are remembered by the database, trainings by their own folder, files are written whole.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-from agents.errors import UserError
+import orjson
+
+from agents.errors import EmpathyError
 from agents.hashing import content_id
-from harness.writing import write_whole
+from agents.judge import Judge
+from agents.types import Dialogue, Response
+from finetune.checkpoint import read_checkpoint
+from finetune.config import Settings as TrainingSettings
+from finetune.dataset_folder import MANIFEST, dataset_id
+from harness.data.author_resolver import Author, author_of
+from harness.data.splits import Split
+from harness.data.training_set_spec import Recipe
+from harness.engine.run import LaneReport
+from harness.study.config import TINY, Learner
+from harness.study.context import World
+from harness.study.progress import counted
+from harness.study.report_run import one_run, write_report
+from harness.study.stage_cache import Made, Ready
+from harness.study.train_worker import in_child
+from harness.workflows.build_dataset import build
+from harness.workflows.generate import Plan, Summary, generate
+from harness.workflows.generation_cost import forecast
+from harness.workflows.judge import judge_contest, plan_judging
+from harness.workflows.judge_cost import estimate
+from harness.workflows.records import put_checkpoints
+from harness.workflows.response_sets import SetSummary
+from results.db.store import Store
+from results.statistics.judgment_table import Columns
+
+TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
 
 
-@dataclass(frozen=True)
-class Record:
-    """A finished stage.
+class NotFinished(EmpathyError):  # noqa: N818  (it is what happened)
+    """A stage that did not come to its end; the same command goes on with it."""
 
-    Attributes:
-        output: content id of what it made.
-        result: what those that need it, and people, are told; plain data.
-        needed: output of each stage it needed, by the stage's name.
-        settings: what decided its output.
-        seconds: it took.  ended: when, in seconds since 1970.
+
+class Interrupted(EmpathyError):  # noqa: N818  (it is what happened)
+    """The user asked us to stop; what is answered is stored."""
+
+
+async def ask(world: World, plan: Plan, ready: Ready) -> Made:
+    """Improve or respond: every response of a plan that is not there yet."""
+    async with await Store.open(world.db) as store:
+        cost = _most([each.maximum_usd for each in await _costs(store, world, plan)])
+        run_id = content_id("run-1", [plan.kind, plan.spec])
+        async with world.purse.grant(run_id, cost) as budget:
+            settings = replace(world.settings, budget_usd=budget)
+            async with counted(store, run_id, ready.stage.name, world.tell):
+                summary = await generate(store, world.registry, plan, settings)
+        _check_whole(world, summary)
+        return await responses_made(store, summary, summary.sets, plan.dialogues)
+
+
+async def responses_made(
+    store: Store, summary: Summary, sets: Sequence[SetSummary], dialogues: Iterable[Dialogue]
+) -> Made:
+    """The output of a run that made responses: of every set, which response each dialogue has.
+
+    Args:
+        sets: those that count, the one that the stage is about last.
     """
-
-    key: str
-    kind: str
-    name: str
-    output: str
-    result: Mapping[str, Any]
-    needed: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    ended: float = 0.0
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a stage made: the content id of its output, and its result."""
-
-    output: str
-    result: Mapping[str, Any] = field(default_factory=dict)
+    keys = {dialogue.key for dialogue in dialogues}
+    told = {one.of.id: _ids(await store.responses(one.of.id), keys) for one in sets}
+    last = sets[-1]
+    result = {
+        "run": summary.run_id,
+        "set": last.of.id,
+        "author": last.name,
+        "responses": last.responses,
+        "dialogues": last.dialogues,
+        "unusable": sum(last.flaws.values()),
+        "words": last.mean_words,
+        "cost_usd": last.cost_usd,
+    }
+    return Made(content_id("responses-1", told), result)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A stage that may begin: its key, and the records of what it needs, by name.
+async def make_dataset(world: World, recipe: Recipe, ready: Ready) -> Made:
+    """The training set of a recipe, in a folder of this key's own."""
+    folder = ready.folder(world.folder / "data")
+    if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
+        async with await Store.open(world.db) as store:
+            built = await build(world.dataset, store, recipe)
+        built.write(folder, world.library, ())
+    manifest = orjson.loads((folder / MANIFEST).read_bytes())
+    rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
+    left_out = manifest["excluded"]
+    return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
 
-    `opened` is what its session gave (a server), or None.
+
+async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
+    """The base on this machine, known by its weights."""
+    folder = ready.folder(world.folder / "models")
+    tiny = learner.base.removeprefix(TINY) if learner.base.startswith(TINY) else ""
+    job = {
+        "do": "base",
+        "base": learner.base,
+        "revision": learner.revision,
+        "tiny": tiny,
+        "new": str(folder),
+    }
+    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    if tiny:
+        got |= {"base": "", "at": "", "folder": world.near(folder)}
+    return Made(got["weights"], got)
+
+
+async def train(
+    world: World, settings: TrainingSettings, step: str, name: str, learner: Learner, ready: Ready
+) -> Made:
+    """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
+    base = ready.needs[f"base {learner.name}"].result
+    name = f"{name}-{ready.key.rpartition(':')[2][:6]}"  # another training is another student
+    data = next(one for one in ready.needs.values() if one.kind == "build").result
+    parent = next((one for one in ready.needs.values() if one.kind == "train"), None)
+    out = ready.folder(world.folder / "checkpoints")
+    tiny = learner.base.startswith(TINY)
+    job = {
+        "do": "train",
+        "base": base_place(world, base),
+        "revision": base["revision"],
+        "form": learner.form,
+        "data": str(world.folder / data["folder"]),
+        "parent": str(world.folder / parent.result["folder"]) if parent else "",
+        "out": str(out),
+        "name": name,
+        "settings": asdict(settings),
+        "cpu": world.study.training.device == "cpu",
+        "new_tokens": TINY_NEW_TOKENS if tiny else 128,
+    }
+    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    async with await Store.open(world.db) as store:
+        await put_checkpoints(store, [read_checkpoint(out)])
+    return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
+
+
+def threads(learner: Learner) -> dict[str, str]:
+    """A tiny model gains nothing by a second thread, and threads that wait by spinning lose whole minutes
+    where anything else computes; a real one is left to torch."""
+    return {"OMP_NUM_THREADS": "1"} if learner.base.startswith(TINY) else {}
+
+
+def base_place(world: World, base: Mapping[str, Any]) -> str:
+    """Where a base is: its name on the Hub or its folder."""
+    return str(base["base"]) or str(world.folder / base["folder"])
+
+
+async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
+    """One contest under one judge, every pair in both orders."""
+    study = world.study
+    async with await Store.open(world.db) as store:
+        a, b = [await contestant(world, store, name, ready) for name in names]
+        plan = plan_judging(
+            world.dataset,
+            a,
+            b,
+            [by],
+            split=split,
+            limit=study.data.limit or None,
+            samples=study.judging.samples,
+            seed=study.data.seed,
+        )
+        cost = _most([each.maximum_usd for each in await estimate(store, plan, world.settings)])
+        run_id = content_id("run-1", [plan.kind, plan.spec])
+        async with world.purse.grant(run_id, cost) as budget:
+            settings = replace(world.settings, budget_usd=budget, adapt=False)
+            async with counted(store, run_id, ready.stage.name, world.tell, plan.calls_per_judge):
+                summary = await judge_contest(store, world.registry, plan, settings)
+        (one,) = summary.judges
+        if summary.interrupted:
+            raise Interrupted("interrupted; every answer is stored")
+        if one.lane is not None and (one.lane.stopped or one.lane.failed):
+            raise NotFinished(_unanswered(world, by.name, one.lane))
+        if not one.has_verdicts:
+            raise NotFinished(f"{by.name}: {one.trouble}")
+        rate = one.hard
+        result = {
+            "run": summary.run_id,
+            "split": str(split),
+            "judge": by.name,
+            "judge_id": by.id,
+            "a": a.name,
+            "b": b.name,
+            "set_a": a.set.id,
+            "set_b": b.set.id,
+            "win_rate": rate.rate,
+            "low": rate.low,
+            "high": rate.high,
+            "order_robust": list(rate.order_robust),
+            "n": rate.n,
+            "incomplete": rate.incomplete,
+            "unscored": one.unscored,
+            "kin": [kin.told() for kin in one.contest.kin],
+            "answerers": dict(one.contest.answerers),
+            "answered_by_several": len(one.contest.answerers) > 1,
+            "answered": one.contest.answerer_note,
+            "cost_usd": one.contest.cost_usd,
+        }
+        told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]
+        return Made(content_id("judgments-1", told), result)
+
+
+async def contestant(world: World, store: Store, name: str, ready: Ready) -> Author:
+    """A contest's author: from the stage that made its responses, or as it is named."""
+    if name in ready.needs:
+        made = ready.needs[name].result
+        return await author_of(f"{made['author'].partition('@')[0]}@{made['set']}", world.dataset, store)
+    return await author_of(name, world.dataset, store)
+
+
+async def choose(world: World, ready: Ready) -> Made:
+    """The best of the students by their win rate on the development dialogues; equal ones by name."""
+    found = [
+        (one.result["win_rate"], one.result["a"], name)
+        for name, one in ready.needs.items()
+        if one.kind == "judge" and one.result["win_rate"] is not None
+    ]
+    if not found:
+        raise NotFinished("no student has a win rate to be chosen by")
+    ranked = sorted(found, key=lambda one: (-one[0], one[1]))
+    rate, author, _ = ranked[0]
+    student = author.partition("@")[0].removeprefix("student:")
+    trained = next(
+        one for one in ready.needs.values() if one.kind == "train" and one.result["student"] == student
+    )
+    result = {
+        **{name: trained.result[name] for name in ("student", "folder", "id", "step")},
+        "win_rate": rate,
+        "of": len(ranked),
+    }
+    return Made(trained.output, result)
+
+
+async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
+    """One page of every contest that is judged, from the database alone."""
+    judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
+    asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
+    if not judged:
+        raise NotFinished("nothing is judged yet")
+    async with await Store.open(world.db) as store:
+        run_id = await one_run(world, store, judged, asked, list(dialogues))
+        return await write_report(world, store, run_id, ready)
+
+
+def _check_whole(world: World, summary: Summary) -> None:
+    """Every call was answered; what may not train is an answer too.
+
+    Raises:
+        Interrupted, NotFinished: it was not.
     """
-
-    stage: Stage
-    key: str
-    needs: Mapping[str, Record]
-    opened: Any = None
-
-    def folder(self, under: Path) -> Path:
-        """Where its files go: a place of this key alone, so that what is there is its own."""
-        bare = "".join(one if one.isalnum() or one in "-_.@" else "-" for one in self.stage.title)
-        return under / f"{bare}-{self.key.rpartition(':')[2][:10]}"
+    if summary.interrupted:
+        raise Interrupted("interrupted; every answer is stored")
+    for name, lane in summary.lanes.items():
+        if lane.stopped or lane.failed:
+            raise NotFinished(_unanswered(world, name, lane))
 
 
-Do = Callable[[Ready], Awaitable[Made]]
-Session = Callable[[Sequence[Ready]], AbstractAsyncContextManager[Any]]
+def _unanswered(world: World, name: str, lane: LaneReport) -> str:
+    """Why a lane did not come to its end, and what to do."""
+    if not lane.stopped:
+        return f"{name}: {lane.failed} calls got no answer; the same command asks them again"
+    ceiling = world.purse.ceiling_usd
+    whole = "" if ceiling is None else f" (What the whole study may cost: ${ceiling:g}.)"
+    return f"{name}: {lane.stopped}{whole}"
 
 
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One piece of a study.
-
-    Attributes:
-        kind: "improve", "build", "train" …
-        title: which one; with the kind before it, its name within the study.
-        settings: everything that decides its output, but for what it needs; plain data.
-        needs: names of stages.  uses: what it holds alone while it runs ("card", a model's lane).
-        do: makes it.
-        patient: it runs once all that it needs has ended, with what of it is done (a report).
-        session: opened around it and every ready stage with the same `together` (a server).
-    """
-
-    kind: str
-    title: str
-    settings: Mapping[str, Any]
-    do: Do
-    needs: tuple[str, ...] = ()
-    uses: frozenset[str] = frozenset()
-    patient: bool = False
-    together: str = ""
-    session: Session | None = None
-
-    @property
-    def name(self) -> str:
-        """`kind title`."""
-        return f"{self.kind} {self.title}".strip()
-
-    def key(self, needs: Mapping[str, Record]) -> str:
-        """Content id of everything that decides the output."""
-        outputs = {name: record.output for name, record in needs.items()}
-        return content_id("stage-1", [self.kind, self.title, dict(self.settings), outputs])
+def _verdicts(columns: Columns) -> list[list[Any]]:
+    """Who was preferred at each place, in an order of its own; None where it is unscored."""
+    outcome = [None if isnan(value) else value for value in columns.outcome.tolist()]
+    places = zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
+    return [
+        [*place, value] for place, value in sorted(zip(places, outcome, strict=True), key=lambda one: one[0])
+    ]
 
 
-class Memory:
-    """What is remembered of stages, in a folder that several studies may share."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._stages = folder / "stages"
-
-    def done(self, key: str) -> Record | None:
-        """The record of a finished stage whose files are all still there."""
-        told = _read(self._place(key))
-        if told is None:
-            return None
-        record = Record(**told)
-        places = [record.result[name] for name in ("folder", "file") if name in record.result]
-        return record if all((self.folder / place).exists() for place in places) else None
-
-    def keep(self, record: Record) -> None:
-        """It is finished."""
-        write_whole(self._place(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
-        self._failed(record.key).unlink(missing_ok=True)
-
-    def failed(self, key: str) -> str:
-        """Why its last try failed; "" where none did."""
-        told = _read(self._failed(key))
-        return str(told["why"]) if told else ""
-
-    def fail(self, key: str, name: str, why: str) -> None:
-        """It failed, and why."""
-        write_whole(self._failed(key), json.dumps({"name": name, "why": why}, ensure_ascii=False) + "\n")
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """While the block runs, no other process works in this folder.
-
-        Raises:
-            UserError: one does.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(
-                    "another process is running a study here",
-                    where=str(self.folder),
-                    remedy="Wait for it, or name another folder with --out.",
-                ) from error
-            yield
-
-    def _place(self, key: str) -> Path:
-        return self._stages / f"{key.rpartition(':')[2]}.json"
-
-    def _failed(self, key: str) -> Path:
-        return self._stages / f"{key.rpartition(':')[2]}.failed.json"
+def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
+    return sorted(one.id for one in responses if one.dialogue in keys)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
+async def _costs(store: Store, world: World, plan: Plan) -> list[Any]:
+    return await forecast(store, plan, world.settings) if world.purse.ceiling_usd is not None else []
+
+
+def _most(costs: list[float | None]) -> float | None:
+    return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def _log(world: World, ready: Ready) -> Path:
+    return ready.folder(world.folder / "logs").with_suffix(".log")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from agents.output_escape import visible_text
-from harness.terminal.tables import Cell, Column, Row, Table
+from results.render.table import Cell, Column, Row, Table
 
 LEAST_NAME = 16  # characters to which a name may be folded before the table is turned
 LEAST_VALUE = 8  # characters that a column has at the very least

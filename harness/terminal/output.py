@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table as Drawn
 
     from harness.terminal.layout import Layout
-    from harness.terminal.tables import Table
+    from results.render.table import Table
 
 WIDEST = 100_000  # characters: room without end, to rich
 ERASE_LINE = "\r\x1b[2K"

@@ -16,7 +16,7 @@ from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.post_training_check import Health
 from finetune.trainer import Step
 from harness.cli.train import train
-from harness.showing.trained import Progress, made_lines
+from harness.cli.train_output import Progress, made_lines
 from results.db.store import Store
 from results.queries.checkpoints import Registered, checkpoints_of, lineage
 

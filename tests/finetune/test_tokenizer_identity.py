@@ -107,7 +107,7 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
     from finetune.merge_lora import merge
     from finetune.sft import train_sft
     from finetune.tokenizer_identity import asking_of, check_asking
-    from harness.runs.checkpoints import cast
+    from harness.serving.checkpoint_resolver import cast
 
     made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
     assert made.record["asking"] == asking_of(tiny_llama, Form.PLAIN).id

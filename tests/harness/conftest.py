@@ -13,14 +13,14 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.data import dataset
-from harness.data.authors import author_of
+from harness.data.author_resolver import author_of
 from harness.data.splits import Split
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.runs.judging import Plan, Summary, judge_contest, plan_judging
+from harness.workflows.judge import Plan, Summary, judge_contest, plan_judging
 from prompts import Library
 from results.db.store import Store
 from tests.results.conftest import count, named, opening, rows

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from finetune.memory_plan import CONFIGS
-from harness.runs.machine import card_mib
+from harness.serving.hardware import card_mib
 from serve.memory_plan import Wanted, command, plan
 from serve.vllm_server import LOOPBACK, free_port, started
 

@@ -16,16 +16,16 @@ from agents.clients.base import Call
 from agents.messages import Completion
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from harness.data.authors import author_of
+from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.data.splits import Split
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
-from harness.runs import serving
-from harness.runs.checkpoints import cast
-from harness.runs.planning import Chosen
-from harness.runs.rooms import Room, Serving, opened
-from harness.runs.serving import respond
+from harness.serving.backends import Room, Serving, opened
+from harness.serving.checkpoint_resolver import cast
+from harness.workflows import generate_students
+from harness.workflows.generate_students import respond
+from harness.workflows.generation_plan import Chosen
 from prompts import Library
 from results.db.schema import CompletionRow, table
 from results.db.store import Store
@@ -71,7 +71,7 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
             rooms.append(room)
             yield Room(lambda model: Killing(room, model), room.died, room.server)
 
-    monkeypatch.setattr(serving, "opened", killing)
+    monkeypatch.setattr(generate_students, "opened", killing)
     people = cast(["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]])
     told: list[str] = []
     how = Serving(memory_mib=8000, tell=told.append)

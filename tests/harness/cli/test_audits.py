@@ -15,8 +15,8 @@ import pytest
 
 from harness.data.dataset import sample
 from harness.data.splits import Split, dialogues_of
-from harness.findings.controlled import COVARIATES
-from harness.findings.exchange import judgments_of
+from harness.workflows.interchange import judgments_of
+from results.analysis.controlled_ranking import COVARIATES
 from results.db.mappers import judgment_row
 
 Run = Callable[..., Any]

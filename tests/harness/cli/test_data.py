@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.data import fetching
+from harness.data import download
 from harness.data.dataset import read, sample
 from harness.data.splits import Split, dialogues_of
 from prompts import Library, released
@@ -23,7 +23,7 @@ SAMPLE = resources.files("harness.data.sample").joinpath("dialogues.csv").read_b
 def test_fetch_from_a_file_puts_it_where_every_command_looks(
     empathy: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "REAL_SHA256", sha256(SAMPLE).hexdigest())
+    monkeypatch.setattr(download, "REAL_SHA256", sha256(SAMPLE).hexdigest())
     (workplace / "mine.csv").write_bytes(SAMPLE)
     done = empathy("data", "fetch", "--from", "mine.csv")
     assert (done.code, done.out) == (0, "64 dialogues in data/llms-vs-humans.csv; the hash is right.\n")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.data.dataset import sample
-from harness.findings.charting import charts
+from harness.workflows.paper_figures import charts
 from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
 from results.queries.checkpoints import put_checkpoint

@@ -17,8 +17,8 @@ import harness.cli
 from agents.models.lifecycle import Status
 from agents.models.registry import Registry
 from agents.models.spec import lifecycle, retirement
-from harness.study.loading import load, shipped
-from harness.study.world import asked
+from harness.study.config_loader import load, shipped
+from harness.study.context import asked
 
 Run = Callable[..., Any]
 DATA = ("--data", "sample", "--limit", "2")

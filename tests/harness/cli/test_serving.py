@@ -15,8 +15,9 @@ from agents.clients.base import Call
 from agents.messages import Completion, Finish
 from agents.student_prompt import rendering
 from finetune.checkpoint import hash_file, weights_id
-from harness.runs import serving, standing
-from harness.runs.rooms import Room
+from harness.serving import live_server
+from harness.serving.backends import Room
+from harness.workflows import generate_students
 
 Run = Callable[..., Any]
 CONFIG = {
@@ -105,7 +106,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     async def opened(who: Any, part: Sequence[Any], how: Any, models: Any, dtype: str) -> AsyncIterator[Room]:
         yield Room(lambda model: Client())
 
-    monkeypatch.setattr(serving, "opened", opened)
+    monkeypatch.setattr(generate_students, "opened", opened)
     return calls
 
 
@@ -242,7 +243,7 @@ def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
         if len(looks) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.cli.watching.time.sleep", look)
+    monkeypatch.setattr("harness.cli.bench_watch.time.sleep", look)
     done = empathy("bench", "--watch", "checkpoints", *BENCH)
     assert done.code == 130
     assert done.err.count("the record cannot be read") == 1
@@ -270,7 +271,7 @@ def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
 def test_a_running_server_of_another_dtype(
     empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
+    monkeypatch.setattr(live_server, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     words = ("respond", "student:long", "--data", "sample", "--limit", "1", "--json")
     told = empathy(*words, "--preset", "released")
     assert told.code == 2
@@ -302,7 +303,7 @@ def test_a_second_server_of_one_base_is_not_started(
     empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: name)
-    monkeypatch.setattr(standing, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
+    monkeypatch.setattr(live_server, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     told = empathy("serve", "--students", "checkpoints/long", "checkpoints/brief")
     assert told.code == 2
     assert "running already" in told.err

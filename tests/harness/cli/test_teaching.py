@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents.errors import UserError
-from harness.cli.build import build, inspect
+from harness.cli.data_build import build, inspect
 from harness.cli.improve import improve
 from harness.cli.profile import profile
 from harness.cli.respond import respond
@@ -105,7 +105,7 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
             uploaded.append(more["folder_path"])
 
     hub = type("Hub", (), {"HfApi": Api})
-    monkeypatch.setattr("harness.cli.hub.import_module", lambda _: hub)
+    monkeypatch.setattr("harness.cli.hub_upload.import_module", lambda _: hub)
     push = ("--push-to-hub", "someone/empathy", "--format", "jsonl")
     call(build, "--method", "low-rated", "--out", "one", *push, answer="n\n")
     assert uploaded == []

@@ -18,11 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 from agents.errors import UserError
-from harness.cli.hub import agreed, check
+from harness.cli.hub_upload import agreed, check
 
 UPLOAD = """
 from pathlib import Path
-from harness.cli.hub import upload
+from harness.cli.hub_upload import upload
 upload(Path("student"), "me/student", "model")
 """
 
@@ -46,7 +46,7 @@ class Hub:
 
 
 def test_nothing_is_agreed_to_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.cli.hub.import_module", lambda _: Hub)
+    monkeypatch.setattr("harness.cli.hub_upload.import_module", lambda _: Hub)
     assert ask("me/student", "y\n").stdout.strip() == "True"
     refused = ask("me/student", "n\n")
     assert refused.stdout.strip() == "False"
@@ -60,7 +60,7 @@ def test_nothing_is_agreed_to_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_no_name_is_refused_before_it_is_asked(
     repo: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.cli.hub.import_module", lambda _: Hub)
+    monkeypatch.setattr("harness.cli.hub_upload.import_module", lambda _: Hub)
     assert told in str(ask(repo, "y\n").exception)
     monkeypatch.setattr(Hub.constants, "HF_HUB_OFFLINE", True)
     assert "the Hub is switched off" in str(ask("me/student", "y\n").exception)

@@ -17,7 +17,7 @@ from harness.engine.endpoint import Lane
 from harness.engine.limits import Limits
 from harness.engine.progress import live_table, plain_line, seconds_left, shown
 from harness.terminal.output import live
-from harness.wording import clock
+from results.render.format import clock
 from tests.harness.engine.conftest import Server
 from tests.harness.engine.test_dispatcher import House
 

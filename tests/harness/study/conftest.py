@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.study.runner import Ended, Runner
-from harness.study.stages import Made, Memory, Ready, Stage
+from harness.study.scheduler import Ended, Runner
+from harness.study.stage_cache import Made, Memory, Ready, Stage
 
 STUDY = """
 title = "Two responders"

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from harness.cli import main
-from harness.study.loading import shipped
+from harness.study.config_loader import shipped
 from tests.harness.cli.conftest import provider
 
 __all__ = ["provider"]  # a fixture of the commands' tests is one here too

@@ -46,7 +46,7 @@ SCRIPT = """
 import os, signal, sys
 from agents.clients.http import HttpClient
 from harness.cli import main
-from harness.study.stages import Memory
+from harness.study.stage_cache import Memory
 from results.db.writer import Writer
 
 fatal, steps = int(sys.argv[1]), 0

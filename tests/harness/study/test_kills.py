@@ -14,8 +14,8 @@ import pytest
 SCRIPT = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from harness.study.runner import Runner
-from harness.study.stages import Made, Memory, Stage
+from harness.study.scheduler import Runner
+from harness.study.stage_cache import Made, Memory, Stage
 
 folder, fatal = Path(sys.argv[1]), int(sys.argv[2])
 memory = Memory(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.study.loading import shipped
+from harness.study.config_loader import shipped
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from agents.output_escape import visible_text
 from harness.terminal import output
 from harness.terminal.layout import layouts, wrapped
-from harness.terminal.tables import Table, table_of
+from results.render.table import Table, table_of
 from tests.hostile import HOSTILE
 
 NUMBERS = ("72.4 %", "68.0 to 76.5", "250", "0.0 to 100.0", "40: no answer 40", "0 / 0 / 200", "$0.5223")

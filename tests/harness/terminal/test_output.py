@@ -25,7 +25,7 @@ from harness.terminal.output import (
     print_table,
     print_text,
 )
-from harness.terminal.tables import Table, table_of
+from results.render.table import Table, table_of
 from tests.hostile import HOSTILE
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.runs.judging import summarise
-from harness.showing import judged as presenting
+from harness.workflows.judge import summarise
 from results.db.store import Store
+from results.render import contest as presenting
 from results.report import render
 
 CERTAIN = [("A", "A")] * 30

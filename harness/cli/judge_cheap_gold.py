@@ -1,0 +1,186 @@
+"""`empathy judge A B --cheap M --gold M --gold-share S`: options and output of the two-judge way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agents.errors import UserError
+from agents.judge import Judge
+from harness.terminal.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agents.judge import Judge
+    from agents.models.spec import Model
+    from harness.cli.options.common import CallOptions
+    from harness.data.splits import Split
+    from harness.engine.run import Settings
+    from harness.workflows.judge import Plan
+    from harness.workflows.judge_cheap_gold import Gilded
+    from results.db.store import Store
+
+DEFAULT_SHARE = 0.2
+
+
+class UnlessCheapAndGold(click.Option):
+    """An option that is required, but not beside a cheap judge and a gold one."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Required or not, by what else was given."""
+        self.required = not {"cheap", "gold", "gold_share", "stratified"} & set(opts)
+        return super().handle_parse_result(ctx, opts, args)
+
+
+def cheap_gold_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--cheap`, `--gold`, `--gold-share`, `--stratified`."""
+    options = [
+        click.option("--cheap", metavar="MODEL", help="With --gold: a cheap judge, on every dialogue."),
+        click.option("--gold", metavar="MODEL", help="An expensive judge, on a random share of dialogues."),
+        click.option("--gold-share", type=float, metavar="S", help=f"The share. [default: {DEFAULT_SHARE}]"),
+        click.option(
+            "--stratified", is_flag=True, help="Ask the gold judge more where the cheap one is inconsistent."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def check(
+    judges: tuple[str, ...],
+    cheap: str | None,
+    gold: str | None,
+    share: float | None,
+    alone: tuple[Any, ...],
+    *,
+    stratified: bool,
+) -> bool:
+    """Whether the two-judge way is asked for.
+
+    Raises:
+        UserError: only one of the two, the same twice, or what does not go with it.
+    """
+    if cheap is None and gold is None and share is None and not stratified:
+        return False
+    if cheap is None or gold is None or cheap == gold:
+        raise UserError(
+            "a cheap judge and a gold one go together",
+            where="--cheap, --gold",
+            found=f"--cheap {cheap}, --gold {gold}",
+            remedy="Name two different judges.",
+        )
+    if judges or any(alone):
+        raise UserError(
+            "a cheap judge and a gold one give one estimate",
+            where="--cheap, --gold",
+            found="--judge, --until, --without-kin, --by, --length-control, --report or --assume beside it",
+            remedy="Leave those away; both runs are stored, and each can be reported by itself.",
+        )
+    return True
+
+
+def judge_cheap_and_gold(
+    a: str,
+    b: str,
+    cheap: str,
+    gold: str,
+    share: float,
+    *,
+    stratified: bool,
+    calls: CallOptions,
+    settings: Settings,
+    judge_of: Callable[[Model], Judge],
+    data: str | None,
+    db: str,
+    split: Split,
+    limit: int | None,
+    samples: int,
+    seed: int,
+    retry_unscored: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Ask both, combine, print, and exit as the runs ended."""
+    from harness.cli.options.common import run
+    from harness.cli.output import agree, leave
+
+    async def main() -> Gilded | None:
+        from harness.data.author_resolver import author_of
+        from harness.data.dataset import load
+        from harness.workflows.judge import plan_judging
+        from harness.workflows.judge_cheap_gold import gild, gold_plan
+        from results.db.store import Store
+
+        dataset = load(data)
+        with calls.models((cheap, gold)) as (registry, models):
+            if len(models) != 2:
+                found = ", ".join(model.id for model in models)
+                raise UserError(
+                    "one cheap and one gold judge are named", where="--cheap, --gold", found=found
+                )
+            first, second = map(judge_of, models)
+            async with await Store.open(db) as store:
+                plan = plan_judging(
+                    dataset,
+                    await author_of(a, dataset, store),
+                    await author_of(b, dataset, store),
+                    [first],
+                    split=split,
+                    limit=limit,
+                    samples=samples,
+                    seed=seed,
+                )
+                of_gold = gold_plan(plan, second, share)
+                if dry_run:
+                    await _tell_size(store, (plan, of_gold), settings, as_json, retry_unscored)
+                    return None
+                if not calls.yes and not calls.emulate:
+                    await agree(store, plan, settings)
+                    await agree(store, of_gold, settings)
+                return await gild(
+                    store,
+                    registry,
+                    plan,
+                    of_gold,
+                    settings,
+                    retry_unscored=retry_unscored,
+                    stratified=stratified,
+                )
+
+    done = run(main())
+    if done is None:
+        return
+    show(done, as_json)
+    leave(done.cheap, calls.require_one_model)
+    leave(done.gold, calls.require_one_model)
+
+
+async def _tell_size(
+    store: Store, plans: Sequence[Plan], settings: Settings, as_json: bool, retry_unscored: bool
+) -> None:
+    """What both judges would take; nothing is asked."""
+    from harness.workflows.judge_cost import estimate, show_estimate
+
+    found = [
+        each
+        for plan in plans
+        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+    ]
+    show_estimate(found, as_json)
+
+
+def show(done: Gilded, as_json: bool) -> None:
+    """The estimate beside either judge's own: to stdout."""
+
+    from results.render import cheap_gold as presenting
+
+    if as_json:
+        print_json(presenting.as_data(done))
+        return
+    for line in presenting.lines(done):
+        print_line(line)

@@ -1,0 +1,110 @@
+"""Around a judging run: a yes to what it would cost, its result shown, the exit code it ends with."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.terminal.output import print_json, print_message, print_notes, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from agents.judge import Judge
+    from agents.types import ResponseSet
+    from harness.engine.run import LaneReport, Settings
+    from harness.workflows.judge import Summary
+    from harness.workflows.judge_cost import Asking
+    from results.analysis.breakdowns import Beside
+    from results.db.store import Store
+
+INTERRUPTED = 130
+
+
+async def leave_out_kin(
+    store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], wanted: bool
+) -> Sequence[Judge]:
+    """The judges that are asked: all, or where it is wanted those that are no contestant's kin.
+
+    Raises:
+        UserError: nobody is left.
+    """
+    if not wanted:
+        return judges
+    from results.analysis.judge_panel import without_kin
+
+    kept, kin = await without_kin(store, judges, sets)
+    if kin:
+        print_message(f"Left out, of a contestant's family: {', '.join(kin)}")
+    return kept
+
+
+async def agree(store: Store, plan: Asking, settings: Settings, retry_unscored: bool = False) -> None:
+    """Before money is spent, on a terminal: what it would take, and a yes."""
+    if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
+        return
+    from harness.workflows.judge_cost import estimate
+    from results.render.format import money
+
+    estimates = [
+        each
+        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        if each.calls and each.maximum_usd != 0
+    ]
+    for each in estimates:
+        print_message(
+            f"{each.judge}: {each.calls:,} calls, expected {money(each.expected_usd)}, "
+            f"at most {money(each.maximum_usd)}"
+        )
+    if estimates and not click.confirm("Ask them?", default=True, err=True):
+        raise click.Abort
+
+
+def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
+    """The result, and what stands beside it: to stdout."""
+    from results.analysis.breakdowns import Beside, told, with_beside
+    from results.render import contest as presenting
+    from results.render import early_stopping as presenting_stopped
+
+    more = more or Beside()
+    shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
+    if as_json:
+        data = with_beside(shown.as_data(summary), more)
+        print_json(data)
+        return
+    print_table(shown.as_table(summary))
+    print_notes(told(summary, more), dim=False)
+    print_notes(shown.notes(summary))
+
+
+def leave(summary: Summary, require_one_model: bool = False) -> None:
+    """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well.
+
+    Args:
+        require_one_model: whether a judge under whose name several models answered is an error.
+    """
+    several = [judge.contest for judge in summary.judges if len(judge.contest.answerers) > 1]
+    if require_one_model and several and not summary.interrupted:
+        for contest in several:
+            print_message(f"--require-one-model: {contest.answerer_note}")
+        sys.exit(1)
+    end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
+
+
+def end(lanes: Iterable[tuple[str, LaneReport]], interrupted: bool) -> None:
+    """Exit with 130 where a run was interrupted, with 1 where requests got no answer; say so by endpoint."""
+    end_with({name: lane.trouble for name, lane in lanes}, interrupted)
+
+
+def end_with(trouble: Mapping[str, str], interrupted: bool) -> None:
+    """Exit with 130 where a run was interrupted, with 1 where something went wrong; say what, by name."""
+    if interrupted:
+        print_message("Interrupted; everything answered is stored. Go on with the same command.")
+        sys.exit(INTERRUPTED)
+    for name, words in trouble.items():
+        if words:
+            print_message(f"{name}: {words}")
+    if any(trouble.values()):
+        sys.exit(1)

@@ -1,0 +1,53 @@
+"""The gates of a bench, each with the interval that decided it, as lines and as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from results.render.contest import worst_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.workflows.bench import Result
+    from results.analysis.quality_gate import Requirement
+    from results.statistics import Interval, WinRate
+
+
+def lines(result: Result) -> list[str]:
+    """One line a gate, then one for each judge: "[0.504, 0.628], missing judgments lost"."""
+    shown = []
+    for requirement, decision in result.gates.items():
+        shown.append(f"{requirement}: {decision.name.lower()}")
+        shown += [f"  {judge}: {_case(rate)}" for judge, rate in _rates(result, requirement)]
+    return shown
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """By requirement and judge: the bound and the two intervals that it is held against."""
+    return {
+        str(requirement): {
+            judge: {"bound": requirement.bound, "incomplete": rate.incomplete, **worst_case(rate)}
+            for judge, rate in _rates(result, requirement)
+        }
+        for requirement in result.gates
+    }
+
+
+def _rates(result: Result, requirement: Requirement) -> Iterator[tuple[str, WinRate]]:
+    summary = result.contests.get(requirement.opponent)
+    for judge in summary.judges if summary else ():
+        yield judge.contest.judge, judge.hard
+
+
+def _case(rate: WinRate) -> str:
+    if not rate.incomplete:
+        return f"interval {_ends(rate.missing_lost)}, every dialogue complete"
+    return (
+        f"interval {_ends(rate.missing_lost)} with every missing judgment lost (passing), "
+        f"{_ends(rate.missing_won)} with every one won (failing); {rate.incomplete} dialogues incomplete"
+    )
+
+
+def _ends(interval: Interval | None) -> str:
+    return f"[{interval.low:.3f}, {interval.high:.3f}]" if interval else "none"

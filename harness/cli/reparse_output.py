@@ -1,0 +1,45 @@
+"""What re-reading did, judge by judge, as data and as a table: the same numbers, no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents.verdicts.parser import PARSER
+from harness.workflows.reparse import Reparsed
+from results.render.table import Table, table_of
+
+
+def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
+    """As plain data."""
+    return {
+        "parser": PARSER,
+        "reread": sum(judge.reread for judge in judges),
+        "judges": [
+            {
+                "judge": judge.judge,
+                "judge_id": judge.judge_id,
+                "reread": judge.reread,
+                "read_before_by": dict(judge.before.by_parser),
+                "readings": judge.after.as_data(),
+            }
+            for judge in judges
+        ],
+    }
+
+
+def as_table(judges: Sequence[Reparsed]) -> Table:
+    """One row a judge."""
+    heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
+    shown = table_of(f"Judgments read by {PARSER}", ("judge", *heads))
+    for judge in judges:
+        before = ", ".join(f"{parser}: {count}" for parser, count in judge.before.by_parser.items())
+        after = judge.after
+        shown.add_row(
+            judge.judge,
+            str(sum(judge.before.by_parser.values())),
+            before or "-",
+            str(judge.reread),
+            *map(str, (after.changed, after.became_scored, after.became_unscored)),
+        )
+    return shown

@@ -1,0 +1,97 @@
+"""A training as people see it: its steps while it runs, what it came to, and the plan before it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from finetune.checkpoint import Checkpoint
+from finetune.config import Settings
+from finetune.memory_plan import StagePlan
+from finetune.post_training_check import Health
+from finetune.trainer import Step
+from harness.terminal.output import StatusLine
+from results.render.format import clock
+
+SECONDS_BETWEEN_LINES = 10.0
+STAGES = {"sft": "SFT", "dpo": "DPO"}
+
+
+class Progress:
+    """Steps on stderr: one line rewritten on a terminal, else a line now and then."""
+
+    def __init__(self, every_seconds: float = SECONDS_BETWEEN_LINES) -> None:
+        self._line = StatusLine()
+        self._every = every_seconds
+        self._last = float("-inf")
+
+    def __call__(self, step: Step) -> None:
+        """Show this step, if it is time."""
+        now, ends = time.monotonic(), step.step >= step.steps
+        if not self._line.is_terminal and not ends and now - self._last < self._every:
+            return
+        self._last = now
+        margin = f", margin {step.margin:.3f}" if step.margin is not None else ""
+        line = (
+            f"{step.stage} {step.step:,}/{step.steps:,}: loss {step.loss:.4f}{margin}, "
+            f"{step.tokens_per_second:,.0f} tokens/s, {clock(step.seconds_left)} left"
+        )
+        self._line.show(line, ends=ends)
+
+
+def made_lines(made: Checkpoint) -> Iterator[str]:
+    """What a training came to, and what the check after it found."""
+    record = made.record
+    losses, margins = record["losses"], record["margins"]
+    told = [f"{made.stage} checkpoint {made.name}"]
+    if losses:
+        told.append(f"loss {losses['first']:.4f} to {losses['last']:.4f} in {record['steps']:,} steps")
+    if margins:
+        told.append(f"margin {margins['first']:.3f} to {margins['last']:.3f}")
+    yield f"{made.path}: {', '.join(told)}"
+    if health := Health.of(record):
+        yield from health_lines(health)
+
+
+def health_lines(health: Health) -> Iterator[str]:
+    """The check for forgetting and collapse in three lines."""
+    parent = f", parent {health.loss_parent:.3f}" if health.loss_parent != health.loss_base else ""
+    yield (
+        f"  {health.dialogues} dialogues {health.slice}: loss {health.loss:.3f} "
+        f"(base {health.loss_base:.3f}{parent})"
+    )
+    yield (
+        f"  responses: {health.words:.0f} words, {health.distinct:.0%} distinct, "
+        f"{health.cut:.0%} cut at {health.new_tokens} tokens"
+    )
+    yield (
+        f"  general text: loss {health.general:.3f} (base {health.general_base:.3f}), "
+        f"perplexity × {math.exp(health.general - health.general_base):.2f}"
+    )
+
+
+def plan_lines(plan: StagePlan, settings: Settings, left_out: Mapping[str, int]) -> Iterator[str]:
+    """One stage's plan; `left_out` are rows that would not be trained on, by reason."""
+    rows = "pairs" if plan.stage == "dpo" else "rows"
+    yield (
+        f"{STAGES[plan.stage]}: {plan.rows:,} {rows}, longest {plan.longest} tokens, {plan.steps:,} steps of "
+        f"{settings.effective_batch} {rows}, {plan.tokens:,} tokens, {plan.teraflop:,.0f} TFLOP"
+    )
+    for why, count in left_out.items():
+        yield f"  left out: {why} ({count:,})"
+    for name, gib in plan.memory.gib().items():
+        yield f"  {name:<12}{gib:>8.2f} GiB"
+    yield "  fits" if plan.fits else "  does not fit; turn on: " + "; ".join(plan.ways)
+
+
+def plan_data(plan: StagePlan, left_out: Mapping[str, int]) -> dict[str, Any]:
+    """One stage's plan for programs."""
+    plain = ("stage", "rows", "steps", "longest", "tokens", "tokens_per_pass", "teraflop", "fits")
+    return {
+        **{name: getattr(plan, name) for name in plain},
+        "left_out": dict(left_out),
+        "gib": plan.memory.gib(),
+        "ways": list(plan.ways),
+    }

@@ -1,0 +1,189 @@
+"""From an author's name to its responses.
+
+`dataset:<responder>` from the dataset; `file:PATH` from a file of responses, known by its content; every
+other author (a model, a student) from what has been generated and stored. `author@preset` names another set
+than the default one; `author@set-1:…` one by the beginning of its id. `base` is the one base whose responses
+are stored; where there are several, `base:NAME` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from agents.errors import Fault, UserError
+from agents.files.text import read_bytes
+from agents.hashing import content_id, hash_bytes
+from agents.models.registry import EMULATED
+from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
+from harness.data.command_hints import command
+from harness.data.dataset import Dataset
+from harness.data.response_files import FORMS as FORMS_OF_FILES
+from harness.data.response_files import read_answers
+from harness.data.splits import Split
+from results.db.schema import ResponseSetRow, table
+from results.db.store import Store
+
+FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
+STUDENT, BASES = "student", ("base", "base-cut")
+OURS = "cut"  # the preset of base and students that is not named
+FILE = "file:"
+
+
+@dataclass(frozen=True)
+class Author:
+    """An author and its responses, by the dialogues' keys."""
+
+    set: ResponseSet
+    responses: Mapping[str, Response]
+
+    @property
+    def name(self) -> str:
+        """As users write it; a preset other than the default is named."""
+        return self.set.name
+
+
+async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
+    """The author that `name` means.
+
+    Raises:
+        UserError: there is none, its file is faulty, or it matches several sets.
+    """
+    if name.startswith("dataset:"):
+        return _author(*dataset.responses(name.removeprefix("dataset:")))
+    if name.startswith(FILE):
+        return read_file(Path(name.removeprefix(FILE)), dataset.dialogues)
+    bare, _, preset = name.partition("@")
+    if bare in BASES:
+        bare = await _the_base(store, bare)
+    if preset == OURS and is_served(bare):
+        preset = DEFAULT_PRESET
+    stored = await _stored(store, bare, preset or DEFAULT_PRESET)
+    if len(stored) > 1:
+        raise UserError(
+            "several sets of responses have this name",
+            found=repr(name),
+            remedy=f"They differ in how they were made; name one by its id: {bare}@{stored[0].set.id}",
+            faults=[Fault(f"{one.name}, {one.set.id}: {one.set.made}") for one in stored],
+        )
+    if not stored:
+        raise UserError(
+            "there are no responses of this author",
+            found=repr(name),
+            remedy=await _remedy(store, bare, preset or DEFAULT_PRESET),
+        )
+    return stored[0]
+
+
+def is_called(author: str, name: str) -> bool:
+    """Whether people mean this stored author by a name without a preset: its own, or `base` for a base's."""
+    return author == name or (name in BASES and author.startswith(f"{name}:"))
+
+
+def is_served(author: str) -> bool:
+    """Whether an author is one that is served here: a student, or a base."""
+    return author.partition(":")[0] in (STUDENT, *BASES)
+
+
+async def _the_base(store: Store, kind: str) -> str:
+    """The base that `base` (or `base-cut`) means: the only one there is.
+
+    Raises:
+        UserError: there are several, or none.
+    """
+    author = table(ResponseSetRow).c.author
+    wanted = select(author).where(author.startswith(f"{kind}:", autoescape=True)).distinct().order_by(author)
+    names = await store.read(lambda connection: connection.execute(wanted).scalars().all())
+    if len(names) == 1:
+        return str(names[0])
+    raise UserError(
+        "several bases have responses here" if names else "no base has responses here",
+        found=repr(kind),
+        remedy=f"Write one of: {', '.join(names)}."
+        if names
+        else f"Make them with: empathy respond {kind} --base MODEL --split test",
+    )
+
+
+async def _stored(store: Store, author: str, preset: str) -> list[Author]:
+    """The sets that a name means; one that never got a response is none."""
+    if preset.startswith("set-1:"):
+        columns = table(ResponseSetRow).c
+        wanted = select(columns.id, columns.author, columns.preset, columns.made).where(
+            columns.author == author, columns.id.startswith(preset, autoescape=True)
+        )
+        sets = await store.read(lambda connection: [ResponseSet(*row) for row in connection.execute(wanted)])
+    else:
+        sets = await store.response_sets(author, preset)
+    found = [_author(of, await store.responses(of.id)) for of in sets]
+    return [author for author in found if author.responses]
+
+
+def missing(authors: Sequence[Author], dialogues: Sequence[Dialogue], split: str) -> str:
+    """What to do where authors did not answer the same dialogues of a split: the commands by name."""
+    without = [one for one in authors if not any(each.key in one.responses for each in dialogues)]
+    made = [command(one.set.author, one.set.preset, split) for one in without if _is_made(one.set.author)]
+    return "Choose another --split" + (f", or make them with: {'; '.join(made)}" if made else ".")
+
+
+def _is_made(author: str) -> bool:
+    """Whether an author's responses are made here, and not read from a file."""
+    return not author.startswith(("dataset:", "file:"))
+
+
+async def _remedy(store: Store, author: str, preset: str) -> str:
+    if author.startswith("control/"):
+        return "A control judge writes no responses; name it with --judge."
+    make = f"Make them with: {command(author, preset, str(Split.TEST))}"
+    if is_served(author):
+        return make
+    if "/" not in author:
+        return f"Write it another way: {FORMS}."
+    there = await rehearsed(store, author, preset)
+    return f"{make}  ({f'rehearsed ones are there: {there.name}' if there else FORMS})"
+
+
+async def rehearsed(store: Store, author: str, preset: str) -> ResponseSet | None:
+    """The set that an emulated stand-in of this author made in the same way; None where there is none."""
+    provider, _, model = author.partition("/")
+    there = await _stored(store, f"{provider}/{EMULATED}{model}", preset)
+    return there[0].set if there else None
+
+
+def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:
+    return Author(of, {response.dialogue: response for response in responses})
+
+
+def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
+    """The author of a file of responses (`harness.data.response_files` says of which forms).
+
+    Raises:
+        UserError: the file cannot be used; every fault with its line.
+    """
+    content = read_bytes(path, "the file of responses", remedy=f"Name it as file:PATH. {FORMS_OF_FILES}")
+    answers = read_answers(content, str(path), dialogues)
+    author = f"{FILE}{path}"
+    set_id, digest = _identity_of(content)
+    of = ResponseSet(set_id, author, DEFAULT_PRESET, f"from a file, {digest}")
+    responses = {key: Response(key, author, text, of.id) for key, text in answers.texts.items()}
+    return Author(of, responses)
+
+
+def _identity_of(content: bytes) -> tuple[str, str]:
+    """(id of the set, hash) of a file's responses: by what it holds, whatever it is called."""
+    digest = hash_bytes("file-1", content)
+    return content_id("set-1", ["file", digest]), digest
+
+
+def set_id_of_file(name: str) -> str:
+    """The id of the set that a file is now, by its author's name `file:PATH`; "" where it cannot be read."""
+    if not name.startswith(FILE):
+        return ""
+    path = Path(name.removeprefix(FILE))
+    try:
+        return _identity_of(path.read_bytes())[0] if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,103 @@
+"""A server that stands: how other commands find one of ours, and how it is given the adapters it lacks.
+
+What a server has computed it keeps by an adapter's name and path (vLLM's prefix cache), so a student that was
+trained anew under its name must come by another path. Adapters are therefore given by paths that say their
+content (`shelved`), which also tells what a server holds. Starts no server and knows no dialogue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agents.errors import UserError
+from agents.models.spec import Model
+from agents.student_prompt import Form
+from finetune.tokenizer_identity import asking_of
+from harness.serving.checkpoint_resolver import Cast
+from serve.lora_adapter import Adapter, shelved
+from serve.sampling_presets import read_json
+from serve.served_model import Dtype
+from serve.vllm_server import Server
+
+STATE = Path("runs/serve.json")
+SHELF = Path("runs/adapters")
+
+
+def running(cast: Cast) -> tuple[str, str, Dtype] | None:
+    """Address, key and dtype of a server of ours that is running with this base; None where there is none."""
+    state = read_json(STATE)
+    if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
+        return None
+    if state.get("asking", _askings(cast)) != _askings(cast):
+        return None  # the same weights with another tokenizer or template
+    server = Server(str(state["url"]), str(state["key"]))
+    return (server.url, server.key, state["dtype"]) if server.healthy() else None
+
+
+@contextlib.contextmanager
+def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Iterator[None]:
+    """A file, for our eyes only, by which other commands find a running server; gone with it."""
+    told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
+    told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
+    told["asking"] = _askings(who)
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    STATE.unlink(missing_ok=True)
+    with os.fdopen(os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(told, file)
+    try:
+        yield
+    finally:
+        if read_json(STATE).get("pid") == os.getpid():
+            STATE.unlink(missing_ok=True)
+
+
+def _askings(who: Cast) -> list[str]:
+    """How the base is asked in either form; "" for one that it cannot be asked in."""
+    ids = []
+    for form in Form:
+        try:
+            ids.append(asking_of(who.base.folder, form).id)
+        except UserError:
+            ids.append("")
+    return ids
+
+
+def on_shelf(adapters: Sequence[Adapter]) -> list[Adapter]:
+    """The same adapters by paths that say their content."""
+    return [shelved(one, SHELF) for one in adapters]
+
+
+def prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool) -> None:
+    """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.
+
+    Args:
+        trusted: whether it is one of ours. What another's server serves under a student's name is taken for
+            that student, unless it came from us and is another one by now.
+
+    Raises:
+        UserError: one cannot be loaded there; it does not serve a model.
+    """
+    there = server.models()
+    for one in on_shelf(adapters):
+        root = there.get(one.name, {}).get("root")
+        held = None if root is None else Path(str(root))
+        if held == one.folder.resolve():
+            continue
+        if held is not None:
+            if not trusted and held.parent != SHELF.resolve():
+                continue
+            server.unload(one.name)
+        server.load(one.name, one.folder)
+        there[one.name] = {}
+    missing = sorted({model.name for model in models} - set(there))
+    if missing:
+        raise UserError(
+            "the server does not serve this",
+            where=server.url,
+            found=", ".join(missing),
+            remedy=f"It serves: {', '.join(there)}. Give it that name with --served-model-name.",
+        )

@@ -1,0 +1,302 @@
+"""The study file, read: TOML that reads like a paper's method section → a frozen `Study`.
+
+Unknown keys are refused; every mistake is told at once, with its line. Asks and computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from agents.errors import UserError
+from agents.judge import DEFAULT_PROMPT
+from agents.models.registry import Registry
+from agents.types import Fidelity, Method, Strategy
+from finetune.config import Settings as TrainingSettings
+from finetune.config import settings_of
+from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
+from harness.data.splits import Split
+from harness.engine.limits import Limits
+from harness.study.config import (
+    BASE,
+    BEST,
+    CUT_BASE,
+    DEVICES,
+    FORMS,
+    PRESETS,
+    STEPS,
+    STUDENT,
+    THROUGH,
+    Data,
+    Generation,
+    Judging,
+    Learner,
+    Selection,
+    Study,
+    Teaching,
+    Training,
+)
+from harness.study.toml_locations import Mistakes, Table, read_toml
+
+STUDIES = "harness.studies"
+
+
+def shipped() -> list[str]:
+    """Names of the studies that are shipped."""
+    names = [entry.name for entry in resources.files(STUDIES).iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def load(named: str) -> Study:
+    """The study of a file's path, or a shipped one by its name.
+
+    Raises:
+        UserError: there is none, or it cannot be used: every mistake at once.
+    """
+    if named in shipped() and not Path(named).is_file():
+        source = f"{named}.toml"
+        return parse(resources.files(STUDIES).joinpath(source), named, source)
+    path = Path(named)
+    if not path.is_file():
+        remedy = f"Name a file, or a shipped study: {', '.join(shipped())}."
+        raise UserError("there is no such study", found=repr(named), remedy=remedy)
+    return parse(path, path.stem, str(path))
+
+
+def parse(path: Any, name: str, source: str) -> Study:
+    """A study file's content, checked.
+
+    Raises:
+        UserError: as `load`.
+    """
+    values, lines = read_toml(path, source)
+    mistakes = Mistakes(source, lines)
+    top = Table(values, (), mistakes)
+    fidelity = Fidelity(top.value("fidelity", "paper", of=list(Fidelity)))
+    limits, budget = _limits(top.table("limits")), _budget(top.table("budget"))
+    study = Study(
+        name=name,
+        source=source,
+        title=top.value("title", name),
+        about=top.value("about", "").strip(),
+        fidelity=fidelity,
+        emulate=top.value("emulate", False),
+        data=_data(top.table("data")),
+        teaching=_teaching(top.table("teaching")),
+        learners=tuple(_learner(table) for table in top.tables("student")),
+        training=_training(top.table("training"), fidelity),
+        generation=_generation(top.table("generation")),
+        judging=_judging(top.table("judging")),
+        selection=_selection(top.table("selection")) if "selection" in top else None,
+        limits=limits,
+        budget_usd=budget,
+    )
+    top.done()
+    _check_together(study, mistakes)
+    mistakes.tell("this study cannot be used", "See docs/studies.md.")
+    return study
+
+
+def _data(table: Table) -> Data:
+    got = Data(
+        source=table.value("source", ""),
+        split=Split(table.value("split", "test", of=list(Split))),
+        limit=table.value("limit", 0, least=1),
+        train_limit=table.value("train_limit", 0, least=1),
+        hold_out=table.value("hold_out", False),
+        seed=table.value("seed", 0),
+    )
+    table.done()
+    return got
+
+
+def _teaching(table: Table) -> Teaching:
+    got = Teaching(
+        teachers=table.texts("teachers"),
+        methods=table.texts("methods", of=list(Method)),
+        strategies=table.texts("strategies", of=list(Strategy)),
+        llms=table.texts("llms", of=(*LLMS, COMBINED)),
+        temperature=table.value("temperature", 0.0, least=0) if "temperature" in table else None,
+        partition_seed=table.value("partition_seed", 0) if "partition_seed" in table else None,
+    )
+    improving = [method for method in got.methods if method != Method.DIRECT]
+    if improving and not got.teachers:
+        table.wrong("teachers", f"is needed for {improving[0]}", remedy='For example ["openai/gpt-6.1-sol"].')
+    if improving and not got.strategies:
+        table.wrong("strategies", f"is needed for {improving[0]}", remedy='For example "all".')
+    if (Method.DIRECT in got.methods) != bool(got.llms):
+        table.wrong("llms", "belongs to the method direct", list(got.llms) or None, "Name both or neither.")
+    table.done()
+    return got
+
+
+def _learner(table: Table) -> Learner:
+    got = Learner(
+        name=table.value("name", ""),
+        base=table.value("base", ""),
+        revision=table.value("revision", ""),
+        form=table.value("form", "auto", of=FORMS),
+    )
+    for key in ("name", "base"):
+        if not getattr(got, key):
+            table.wrong(key, "is needed")
+    if got.name and not got.name.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        table.wrong("name", "must be made of letters, digits, '-', '_' and '.'", got.name)
+    table.done()
+    return got
+
+
+def _training(table: Table, fidelity: Fidelity) -> Training:
+    steps = table.texts("steps", STEPS, of=STEPS)
+    seeds = table.take("seeds")
+    if seeds is not None and (
+        not isinstance(seeds, list) or not seeds or not all(type(one) is int and one >= 0 for one in seeds)
+    ):
+        table.wrong("seeds", "must be a list of whole numbers", seeds, "For example [1, 2, 3].")
+        seeds = None
+    device = table.value("device", "auto", of=DEVICES)
+    own = {step: table.table(step) for step in STEPS}
+    common = table.rest()
+    made = {step: _settings(table, common, own[step], fidelity) for step in STEPS}
+    if "seed" in common:
+        table.wrong("seed", "is not said here", common["seed"], "Write seeds = [1, 2, 3].")
+    return Training(steps, tuple(seeds or Training.seeds), device, made["sft"], made["dpo"])
+
+
+def _settings(table: Table, common: Mapping[str, Any], own: Table, fidelity: Fidelity) -> TrainingSettings:
+    """One step's numbers; a mistake is told where it stands, what both steps share once."""
+    mine = own.rest()
+    try:
+        return settings_of({**common, **mine}, fidelity, "training")
+    except UserError as error:
+        for fault in error.faults:
+            key = fault.where.rpartition(" ")[2]
+            if key in mine or own.path[-1] == STEPS[0]:
+                place = own.path if key in mine else table.path
+                table.mistakes.add((*place, key), fault.what, fault.found, fault.remedy)
+    return TrainingSettings()
+
+
+def _generation(table: Table) -> Generation:
+    got = Generation(
+        preset=table.value("preset", "cut", of=PRESETS),
+        through=table.value("through", "server", of=THROUGH),
+    )
+    table.done()
+    return got
+
+
+def _judging(table: Table) -> Judging:
+    contests = table.take("contests")
+    fits = isinstance(contests, list) and bool(contests)
+    fits = fits and all(
+        isinstance(one, list) and len(one) == 2 and all(isinstance(name, str) and name for name in one)
+        for one in contests
+    )
+    if not fits:
+        remedy = 'For example [["student", "base"]].'
+        table.wrong(
+            "contests", "must be a list of pairs" if contests is not None else "is needed", contests, remedy
+        )
+    judges = table.texts("judges")
+    if not judges:
+        table.wrong("judges", "is needed", remedy='For example ["openai/gpt-6-luna"].')
+    got = Judging(
+        judges=Registry(None, {}).expanded(judges),
+        contests=tuple((one[0], one[1]) for one in contests) if fits else (),
+        prompt=table.value("prompt", DEFAULT_PROMPT),
+        samples=table.value("samples", 1, least=1),
+        seed=table.value("seed", 0),
+    )
+    table.done()
+    return got
+
+
+def _selection(table: Table) -> Selection:
+    got = Selection(
+        judge=table.value("judge", ""),
+        against=table.value("against", BASE, of=(BASE, CUT_BASE, LOW_RATED)),
+        split=Split(table.value("split", "development", of=("development", "test"))),
+    )
+    if not got.judge:
+        table.wrong("judge", "is needed", remedy='For example "openai/gpt-6-luna".')
+    table.done()
+    return got
+
+
+def _limits(table: Table) -> dict[str, Limits]:
+    """Limits of every lane ("") and of those that are named: `[limits."openai/gpt-6-luna"]`."""
+    names = ("requests_per_minute", "tokens_per_minute")
+    whole = ("requests_per_day", "tokens_per_day", "max_in_flight")
+
+    def one(of: Table) -> Limits:
+        given: dict[str, Any] = {name: of.value(name, 0.0) for name in names if name in of}
+        given |= {name: of.value(name, 0) for name in whole if name in of}
+        limits = Limits(**given)
+        try:
+            limits.check("limits")
+        except UserError as error:
+            of.mistakes.take(error, of.path)
+        return limits
+
+    found = {"": one(table)}
+    for key, value in table.rest().items():
+        if not isinstance(value, dict) or "/" not in key:
+            remedy = f'Known: {", ".join((*names, *whole))}; or a model\'s own: [limits."openai/gpt-6-luna"].'
+            table.mistakes.add((*table.path, key), "is no limit", repr(key), remedy)
+            continue
+        own = Table(value, (*table.path, key), table.mistakes)
+        found[key] = one(own)
+        own.done()
+    return found
+
+
+def _budget(table: Table) -> float | None:
+    usd = table.value("usd", 0.0, least=0) if "usd" in table else None
+    if usd is not None and not 0 < usd < float("inf"):
+        table.wrong("usd", "must be above 0", usd, "Leave it out for no ceiling.")
+    table.done()
+    return usd
+
+
+def _check_together(study: Study, mistakes: Mistakes) -> None:
+    """What no table can know by itself."""
+    names = [one.name for one in study.learners]
+    for name in sorted({name for name in names if names.count(name) > 1 and name}):
+        mistakes.add(("student", names.index(name, names.index(name) + 1)), "has a name twice", repr(name))
+    words, at = study.words(), ("judging", "contests")
+    of_learner = words & {STUDENT, BASE, CUT_BASE, BEST, LOW_RATED}
+    if of_learner and not study.learners:
+        mistakes.add(at, f"names {sorted(of_learner)[0]!r}, and there is no [[student]]")
+    if words & {STUDENT, BEST} and not study.teaching.methods:
+        mistakes.add(at, "names students, and nothing teaches them", remedy="Write methods in [teaching].")
+    if study.teaching.methods and not words & {STUDENT, BEST}:
+        mistakes.add(at, "names no student, though some are taught", remedy='Name "student" or "best".')
+    if (BEST in words) != (study.selection is not None):
+        mistakes.add(("selection",), 'and the contestant "best" belong together')
+    chosen = study.selection
+    if chosen and chosen.split is Split.DEVELOPMENT and not study.data.hold_out:
+        remedy = (
+            "Write hold_out = true in [data]: who is chosen must not be chosen on what it was trained on."
+        )
+        mistakes.add(("selection",), "chooses on development dialogues that train", remedy=remedy)
+    _check_authors(study, mistakes, at)
+
+
+def _check_authors(study: Study, mistakes: Mistakes, at: tuple[str, str]) -> None:
+    """Whether contests and judges are written as authors and judges are."""
+    words = (STUDENT, BEST, BASE, CUT_BASE, LOW_RATED)
+    for a, b in study.judging.contests:
+        for name in (a, b):
+            if name not in words and "/" not in name and ":" not in name:
+                remedy = (
+                    f"Words: {', '.join(words)}; or an author: openai/gpt-6-luna, dataset:human, file:PATH."
+                )
+                mistakes.add(at, "names no author", repr(name), remedy)
+        if a == b:
+            mistakes.add(at, "judges an author against itself", repr(a))
+    for judge in study.judging.judges:
+        if "/" not in judge:
+            mistakes.add(("judging", "judges"), "a judge is written provider/name", repr(judge))

@@ -1,0 +1,115 @@
+"""Base and students of a study, served together and asked: from stages to `harness/workflows/generate_students.py` and back.
+
+One server (or engine) serves the base and every student that is ready, in the same batches; each stage then
+takes its own author out of what came.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from agents.errors import UserError
+from agents.hashing import content_id
+from agents.model_files.weights import check_base
+from finetune.checkpoint import Base, read_checkpoint, weights_id
+from finetune.model_loader import Located
+from finetune.tokenizer_identity import check_asking
+from harness.serving.backends import Serving
+from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, Cast, Contestant, short_name
+from harness.serving.hardware import device_here
+from harness.study.config import CUT_BASE, Learner
+from harness.study.context import World
+from harness.study.progress import counted
+from harness.study.stage_cache import Made, Ready
+from harness.study.stages import Interrupted, NotFinished, base_place, responses_made, threads
+from harness.workflows.generate import Summary
+from harness.workflows.generate_students import respond, responder, settled
+from harness.workflows.generation_plan import Chosen, plan_responding
+from results.db.store import Store
+
+
+@asynccontextmanager
+async def served(
+    world: World, learner: Learner, chosen: Chosen, group: Sequence[Ready]
+) -> AsyncIterator[Summary]:
+    """What the authors of these stages, served together, responded to the chosen dialogues.
+
+    Raises:
+        UserError: they cannot be served.
+    """
+    for name, value in {"TQDM_DISABLE": "1", **threads(learner)}.items():  # bars would cover our progress
+        os.environ.setdefault(name, value)
+    base = _located(world, learner, group[0])
+    check_base(base.folder)
+    by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}
+    study = world.study
+    name = f"serve {learner.name}, {len(by_author)} authors together"
+    how = Serving(
+        through=study.generation.through,
+        preset=study.generation.preset,
+        device="cpu" if study.training.device == "cpu" else device_here(),
+        tell=partial(world.tell, name),
+    )
+    async with await Store.open(world.db) as store:
+        who = await settled(store, Cast(base, tuple(by_author.values())), how, world.library)
+        plan = plan_responding(chosen, [responder(one, who, how, world.library) for one in who.contestants])
+        run_id = content_id("run-1", [plan.kind, plan.spec])
+        async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):
+            summary = await respond(store, world.registry, chosen, who, how, world.settings, world.library)
+        yield summary
+
+
+async def generate_students(world: World, chosen: Chosen, ready: Ready) -> Made:
+    """One author's responses, out of what was made together."""
+    summary: Summary = ready.opened
+    if summary.interrupted:
+        raise Interrupted("interrupted; every answer is stored")
+    base = _located(world, _learner(world, ready), ready)
+    author = contestant_of(world, ready, base).author
+    (mine,) = (one for one in summary.sets if one.of.author == author)
+    if mine.missing:
+        why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
+        raise NotFinished(
+            f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
+        )
+    async with await Store.open(world.db) as store:
+        return await responses_made(store, summary, [mine], chosen.dialogues())
+
+
+def contestant_of(world: World, ready: Ready, base: Located) -> Contestant:
+    """Who a stage's author is: a student that was trained (or chosen), or the base."""
+    trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
+    if trained:
+        made = read_checkpoint(world.folder / trained[0]["folder"])
+        check_asking(made, base.folder)
+        return Contestant(f"{STUDENT}{made.name}", made)
+    cut = CUT_BASE in ready.stage.title.split(" ")
+    return Contestant(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
+
+
+def _learner(world: World, ready: Ready) -> Learner:
+    return next(one for one in world.study.learners if f"base {one.name}" in ready.needs)
+
+
+def _located(world: World, learner: Learner, ready: Ready) -> Located:
+    """The base as its stage recorded it.
+
+    Raises:
+        UserError: the folder holds other weights by now.
+    """
+    told = ready.needs[f"base {learner.name}"].result
+    place = base_place(world, told)
+    folder = Path(told["at"]) if told["at"] else Path(place)
+    weights = weights_id(folder)
+    if weights != told["weights"]:
+        raise UserError(
+            "the base's folder holds other weights than the study began with",
+            where=str(folder),
+            found=weights,
+            remedy=f"Put {told['weights']} back, or begin the study anew elsewhere.",
+        )
+    return Located(folder, Base(place, told["revision"], weights))

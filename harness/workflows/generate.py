@@ -1,0 +1,257 @@
+"""Runs that make responses: contestants and teachers respond, teachers improve; everything is stored.
+
+From names to a plan (pure but for reading what is stored), from the plan to calls, from the database to a
+summary. A piece of work is one dialogue for one set: one call, or a chain of calls each waiting for the one
+before it; where a teacher improves its own initial response, the chain begins with asking for that, and the
+engine asks it once for all strategies. How calls are made is the engine's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import orjson
+
+from agents.clients.base import ModelClient
+from agents.errors import Fault, UserError
+from agents.hashing import content_id
+from agents.improver import Improver
+from agents.messages import Sampling
+from agents.models.registry import Registry
+from agents.models.spec import Model
+from agents.responder import Responder
+from agents.types import Dialogue, Response, ResponseSet
+from harness.data.author_resolver import Author
+from harness.data.splits import Split
+from harness.engine.dispatcher import Work
+from harness.engine.run import LaneReport, Settings, Source, run_calls
+from harness.workflows.records import put_prompt
+from harness.workflows.response_sets import SetSummary, summarise
+from results.db.store import Store
+from results.queries.responses import cost_of, last_attempts, reads_of
+
+Agent = Responder | Improver
+Tries = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
+
+
+@dataclass(frozen=True)
+class Base:
+    """What is improved: stored responses, or those that a responder is asked for on the way."""
+
+    set: ResponseSet
+    responses: Mapping[str, Response]
+    responder: Responder | None = None
+
+    @classmethod
+    def of_author(cls, author: Author) -> Base:
+        """Responses that are there."""
+        return cls(author.set, author.responses)
+
+    @classmethod
+    def asked(cls, responder: Responder) -> Base:
+        """Responses that are asked for when they are needed."""
+        return cls(responder.set, {}, responder)
+
+    async def original(self, client: ModelClient, dialogue: Dialogue, tries: Tries) -> Response | None:
+        """The response to improve; None where there is none that is worth improving."""
+        if self.responder is None:
+            return self.responses[dialogue.key]
+        got = await self.responder.respond(client, dialogue, tries.get((self.set.id, dialogue.key)))
+        return None if got.flaw else got.response
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made.
+
+    Attributes:
+        agents: each makes one set, for every dialogue.
+        bases: what improvers improve, by the base set's id.
+        dialogues: in the seeded order.
+        split: where the dialogues come from, for people.
+        data_sha256: the dataset's content.
+    """
+
+    agents: tuple[Agent, ...]
+    dialogues: tuple[Dialogue, ...]
+    bases: Mapping[str, Base]
+    split: str = Split.TRAIN
+    data_sha256: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The run's kind: "responding" or "improving"."""
+        return "improving" if self.bases else "responding"
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """Everything that decides what is asked."""
+        return {
+            "sets": sorted(agent.set.id for agent in self.agents),
+            "dialogues": content_id("dialogues-1", [dialogue.key for dialogue in self.dialogues]),
+            "split": str(self.split),
+            "data_sha256": self.data_sha256,
+        }
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Each model that is asked, once."""
+        return tuple(dict.fromkeys(agent.model for agent in self.agents))
+
+    @property
+    def unheeded(self) -> tuple[str, ...]:
+        """The models that are to have a temperature or top-p, and take none."""
+        wanted = [agent.model for agent in self.agents if _wants_sampling(agent.sampling)]
+        return tuple(dict.fromkeys(model.id for model in wanted if not model.traits.temperature))
+
+    @property
+    def sets(self) -> tuple[ResponseSet, ...]:
+        """Every set that is made, those made on the way first."""
+        asked = [base.set for base in self.bases.values() if base.responder is not None]
+        return (*asked, *(agent.set for agent in self.agents))
+
+    def agents_of(self, model: Model) -> list[Agent]:
+        """The agents that ask a model."""
+        return [agent for agent in self.agents if agent.model == model]
+
+    def can(self, agent: Agent, dialogue: Dialogue) -> bool:
+        """Whether there is something for the agent to do with this dialogue."""
+        if isinstance(agent, Responder):
+            return True
+        base = self.bases[agent.base.id]
+        return base.responder is not None or dialogue.key in base.responses
+
+    def work(self, model: Model, tries: Tries) -> Iterator[Work]:
+        """One piece of work per dialogue and set, the sets of one dialogue one after another."""
+        for dialogue in self.dialogues:
+            for agent in self.agents_of(model):
+                again = tries.get((agent.set.id, dialogue.key))
+                if isinstance(agent, Responder) and not again:
+                    yield agent.call(dialogue)
+                elif self.can(agent, dialogue):
+                    yield partial(self._do, agent, dialogue, tries)
+
+    def count(self, model: Model) -> int:
+        """How many pieces of work `work` gives."""
+        return sum(self.can(agent, one) for one in self.dialogues for agent in self.agents_of(model))
+
+    async def _do(self, agent: Agent, dialogue: Dialogue, tries: Tries, client: ModelClient) -> None:
+        again = tries.get((agent.set.id, dialogue.key))
+        if isinstance(agent, Responder):
+            await agent.respond(client, dialogue, again)
+            return
+        original = await self.bases[agent.base.id].original(client, dialogue, tries)
+        if original is not None:
+            await agent.improve(client, dialogue, original, again)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run's result: its sets, and what its lanes did in this invocation."""
+
+    run_id: str
+    kind: str
+    spec: Mapping[str, Any]
+    sets: tuple[SetSummary, ...]
+    lanes: Mapping[str, LaneReport]
+    cost_usd: float | None
+    interrupted: bool = False
+
+
+async def generate(
+    store: Store, registry: Registry, plan: Plan, settings: Settings, *, retry_unusable: bool = False
+) -> Summary:
+    """Make every response of a plan that is not there yet, store, and summarise.
+
+    Args:
+        retry_unusable: ask once more where an answer may not train (or, of a contestant, has no text).
+
+    Raises:
+        UserError: another set of one of these names is there; else as `run_calls`.
+    """
+    await _check_names(store, plan)
+    tries = await _tries(store, plan, again=retry_unusable)
+
+    async def describe(run_id: str) -> None:
+        await store.put_dialogues(plan.dialogues)
+        for base in plan.bases.values():
+            await store.put_responses(base.set, _of(base, plan.dialogues))
+        for agent in (*plan.agents, *(base.responder for base in plan.bases.values())):
+            if agent is not None:
+                await store.put_responses(agent.set, ())
+                for prompt in agent.prompts:
+                    await put_prompt(store, prompt)
+        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+
+    sources = [Source(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models]
+    report = await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
+    sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
+    cost = await cost_of(store, [of.id for of in plan.sets])
+    return Summary(report.run_id, plan.kind, plan.spec, tuple(sets), report.lanes, cost, report.interrupted)
+
+
+def _wants_sampling(sampling: Sampling) -> bool:
+    return sampling.temperature is not None or sampling.top_p is not None
+
+
+def _of(base: Base, dialogues: Sequence[Dialogue]) -> list[Response]:
+    return [base.responses[one.key] for one in dialogues if one.key in base.responses]
+
+
+async def _check_names(store: Store, plan: Plan) -> None:
+    """A name means one set: a second one made in another way needs another name."""
+    faults = []
+    for of in plan.sets:
+        for other in await store.response_sets(of.author, of.preset):
+            if other.id != of.id and await store.responses(other.id):
+                faults.append(
+                    Fault(f"{of.author}@{of.preset} is there, made in another way: {_apart(other, of)}")
+                )
+    if faults:
+        raise UserError(
+            "these responses would be a second set under the same name",
+            where="--preset",
+            remedy="Ask as before, or give them a name of their own with --preset NAME"
+            + (" (to improve initial responses that are there: --initial AUTHOR)." if plan.bases else "."),
+            faults=faults,
+        )
+
+
+def _apart(there: ResponseSet, wanted: ResponseSet) -> str:
+    """In which points two sets were made differently."""
+    try:
+        one, other = orjson.loads(there.made), orjson.loads(wanted.made)
+    except orjson.JSONDecodeError:
+        return there.made
+    points = _points(one), _points(other)
+    keys = [key for key in sorted({*points[0], *points[1]}) if points[0].get(key) != points[1].get(key)]
+    if len(keys) > 1:  # it says the same in one word
+        keys = [key for key in keys if key != "identity"]
+    return "; ".join(f"{key} {points[0].get(key)}, here {points[1].get(key)}" for key in keys)
+
+
+def _points(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a set was made with, one level flat: `run dtype`, `sampling seed`."""
+    flat: dict[str, Any] = {}
+    for key, value in made.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{key} {name}".strip(): one for name, one in inner.items()}
+    return flat
+
+
+async def _tries(store: Store, plan: Plan, *, again: bool) -> Tries:
+    """For every answer that was asked more than once, or is to be now: the number of the last attempt."""
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    contestants = {agent.set.id for agent in plan.agents if isinstance(agent, Responder)}
+    contestants |= {base.set.id for base in plan.bases.values() if base.responder is not None}
+    for of in plan.sets:
+        there = {one.dialogue for one in await store.responses(of.id)} if of.id in contestants else set()
+        for dialogue, steps in last_attempts(await reads_of(store, of.id)).items():
+            found[of.id, dialogue] = {
+                step: last + (again and not usable and dialogue not in there)
+                for step, (last, usable) in steps.items()
+            }
+    return found

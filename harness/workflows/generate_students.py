@@ -1,0 +1,327 @@
+"""Base and students as authors: from a cast to responders, from responders to a server that answers them.
+
+A server is started only where something is left to be asked, once for the base and all of its adapters;
+where students are merged, one after another. Where it dies in the midst of a run it is started again and the
+run goes on with what is missing. Composes `serve`, `finetune` and the engine; how a call is made is not
+decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agents.clients.base import Call, ModelClient
+from agents.errors import CallError, Failure, UserError
+from agents.messages import Completion
+from agents.models.registry import Registry
+from agents.models.spec import Model, Traits
+from agents.prompt_lookup import named_prompt
+from agents.responder import Responder
+from agents.student_prompt import Form, Rendering
+from agents.truncation import FIRST_TURN_97_WORDS
+from agents.types import DEFAULT_PRESET
+from finetune.checkpoint import beyond_settings
+from finetune.tokenizer_identity import Asking, asking_of, unasked
+from harness.engine.limits import Limits
+from harness.engine.run import LaneReport, Settings
+from harness.serving.backends import Room, Serving, opened
+from harness.serving.checkpoint_resolver import BASE, Cast, Contestant
+from harness.workflows.generate import Plan, Summary, generate
+from harness.workflows.generation_cost import forecast
+from harness.workflows.generation_plan import Chosen, plan_responding
+from harness.workflows.records import put_checkpoints
+from prompts import Library
+from results.db.store import Store
+from results.db.tokenizer_identities import kept_sets
+from serve import sampling_presets
+from serve.sampling_presets import Preset, read_json
+from serve.served_model import Dtype, Served
+
+PROVIDER = "vllm"
+TRIES_OF_A_SERVER = 3
+AT_ONCE = 256
+
+
+def dtype_of(cast: Cast, how: Serving) -> Dtype:
+    """What the models compute in."""
+    return how.dtype or sampling_presets.dtype_of(how.preset, cast.config) or cast.dtype
+
+
+def served(one: Contestant, cast: Cast, how: Serving) -> Served:
+    """Who answers, by content."""
+    made = one.checkpoint
+    # what a server of somebody else's does with a question is taken on trust, as its weights are
+    on_trust = one.known_before or bool(how.url and not how.trusted)
+    asking = Asking() if on_trust else asking_of(cast.base.folder, _form(one, cast))
+    return Served(
+        weights=cast.base.base.weights,
+        adapter=str(made.record["adapter"]) if made is not None else "",
+        how="base" if made is None else "merged" if how.merged else "adapter",
+        rendering=f"{made.record['rendering']} {made.form}" if made is not None else "",
+        dtype=dtype_of(cast, how),
+        device=how.device,
+        backend="transformers" if how.through == "transformers" else "vllm",
+        address=how.url if how.url and not how.trusted else "",
+        asking=asking.id,
+        ends=" ".join(map(str, asking.ends)),
+        adapter_config="" if made is None or one.known_before else beyond_settings(made),
+    )
+
+
+def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Responder:
+    """One contestant as an author of direct responses, every value resolved; its address comes later.
+
+    Raises:
+        UserError: the preset is none, or the student was trained with other words than ours are now.
+    """
+    name, set_name = sampling_presets.name_of(how.preset)
+    if how.merged and one.checkpoint is not None:
+        set_name = f"{set_name or name}-merged"
+    config = read_json(cast.base.folder / "config.json")
+    generation = read_json(cast.base.folder / "generation_config.json")
+    role: sampling_presets.Role = "student" if one.checkpoint is not None else "base"
+    seed = sampling_presets.SEED if how.seed is None else how.seed
+    preset = sampling_presets.resolve(name, role, config, generation, seed=seed)
+    rendering = Rendering(named_prompt(library, preset.prompt), _form(one, cast))
+    if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
+        raise UserError(
+            "the student was trained with another prompt than it would be asked with",
+            where=str(one.checkpoint.path),
+            found=f"{one.checkpoint.record['rendering']}, here {rendering.id}",
+            remedy="Ask it with the prompt it was trained with: --prompts DIR.",
+        )
+    return Responder(
+        _model(one, cast, how, rendering, preset),
+        rendering,
+        set_name or DEFAULT_PRESET,
+        author=one.author,
+        temperature=preset.temperature,
+        top_p=preset.top_p,
+        max_output_tokens=preset.max_output_tokens,
+        seed=preset.seed,
+        stop=preset.stop,
+        cut=FIRST_TURN_97_WORDS if one.cut else preset.cut,
+        run=served(one, cast, how).told(),
+    )
+
+
+def _form(one: Contestant, cast: Cast) -> Form:
+    """As a student was trained; a base as its students are asked, where they are, else in plain form."""
+    if one.checkpoint is not None:
+        return one.checkpoint.form
+    forms = {one.checkpoint.form for one in cast.contestants if one.checkpoint is not None}
+    return forms.pop() if len(forms) == 1 else Form.PLAIN
+
+
+def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
+    protocol = rendering.protocol
+    extra = preset.extra_with(_options(one, cast, rendering.form))
+    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
+    name = one.author if one.checkpoint is not None else cast.base_name
+    identity = served(one, cast, how).id
+    return Model(PROVIDER, name, protocol, traits, base_url="http://served/v1", identity=identity)
+
+
+def _options(one: Contestant, cast: Cast, form: Form) -> dict[str, Any]:
+    """What the chat template is told: as a student was trained; of a base, as it is now."""
+    if form is Form.PLAIN:
+        return {}
+    if one.checkpoint is not None:
+        return dict(one.checkpoint.record.get("template_options") or {})
+    if one.known_before:
+        return {}
+    return asking_of(cast.base.folder, form).named_options()
+
+
+async def settled(store: Store, who: Cast, how: Serving, library: Library) -> Cast:
+    """The same cast, where those keep their identity who answered before it held how they are asked.
+
+    Their first answers are taken for ones that were asked as they would be now; from then on another
+    tokenizer or template is another set for them too.
+
+    Raises:
+        UserError: as `responder`.
+    """
+    by_model: dict[str, list[Contestant]] = {}
+    for one in (replace(each, known_before=False) for each in who.contestants):
+        by_model.setdefault(one.author if one.checkpoint is not None else BASE, []).append(one)
+    contestants: dict[str, Contestant] = {}
+    for group in by_model.values():
+        before = [replace(one, known_before=True) for one in group]
+        askings = {
+            responder(old, who, how, library).set.id: _asked_now(new, who, how)
+            for old, new in zip(before, group, strict=True)
+        }
+        kept = await kept_sets(store, askings)
+        contestants |= {one.author: one for one in (before if kept else group)}
+    return replace(who, contestants=tuple(contestants[one.author] for one in who.contestants))
+
+
+def _asked_now(one: Contestant, cast: Cast, how: Serving) -> str:
+    now = served(one, cast, how)
+    return " ".join([now.asking, now.ends, now.adapter_config]).strip()
+
+
+async def respond(
+    store: Store,
+    registry: Registry,
+    chosen: Chosen,
+    who: Cast,
+    how: Serving,
+    settings: Settings,
+    library: Library,
+    *,
+    others: Sequence[Responder] = (),
+    retry_unusable: bool = False,
+) -> Summary:
+    """Responses of every contestant (and of other models beside them) to the chosen dialogues.
+
+    Raises:
+        UserError: as `generate`, and whatever keeps a server from coming up.
+    """
+    who = await settled(store, who, how, library)
+    responders = [responder(one, who, how, library) for one in who.contestants]
+    await put_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
+    whole = plan_responding(chosen, (*responders, *others))
+    lanes: list[dict[str, LaneReport]] = []
+    settings = _wide(settings, responders)
+    for part in _parts(who, how):
+        ours = [one for one in responders if one.name in {each.author for each in part}]
+        if not await _missing(store, plan_responding(chosen, ours), settings, again=retry_unusable):
+            continue
+        if not how.url or how.trusted:
+            check_questions(who.base.folder, ours, chosen, how)
+        summary = await _served_run(store, registry, chosen, who, how, settings, ours, part, retry_unusable)
+        lanes.append(dict(summary.lanes))
+        unfinished = any(lane.stopped or lane.failed for lane in summary.lanes.values())
+        if summary.interrupted or unfinished:
+            return replace(summary, lanes=_added(lanes))
+    # what is left is the other models' business; everything else is known by now, and is summed up here
+    summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))
+    return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
+
+
+def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chosen, how: Serving) -> None:
+    """Make sure that a base has an embedding for whatever it is asked; tell what it takes for its own marks.
+
+    Raises:
+        UserError: dialogues hold tokens that it has none for.
+    """
+    renderings = {one.rendering.form: one.rendering for one in responders}
+    for rendering in renderings.values():
+        found = unasked(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
+        if found.beyond:
+            told = ", ".join(f"{token!r} ({count})" for token, count in list(found.beyond.items())[:8])
+            raise UserError(
+                "dialogues hold tokens that the base has no embedding for",
+                where=str(folder),
+                found=told,
+                remedy="Resize the base's embeddings to its tokenizer, or use its own tokenizer.",
+            )
+        if found.control:
+            told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control.items()))
+            how.tell(f"dialogues hold marks of this base's own, and are not asked as they are meant: {told}")
+
+
+async def _served_run(
+    store: Store,
+    registry: Registry,
+    chosen: Chosen,
+    who: Cast,
+    how: Serving,
+    settings: Settings,
+    responders: Sequence[Responder],
+    part: Sequence[Contestant],
+    retry_unusable: bool,
+) -> Summary:
+    """One server's share, the server started again where it died on the way."""
+    plan = plan_responding(chosen, responders)
+    done: list[dict[str, LaneReport]] = []
+    for tries in range(1, TRIES_OF_A_SERVER + 1):
+        async with opened(who, part, how, plan.models, dtype_of(who, how)) as room:
+            clients = {model: _client(room, model) for model in plan.models}
+            own = replace(settings, own=clients)
+            again = retry_unusable and tries == 1
+            summary = await generate(store, registry, plan, own, retry_unusable=again)
+            done.append(dict(summary.lanes))
+            dead = room.died()
+        if not dead or summary.interrupted:
+            break
+        if tries < TRIES_OF_A_SERVER:
+            how.tell(f"the server died; what was answered is stored. Starting it again.\n{dead}")
+    return replace(summary, lanes=_added(done))
+
+
+def _client(room: Room, model: Model) -> ModelClient:
+    return _Guarded(room.client(model), room)
+
+
+class _Guarded:
+    """A client whose server, once dead, is not knocked at again and again."""
+
+    def __init__(self, inner: ModelClient, room: Room) -> None:
+        self._inner, self._room = inner, room
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask once.
+
+        Raises:
+            CallError: as the client; GONE where the server has died.
+        """
+        try:
+            return await self._inner.complete(call)
+        except CallError as error:
+            if (
+                error.failure in (Failure.CONNECTION, Failure.SERVER, Failure.UNAVAILABLE)
+                and self._room.died()
+            ):
+                raise CallError(Failure.GONE, "the server that was started has died") from error
+            raise
+
+    async def close(self) -> None:
+        """Whoever opened the room closes it."""
+
+
+def _parts(who: Cast, how: Serving) -> list[list[Contestant]]:
+    """Who is served together: all, or where students are merged, the base and then each of them."""
+    if not how.merged:
+        return [list(who.contestants)]
+    bases = [one for one in who.contestants if one.checkpoint is None]
+    return [*([bases] if bases else []), *([one] for one in who.students)]
+
+
+def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
+    """As many calls in flight as a server takes at once, where nothing else is said."""
+    if settings.limits.max_in_flight is not None:
+        return settings
+    limits = {one.model.id: Limits(max_in_flight=AT_ONCE) for one in responders}
+    return replace(settings, lane_limits={**limits, **settings.lane_limits})
+
+
+async def _missing(store: Store, plan: Plan, settings: Settings, *, again: bool) -> bool:
+    """Whether there is anything left to ask."""
+    return again or any(one.calls for one in await forecast(store, plan, settings))
+
+
+def _without(last: dict[str, LaneReport], before: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:
+    """The last look's lanes, what this invocation has made itself not counted as known beforehand."""
+    made = {name: sum(each[name].made for each in before if name in each) for name in last}
+    return {name: replace(lane, reused=max(0, lane.reused - made[name])) for name, lane in last.items()}
+
+
+def _added(lanes: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:
+    """What lanes of the same model did, one after another."""
+    total: dict[str, LaneReport] = {}
+    for report in lanes:
+        for name, lane in report.items():
+            had = total.get(name)
+            if had is not None:
+                names = ("made", "retried", "rate_limited", "failed")
+                counts = {each: getattr(had, each) + getattr(lane, each) for each in names}
+                spent = None if lane.spent_usd is None else lane.spent_usd + (had.spent_usd or 0.0)
+                lane = replace(lane, **counts, spent_usd=spent)  # noqa: PLW2901  (the sum takes its place)
+            total[name] = lane
+    return total

@@ -1,0 +1,162 @@
+"""What a run that makes responses would take, before anything is asked.
+
+The number of calls is exact but for what is asked again: everything that is to be asked is rendered (an
+answer that is not known yet by a stand-in of usual length), and identical calls are counted once. Tokens are
+estimated from bytes; the most it can cost is an upper bound: every byte a token, the whole output, every
+allowed try charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agents.clients.base import Call
+from agents.improver import Improver
+from agents.messages import Message
+from agents.models.retirement import check_asked
+from agents.models.spec import Model
+from agents.responder import Responder
+from agents.types import Dialogue
+from harness.engine.budget import price_of
+from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
+from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
+from harness.engine.run import Settings
+from harness.terminal.output import print_json, print_line
+from harness.workflows.generate import Plan
+from results.db.store import Store
+from results.queries.responses import reads_of
+from results.render.format import money
+
+USUAL_TOKENS = 60  # of a response of some 40 words
+STAND_IN = "a response of the usual length " * 7
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one model's share would take.
+
+    Attributes:
+        model: its id.
+        calls: to be asked, identical ones once.  known: of the plan's, those answered already.
+        input_tokens, output_tokens: estimates.
+        seconds: estimate at the limits given; None where neither a rate nor a concurrency is known.
+        expected_usd: estimate.  maximum_usd: upper bound. None where the price is not known.
+    """
+
+    model: str
+    calls: int
+    known: int
+    input_tokens: int
+    output_tokens: int
+    seconds: float | None
+    expected_usd: float | None
+    maximum_usd: float | None
+
+
+async def forecast(store: Store, plan: Plan, settings: Settings) -> list[Forecast]:
+    """A forecast for each model of a plan; asks nothing.
+
+    Raises:
+        UserError: a retired model would be asked.
+    """
+    there: set[tuple[str, str, int]] = set()
+    for of in plan.sets:
+        for dialogue, reads in (await reads_of(store, of.id)).items():
+            there |= {(of.id, dialogue, read.step) for read in reads}
+    found = [_forecast(plan, model, there, settings) for model in plan.models]
+    calls = {model: one.calls for model, one in zip(plan.models, found, strict=True)}
+    check_asked(calls, settings.allow_retired)
+    return found
+
+
+def _forecast(plan: Plan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> Forecast:
+    price = price_of(model, dict(settings.prices))
+    asked: set[str] = set()
+    known: set[str] = set()
+    size, most = 0, 0.0
+    for place, call in _calls(plan, model):
+        if place in there:
+            known.add(call.key)
+            continue
+        if call.key in asked:
+            continue
+        asked.add(call.key)
+        size += len(call.body)
+        most += price.upper_bound(call) if price is not None else 0.0
+    each = USUAL_TOKENS + (1000 if model.traits.thinking else 0)
+    given, made = size * FIRST_TOKENS_PER_BYTE, float(len(asked) * each)
+    expected = None if price is None else given * price.input_usd + made * price.output_usd
+    return Forecast(
+        model=model.id,
+        calls=len(asked),
+        known=len(known),
+        input_tokens=round(given),
+        output_tokens=round(made),
+        seconds=_seconds(model, len(asked), given + made, settings),
+        expected_usd=expected,
+        maximum_usd=None if price is None else most * settings.policy.most_tries,
+    )
+
+
+def _calls(plan: Plan, model: Model) -> Iterator[tuple[tuple[str, str, int], Call]]:
+    for dialogue in plan.dialogues:
+        for agent in plan.agents_of(model):
+            if not plan.can(agent, dialogue):
+                continue
+            if isinstance(agent, Responder):
+                yield (agent.set.id, dialogue.key, 1), agent.call(dialogue)
+                continue
+            base = plan.bases[agent.base.id]
+            if base.responder is not None:
+                yield (base.set.id, dialogue.key, 1), base.responder.call(dialogue)
+            original = base.responses.get(dialogue.key)
+            yield from _chain(agent, dialogue, original.text if original is not None else STAND_IN)
+
+
+def _chain(agent: Improver, dialogue: Dialogue, text: str) -> Iterator[tuple[tuple[str, str, int], Call]]:
+    said: tuple[Message, ...] = ()
+    for step in range(1, agent.steps + 1):
+        messages = agent.messages(step, dialogue, text, said)
+        yield (agent.set.id, dialogue.key, step), Call(agent.model, messages, agent.sampling)
+        text = f"{STAND_IN}{agent.set.id} {step}"  # of this chain alone
+        said = (*messages, Message("assistant", text))
+
+
+def _seconds(model: Model, calls: int, tokens: float, settings: Settings) -> float | None:
+    """The longest of what rates and concurrency allow; one round trip is the least."""
+    limits = settings.limits_of(model)
+    needed = [FIRST_LATENCY_SECONDS]
+    if limits.requests_per_minute:
+        needed.append(60 * calls / limits.requests_per_minute)
+    if limits.tokens_per_minute:
+        needed.append(60 * tokens / limits.tokens_per_minute)
+    if limits.max_in_flight:
+        needed.append(FIRST_LATENCY_SECONDS * calls / min(limits.max_in_flight, MOST_IN_FLIGHT))
+    if not calls:
+        return 0.0
+    return max(needed) if len(needed) > 1 else None
+
+
+def lines(forecasts: Sequence[Forecast]) -> Iterator[str]:
+    """A forecast for people."""
+    for each in forecasts:
+        time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
+        yield f"{each.model}: {each.calls:,} calls ({each.known:,} known)"
+        yield (
+            f"    estimates: {each.input_tokens:,} tokens in, {each.output_tokens:,} out; time {time}; "
+            f"cost {money(each.expected_usd)}"
+        )
+        yield f"    at most {money(each.maximum_usd)}, every allowed retry charged in full"
+
+
+def show_forecast(forecasts: Sequence[Forecast], as_json: bool) -> None:
+    """The forecasts: to stdout."""
+    if as_json:
+        told: dict[str, Any] = {"dry_run": True, "models": [asdict(each) for each in forecasts]}
+        print_json(told)
+        return
+    for line in lines(forecasts):
+        print_line(line)
+    print_line("Nothing was asked.")

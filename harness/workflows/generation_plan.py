@@ -1,0 +1,186 @@
+"""From what a user names to a plan of responses: which teachers, over what, with which strategies.
+
+Reads what is stored; asks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.errors import UserError
+from agents.improver import improver
+from agents.models.spec import Model, WireProtocol
+from agents.prompt_lookup import named_prompt
+from agents.responder import OUTPUT_TOKENS, Responder
+from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, Form, Rendering
+from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
+from harness.data.author_resolver import author_of
+from harness.data.dataset import Dataset
+from harness.data.splits import Split, check_no_leak, dialogues_of, seeded_order
+from harness.workflows.generate import Base, Plan
+from prompts import Library
+from results.db.store import Store
+from results.queries.responses import outcome_of, reads_of
+
+HUMAN = "human"
+LLM = "llm"
+OVER = (HUMAN, LLM)
+SEED = 0
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which dialogues, of which dataset.
+
+    Attributes:
+        split: a part of the dataset.  limit: a seeded random subset of it; None for all of it.
+        seed: of the order and of the subset.
+    """
+
+    dataset: Dataset
+    split: Split
+    limit: int | None = None
+    seed: int = SEED
+
+    def dialogues(self) -> tuple[Dialogue, ...]:
+        """In the seeded order."""
+        parts = {str(split): dialogues_of(self.dataset, split) for split in (Split.TRAIN, Split.TEST)}
+        check_no_leak(parts)
+        return tuple(seeded_order(dialogues_of(self.dataset, self.split), self.seed)[: self.limit])
+
+
+def strategies_of(text: str) -> tuple[Strategy, ...]:
+    """`all`, or names with commas between them, each once.
+
+    Raises:
+        UserError: one of them is no strategy.
+    """
+    if text.strip() == ALL:
+        return tuple(Strategy)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in set(Strategy)]
+    if unknown or not names:
+        raise UserError(
+            "no such strategy",
+            where="--strategies",
+            found=", ".join(map(repr, unknown)) or "none",
+            remedy=f"Choose from: {', '.join(Strategy)}; or: {ALL}.",
+        )
+    return tuple(dict.fromkeys(Strategy(name) for name in names))
+
+
+def responder_of(
+    model: Model,
+    library: Library,
+    *,
+    preset: str = "",
+    fidelity: Fidelity = Fidelity.PAPER,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    max_output_tokens: int = OUTPUT_TOKENS,
+) -> Responder:
+    """A model as an author of direct responses, asked in chat form.
+
+    In fidelity `released` it is asked as the published script asked GPT-4o for initial responses, and the set
+    is named so.
+
+    Raises:
+        UserError: it is a control judge, which writes nothing; the released prompts have not been fetched.
+    """
+    _check_writes(model)
+    is_released = fidelity is Fidelity.RELEASED
+    rendering = Rendering(named_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), Form.CHAT)
+    named = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
+    return Responder(
+        model, rendering, named, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens
+    )
+
+
+def plan_responding(chosen: Chosen, responders: Sequence[Responder]) -> Plan:
+    """The plan for direct responses to the chosen dialogues."""
+    dialogues = chosen.dialogues()
+    return Plan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)
+
+
+async def plan_improving(
+    chosen: Chosen,
+    store: Store,
+    library: Library,
+    teachers: Sequence[Model],
+    over: Sequence[str],
+    strategies: Sequence[Strategy],
+    *,
+    initial: str = "",
+    fidelity: Fidelity = Fidelity.PAPER,
+    temperature: float | None = None,
+    tag: str = "",
+) -> Plan:
+    """The plan for every teacher's improvements of every kind of response with every strategy.
+
+    Args:
+        over: "human", "llm" or both.
+        initial: for "llm", the author whose stored responses are improved, but for those that may not
+            train; "" for the teacher's own, which are asked for where they are not there yet.
+        tag: a name of the user's own, for a second set made in another way.
+
+    Raises:
+        UserError: the author of `initial` has no responses, or none to these dialogues.
+    """
+    dialogues = chosen.dialogues()
+    bases: dict[str, Base] = {}
+    agents = []
+    for teacher in teachers:
+        _check_writes(teacher)
+        for kind in over:
+            base, name = await _base(chosen, store, library, teacher, kind, initial, fidelity)
+            if base.responder is None and not any(one.key in base.responses for one in dialogues):
+                raise UserError(
+                    f"{name} has no response to any of these dialogues",
+                    where="--initial",
+                    remedy=f"Make them with: empathy respond {initial} --split {chosen.split}",
+                )
+            bases[base.set.id] = base
+            agents += [
+                improver(
+                    teacher,
+                    strategy,
+                    base.set,
+                    name,
+                    library,
+                    fidelity=fidelity,
+                    temperature=temperature,
+                    tag=tag,
+                )
+                for strategy in strategies
+            ]
+    return Plan(tuple(agents), dialogues, bases, chosen.split, chosen.dataset.sha256)
+
+
+def _check_writes(model: Model) -> None:
+    if model.protocol is WireProtocol.CONTROL:
+        remedy = "Name a model, for example openai/gpt-6-luna."
+        raise UserError("a control judge writes no responses", found=model.id, remedy=remedy)
+
+
+async def _base(
+    chosen: Chosen,
+    store: Store,
+    library: Library,
+    teacher: Model,
+    kind: str,
+    initial: str,
+    fidelity: Fidelity,
+) -> tuple[Base, str]:
+    """What is improved, and its name within a preset's."""
+    if kind == HUMAN:
+        return Base.of_author(await author_of("dataset:human", chosen.dataset, store)), HUMAN
+    if not initial:
+        return Base.asked(responder_of(teacher, library, fidelity=fidelity)), LLM
+    author = await author_of(initial, chosen.dataset, store)
+    reads = await reads_of(store, author.set.id)
+    flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}
+    fit = {key: response for key, response in author.responses.items() if key not in flawed}
+    name = LLM if author.name == teacher.id else author.name
+    return Base(author.set, fit), name

@@ -1,0 +1,158 @@
+"""A cheap judge on every dialogue, a gold one on a random share: what the gold one would have said of all.
+
+Two ordinary judging runs: the share is the beginning of a seeded order that is drawn before anything is
+asked, both orders of a dialogue together, and nobody's verdicts decide it. So either run can be gone on with,
+compared and reported like any other, and a larger share later holds the smaller one. A stratified share is
+drawn after the cheap judge is done, in the same seeded order within each stratum, with known probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.errors import UserError
+from agents.judge import Judge
+from agents.models.registry import Registry
+from harness.data.splits import seeded_order
+from harness.engine.run import Settings
+from harness.workflows.judge import JudgeSummary, Plan, Summary, judge_contest
+from results.db.store import Store
+from results.statistics.not_estimable import Refusal
+from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
+from results.statistics.scores import dialogue_scores
+from results.statistics.stratified_ppi import (
+    NAMES,
+    Stratum,
+    allocation,
+    strata_of,
+    stratified_cheap_and_gold,
+)
+
+Floats = NDArray[np.float64]
+
+GOLD_SEED = 20260701  # apart from the seed of the order, so that --limit and the share are independent draws
+
+
+@dataclass(frozen=True, eq=False)
+class Gilded:
+    """What came of it.
+
+    Attributes:
+        cheap, gold: the two runs' results.
+        estimate: of the gold judge's win rate of A, or why there is none.
+        saved: money; all None where a price is not known or there is no estimate.
+        share: of dialogues that the gold judge was asked about, in (0, 1].
+        strata: of a stratified share, with their probabilities of inclusion; none for a random one.
+    """
+
+    cheap: Summary
+    gold: Summary
+    estimate: CheapAndGold | Refusal
+    saved: Saving
+    share: float
+    strata: tuple[Stratum, ...] = ()
+
+
+def gold_plan(plan: Plan, gold: Judge, share: float) -> Plan:
+    """The gold judge's plan: a random share of the dialogues, the same for the same dialogues and share.
+
+    Raises:
+        UserError: a share outside (0, 1], or one of fewer than two dialogues.
+    """
+    if not 0 < share <= 1:
+        raise UserError("the share lies above 0 and is at most 1", where="--gold-share", found=f"{share:g}")
+    count = round(share * len(plan.dialogues))
+    if count < 2:
+        raise UserError(
+            "this share is fewer than two dialogues",
+            where="--gold-share",
+            found=f"{share:g} of {len(plan.dialogues)}",
+            remedy="Ask for a larger share, or judge more dialogues.",
+        )
+    chosen = {dialogue.key for dialogue in seeded_order(plan.dialogues, GOLD_SEED)[:count]}
+    kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in chosen)
+    return replace(plan, dialogues=kept, judges=(gold,))
+
+
+def stratified_gold_plan(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
+    """As many dialogues as in `gold`, more of them where the cheap judge is inconsistent.
+
+    Dialogues that the cheap judge has not judged to the end are in no stratum. The least of each stratum is
+    asked even where that is more than the share.
+    """
+    scores = dialogue_scores(cheap.contest.columns).score
+    place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
+    complete = [
+        dialogue
+        for dialogue in seeded_order(plan.dialogues, GOLD_SEED)
+        if not np.isnan(scores[place[dialogue.key]])
+    ]
+    strata = strata_of(scores[[place[dialogue.key] for dialogue in complete]])
+    members = [
+        [one for one, code in zip(complete, strata, strict=True) if code == at] for at in range(len(NAMES))
+    ]
+    counts = allocation([len(one) for one in members], len(gold.dialogues))
+    chosen = {one.key for group, count in zip(members, counts, strict=True) for one in group[:count]}
+    return replace(gold, dialogues=tuple(one for one in plan.dialogues if one.key in chosen))
+
+
+async def gild(
+    store: Store,
+    registry: Registry,
+    plan: Plan,
+    gold: Plan,
+    settings: Settings,
+    *,
+    retry_unscored: bool = False,
+    stratified: bool = False,
+) -> Gilded:
+    """Ask both judges what is not answered yet, and combine them.
+
+    Args:
+        plan: of the cheap judge alone.  gold: as `gold_plan` gives it.
+        stratified: the gold judge's dialogues are drawn anew, by `stratified_gold_plan`.
+
+    Raises:
+        UserError: as `judge_contest`.
+    """
+    cheap = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
+    if cheap.interrupted:
+        why = Refusal("cheap and gold estimate", "interrupted before the gold judge was asked")
+        return Gilded(cheap, cheap, why, Saving(None, None, None), 0.0)
+    if stratified:
+        gold = stratified_gold_plan(plan, gold, cheap.judges[0])
+    gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
+    found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
+    saved = Saving(None, None, None)
+    if isinstance(found, CheapAndGold):
+        saved = saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
+    return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)
+
+
+def _estimated(
+    cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
+) -> tuple[CheapAndGold | Refusal, tuple[Stratum, ...]]:
+    if not stratified:
+        return combined(cheap, gold), ()
+    result = stratified_cheap_and_gold(*_scores_of(cheap, gold))
+    return (result, ()) if isinstance(result, Refusal) else (result.estimate, result.strata)
+
+
+def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | Refusal:
+    """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
+    return cheap_and_gold(*_scores_of(cheap, gold), level=level)
+
+
+def _scores_of(cheap: JudgeSummary, gold: JudgeSummary) -> tuple[Floats, Floats]:
+    """Either judge's score of every dialogue of the cheap one, nan where there is none."""
+    place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
+    of_gold = np.full(len(place), np.nan)
+    mirrored = cheap.contest.a.id != gold.contest.a.id
+    columns = gold.contest.columns.relabelled() if mirrored else gold.contest.columns
+    scores = dialogue_scores(columns).score
+    for at, dialogue in enumerate(gold.contest.dialogues):
+        of_gold[place[dialogue.key]] = scores[at]
+    return dialogue_scores(cheap.contest.columns).score, of_gold

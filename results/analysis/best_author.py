@@ -1,0 +1,41 @@
+"""The best of everyone that was judged against one opponent, corrected for having been chosen so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from results.analysis.contest_selection import Gathered, UnderJudge
+from results.analysis.multi_comparison import Everyone
+from results.queries.contest_index import name_of
+from results.statistics import Best, Refusal, best_of, dialogue_scores
+
+
+@dataclass(frozen=True)
+class Winner:
+    """One judge's best author, or why nothing can be said of it; `author` is "" then."""
+
+    author: str
+    best: Best | Refusal
+
+
+def winners_of(everyone: Everyone) -> Mapping[str, Winner]:
+    """By the judge's name, from two authors on; empty for pairs of authors."""
+    if everyone.pairwise or len(everyone.gathered.authors) < 2:
+        return {}
+    return {
+        under.judge: _winner(everyone.gathered, under, everyone.seed, everyone.level, soft=everyone.soft)
+        for under in everyone.gathered.judges
+        if len(under.standings) > 1
+    }
+
+
+def _winner(gathered: Gathered, under: UnderJudge, seed: int, level: float, *, soft: bool) -> Winner:
+    authors = [author for author in gathered.authors if author.id in under.standings]
+    standings = [under.standings[author.id] for author in authors]
+    asked = np.all([standing.asked for standing in standings], axis=0)
+    scores = [dialogue_scores(standing.columns, soft=soft).score[asked] for standing in standings]
+    best = best_of(np.stack(scores, axis=1), seed=seed, level=level)
+    return Winner("" if isinstance(best, Refusal) else name_of(authors[best.winner]), best)

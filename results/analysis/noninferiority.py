@@ -1,0 +1,78 @@
+"""Is the first author as good as the second, within a margin? By every judge of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from results.analysis.comparison import Compared, JudgeAnswer
+from results.analysis.training_seeds import Strategies
+from results.queries.contest_index import name_of
+from results.statistics import (
+    COMMON_OPPONENT,
+    NonInferiority,
+    Refusal,
+    StrategyEstimate,
+    against_common_opponent,
+    head_to_head,
+    non_inferior,
+    strategy_non_inferior,
+)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """A margin, held against every judge's comparison.
+
+    Attributes:
+        first, second: who is compared; the second is the reference.
+        margin: in (0, 1).
+        judges: by the judge's name, its verdict or why there is none. Several judges divide the error rate.
+        how: by the judge's name, against a common opponent or head to head.
+    """
+
+    first: str
+    second: str
+    margin: float
+    judges: Mapping[str, NonInferiority | Refusal]
+    how: Mapping[str, str]
+
+
+def margins_of(compared: Compared, margin: float) -> Margins:
+    """Two authors: by the comparison that answers the question for each judge."""
+    first, second = (name_of(author) for author in compared.gathered.authors)
+    level = 1.0 - (1.0 - compared.level) / len(compared.judges)
+    judges = {
+        answer.under.judge: _non_inferior(compared, answer, margin, level) for answer in compared.judges
+    }
+    how = {answer.under.judge: answer.answer.primary for answer in compared.judges}
+    return Margins(first, second, margin, judges, how)
+
+
+def _non_inferior(
+    compared: Compared, answer: JudgeAnswer, margin: float, level: float
+) -> NonInferiority | Refusal:
+    first, second = compared.gathered.authors
+    under = answer.under
+    if answer.answer.primary == COMMON_OPPONENT:
+        one, other = under.standings[first.id], under.standings[second.id]
+        pairs = against_common_opponent(one.columns, other.columns, soft=compared.soft)
+        asked = one.asked & other.asked
+    else:
+        direct = under.direct[first.id, second.id]
+        pairs, asked = head_to_head(direct.columns, soft=compared.soft), direct.asked
+    return non_inferior(pairs.of_dialogues(asked), margin, seed=compared.seed, level=level)
+
+
+def strategy_margins_of(strategies: Strategies, margin: float) -> Margins:
+    """Two strategies, or one and the opponent: their estimates are simultaneous over the judges already."""
+    names = [" + ".join(name_of(author) for author in group) for group in strategies.groups]
+    names.append(name_of(strategies.gathered.opponent))
+    judges = {
+        judge: strategy_non_inferior(estimate, margin)
+        if isinstance(estimate, StrategyEstimate)
+        else Refusal("non-inferiority", estimate.reason)
+        for judge, estimate in strategies.estimates.items()
+    }
+    how = COMMON_OPPONENT if len(strategies.groups) > 1 else "against the opponent"
+    return Margins(names[0], names[1], margin, judges, dict.fromkeys(judges, how))

@@ -1,0 +1,69 @@
+"""Strategies: what several training seeds each say of them, and what one checkpoint cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agents.types import ResponseSet
+from results.analysis.comparison import LEVEL, check_soft
+from results.analysis.contest_selection import Gathered
+from results.queries.contest_index import name_of
+from results.statistics import Refusal, StrategyEstimate, is_saturated, mean_score, strategy_family
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """One strategy's win rate against the opponent, or the difference of two strategies' win rates.
+
+    Attributes:
+        gathered: what it is made of.
+        groups: one or two strategies, each by the checkpoints of its training seeds.
+        estimates: by judge, or why there is none.
+        family_size: estimates that Holm and the simultaneous intervals count.
+        saturated: by judge, the checkpoints that beat the opponent too often for it to tell them apart.
+        seed, level, soft: as asked for.
+    """
+
+    gathered: Gathered
+    groups: tuple[tuple[ResponseSet, ...], ...]
+    estimates: Mapping[str, StrategyEstimate | Refusal]
+    family_size: int
+    saturated: Mapping[str, Sequence[str]]
+    seed: int
+    level: float
+    soft: bool
+
+
+def compare_strategies(gathered: Gathered, first: int, *, seed: int, soft: bool = False) -> Strategies:
+    """The gathered authors are checkpoints: the first so many of one strategy, the others of another.
+
+    Args:
+        first: how many are of the first; all of them for its win rate against the opponent.
+
+    Raises:
+        UserError: soft verdicts of a judge that gave none.
+    """
+    if soft:
+        check_soft(gathered)
+    groups = tuple(group for group in (gathered.authors[:first], gathered.authors[first:]) if group)
+    estimates = strategy_family(
+        {
+            under.judge: [[under.standings[of.id].columns for of in group] for group in groups]
+            for under in gathered.judges
+        },
+        seed=seed,
+        level=LEVEL,
+        soft=soft,
+    )
+    told = sum(isinstance(one, StrategyEstimate) for one in estimates.values())
+    saturated = {
+        under.judge: [
+            name_of(of)
+            for of in gathered.authors
+            if is_saturated(mean_score(under.standings[of.id].columns, soft=soft))
+        ]
+        for under in gathered.judges
+    }
+    over = {judge: names for judge, names in saturated.items() if names}
+    return Strategies(gathered, groups, estimates, told, over, seed, LEVEL, soft)

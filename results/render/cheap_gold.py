@@ -1,0 +1,82 @@
+"""A cheap judge and a gold one as data and in words: the estimate beside either's own. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from agents.models.family import kin_note
+from harness.engine.run import is_emulated
+from harness.workflows.judge_cheap_gold import Gilded
+from results.render import contest
+from results.render.format import EMULATED_NOTE, between, money, percent
+from results.statistics.not_estimable import Refusal
+from results.statistics.ppi import Saving
+from results.statistics.stratified_ppi import Stratum
+
+
+def as_data(done: Gilded) -> dict[str, Any]:
+    """All of it as plain data; rates in [0, 1], money in US dollars."""
+    found = done.estimate
+    return {
+        "estimate": {"refused": str(found)} if isinstance(found, Refusal) else asdict(found),
+        "saved": {**asdict(done.saved), "saved": done.saved.saved},
+        "gold_share": done.share,
+        "strata": [asdict(stratum) for stratum in done.strata],
+        "cheap": contest.as_data(done.cheap),
+        "gold": contest.as_data(done.gold),
+    }
+
+
+def lines(done: Gilded) -> list[str]:
+    """The same for people."""
+    contests = [summary.judges[0].contest for summary in (done.cheap, done.gold)]
+    told = []
+    for name, summary in (("cheap", done.cheap), ("gold", done.gold)):
+        one = summary.judges[0]
+        told.append(
+            f"{name}: {one.contest.judge}: {percent(one.hard.rate)} "
+            f"({between(one.hard.low, one.hard.high)}), order-robust {between(*one.hard.order_robust)}, "
+            f"n = {one.hard.n}, {money(one.contest.cost_usd)}"
+        )
+    found, gold = done.estimate, contests[1].judge
+    if isinstance(found, Refusal):
+        told.append(str(found))
+    else:
+        told.append(
+            f"What {gold} would have said of all: {percent(found.rate)} "
+            f"({between(found.low, found.high)}), {found.method}"
+        )
+        told.append(
+            f"    {found.n_gold} gold dialogues of {found.n}, worth {found.effective:.0f}; "
+            f"weight of the cheap judge {found.weight:.2f}; {found.scope}"
+        )
+        if done.strata:
+            told.append(f"    {_strata(done.strata)}")
+        if found.note:
+            told.append(f"    {found.note}")
+        told += _money(done.saved)
+    if any(is_emulated(contest.judge_model) for contest in contests):
+        told.append(EMULATED_NOTE)
+    told += [note for one in contests if (note := one.answerer_note)]
+    told += [f"{note}." for one in contests if (note := kin_note(one.judge, one.kin))]
+    return told
+
+
+def _strata(strata: Sequence[Stratum]) -> str:
+    """Which dialogues were asked about, by how the cheap judge did on them."""
+    asked = (f"{one.name} {one.n_gold} of {one.n} ({percent(one.probability)})" for one in strata)
+    return f"asked of those on which the cheap judge is {', '.join(asked)}"
+
+
+def _money(saved: Saving) -> list[str]:
+    if saved.paid is None:
+        return []
+    told = [
+        f"    paid {money(saved.paid)}; gold on every dialogue {money(saved.gold_everywhere)}: "
+        f"{money(saved.saved)} saved; gold alone as precise {money(saved.gold_alike)}"
+    ]
+    if saved.gold_alike is not None and not saved.is_worth_it:
+        told.append("    the cheap judge tells too little of the gold one to be worth its price here")
+    return told

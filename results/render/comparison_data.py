@@ -1,0 +1,204 @@
+"""A comparison as data: what `--json` prints. Rates in [0, 1], differences in [−1, 1]; computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.engine.run import is_emulated
+from results.analysis.comparison import Compared, JudgeAnswer, SingleOrderTest
+from results.analysis.contest_selection import Gathered, UnderJudge
+from results.analysis.multi_comparison import Everyone, Place
+from results.analysis.training_seeds import Strategies
+from results.queries.contest_index import name_of
+from results.statistics import SCOPE, Difference, Needed, Refusal, StrategyEstimate
+
+
+def verdict(test: Difference, level: float = 0.95) -> str:
+    """ "first", "second", "undecided", or "" where nothing could be compared; after Holm."""
+    if test.difference is None or test.p_adjusted is None:
+        return ""
+    if test.p_adjusted > 1.0 - level or test.difference == 0.0:
+        return "undecided"
+    return "first" if test.difference > 0 else "second"
+
+
+def compared_data(of: Compared) -> dict[str, Any]:
+    """Two authors compared, as plain data; rates in [0, 1], differences in [−1, 1]."""
+    return {
+        **_head(of.gathered, of.seed, soft=of.soft),
+        "family_size": of.family_size,
+        "level": of.level,
+        "scope": scope_of(of.gathered),
+        "by": of.by,
+        "disagree": of.disagree,
+        "judges": [_answer_data(one, of.level) for one in of.judges],
+    }
+
+
+def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
+    return {
+        "authors": [name_of(of) for of in gathered.authors],
+        "sets": [of.id for of in gathered.authors],
+        "opponent": name_of(gathered.opponent),
+        "split": gathered.split,
+        "seed": seed,
+        "soft": soft,
+        "emulated": is_any_emulated(gathered),
+        "left_out_as_kin": list(gathered.left_out),
+        "looks_at_test": looks_of(gathered),
+    }
+
+
+def scope_of(gathered: Gathered) -> str:
+    """What the intervals cover; where students are compared, that these are checkpoints and no strategies."""
+    if not has_students(gathered):
+        return SCOPE
+    these = "these two checkpoints" if len(gathered.authors) == 2 else "these checkpoints"
+    return SCOPE.replace("this training", these)
+
+
+def has_students(gathered: Gathered) -> bool:
+    """Whether any of the compared is a student."""
+    return any(of.author.startswith("student:") for of in gathered.authors)
+
+
+def is_any_emulated(gathered: Gathered) -> bool:
+    """Whether any judge is the emulator's."""
+    return any(is_emulated(under.model) for under in gathered.judges)
+
+
+def looks_of(gathered: Gathered) -> dict[str, int]:
+    """Each author's test-set uses."""
+    return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
+
+
+def _answer_data(one: JudgeAnswer, level: float) -> dict[str, Any]:
+    answer = one.answer
+    return {
+        **_judge(one.under),
+        "verdict": verdict(answer.answer, level),
+        "primary": answer.primary,
+        "saturated": answer.saturated,
+        "rates": [answer.rate_first, answer.rate_second],
+        "order_robust": [None if bounds is None else list(bounds) for bounds in answer.order_robust],
+        "against_opponent": difference_data(answer.against_opponent),
+        "head_to_head": None if answer.head_to_head is None else difference_data(answer.head_to_head),
+        "single_orders": [_mcnemar_data(test) for test in one.single_orders],
+        "groups": {name: difference_data(test) for name, test in one.groups.items()},
+        "unshared": one.unshared,
+        "needed": _needed_data(answer.needed),
+        "note": answer.note,
+    }
+
+
+def _judge(under: UnderJudge) -> dict[str, Any]:
+    standings = [*under.standings.values(), *under.direct.values()]
+    return {
+        "judge": under.judge,
+        "judge_id": under.judge_id,
+        "runs": sorted({one.entry.run_id for one in standings}),
+        "kin": [one.told() for one in under.kin],
+        "answerers": under.answerers,
+        "answered_by_several": len(under.answerers) > 1,
+    }
+
+
+def difference_data(test: Difference) -> dict[str, Any]:
+    """One test as plain data."""
+    return {
+        "kind": test.kind,
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+        "interval": test.interval_method,
+        "p": test.p,
+        "p_adjusted": test.p_adjusted,
+        "test": test.test,
+        "family_size": test.family_size,
+        "rates": [test.rate_first, test.rate_second],
+        "n": test.n,
+        "left_out": test.left_out,
+        "bounds": [test.bound_low, test.bound_high],
+        "discordant": test.discordant,
+        "detectable": test.detectable,
+        "scope": test.scope,
+        "note": test.note,
+    }
+
+
+def _mcnemar_data(one: SingleOrderTest) -> dict[str, Any]:
+    if isinstance(one.test, Refusal):
+        return {"order": one.order, "p": None, "refused": one.test.reason}
+    return {
+        "order": one.order,
+        "p": one.test.p,
+        "p_adjusted": one.p_adjusted,
+        "only_first": one.test.only_first,
+        "only_second": one.test.only_second,
+        "n": one.test.n,
+        "refused": None,
+    }
+
+
+def _needed_data(found: Needed | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    names = ("difference", "dialogues", "more_dialogues", "samples", "power", "level")
+    return {name: getattr(found, name) for name in names}
+
+
+def everyone_data(of: Everyone) -> dict[str, Any]:
+    """Every author against one opponent, as plain data."""
+    return {
+        **_head(of.gathered, of.seed, soft=of.soft),
+        "pairwise": of.pairwise,
+        "family_size": of.family_size,
+        "level": of.level,
+        "scope": scope_of(of.gathered),
+        "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        "answerers": {under.judge: under.answerers for under in of.gathered.judges},
+        "kin": {under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin},
+        "rows": [_place_data(place, of.level) for place in of.places],
+    }
+
+
+def _place_data(place: Place, level: float) -> dict[str, Any]:
+    rate = place.rate
+    own = None
+    if rate is not None:
+        names = ("low", "high", "level", "n", "scope")
+        own = {"win_rate": rate.rate, **{name: getattr(rate, name) for name in names}}
+        own["order_robust"] = list(rate.order_robust)
+    return {
+        "judge": place.under.judge,
+        "judge_id": place.under.judge_id,
+        "first": place.first,
+        "second": place.second,
+        "verdict": verdict(place.test, level),
+        "alone": own,
+        **difference_data(place.test),
+    }
+
+
+def strategies_data(of: Strategies) -> dict[str, Any]:
+    """A strategy's win rate, or two strategies' difference, as plain data."""
+    rows = []
+    for under in of.gathered.judges:
+        found = of.estimates[under.judge]
+        row: dict[str, Any] = {**_judge(under), "refused": None}
+        if isinstance(found, StrategyEstimate):
+            names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
+            more = ("degrees", "between_seeds", "spread_log_odds", "order_robust_low", "order_robust_high")
+            named = (*names, *more, "method", "scope")
+            row |= {name: getattr(found, name) for name in named} | {"seeds": list(found.seeds)}
+        else:
+            row["refused"] = found.reason
+        rows.append(row)
+    return {
+        **_head(of.gathered, of.seed, soft=of.soft),
+        "strategies": [[name_of(one) for one in group] for group in of.groups],
+        "family_size": of.family_size,
+        "level": of.level,
+        "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        "judges": rows,
+    }

@@ -1,0 +1,246 @@
+"""A judging run's summary as data and as a table: the same numbers, no other.
+
+`as_data` is what `--json` prints (rates in [0, 1]); `as_table` is what people read (percent). Neither
+computes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from agents.models.family import kin_note
+from harness.engine.run import is_emulated
+from harness.workflows.judge import JudgeSummary, Summary
+from results.queries.contests import Contest
+from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
+from results.render.table import Table
+from results.statistics import SingleOrder, WinRate
+
+SINGLE_ORDER_NOTE = (
+    "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
+)
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data."""
+    return {
+        "run": summary.run_id,
+        "spec": dict(summary.spec),
+        "interrupted": summary.interrupted,
+        "emulated": any(_is_emulated(judge) for judge in summary.judges),
+        "judges": [_judge_data(judge) for judge in summary.judges],
+    }
+
+
+def answerer_data(contest: Contest) -> dict[str, Any]:
+    """Who answered under a judge's name: counts, whether they are several, what is left out."""
+    return {
+        "answerers": dict(contest.answerers),
+        "answered_by_several": len(contest.answerers) > 1,
+        "answers_left_out": contest.left_out,
+    }
+
+
+def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
+    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    return {
+        "judge": contest.judge,
+        "judge_id": contest.judge_id,
+        "a": contest.a.name,
+        "b": contest.b.name,
+        "win_rate": rate.rate,
+        "low": rate.low,
+        "high": rate.high,
+        "level": rate.level,
+        "interval": rate.interval_method,
+        "scope": rate.scope,
+        "n": rate.n,
+        "incomplete": rate.incomplete,
+        "bounds": [rate.bound_low, rate.bound_high],
+        "worst_case": worst_case(rate),
+        "order_robust": list(rate.order_robust),
+        "ties": rate.ties,
+        "consistency": rate.consistency,
+        "position_preference": rate.position_preference,
+        "repetition_stability": rate.repetition_stability,
+        "samples": contest.samples,
+        "temperature": contest.temperature,
+        "repeatability": _repeatability(contest),
+        "soft": None
+        if judge.soft is None
+        else {
+            "win_rate": judge.soft.rate,
+            "low": judge.soft.low,
+            "high": judge.soft.high,
+            "interval": judge.soft.interval_method,
+            "n": judge.soft.n,
+        },
+        "outside": rate.outside,
+        "single_orders": {
+            "note": SINGLE_ORDER_NOTE,
+            "a_first": _single(rate.a_first),
+            "b_first": _single(rate.b_first),
+        },
+        "unscored": judge.unscored,
+        "asked_again": contest.asked_again,
+        **answerer_data(contest),
+        "readings": contest.readings.as_data(),
+        "calls": {
+            "expected": contest.expected,
+            "made": lane.made if lane else 0,
+            "reused": lane.reused if lane else 0,
+            "retried": lane.retried if lane else 0,
+            "rate_limited": lane.rate_limited if lane else 0,
+            "failed": lane.failed if lane else 0,
+        },
+        "stopped": lane.stopped if lane else "",
+        "cost_usd": contest.cost_usd,
+        "unanswered_cost_usd": judge.unanswered_usd,
+        "warning": lane.warning if lane else "",
+        "emulated": _is_emulated(judge),
+        "kin": [one.told() for one in contest.kin],
+        "note": rate.note,
+    }
+
+
+def _repeatability(contest: Contest) -> str:
+    """What the repetitions measure; "" with one sample."""
+    if contest.samples < 2:
+        return ""
+    if contest.temperature is None:
+        return "at the provider's own temperature"
+    if contest.temperature == 0.0:
+        return "at temperature 0: of the judge as it is asked for one verdict"
+    return f"at temperature {contest.temperature:g}"
+
+
+def worst_case(rate: WinRate) -> dict[str, list[float] | None]:
+    """The intervals over all dialogues with every missing judgment lost, and won, as plain data."""
+    cases = {"missing_lost": rate.missing_lost, "missing_won": rate.missing_won}
+    return {name: [case.low, case.high] if case else None for name, case in cases.items()}
+
+
+def _single(order: SingleOrder) -> dict[str, Any]:
+    return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
+
+
+def _is_emulated(judge: JudgeSummary) -> bool:
+    return is_emulated(judge.contest.judge_model)
+
+
+def as_table(summary: Summary) -> Table:
+    """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
+    say nothing are left out (`notes` names them)."""
+    first = summary.judges[0].contest
+    table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
+    rows = [_row(judge) for judge in summary.judges]
+    table.add_column("judge")
+    empty = _empty(rows)
+    shown = [name for name in rows[0] if name not in empty]
+    for name in shown:
+        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
+    for judge, row in zip(summary.judges, rows, strict=True):
+        table.add_row(judge.contest.judge, *(row[name] for name in shown))
+    return table
+
+
+NOTHING = ("", "-", "0", "0.0 %")
+INCOMPLETE, ASKED_AGAIN, REPEATS, KIN = "incomplete", "asked again", "repeats agree", "kin"
+LEFT_OUT_EMPTY = (KIN, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
+
+
+def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The columns that need not be shown: nothing of their kind in any row."""
+    return [name for name in LEFT_OUT_EMPTY if all(row[name] in NOTHING for row in rows)]
+
+
+def _row(judge: JudgeSummary) -> dict[str, str]:
+    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    soft = judge.soft
+    return {
+        KIN: KIN if contest.kin else "",
+        "win rate": percent(rate.rate),
+        "95 %": between(rate.low, rate.high),
+        "order-robust": between(*rate.order_robust),
+        "n": str(rate.n),
+        INCOMPLETE: str(rate.incomplete),
+        "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
+        "soft": percent(soft.rate) if soft else "-",
+        "ties": percent(rate.ties),
+        "consistency": percent(rate.consistency),
+        "first place": percent(rate.position_preference),
+        REPEATS: percent(rate.repetition_stability) if contest.samples > 1 else "",
+        "A first": percent(rate.a_first.rate),
+        "B first": percent(rate.b_first.rate),
+        "unscored": reasons(judge.unscored),
+        ASKED_AGAIN: str(contest.asked_again),
+        "made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
+        "cost": money(contest.cost_usd),
+    }
+
+
+def answerer_notes(contests: Iterable[Contest]) -> list[str]:
+    """Who answered under the judges' names, where it was not the model of that name alone."""
+    return list(dict.fromkeys(note for one in contests if (note := one.answerer_note)))
+
+
+def kin_notes(contests: Iterable[Contest]) -> list[str]:
+    """The flags of judges that are of a contestant's family."""
+    return [f"{kin_note(one.judge, one.kin)}." for one in contests if one.kin]
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader of the table must know."""
+    told = []
+    if any(_is_emulated(judge) for judge in summary.judges):
+        told.append(EMULATED_NOTE)
+    told += answerer_notes(judge.contest for judge in summary.judges)
+    told += kin_notes(judge.contest for judge in summary.judges)
+    told.append(
+        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
+        f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first place”: share of verdicts for it. “A "
+        f"first”, “B first”: {SINGLE_ORDER_NOTE}."
+    )
+    told += [note for judge in summary.judges if (note := judge.contest.readings.note(judge.contest.judge))]
+    told += [_intervals(judge) for judge in summary.judges if judge.hard.n]
+    if summary.spec.get("split") == "test" and any(
+        author.author.startswith("dataset:")
+        for judge in summary.judges
+        for author in (judge.contest.a, judge.contest.b)
+    ):
+        told.append(
+            "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
+            "are conditioned on the outcome."
+        )
+    told += [
+        f"{judge.contest.judge}: {judge.contest.samples} repetitions {_repeatability(judge.contest)}."
+        for judge in summary.judges
+        if judge.contest.samples > 1
+    ]
+    empty = _empty([_row(judge) for judge in summary.judges])
+    none = [name for name in COUNTED if name in empty]
+    if none:
+        told.append(f"None of: {', '.join(none)}.")
+    told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
+    told += [judge.lane.warning for judge in summary.judges if judge.lane and judge.lane.warning]
+    told += [
+        f"{judge.contest.judge}: answers {money(judge.contest.cost_usd)}, attempts without an answer up to "
+        f"{money(judge.unanswered_usd)}."
+        for judge in summary.judges
+        if judge.unanswered_usd
+    ]
+    return [*told, *summary.adapted]
+
+
+def _intervals(judge: JudgeSummary) -> str:
+    """The numbers whose intervals the table has no room for."""
+    numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
+    numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}
+    told = [
+        f"{name} {percent(one.rate)} ({between(one.low, one.high)}), n {one.n}"
+        for name, one in numbers.items()
+        if one.rate is not None
+    ]
+    return f"{judge.contest.judge}: {'; '.join(told)}."

@@ -1,0 +1,161 @@
+"""A run that stops when it is known, as data and as a table: each contest's sequence, and nothing beside it.
+
+The win rates' intervals and tests for a fixed number of dialogues do not hold for contests whose length was
+decided by their own answers, so none is shown. Computes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.engine.run import is_emulated
+from harness.workflows.judge import JudgeSummary, Summary
+from results.analysis.early_stopping import Stopped, Until
+from results.render.contest import answerer_data, answerer_notes, kin_notes
+from results.render.format import EMULATED_NOTE, between, money, percent, reasons
+from results.render.table import Table
+from results.statistics.win_rate import GENERATION
+
+METHOD = "confidence sequence (betting)"
+SCOPE = {
+    "these dialogues": "of the dialogues that were to be judged; these responses, this judge",
+    "population": f"of what the dialogues were drawn from, with {GENERATION}; this training, this judge",
+}
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain data; rates in [0, 1]."""
+    return {
+        "run": summary.run_id,
+        "spec": dict(summary.spec),
+        "interrupted": summary.interrupted,
+        "emulated": _emulated(summary),
+        "judges": [_judge_data(judge, stopped) for judge, stopped in _stopped(summary)],
+    }
+
+
+def _stopped(summary: Summary) -> list[tuple[JudgeSummary, Stopped]]:
+    return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
+
+
+def _emulated(summary: Summary) -> bool:
+    return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
+
+
+def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
+    contest, lane, sequence = judge.contest, judge.lane, stopped.sequence
+    return {
+        "judge": contest.judge,
+        "judge_id": contest.judge_id,
+        "a": contest.a.author,
+        "b": contest.b.author,
+        "until": stopped.until.spec["until"],
+        "estimand": str(sequence.estimand),
+        "answered": stopped.answered,
+        "finished": stopped.finished,
+        "decided": sequence.decided,
+        "known_for_these_dialogues": sequence.known,
+        "better": sequence.better,
+        "win_rate": sequence.rate,
+        "low": sequence.low,
+        "high": sequence.high,
+        "level": sequence.level,
+        "lanes": sequence.lanes,
+        "interval": METHOD,
+        "scope": SCOPE[str(sequence.estimand)],
+        "dialogues": sequence.prefix,
+        "of": sequence.total,
+        "incomplete": sequence.incomplete,
+        "looks": stopped.looked,
+        "path": [dict(zip(("dialogues", "low", "high"), look, strict=True)) for look in stopped.path],
+        "samples": contest.samples,
+        "unscored": dict(judge.hard.unscored),
+        **answerer_data(contest),
+        "exact": stopped.is_exact,
+        "calls": {
+            "expected": stopped.expected,
+            "asked": stopped.asked,
+            "beyond": stopped.beyond,
+            "saved": stopped.saved,
+            "made": lane.made if lane else 0,
+            "reused": lane.reused if lane else 0,
+            "retried": lane.retried if lane else 0,
+            "failed": lane.failed if lane else 0,
+        },
+        "stopped": lane.stopped if lane else "",
+        "cost_usd": contest.cost_usd,
+        "unanswered_cost_usd": judge.unanswered_usd,
+        "saved_usd": stopped.saved_usd,
+        "emulated": is_emulated(contest.judge_model),
+        "kin": [one.told() for one in contest.kin],
+        "note": stopped.note(contest.a.author, contest.b.author),
+    }
+
+
+def as_table(summary: Summary) -> Table:
+    """The summary as a table: one row a judge."""
+    first, told = _stopped(summary)[0]
+    a, b = first.contest.a.author, first.contest.b.author
+    table = Table(f"{a} against {b}, until {_until(told.until)}: at most {told.sequence.total} dialogues")
+    table.add_column("judge")
+    for name in ("win rate", "95 %, at any time", "after", "incomplete"):
+        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
+    table.add_column("answer")
+    for name in ("calls asked", "calls saved", "cost", "saved"):
+        table.add_column(name, justify="right")
+    for judge, stopped in _stopped(summary):
+        sequence = stopped.sequence
+        table.add_row(
+            judge.contest.judge,
+            percent(sequence.rate),
+            "exact" if stopped.is_exact else between(sequence.low, sequence.high),
+            f"{sequence.prefix} of {sequence.total}",
+            str(sequence.incomplete),
+            _answer(judge, stopped),
+            f"{stopped.asked:,}",
+            f"{stopped.saved:,}",
+            money(judge.contest.cost_usd),
+            money(stopped.saved_usd),
+        )
+    return table
+
+
+def _until(until: Until) -> str:
+    return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
+
+
+def _answer(judge: JudgeSummary, stopped: Stopped) -> str:
+    contest, better = judge.contest, stopped.sequence.better
+    if better:
+        aside = " (on these dialogues)" if stopped.sequence.known else ""
+        return f"{(contest.a if better == 'A' else contest.b).author} is preferred{aside}"
+    return "undecided" if stopped.finished else "open"
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader of the table must know."""
+    told = [EMULATED_NOTE] if _emulated(summary) else []
+    told += answerer_notes(judge.contest for judge in summary.judges)
+    told += kin_notes(judge.contest for judge in summary.judges)
+    judged = _stopped(summary)
+    sequence = judged[0][1].sequence
+    lanes = f", for all {sequence.lanes} judges at once" if sequence.lanes > 1 else ""
+    told.append(
+        f"Win rate of {judged[0][0].contest.a.author} {SCOPE[str(sequence.estimand)]}. The interval is a "
+        f"{METHOD}: it holds at every look{lanes}, so looking cost nothing. It stands alone: an interval or "
+        "test for a fixed number of dialogues does not hold for a contest that stopped on its own answers."
+    )
+    for judge, stopped in judged:
+        said = [stopped.note(judge.contest.a.author, judge.contest.b.author)]
+        if stopped.saved:
+            said.append(f"{stopped.saved:,} of {stopped.expected:,} calls saved, {_saved_money(stopped)}")
+        if stopped.beyond:
+            said.append(f"{stopped.beyond:,} judgments beyond that look are stored and do not count")
+        if judge.hard.unscored:
+            said.append(f"unscored {reasons(judge.hard.unscored)}, entered by their bounds")
+        told.append(f"{judge.contest.judge}: {'; '.join(said)}.")
+    return told
+
+
+def _saved_money(stopped: Stopped) -> str:
+    return f"about {money(stopped.saved_usd)}" if stopped.saved_usd is not None else "price not known"

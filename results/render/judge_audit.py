@@ -1,0 +1,326 @@
+"""An audit as data and as tables: the same numbers, no other. Computes nothing.
+
+Rates lie in [0, 1] in the data and are percent in tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from agents.models.family import Kin, kin_note
+from harness.data.splits import Split
+from harness.engine.run import is_emulated
+from results.analysis.audit_baselines import LENIENCY
+from results.analysis.judge_audit import Audits, AuditSummary
+from results.render.calibration import calibration_data, calibration_lines
+from results.render.format import EMULATED_NOTE, between, money, percent, reasons
+from results.render.table import Table
+from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Leaning
+from results.statistics.not_estimable import Refusal
+from results.statistics.within_rater_test import WithinRaters
+
+SELECTION = {
+    Split.TEST: "The test dialogues were chosen by their low ratings, so these numbers are conditioned on "
+    "the outcome: what a judge reaches here it need not reach elsewhere. Compare judges with each other and "
+    "with the floors, on the same split.",
+    Split.TRAIN: "The training dialogues are what the choice of the low-rated test dialogues left over, so "
+    "they are conditioned on the outcome too, the other way; judges that were fitted on them are audited out "
+    "of fold alone.",
+}
+NO_CEILING = (
+    "Each rater rated ten responses of one responder, once: rater and responder are confounded and no "
+    "ceiling of agreement can be estimated. A judge that reads nothing but what the rater gave elsewhere "
+    "stands among the floors."
+)
+
+
+WITHIN = (
+    "Within raters: how much more the judge agrees than where each rater's ratings are permuted among the "
+    "dialogues that it rated, its task and responder kept, in points, with the p of no excess: what the "
+    "judge knows of single responses, beyond who rated and who responded."
+)
+CENTRED = (
+    "taking off each rater's mean does not remove the rater: leniency alone agrees in more than one half, so "
+    "one half is not the level of chance; within_raters is the test"
+)
+
+
+def as_data(summary: AuditSummary) -> dict[str, Any]:
+    """One split's audit as plain data."""
+    return {
+        "run": summary.found.run_id,
+        "split": summary.split,
+        "selection": SELECTION[Split(summary.split)],
+        "llm_preferred_to_human": summary.llm_preferred,
+        "ceiling": None,
+        "no_ceiling": NO_CEILING,
+        "pairs": len(summary.found.pairs),
+        "dialogues": len(summary.found.dialogues),
+        "interrupted": summary.interrupted,
+        "emulated": _emulated(summary),
+        "judges": [_judge_data(one) for one in summary.judges],
+        "floors": [_judge_data(one) for one in summary.floors],
+    }
+
+
+def _emulated(summary: AuditSummary) -> bool:
+    return any(one.said is not None and is_emulated(one.said.model) for one in summary.judges)
+
+
+def _judge_data(one: Audits) -> dict[str, Any]:
+    found, said = one.audit, one.said
+    return {
+        "judge": one.name,
+        "judge_id": said.judge_id if said else "",
+        "answerers": dict(said.answerers) if said else {},
+        "answered_by_several": said is not None and len(said.answerers) > 1,
+        "family": one.family,
+        "kin": list(one.kin),
+        "left_out_as_kin": one.left_out,
+        "agreement": asdict(found.agreement),
+        "bounds": [found.low_bound, found.high_bound],
+        "rater_centred": asdict(found.centred),
+        "rater_centred_note": CENTRED,
+        "within_raters": None if isinstance(found.within, Refusal) else asdict(found.within),
+        "within_raters_refused": _reason(found.within),
+        "gap_2": asdict(found.gap_2),
+        "groups": {name: asdict(estimate) for name, estimate in found.groups.items()},
+        "responders": [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "agreement": asdict(pair.agreement),
+                "prefer_first": {"humans": pair.humans, "judge": pair.judge},
+                "kappa": _number(pair.kappa),
+                "kappa_refused": _reason(pair.kappa),
+            }
+            for pair in found.pairs
+        ],
+        "kappa": _number(found.kappa),
+        "kappa_refused": _reason(found.kappa),
+        "consistency": found.consistency,
+        "position_preference": found.position_preference,
+        "length": _leaning(found.length),
+        "own_family": None if isinstance(found.own_family, Refusal) else _leaning(found.own_family),
+        "own_family_refused": _reason(found.own_family),
+        "ties": found.ties,
+        "stability": found.stability,
+        "n": found.n,
+        "incomplete": found.incomplete,
+        "calibration": calibration_data(one.calibration),
+        "over_floors": {name: asdict(estimate) for name, estimate in one.over.items()},
+        "unscored": dict(said.unscored) if said else {},
+        "asked_again": said.asked_again if said else 0,
+        "judgments": said.judgments if said else 0,
+        "cost_usd": said.cost_usd if said else None,
+        "cost_usd_per_1000": cost_per_1000(one),
+        "seconds_per_1000": seconds_per_1000(one),
+        "stopped": one.lane.stopped if one.lane else "",
+    }
+
+
+def _leaning(leaning: Leaning) -> dict[str, Any]:
+    return asdict(leaning)
+
+
+def _number(value: float | Refusal) -> float | None:
+    return None if isinstance(value, Refusal) else value
+
+
+def _reason(value: object) -> str:
+    return value.reason if isinstance(value, Refusal) else ""
+
+
+def cost_per_1000(one: Audits) -> float | None:
+    """US dollars for a thousand judgments; None where not known or none was made."""
+    if one.said is None or one.said.cost_usd is None or not one.said.judgments:
+        return None
+    return 1000 * one.said.cost_usd / one.said.judgments
+
+
+def seconds_per_1000(one: Audits) -> float | None:
+    """Seconds of waiting for a thousand judgments, one after another; divide by the calls in flight."""
+    return None if one.said is None or one.said.seconds is None else 1000 * one.said.seconds
+
+
+def estimate(found: Estimate) -> str:
+    """`61.6 % (58.0 to 65.1)`."""
+    return "-" if found.value is None else f"{percent(found.value)} ({between(found.low, found.high)})"
+
+
+def points(found: Estimate) -> str:
+    """`+4.2 (−0.3 to +8.8)` in points."""
+    if found.value is None or found.low is None or found.high is None:
+        return "-"
+    return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+
+
+def decimal(value: float | Refusal | None) -> str:
+    """Two decimals, or `-`."""
+    return f"{value:.2f}" if isinstance(value, float) else "-"
+
+
+def as_table(summary: AuditSummary) -> Table:
+    """Judges, then floors, a row each."""
+    found = summary.found
+    table = Table(
+        f"Agreement with human ratings, {summary.split} split: {len(found.pairs):,} pairs with "
+        f"different ratings in {len(found.dialogues):,} dialogues, both orders"
+    )
+    table.add_column("judge")
+    for name in columns_of(summary.judges[0] if summary.judges else summary.floors[0]):
+        table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
+    for one in summary.judges:
+        table.add_row(one.name, *columns_of(one).values())
+    if summary.judges:
+        table.add_section()
+    for one in summary.floors:
+        table.add_row(one.name, *columns_of(one).values(), style="dim")
+    return table
+
+
+def columns_of(one: Audits) -> dict[str, str]:
+    """One row of the table, by heading."""
+    found = one.audit
+    family = found.own_family
+    cost, seconds = cost_per_1000(one), seconds_per_1000(one)
+    return {
+        "agreement": percent(found.agreement.value),
+        "95 %": between(found.agreement.low, found.agreement.high),
+        "within raters": within(found.within),
+        "gap 2": percent(found.gap_2.value),
+        "human v LLM": percent(found.groups[HUMAN_LLM].value),
+        "LLM v LLM": percent(found.groups[LLM_LLM].value),
+        "κ": decimal(found.kappa),
+        "consistency": percent(found.consistency),
+        "first place": percent(found.position_preference),
+        "longer": percent(found.length.judge.value),
+        "own family": "-" if isinstance(family, Refusal) else points_only(family.difference),
+        "repeats agree": percent(found.stability),
+        "n": str(found.n),
+        "unscored": reasons(one.said.unscored) if one.said else "0",
+        "cost /1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
+        "s /1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
+    }
+
+
+def within(found: WithinRaters | Refusal) -> str:
+    """`+4.2 (p 0.001)`, in points."""
+    return "-" if isinstance(found, Refusal) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
+
+
+def points_only(found: Estimate) -> str:
+    """`+4.2`, in points."""
+    return "-" if found.value is None else f"{100 * found.value:+.1f}"
+
+
+def notes(summary: AuditSummary) -> list[str]:
+    """What a reader of the table must know."""
+    told = [EMULATED_NOTE] if _emulated(summary) else []
+    told += [
+        f"{SELECTION[Split(summary.split)]} People rated the LLM's response higher than the person's in "
+        f"{percent(summary.llm_preferred)} of these pairs of the two.",
+        NO_CEILING,
+        "Agreement: share of verdicts for the response rated higher, a tie one half; ½ is chance. Intervals "
+        "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
+        f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
+        "for it, in points. Seconds: of waiting, one call after another.",
+        WITHIN,
+    ]
+    told += [note for one in summary.judges if one.said and (note := one.said.answerer_note)]
+    told += [note for one in summary.judges if (note := _kin_note(one))]
+    told += [line for one in summary.judges for line in trust(one)]
+    return told
+
+
+def _kin_note(one: Audits) -> str:
+    if not one.kin:
+        return ""
+    told = kin_note(one.name, [Kin(f"dataset:{name}", "", one.family) for name in one.kin])
+    left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
+    return f"{told}{left_out}."
+
+
+def _humans_longer(summary: AuditSummary) -> float | None:
+    every = (*summary.judges, *summary.floors)
+    return next((one.audit.length.humans for one in every if one.audit.length.humans is not None), None)
+
+
+def trust(one: Audits) -> list[str]:
+    """What a judge may be trusted for, a line each; from intervals alone, never from a point estimate."""
+    found, lines = one.audit, []
+    beaten = [name for name, more in one.over.items() if more.low is not None and more.low > 0]
+    beaten_by = [name for name, more in one.over.items() if more.high is not None and more.high < 0]
+    not_beaten = [name for name in one.over if name not in (*beaten, *beaten_by)]
+    if found.agreement.value is None:
+        return [f"{one.name}: nothing can be said, no pair has all its verdicts"]
+    if found.agreement.low is not None and found.agreement.low > 0.5:
+        lines.append(f"agrees with people more than chance does: {estimate(found.agreement)}")
+    else:
+        lines.append(f"not shown to agree with people more than chance does: {estimate(found.agreement)}")
+    lines += _within_line(found.within)
+    if beaten:
+        lines.append(f"agrees more than {_by_how_much(one, beaten)}")
+    if not_beaten:
+        lines.append(f"not shown to agree more or less than {_by_how_much(one, not_beaten)}")
+    if beaten_by:
+        lines.append(f"agrees less than {_by_how_much(one, beaten_by)}")
+    for name, group in found.groups.items():
+        if group.low is None or group.low <= 0.5:
+            lines.append(f"not to be relied on for {name}: {estimate(group)}")
+    if found.consistency is not None and found.consistency < 0.8:
+        lines.append(f"its two orders agree in {percent(found.consistency)} only: never use one order alone")
+    lines += _leanings(found.length, "the longer response")
+    if isinstance(found.own_family, Leaning):
+        lines += _leanings(found.own_family, f"its own family ({one.family})")
+    if found.incomplete:
+        lines.append(
+            f"{found.incomplete} pairs lack a verdict: over all pairs, agreement is between "
+            f"{percent(found.low_bound)} and {percent(found.high_bound)}"
+        )
+    lines += calibration_lines(one.calibration)
+    return [f"{one.name}: {line}" for line in lines]
+
+
+def _within_line(found: WithinRaters | Refusal) -> list[str]:
+    if isinstance(found, Refusal):
+        return []
+    told = f"{within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
+    if found.p <= 0.05 and found.excess > 0:
+        return [f"knows more of single responses than who rated and who responded: {told}"]
+    return [f"not shown to know more than who rated and who responded: {told}"]
+
+
+def _by_how_much(one: Audits, names: Sequence[str]) -> str:
+    """`control/longer, +4.1 (+1.1 to +7.3) points; …`."""
+    return "; ".join(f"{name}, {points(one.over[name])} points" for name in names)
+
+
+def _leanings(leaning: Leaning, what: str) -> list[str]:
+    more = leaning.difference
+    if more.low is None or more.high is None or more.low <= 0 <= more.high:
+        return []
+    side = "more" if more.low > 0 else "less"
+    return [f"prefers {what} {side} often than people do: {points(more)} points"]
+
+
+def page_title(summary: AuditSummary) -> str:
+    """Of the page."""
+    return f"Judges against human ratings: {summary.split} split"
+
+
+__all__ = [
+    "LENIENCY",
+    "as_data",
+    "as_table",
+    "columns_of",
+    "cost_per_1000",
+    "money",
+    "notes",
+    "page_title",
+    "seconds_per_1000",
+    "trust",
+]

@@ -1,0 +1,97 @@
+"""Everyone against one opponent, for people: one row a test, and what must be known. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.multi_comparison import Everyone, Place
+from results.queries.contest_index import name_of
+from results.render.format import ORDER_ROBUST_NOTE, between, percent
+from results.render.paired_differences import (
+    cells,
+    common_notes,
+    interval_head,
+    left_out_notes,
+    saturation_note,
+    scope_note,
+    table_of,
+)
+from results.render.table import Table
+from results.statistics import HEAD_TO_HEAD
+
+
+def everyone_table(of: Everyone) -> Table:
+    """One row a test; within a judge, the best first."""
+    opponent, interval = name_of(of.gathered.opponent), interval_head(of.family_size)
+    if of.pairwise:
+        what = f"every pair, by way of {opponent}"
+        columns: tuple[str, ...] = ("judge", "first – second", "first", "second", "difference", interval)
+    else:
+        what = f"every author against {opponent}"
+        columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
+    columns += ("p", "p, Holm", "n", "detectable")
+    table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
+    order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}
+    places = sorted(of.places, key=lambda one: (order[one.under.judge_id], -(one.test.difference or 0.0)))
+    named = ""
+    for place in places:
+        judge = "" if place.under.judge_id == named else place.under.judge
+        named = place.under.judge_id
+        if of.pairwise:
+            how = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
+            table.add_row(judge, f"{place.first} – {place.second}{how}", *cells(place.test))
+        else:
+            table.add_row(judge, place.first, *_rates(place), *cells(place.test)[4:])
+    return table
+
+
+def _rates(place: Place) -> tuple[str, str, str, str]:
+    """The win rate, its simultaneous interval, the one that it would have alone, its order-robust bounds."""
+    test, rate = place.test, place.rate
+    together = "-"
+    if test.low is not None and test.high is not None:
+        together = between((1 + test.low) / 2, (1 + test.high) / 2)
+    if rate is None:
+        return percent(test.rate_first), together, "-", "-"
+    return percent(test.rate_first), together, between(rate.low, rate.high), between(*rate.order_robust)
+
+
+def everyone_notes(of: Everyone) -> list[str]:
+    """What a reader of the table must know."""
+    told = common_notes(of.gathered, soft=of.soft)
+    told.append(
+        "p: sign-flip permutation over dialogues, against no difference; Holm over all rows. Simultaneous: "
+        "with probability 95 % all of these intervals hold at once. “detectable”: in points of the "
+        "difference between the two, before Holm."
+    )
+    if not of.pairwise:
+        told.append(ORDER_ROBUST_NOTE)
+    told.append(scope_note(of.gathered))
+    if not of.pairwise and len(of.places) > 1:
+        told.append(
+            "The best of several on the same dialogues looks better than it is; to say that one author is "
+            "better than another, compare the two, or use --pairwise."
+        )
+    told += [_saturation(of, judge, names) for judge, names in of.saturated.items()]
+    said: dict[tuple[str, str], list[str]] = {}
+    for place in of.places:
+        if place.test.note:
+            said.setdefault((place.under.judge, place.test.note), []).append(_who(of, place))
+    told += [f"{judge}: {note}: {', '.join(who)}." for (judge, note), who in said.items()]
+    for place in of.places:
+        told += left_out_notes(f"{place.under.judge}, {_who(of, place)}", place.test)
+    return told
+
+
+def _who(of: Everyone, place: Place) -> str:
+    return f"{place.first} – {place.second}" if of.pairwise else place.first
+
+
+def _saturation(of: Everyone, judge: str, names: Sequence[str]) -> str:
+    so_judged = any(
+        place.under.judge == judge and place.test.kind == HEAD_TO_HEAD for place in of.places if of.pairwise
+    )
+    remedy = "judge them head to head"
+    if so_judged:
+        remedy = "pairs with one of these are compared head to head where they were so judged"
+    return saturation_note(of.gathered, judge, names, remedy)

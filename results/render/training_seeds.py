@@ -1,0 +1,55 @@
+"""Strategies, for people: one line a judge, and what must be known with it. Computes nothing."""
+
+from __future__ import annotations
+
+from results.analysis.training_seeds import Strategies
+from results.queries.contest_index import name_of
+from results.render.format import between, percent
+from results.render.paired_differences import common_notes, p_value, points, saturation_note, span
+from results.statistics import Refusal, StrategyEstimate
+
+
+def strategies_lines(of: Strategies) -> list[str]:
+    """Who is meant, then one line a judge."""
+    groups = [" + ".join(name_of(one) for one in group) for group in of.groups]
+    heads = ("Strategy",) if len(groups) == 1 else ("First", "Second")
+    lines = [f"{head}: {names}" for head, names in zip(heads, groups, strict=True)]
+    lines.append(f"Opponent: {name_of(of.gathered.opponent)}; {of.gathered.split} split")
+    for under in of.gathered.judges:
+        found = of.estimates[under.judge]
+        told = f"{found}." if isinstance(found, Refusal) else _line(found, of.level)
+        lines.append(f"{under.judge}: {told}")
+    return lines
+
+
+def _line(found: StrategyEstimate, level: float) -> str:
+    together = ", simultaneous" if found.family_size > 1 else ""
+    seeds = " and ".join(map(str, found.seeds))
+    if len(found.seeds) == 1:
+        robust = between(found.order_robust_low, found.order_robust_high)
+        what = f"win rate {percent(found.estimate)}, order-robust {robust} ({between(found.low, found.high)}"
+    else:
+        what = f"first minus second {points(found.estimate)} points ({span(found.low, found.high)}"
+    p = f"p {p_value(found.p)}"
+    if found.family_size > 1:
+        p += f", after Holm over {found.family_size} judges {p_value(found.p_adjusted)}"
+    left_out = f", {found.left_out} left out" if found.left_out else ""
+    return (
+        f"{what}; {100 * level:g} %{together}), {p}; {seeds} training seeds, n {found.n}{left_out}; between "
+        f"seeds {100 * found.between_seeds:.1f} points, {found.spread_log_odds:.2f} log-odds; {found.scope}."
+    )
+
+
+def strategies_notes(of: Strategies) -> list[str]:
+    """What a reader must know."""
+    told = common_notes(of.gathered, soft=of.soft)
+    told.append(
+        "Method: training seeds by Student's t in log-odds, with dialogues; never narrower than by dialogue. "
+        "Few seeds say little: from two, hardly an interval at all."
+    )
+    if len(of.groups) > 1:
+        told += [
+            saturation_note(of.gathered, judge, names, "judge checkpoints head to head")
+            for judge, names in of.saturated.items()
+        ]
+    return told

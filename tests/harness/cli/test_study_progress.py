@@ -1,0 +1,59 @@
+"""What a study says while it goes: each end once, with how many; nothing of what was done before."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.cli.study_progress import Narrator
+from harness.study.scheduler import Standing, State
+from harness.study.stage_cache import Made, Ready, Record, Stage
+
+
+async def nothing(ready: Ready) -> Made:
+    return Made("")
+
+
+def ended(name: str, *, now: bool, why: str = "") -> Standing:
+    stage = Stage("judge", name, {}, nothing)
+    if why:
+        return Standing(stage, State.FAILED, why=why, now=now)
+    return Standing(stage, State.DONE, Record("key", "judge", stage.name, "out", {}, seconds=1.25), now=now)
+
+
+def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    async def go() -> None:
+        narrator = Narrator(quiet=False)
+        narrator.expect({"judge old", "judge new", "judge bad"})
+        for one in (ended("old", now=False), ended("new", now=True), ended("bad", now=True, why="no salt")):
+            narrator.watch("begins", None, one.stage)
+            narrator.watch("ends", one, one.stage)
+
+    asyncio.run(go())
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 2  # what ends at once is not told as beginning too
+    assert "2/3 done  judge new, 1.2 s" in lines[0]
+    assert "3/3 FAIL  judge bad: no salt" in lines[1]
+
+
+def test_whoever_stops_is_told_what_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    narrator = Narrator(quiet=False)
+    for name in ("one", "two"):
+        narrator.watch("stops", None, Stage("judge", name, {}, nothing))
+    err = capsys.readouterr().err
+    assert err.count("stopping") == 1
+    assert "waiting for judge one" in err
+    assert "waiting for judge two" in err
+
+
+def test_progress_of_one_stage_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    narrator = Narrator(quiet=False)
+    for step in range(100):
+        narrator.tell("train a", f"step {step}")
+    narrator.tell("train b", "step 0")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    Narrator(quiet=True).tell("train c", "step 0")
+    assert capsys.readouterr().err == ""

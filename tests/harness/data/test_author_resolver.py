@@ -1,0 +1,264 @@
+"""From an author's name to its responses: the dataset's, a file's, stored ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from agents.hashing import content_id
+from agents.types import Response, ResponseSet
+from harness.data.author_resolver import author_of, read_file
+from harness.data.command_hints import command
+from harness.data.dataset import RESPONDERS, Dataset, sample
+from results.db.store import Store
+
+MODEL = "openai/some-model"
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return sample()
+
+
+@pytest_asyncio.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with await Store.open(str(tmp_path / "empathy.sqlite")) as opened:
+        yield opened
+
+
+async def keep(
+    store: Store,
+    dataset: Dataset,
+    author: str = MODEL,
+    preset: str = "default",
+    made: str = "",
+    count: int = 3,
+) -> ResponseSet:
+    """A stored set of responses to the first dialogues."""
+    of = ResponseSet(content_id("set-1", [author, preset, made]), author, preset, made)
+    dialogues = dataset.dialogues[:count]
+    await store.put_dialogues(dialogues)
+    await store.put_responses(of, [Response(d.key, author, f"{made} {d.id}", of.id) for d in dialogues])
+    return of
+
+
+# -- the dataset's -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("responder", RESPONDERS)
+async def test_a_responder_of_the_dataset(store: Store, dataset: Dataset, responder: str) -> None:
+    author = await author_of(f"dataset:{responder}", dataset, store)
+    assert author.name == f"dataset:{responder}"
+    texts = dataset.texts[responder]
+    assert {key: r.text for key, r in author.responses.items()} == {
+        dialogue.key: texts[dialogue.id] for dialogue in dataset.dialogues
+    }
+    assert {r.set_id for r in author.responses.values()} == {author.set.id}
+
+
+@pytest.mark.parametrize("name", ["dataset:", "dataset:gpt4", "dataset:Human", "dataset:human@default"])
+async def test_a_responder_that_the_dataset_has_not(store: Store, dataset: Dataset, name: str) -> None:
+    with pytest.raises(UserError, match="dataset:human, dataset:gpt-4"):
+        await author_of(name, dataset, store)
+
+
+# -- a file's ------------------------------------------------------------------------------------------
+
+
+def lines_of(dataset: Dataset, texts: list[str]) -> list[str]:
+    return [
+        json.dumps({"dialogue_id": dialogue.id, "response": text})
+        for dialogue, text in zip(dataset.dialogues, texts, strict=False)
+    ]
+
+
+@given(
+    texts=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip), min_size=1, max_size=5
+    ),
+    ends=st.sampled_from(["\n", "\r\n", "\n\n \n"]),
+    mark=st.booleans(),
+)
+def test_a_files_text_is_kept_exactly(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], ends: str, mark: bool
+) -> None:
+    dataset = sample()
+    path = tmp_path_factory.mktemp("own") / "responses.jsonl"
+    path.write_text(ends.join(lines_of(dataset, texts)), "utf-8-sig" if mark else "utf-8", newline="")
+    author = read_file(path, dataset.dialogues)
+    assert [r.text for r in author.responses.values()] == texts
+    assert list(author.responses) == [d.key for d in dataset.dialogues[: len(texts)]]
+
+
+def test_a_file_is_known_by_its_content_not_by_its_name(tmp_path: Path, dataset: Dataset) -> None:
+    paths = [tmp_path / name for name in ("one.jsonl", "two.jsonl", "three.jsonl")]
+    for path, text in zip(paths, ("a", "a", "b"), strict=True):
+        path.write_text(lines_of(dataset, [text])[0])
+    one, two, three = (read_file(path, dataset.dialogues) for path in paths)
+    assert one.set.id == two.set.id != three.set.id
+    assert one.name == f"file:{paths[0]}"
+    [response], [same] = one.responses.values(), two.responses.values()
+    assert response.id == same.id
+
+
+def test_a_file_of_our_own_jsonl_may_say_more(tmp_path: Path, dataset: Dataset) -> None:
+    path = tmp_path / "more.jsonl"
+    path.write_text(json.dumps({"dialogue_id": dataset.dialogues[0].id, "response": "Oh.", "model": "mine"}))
+    assert [r.text for r in read_file(path, dataset.dialogues).responses.values()] == ["Oh."]
+
+
+async def test_every_fault_of_a_file_is_told_with_its_line(
+    store: Store, tmp_path: Path, dataset: Dataset
+) -> None:
+    path = tmp_path / "bad.jsonl"
+    good = lines_of(dataset, ["first", "second"])
+    wrong = [
+        ("{", "is not JSON"),
+        ('["a"]', "is no JSON object, but a list"),
+        ('{"dialogue_id": "sample:001_conv:001"}', "has no response"),
+        ('{"dialogue_id": 1, "response": "x"}', "dialogue_id is a number"),
+        ('{"dialogue_id": "nobody", "response": "x"}', "does not have"),
+        (good[0], "a second time"),
+        (json.dumps({"dialogue_id": dataset.dialogues[3].id, "response": " \n"}), "empty response"),
+        ('{"dialogue_id": "\\ud800", "response": "x"}', "half a character"),
+    ]
+    path.write_text("\n".join([good[0], "", good[1], *(line for line, _ in wrong)]))
+    with pytest.raises(UserError) as caught:
+        await author_of(f"file:{path}", dataset, store)
+    told = caught.value.faults
+    assert [fault.where for fault in told] == [f"{path}:{4 + at}" for at in range(len(wrong))]
+    for fault, (_, what) in zip(told, wrong, strict=True):
+        assert what in fault.what
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
+def test_a_file_without_responses(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
+    (tmp_path / "none.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match="holds no responses"):
+        read_file(tmp_path / "none.jsonl", dataset.dialogues)
+
+
+def test_a_file_in_another_encoding(tmp_path: Path, dataset: Dataset) -> None:
+    row = {"dialogue_id": dataset.dialogues[0].id, "response": "café"}
+    (tmp_path / "latin.jsonl").write_text(json.dumps(row, ensure_ascii=False), "latin-1")
+    with pytest.raises(UserError, match=r"latin\.jsonl:1: is not UTF-8"):
+        read_file(tmp_path / "latin.jsonl", dataset.dialogues)
+
+
+@pytest.mark.parametrize("name", ["file:none.jsonl", "file:", "file:.", "file:" + "x" * 5000])
+async def test_a_file_that_cannot_be_read(store: Store, dataset: Dataset, name: str) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        await author_of(name, dataset, store)
+
+
+# -- stored ones ---------------------------------------------------------------------------------------
+
+
+async def test_a_model_means_its_default_set_and_another_is_named(store: Store, dataset: Dataset) -> None:
+    plain, hot = await keep(store, dataset), await keep(store, dataset, preset="hot", made="hot", count=2)
+    author, other = [await author_of(name, dataset, store) for name in (MODEL, f"{MODEL}@hot")]
+    assert (author.set, author.name, len(author.responses)) == (plain, MODEL, 3)
+    assert (other.set, other.name, len(other.responses)) == (hot, f"{MODEL}@hot", 2)
+    assert (await author_of(f"{MODEL}@default", dataset, store)).set == plain
+
+
+async def test_several_sets_of_a_name_are_listed_and_each_can_be_named(
+    store: Store, dataset: Dataset
+) -> None:
+    sets = [await keep(store, dataset, made=made) for made in ("at noon", "at night")]
+    with pytest.raises(UserError, match="several sets") as caught:
+        await author_of(MODEL, dataset, store)
+    for of in sets:
+        assert of.id in str(caught.value)
+        assert of.made in str(caught.value)
+        assert (await author_of(f"{MODEL}@{of.id}", dataset, store)).set == of
+        assert (await author_of(f"{MODEL}@{of.id[:16]}", dataset, store)).set == of
+    with pytest.raises(UserError, match="no responses"):
+        await author_of(f"openai/other@{sets[0].id}", dataset, store)
+
+
+async def test_a_set_that_never_got_a_response_is_none(store: Store, dataset: Dataset) -> None:
+    await keep(store, dataset, made="stopped at once", count=0)
+    with pytest.raises(UserError, match="no responses"):
+        await author_of(MODEL, dataset, store)
+    of = await keep(store, dataset, made="well")
+    assert (await author_of(MODEL, dataset, store)).set == of
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "vllm/base", "openai/gpt-4o@hot", "openai/gpt%"])
+async def test_missing_responses_name_the_command_that_makes_them(
+    store: Store, dataset: Dataset, name: str
+) -> None:
+    await keep(store, dataset, "openai/gpt-4o-mini")
+    with pytest.raises(UserError, match=f"empathy respond {name.partition('@')[0]} --split test"):
+        await author_of(name, dataset, store)
+
+
+async def test_rehearsed_responses_are_pointed_to(store: Store, dataset: Dataset) -> None:
+    await keep(store, dataset, "openai/emulated-gpt-4o")
+    with pytest.raises(UserError, match="rehearsed ones are there: openai/emulated-gpt-4o"):
+        await author_of("openai/gpt-4o", dataset, store)
+
+
+@pytest.mark.parametrize("name", ["gpt-4", "", "human", "@", "Dataset:human"])
+async def test_a_name_of_no_form_says_which_there_are(store: Store, dataset: Dataset, name: str) -> None:
+    with pytest.raises(UserError, match="dataset:NAME, a file file:PATH"):
+        await author_of(name, dataset, store)
+
+
+@pytest.mark.parametrize(
+    ("author", "preset", "told"),
+    [
+        ("openai/gpt-4o", "default", "empathy respond openai/gpt-4o"),
+        ("student:mine", "paper", "empathy respond student:mine --preset paper"),
+        ("a/emulated-b", "default", "empathy respond a/emulated-b --emulate"),
+        ("a/b", "naive-over-human", "empathy improve --teacher a/b --over human --strategies naive"),
+        (
+            "a/b",
+            "sequential-over-llm-released-warm",
+            "empathy improve --teacher a/b --over llm --strategies sequential --fidelity released"
+            " --preset warm",
+        ),
+        (
+            "a/emulated-b",
+            "all-dimensions-over-human-ours",
+            "empathy improve --teacher a/emulated-b --over human --strategies all-dimensions --fidelity ours"
+            " --emulate",
+        ),
+        (
+            "a/b",
+            "naive-over-c/d",
+            "empathy improve --teacher a/b --over llm --initial c/d --strategies naive",
+        ),
+        (
+            "a/b",
+            "naive-over-human-mine",
+            "empathy improve --teacher a/b --over human --strategies naive --preset mine",
+        ),
+        ("a/b", "game-over-human", "empathy respond a/b --preset game-over-human"),
+    ],
+)
+def test_the_command_that_makes_a_set(author: str, preset: str, told: str) -> None:
+    assert command(author, preset) == told
+    assert "--split test" in command(author, preset, "test")
+
+
+async def test_the_command_for_improvements_is_not_the_one_for_direct_responses(
+    store: Store, dataset: Dataset
+) -> None:
+    await keep(store, dataset, "openai/emulated-gpt-4o", "naive-over-human")
+    with pytest.raises(UserError) as told:
+        await author_of("openai/gpt-4o@naive-over-human", dataset, store)
+    assert "empathy improve --teacher openai/gpt-4o --over human --strategies naive --split test" in str(
+        told.value
+    )
+    assert "rehearsed ones are there: openai/emulated-gpt-4o@naive-over-human" in str(told.value)
+    with pytest.raises(UserError, match="A control judge writes no responses"):
+        await author_of("control/first", dataset, store)

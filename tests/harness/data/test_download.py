@@ -1,0 +1,185 @@
+"""Fetching over real HTTP on loopback: the hash decides, and nothing is written unless it is right."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from agents.errors import UserError
+from harness.data import download
+from harness.data.download import COMMIT, REPOSITORY, URL, fetch
+
+SAMPLE = resources.files("harness.data.sample").joinpath("dialogues.csv").read_bytes()
+Serve = Callable[[bytes], str]
+
+
+@pytest.fixture(autouse=True)
+def expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The written sample stands for the published file; no proxy stands between."""
+    monkeypatch.setattr(download, "REAL_SHA256", sha256(SAMPLE).hexdigest())
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve these very bytes, head and all, to whoever asks; the address."""
+    servers: list[socketserver.TCPServer] = []
+
+    def start(answer: bytes) -> str:
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while self.rfile.readline().strip():
+                    pass
+                self.wfile.write(answer)
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}/dataset.csv"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def ok(content: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(content), content)
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_right_file_is_put_in_place(serve: Serve, tmp_path: Path) -> None:
+    told: list[int] = []
+    to = tmp_path / "new" / "data.csv"
+    assert fetch(to, url=serve(ok(SAMPLE)), progress=told.append) == 64
+    assert to.read_bytes() == SAMPLE
+    assert files_below(tmp_path) == ["new/data.csv"]
+    assert told == sorted(told)
+    assert told[-1] == len(SAMPLE)
+    assert to.stat().st_mode & 0o777 == 0o644
+
+
+def test_an_older_file_is_replaced(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("older")
+    fetch(tmp_path / "data.csv", url=serve(ok(SAMPLE)))
+    assert (tmp_path / "data.csv").read_bytes() == SAMPLE
+
+
+def test_what_is_there_already_is_not_downloaded_again(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(SAMPLE)
+    assert fetch(tmp_path / "data.csv", url="http://nobody.invalid/") == 64
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+WRONG = {
+    "one byte more": (ok(SAMPLE + b"\n"), "not the published dataset"),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + SAMPLE[:5000], "not the published"),
+    "nothing": (ok(b""), "not the published dataset"),
+    "a page": (ok(b"<html>Log in to the network</html>"), "not the published dataset"),
+    "cut within a chunk": (CHUNKED + b"fffff\r\n" + SAMPLE[:100], "cannot be downloaded"),
+    "404": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP Error 404"),
+    "503": (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP Error 503"),
+    "no HTTP": (b"220 mail.example.org ESMTP\r\n\r\n", "cannot be downloaded"),
+    "no answer": (b"", "cannot be downloaded"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_answer_writes_nothing(serve: Serve, tmp_path: Path, kind: str) -> None:
+    answer, what = WRONG[kind]
+    kept = tmp_path / "kept.csv"
+    kept.write_text("as it was")
+    for to in (tmp_path / "new" / "data.csv", kept):
+        with pytest.raises(UserError, match=what):
+            fetch(to, url=serve(answer))
+    assert files_below(tmp_path) == ["kept.csv"]
+    assert kept.read_text() == "as it was"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_wrong_hash_is_told_with_the_right_one(serve: Serve, tmp_path: Path) -> None:
+    other = SAMPLE.replace(b"\n", b"\r\n")
+    with pytest.raises(UserError) as caught:
+        fetch(tmp_path / "data.csv", url=serve(ok(other)))
+    assert sha256(other).hexdigest() in str(caught.value)
+    assert sha256(SAMPLE).hexdigest() in str(caught.value)
+    assert "--data FILE" in str(caught.value)
+
+
+def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
+    told: list[int] = []
+    endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2_000_000
+    with pytest.raises(UserError, match="not the published"):
+        fetch(tmp_path / "data.csv", url=serve(endless), progress=told.append)
+    assert told[-1] < 300_000
+
+
+def test_no_connection_names_the_other_way(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # and nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(UserError, match=r"refused.*empathy data fetch --from FILE"):
+            fetch(tmp_path / "data.csv", url=f"http://127.0.0.1:{taken.getsockname()[1]}/dataset.csv")
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "http://127.0.0.1:x/", "http://127.0.0.1/ a b"])
+def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        fetch(tmp_path / "data.csv", url=url)
+
+
+# -- from a file ---------------------------------------------------------------------------------------
+
+
+def test_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes(SAMPLE)
+    assert fetch(tmp_path / "data.csv", tmp_path / "mine.csv", url="nonsense") == 64
+    assert (tmp_path / "data.csv").read_bytes() == SAMPLE
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n", SAMPLE[:-1], SAMPLE[: len(SAMPLE) // 2]])
+def test_from_another_file_writes_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(UserError, match="not the published"):
+        fetch(tmp_path / "data.csv", tmp_path / "mine.csv")
+    assert files_below(tmp_path) == ["mine.csv"]
+
+
+@pytest.mark.parametrize("source", ["none.csv", "."])
+def test_from_a_file_that_cannot_be_read(tmp_path: Path, source: str) -> None:
+    with pytest.raises(UserError, match="--from cannot be read"):
+        fetch(tmp_path / "data.csv", tmp_path / source)
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below.csv"])
+def test_a_place_that_cannot_be_written_is_left_clean(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mine.csv").write_bytes(SAMPLE)
+    with pytest.raises(UserError, match="cannot be written"):
+        fetch(tmp_path / place, tmp_path / "mine.csv")
+    assert files_below(tmp_path) == ["file", "mine.csv"]
+
+
+def test_the_published_file(real_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = "d43fe180f0aab2ae4973ddcf1cc5420a219804ca0c9b7d302fb5e3b73b2d296b"
+    monkeypatch.setattr(download, "REAL_SHA256", digest)
+    assert fetch(tmp_path / "data.csv", real_dataset) == 2000
+    assert sha256((tmp_path / "data.csv").read_bytes()).hexdigest() == digest
+
+
+def test_it_comes_from_one_commit_of_the_papers_repository() -> None:
+    assert URL.startswith(f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/")
+    assert URL.endswith("/datasets/dataset.csv")
+    assert len(COMMIT) == 40

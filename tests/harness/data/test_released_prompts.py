@@ -1,0 +1,73 @@
+"""Fetching the released prompts over real HTTP on loopback: every hash decides, all of them or none."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents.errors import UserError
+from harness.data.download import ROOT
+from harness.data.released_prompts import fetch
+from prompts import released
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(released_prompts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The made-up scripts, at an address."""
+    monkeypatch.setenv("no_proxy", "*")
+    handler = functools.partial(_Quiet, directory=str(released_prompts))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_script_is_put_in_place_once(served: str, tmp_path: Path) -> None:
+    to = tmp_path / "to"
+    assert fetch(to, root=served) == len(released.FILES)
+    assert files_below(to) == set(released.FILES)
+    assert set(released.load(to)) == set(released.PROMPTS)
+    (to / released.INITIAL).write_text("changed")
+    assert fetch(to, root=served) == 1
+    assert fetch(to, root="http://127.0.0.1:9/none") == 0
+
+
+@pytest.mark.parametrize("name", [released.GPT4O_JUDGE, released.SEQUENTIAL])
+def test_one_other_file_and_nothing_is_written(
+    served: str, released_prompts: Path, tmp_path: Path, name: str
+) -> None:
+    (released_prompts / name).write_text("another")
+    for source in (None, released_prompts):
+        with pytest.raises(UserError, match="is not the published file"):
+            fetch(tmp_path / "to", source, root=served)
+        assert not (tmp_path / "to").exists()
+
+
+def test_no_connection_names_the_other_way(released_prompts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="empathy prompts fetch --from DIR"):
+        fetch(tmp_path / "to", root="http://127.0.0.1:9/none")
+
+
+def test_every_file_that_is_missing_is_told(released_prompts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        fetch(tmp_path / "to", tmp_path / "nowhere")
+    assert len(caught.value.faults) == len(released.FILES)
+
+
+def test_they_come_from_the_commit_of_the_dataset() -> None:
+    assert f"{released.REPOSITORY}/{released.COMMIT}" in ROOT
+    assert released.COMMIT.startswith("0f404ba")

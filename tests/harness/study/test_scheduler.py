@@ -1,0 +1,293 @@
+"""Stages run once, in order, side by side but for what they hold alone; a failure takes its own along."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.errors import UserError
+from harness.study.interrupt import run_sharing
+from harness.study.scheduler import Runner, State, chosen, standings
+from harness.study.stage_cache import Made, Memory, Ready, Stage
+
+Graph = dict[int, set[int]]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Which stage needs which: only earlier ones."""
+    size = draw(st.integers(1, 7))
+    return {at: draw(st.sets(st.integers(0, at - 1))) if at else set() for at in range(size)}
+
+
+def after(graph: Graph, begun: set[int]) -> set[int]:
+    """These, and all that needs them."""
+    found = set(begun)
+    for at in sorted(graph):
+        if graph[at] & found:
+            found.add(at)
+    return found
+
+
+def build(kitchen: Any, graph: Graph, values: dict[int, int], lanes: Sequence[str] = ()) -> list[Stage]:
+    return [
+        kitchen.stage(str(at), values.get(at, at), map(str, needs), uses=frozenset(lanes[at : at + 1]))
+        for at, needs in graph.items()
+    ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(graphs(), st.data())
+def test_everything_runs_once_after_what_it_needs_and_then_never_again(
+    kitchen_type: Any, graph: Graph, data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as folder:
+        kitchen = kitchen_type(Path(folder))
+        stages = build(kitchen, graph, {})
+        order = data.draw(st.permutations(stages))
+        ended = kitchen.run(order)
+        assert sorted(kitchen.ran) == sorted(map(str, graph))
+        assert all(
+            kitchen.ran.index(str(need)) < kitchen.ran.index(str(at)) for at in graph for need in graph[at]
+        )
+        assert ended.count(State.DONE) == len(graph)
+        again = kitchen.run(stages)
+        assert kitchen.ran == []
+        assert kitchen.outputs(again) == kitchen.outputs(ended)
+
+
+@settings(max_examples=15, deadline=None)
+@given(graphs(), st.data())
+def test_a_changed_setting_runs_exactly_what_depends_on_it(
+    kitchen_type: Any, graph: Graph, data: st.DataObject
+) -> None:
+    changed = data.draw(st.sampled_from(sorted(graph)))
+    with TemporaryDirectory() as folder, TemporaryDirectory() as other:
+        kitchen = kitchen_type(Path(folder))
+        kitchen.run(build(kitchen, graph, {}))
+        ended = kitchen.run(build(kitchen, graph, {changed: 100}))
+        assert set(kitchen.ran) == {str(at) for at in after(graph, {changed})}
+        anew = kitchen_type(Path(other))
+        assert kitchen.outputs(ended) == anew.outputs(anew.run(build(anew, graph, {changed: 100})))
+        kitchen.run(build(kitchen, graph, {}))
+        assert kitchen.ran == []  # what was made the first time is still known
+
+
+@settings(max_examples=15, deadline=None)
+@given(graphs(), st.data())
+def test_a_failure_takes_along_what_needs_it_and_nothing_else(
+    kitchen_type: Any, graph: Graph, data: st.DataObject
+) -> None:
+    broken = data.draw(st.sampled_from(sorted(graph)))
+    with TemporaryDirectory() as folder:
+        kitchen = kitchen_type(Path(folder))
+        stages = build(kitchen, graph, {})
+        stages[broken] = kitchen.failing(str(broken), map(str, graph[broken]))
+        ended = {int(one.stage.title): one for one in kitchen.run(stages).standings}
+        lost = after(graph, {broken})
+        assert {at for at, one in ended.items() if one.state is not State.DONE} == lost
+        assert ended[broken].state is State.FAILED
+        assert "out of salt" in ended[broken].why
+        assert all(ended[at].state is State.BLOCKED for at in lost - {broken})
+        kitchen.run(build(kitchen, graph, {}))
+        assert set(kitchen.ran) == {str(at) for at in lost}  # mended, only what is missing runs
+
+
+@settings(max_examples=15, deadline=None)
+@given(graphs(), st.data())
+def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: Graph, data: st.DataObject) -> None:
+    lanes = data.draw(st.lists(st.sampled_from(["card", "gpt"]), min_size=len(graph), max_size=len(graph)))
+    with TemporaryDirectory() as folder:
+        kitchen = kitchen_type(Path(folder))
+        kitchen.run(build(kitchen, graph, {}, lanes))
+        for together in kitchen.at_once:
+            held = [lanes[int(name)] for name in together]
+            assert len(held) == len(set(held))
+
+
+@pytest.fixture(scope="module")
+def kitchen_type() -> Any:
+    """The class of kitchens, for examples that need a folder each."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("kitchens", Path(__file__).with_name("conftest.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Kitchen
+
+
+def test_the_same_output_again_ends_the_running_there(kitchen: Any) -> None:
+    """Early cut-off: 1 + 2 made of other parts is still 3."""
+    first = [kitchen.stage("a", 3), kitchen.stage("b", 0, ["a"])]
+    kitchen.run(first)
+    kitchen.run([kitchen.stage("zero", 0), kitchen.stage("a", 3, ["zero"]), kitchen.stage("b", 0, ["a"])])
+    assert kitchen.ran == ["zero", "a"]
+
+
+def test_independent_stages_go_side_by_side(kitchen: Any) -> None:
+    kitchen.run([kitchen.stage(name, 1) for name in "abc"])
+    assert {"a", "b", "c"} in kitchen.at_once
+
+
+def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
+    stages = [
+        kitchen.stage("good", 5),
+        kitchen.failing("bad"),
+        kitchen.stage("after", 1, ["bad"]),
+        kitchen.stage("report", 0, ["good", "after"], patient=True),
+    ]
+    ended = kitchen.run(stages)
+    assert kitchen.outputs(ended) == {"good": "5", "report": "5"}
+    alone = kitchen.run([kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], patient=True)])
+    assert [one.state for one in alone.standings] == [State.FAILED, State.BLOCKED]
+
+
+def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
+    opened: list[list[str]] = []
+
+    @asynccontextmanager
+    async def session(group: Sequence[Ready]) -> AsyncIterator[str]:
+        opened.append([ready.stage.title for ready in group])
+        yield "the server"
+
+    more = {"uses": frozenset({"card"}), "together": "base", "session": session}
+    stages = [kitchen.stage(name, 1, **more) for name in "abc"] + [kitchen.stage("late", 1, ["a"], **more)]
+    ended = kitchen.run(stages)
+    assert opened == [["a", "b", "c"], ["late"]]
+    assert ended.count(State.DONE) == 4
+
+
+def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> None:
+    @asynccontextmanager
+    async def session(group: Sequence[Ready]) -> AsyncIterator[str]:
+        raise UserError("no card")
+        yield ""
+
+    stages = [kitchen.stage(name, 1, together="base", session=session) for name in "ab"]
+    ended = kitchen.run([*stages, kitchen.stage("free", 1)])
+    assert [one.state for one in ended.standings] == [State.FAILED, State.FAILED, State.DONE]
+    assert "no card" in ended.standings[0].why
+
+
+def test_only_and_from(kitchen: Any) -> None:
+    stages = [kitchen.stage("a", 1), kitchen.stage("b", 1, ["a"]), kitchen.stage("c", 1, ["b"])]
+    kinds = ("sum",)
+    assert chosen(stages, kinds, "", "") == {"sum a", "sum b", "sum c"}
+    assert chosen(stages, kinds, "sum b", "") == {"sum b"}
+    assert chosen(stages, kinds, "", "sum b") == {"sum b", "sum c"}
+    with pytest.raises(UserError, match="no such stage"):
+        chosen(stages, kinds, "sing", "")
+    ended = kitchen.run(stages, pick={"sum b", "sum c"})
+    assert kitchen.ran == []
+    assert [one.state for one in ended.standings] == [State.BLOCKED, State.BLOCKED, State.BLOCKED]
+    kitchen.run(stages, pick={"sum a"})
+    kitchen.run(stages, pick={"sum b"})
+    assert kitchen.ran == ["b"]
+
+
+def states(stages: Sequence[Stage], memory: Memory) -> list[State]:
+    return [one.state for one in standings(stages, memory)]
+
+
+def test_standings_are_told_without_running(kitchen: Any) -> None:
+    stages = [kitchen.stage("a", 1), kitchen.failing("b", ["a"]), kitchen.stage("c", 1, ["b"])]
+    assert [one.state for one in standings(stages, kitchen.memory)] == [
+        State.READY,
+        State.WAITING,
+        State.WAITING,
+    ]
+    kitchen.run(stages)
+    kitchen.ran = []
+    assert [one.state for one in standings(stages, kitchen.memory)] == [
+        State.DONE,
+        State.FAILED,
+        State.BLOCKED,
+    ]
+    assert kitchen.ran == []
+
+
+def test_a_stage_whose_file_is_gone_is_made_again(kitchen: Any) -> None:
+    folder = kitchen.memory.folder
+    folder.mkdir()
+
+    async def write(ready: Ready) -> Made:
+        kitchen.ran.append("written")
+        (folder / "page.html").write_text("hello")
+        return Made("same", {"file": "page.html"})
+
+    stage = Stage("report", "page", {}, write)
+    kitchen.run([stage])
+    kitchen.run([stage])
+    assert kitchen.ran == []
+    (folder / "page.html").unlink()
+    kitchen.run([stage])
+    assert kitchen.ran == ["written"]
+
+
+def test_a_half_written_record_counts_as_none(kitchen: Any) -> None:
+    stages = [kitchen.stage("a", 1)]
+    kitchen.run(stages)
+    (record,) = (kitchen.memory.folder / "stages").glob("*.json")
+    record.write_text(record.read_text()[:20])
+    kitchen.run(stages)
+    assert kitchen.ran == ["a"]
+
+
+def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    with Memory(tmp_path).held(), pytest.raises(UserError, match="another process"), Memory(tmp_path).held():
+        pass
+    with Memory(tmp_path).held():
+        pass
+
+
+def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: Any) -> None:
+    """Two stages that each took the signal for itself, as runs of calls do; both are told."""
+    told: list[str] = []
+
+    def asking(name: str) -> Stage:
+        async def ask(ready: Ready) -> Made:
+            loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_signal_handler(signal.SIGINT, stopped.set)
+            if name == "b":
+                os.kill(os.getpid(), signal.SIGINT)
+            await stopped.wait()
+            loop.remove_signal_handler(signal.SIGINT)
+            told.append(name)
+            raise UserError("interrupted")
+
+        return Stage("ask", name, {}, ask)
+
+    stages = [
+        asking("a"),
+        asking("b"),
+        kitchen.stage("c", 1, uses=frozenset("x")),
+        kitchen.stage("d", 1, ["c"]),
+    ]
+    ended = run_sharing(Runner(stages, kitchen.memory, at_once=4).run())
+    assert ended.interrupted
+    assert sorted(told) == ["a", "b"]
+    assert ended.count(State.FAILED) == 0  # what was interrupted has not failed
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
+    async def train(ready: Ready) -> Made:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    ended = run_sharing(Runner([Stage("train", "long", {}, train)], kitchen.memory).run())
+    assert ended.interrupted
+    assert [one.state for one in ended.standings] == [State.READY]

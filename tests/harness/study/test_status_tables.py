@@ -1,0 +1,91 @@
+"""A study's table shows every contest under every judge, what was not scored, what is no real model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from harness.study.config import Learner
+from harness.study.config_loader import load
+from harness.study.estimate_tables import clock, dollars
+from harness.study.scheduler import Standing, State
+from harness.study.stage_cache import Made, Ready, Record, Stage
+from harness.study.status_tables import as_table, notes
+
+STUDY = load("tiny")
+
+
+async def nothing(ready: Ready) -> Made:
+    return Made("")
+
+
+def judged(contest: str, judge: str, rate: float | None, **more: Any) -> Standing:
+    result = {
+        "judge": judge,
+        "split": "test",
+        "win_rate": rate,
+        "low": 0.1,
+        "high": 0.9,
+        "n": 15,
+        "unscored": {},
+    }
+    stage = Stage("judge", f"{contest} by {judge}", {}, nothing)
+    return Standing(stage, State.DONE, Record("key", "judge", stage.name, "out", {**result, **more}))
+
+
+def printed(*standings: Standing) -> str:
+    console = Console(width=200)
+    with console.capture() as caught:
+        table = as_table(STUDY, standings)
+        assert table is not None
+        console.print(table)
+    return caught.get() + "\n".join(notes(STUDY, standings))
+
+
+def test_every_contest_under_every_judge() -> None:
+    text = printed(
+        judged("one : base", "control/longer", 0.123),
+        judged("one : base", "openai/gpt-4o", 0.456),
+        judged("other : base", "control/longer", 0.789),
+    )
+    assert all(rate in text for rate in ("12.3 %", "45.6 %", "78.9 %"))
+    assert text.count("against base") == 2
+    assert "…" in text  # what is not judged yet
+    assert "n = 15 dialogues" in text
+
+
+def test_what_was_not_scored_stands_beside_the_rate() -> None:
+    text = printed(
+        judged("one : base", "openai/gpt-4o", 0.5, n=12, unscored={"refused": 3}),
+        judged("two : base", "openai/gpt-4o", None, n=0, low=None, high=None),
+    )
+    assert "refused 3" in text
+    assert "n = 12" in text
+    assert "n = 0" in text
+
+
+def test_what_only_chooses_the_best_is_no_result() -> None:
+    assert (
+        as_table(STUDY, [judged("one : base (development)", "control/longer", 0.5, split="development")])
+        is None
+    )
+
+
+def test_what_is_emulated_or_tiny_is_said() -> None:
+    of = [judged("one : base", "control/longer", 0.5)]
+    assert {note.split(":")[0] for note in notes(STUDY, of)} >= {"EMULATED", "TINY"}
+    real = replace(STUDY, emulate=False, learners=(Learner("llama", "meta-llama/Llama-3.1-8B"),))
+    assert not {note.split(":")[0] for note in notes(real, of)} & {"EMULATED", "TINY"}
+
+
+def test_money_and_time_as_people_write_them() -> None:
+    assert [dollars(usd) for usd in (None, 0.0, 0.0042, 41.2251, 2710.7)] == [
+        "?",
+        "$0.00",
+        "$0.0042",
+        "$41.23",
+        "$2,710.70",
+    ]
+    assert [clock(seconds) for seconds in (0, 59.6, 3600, 5040)] == ["0:00", "1:00", "1:00:00", "1:24:00"]

@@ -1,0 +1,193 @@
+"""A judging run from end to end, against the emulator: nothing lost, nothing asked twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.emulator.config import Options
+from harness.emulator.judge_preferences import expected_preferences
+from harness.engine.retry import RetryPolicy
+from harness.workflows.judge import Summary
+from harness.workflows.judge_cost import estimate
+from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
+from results.db.store import Store
+from results.render.contest import as_data
+from tests.harness.conftest import CLAUDE, GEMINI, GPT, SETTINGS, Bench, Start, count, rows
+from tests.results.conftest import Open
+
+Make = Callable[..., Awaitable[Bench]]
+
+N = 64  # dialogues of the written sample
+
+
+def by_judge(summary: Summary) -> dict[str, Any]:
+    return {judge.contest.judge: judge for judge in summary.judges}
+
+
+def result(summary: Summary) -> dict[str, Any]:
+    """All that a summary says of the contests, and nothing of what this invocation did."""
+    data = as_data(summary)
+    for judge in data["judges"]:
+        for name in ("calls", "stopped"):
+            judge.pop(name)
+    return data
+
+
+def made(summary: Summary) -> dict[str, int]:
+    return {name: judge.lane.made for name, judge in by_judge(summary).items()}
+
+
+# -- asked once --------------------------------------------------------------------------------------
+
+
+async def test_every_pair_is_asked_in_both_orders_and_never_again(emulator: Start, opening: Open) -> None:
+    bench = Bench(await opening(), (await emulator()).url)
+    plan = await bench.plan(GPT, GEMINI, CLAUDE, "control/longer")
+    first = await bench.judge(plan)
+    judges = by_judge(first)
+    assert set(made(first).values()) == {2 * N}
+    assert all(judge.hard.n == N and judge.unscored == {} for judge in judges.values())
+    asked = Counter((row.judge_id, row.dialogue, row.first, row.second) for row in await _judgments(bench))
+    assert set(asked.values()) == {1}
+    assert len(asked) == 4 * 2 * N
+    assert {(judge, dialogue, second, first) for judge, dialogue, first, second in asked} == set(asked)
+    assert await count(bench.store, CompletionRow) == 4 * 2 * N
+    assert await count(bench.store, ClaimRow) == 0
+    stats = await bench.stats()
+    assert stats["requests"] == stats["unique_keys"] == 3 * 2 * N
+    second = await bench.judge(await bench.plan(GPT, GEMINI, CLAUDE, "control/longer"))
+    assert set(made(second).values()) == {0}
+    assert all(judge.lane.reused == 2 * N for judge in by_judge(second).values())
+    assert (await bench.stats())["requests"] == stats["requests"]
+    assert result(second) == result(first)
+
+
+async def _judgments(bench: Bench) -> list[Any]:
+    return await rows(bench.store, JudgmentRow)
+
+
+async def test_two_at_once_on_one_database_make_every_call_once(emulator: Start, opening: Open) -> None:
+    root = (await emulator(latency_ms=5.0)).url
+    benches = [Bench(await opening(), root), Bench(await opening(), root)]
+    plan = await benches[0].plan(GPT, GEMINI)
+    summaries = await asyncio.gather(*(bench.judge(plan) for bench in benches))
+    stats = await benches[0].stats()
+    assert stats["requests"] == stats["unique_keys"] == 2 * 2 * N
+    assert sum(sum(made(summary).values()) for summary in summaries) == 2 * 2 * N
+    assert result(summaries[0]) == result(summaries[1])
+    assert await count(benches[0].store, JudgmentRow) == 2 * 2 * N
+
+
+async def test_a_judge_named_twice_is_one_judge(bench: Make) -> None:
+    house = await bench()
+    summary = await house.judge(await house.plan(GPT, GPT, "control/first", limit=5))
+    assert made(summary) == {GPT: 10, "control/first": 10}
+
+
+async def test_another_parameter_is_another_measurement(bench: Make) -> None:
+    house = await bench()
+    plan = await house.plan(GPT, limit=5)
+    await house.judge(plan)
+    warmer = replace(plan, judges=tuple(replace(judge, temperature=1.0) for judge in plan.judges))
+    assert made(await house.judge(warmer)) == {GPT: 10}
+
+
+async def test_more_samples_ask_only_for_more(bench: Make) -> None:
+    house = await bench()
+    three = await house.judge(await house.plan(GPT, samples=3, limit=10))
+    five = await house.judge(await house.plan(GPT, samples=5, limit=10))
+    again = await house.judge(await house.plan(GPT, samples=3, limit=10))
+    assert [made(summary)[GPT] for summary in (three, five, again)] == [3 * 20, 2 * 20, 0]
+    assert result(again) == result(three)
+    assert five.judges[0].contest.expected == 100
+
+
+async def test_a_dry_run_counts_the_calls_that_are_then_made(bench: Make) -> None:
+    house = await bench()
+    await house.judge(await house.plan(GPT, limit=10))
+    plan = await house.plan(GPT, GEMINI, limit=30)
+    estimates = {each.judge: each for each in await estimate(house.store, plan, SETTINGS)}
+    before = (await house.stats())["requests"]
+    assert before == 20  # it asked nothing
+    summary = await house.judge(plan)
+    assert {name: each.calls for name, each in estimates.items()} == made(summary) == {GPT: 40, GEMINI: 60}
+    assert (estimates[GPT].known, estimates[GEMINI].known) == (20, 0)
+    for name, judge in by_judge(summary).items():
+        assert 0 < judge.lane.spent_usd <= (estimates[name].maximum_usd or 0)
+
+
+# -- unscored ----------------------------------------------------------------------------------------
+
+
+async def test_what_could_not_be_read_is_asked_again_only_on_purpose(bench: Make) -> None:
+    house = await bench(refusals=0.3)
+    plan = await house.plan(GPT)
+    first = await house.judge(plan)
+    assert set(first.judges[0].unscored) == {"refused", "filtered"}
+    refused = sum(first.judges[0].unscored.values())
+    assert 0 < refused < N
+    assert made(await house.judge(plan)) == {GPT: 0}
+    (told,) = await estimate(house.store, plan, SETTINGS, retry_unscored=True)
+    assert (told.calls, told.known) == (refused, 2 * N - refused)
+    again = await house.judge(plan, retry_unscored=True)
+    assert made(again) == {GPT: refused}
+    assert again.judges[0].contest.asked_again == refused
+    left = sum(again.judges[0].unscored.values())
+    assert made(await house.judge(plan, retry_unscored=True)) == {GPT: left}
+    attempts = Counter(row.attempt for row in await _judgments(house))
+    assert attempts == Counter({0: 2 * N, 1: refused} | ({2: left} if left else {}))
+
+
+async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
+    emulator: Start, tmp_path: Path
+) -> None:
+    ill, well = await emulator(errors_500=1.0), await emulator()
+    async with await Store.open(str(tmp_path / "empathy.sqlite")) as store:
+        house = Bench(store, ill.url, Options().definition_hash)
+        plan = await house.plan(GPT, limit=20)
+        policy = RetryPolicy(most_tries=1, stop_after=10**6, patience_seconds=0.0)
+        none = await house.judge(plan, policy=policy)
+        judge = none.judges[0]
+        assert judge.unscored == {"no answer": 40}
+        assert (judge.hard.n, judge.hard.rate) == (0, None)
+        assert judge.lane is not None
+        assert judge.lane.stopped, "the endpoint is down, and there is no patience"
+        assert (await count(store, AttemptRow) > 0, await count(store, ClaimRow)) == (True, 0)
+        house = replace(house, root=well.url)  # the same models, well again
+        after = await house.judge(await house.plan(GPT, limit=20))
+    assert made(after) == {GPT: 40}
+    assert after.judges[0].unscored == {}
+
+
+# -- what the numbers are worth ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [0.2, -0.25])
+async def test_both_orders_cover_the_truth_and_one_order_is_off_by_the_bias(bench: Make, bias: float) -> None:
+    taste: dict[str, Any] = {"mean_preference": 0.55, "concentration": 60.0, "position_bias": bias}
+    house = await bench(**taste)
+    plan = await house.plan(GPT, samples=6)
+    rate = (await house.judge(plan)).judges[0].hard
+    options = Options(**taste)
+    model = options.model(GPT.partition("/")[2])
+    assert model is not None
+    shown = [
+        (d.situation, d.utterance, plan.a.responses[d.key].text, plan.b.responses[d.key].text)
+        for d in plan.dialogues
+    ]
+    truths = expected_preferences(options.seed, model, shown)
+    truth = sum(truths) / len(truths)
+    assert rate.low is not None
+    assert rate.high is not None
+    assert rate.low <= truth <= rate.high
+    assert rate.rate == pytest.approx(truth, abs=0.04)
+    assert rate.a_first.rate == pytest.approx(truth + bias, abs=0.05)
+    assert rate.b_first.rate == pytest.approx(truth - bias, abs=0.05)
+    assert rate.position_preference == pytest.approx(0.5 + bias, abs=0.05)

@@ -1,0 +1,184 @@
+"""A database that an earlier parser read: opened, read again at no cost, every answer and reading kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import func, select
+
+from agents.clients.base import Call
+from agents.messages import Completion, Finish, Message, Sampling
+from agents.models.spec import Model, WireProtocol
+from agents.types import (
+    Dialogue,
+    Judgment,
+    Preference,
+    Reason,
+    Response,
+    ResponseSet,
+    Unscored,
+    Verdict,
+)
+from agents.verdicts.parser import PARSER
+from harness.cli import reparse_output
+from harness.cli.rejudge import rejudge
+from harness.workflows.judge import summarise
+from harness.workflows.reparse import reparse
+from results.db.schema import CompletionRow, JudgmentRow, table
+from results.db.store import Store
+from results.render import contest
+from results.report import data_export
+from results.report.loader import gather
+
+OLD = "verdict-1"
+MODEL = Model("openai", "judge", WireProtocol.OPENAI_CHAT)
+A = ResponseSet("set-1:a", "openai/gpt-test", "default", "made one way")
+B = ResponseSet("set-1:b", "dataset:human", "default", "made by people")
+FIRST, SECOND = Verdict(Preference.FIRST), Verdict(Preference.SECOND)
+# text, finish, what the earlier parser read
+STORED: list[tuple[str, Finish, Verdict | Unscored]] = [
+    ("1", Finish.STOP, FIRST),
+    ("Loser: 1", Finish.STOP, FIRST),  # a false verdict
+    ("Response 1 is more empathetic at first, while", Finish.LENGTH, FIRST),  # another
+    ("Response 1 is kind, but Response 2 is more empathetic.", Finish.STOP, FIRST),
+    ("**Bessere Antwort:** 2", Finish.STOP, Unscored(Reason.UNREADABLE)),
+    ("I can't help.", Finish.STOP, Unscored(Reason.REFUSED)),
+]
+
+
+TIED = ("tie", Finish.STOP, Unscored(Reason.UNREADABLE))
+
+
+async def written(
+    path: str, answers: tuple[str, ...] = ("1", "2"), stored: list[tuple[str, Finish, Any]] = STORED
+) -> str:
+    """A database with one run, read by the earlier parser; the run's id."""
+    store = await Store.open(path)
+    run, invocation = await store.begin("judging", {"split": "test", "seed": 0}, command="x", context={})
+    dialogues = [Dialogue(f"d{at}", "It rained.", f"For {at} days.") for at in range(len(stored))]
+    await store.put_dialogues(dialogues)
+    responses = {
+        of.id: [Response(one.key, of.author, f"{of.id} {one.id}", of.id) for one in dialogues]
+        for of in (A, B)
+    }
+    for of in (A, B):
+        await store.put_responses(of, responses[of.id])
+    await store.put_judge(
+        id="judge-1:j",
+        name="openai/judge",
+        provider="openai",
+        model="judge",
+        identity="",
+        prompt_version="",
+        sampling=orjson.dumps({"choices": answers}).decode(),
+    )
+    await store.put_contests(run, [("judge-1:j", A.id, B.id, 1)])
+    await store.put_run_dialogues(run, [one.key for one in dialogues])
+    writer = store.writer(invocation)
+    for at, (text, finish, outcome) in enumerate(stored):
+        call = Call(MODEL, (Message("user", f"question {at}"),), Sampling(5))
+        ids = (responses[A.id][at].id, responses[B.id][at].id)
+        reading = Judgment(call.key, "judge-1:j", dialogues[at].key, *ids, 0, 0, OLD, outcome)
+        await writer.put(call, Completion(text, finish), reading, 0.01)
+    await writer.close()
+    await store.end(invocation)
+    await store.close()
+    return run
+
+
+async def all_rows(store: Store, row: Any) -> list[Any]:
+    of = table(row)
+    return list(await store.read(lambda c: c.execute(select(of).order_by(*of.primary_key)).all()))
+
+
+async def spent(store: Store) -> tuple[int, float]:
+    columns = table(CompletionRow).c
+    wanted = select(func.count(), func.sum(columns.cost_usd))
+    count, cost = await store.read(lambda c: c.execute(wanted).one())
+    return int(count), float(cost)
+
+
+async def test_every_answer_is_read_again_and_every_earlier_reading_stays(tmp_path: Path) -> None:
+    path = str(tmp_path / "old.sqlite")
+    await written(path)
+    async with await Store.open(path, create=False) as store:
+        before, money = await all_rows(store, JudgmentRow), await spent(store)
+        (judge,) = await reparse(store)
+        assert (judge.reread, judge.before.by_parser) == (len(STORED), {OLD: len(STORED)})
+        after = judge.after
+        assert (after.changed, after.became_unscored, after.became_scored) == (1, 2, 1)
+        assert (after.by_parser, after.outdated) == ({PARSER: len(STORED)}, 0)
+        rows = await all_rows(store, JudgmentRow)
+        assert [row for row in rows if row.parser == OLD] == before
+        assert {row.unscored for row in rows if row.parser == PARSER} == {
+            None,
+            "unreadable",
+            "truncated",
+            "refused",
+        }
+        assert await spent(store) == money
+        (again,) = await reparse(store)
+        assert (again.reread, await all_rows(store, JudgmentRow)) == (0, rows)
+        assert again.after == after
+
+
+async def test_a_tie_counts_for_the_judge_that_was_allowed_one(tmp_path: Path) -> None:
+    for name, answers in (("two", ("1", "2")), ("three", ("1", "2", "tie"))):
+        path = str(tmp_path / f"{name}.sqlite")
+        await written(path, answers, [*STORED, TIED])
+        async with await Store.open(path, create=False) as store:
+            (judge,) = await reparse(store)
+            assert judge.after.became_scored == len(answers) - 1
+
+
+@pytest.mark.parametrize("reread", [False, True])
+async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) -> None:
+    path = str(tmp_path / "old.sqlite")
+    run = await written(path)
+    async with await Store.open(path, create=False) as store:
+        if reread:
+            await reparse(store)
+        summary = await summarise(store, run)
+        (told,) = contest.as_data(summary)["judges"]
+        (contest,) = data_export.as_data(await gather(store, run))["contests"]
+        notes = data_export.as_data(await gather(store, run))["notes"]
+    readings = told["readings"]
+    assert contest["readings"] == readings
+    assert readings["read_by"] == {PARSER if reread else OLD: len(STORED)}
+    assert readings["outdated"] == (0 if reread else len(STORED))
+    assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
+    note = summary.judges[0].contest.readings.note("openai/judge")
+    assert note
+    assert note in contest.notes(summary)
+    assert note in notes
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    path = str(tmp_path / "old.sqlite")
+    asyncio.run(written(path))
+    done = CliRunner().invoke(rejudge, ["--reparse", "--json", "--db", path])
+    assert done.exit_code == 0
+    told = orjson.loads(done.stdout)
+    assert (told["parser"], told["reread"]) == (PARSER, len(STORED))
+    (judge,) = told["judges"]
+    assert judge["read_before_by"] == {OLD: len(STORED)}
+    assert judge["readings"]["became_unscored"] == 2
+    again = CliRunner().invoke(rejudge, ["--reparse", "--db", path])
+    assert (again.exit_code, "openai/judge" in again.stdout) == (0, True)
+
+
+def test_the_command_does_nothing_else(tmp_path: Path) -> None:
+    done = CliRunner().invoke(rejudge, ["--reparse", "--judge", "openai/x", "--db", str(tmp_path / "x")])
+    assert done.exit_code != 0
+    assert not (tmp_path / "x").exists()
+
+
+def test_data_and_table_have_the_same_judges() -> None:
+    assert reparse_output.as_data([])["judges"] == []
+    assert reparse_output.as_table([]).rows == []

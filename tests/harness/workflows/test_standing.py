@@ -1,0 +1,74 @@
+"""Running servers: what is loaded there, what is replaced, and what is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.errors import UserError
+from agents.models.spec import Model, WireProtocol
+from harness.serving.live_server import on_shelf, prepare
+from serve.lora_adapter import Adapter, read_adapter
+from serve.vllm_server import Server
+from tests.serve.test_lora_adapter import write
+
+
+class Standing(Server):
+    """Serves a base and what is loaded; keeps a list of what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.there: dict[str, dict[str, Any]] = {"base": {"root": "base"}}
+        self.told: list[str] = []
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        return dict(self.there)
+
+    def load(self, name: str, folder: Path) -> None:
+        assert name not in self.there
+        self.there[name] = {"root": str(folder.resolve())}
+        self.told.append(f"load {name}")
+
+    def unload(self, name: str) -> None:
+        del self.there[name]
+        self.told.append(f"unload {name}")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def student(value: float, folder: str = "a") -> Adapter:
+    return read_adapter("student:a", write(Path(folder), value))
+
+
+MODELS = [Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS) for name in ("base", "student:a")]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_is_lacking_is_loaded_once_and_what_was_trained_anew_replaces_it(trusted: bool) -> None:
+    server = Standing()
+    for _ in range(2):
+        prepare(server, [student(1.0)], MODELS, trusted=trusted)
+    assert server.told == ["load student:a"]
+    path = server.there["student:a"]["root"]
+    prepare(server, [student(2.0, "b")], MODELS, trusted=trusted)
+    assert server.told[1:] == ["unload student:a", "load student:a"]
+    assert server.there["student:a"]["root"] != path  # else what it has computed would be kept
+
+
+def test_what_another_has_loaded_is_left_alone_where_the_server_is_not_ours() -> None:
+    server = Standing()
+    server.load("student:a", Path("theirs"))
+    prepare(server, [student(1.0)], MODELS, trusted=False)
+    assert server.told == ["load student:a"]
+    prepare(server, [student(1.0)], MODELS, trusted=True)
+    assert server.there["student:a"]["root"] == str(on_shelf([student(1.0)])[0].folder.resolve())
+
+
+def test_a_server_of_something_else() -> None:
+    with pytest.raises(UserError, match="--served-model-name"):
+        prepare(Standing(), [], [Model("vllm", "another", WireProtocol.OPENAI_COMPLETIONS)], trusted=False)

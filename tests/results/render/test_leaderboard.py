@@ -1,0 +1,74 @@
+"""A leaderboard where one author won everything: no end is made up, nothing is of zero width."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import orjson
+import pytest
+
+from agents.types import ResponseSet
+from results.analysis.leaderboard import Leaderboard, Meeting, Ranking
+from results.render.leaderboard import as_alpaca, as_csv, as_data, as_markdown, as_tables, rows_of
+from results.statistics import strengths
+from results.statistics.intervals import standard_error
+
+
+def ranking(scores: list[float]) -> Ranking:
+    """Two authors, the first with these scores."""
+    n = len(scores)
+    zeros, found = np.zeros(n, dtype=int), np.array(scores)
+    authors = tuple(ResponseSet(f"set-1:{name}", name, "default", "") for name in ("best", "other"))
+    wins, error = int((found > 0.5).sum()), standard_error(found)
+    return Ranking(
+        judge="a judge",
+        judge_id="judge-1:x",
+        authors=authors,
+        names=("best", "other"),
+        strengths=strengths(zeros, zeros + 1, found, np.arange(n), 2, seed=0),
+        rates=np.array([found.mean(), 1 - found.mean()]),
+        order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
+        meetings=(
+            Meeting(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
+            Meeting(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
+        ),
+        kin=frozenset(),
+        emulated=False,
+    )
+
+
+def board(scores: list[float]) -> Leaderboard:
+    return Leaderboard("test", (ranking(scores),), 0)
+
+
+def test_an_end_that_the_data_do_not_bound_is_null_and_is_said_so() -> None:
+    won = board([1.0] * 250)
+    best, other = orjson.loads(orjson.dumps(as_data(won)))["rankings"][0]["authors"]
+    assert (best["high"], other["low"]) == (None, None)
+    assert best["low"] - other["high"] == pytest.approx(731.1, abs=0.1)
+    assert -other["gap_high"] == pytest.approx(731.1, abs=0.1)
+    assert best["reference"] == "best"
+    assert 0.98 < best["preferred_low"] < best["preferred_high"] == 1.0
+    markdown = as_markdown(won)
+    assert "1366 and up" in markdown
+    assert "634 and down" in markdown
+    assert "no bound" in markdown
+    first = next(csv.DictReader(io.StringIO(as_csv(won))))
+    assert (first["high"], first["rank_low"], first["rank_high"]) == ("", "1", "1")
+    assert as_tables(won)
+
+
+@pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
+def test_what_does_not_order_them_leaves_both_places_open(scores: list[float]) -> None:
+    rows = rows_of(ranking(scores))
+    assert {(row["rank_low"], row["rank_high"]) for row in rows} == {(1, 2)}
+    assert [row["rank"] for row in rows] == ([1, 1] if np.mean(scores) == 0.5 else [1, 2])
+    assert all(row["low"] is None or row["high"] is None or row["low"] < row["high"] for row in rows)
+
+
+@pytest.mark.parametrize("scores", [[1.0], [1.0] * 250, [0.5] * 9, [1.0, 0.0] * 20])
+def test_alpaca_evals_standard_error_is_never_0(scores: list[float]) -> None:
+    (row,) = csv.DictReader(io.StringIO(as_alpaca(ranking(scores), "other", {})))
+    assert float(row["standard_error"]) > 0
