@@ -71,7 +71,7 @@ def context(**more: Any) -> dict[str, Any]:
 @cache  # the code that a process runs does not change while it runs
 def git_state() -> dict[str, Any]:
     """Commit of the code that runs, and whether it has been changed since; {} where there is no git."""
-    here = Path(__file__).resolve().parents[2]
+    here = Path(__file__).resolve().parents[1]
     if not (here / ".git").exists():
         return {}
     try:

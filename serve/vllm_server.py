@@ -246,7 +246,7 @@ def started(
     }
     with log.open("wb") as says:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("keeper.py")), *command],
+            [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), *command],
             stdin=subprocess.PIPE,
             stdout=says,
             stderr=subprocess.STDOUT,

@@ -51,7 +51,7 @@ def features(text: str, utterance: str) -> list[float]:
 @cache
 def weights() -> dict[str, Any]:
     """The shipped weights: `id`, `features`, `author_means`, and how they were fitted."""
-    text = resources.files("agents.control_judges.rules").joinpath("weights.json").read_bytes()
+    text = resources.files("agents.control_judges").joinpath("weights.json").read_bytes()
     loaded: dict[str, Any] = orjson.loads(text)
     return loaded
 

@@ -48,7 +48,7 @@ class Registry:
     """
 
     def __init__(self, user_file: Path | None, environ: Mapping[str, str]) -> None:
-        own = resources.files("agents").joinpath("models.toml").read_text(encoding="utf-8")
+        own = resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8")
         self._environ = environ
         self._providers: dict[str, Provider] = {}
         self._entries: list[dict[str, Any]] = []

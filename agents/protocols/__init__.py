@@ -62,7 +62,7 @@ FORMATS = cast(
         WireProtocol.OPENAI_COMPLETIONS: openai_completions,
         WireProtocol.ANTHROPIC_MESSAGES: anthropic_messages,
         WireProtocol.GEMINI_GENERATE: gemini_generate,
-        WireProtocol.CONTROL: control,
+        WireProtocol.CONTROL: control_judge,
     },
 )
 

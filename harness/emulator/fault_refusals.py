@@ -183,7 +183,7 @@ def refuse_temperature(reply: Reply, about: Circumstances) -> Reply:
     elif about.protocol == GEMINI:
         words = "temperature is not supported by this model."
     else:
-        words = "Unsupported value: 'temperature' does not support this value with this model. Only the default (1) value is supported."  # noqa: E501
+        words = "Unsupported value: 'temperature' does not support this value with this model. Only the default (1) value is supported."
     return _unsupported(reply, about, "temperature", words)
 
 

@@ -24,7 +24,7 @@ import orjson
 from aiohttp import web
 
 from agents.errors import UserError
-from benchmarks import minimal_server
+from harness.emulator import minimal_server
 from harness.emulator.config import Options
 from harness.emulator.models import MODELS, Provider
 from harness.emulator.protocols import (

@@ -21,9 +21,9 @@ from results.statistics import (
     PooledRate,
     Refusal,
     WinRate,
+    breakdown,
     length_controlled,
     pooled_over_judges,
-    subgroups,
 )
 
 CONTROL = "control"

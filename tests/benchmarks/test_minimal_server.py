@@ -10,7 +10,7 @@ import openai
 import orjson
 import pytest
 
-from benchmarks.minimal_server import FIRST_SHARE
+from harness.emulator.minimal_server import FIRST_SHARE
 from harness.emulator.server import Running
 
 Chat = Callable[..., dict[str, Any]]

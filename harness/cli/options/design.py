@@ -55,7 +55,7 @@ def foreseen(
         UserError: as `assumed_of`.
     """
     from results.render.contest_design import design_data, design_lines
-    from results.statistics import contest_design, needed
+    from results.statistics import design, needed
 
     if not dialogues:
         return Foreseen({"design": None}, [])

@@ -14,9 +14,9 @@ import click
 import pytest
 
 import harness.cli
+from agents.models import lifecycle, retirement
 from agents.models.lifecycle import Status
 from agents.models.registry import Registry
-from agents.models.spec import lifecycle, retirement
 from harness.study.config_loader import load, shipped
 from harness.study.context import asked
 
@@ -32,7 +32,7 @@ def later(monkeypatch: pytest.MonkeyPatch, day: date) -> None:
     """Let it be another day."""
     from harness.engine import response_model_client
 
-    for module in (lifecycle, retirement, answerer):
+    for module in (lifecycle, retirement, response_model_client):
         monkeypatch.setattr(module, "today", lambda: day)
 
 

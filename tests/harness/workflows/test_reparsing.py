@@ -30,7 +30,7 @@ from harness.workflows.judge import summarise
 from harness.workflows.reparse import reparse
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
-from results.render import contest
+from results.render import contest as judge_result
 from results.report import data_export
 from results.report.loader import gather
 
@@ -143,7 +143,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
         if reread:
             await reparse(store)
         summary = await summarise(store, run)
-        (told,) = contest.as_data(summary)["judges"]
+        (told,) = judge_result.as_data(summary)["judges"]
         (contest,) = data_export.as_data(await gather(store, run))["contests"]
         notes = data_export.as_data(await gather(store, run))["notes"]
     readings = told["readings"]
@@ -153,7 +153,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
     note = summary.judges[0].contest.readings.note("openai/judge")
     assert note
-    assert note in contest.notes(summary)
+    assert note in judge_result.notes(summary)
     assert note in notes
 
 

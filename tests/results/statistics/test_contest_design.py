@@ -15,7 +15,7 @@ from results.statistics import (
     Refusal,
     StrategyEstimate,
     assume,
-    contest_design,
+    design,
     interval_of_scores,
     sign_flip,
     strategy_rate,

@@ -10,13 +10,13 @@ import pytest
 from results.statistics import (
     Columns,
     against_common_opponent,
+    breakdown,
     dialogue_scores,
     difference_breakdown,
     difference_of,
     disagreement,
     head_to_head,
     pooled_over_judges,
-    subgroups,
     win_rate,
 )
 

@@ -19,6 +19,7 @@ import pytest
 import results.statistics
 from results.statistics import (
     Columns,
+    breakdown,
     compare,
     compare_all,
     judging_order,
@@ -26,7 +27,6 @@ from results.statistics import (
     pooled_over_judges,
     sequence_of,
     strategy_difference,
-    subgroups,
     win_rate,
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from results.statistics import Refusal, WithinRaters, within_rater_test
+from results.statistics import Refusal, WithinRaters, within_raters
 from results.statistics.within_rater_test import permuted_order
 
 Floats = NDArray[np.float64]

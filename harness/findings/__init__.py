@@ -1,1 +1,0 @@
-"""What is found in a database: comparisons, audits, juries, rankings, the paper's table."""

@@ -1,1 +1,0 @@
-"""Runs: calls asked and stored, from judging and generating to serving and benching."""

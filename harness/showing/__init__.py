@@ -1,1 +1,0 @@
-"""What was found, as tables, JSON and pages. Nothing here computes a number."""
