@@ -246,3 +246,12 @@ class Judgment:
     attempt: int
     parser: str
     outcome: Verdict | Unscored
+
+
+class Split(StrEnum):
+    """A part of the dataset. `DEVELOPMENT` lies within the training dialogues and is left out of training."""
+
+    TRAIN = "train"
+    TEST = "test"
+    DEVELOPMENT = "development"
+    ALL = "all"

@@ -31,9 +31,9 @@ from agents.clients.http import HttpClient, open_session
 from agents.messages import Sampling
 from agents.models.spec import Model, Traits, WireProtocol
 from agents.student_prompt import rendering
-from agents.types import Dialogue
+from agents.types import Dialogue, Split
 from harness.data.dataset import load
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from harness.serving.hardware import device_here, machine_mib
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.judge import DEFAULT_PROMPT, Judge
+from agents.types import Split
 from harness.cli.options.common import DEFAULT_DB, CallOptions, library
 from harness.cli.options.study import FOLDER, Given, no_calls
 from harness.data.author_resolver import author_of
 from harness.data.dataset import load
-from harness.data.splits import Split
-from harness.workflows.judge import Summary, judge_contest, plan_judging, summarise
+from harness.workflows.judge import judge_contest, plan_judging
+from results.analysis.contest_results import Summary, summarise
 from results.db.store import Store
 from results.queries import dataframes
 from results.render.contest import as_data

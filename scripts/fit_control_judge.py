@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from agents.control_judges import ratings_model, rules
 from agents.hashing import content_id
-from agents.types import Dialogue
+from agents.types import Dialogue, Split
 from harness.data.dataset import Dataset, load
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from harness.terminal.output import print_json
 
 PLACE = Path(ratings_model.__file__).with_name("weights.json")

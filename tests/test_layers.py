@@ -9,8 +9,10 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = {
+PACKAGES = {
     "prompts": set(),
     "agents": {"prompts"},
     "results": {"agents", "prompts"},
@@ -18,15 +20,25 @@ ROOMS = {
     "serve": {"agents", "prompts"},
     "harness": {"agents", "prompts", "results", "finetune", "serve"},
 }
-FLOORS = (  # of the top room, from below; what is on one floor does not import its neighbours
-    {"wording", "writing", "terminal"},
-    {"data", "engine", "emulator", "studies"},
-    {"runs"},
-    {"findings", "study"},
-    {"showing"},
-    {"cli"},
-    {"api"},
-)
+LAYERS = {  # inside two packages, from below; parts of one layer do not import each other
+    "harness": (
+        {"atomic_write", "terminal", "provenance"},
+        {"data", "engine", "emulator", "studies"},
+        {"serving"},
+        {"workflows"},
+        {"study"},
+        {"cli"},
+        {"api"},
+    ),
+    "results": (
+        {"statistics", "db"},
+        {"queries"},
+        {"analysis"},
+        {"render"},
+        {"paper"},
+        {"report"},
+    ),
+}
 HEAVY = {"torch", "trl", "peft", "vllm", "transformers", "datasets", "accelerate"}
 
 
@@ -50,21 +62,21 @@ def _imports(path: Path) -> Iterator[tuple[str, bool]]:
         yield from ((name.split(".")[0], id(node) not in deferred) for name in names)
 
 
-def _modules(room: str) -> list[Path]:
-    return sorted((ROOT / room).rglob("*.py"))
+def _modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def test_every_room_is_there() -> None:
-    assert all((ROOT / room / "__init__.py").is_file() for room in ROOMS)
+    assert all((ROOT / package / "__init__.py").is_file() for package in PACKAGES)
 
 
 def test_imports_only_go_down() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for room, below in ROOMS.items()
-        for path in _modules(room)
+        for package, below in PACKAGES.items()
+        for path in _modules(package)
         for name, _ in _imports(path)
-        if name in ROOMS and name != room and name not in below
+        if name in PACKAGES and name != package and name not in below
     ]
     assert wrong == []
 
@@ -72,10 +84,10 @@ def test_imports_only_go_down() -> None:
 def test_training_and_serving_libraries_stay_in_their_rooms_and_are_imported_when_they_run() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for room in ROOMS
-        for path in _modules(room)
+        for package in PACKAGES
+        for path in _modules(package)
         for name, at_import in _imports(path)
-        if name in HEAVY and (room not in ("finetune", "serve") or at_import)
+        if name in HEAVY and (package not in ("finetune", "serve") or at_import)
     ]
     assert wrong == []
 
@@ -101,8 +113,8 @@ def _graph() -> dict[str, set[str]]:
     """Module → the modules that it imports."""
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for room in ROOMS
-        for path in _modules(room)
+        for package in PACKAGES
+        for path in _modules(package)
     }
     return {name: set(_imported(path, modules)) - {name} for name, path in modules.items()}
 
@@ -114,15 +126,16 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         raise AssertionError(" → ".join(error.args[1])) from None
 
 
-def test_the_top_room_has_floors() -> None:
-    floor = {name: at for at, names in enumerate(FLOORS) for name in names}
-    imports = {name: others for name, others in _graph().items() if name.startswith("harness.")}
-    assert {name.split(".")[1] for name in imports} <= set(floor), "a new part of harness/ has no floor"
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_inside_a_package_only_go_down(package: str) -> None:
+    layer = {name: number for number, names in enumerate(LAYERS[package]) for name in names}
+    imports = {name: others for name, others in _graph().items() if name.startswith(f"{package}.")}
+    assert {name.split(".")[1] for name in imports} <= set(layer), f"a new part of {package}/ has no layer"
     wrong = [
         f"{name} imports {other}"
         for name, others in imports.items()
         for other in others & set(imports)
         for here, there in [(name.split(".")[1], other.split(".")[1])]
-        if here != there and floor[there] >= floor[here]
+        if here != there and layer[there] >= layer[here]
     ]
     assert wrong == []

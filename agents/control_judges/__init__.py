@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Control judges: baselines that need no key, no network and no GPU."""

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Files of a model on disk: weights, LoRA adapters, configuration, chat template."""

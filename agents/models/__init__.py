@@ -1,1 +1,1 @@
-"""TODO package."""
+"""The model registry: which models exist, what each accepts, when each retires."""

@@ -90,3 +90,8 @@ class Model:
         """The model with the settings under which it accepts what it refused."""
         changes: dict[str, Any] = dict(adaptation.settings)
         return replace(self, traits=replace(self.traits, **changes))
+
+
+def is_emulated(model_name: str) -> bool:
+    """Whether answers under this name come from the emulator."""
+    return model_name.startswith(EMULATED)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 @cache
 def _lists() -> dict[str, dict[str, str]]:
-    return tomllib.loads(files("agents").joinpath("word_lists.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files("agents.verdicts").joinpath("word_lists.toml").read_text(encoding="utf-8"))
 
 
 def words(table: str, name: str) -> frozenset[str]:

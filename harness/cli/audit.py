@@ -10,6 +10,7 @@ import click
 
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import named_prompt
+from agents.types import Split
 from harness.cli.options.common import (
     CallOptions,
     calls_options,
@@ -21,7 +22,6 @@ from harness.cli.options.common import (
     run,
 )
 from harness.cli.output import end
-from harness.data.splits import Split
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import named_prompt
+from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import Do
 from harness.cli.options.checkpoint import folder_of
@@ -27,7 +28,6 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.report import write_page
-from harness.data.splits import Split
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     prompts = library(rest["prompts_folder"])
     against = tuple(dict.fromkeys(rest["against"]))
 
-    from harness.data.author_resolver import is_served
+    from agents.author_names import is_served
     from results.analysis.quality_gate import BASE, requirement_of
 
     prompt = named_prompt(prompts, rest["judge_prompt"], "--judge-prompt")

@@ -10,8 +10,8 @@ import click
 from click.core import ParameterSource
 
 from agents.errors import UserError
+from agents.types import Split
 from harness.cli.options.common import db_option, json_option, run, snapshot_option, without_kin_option
-from harness.data.splits import Split
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:

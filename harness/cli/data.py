@@ -152,10 +152,11 @@ def split(
     Test is, in every fidelity, that of the paper's scripts: fewer than two of the five ratings are 3. The
     text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
     """
+    from agents.types import Split
     from finetune.dialogue_selection import membership
     from harness.data.dataset import load
     from harness.data.dataset_summary import training_ratings
-    from harness.data.splits import Split, check_no_leak, dialogues_of, overlap
+    from harness.data.splits import check_no_leak, dialogues_of, overlap
 
     dataset = load(data)
     train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)

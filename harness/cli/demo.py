@@ -21,9 +21,9 @@ from harness.terminal.output import print_line, print_message, print_text
 if TYPE_CHECKING:
     from agents.models.registry import Registry
     from agents.models.spec import Model
+    from agents.types import Split
     from harness.data.dataset import Dataset
-    from harness.data.splits import Split
-    from harness.workflows.judge import Summary
+    from results.analysis.contest_results import Summary
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
@@ -137,8 +137,8 @@ def _dataset() -> tuple[Dataset, Split]:
     Raises:
         UserError: what is there cannot be used: a faulty file is told, not passed over.
     """
+    from agents.types import Split
     from harness.data.dataset import ENVIRONMENT, SAMPLE, load, locate, sample
-    from harness.data.splits import Split
 
     if os.environ.get(ENVIRONMENT) == SAMPLE:
         return sample(), Split.ALL

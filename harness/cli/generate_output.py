@@ -10,10 +10,11 @@ from typing import Any
 
 from agents.generation import Flaw
 from agents.models.response_model import answerer_note
+from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
-from harness.engine.run import LaneReport, is_emulated
 from harness.workflows.generate import Summary
 from harness.workflows.response_sets import SetSummary
+from results.analysis.endpoint_report import LaneReport
 from results.render.format import EMULATED_NOTE, money
 from results.render.table import Table
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.types import Fidelity
+from agents.types import Fidelity, Split
 from harness.cli.options.common import (
     CallOptions,
     calls_options,
@@ -19,7 +19,6 @@ from harness.cli.options.common import (
     prompts_option,
 )
 from harness.cli.respond import SPLITS, carry_out, finish
-from harness.data.splits import Split
 
 if TYPE_CHECKING:
     from harness.workflows.generate import Summary

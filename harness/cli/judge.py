@@ -11,7 +11,7 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.models.spec import Model
-from agents.types import Fidelity
+from agents.types import Fidelity, Split
 from harness.cli.judge_cheap_gold import (
     DEFAULT_SHARE,
     UnlessCheapAndGold,
@@ -34,12 +34,12 @@ from harness.cli.options.common import (
 from harness.cli.options.design import assumed_of, design_options, foreseen
 from harness.cli.output import agree, leave, leave_out_kin, show
 from harness.cli.report import write_page
-from harness.data.splits import Split
 from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
-    from harness.workflows.judge import Plan, Summary
+    from harness.workflows.judge import Plan
     from results.analysis.breakdowns import Beside
+    from results.analysis.contest_results import Summary
     from results.analysis.early_stopping import Until
     from results.db.store import Store
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from agents.judge import Judge
     from agents.models.spec import Model
+    from agents.types import Split
     from harness.cli.options.common import CallOptions
-    from harness.data.splits import Split
     from harness.engine.run import Settings
     from harness.workflows.judge import Plan
-    from harness.workflows.judge_cheap_gold import Gilded
+    from results.analysis.cheap_gold import Gilded
     from results.db.store import Store
 
 DEFAULT_SHARE = 0.2

@@ -9,8 +9,8 @@ import click
 
 from agents.errors import UserError
 from agents.output_escape import json_bytes
+from agents.types import Split
 from harness.cli.options.common import data_option, db_option, json_option, run, without_kin_option
-from harness.data.splits import Split
 from harness.terminal.output import (
     print_document,
     print_json,

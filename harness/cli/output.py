@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from agents.judge import Judge
     from agents.types import ResponseSet
-    from harness.engine.run import LaneReport, Settings
-    from harness.workflows.judge import Summary
+    from harness.engine.run import Settings
     from harness.workflows.judge_cost import Asking
     from results.analysis.breakdowns import Beside
+    from results.analysis.contest_results import Summary
+    from results.analysis.endpoint_report import LaneReport
     from results.db.store import Store
 
 INTERRUPTED = 130
@@ -64,9 +65,10 @@ async def agree(store: Store, plan: Asking, settings: Settings, retry_unscored: 
 
 def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
     """The result, and what stands beside it: to stdout."""
-    from results.analysis.breakdowns import Beside, told, with_beside
+    from results.analysis.breakdowns import Beside
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
+    from results.render.breakdowns import told, with_beside
 
     more = more or Beside()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agents.types import Split
 from harness.cli.options.common import data_option, db_option, json_option, run
-from harness.data.splits import Split
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:

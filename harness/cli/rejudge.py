@@ -23,8 +23,8 @@ from harness.cli.options.common import (
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.workflows.judge import Summary
     from prompts import Prompt
+    from results.analysis.contest_results import Summary
     from results.analysis.human_preferences import Corrected
     from results.analysis.judge_panel import Jury
     from results.db.store import Store
@@ -141,8 +141,9 @@ def rejudge(
 def reread(db: str, as_json: bool) -> None:
     """Read a database's answers again: what became of the verdicts, to stdout."""
     from harness.cli import reparse_output as presenting
-    from harness.workflows.reparse import Reparsed, reparse
+    from harness.workflows.reparse import reparse
     from results.db.store import Store
+    from results.queries.parser_versions import Reparsed
 
     async def main() -> list[Reparsed]:
         async with await Store.open(db, create=False) as store:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.verdicts.parser import PARSER
-from harness.workflows.reparse import Reparsed
+from results.queries.parser_versions import Reparsed
 from results.render.table import Table, table_of
 
 

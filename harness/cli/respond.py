@@ -12,7 +12,7 @@ import click
 from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import is_refused
-from agents.types import Fidelity
+from agents.types import Fidelity, Split
 from harness.cli.options.common import (
     CallOptions,
     calls_options,
@@ -25,7 +25,6 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.output import end
-from harness.data.splits import Split
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def respond(
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
     named = tuple(dict.fromkeys(authors))
-    from harness.data.author_resolver import is_served
+    from agents.author_names import is_served
 
     local = [name for name in named if is_served(name)]
     if local and (temperature, top_p, max_tokens) != (None, None, 4096) and len(local) == len(named):

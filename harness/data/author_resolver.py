@@ -14,23 +14,20 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from agents.author_names import BASES, FILE, _identity_of, is_served
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
-from agents.hashing import content_id, hash_bytes
 from agents.models.registry import EMULATED
-from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
+from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet, Split
 from harness.data.command_hints import command
 from harness.data.dataset import Dataset
 from harness.data.response_files import FORMS as FORMS_OF_FILES
 from harness.data.response_files import read_answers
-from harness.data.splits import Split
 from results.db.schema import ResponseSetRow, table
 from results.db.store import Store
 
 FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
-STUDENT, BASES = "student", ("base", "base-cut")
 OURS = "cut"  # the preset of base and students that is not named
-FILE = "file:"
 
 
 @dataclass(frozen=True)
@@ -76,16 +73,6 @@ async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
             remedy=await _remedy(store, bare, preset or DEFAULT_PRESET),
         )
     return stored[0]
-
-
-def is_called(author: str, name: str) -> bool:
-    """Whether people mean this stored author by a name without a preset: its own, or `base` for a base's."""
-    return author == name or (name in BASES and author.startswith(f"{name}:"))
-
-
-def is_served(author: str) -> bool:
-    """Whether an author is one that is served here: a student, or a base."""
-    return author.partition(":")[0] in (STUDENT, *BASES)
 
 
 async def _the_base(store: Store, kind: str) -> str:
@@ -170,20 +157,3 @@ def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
     of = ResponseSet(set_id, author, DEFAULT_PRESET, f"from a file, {digest}")
     responses = {key: Response(key, author, text, of.id) for key, text in answers.texts.items()}
     return Author(of, responses)
-
-
-def _identity_of(content: bytes) -> tuple[str, str]:
-    """(id of the set, hash) of a file's responses: by what it holds, whatever it is called."""
-    digest = hash_bytes("file-1", content)
-    return content_id("set-1", ["file", digest]), digest
-
-
-def set_id_of_file(name: str) -> str:
-    """The id of the set that a file is now, by its author's name `file:PATH`; "" where it cannot be read."""
-    if not name.startswith(FILE):
-        return ""
-    path = Path(name.removeprefix(FILE))
-    try:
-        return _identity_of(path.read_bytes())[0] if path.is_file() else ""
-    except (OSError, ValueError):
-        return ""

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.figure_style import drawn, format_of
-from agents.types import Dialogue
+from agents.types import Dialogue, Split
 from finetune.dialogue_selection import Rated
 from harness.atomic_write import write_whole
 from harness.data.dataset import LLMS, Dataset
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,13 +9,12 @@ is chosen *by* low ratings: numbers about the dataset's own responders on it are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from agents.errors import Fault, UserError
-from agents.hashing import content_id
-from agents.types import Dialogue
+from agents.seeded_order import seeded_subset
+from agents.types import Dialogue, Split
 from harness.data.dataset import Dataset
 
 GOOD = 3
@@ -23,15 +22,6 @@ TEST_BELOW = 2
 NEAR_IDENTICAL = 0.7  # share of the different words of two dialogues that both have
 DEVELOPMENT_SHARE = 0.1
 DEVELOPMENT_SEED = 20260101
-
-
-class Split(StrEnum):
-    """A part of the dataset. `DEVELOPMENT` lies within the training dialogues and is left out of training."""
-
-    TRAIN = "train"
-    TEST = "test"
-    DEVELOPMENT = "development"
-    ALL = "all"
 
 
 def is_test(ratings: Mapping[str, int]) -> bool:
@@ -51,16 +41,6 @@ def dialogues_of(dataset: Dataset, split: Split) -> list[Dialogue]:
     if split is Split.TRAIN:
         return train
     return seeded_subset(train, round(DEVELOPMENT_SHARE * len(train)), DEVELOPMENT_SEED)
-
-
-def seeded_order(dialogues: Iterable[Dialogue], seed: int) -> list[Dialogue]:
-    """The dialogues in one random order per seed: each one's place depends on itself and the seed alone."""
-    return sorted(dialogues, key=lambda dialogue: content_id(f"order-{seed}", dialogue.key))
-
-
-def seeded_subset(dialogues: Iterable[Dialogue], size: int, seed: int) -> list[Dialogue]:
-    """A random subset in the seeded order; a larger one with the same seed contains it."""
-    return seeded_order(dialogues, seed)[:size]
 
 
 def check_no_leak(splits: Mapping[str, Sequence[Dialogue]]) -> None:

@@ -15,11 +15,11 @@ from statistics import fmean, median
 from typing import Any
 
 from agents.hashing import content_id
-from agents.types import Dialogue
+from agents.types import Dialogue, Split
 from finetune.dataset_reader import DatasetFolder, read
 from finetune.training_rows import WORD_LIMIT
 from harness.data.dataset import Dataset
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 
 STAGES = ("sft", "dpo")
 SIDES = {"sft": ("completion",), "dpo": ("chosen", "rejected")}

@@ -23,8 +23,8 @@ from agents.clients.control_judge import ControlClient
 from agents.clients.http import HttpClient, open_session
 from agents.clients.proxy import check_proxies
 from agents.clients.sdk import SdkClient
-from agents.errors import Adaptation, UserError
-from agents.models.registry import EMULATED, Registry
+from agents.errors import UserError
+from agents.models.registry import Registry
 from agents.models.retirement import real_name
 from agents.models.spec import Model, WireProtocol
 from harness import provenance
@@ -38,12 +38,13 @@ from harness.engine.request_tracker import Ledger
 from harness.engine.response_model_client import AnswererClient
 from harness.engine.retry import RetryPolicy
 from harness.engine.sources import Source, check_retired, with_stated_ends
+from results.analysis.endpoint_report import LaneReport, RunReport
 from results.db.store import Store
 
 TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
 ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
-__all__ = ["LaneReport", "RunReport", "Settings", "Source", "is_emulated", "run_calls"]
+__all__ = ["Settings", "Source", "run_calls"]
 
 
 @dataclass(frozen=True)
@@ -95,60 +96,6 @@ class Settings:
         if model.protocol is WireProtocol.CONTROL:
             return Limits(max_in_flight=64)
         return self.lane_limits.get(model.id, self.limits)
-
-
-@dataclass(frozen=True, slots=True)
-class LaneReport:
-    """What a lane did in this invocation.
-
-    Attributes:
-        made, reused, retried, rate_limited, failed: counts of calls.
-        spent_usd: cost of the answers; None where the price is not known.
-        stopped: why it took no more calls, or "".
-        failure: why the last of those that got no answer got none, or "".
-        unanswered_usd: the most that attempts without an answer may have cost; None as for `spent_usd`.
-        warning: what is to be said of the endpoint beside its result, or "".
-        adaptation: the setting under which the model may accept what it refused; None where none is known.
-        answers: answering name → number of answers.
-    """
-
-    made: int
-    reused: int
-    retried: int
-    rate_limited: int
-    failed: int
-    spent_usd: float | None
-    stopped: str
-    failure: str = ""
-    unanswered_usd: float | None = None
-    warning: str = ""
-    adaptation: Adaptation | None = None
-    answers: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def trouble(self) -> str:
-        """What went wrong, in a line for people; "" where every call has its answer."""
-        if self.stopped:
-            return f"stopped: {self.stopped}"
-        if not self.failed:
-            return ""
-        calls = "1 call" if self.failed == 1 else f"{self.failed:,} calls"
-        why = f" ({self.failure.rstrip('.')})" if self.failure else ""
-        return f"{calls} got no answer{why}; the same command asks again."
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did in this invocation: its id, its lanes by model id, whether it was interrupted."""
-
-    run_id: str
-    lanes: Mapping[str, LaneReport]
-    interrupted: bool
-
-    @property
-    def adaptations(self) -> dict[str, Adaptation]:
-        """By model id, the settings under which models may accept what they refused."""
-        return {name: lane.adaptation for name, lane in self.lanes.items() if lane.adaptation is not None}
 
 
 async def run_calls(
@@ -364,8 +311,3 @@ def _signals(interrupted: asyncio.Event) -> Iterator[None]:
     finally:
         for number in wanted:
             loop.remove_signal_handler(number)
-
-
-def is_emulated(model_name: str) -> bool:
-    """Whether answers under this name come from the emulator."""
-    return model_name.startswith(EMULATED)

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Inference backends for students: servers, engines and checkpoints on this machine."""

@@ -18,9 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agents.judge import DEFAULT_PROMPT
-from agents.types import Fidelity
+from agents.types import Fidelity, Split
 from finetune.config import Settings as TrainingSettings
-from harness.data.splits import Split
 from harness.engine.limits import Limits
 
 STEPS = ("sft", "dpo")

@@ -15,14 +15,15 @@ from agents.errors import UserError
 from agents.hashing import content_id
 from agents.judge import Judge
 from agents.model_files.decoder_config import shape_of
+from agents.seeded_order import seeded_order
 from agents.student_prompt import rendering
-from agents.types import Fidelity, Response, ResponseSet
+from agents.types import Fidelity, Response, ResponseSet, Split
 from finetune.config import Settings as TrainingSettings
 from finetune.dialogue_selection import LOW_RATED, Membership, membership
 from finetune.memory_plan import StagePlan, config_of, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
-from harness.data.splits import Split, dialogues_of, seeded_order
+from harness.data.splits import dialogues_of
 from harness.data.training_set_spec import Recipe
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student

@@ -16,10 +16,9 @@ from agents.judge import Judge, prompt_of, temperature_of
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.student_prompt import rendering
-from agents.types import Method, Strategy
+from agents.types import Method, Split, Strategy
 from finetune.config import with_seed
 from finetune.dialogue_selection import LOW_RATED
-from harness.data.splits import Split
 from harness.data.training_set_spec import Recipe
 from harness.study import stages
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT, Learner

@@ -20,14 +20,12 @@ import orjson
 from agents.errors import EmpathyError
 from agents.hashing import content_id
 from agents.judge import Judge
-from agents.types import Dialogue, Response
+from agents.types import Dialogue, Response, Split
 from finetune.checkpoint import read_checkpoint
 from finetune.config import Settings as TrainingSettings
 from finetune.dataset_folder import MANIFEST, dataset_id
 from harness.data.author_resolver import Author, author_of
-from harness.data.splits import Split
 from harness.data.training_set_spec import Recipe
-from harness.engine.run import LaneReport
 from harness.study.config import TINY, Learner
 from harness.study.context import World
 from harness.study.progress import counted
@@ -41,6 +39,7 @@ from harness.workflows.judge import judge_contest, plan_judging
 from harness.workflows.judge_cost import estimate
 from harness.workflows.records import put_checkpoints
 from harness.workflows.response_sets import SetSummary
+from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.statistics.judgment_table import Columns
 

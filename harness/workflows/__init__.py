@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Workflows: judge, generate, train, bench, audit. The only use-case layer."""

@@ -19,9 +19,10 @@ from agents.errors import UserError
 from agents.hashing import content_id
 from agents.judge import Judge
 from agents.models.registry import Registry
-from agents.types import Comparison, Dialogue, Response, ResponseSet
+from agents.seeded_order import seeded_order
+from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
-from harness.data.splits import Split, dialogues_of, seeded_order
+from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.judge import Retries, retries_of

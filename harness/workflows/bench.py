@@ -21,6 +21,7 @@ from harness.workflows import generate, judge
 from harness.workflows.generate_students import respond
 from harness.workflows.generation_plan import Chosen, responder_of
 from prompts import Library
+from results.analysis.contest_results import Summary
 from results.analysis.quality_gate import BASE, Decision, Requirement, all_of, decide
 from results.db.store import Store
 
@@ -66,7 +67,7 @@ class Result:
 
     student: str
     generated: generate.Summary
-    contests: Mapping[str, judge.Summary]
+    contests: Mapping[str, Summary]
     gates: Mapping[Requirement, Decision]
 
     @property
@@ -97,7 +98,7 @@ async def bench(
     others = [responder_of(model, library) for model in models.values()]
     made = await respond(store, registry, chosen, what.who, what.how, settings, library, others=others)
     unfinished = made.interrupted or any(lane.stopped or lane.failed for lane in made.lanes.values())
-    contests: dict[str, judge.Summary] = {}
+    contests: dict[str, Summary] = {}
     if not unfinished:
         student = await author_of(what.student, chosen.dataset, store)
         for name, opponent in await _opponents(store, what):
@@ -135,7 +136,7 @@ def _plan(what: Bench, student: Author, opponent: Author) -> judge.Plan:
     return replace(plan, dialogues=kept)
 
 
-def _decided(one: Requirement, contests: Mapping[str, judge.Summary]) -> Decision:
+def _decided(one: Requirement, contests: Mapping[str, Summary]) -> Decision:
     if one.opponent not in contests:
         return Decision.UNDECIDED
     return decide(one.bound, {judge.contest.judge: judge.hard for judge in contests[one.opponent].judges})

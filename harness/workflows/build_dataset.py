@@ -17,7 +17,7 @@ import orjson
 from agents.errors import Fault, UserError
 from agents.improver import preset_of
 from agents.student_prompt import rendering
-from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet
+from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet, Split
 from finetune.dataset_folder import Origin, write
 from finetune.dialogue_selection import (
     HUMAN,
@@ -34,7 +34,7 @@ from finetune.training_rows import Rows, Unusable, build_rows
 from harness.data.author_resolver import author_of, rehearsed
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
-from harness.data.splits import DEVELOPMENT_SEED, Split, check_no_leak, dialogues_of
+from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_of
 from harness.data.training_set_spec import Recipe
 from prompts import Library
 from results.db.store import Store

@@ -23,13 +23,13 @@ from agents.messages import Sampling
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.responder import Responder
-from agents.types import Dialogue, Response, ResponseSet
+from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
-from harness.data.splits import Split
 from harness.engine.dispatcher import Work
-from harness.engine.run import LaneReport, Settings, Source, run_calls
+from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_prompt
 from harness.workflows.response_sets import SetSummary, summarise
+from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of
 

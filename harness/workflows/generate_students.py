@@ -26,7 +26,7 @@ from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import beyond_settings
 from finetune.tokenizer_identity import Asking, asking_of, unasked
 from harness.engine.limits import Limits
-from harness.engine.run import LaneReport, Settings
+from harness.engine.run import Settings
 from harness.serving.backends import Room, Serving, opened
 from harness.serving.checkpoint_resolver import BASE, Cast, Contestant
 from harness.workflows.generate import Plan, Summary, generate
@@ -34,6 +34,7 @@ from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import Chosen, plan_responding
 from harness.workflows.records import put_checkpoints
 from prompts import Library
+from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.db.tokenizer_identities import kept_sets
 from serve import sampling_presets

@@ -13,11 +13,12 @@ from agents.improver import improver
 from agents.models.spec import Model, WireProtocol
 from agents.prompt_lookup import named_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
+from agents.seeded_order import seeded_order
 from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, Form, Rendering
-from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Strategy
+from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Split, Strategy
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset
-from harness.data.splits import Split, check_no_leak, dialogues_of, seeded_order
+from harness.data.splits import check_no_leak, dialogues_of
 from harness.workflows.generate import Base, Plan
 from prompts import Library
 from results.db.store import Store

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
+from agents.author_names import BASES
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
 from agents.hashing import content_id, hash_bytes
@@ -32,7 +33,7 @@ from agents.types import (
     Unscored,
     Verdict,
 )
-from harness.data.author_resolver import BASES, Author
+from harness.data.author_resolver import Author
 from harness.data.response_files import FORMS, read_answers
 from results.db.schema import (
     CompletionRow,

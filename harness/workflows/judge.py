@@ -11,28 +11,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
-import orjson
-
 from agents.clients.base import ModelClient
 from agents.errors import Adaptation, CallError, LaneStopped, UserError
 from agents.hashing import content_id
 from agents.judge import Judge
 from agents.models.registry import Registry
-from agents.types import Comparison, Dialogue
+from agents.seeded_order import seeded_order
+from agents.types import Comparison, Dialogue, Split
 from harness.data.author_resolver import Author, missing
 from harness.data.dataset import Dataset
-from harness.data.splits import Split, dialogues_of, seeded_order
+from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import Work
-from harness.engine.run import LaneReport, RunReport, Settings, Source, run_calls
+from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_judges
 from harness.workflows.stopping_monitor import Watch
-from results.analysis.early_stopping import Place, Stopped, Until, stopped_at
+from results.analysis.contest_results import SEED, Summary, summarise
+from results.analysis.early_stopping import Place, Until
+from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
-from results.queries.contests import Contest, contests_of
-from results.statistics import WinRate, win_rate
+from results.queries.contests import contests_of
 
-SEED = 0
 LEAST_BUDGET_USD = 1e-9  # buys nothing
 MOST_ADAPTATIONS = 6  # one for each parameter that a model may refuse
 JUDGING = "judging"
@@ -176,55 +174,6 @@ def plan_judging(
     return Plan(a, b, tuple(ordered), different, samples, seed, split, dataset.sha256, until)
 
 
-@dataclass(frozen=True)
-class JudgeSummary:
-    """One judge's result: the contest, its win rate, what its lane did in this invocation.
-
-    Where `stopped` is there, it alone is the result: the win rates' intervals do not hold beside it.
-    `unanswered_usd` is the most that attempts without an answer may have cost, in all of the run.
-    """
-
-    contest: Contest
-    hard: WinRate
-    soft: WinRate | None
-    lane: LaneReport | None
-    stopped: Stopped | None = None
-    unanswered_usd: float = 0.0
-
-    @property
-    def trouble(self) -> str:
-        """What went wrong, for people; "" where every request has its answer and some state a verdict."""
-        lane = self.lane.trouble if self.lane is not None else ""
-        if lane or not self.contest.expected or self.has_verdicts:
-            return lane
-        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(self.unscored.items()))
-        return f"not one verdict was read ({counts or 'nothing was judged'})."
-
-    @property
-    def has_verdicts(self) -> bool:
-        """Whether the judge stated any verdict."""
-        return not bool(np.isnan(self.contest.columns.outcome).all())
-
-    @property
-    def unscored(self) -> dict[str, int]:
-        """Judgments without a verdict, by reason; calls that never got an answer among them."""
-        reasons = dict(self.hard.unscored)
-        if self.hard.not_judged:
-            reasons["no answer"] = reasons.get("no answer", 0) + self.hard.not_judged
-        return reasons
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A judging run's result; `adapted` says which parameters judges refused, and how they were asked."""
-
-    run_id: str
-    spec: Mapping[str, Any]
-    judges: tuple[JudgeSummary, ...]
-    interrupted: bool = False
-    adapted: tuple[str, ...] = ()
-
-
 async def judge_contest(
     store: Store,
     registry: Registry,
@@ -340,43 +289,6 @@ async def judge_all(
     return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
 
 
-async def summarise(
-    store: Store,
-    run_id: str,
-    seed: int = SEED,
-    report: RunReport | None = None,
-    given_up: Mapping[str, Collection[Place]] | None = None,
-    snapshots: Collection[str] = (),
-) -> Summary:
-    """A run's result, from the database alone (and what this invocation did, where there was one).
-
-    Args:
-        given_up: by judge, what this invocation asked for and got no answer to.
-        snapshots: as `contests_of` takes them.
-    """
-    spec = orjson.loads(await store.spec_of(run_id))
-    until = Until.of_spec(spec)
-    contests = await contests_of(store, run_id, snapshots)
-    unanswered = await store.unanswered_usd(run_id)
-    judges = []
-    for contest in contests:
-        hard = win_rate(contest.columns, seed=seed)
-        lane = report.lanes.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
-        stopped = None
-        if until is not None:
-            stopped = stopped_at(
-                contest.columns,
-                until,
-                lanes=len(contests),
-                samples=contest.samples,
-                cost_usd=contest.cost_usd,
-                given_up=(given_up or {}).get(contest.judge_id, ()),
-            )
-        usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
-        judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped, usd))
-    return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
-
-
 async def answerers_of(store: Store, plan: Plan) -> dict[str, str]:
     """For each judge of a plan, the name under which most of its stored answers in that contest came."""
     run_id = content_id("run-1", [plan.kind, plan.spec])
@@ -385,15 +297,6 @@ async def answerers_of(store: Store, plan: Plan) -> dict[str, str]:
         for contest in await contests_of(store, run_id)
         if contest.answerers
     }
-
-
-def _soft(contest: Contest, seed: int) -> WinRate | None:
-    """The soft win rate, for a judge that gave probabilities with every verdict."""
-    columns = contest.columns
-    scored = columns.outcome == columns.outcome
-    if not scored.any() or not (columns.soft[scored] == columns.soft[scored]).all():
-        return None
-    return win_rate(columns, seed=seed, soft=True)
 
 
 async def retries_of(store: Store, judges: Sequence[Judge]) -> Retries:

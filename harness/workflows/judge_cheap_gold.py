@@ -8,7 +8,7 @@ drawn after the cheap judge is done, in the same seeded order within each stratu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,44 +16,24 @@ from numpy.typing import NDArray
 from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
-from harness.data.splits import seeded_order
+from agents.seeded_order import seeded_order
 from harness.engine.run import Settings
-from harness.workflows.judge import JudgeSummary, Plan, Summary, judge_contest
+from harness.workflows.judge import Plan, judge_contest
+from results.analysis.cheap_gold import Gilded, _estimated
+from results.analysis.contest_results import JudgeSummary
 from results.db.store import Store
 from results.statistics.not_estimable import Refusal
-from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
+from results.statistics.ppi import CheapAndGold, Saving, saving
 from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
     NAMES,
-    Stratum,
     allocation,
     strata_of,
-    stratified_cheap_and_gold,
 )
 
 Floats = NDArray[np.float64]
 
 GOLD_SEED = 20260701  # apart from the seed of the order, so that --limit and the share are independent draws
-
-
-@dataclass(frozen=True, eq=False)
-class Gilded:
-    """What came of it.
-
-    Attributes:
-        cheap, gold: the two runs' results.
-        estimate: of the gold judge's win rate of A, or why there is none.
-        saved: money; all None where a price is not known or there is no estimate.
-        share: of dialogues that the gold judge was asked about, in (0, 1].
-        strata: of a stratified share, with their probabilities of inclusion; none for a random one.
-    """
-
-    cheap: Summary
-    gold: Summary
-    estimate: CheapAndGold | Refusal
-    saved: Saving
-    share: float
-    strata: tuple[Stratum, ...] = ()
 
 
 def gold_plan(plan: Plan, gold: Judge, share: float) -> Plan:
@@ -130,29 +110,3 @@ async def gild(
     if isinstance(found, CheapAndGold):
         saved = saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
     return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)
-
-
-def _estimated(
-    cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
-) -> tuple[CheapAndGold | Refusal, tuple[Stratum, ...]]:
-    if not stratified:
-        return combined(cheap, gold), ()
-    result = stratified_cheap_and_gold(*_scores_of(cheap, gold))
-    return (result, ()) if isinstance(result, Refusal) else (result.estimate, result.strata)
-
-
-def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | Refusal:
-    """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
-    return cheap_and_gold(*_scores_of(cheap, gold), level=level)
-
-
-def _scores_of(cheap: JudgeSummary, gold: JudgeSummary) -> tuple[Floats, Floats]:
-    """Either judge's score of every dialogue of the cheap one, nan where there is none."""
-    place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
-    of_gold = np.full(len(place), np.nan)
-    mirrored = cheap.contest.a.id != gold.contest.a.id
-    columns = gold.contest.columns.relabelled() if mirrored else gold.contest.columns
-    scores = dialogue_scores(columns).score
-    for at, dialogue in enumerate(gold.contest.dialogues):
-        of_gold[place[dialogue.key]] = scores[at]
-    return dialogue_scores(cheap.contest.columns).score, of_gold

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.errors import UserError
+from agents.types import Split
 from harness.data.author_resolver import Author, author_of, missing
 from harness.data.dataset import Dataset
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile
 from results.db.store import Store
 from results.render.format import percent

@@ -6,7 +6,6 @@ A reading of another parser is a row of its own, so what an earlier one read sta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -20,28 +19,10 @@ from results.db.bulk import insert_new
 from results.db.mappers import completion_of, judgment_row, parser_order
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
 from results.db.store import CHUNK, Store
-from results.queries.parser_versions import Readings, newest_readings, readings_of
+from results.queries.parser_versions import Reparsed, newest_readings, readings_of
 
 _judgments, _completions, _judges = table(JudgmentRow), table(CompletionRow), table(JudgeRow)
 _PLACE = ("judge_id", "dialogue", "first", "second", "sample", "attempt", "call_key")
-
-
-@dataclass(frozen=True, slots=True)
-class Reparsed:
-    """What re-reading did to one judge's judgments.
-
-    Attributes:
-        judge, judge_id: who.
-        before: how its judgments were read before.
-        after: how they are read now; its changes are against each judgment's reading before.
-        reread: judgments that this call read again.
-    """
-
-    judge: str
-    judge_id: str
-    before: Readings
-    after: Readings
-    reread: int
 
 
 async def reparse(store: Store) -> list[Reparsed]:

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Stored contests as frozen results, computed by `results.statistics`."""

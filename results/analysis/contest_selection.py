@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from agents.errors import Fault, UserError
 from agents.models.family import Kin
 from agents.models.response_model import answerer_note
-from agents.types import Dialogue, ResponseSet
-from harness.data.splits import Split, seeded_order
+from agents.seeded_order import seeded_order
+from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
 from results.queries.contest_index import Catalogue, Entry, catalogue_of, name_of
 from results.queries.contests import Contest, contests_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.models.spec import is_emulated
 from agents.types import ResponseSet
-from harness.engine.run import is_emulated
 from results.analysis.leaderboard import judged_contests
 from results.db.store import Store
 from results.queries.contest_index import Entry, name_of

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.models.family import families_of
-from harness.data.splits import Split
-from harness.engine.run import LaneReport
+from agents.types import Split
 from results.analysis import audit_baselines
+from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.queries.judge_audits import Audited, Said, audited
 from results.statistics import Calibration, Refusal, calibration

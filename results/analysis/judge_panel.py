@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from agents.errors import Fault, UserError
 from agents.judge import Judge
 from agents.models.family import Kin, kin_note, kin_of
+from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
-from harness.data.splits import seeded_order
 from results.analysis.judge_order import orders_compared
 from results.db.store import Store
 from results.queries.contest_index import Catalogue, Entry, catalogue_of

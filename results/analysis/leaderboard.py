@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import UserError
+from agents.models.spec import is_emulated
 from agents.types import ResponseSet
-from harness.engine.run import is_emulated
 from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
 from results.queries.contest_index import Entry, catalogue_of, name_of

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""The database: schema, connection, store, writer and claims."""

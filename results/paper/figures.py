@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agents import figure_style
-from results.report.charts import OKABE_ITO
+from results.render.charts import OKABE_ITO
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

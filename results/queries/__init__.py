@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Stored runs read back: contests, responses, checkpoints, audits, DataFrames."""

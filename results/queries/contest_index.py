@@ -13,11 +13,11 @@ from difflib import get_close_matches
 import orjson
 from sqlalchemy import func, select
 
+from agents.author_names import is_called, set_id_of_file
 from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
 from agents.models.family import Kin, kin_of
 from agents.types import DEFAULT_PRESET, ResponseSet
-from harness.data.author_resolver import is_called, set_id_of_file
 from results.db.schema import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
 from results.db.store import Store
 from results.queries.student_lineage import taught

@@ -116,3 +116,21 @@ def _by_judgment(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> list
         if len(readings) > 1:
             readings.sort(key=lambda row: parser_order(row.parser))
     return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Reparsed:
+    """What re-reading did to one judge's judgments.
+
+    Attributes:
+        judge, judge_id: who.
+        before: how its judgments were read before.
+        after: how they are read now; its changes are against each judgment's reading before.
+        reread: judgments that this call read again.
+    """
+
+    judge: str
+    judge_id: str
+    before: Readings
+    after: Readings
+    reread: int

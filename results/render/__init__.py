@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Results rendered as tables, lines and JSON. Nothing here computes a number."""

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.models.family import kin_note
-from harness.engine.run import is_emulated
-from harness.workflows.judge_cheap_gold import Gilded
+from agents.models.spec import is_emulated
+from results.analysis.cheap_gold import Gilded
 from results.render import contest
 from results.render.format import EMULATED_NOTE, between, money, percent
 from results.statistics.not_estimable import Refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engine.run import is_emulated
+from agents.models.spec import is_emulated
 from results.analysis.comparison import Compared, JudgeAnswer, SingleOrderTest
 from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone, Place

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agents.models.family import kin_note
-from harness.engine.run import is_emulated
-from harness.workflows.judge import JudgeSummary, Summary
+from agents.models.spec import is_emulated
+from results.analysis.contest_results import JudgeSummary, Summary
 from results.queries.contests import Contest
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
 from results.render.table import Table

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engine.run import is_emulated
-from harness.workflows.judge import JudgeSummary, Summary
+from agents.models.spec import is_emulated
+from results.analysis.contest_results import JudgeSummary, Summary
 from results.analysis.early_stopping import Stopped, Until
 from results.render.contest import answerer_data, answerer_notes, kin_notes
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.models.family import Kin, kin_note
-from harness.data.splits import Split
-from harness.engine.run import is_emulated
+from agents.models.spec import is_emulated
+from agents.types import Split
 from results.analysis.audit_baselines import LENIENCY
 from results.analysis.judge_audit import Audits, AuditSummary
 from results.render.calibration import calibration_data, calibration_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.family import kin_note
-from harness.engine.run import is_emulated
+from agents.models.spec import is_emulated
 from results.analysis.human_preferences import Corrected
 from results.analysis.judge_panel import Juror, Jury
 from results.queries.contest_index import name_of

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from agents.author_names import is_called
 from agents.errors import UserError
 from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
-from harness.data.author_resolver import is_called
 from results.analysis.leaderboard import Leaderboard, Ranking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.models.family import kin_note
-from harness.data.splits import Split
+from agents.types import Split
 from results.analysis.contest_selection import Gathered
 from results.queries.contest_index import name_of
 from results.render.comparison_data import has_students, is_any_emulated, looks_of, scope_of

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from agents.output_escape import html_page
 from results.analysis.judge_audit import Audits, AuditSummary
+from results.render.charts import Estimate, interval_plot
 from results.render.format import EMULATED_NOTE, percent
 from results.render.judge_audit import columns_of, decimal, estimate, notes, page_title, points, trust, within
-from results.report.charts import Estimate, interval_plot
 from results.statistics.judge_accuracy import Leaning
 
 STYLE = """

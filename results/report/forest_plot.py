@@ -1,6 +1,6 @@
 """Many win rates in one drawing: a row an author, a line a judge, all on one axis from 0 to 100 %.
 
-Drawn as `results/report/charts.py` draws: percent across, pixels down, shape beside colour. The numbers stand at the
+Drawn as `results/render/charts.py` draws: percent across, pixels down, shape beside colour. The numbers stand at the
 right, outside the axis, so that no interval runs into them.
 """
 
@@ -12,7 +12,7 @@ from textwrap import wrap
 
 from markupsafe import Markup
 
-from results.report.charts import TICKS, grid, picture
+from results.render.charts import TICKS, grid, picture
 
 AREA = 82.0  # percent of the width that the axis takes; the numbers have the rest
 SHAPES = (

@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from agents.output_escape import visible_text
-from results.report import charts
+from results.render import charts
 from results.report.conclusions import (
     between,
     counted,

@@ -12,16 +12,17 @@ import pytest
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
+from agents.types import Split
 from harness.data import dataset
 from harness.data.author_resolver import author_of
-from harness.data.splits import Split
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.workflows.judge import Plan, Summary, judge_contest, plan_judging
+from harness.workflows.judge import Plan, judge_contest, plan_judging
 from prompts import Library
+from results.analysis.contest_results import Summary
 from results.db.store import Store
 from tests.results.conftest import count, named, opening, rows
 

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from agents.control_judges import ratings_model, rules
 from agents.hashing import content_id
 from agents.messages import Message
-from agents.types import Comparison, Dialogue, Response
+from agents.types import Comparison, Dialogue, Response, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from scripts.fit_control_judge import PLACE, agreement, fit, fitted, main, rated_pairs
 
 pytest.importorskip("sklearn", reason="fitting needs scikit-learn (a development dependency)")

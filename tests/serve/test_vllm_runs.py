@@ -16,9 +16,9 @@ from agents.clients.base import Call
 from agents.messages import Completion
 from agents.models.registry import Registry
 from agents.models.spec import Model
+from agents.types import Split
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
-from harness.data.splits import Split
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
 from harness.serving.backends import Room, Serving, opened

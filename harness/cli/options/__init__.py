@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Options that several commands share."""

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from results.report.conclusions import Answer, answer, percent
 from results.report.contest_metrics import Group, groups_of
 from results.report.context import Material, Pair
-from results.report.sections.charts import figure_of
+from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
 from results.report.templates import filled
 

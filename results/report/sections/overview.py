@@ -12,7 +12,7 @@ from results.report.author_roles import Role
 from results.report.conclusions import percent
 from results.report.context import Material, Pair
 from results.report.forest_plot import Mark, Row, forest
-from results.report.sections.charts import figure_of
+from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
 from results.report.templates import filled, readable
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from agents.types import Split
 from harness.data.dataset import sample
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from harness.workflows.interchange import judgments_of
 from results.analysis.controlled_ranking import COVARIATES
 from results.db.mappers import judgment_row

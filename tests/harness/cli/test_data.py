@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from agents.types import Split
 from harness.data import download
 from harness.data.dataset import read, sample
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from prompts import Library, released
 
 Run = Callable[..., Any]

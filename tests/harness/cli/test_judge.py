@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from agents.seeded_order import seeded_subset
+from agents.types import Split
 from harness.data.dataset import sample
-from harness.data.splits import Split, dialogues_of, seeded_subset
+from harness.data.splits import dialogues_of
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agents.types import Split
 from harness.data.dataset import LLMS, RESPONDERS, Dataset, load, read, sample
 from harness.data.dataset_summary import VALUES, Description, as_data, describe, plot, training_ratings
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 
 Rows = list[dict[str, str]]
 

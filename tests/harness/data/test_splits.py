@@ -12,19 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.types import Dialogue, Rating
+from agents.seeded_order import seeded_order, seeded_subset
+from agents.types import Dialogue, Rating, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
-from harness.data.splits import (
-    DEVELOPMENT_SHARE,
-    Overlap,
-    Split,
-    check_no_leak,
-    dialogues_of,
-    is_test,
-    overlap,
-    seeded_order,
-    seeded_subset,
-)
+from harness.data.splits import DEVELOPMENT_SHARE, Overlap, check_no_leak, dialogues_of, is_test, overlap
 
 RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.types import Fidelity
-from harness.data.splits import Split
+from agents.types import Fidelity, Split
 from harness.study.config_loader import load, shipped
 from harness.study.toml_locations import lines_of
 

@@ -12,8 +12,8 @@ from agents.control_judges import rules
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
+from agents.types import Split
 from harness.data.dataset import Dataset, load, sample
-from harness.data.splits import Split
 from harness.engine.run import Settings
 from harness.workflows.audit import plan_audit, run_audit
 from prompts import Library

@@ -18,12 +18,12 @@ from agents.messages import Completion, Finish
 from agents.models.spec import Model, WireProtocol
 from agents.responder import Responder
 from agents.student_prompt import Form, rendering
-from agents.types import Dialogue, Fidelity, Response, Strategy
+from agents.types import Dialogue, Fidelity, Response, Split, Strategy
 from finetune.dataset_folder import FORMS
 from finetune.dataset_reader import read
 from finetune.dialogue_selection import LLMS
 from harness.data.dataset import Dataset, load, sample
-from harness.data.splits import Split, dialogues_of
+from harness.data.splits import dialogues_of
 from harness.data.training_set_checks import compare, inspect
 from harness.data.training_set_spec import Recipe
 from harness.workflows.build_dataset import Built, build

@@ -14,7 +14,8 @@ from harness.emulator.config import Options
 from harness.engine import outage
 from harness.engine.budget import price_of
 from harness.engine.failure_streak import LONGEST
-from harness.workflows.judge import Plan, Summary
+from harness.workflows.judge import Plan
+from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.db.store import Store
 from tests.harness.conftest import AT_ONCE, CLAUDE, GEMINI, GPT, Bench, Start, count, rows

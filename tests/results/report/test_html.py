@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.workflows.judge import summarise
+from results.analysis.contest_results import summarise
 from results.db.store import Store
 from results.render import contest as presenting
 from results.report import render

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.report.charts import OKABE_ITO, Estimate, interval_plot, symbol
+from results.render.charts import OKABE_ITO, Estimate, interval_plot, symbol
 
 SVG = "{http://www.w3.org/2000/svg}"
 shares = st.floats(0.0, 1.0)

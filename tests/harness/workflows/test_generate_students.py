@@ -18,11 +18,11 @@ from agents.messages import Completion, Finish
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.student_prompt import Form, rendering
+from agents.types import Split
 from finetune.checkpoint import hash_file, weights_id
 from finetune.tokenizer_identity import Asking
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
-from harness.data.splits import Split
 from harness.engine.run import Settings
 from harness.serving.backends import Room, Serving
 from harness.serving.checkpoint_resolver import Cast, Contestant, cast, named_folder

@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
 from harness.serving.checkpoint_resolver import cast, check_names, named_folder
-from tests.harness.workflows.test_serving import base_at, student_at
+from tests.harness.workflows.test_generate_students import base_at, student_at
 
 
 @pytest.fixture

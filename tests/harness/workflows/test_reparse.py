@@ -26,8 +26,8 @@ from agents.types import (
 from agents.verdicts.parser import PARSER
 from harness.cli import reparse_output
 from harness.cli.rejudge import rejudge
-from harness.workflows.judge import summarise
 from harness.workflows.reparse import reparse
+from results.analysis.contest_results import summarise
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
 from results.render import contest as judge_result

@@ -16,17 +16,17 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from agents.types import Judgment, Preference, Reason, Unscored, Verdict
+from agents.types import Judgment, Preference, Reason, Split, Unscored, Verdict
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset, sample
-from harness.data.splits import Split
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.workflows.judge import Plan, Summary, judge_contest, plan_judging, summarise
+from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, Watch
 from prompts import Library
+from results.analysis.contest_results import Summary, summarise
 from results.analysis.early_stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
 from results.db.store import Store
 from results.statistics import Columns, Estimand, sequence_of

@@ -12,7 +12,8 @@ import pytest
 from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
-from harness.workflows.judge import Plan, Summary
+from harness.workflows.judge import Plan
+from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.render.contest import as_data, notes
 from results.report import render
@@ -139,7 +140,7 @@ async def test_behind_a_gateway_both_count_and_every_result_says_so(bench: Make)
 
 
 async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
-    from harness.workflows.judge import summarise
+    from results.analysis.contest_results import summarise
 
     house, _, summary = await mixed(bench)
     alone = only(await summarise(house.store, summary.run_id, snapshots=["successor-9"]))

@@ -14,8 +14,8 @@ import pytest
 from harness.emulator.config import Options
 from harness.emulator.judge_preferences import expected_preferences
 from harness.engine.retry import RetryPolicy
-from harness.workflows.judge import Summary
 from harness.workflows.judge_cost import estimate
+from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
 from results.db.store import Store
 from results.render.contest import as_data

@@ -15,7 +15,7 @@ from agents.errors import UserError
 from harness.emulator.config import Options
 from harness.engine.budget import Price, price_of
 from harness.engine.limits import Limits
-from harness.workflows.judge import Summary
+from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
 from results.db.store import Store
 from tests.harness.conftest import AT_ONCE, CLAUDE, GEMINI, GPT, KEY, Bench, Start, count, rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from results.report import charts
+from results.render import charts
 from results.report.conclusions import percent
 from results.report.context import Judged, Pair
 from results.report.templates import filled, readable

@@ -13,10 +13,9 @@ from agents.errors import UserError
 from agents.generation import Flaw
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from agents.types import Fidelity, Strategy
+from agents.types import Fidelity, Split, Strategy
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset, sample
-from harness.data.splits import Split
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits

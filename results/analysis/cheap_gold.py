@@ -1,0 +1,65 @@
+"""Cheap + gold: the estimate of the gold judge's win rate, from two judging runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.analysis.contest_results import JudgeSummary, Summary
+from results.statistics.not_estimable import Refusal
+from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold
+from results.statistics.scores import dialogue_scores
+from results.statistics.stratified_ppi import (
+    Stratum,
+    stratified_cheap_and_gold,
+)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Gilded:
+    """What came of it.
+
+    Attributes:
+        cheap, gold: the two runs' results.
+        estimate: of the gold judge's win rate of A, or why there is none.
+        saved: money; all None where a price is not known or there is no estimate.
+        share: of dialogues that the gold judge was asked about, in (0, 1].
+        strata: of a stratified share, with their probabilities of inclusion; none for a random one.
+    """
+
+    cheap: Summary
+    gold: Summary
+    estimate: CheapAndGold | Refusal
+    saved: Saving
+    share: float
+    strata: tuple[Stratum, ...] = ()
+
+
+def _estimated(
+    cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
+) -> tuple[CheapAndGold | Refusal, tuple[Stratum, ...]]:
+    if not stratified:
+        return combined(cheap, gold), ()
+    result = stratified_cheap_and_gold(*_scores_of(cheap, gold))
+    return (result, ()) if isinstance(result, Refusal) else (result.estimate, result.strata)
+
+
+def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | Refusal:
+    """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
+    return cheap_and_gold(*_scores_of(cheap, gold), level=level)
+
+
+def _scores_of(cheap: JudgeSummary, gold: JudgeSummary) -> tuple[Floats, Floats]:
+    """Either judge's score of every dialogue of the cheap one, nan where there is none."""
+    place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
+    of_gold = np.full(len(place), np.nan)
+    mirrored = cheap.contest.a.id != gold.contest.a.id
+    columns = gold.contest.columns.relabelled() if mirrored else gold.contest.columns
+    scores = dialogue_scores(columns).score
+    for at, dialogue in enumerate(gold.contest.dialogues):
+        of_gold[place[dialogue.key]] = scores[at]
+    return dialogue_scores(cheap.contest.columns).score, of_gold
