@@ -16,6 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from agents.files.toml_values import toml_value
 
@@ -26,41 +27,74 @@ class EmpathyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake: what is wrong, where it stands, what was found there, and how to mend it.
+    """One mistake in the user's input.
 
-    `where` is a file with its line, a flag, a table and key; any part but `what` may be empty.
+    Attributes:
+        what: the mistake, a short statement.
+        where: a file with its line, a flag, or a table and key; may be empty.
+        found: the value that is wrong; may be empty.
+        remedy: how to correct it, an imperative sentence; may be empty.
+        code: stable identifier of the kind of mistake, as `area.problem`; empty for a detail of another fault.
     """
 
     what: str
     where: str = ""
     found: str = ""
     remedy: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         tail = [f"Found: {self.found}." if self.found else "", self.remedy]
-        return " ".join([head.rstrip(".") + ".", *(part for part in tail if part)])
+        text = " ".join([head.rstrip(".") + ".", *(part for part in tail if part)])
+        return f"[{self.code}] {text}" if self.code else text
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the fault's fields, for JSON output."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "where": self.where,
+            "found": self.found,
+            "remedy": self.remedy,
+        }
 
 
 class UserError(EmpathyError):
-    """A mistake that the user can mend; it may carry several faults, all shown at once.
+    """Mistake in the user's input; carries one or more faults, which are shown together.
 
-    >>> str(UserError("no such judge", where="--judge", found="'gpt4'", remedy="Write openai/gpt-6-luna."))
-    "--judge: no such judge. Found: 'gpt4'. Write openai/gpt-6-luna."
+    >>> error = UserError("unknown judge", code="judge.unknown", where="--judge", found="'gpt4'")
+    >>> str(error)
+    "[judge.unknown] --judge: unknown judge. Found: 'gpt4'."
     """
 
     def __init__(
         self,
         what: str,
         *,
+        code: str = "",
         where: str = "",
         found: str = "",
         remedy: str = "",
         faults: Sequence[Fault] = (),
     ) -> None:
-        self.fault = Fault(what, where, found, remedy)
+        self.fault = Fault(what, where, found, remedy, code)
         self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__("\n".join([str(self.fault), *(f"  {fault}" for fault in self.faults)]))
+
+    @property
+    def code(self) -> str:
+        """Code of the error itself."""
+        return self.fault.code
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the error and of its faults, in order, without those that have none."""
+        return tuple(fault.code for fault in (self.fault, *self.faults) if fault.code)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error and its faults, for JSON output."""
+        return {**self.fault.to_dict(), "faults": [fault.to_dict() for fault in self.faults]}
 
 
 class InputWarning(UserWarning):

@@ -8,7 +8,7 @@ import pytest
 
 from harness.provenance import git_state
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout: an archive or an installed package")

@@ -16,7 +16,7 @@ from agents.models.registry import Registry
 from agents.models.spec import Traits, WireProtocol
 
 Write = Callable[[str], Path]
-OWN = tomllib.loads(resources.files("agents").joinpath("models.toml").read_text(encoding="utf-8"))
+OWN = tomllib.loads(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
 VLLM = {"VLLM_BASE_URL": "http://127.0.0.1:8000/v1"}
 
 
@@ -43,7 +43,7 @@ def faults_of(path: Path) -> str:
 
 
 def test_the_shipped_file_is_one_that_a_user_could_give(write: Write) -> None:
-    path = write(resources.files("agents").joinpath("models.toml").read_text(encoding="utf-8"))
+    path = write(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
     own, again = Registry(None, VLLM), Registry(path, VLLM)
     for name in ("openai/gpt-4o", "google/gemini-2.5-pro", "anthropic/claude-x", "vllm/base", "openai/o3"):
         assert again.model(name) == own.model(name)
