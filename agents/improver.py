@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import UserError
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Message, Sampling
@@ -198,7 +198,7 @@ class Improver:
         for attempt in range(last + 1):
             before = best[0] if best is not None else None
             read = partial(self.read, dialogue, original, step, attempt, attempt == last, before)
-            call = Call(self.model, messages, self.sampling, attempt=attempt, read=read)
+            call = ModelRequest(self.model, messages, self.sampling, attempt=attempt, read=read)
             answer = await client.complete(call)
             got = read(answer, call.key)
             if best is None or not got.flaw:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.control_judges import rules
 from agents.errors import UserError
 from agents.hashing import canonical, content_id
@@ -113,7 +113,7 @@ class Judge:
             constraint=traits.verdict if traits.verdict in ("choice", "json") else "none",
         )
 
-    def call(self, comparison: Comparison, sample: int = 0, attempt: int = 0) -> Call:
+    def call(self, comparison: Comparison, sample: int = 0, attempt: int = 0) -> ModelRequest:
         """The question; its answer is read into a `Judgment` and stored with it."""
         dialogue, first, second = comparison.dialogue, comparison.first, comparison.second
         if self.is_control:
@@ -124,7 +124,7 @@ class Judge:
             text = self.prompt.fill(dict(zip(VARIABLES, said, strict=True)))[-1]
         messages = (*self._system, Message("user", text))
         read = partial(self.read, dialogue.key, first.id, second.id, sample, attempt)
-        return Call(self.model, messages, self.sampling, sample, attempt, read)
+        return ModelRequest(self.model, messages, self.sampling, sample, attempt, read)
 
     @cached_property
     def _system(self) -> tuple[Message, ...]:

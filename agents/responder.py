@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
@@ -130,11 +130,11 @@ class Responder:
                 break
         return got
 
-    def call(self, dialogue: Dialogue, attempt: int = 0) -> Call:
+    def call(self, dialogue: Dialogue, attempt: int = 0) -> ModelRequest:
         """The question; its answer is read into a `Generation` and stored with it."""
         messages = self.rendering.messages(dialogue)
         read = partial(self.read, dialogue, attempt)
-        return Call(self.model, messages, self.sampling, attempt=attempt, read=read)
+        return ModelRequest(self.model, messages, self.sampling, attempt=attempt, read=read)
 
     def read(self, dialogue: Dialogue, attempt: int, answer: Completion, key: str) -> Generation:
         """What the answer is to be remembered as."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
 from agents.protocols import url_of
@@ -40,7 +40,7 @@ async def measured(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     return {**told, "wall": wall, "cpu": cpu, "peak_mib": peak}
 
 
-async def by_client(model: Model, calls: Sequence[Call], in_flight: int) -> dict[str, Any]:
+async def by_client(model: Model, calls: Sequence[ModelRequest], in_flight: int) -> dict[str, Any]:
     """Ask these calls by the plain HTTP client alone: no limits, nothing claimed, nothing stored."""
     waiting = iter(calls)
     async with open_session() as session:

@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.messages import Sampling
 from agents.models.spec import Model, Traits, WireProtocol
@@ -159,7 +159,7 @@ def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> flo
     for at, dialogue in enumerate(asked):
         name = names[at % len(names)]
         model = Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
-        calls.append(Call(model, how.messages(dialogue), sampling))
+        calls.append(ModelRequest(model, how.messages(dialogue), sampling))
 
     async def main() -> float:
         session = open_session()

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 
 Answer = Completion | CallError
-Engine = Callable[[Sequence[Call]], Sequence[Answer]]
+Engine = Callable[[Sequence[ModelRequest]], Sequence[Answer]]
 MOST = 256
 
 
@@ -33,7 +33,7 @@ class Batcher:
     def __init__(self, engine: Engine, most: int = MOST) -> None:
         self._engine = engine
         self._most = most
-        self._waiting: list[tuple[Call, asyncio.Future[Completion]]] = []
+        self._waiting: list[tuple[ModelRequest, asyncio.Future[Completion]]] = []
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self.batches: list[int] = []
@@ -42,7 +42,7 @@ class Batcher:
         """A client for one model of this engine."""
         return BatchClient(self)
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Answered with whatever else is waiting.
 
         Raises:
@@ -88,7 +88,7 @@ class Batcher:
                     answered.set_result(answer.measured(took, None))
             await _settled(lambda: len(self._waiting), self._most)
 
-    def _answers(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    def _answers(self, calls: Sequence[ModelRequest]) -> Sequence[Answer]:
         try:
             return self._engine(calls)
         except CallError as error:
@@ -104,7 +104,7 @@ class BatchClient:
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask once, in a batch.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.model_files.chat_template import Tokenizer
 
@@ -47,7 +47,7 @@ class Asked:
         return (*told, self.repetition_penalty, self.seed, self.stop)
 
 
-def asked(call: Call, tokenizer: Tokenizer) -> Asked:
+def asked(call: ModelRequest, tokenizer: Tokenizer) -> Asked:
     """What this call asks.
 
     Raises:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish, Usage
 from agents.model_files.weights import LOADING, check_loaded, weight_files
@@ -83,7 +83,7 @@ class TransformersEngine:
         self._rows = rows
         self._device = device
 
-    def __call__(self, calls: Sequence[Call]) -> list[Answer]:
+    def __call__(self, calls: Sequence[ModelRequest]) -> list[Answer]:
         """Answer a batch, grouped by model and sampling."""
         answers: list[Answer | None] = [None] * len(calls)
         groups: dict[tuple[Any, ...], list[tuple[int, Asked]]] = defaultdict(list)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, UserError
 from agents.messages import Completion, Finish, Usage
 from serve.batcher import Answer
@@ -71,7 +71,7 @@ class VllmEngine:
             for number, (name, folder) in enumerate(adapters.items(), 1)
         }
 
-    def __call__(self, calls: Sequence[Call]) -> list[Answer]:
+    def __call__(self, calls: Sequence[ModelRequest]) -> list[Answer]:
         """Answer a batch: base and adapters in the same passes."""
         answers: dict[int, Answer] = {}
         told: list[tuple[int, Asked]] = []

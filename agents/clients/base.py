@@ -18,7 +18,7 @@ from agents.protocols import body_of
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ModelRequest:
     """One question to one model.
 
     Attributes:
@@ -53,7 +53,7 @@ class Call:
 class ModelClient(Protocol):
     """The one narrow seam to a model. Limiting, retrying and recording are clients that wrap a client."""
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.
 
         Raises:

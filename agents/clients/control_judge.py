@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.control_judges import rules
 from agents.messages import Completion
 
@@ -10,7 +10,7 @@ from agents.messages import Completion
 class ControlClient:
     """Answers a control judge's one message (see `agents.control_judges.rules`)."""
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """The control judge's verdict."""
         return rules.answer(call.model, call.messages[0].content)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Completion, Finish, Message, Usage
 
 
@@ -14,7 +14,7 @@ class FunctionClient:
     def __init__(self, answer: Callable[[tuple[Message, ...]], str]) -> None:
         self._answer = answer
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """The function's text."""
         text = self._answer(call.messages)
         said = sum(len(message.content.split()) for message in call.messages)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.errors import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
 from agents.clients.http_transport import TooLargeError, post_to
 from agents.clients.timeout import Patience
@@ -53,7 +53,7 @@ class HttpClient:
         headers = {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
         self._post = post_to(url_of(model), headers, session, MOST_BYTES)
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.
 
         Raises:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import orjson
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.errors import MOST_BYTES, timed_out, too_large, unreachable
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
@@ -32,7 +32,7 @@ from agents.protocols.rate_limit_headers import server_limits
 class _Carrier(Protocol):
     """One SDK: sends a body, gives the answer's headers and bytes; raises its own errors."""
 
-    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]: ...
+    async def send(self, call: ModelRequest) -> tuple[Mapping[str, str], bytes]: ...
 
     def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None: ...
 
@@ -54,7 +54,7 @@ class SdkClient:
         }
         self._carrier: _Carrier = carriers[model.protocol](model, key or "none", timeout_seconds)
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.
 
         Raises:
@@ -109,7 +109,7 @@ class _OpenAI:
             http_client=openai.DefaultAioHttpClient(follow_redirects=False),
         )
 
-    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+    async def send(self, call: ModelRequest) -> tuple[Mapping[str, str], bytes]:
         body = orjson.loads(call.body)
         headers = {IDEMPOTENCY_KEY: call.key}
         if self._path == "/completions":
@@ -144,7 +144,7 @@ class _Anthropic:
             http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
         )
 
-    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+    async def send(self, call: ModelRequest) -> tuple[Mapping[str, str], bytes]:
         body = orjson.loads(call.body)
         response = await self._client.messages.with_raw_response.create(
             model=body["model"],
@@ -185,7 +185,7 @@ class _Google:
             ),
         )
 
-    async def send(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+    async def send(self, call: ModelRequest) -> tuple[Mapping[str, str], bytes]:
         body = orjson.loads(call.body)
         # the whole body is given as it is: its own types would rename keys and make 4.0 of 4
         options = self._types.HttpOptions(headers={IDEMPOTENCY_KEY: call.key}, extra_body=body)

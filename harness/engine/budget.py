@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Usage
 from agents.models.spec import Model, WireProtocol
@@ -36,18 +36,18 @@ class Price:
     input_usd: float
     output_usd: float
 
-    def upper_bound(self, call: Call) -> float:
+    def upper_bound(self, call: ModelRequest) -> float:
         """The most that one try of this call can cost where the model keeps its limit, in US dollars."""
         return len(call.body) * self.input_usd + most_output(call) * self.output_usd
 
-    def cost(self, call: Call, usage: Usage) -> float:
+    def cost(self, call: ModelRequest, usage: Usage) -> float:
         """What an answer cost; of what the provider did not count, the most that it can be."""
         read = len(call.body) if usage.input_tokens is None else usage.input_tokens
         written = most_output(call) if usage.output_tokens is None else usage.output_tokens
         return read * self.input_usd + written * self.output_usd
 
 
-def most_output(call: Call) -> int:
+def most_output(call: ModelRequest) -> int:
     """The most output tokens that one try can be billed for: its limit, and thinking beside it."""
     return call.sampling.max_output_tokens + call.model.traits.thinking_tokens
 
@@ -199,7 +199,7 @@ class Reservation:
         self._on_overspent = on_overspent
         self._reserved: dict[str, float] = {}
 
-    def bound(self, call: Call) -> float:
+    def bound(self, call: ModelRequest) -> float:
         """The most that one try of this call can cost, as far as is known, in US dollars."""
         if self.price is None:
             return 0.0
@@ -207,12 +207,12 @@ class Reservation:
             self.ratio = max(self.ratio, self._most_output_tokens / most_output(call))
         return self.price.upper_bound(call) * self.ratio
 
-    def make(self, call: Call) -> float:
+    def make(self, call: ModelRequest) -> float:
         """What is to be reserved for this call now, in US dollars."""
         reserved = self._reserved[call.key] = self.bound(call)
         return reserved
 
-    def check(self, call: Call) -> None:
+    def check(self, call: ModelRequest) -> None:
         """Let a request be sent only with as much reserved as is known to be needed.
 
         Raises:
@@ -222,11 +222,11 @@ class Reservation:
         if reserved is not None and reserved < self.bound(call):
             raise StaleReservationError
 
-    def settle(self, call: Call) -> None:
+    def settle(self, call: ModelRequest) -> None:
         """The call is over."""
         self._reserved.pop(call.key, None)
 
-    def learn(self, call: Call, cost_usd: float) -> None:
+    def learn(self, call: ModelRequest, cost_usd: float) -> None:
         """Take note of what an answer cost."""
         if self.price is None:
             return
@@ -251,7 +251,7 @@ class BudgetedClient:
         self._known = False  # whether the model has answered, and shown what it bills
         self._first = asyncio.Lock()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask, if the ceiling allows.
 
         Raises:
@@ -267,14 +267,14 @@ class BudgetedClient:
         """Close what is wrapped."""
         await self._inner.close()
 
-    async def _reserved(self, call: Call) -> Completion:
+    async def _reserved(self, call: ModelRequest) -> Completion:
         while True:
             try:
                 return await self._ask(call)
             except StaleReservationError:
                 continue  # nothing was sent: reserve anew
 
-    async def _ask(self, call: Call) -> Completion:
+    async def _ask(self, call: ModelRequest) -> Completion:
         reserved = self._reservation.make(call)
         await self._purse.reserve(reserved)
         spent = 0.0

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.budget import StaleReservationError
@@ -153,7 +153,7 @@ class DailyClient:
         self._inner = inner
         self._allowance = allowance
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask, if the day's limits allow.
 
         Raises:

@@ -20,14 +20,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, LaneStopped
 from harness.engine.endpoint import LOW_WATER, Lane
 from harness.engine.rate_limiter import UNCOMMITTED
 from harness.engine.request_tracker import BATCH
 
 Chain = Callable[[ModelClient], Awaitable[object]]
-Work = Call | Chain
+Work = ModelRequest | Chain
 
 LOOK_AHEAD = 256  # chains that are begun before there is room to send their calls
 
@@ -39,7 +39,7 @@ class Crew:
         self._lane = lane
         self._source = source
         self._group = asyncio.TaskGroup()
-        self._ready: deque[Call] = deque()  # claimed, and ours to ask
+        self._ready: deque[ModelRequest] = deque()  # claimed, and ours to ask
         self._askers = 0
         self._followers = 0
         self._changed = asyncio.Event()  # little is ready, or a follower is done
@@ -76,9 +76,9 @@ class Crew:
     # -- the feeder ----------------------------------------------------------------------------------
 
     async def _feed(self) -> None:
-        calls: list[Call] = []
+        calls: list[ModelRequest] = []
         for work in self._source:
-            if isinstance(work, Call):
+            if isinstance(work, ModelRequest):
                 calls.append(work)
                 if len(calls) >= BATCH:
                     await self._claim(calls)
@@ -93,7 +93,7 @@ class Crew:
                 return
         await self._claim(calls)
 
-    async def _claim(self, calls: list[Call]) -> None:
+    async def _claim(self, calls: list[ModelRequest]) -> None:
         """Look up and claim these: they are known, ready to be asked, or followed."""
         if not calls or self._ended:
             return
@@ -159,7 +159,7 @@ class Crew:
     async def _follower(self, work: Work) -> None:
         client, stats = self._lane.client, self._lane.stats
         try:
-            await (client.complete(work) if isinstance(work, Call) else work(client))
+            await (client.complete(work) if isinstance(work, ModelRequest) else work(client))
         except (CallError, LaneStopped) as error:
             self._failed(error)
         stats.done += 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.models.spec import Model
 from harness.engine.budget import BudgetedClient, Price, Purse, Reservation
@@ -112,7 +112,7 @@ class Lane:
     def _limit_changed(self, reason: str) -> None:
         self._events.write("limit", lane=self.name, reason=reason)
 
-    def _try_failed(self, call: Call, error: CallError, tries: int, decision: Decision) -> None:
+    def _try_failed(self, call: ModelRequest, error: CallError, tries: int, decision: Decision) -> None:
         stats = self.stats
         stats.rate_limited += error.failure is Failure.RATE_LIMITED
         stats.retried += isinstance(decision, RetryAfter)
@@ -131,7 +131,7 @@ class Lane:
             wait_seconds=round(decision.seconds, 3) if isinstance(decision, RetryAfter) else None,
         )
 
-    def _abandoned(self, call: Call) -> None:
+    def _abandoned(self, call: ModelRequest) -> None:
         """A call in flight was cancelled: what it cost nobody knows, so it is charged in full."""
         error = CallError(Failure.INTERRUPTED, "stopped before its answer came", charged=True)
         cost = self._reservation.bound(call) if self._price is not None else None
@@ -140,7 +140,7 @@ class Lane:
             self._purse.keep(cost or 0.0)
         self._ledger.record_failure(call, error, 1, cost)
 
-    def _outcome_read(self, call: Call, reading: object) -> None:
+    def _outcome_read(self, call: ModelRequest, reading: object) -> None:
         cause = self.retrying.streak.read(call, reading)
         if cause is not None:
             self.retrying.stop(cause)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.generation import Flaw, Generation
 from agents.types import Judgment, Reason, Unscored
@@ -39,7 +39,7 @@ class Streak:
         if self._counts:
             self._counts.clear()
 
-    def read(self, call: Call, reading: object) -> CallError | None:
+    def read(self, call: ModelRequest, reading: object) -> CallError | None:
         """Count what was read from an answer; the error that stops the endpoint, where there are too many."""
         kind = useless_kind(reading)
         if kind is None:
@@ -61,7 +61,7 @@ def useless_kind(reading: object) -> str | None:
     return None
 
 
-def _stopped(call: Call, kind: str, count: int) -> CallError:
+def _stopped(call: ModelRequest, kind: str, count: int) -> CallError:
     name, room = call.model.id, call.sampling.max_output_tokens
     setting = f'an entry [[model]] with match = "{name}", verdict_tokens = {max(4096, 4 * room)}'
     remedies = {

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from harness.engine.outage import OF_ENDPOINT, Outage, Ruling
@@ -35,8 +35,8 @@ class LimitedClient:
         self,
         inner: ModelClient,
         gate: Gate,
-        on_abandoned: Callable[[Call], None] = lambda _: None,
-        check: Callable[[Call], None] = lambda _: None,
+        on_abandoned: Callable[[ModelRequest], None] = lambda _: None,
+        check: Callable[[ModelRequest], None] = lambda _: None,
     ) -> None:
         self._inner = inner
         self._gate = gate
@@ -48,14 +48,14 @@ class LimitedClient:
         self._suspects: set[str] = set()  # requests that failed while others were answered
         self._probe = ""  # the key of the last request that probed in vain: others are tried before it
 
-    def estimate_tokens(self, call: Call) -> float:
+    def estimate_tokens(self, call: ModelRequest) -> float:
         """Input and output tokens this call will probably use."""
         output = self._output_tokens
         if output is None:
             output = min(FIRST_OUTPUT_TOKENS, call.sampling.max_output_tokens)
         return len(call.body) * self._tokens_per_byte + output
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask when there is room.
 
         Raises:
@@ -88,7 +88,7 @@ class LimitedClient:
         gate.leave()
         return completion
 
-    def _note_failure(self, call: Call, error: CallError, sent_at: float) -> None:
+    def _note_failure(self, call: ModelRequest, error: CallError, sent_at: float) -> None:
         """Let the gate learn from a failure, and mark the error with what the gate rules.
 
         A request that failed while others were answered, and is the last one left, uses up its tries: it may
@@ -115,7 +115,7 @@ class LimitedClient:
         await self._gate.close()
         await self._inner.close()
 
-    def _learn(self, call: Call, completion: Completion) -> float:
+    def _learn(self, call: ModelRequest, completion: Completion) -> float:
         """Tokens really used; the estimates move towards them."""
         usage = completion.usage
         if usage.input_tokens is None or usage.output_tokens is None:
@@ -129,7 +129,7 @@ class LimitedClient:
         return float(usage.input_tokens + usage.output_tokens)
 
 
-def _given_up(call: Call, error: CallError, outage: Outage) -> CallError:
+def _given_up(call: ModelRequest, error: CallError, outage: Outage) -> CallError:
     """Why the endpoint is given up: it asks to wait too long, or did not answer for too long."""
     patience, name = clock(outage.patience_seconds), call.model.id
     asked = error.retry_after_seconds or 0.0

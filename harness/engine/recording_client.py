@@ -1,6 +1,6 @@
 """The outermost client: an answer that is stored is not asked again; a new one is stored before it is used.
 
-Identical calls in one process share one question. What is read from an answer (`Call.read`) is committed
+Identical calls in one process share one question. What is read from an answer (`ModelRequest.read`) is committed
 with it. Nothing here knows how the answer is got.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.messages import Completion
 from agents.types import Judgment, Unscored
 from harness.engine.budget import Price
@@ -27,8 +27,8 @@ class Claim(NamedTuple):
         known: how many were answered already, and are done with.
     """
 
-    ours: list[Call]
-    elsewhere: list[Call]
+    ours: list[ModelRequest]
+    elsewhere: list[ModelRequest]
     known: int
 
 
@@ -49,7 +49,7 @@ class RecordingClient:
         stats: LaneStats,
         price: Price | None,
         hungry: Callable[[], bool] = lambda: True,
-        on_reading: Callable[[Call, object], None] = lambda call, reading: None,
+        on_reading: Callable[[ModelRequest, object], None] = lambda call, reading: None,
     ) -> None:
         self._inner = inner
         self._ledger = ledger
@@ -59,7 +59,7 @@ class RecordingClient:
         self._on_reading = on_reading
         self._being_asked = ledger.being_asked
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """The stored answer, or a new one once it is committed.
 
         Raises:
@@ -78,14 +78,14 @@ class RecordingClient:
         self._over(key, completion)
         return completion
 
-    async def claim(self, calls: Sequence[Call]) -> Claim:
+    async def claim(self, calls: Sequence[ModelRequest]) -> Claim:
         """Look up and claim many calls at once; what was stored is read again and done with.
 
         Raises:
             LaneStopped, UserError: nothing of it is claimed.
         """
-        fresh: dict[str, Call] = {}
-        elsewhere: list[Call] = []
+        fresh: dict[str, ModelRequest] = {}
+        elsewhere: list[ModelRequest] = []
         for call in calls:
             if call.key in self._being_asked:
                 elsewhere.append(call)
@@ -114,7 +114,7 @@ class RecordingClient:
         ours = [call for key, call in fresh.items() if key in won]  # in the order in which they came
         return Claim(ours, elsewhere, len(claimed.answered))
 
-    async def ask(self, call: Call) -> None:
+    async def ask(self, call: ModelRequest) -> None:
         """Ask a call that `claim` gave us. Its answer is on its way to the database when this returns.
 
         Raises:
@@ -132,7 +132,7 @@ class RecordingClient:
         if trouble is not None:
             raise trouble
 
-    def give_back(self, call: Call) -> None:
+    def give_back(self, call: ModelRequest) -> None:
         """A call that `claim` gave us is not asked after all."""
         self._ledger.release(call.key)
         self._over(call.key, asyncio.CancelledError())
@@ -141,7 +141,7 @@ class RecordingClient:
         """Close what is wrapped."""
         await self._inner.close()
 
-    async def _known_or_asked(self, call: Call, key: str) -> Completion:
+    async def _known_or_asked(self, call: ModelRequest, key: str) -> Completion:
         stats = self._stats
         stored = await self._ledger.resolve(key, self._hungry())
         if stored is not None:
@@ -161,7 +161,7 @@ class RecordingClient:
             raise trouble
         return completion
 
-    def _read(self, call: Call, completion: Completion) -> tuple[object, float | None, Exception | None]:
+    def _read(self, call: ModelRequest, completion: Completion) -> tuple[object, float | None, Exception | None]:
         """(what a new answer says, what it cost, why it could not be read): it is paid for either way."""
         stats = self._stats
         cost = None if self._price is None else self._price.cost(call, completion.usage)
@@ -188,7 +188,7 @@ class RecordingClient:
         else:
             shared.set_result(outcome)
 
-    async def _share(self, call: Call) -> Completion:
+    async def _share(self, call: ModelRequest) -> Completion:
         """Wait for whoever asks already."""
         shared = self._being_asked[call.key]
         if shared is None:
@@ -207,12 +207,12 @@ class RecordingClient:
         await self._read_again(call, completion)
         return completion
 
-    async def _read_again(self, call: Call, completion: Completion) -> None:
+    async def _read_again(self, call: ModelRequest, completion: Completion) -> None:
         """The same answer may say something of another pair of responses, or to a newer reader."""
         if call.read is not None:
             await self._ledger.record_reading(self._reading_again(call, completion))
 
-    def _reading_again(self, call: Call, completion: Completion) -> object:
+    def _reading_again(self, call: ModelRequest, completion: Completion) -> object:
         reading = call.read(completion, call.key) if call.read is not None else None
         self._stats.unscored += _is_unscored(reading)
         return reading

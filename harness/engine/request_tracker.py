@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion
 
@@ -98,7 +98,7 @@ class Ledger:
             self._flusher = asyncio.get_running_loop().create_task(self._flush())
 
     def record(
-        self, call: Call, completion: Completion, reading: object, cost_usd: float | None
+        self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
     ) -> Awaitable[None]:
         """Commit an answer and what was read from it; done when both are safe."""
         committed: Awaitable[None] = self._writer.put(call, completion, reading, cost_usd)
@@ -109,7 +109,7 @@ class Ledger:
         committed: Awaitable[None] = self._writer.put_reading(reading)
         return committed
 
-    def keep(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
+    def keep(self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None) -> None:
         """The same as `record` for who does not wait: the answer is shared until it is committed."""
         shared, self.being_asked[call.key] = self.being_asked.get(call.key), completion
         if isinstance(shared, asyncio.Future):
@@ -140,7 +140,7 @@ class Ledger:
             if isinstance(being_asked.get(key), Completion):
                 del being_asked[key]
 
-    def record_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
+    def record_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try, with what it may have cost; committed with the next batch."""
         self._writer.put_failure(call, error, tries, cost_usd)
 

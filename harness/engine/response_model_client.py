@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import today
@@ -58,7 +58,7 @@ class AnswererClient:
         self._others: dict[str, bool] = {}
         self.answers: Counter[str] = Counter()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.
 
         Raises:

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.failure_streak import Streak
@@ -136,7 +136,7 @@ class RetryingClient:
         inner: ModelClient,
         lane: str,
         policy: RetryPolicy,
-        on_failure: Callable[[Call, CallError, int, Decision], None],
+        on_failure: Callable[[ModelRequest, CallError, int, Decision], None],
         on_stop: Callable[[LaneStopped], None],
         seed: int = 0,
     ) -> None:
@@ -161,7 +161,7 @@ class RetryingClient:
             self._on_stop(self.stopped)
         return self.stopped
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """The answer, however many tries it takes within the policy.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.model_list import stated_ends
 from agents.models.retirement import check_asked, is_refused, warnings, with_stated
 from agents.models.spec import Model
@@ -43,7 +43,7 @@ async def check_retired(store: Store, sources: Sequence[Source], allow_retired: 
     left = {}
     for source in sources:
         if is_refused(source.model):
-            keys = {work.key for work in source.work() if isinstance(work, Call)}
+            keys = {work.key for work in source.work() if isinstance(work, ModelRequest)}
             left[source.model] = len(keys - await store.known(list(keys)))
     check_asked(left)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError
 from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
@@ -120,7 +120,7 @@ def _hopeful(model: Model) -> Traits:
     return replace(model.traits, temperature=True, seed=seed, max_top_logprobs=logprobs)
 
 
-def _call(model: Model) -> Call:
+def _call(model: Model) -> ModelRequest:
     constraint = model.traits.verdict if model.traits.verdict in ("choice", "json") else "none"
     plain = model.protocol is WireProtocol.OPENAI_COMPLETIONS
     prompt = Library()[DEFAULT_PROMPT]
@@ -132,7 +132,7 @@ def _call(model: Model) -> Call:
         choices=prompt.answers,
         constraint="none" if plain else constraint,
     )
-    return Call(model, (Message("user", prompt.fill(DIALOGUE)[-1]),), sampling)
+    return ModelRequest(model, (Message("user", prompt.fill(DIALOGUE)[-1]),), sampling)
 
 
 def _read(

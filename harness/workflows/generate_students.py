@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
 from agents.models.registry import Registry
@@ -266,7 +266,7 @@ class _Guarded:
     def __init__(self, inner: ModelClient, room: Room) -> None:
         self._inner, self._room = inner, room
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.
 
         Raises:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.improver import Improver
 from agents.messages import Message
 from agents.models.retirement import check_asked
@@ -100,7 +100,7 @@ def _forecast(plan: Plan, model: Model, there: set[tuple[str, str, int]], settin
     )
 
 
-def _calls(plan: Plan, model: Model) -> Iterator[tuple[tuple[str, str, int], Call]]:
+def _calls(plan: Plan, model: Model) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
     for dialogue in plan.dialogues:
         for agent in plan.agents_of(model):
             if not plan.can(agent, dialogue):
@@ -115,11 +115,11 @@ def _calls(plan: Plan, model: Model) -> Iterator[tuple[tuple[str, str, int], Cal
             yield from _chain(agent, dialogue, original.text if original is not None else STAND_IN)
 
 
-def _chain(agent: Improver, dialogue: Dialogue, text: str) -> Iterator[tuple[tuple[str, str, int], Call]]:
+def _chain(agent: Improver, dialogue: Dialogue, text: str) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
     said: tuple[Message, ...] = ()
     for step in range(1, agent.steps + 1):
         messages = agent.messages(step, dialogue, text, said)
-        yield (agent.set.id, dialogue.key, step), Call(agent.model, messages, agent.sampling)
+        yield (agent.set.id, dialogue.key, step), ModelRequest(agent.model, messages, agent.sampling)
         text = f"{STAND_IN}{agent.set.id} {step}"  # of this chain alone
         said = (*messages, Message("assistant", text))
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Protocol
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.judge import Judge
 from agents.models.retirement import check_asked
 from agents.types import Comparison
@@ -118,7 +118,7 @@ async def _estimate(
     )
 
 
-def _calls(plan: Asking, judge: Judge, retries: Retries) -> Iterator[Call]:
+def _calls(plan: Asking, judge: Judge, retries: Retries) -> Iterator[ModelRequest]:
     for comparison in plan.comparisons():
         for sample in range(plan.samples):
             place = (judge.id, comparison.first.id, comparison.second.id, sample)

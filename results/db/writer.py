@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, update
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.generation import Generation
 from agents.messages import Completion
@@ -128,7 +128,7 @@ class Writer:
         self._idle, self._on_commit = idle, on_commit
 
     def put(
-        self, call: Call, completion: Completion, reading: object, cost_usd: float | None
+        self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
     ) -> asyncio.Future[None]:
         """Commit an answer and what was read from it; done when both are safe."""
         self.add(call, completion, reading, cost_usd)
@@ -139,7 +139,7 @@ class Writer:
         self.add_reading(reading)
         return self.committed()
 
-    def add(self, call: Call, completion: Completion, reading: object, cost_usd: float | None) -> None:
+    def add(self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None) -> None:
         """The same as `put` for who does not wait: what became of it, `committed` tells.
 
         Raises:
@@ -173,7 +173,7 @@ class Writer:
             self._due.set()
         return future
 
-    def put_failure(self, call: Call, error: CallError, tries: int, cost_usd: float | None) -> None:
+    def put_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try; it is committed with the next batch."""
         self._batch.attempts.append(
             {

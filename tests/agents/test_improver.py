@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.function import FunctionClient
 from agents.generation import Flaw
 from agents.improver import Improver, improver
@@ -31,11 +31,11 @@ class Asked:
     def __init__(
         self, *answers: str | Completion, by: Callable[[tuple[Message, ...]], str] | None = None
     ) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[ModelRequest] = []
         self._answers = list(answers)
         self._by = FunctionClient(by) if by is not None else None
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         self.calls.append(call)
         if self._by is not None:
             return await self._by.complete(call)

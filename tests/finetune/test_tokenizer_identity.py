@@ -172,7 +172,7 @@ def test_a_base_that_does_not_put_its_bos_is_named_before_training(
 
 def test_a_bases_own_generation_config_adds_nothing(tiny_llama: Path, tmp_path: Path) -> None:
     """Beams, forbidden words, penalties: answers are those of a base that has no such file."""
-    from agents.clients.base import Call
+    from agents.clients.base import ModelRequest
     from agents.messages import Completion, Message, Sampling
     from agents.models.spec import Model, WireProtocol
     from serve.transformers_engine import TransformersEngine
@@ -185,7 +185,7 @@ def test_a_bases_own_generation_config_adds_nothing(tiny_llama: Path, tmp_path: 
     told |= {"repetition_penalty": 3.0, "do_sample": True, "temperature": 9.0, "eos_token_id": 1}
     (full / "generation_config.json").write_text(json.dumps(told))
     model = Model("vllm", "base", WireProtocol.OPENAI_COMPLETIONS)
-    call = Call(model, (Message("user", "It rained."),), Sampling(24, temperature=0.0))
+    call = ModelRequest(model, (Message("user", "It rained."),), Sampling(24, temperature=0.0))
     answers = [
         TransformersEngine(one, "base", {}, dtype="fp32", device="cpu")([call]) for one in (bare, full)
     ]

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import URL, make_url
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Completion, Finish, Message, Sampling, Usage
 from agents.models.spec import Model, WireProtocol
 from agents.types import Judgment, Preference, Reason, Unscored, Verdict
@@ -84,9 +84,9 @@ async def store(opening: Open) -> Store:
     return await opening()
 
 
-def question(at: int, *, sample: int = 0, attempt: int = 0, read: Any = None) -> Call:
+def question(at: int, *, sample: int = 0, attempt: int = 0, read: Any = None) -> ModelRequest:
     """A call of its own for every number."""
-    return Call(MODEL, (Message("user", f"question {at}"),), Sampling(5), sample, attempt, read)
+    return ModelRequest(MODEL, (Message("user", f"question {at}"),), Sampling(5), sample, attempt, read)
 
 
 def answer(text: str = "1", tokens: int | None = 10) -> Completion:
@@ -96,7 +96,7 @@ def answer(text: str = "1", tokens: int | None = 10) -> Completion:
 
 
 def judgment(
-    call: Call,
+    call: ModelRequest,
     outcome: Verdict | Unscored | None = None,
     *,
     first: str = "r1",

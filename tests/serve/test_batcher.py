@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling
 from agents.models.spec import Model, Traits, WireProtocol
@@ -19,11 +19,11 @@ from serve.request_params import asked, until_stop
 MODEL = Model("vllm", "base", WireProtocol.OPENAI_COMPLETIONS, Traits(seed=True))
 
 
-def call(text: str, model: Model = MODEL, **sampling: object) -> Call:
-    return Call(model, (Message("user", text),), Sampling(5, **sampling))  # type: ignore[arg-type]
+def call(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
+    return ModelRequest(model, (Message("user", text),), Sampling(5, **sampling))  # type: ignore[arg-type]
 
 
-def echo(calls: Sequence[Call]) -> list[Answer]:
+def echo(calls: Sequence[ModelRequest]) -> list[Answer]:
     return [Completion(one.messages[0].content, Finish.STOP) for one in calls]
 
 
@@ -45,7 +45,7 @@ def test_everyone_gets_the_own_answer(count: int, most: int) -> None:
 
 
 async def test_one_bad_call_spoils_no_other() -> None:
-    def engine(calls: Sequence[Call]) -> list[Answer]:
+    def engine(calls: Sequence[ModelRequest]) -> list[Answer]:
         wrong = CallError(Failure.BAD_REQUEST, "no")
         return [wrong if one.messages[0].content == "bad" else echo([one])[0] for one in calls]
 
@@ -60,7 +60,7 @@ async def test_one_bad_call_spoils_no_other() -> None:
 async def test_an_engine_that_fails_is_told_and_asked_again() -> None:
     failing = [True]
 
-    def engine(calls: Sequence[Call]) -> list[Answer]:
+    def engine(calls: Sequence[ModelRequest]) -> list[Answer]:
         if failing:
             failing.clear()
             raise RuntimeError("out of memory")

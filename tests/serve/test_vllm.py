@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.judge import Judge
 from agents.messages import Completion, Sampling
@@ -61,7 +61,7 @@ def model_at(server: Server, name: str) -> Model:
     return Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
 
 
-def ask(server: Server, *calls: Call) -> list[Completion]:
+def ask(server: Server, *calls: ModelRequest) -> list[Completion]:
     async def main() -> list[Completion]:
         session = open_session()
         clients = [HttpClient(call.model, server.key, session) for call in calls]
@@ -76,8 +76,8 @@ def ask(server: Server, *calls: Call) -> list[Completion]:
     return asyncio.run(main())
 
 
-def greedy(model: Model, dialogue: Dialogue, tokens: int = 12) -> Call:
-    return Call(model, rendering().messages(dialogue), Sampling(tokens, temperature=0.0, seed=1))
+def greedy(model: Model, dialogue: Dialogue, tokens: int = 12) -> ModelRequest:
+    return ModelRequest(model, rendering().messages(dialogue), Sampling(tokens, temperature=0.0, seed=1))
 
 
 # in a process of its own, as the server is: what else a test process has imported is no business of vLLM's
@@ -171,7 +171,7 @@ def test_seeded_sampling_in_one_large_batch(server: Server, tiny: Any, dialogues
     )
     traits = replace(model_at(server, BASE).traits, extra=preset.extra)
     models = [replace(model_at(server, name), traits=traits) for name in (BASE, "student:glad")]
-    calls = [Call(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8]
+    calls = [ModelRequest(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8]
     assert len(ask(server, *calls)) == len(calls)  # in one batch a rounding may draw another token
     alone = [ask(server, calls[0])[0].text for _ in range(3)]
     assert len(set(alone)) == 1  # the same question with the same seed

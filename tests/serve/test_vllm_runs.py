@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Completion
 from agents.models.registry import Registry
 from agents.models.spec import Model
@@ -45,7 +45,7 @@ class Killing:
     def __init__(self, room: Room, model: Model) -> None:
         self._room, self._inner = room, room.client(model)
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         if Killing.left == 0 and self._room.server is not None:
             Killing.left = -1
             for pid in _below(self._room.server.pid):

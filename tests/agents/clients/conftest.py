@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.clients.http import HttpClient, open_session
 from agents.clients.sdk import SdkClient
 from agents.errors import CallError
@@ -143,12 +143,12 @@ async def server() -> AsyncIterator[Serve]:
         await runner.cleanup()
 
 
-def question(model: Model, text: str = "Say something kind.", **sampling: Any) -> Call:
+def question(model: Model, text: str = "Say something kind.", **sampling: Any) -> ModelRequest:
     """A call with one message."""
-    return Call(model, (Message("user", text),), Sampling(**{"max_output_tokens": 40, **sampling}))
+    return ModelRequest(model, (Message("user", text),), Sampling(**{"max_output_tokens": 40, **sampling}))
 
 
-async def failure(client: ModelClient, call: Call) -> CallError:
+async def failure(client: ModelClient, call: ModelRequest) -> CallError:
     """The error that a call ends in; what it says names the model and never the key."""
     with pytest.raises(CallError) as caught:
         await client.complete(call)

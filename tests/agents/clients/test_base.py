@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model, Traits, WireProtocol
 from agents.protocols import body_of
@@ -26,17 +26,17 @@ def model(protocol: WireProtocol, **changed: Any) -> Model:
     return Model(protocol=protocol, **values)
 
 
-def call(protocol: WireProtocol, **changed: Any) -> Call:
+def call(protocol: WireProtocol, **changed: Any) -> ModelRequest:
     values = {
         "model": model(protocol),
         "messages": (Message("user", "Hello."),),
         "sampling": Sampling(50, temperature=0.5, seed=1, stop=("x",), top_logprobs=2),
         **changed,
     }
-    return Call(**values)
+    return ModelRequest(**values)
 
 
-def variants(protocol: WireProtocol) -> dict[str, Call]:
+def variants(protocol: WireProtocol) -> dict[str, ModelRequest]:
     """The same call, each time with one thing that decides the answer changed."""
     base = call(protocol)
     asked, whom = base.sampling, base.model
@@ -151,7 +151,7 @@ def test_keys_stay_what_they_are() -> None:
     """Databases out there know calls by these keys: a change here is a new tag, `call-2`."""
     judged = Sampling(5, temperature=0.0, top_logprobs=20)
     asked = Model("openai", "gpt-4o", WireProtocol.OPENAI_CHAT, OPEN, "https://api.openai.com/v1")
-    known = Call(asked, (Message("user", "Which?"),), judged)
+    known = ModelRequest(asked, (Message("user", "Which?"),), judged)
     assert known.body == (
         b'{"logprobs":true,"max_tokens":5,"messages":[{"content":"Which?","role":"user"}],"model":"gpt-4o",'
         b'"temperature":0.0,"top_logprobs":20}'

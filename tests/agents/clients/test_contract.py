@@ -8,7 +8,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import Failure
 from agents.hashing import canonical
 from agents.messages import Completion, Finish, Message, Sampling
@@ -39,7 +39,7 @@ PROMPT = Library()["judge/pairwise"].fill(
 )[0]
 
 
-def questions(way: Way, root: str) -> list[Call]:
+def questions(way: Way, root: str) -> list[ModelRequest]:
     """Questions as a judge and a responder would ask them."""
     model = way.model(root)
     chat = way.protocol is not WireProtocol.OPENAI_COMPLETIONS
@@ -51,13 +51,13 @@ def questions(way: Way, root: str) -> list[Call]:
         Sampling(200, stop=(".",)),
     ]
     told = (Message("user", "Tell me about “naïve” 🐶 dogs."),)
-    calls = [Call(model, (Message("user", PROMPT),), sampling) for sampling in judged]
-    calls += [Call(model, told, sampling) for sampling in free]
-    calls.append(Call(model, told, free[0], sample=4))
+    calls = [ModelRequest(model, (Message("user", PROMPT),), sampling) for sampling in judged]
+    calls += [ModelRequest(model, told, sampling) for sampling in free]
+    calls.append(ModelRequest(model, told, free[0], sample=4))
     if chat:
         turns = [Message("system", "Be brief."), Message("user", "My dog died.")]
         turns += [Message("assistant", "Oh no."), Message("user", "Yes.")]
-        calls.append(Call(model, tuple(turns), free[0]))
+        calls.append(ModelRequest(model, tuple(turns), free[0]))
     return calls
 
 
@@ -105,7 +105,7 @@ async def test_both_kinds_send_the_very_body_that_is_hashed(
     for expected in (
         *questions(way, root),
         question(model),
-        Call(model, (Message("user", "x"),), everything),
+        ModelRequest(model, (Message("user", "x"),), everything),
     ):
         await failure(client(kind, expected.model), expected)
         path, body = sent.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.clients.control_judge import ControlClient
 from agents.clients.function import FunctionClient
 from agents.control_judges import rules
@@ -17,7 +17,7 @@ MODEL = Model("test", "m", WireProtocol.OPENAI_CHAT)
 
 async def test_a_function_is_a_client() -> None:
     client: ModelClient = FunctionClient(lambda messages: messages[-1].content.upper())
-    call = Call(MODEL, (Message("system", "Be brief."), Message("user", "Oh dear.")), Sampling(9))
+    call = ModelRequest(MODEL, (Message("system", "Be brief."), Message("user", "Oh dear.")), Sampling(9))
     assert await client.complete(call) == Completion(
         "OH DEAR.", Finish.STOP, Usage(input_tokens=4, output_tokens=2), model="m"
     )

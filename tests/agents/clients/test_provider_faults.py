@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import Adaptation, CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling, Usage
 from agents.models.spec import WireProtocol
@@ -37,18 +37,18 @@ class Failed:
 Outcome = Completion | Failed
 
 
-def calls_of(way: Way, root: str, **changed: Any) -> list[Call]:
+def calls_of(way: Way, root: str, **changed: Any) -> list[ModelRequest]:
     """A judge's questions, with every parameter that the protocol knows."""
     top = 3 if way.traits.max_top_logprobs else None
     sampling = Sampling(**{"max_output_tokens": LIMIT, "temperature": 0.5, "top_logprobs": top, **changed})
     model = way.model(root)
     return [
-        Call(model, (Message("user", f"{PROMPT}\nNumber {number}."),), sampling)
+        ModelRequest(model, (Message("user", f"{PROMPT}\nNumber {number}."),), sampling)
         for number in range(QUESTIONS)
     ]
 
 
-async def outcome(client: ModelClient, call: Call) -> Outcome:
+async def outcome(client: ModelClient, call: ModelRequest) -> Outcome:
     try:
         return await client.complete(call)
     except CallError as error:
@@ -220,7 +220,7 @@ async def test_other_spellings_of_a_finish_reason_mean_the_same(
     asked = client(kind, way.model(running.url))
     long = Sampling(3, temperature=1.0)
     for number in range(8):
-        call = Call(way.model(running.url), (Message("user", f"Tell me about dogs, number {number}."),), long)
+        call = ModelRequest(way.model(running.url), (Message("user", f"Tell me about dogs, number {number}."),), long)
         assert (await asked.complete(call)).finish is Finish.LENGTH
 
 

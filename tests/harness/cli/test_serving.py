@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Completion, Finish
 from agents.student_prompt import rendering
 from finetune.checkpoint import hash_file, weights_id
@@ -82,7 +82,7 @@ def student(name: str, value: float = 1.0) -> Path:
 
 
 @pytest.fixture
-def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest]:
     """A base and two students; what they are asked. A student says more than its base, `brief` less."""
     base = Path("tiny-base")
     base.mkdir()
@@ -91,11 +91,11 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     base_weights(base / "model.safetensors")
     student("long", 1.0)
     student("brief", 2.0)
-    calls: list[Call] = []
+    calls: list[ModelRequest] = []
     words = {"student:long": 40, "base:tiny-base": 20, "student:brief": 5}
 
     class Client:
-        async def complete(self, call: Call) -> Completion:
+        async def complete(self, call: ModelRequest) -> Completion:
             calls.append(call)
             return Completion(" word" * words[call.model.name], Finish.STOP)
 
@@ -122,7 +122,7 @@ def test_a_plan_for_the_card(empathy: Run) -> None:
     assert "What would" in small.out
 
 
-def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[Call]) -> None:
+def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("serve", "plan", "--base", "tiny-base", "--students", "checkpoints/brief", "checkpoints/long")
     told = empathy(*words, "--dtype", "fp32", "--json")
     assert (told.data["max_loras"], told.data["max_lora_rank"], told.data["max_model_len"]) == (2, 8, 2048)
@@ -141,7 +141,7 @@ def test_serve_says_what_is_missing(empathy: Run, monkeypatch: pytest.MonkeyPatc
     assert "serve plan" in empathy("serve", "--help").out
 
 
-def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list[Call]) -> None:
+def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("respond", "student:long", "base", "--data", "sample", "--limit", "4", "--quiet", "--json")
     told = empathy(*words)
     assert told.code == 0, told.err
@@ -156,7 +156,7 @@ def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list
     assert [one["calls"] for one in dry.data["models"]] == [4]
 
 
-def test_mistakes_of_respond(empathy: Run, asked: list[Call]) -> None:
+def test_mistakes_of_respond(empathy: Run, asked: list[ModelRequest]) -> None:
     known = ("--data", "sample", "--quiet")
     for words, told in (
         (("respond", "student:nobody"), "no student of this name"),
@@ -177,13 +177,13 @@ BENCH = ("--judge", "control/longer", "--data", "sample", "--split", "train", "-
 @pytest.mark.parametrize(
     ("name", "bound", "code"), [("long", "0.55", 0), ("brief", "0.55", 1), ("long", "0.999", 3)]
 )
-def test_a_gate(empathy: Run, asked: list[Call], name: str, bound: str, code: int) -> None:
+def test_a_gate(empathy: Run, asked: list[ModelRequest], name: str, bound: str, code: int) -> None:
     done = empathy("bench", f"checkpoints/{name}", *BENCH, "--require", f"win_rate>{bound}")
     assert done.code == code, done.err
     assert "interval [" in done.out
 
 
-def test_a_gate_as_data(empathy: Run, asked: list[Call]) -> None:
+def test_a_gate_as_data(empathy: Run, asked: list[ModelRequest]) -> None:
     done = empathy("bench", "checkpoints/long", *BENCH, "--require", "win_rate>0.55", "--json")
     ((judge, held),) = done.data["gate_intervals"]["win_rate>0.55"].items()
     contest = done.data["contests"]["base"]["judges"][0]
@@ -192,7 +192,7 @@ def test_a_gate_as_data(empathy: Run, asked: list[Call]) -> None:
     assert held["missing_lost"] == contest["worst_case"]["missing_lost"] == [contest["low"], contest["high"]]
 
 
-def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: list[Call]) -> None:
+def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: list[ModelRequest]) -> None:
     words = (
         "bench",
         "checkpoints/long",
@@ -214,14 +214,14 @@ def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: 
     assert len(asked) == 48
 
 
-def test_against_a_model_that_is_asked(empathy: Run, asked: list[Call]) -> None:
+def test_against_a_model_that_is_asked(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("bench", "checkpoints/long", *BENCH, "--against", "openai/gpt-4o", "--emulate", "--json")
     told = empathy(*words, "--require", "openai/gpt-4o.win_rate>0.9999")
     assert told.code in (1, 3), told.err
     assert list(told.data["contests"]) == ["base", "openai/gpt-4o"]
 
 
-def test_the_leaderboard(empathy: Run, asked: list[Call]) -> None:
+def test_the_leaderboard(empathy: Run, asked: list[ModelRequest]) -> None:
     done = empathy("bench", "--watch", "checkpoints", "--once", *BENCH, "--require", "win_rate>0.5")
     assert done.code == 0, done.err
     board = json.loads(Path("checkpoints/leaderboard.json").read_text())
@@ -230,7 +230,7 @@ def test_the_leaderboard(empathy: Run, asked: list[Call]) -> None:
 
 
 def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
-    empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
+    empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = Path("checkpoints/brief/checkpoint.json")
     whole, looks = record.read_text(), []
@@ -254,7 +254,7 @@ def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
     ]
 
 
-def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
+def test_mistakes_of_bench(empathy: Run, asked: list[ModelRequest]) -> None:
     seen = empathy("bench", "checkpoints/long", *BENCH[:4], "--quiet", "--no-report")
     assert "may have seen" in seen.err
     for words, told in (
@@ -269,7 +269,7 @@ def test_mistakes_of_bench(empathy: Run, asked: list[Call]) -> None:
 
 
 def test_a_running_server_of_another_dtype(
-    empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
+    empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_server, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     words = ("respond", "student:long", "--data", "sample", "--limit", "1", "--json")
@@ -287,7 +287,7 @@ def test_a_running_server_of_another_dtype(
 
 
 def test_a_bench_asks_the_format_control_and_another_student_beside_it(
-    empathy: Run, asked: list[Call]
+    empathy: Run, asked: list[ModelRequest]
 ) -> None:
     words = ("bench", "checkpoints/long", *BENCH, "--against", "base-cut", "--against", "student:brief")
     told = empathy(*words, "--preset", "paper", "--no-report", "--json")
@@ -300,7 +300,7 @@ def test_a_bench_asks_the_format_control_and_another_student_beside_it(
 
 
 def test_a_second_server_of_one_base_is_not_started(
-    empathy: Run, asked: list[Call], monkeypatch: pytest.MonkeyPatch
+    empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: name)
     monkeypatch.setattr(live_server, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))

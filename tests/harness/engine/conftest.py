@@ -16,7 +16,7 @@ from typing import Any
 import asyncio_throttle.throttler
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion, Finish, Message, Sampling, Usage
 from agents.models.spec import Model, WireProtocol
@@ -66,9 +66,9 @@ USAGE = Usage(10, 1)
 MODEL = Model("openai", "gpt-test", WireProtocol.OPENAI_CHAT)
 
 
-def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL) -> Call:
+def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL) -> ModelRequest:
     """A call of its own for every number; its answer has at most `most` tokens."""
-    return Call(model, (Message("user", f"question {at}"),), Sampling(most), sample, 0, read)
+    return ModelRequest(model, (Message("user", f"question {at}"),), Sampling(most), sample, 0, read)
 
 
 def answer(text: str = "1", usage: Usage = USAGE) -> Completion:
@@ -85,13 +85,13 @@ class Server:
 
     seconds: float = 1.0
     told: dict[str, list[Outcome]] = field(default_factory=dict)
-    otherwise: Callable[[Call], Outcome] = field(default=lambda call: answer())
+    otherwise: Callable[[ModelRequest], Outcome] = field(default=lambda call: answer())
     sent: list[tuple[str, float]] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
     closed: int = 0
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         self.sent.append((call.key, asyncio.get_running_loop().time()))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -113,7 +113,7 @@ class Server:
         """How often each call was sent."""
         return Counter(key for key, _ in self.sent)
 
-    def moments(self, call: Call) -> list[float]:
+    def moments(self, call: ModelRequest) -> list[float]:
         """When a call was sent."""
         return [moment for key, moment in self.sent if key == call.key]
 
@@ -168,12 +168,12 @@ class Notes:
     on_commit: Callable[[float, Sequence[str]], None] = field(default=lambda cost, keys: None)
     held: int = 0
 
-    async def put(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
+    async def put(self, call: ModelRequest, completion: Completion, reading: object, cost: float | None) -> None:
         self.held += 1
         await asyncio.sleep(self.seconds)
         self._committed(call, completion, reading, cost)
 
-    def add(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
+    def add(self, call: ModelRequest, completion: Completion, reading: object, cost: float | None) -> None:
         self.held += 1
         loop = asyncio.get_running_loop()
         loop.call_later(self.seconds, self._committed, call, completion, reading, cost)
@@ -193,7 +193,7 @@ class Notes:
         self.held -= 1
         self.readings.append(reading)
 
-    def _committed(self, call: Call, completion: Completion, reading: object, cost: float | None) -> None:
+    def _committed(self, call: ModelRequest, completion: Completion, reading: object, cost: float | None) -> None:
         self.held -= 1
         self.memory.answered.setdefault(call.key, completion)
         self.memory.claims.pop(call.key, None)
@@ -201,6 +201,6 @@ class Notes:
         self.costs[call.key] = cost
         self.on_commit(cost or 0.0, [call.key])
 
-    def put_failure(self, call: Call, error: CallError, tries: int, cost: float | None) -> None:
+    def put_failure(self, call: ModelRequest, error: CallError, tries: int, cost: float | None) -> None:
         self.failures.append((call.key, error, tries, cost))
         self.on_commit(cost or 0.0, [])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call, ModelClient
+from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, LaneStopped, UserError
 from harness.engine.dispatcher import LOOK_AHEAD, Work, pump
 from harness.engine.endpoint import Lane
@@ -47,7 +47,7 @@ class House:
             lane.gate.wake()
 
 
-async def ask(call: Call, client: ModelClient) -> None:
+async def ask(call: ModelRequest, client: ModelClient) -> None:
     await client.complete(call)
 
 

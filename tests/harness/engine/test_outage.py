@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, LaneStopped
 from agents.messages import Completion
 from harness.engine.limits import Limits
@@ -35,23 +35,23 @@ class Endpoint:
         policy = RetryPolicy(patience_seconds=patience_seconds)
         self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)
 
-    def _failed(self, call: Call, error: CallError, tries: int, decision: Any) -> None:
+    def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: Any) -> None:
         self.failures[error.failure] += 1
 
     def _stopped(self, stopped: LaneStopped) -> None:
         self.stops.append(stopped)
         self.gate.refuse(stopped)
 
-    async def all_of(self, calls: list[Call]) -> list[Any]:
+    async def all_of(self, calls: list[ModelRequest]) -> list[Any]:
         return list(
             await asyncio.gather(*(self.client.complete(call) for call in calls), return_exceptions=True)
         )
 
 
-def until(seconds: float, failure: Failure, **details: Any) -> Callable[[Call], Completion | CallError]:
+def until(seconds: float, failure: Failure, **details: Any) -> Callable[[ModelRequest], Completion | CallError]:
     """A server that fails until so many seconds of the loop's clock have passed, and answers then."""
 
-    def outcome(call: Call) -> Completion | CallError:
+    def outcome(call: ModelRequest) -> Completion | CallError:
         now = asyncio.get_running_loop().time()
         return CallError(failure, "not now", **details) if now < 1000.0 + seconds else answer()
 
@@ -93,7 +93,7 @@ def test_only_one_request_probes(virtual: Run) -> None:
 
 @pytest.mark.parametrize("failure", [*NOT_NOW, Failure.CONNECTION])
 def test_an_outage_in_the_middle_uses_up_no_tries(virtual: Run, failure: Failure) -> None:
-    def outcome(call: Call) -> Completion | CallError:
+    def outcome(call: ModelRequest) -> Completion | CallError:
         now = asyncio.get_running_loop().time()
         return CallError(failure, "not now") if 1002.0 < now < 1200.0 else answer()
 
@@ -119,7 +119,7 @@ def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
 
 @pytest.mark.parametrize("failure", NOT_NOW)
 def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, failure: Failure) -> None:
-    def outcome(call: Call) -> Completion | CallError:
+    def outcome(call: ModelRequest) -> Completion | CallError:
         if asyncio.get_running_loop().time() < 1003.0:
             return answer()
         return CallError(failure, "come back tomorrow", status=429, retry_after_seconds=86_400)
@@ -146,7 +146,7 @@ def test_a_server_that_asks_to_wait_longer_is_not_probed_before(virtual: Run) ->
 
 
 def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
-    def outcome(call: Call) -> Completion | CallError:
+    def outcome(call: ModelRequest) -> Completion | CallError:
         return (
             CallError(Failure.UNAVAILABLE, "one in ten")
             if int(call.key[-1], 16) == 0 and first(call)
@@ -155,7 +155,7 @@ def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
 
     tried: set[str] = set()
 
-    def first(call: Call) -> bool:
+    def first(call: ModelRequest) -> bool:
         is_first = call.key not in tried
         tried.add(call.key)
         return is_first
@@ -174,7 +174,7 @@ def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
 def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, which: int) -> None:
     poison = question(which).key
 
-    def outcome(call: Call) -> Completion | CallError:
+    def outcome(call: ModelRequest) -> Completion | CallError:
         return CallError(Failure.UNAVAILABLE, "always") if call.key == poison else answer()
 
     server = Server(0.3, otherwise=outcome)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, ServerLimits, Usage
 from harness.engine.limits import Limits
@@ -19,7 +19,7 @@ from tests.harness.engine.conftest import Server, answer, question
 Run = Callable[[Any], Any]
 
 
-async def all_of(client: LimitedClient, calls: list[Call]) -> list[Any]:
+async def all_of(client: LimitedClient, calls: list[ModelRequest]) -> list[Any]:
     return list(await asyncio.gather(*(client.complete(call) for call in calls), return_exceptions=True))
 
 
@@ -120,7 +120,7 @@ def test_a_call_that_failed_goes_to_the_head_of_the_queue(virtual: Run) -> None:
     calls = [question(at) for at in range(20)]
     server = Server(1.0, {calls[0].key: [CallError(Failure.SERVER, "oops", status=500)]})
 
-    async def twice(client: LimitedClient, call: Call) -> Completion:
+    async def twice(client: LimitedClient, call: ModelRequest) -> Completion:
         try:
             return await client.complete(call)
         except CallError:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, LaneStopped, UserError
 from agents.messages import Completion
 from agents.types import Judgment, Preference, Reason, Unscored, Verdict
@@ -32,12 +32,12 @@ class Process:
         self.client = RecordingClient(server, self.ledger, self.stats, price)
 
 
-def verdict(call: Call, outcome: Verdict | Unscored) -> Callable[[Completion, str], Judgment]:
+def verdict(call: ModelRequest, outcome: Verdict | Unscored) -> Callable[[Completion, str], Judgment]:
     """A reader that always reads the same."""
     return lambda completion, key: Judgment(key, "judge-1:j", "d", "r1", "r2", 0, 0, "verdict-1", outcome)
 
 
-def read_call(at: int, outcome: Verdict | Unscored) -> Call:
+def read_call(at: int, outcome: Verdict | Unscored) -> ModelRequest:
     call = question(at)
     return question(at, read=verdict(call, outcome))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import Adaptation, CallError, Failure, LaneStopped
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
@@ -104,7 +104,7 @@ class Retrying:
         self.stops: list[LaneStopped] = []
         self.client = RetryingClient(server, "lane", policy, self._failed, self.stops.append)
 
-    def _failed(self, call: Call, error: CallError, tries: int, decision: Decision) -> None:
+    def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: Decision) -> None:
         self.failures.append((call.key, error.failure, tries, decision))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Finish
 from agents.models.registry import Registry
@@ -104,7 +104,7 @@ class Rooms:
     """Stands in for whatever answers: says the model's name, counts what it is asked, dies when told."""
 
     def __init__(self, dies_after: int = 10**9) -> None:
-        self.asked: list[Call] = []
+        self.asked: list[ModelRequest] = []
         self.opened: list[list[str]] = []
         self.dies_after = dies_after
         self.dead = False
@@ -119,7 +119,7 @@ class Rooms:
         self.dead = self.dead and self.for_good
         yield Room(lambda model: self, lambda: "it died" if self.dead else "")
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: ModelRequest) -> Completion:
         if len(self.asked) >= self.dies_after:
             self.dead, self.dies_after = True, 10**9
         if self.dead:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select
 
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Completion, Finish, Message, Sampling
 from agents.models.spec import Model, WireProtocol
 from agents.types import (
@@ -80,7 +80,7 @@ async def written(
     await store.put_run_dialogues(run, [one.key for one in dialogues])
     writer = store.writer(invocation)
     for at, (text, finish, outcome) in enumerate(stored):
-        call = Call(MODEL, (Message("user", f"question {at}"),), Sampling(5))
+        call = ModelRequest(MODEL, (Message("user", f"question {at}"),), Sampling(5))
         ids = (responses[A.id][at].id, responses[B.id][at].id)
         reading = Judgment(call.key, "judge-1:j", dialogues[at].key, *ids, 0, 0, OLD, outcome)
         await writer.put(call, Completion(text, finish), reading, 0.01)
