@@ -14,7 +14,7 @@ from agents.control_judges import rules
 from agents.errors import UserError
 from agents.hashing import canonical, content_id
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.prompt_escape import neutralised
 from agents.prompt_lookup import named_prompt
 from agents.protocols import body_of
@@ -43,10 +43,10 @@ def prompt_of(model: Model, name: str, fidelity: Fidelity, library: Library, whe
     Raises:
         UserError: there is none of this name, or the released prompts have not been fetched.
     """
-    is_default = name == DEFAULT_PROMPT and model.protocol is not WireProtocol.CONTROL
+    is_default = name == DEFAULT_PROMPT and model.protocol is not ApiProtocol.CONTROL
     if fidelity is not Fidelity.RELEASED or not is_default:
         return named_prompt(library, name, where)
-    is_gemini = model.protocol is WireProtocol.GEMINI_GENERATE or "gemini" in model.name.lower()
+    is_gemini = model.protocol is ApiProtocol.GEMINI_GENERATE or "gemini" in model.name.lower()
     return named_prompt(library, RELEASED_GEMINI if is_gemini else RELEASED, where)
 
 
@@ -92,7 +92,7 @@ class Judge:
     @cached_property
     def is_control(self) -> bool:
         """Whether it answers in this process, without a key."""
-        return self.model.protocol is WireProtocol.CONTROL
+        return self.model.protocol is ApiProtocol.CONTROL
 
     @cached_property
     def id(self) -> str:

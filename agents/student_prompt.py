@@ -28,7 +28,7 @@ from agents.errors import UserError
 from agents.hashing import content_id
 from agents.messages import Message
 from agents.model_files.chat_template import Tokenizer, control_texts, templated
-from agents.models.spec import WireProtocol
+from agents.models.spec import ApiProtocol
 from agents.types import Dialogue
 from prompts import Library, Prompt
 
@@ -76,9 +76,9 @@ class Rendering:
         return content_id("rendering-1", [self.prompt.version, self.form, CUE])
 
     @property
-    def protocol(self) -> WireProtocol:
+    def protocol(self) -> ApiProtocol:
         """How a server is asked: the text itself, or the turn, which the server's template wraps."""
-        return WireProtocol.OPENAI_COMPLETIONS if self.form is Form.PLAIN else WireProtocol.OPENAI_CHAT
+        return ApiProtocol.OPENAI_COMPLETIONS if self.form is Form.PLAIN else ApiProtocol.OPENAI_CHAT
 
     def turn(self, dialogue: Dialogue) -> str:
         """The user's turn: the direct prompt with this dialogue, before any form is put on it."""

@@ -29,7 +29,7 @@ from rich.table import Table
 from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.messages import Sampling
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Split
 from harness.data.dataset import load
@@ -158,7 +158,7 @@ def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> flo
     calls = []
     for at, dialogue in enumerate(asked):
         name = names[at % len(names)]
-        model = Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
+        model = Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
         calls.append(ModelRequest(model, how.messages(dialogue), sampling))
 
     async def main() -> float:

@@ -22,7 +22,7 @@ from agents.clients.errors import MOST_BYTES, timed_out, too_large, unreachable
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.protocols import FORMATS, read_content
 from agents.protocols.deprecation_headers import notice_of
 from agents.protocols.error_mapping import read_refusal, without_secrets
@@ -46,11 +46,11 @@ class SdkClient:
         self._model = model
         self._key = key
         self._timeout_seconds = timeout_seconds
-        carriers: dict[WireProtocol, type[_OpenAI] | type[_Anthropic] | type[_Google]] = {
-            WireProtocol.OPENAI_CHAT: _OpenAI,
-            WireProtocol.OPENAI_COMPLETIONS: _OpenAI,
-            WireProtocol.ANTHROPIC_MESSAGES: _Anthropic,
-            WireProtocol.GEMINI_GENERATE: _Google,
+        carriers: dict[ApiProtocol, type[_OpenAI] | type[_Anthropic] | type[_Google]] = {
+            ApiProtocol.OPENAI_CHAT: _OpenAI,
+            ApiProtocol.OPENAI_COMPLETIONS: _OpenAI,
+            ApiProtocol.ANTHROPIC_MESSAGES: _Anthropic,
+            ApiProtocol.GEMINI_GENERATE: _Google,
         }
         self._carrier: _Carrier = carriers[model.protocol](model, key or "none", timeout_seconds)
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from agents.errors import Fault, UserError
 from agents.hashing import canonical
 from agents.models.lifecycle import KEYS, lifecycle_faults
-from agents.models.spec import EMULATED, Traits, WireProtocol
+from agents.models.spec import EMULATED, Traits, ApiProtocol
 
 TRAITS = {field.name for field in fields(Traits)}
 _HINTS = get_type_hints(Traits)
@@ -22,7 +22,7 @@ _LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0, "thinking_tokens": 0}
 class Provider:
     """Where a provider's models are asked, and which variables of the environment say so."""
 
-    protocol: WireProtocol
+    protocol: ApiProtocol
     base_url: str = ""
     base_url_env: str = ""
     key_env: str = ""
@@ -56,7 +56,7 @@ def provider_of(entry: Mapping[str, Any], known: Provider | None) -> Provider:
     """A provider as told; one that is known already keeps what is not told anew."""
     given = dict(entry)
     if "protocol" in given:
-        given["protocol"] = WireProtocol(given["protocol"])
+        given["protocol"] = ApiProtocol(given["protocol"])
     return replace(known, **given) if known else Provider(**given)
 
 
@@ -73,7 +73,7 @@ def provider_faults(entry: Any, known: Provider | None, where: str) -> list[Faul
             faults.append(Fault("is not known", f"{where} {key}", remedy=f"Keys: {', '.join(hints)}."))
         elif type(value) is not hints[key]:
             faults.append(Fault(f"must be {hints[key].__name__}", f"{where} {key}", repr(value)))
-    protocols = [protocol.value for protocol in WireProtocol if protocol is not WireProtocol.CONTROL]
+    protocols = [protocol.value for protocol in ApiProtocol if protocol is not ApiProtocol.CONTROL]
     if entry.get("protocol", known and known.protocol.value) not in protocols:
         remedy = f"Protocols: {', '.join(protocols)}."
         faults.append(Fault("has no protocol", where, repr(entry.get("protocol")), remedy))

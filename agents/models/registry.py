@@ -29,7 +29,7 @@ from agents.models.models_file import (
     provider_of,
 )
 from agents.models.name_suggestions import nearest
-from agents.models.spec import EMULATED, Model, Traits, WireProtocol
+from agents.models.spec import EMULATED, Model, Traits, ApiProtocol
 
 __all__ = ["EMULATED", "Provider", "Registry"]
 
@@ -124,9 +124,9 @@ class Registry:
 
     def emulated(self, model: Model, root_url: str, definition: str) -> Model:
         """The emulator's stand-in for a model: another name, at `root_url`, known by its definition."""
-        if model.protocol is WireProtocol.CONTROL:
+        if model.protocol is ApiProtocol.CONTROL:
             return model
-        below = {WireProtocol.ANTHROPIC_MESSAGES: "", WireProtocol.GEMINI_GENERATE: "/v1beta"}
+        below = {ApiProtocol.ANTHROPIC_MESSAGES: "", ApiProtocol.GEMINI_GENERATE: "/v1beta"}
         name = model.name if model.name.startswith(EMULATED) else EMULATED + model.name
         base_url = root_url + below.get(model.protocol, "/v1")
         return replace(model, name=name, base_url=base_url, key_env="", identity=definition)

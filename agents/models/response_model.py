@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.protocols.error_mapping import without_secrets
 
 EMULATOR = "emulator-1:"
@@ -89,7 +89,7 @@ def answered_by(model: Model, answered: str) -> Match:
 
 def at_provider(model: Model) -> bool:
     """Whether a model is asked at its provider's own address, or at the emulator that stands in for it."""
-    if model.protocol is WireProtocol.CONTROL:
+    if model.protocol is ApiProtocol.CONTROL:
         return False
     return not model.identity or model.identity.startswith(EMULATOR)
 

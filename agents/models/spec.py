@@ -17,7 +17,7 @@ EMULATED = "emulated-"
 """The beginning of the names of the emulator's models."""
 
 
-class WireProtocol(StrEnum):
+class ApiProtocol(StrEnum):
     """The form in which a request is put."""
 
     OPENAI_CHAT = "openai-chat"
@@ -73,7 +73,7 @@ class Model:
 
     provider: str
     name: str
-    protocol: WireProtocol
+    protocol: ApiProtocol
     traits: Traits = Traits()
     base_url: str = ""
     key_env: str = ""

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.protocols import (
     anthropic_messages,
     control_judge,
@@ -56,13 +56,13 @@ class WireFormat(Protocol):
 
 
 FORMATS = cast(
-    dict[WireProtocol, WireFormat],
+    dict[ApiProtocol, WireFormat],
     {
-        WireProtocol.OPENAI_CHAT: openai_chat,
-        WireProtocol.OPENAI_COMPLETIONS: openai_completions,
-        WireProtocol.ANTHROPIC_MESSAGES: anthropic_messages,
-        WireProtocol.GEMINI_GENERATE: gemini_generate,
-        WireProtocol.CONTROL: control_judge,
+        ApiProtocol.OPENAI_CHAT: openai_chat,
+        ApiProtocol.OPENAI_COMPLETIONS: openai_completions,
+        ApiProtocol.ANTHROPIC_MESSAGES: anthropic_messages,
+        ApiProtocol.GEMINI_GENERATE: gemini_generate,
+        ApiProtocol.CONTROL: control_judge,
     },
 )
 

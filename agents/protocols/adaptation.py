@@ -10,7 +10,7 @@ import re
 import orjson
 
 from agents.errors import Adaptation
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.protocols.error_patterns import is_about_a_parameter
 
 ROOM_TO_THINK = 4096  # output tokens
@@ -80,7 +80,7 @@ def adaptation_of(model: Model, words: str, parameter: str, sent: bytes) -> Adap
 
 def without_stream(model: Model) -> Adaptation | None:
     """The setting that asks a server for one answer instead of a stream; None where it was asked already."""
-    if model.protocol is WireProtocol.GEMINI_GENERATE:
+    if model.protocol is ApiProtocol.GEMINI_GENERATE:
         return None
     extra = orjson.loads(model.traits.extra) if model.traits.extra else {}
     if extra.get("stream") is False:

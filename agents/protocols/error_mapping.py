@@ -15,7 +15,7 @@ from typing import Any
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.protocols import error_patterns as words_of
 from agents.protocols.adaptation import adaptation_of
 from agents.protocols.rate_limit_headers import retry_after_seconds
@@ -349,7 +349,7 @@ def _message(model: Model, refusal: _Refusal, failure: Failure, key: str, settin
 
 def address_hint(model: Model) -> str:
     """A hint where the address of an OpenAI-compatible server has no version in its path; else ""."""
-    openai = model.protocol in (WireProtocol.OPENAI_CHAT, WireProtocol.OPENAI_COMPLETIONS)
+    openai = model.protocol in (ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS)
     if not openai or re.search(r"/v\d", model.base_url):
         return ""
     return f" Most servers answer below /v1: try {model.base_url}/v1."

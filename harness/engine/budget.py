@@ -22,7 +22,7 @@ from genai_prices import calc_price
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 
 EMULATED = "emulated-"
 ROUNDING_USD = 1e-9  # less than this is the rounding of sums
@@ -64,7 +64,7 @@ def price_of(model: Model, given: dict[str, Price]) -> Price | None:
     for name in (model.id, model.id.replace(EMULATED, "")):
         if name in given:
             return given[name]
-    if model.protocol is WireProtocol.CONTROL or model.provider == "vllm":
+    if model.protocol is ApiProtocol.CONTROL or model.provider == "vllm":
         return FREE
     name = model.name.removeprefix(EMULATED)
     try:

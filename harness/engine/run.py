@@ -26,7 +26,7 @@ from agents.clients.sdk import SdkClient
 from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import real_name
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from harness import provenance
 from harness.engine.budget import Price, Purse, price_of
 from harness.engine.dispatcher import pump
@@ -93,7 +93,7 @@ class Settings:
 
     def limits_of(self, model: Model) -> Limits:
         """The limits of a model's lane; a control judge answers at once and needs none."""
-        if model.protocol is WireProtocol.CONTROL:
+        if model.protocol is ApiProtocol.CONTROL:
             return Limits(max_in_flight=64)
         return self.lane_limits.get(model.id, self.limits)
 
@@ -257,7 +257,7 @@ async def _opened(keys: Mapping[Model, str], settings: Settings) -> AsyncIterato
         for model, key in keys.items():
             if model in settings.own:
                 clients[model] = settings.own[model]
-            elif model.protocol is WireProtocol.CONTROL:
+            elif model.protocol is ApiProtocol.CONTROL:
                 clients[model] = ControlClient()
             elif settings.client == "sdk":
                 clients[model] = SdkClient(model, key, settings.timeout_of(model))

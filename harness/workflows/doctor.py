@@ -17,7 +17,7 @@ from agents.errors import CallError
 from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from harness.engine.budget import Price
 from prompts import Library
 
@@ -31,7 +31,7 @@ MOST_REQUESTS = 7
 ROOM_TOKENS = 2048  # for a model that thinks first
 THINKING_TOKENS = 16  # an answer of one character that took so many was thought about
 TOP_LOGPROBS = 20
-_WITH_LOGPROBS = (WireProtocol.OPENAI_CHAT, WireProtocol.OPENAI_COMPLETIONS, WireProtocol.GEMINI_GENERATE)
+_WITH_LOGPROBS = (ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS, ApiProtocol.GEMINI_GENERATE)
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,13 @@ async def diagnose(model: Model, open_client: Any, price: Price | None) -> Diagn
 def _hopeful(model: Model) -> Traits:
     """The traits of a model that accepts everything that its protocol knows."""
     logprobs = TOP_LOGPROBS if model.protocol in _WITH_LOGPROBS else 0
-    seed = model.protocol is not WireProtocol.ANTHROPIC_MESSAGES
+    seed = model.protocol is not ApiProtocol.ANTHROPIC_MESSAGES
     return replace(model.traits, temperature=True, seed=seed, max_top_logprobs=logprobs)
 
 
 def _call(model: Model) -> ModelRequest:
     constraint = model.traits.verdict if model.traits.verdict in ("choice", "json") else "none"
-    plain = model.protocol is WireProtocol.OPENAI_COMPLETIONS
+    plain = model.protocol is ApiProtocol.OPENAI_COMPLETIONS
     prompt = Library()[DEFAULT_PROMPT]
     sampling = Sampling(
         ROOM_TOKENS,

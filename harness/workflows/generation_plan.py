@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agents.errors import UserError
 from agents.improver import improver
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.prompt_lookup import named_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.seeded_order import seeded_order
@@ -160,7 +160,7 @@ async def plan_improving(
 
 
 def _check_writes(model: Model) -> None:
-    if model.protocol is WireProtocol.CONTROL:
+    if model.protocol is ApiProtocol.CONTROL:
         remedy = "Name a model, for example openai/gpt-6-luna."
         raise UserError("a control judge writes no responses", found=model.id, remedy=remedy)
 

@@ -11,14 +11,14 @@ from agents.clients.function import FunctionClient
 from agents.generation import Flaw
 from agents.improver import Improver, improver
 from agents.messages import Completion, Finish, Message
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
 LIBRARY = Library()
-TEACHER = Model("openai", "teacher", WireProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
+TEACHER = Model("openai", "teacher", ApiProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
 BASE = ResponseSet("set-1:human", "dataset:human", "default", "written")
 DIALOGUE = Dialogue("d", "I lost my old dog.", "My dog died yesterday.")
 ORIGINAL = Response(DIALOGUE.key, "dataset:human", "That happens. Dogs do not live long.", BASE.id)

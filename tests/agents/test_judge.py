@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.messages import Completion, Finish
 from agents.models.registry import Registry
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from agents.protocols import body_of
 from agents.types import (
     Comparison,
@@ -337,4 +337,4 @@ def test_what_is_no_judge_prompt_is_told_so(write: Write, text: str, found: str)
 @pytest.mark.parametrize("name", ["respond", "improve/naive", "improve/sequential"])
 def test_our_other_prompts_do_not_judge(name: str) -> None:
     with pytest.raises(UserError, match="this is no judge prompt"):
-        Judge(Model("openai", "m", WireProtocol.OPENAI_CHAT), LIBRARY[name])
+        Judge(Model("openai", "m", ApiProtocol.OPENAI_CHAT), LIBRARY[name])

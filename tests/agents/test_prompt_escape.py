@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, Finish
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.prompt_escape import neutralised
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
 
 LIBRARY = Library()
 NAMES = ["judge/pairwise", "judge/pairwise-tie"]
-MODEL = Model("openai", "gpt-4o", WireProtocol.OPENAI_CHAT)
+MODEL = Model("openai", "gpt-4o", ApiProtocol.OPENAI_CHAT)
 TAGS = ("context", "utterance", "response_1", "response_2")
 KIND = "That must hurt. I am here for you."
 

@@ -6,12 +6,12 @@ import pytest
 
 from agents.generation import Flaw
 from agents.messages import Completion, Finish
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.student_prompt import Form, rendering
 from agents.types import Dialogue
 
-MODEL = Model("openai", "someone", WireProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
+MODEL = Model("openai", "someone", ApiProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
 DIALOGUE = Dialogue("d", "I lost my old dog. ", "My dog died yesterday.")
 CHAT = Responder(MODEL, rendering(Form.CHAT))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.models.spec import WireProtocol
+from agents.models.spec import ApiProtocol
 from agents.student_prompt import (
     CUE,
     Encoded,
@@ -99,7 +99,7 @@ def test_both_forms_say_the_same_words() -> None:
     assert chat.completion_text(turn, " Oh dear. ", tokenizer) == "Oh dear."
     assert plain.messages(DIALOGUE)[0].content == turn + CUE
     assert chat.messages(DIALOGUE)[0].content == turn
-    assert (plain.protocol, chat.protocol) == (WireProtocol.OPENAI_COMPLETIONS, WireProtocol.OPENAI_CHAT)
+    assert (plain.protocol, chat.protocol) == (ApiProtocol.OPENAI_COMPLETIONS, ApiProtocol.OPENAI_CHAT)
     assert plain.id != chat.id
 
 

@@ -174,7 +174,7 @@ def test_a_bases_own_generation_config_adds_nothing(tiny_llama: Path, tmp_path: 
     """Beams, forbidden words, penalties: answers are those of a base that has no such file."""
     from agents.clients.base import ModelRequest
     from agents.messages import Completion, Message, Sampling
-    from agents.models.spec import Model, WireProtocol
+    from agents.models.spec import Model, ApiProtocol
     from serve.transformers_engine import TransformersEngine
 
     told = {"num_beams": 3, "no_repeat_ngram_size": 1, "bad_words_ids": [[20]], "min_new_tokens": 30}
@@ -184,7 +184,7 @@ def test_a_bases_own_generation_config_adds_nothing(tiny_llama: Path, tmp_path: 
         (folder / "generation_config.json").unlink(missing_ok=True)
     told |= {"repetition_penalty": 3.0, "do_sample": True, "temperature": 9.0, "eos_token_id": 1}
     (full / "generation_config.json").write_text(json.dumps(told))
-    model = Model("vllm", "base", WireProtocol.OPENAI_COMPLETIONS)
+    model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS)
     call = ModelRequest(model, (Message("user", "It rained."),), Sampling(24, temperature=0.0))
     answers = [
         TransformersEngine(one, "base", {}, dtype="fp32", device="cpu")([call]) for one in (bare, full)

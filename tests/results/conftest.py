@@ -14,13 +14,13 @@ from sqlalchemy.engine import URL, make_url
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from results.db.schema import InvocationRow, table
 from results.db.store import Store
 
 SERVER = os.environ.get("EMPATHY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-MODEL = Model("openai", "gpt-test", WireProtocol.OPENAI_CHAT)
+MODEL = Model("openai", "gpt-test", ApiProtocol.OPENAI_CHAT)
 
 Open = Callable[[], Awaitable[Store]]
 _no_server = ""  # why there is none, once it has been tried

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from serve.batcher import Answer, Batcher
 from serve.request_params import asked, until_stop
 
-MODEL = Model("vllm", "base", WireProtocol.OPENAI_COMPLETIONS, Traits(seed=True))
+MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Traits(seed=True))
 
 
 def call(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
@@ -94,12 +94,12 @@ def test_an_engine_is_asked_what_a_server_would_be() -> None:
     traits = Traits(
         seed=True, extra='{"include_stop_str_in_output":true,"min_p":0.0,"repetition_penalty":1.1,"top_k":7}'
     )
-    model = Model("vllm", "base", WireProtocol.OPENAI_COMPLETIONS, traits)
+    model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, traits)
     told = asked(call("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), Letters())
     assert told.ids == (0, 97, 98)
     assert told.sampling == (5, 0.5, 0.9, 7, 0.0, 1.1, 3, ("x",))
     assert told.keeps_stop
-    chat = asked(call("ab", Model("vllm", "base", WireProtocol.OPENAI_CHAT)), Letters())
+    chat = asked(call("ab", Model("vllm", "base", ApiProtocol.OPENAI_CHAT)), Letters())
     assert chat.ids == tuple(map(ord, "<ab>"))
     with pytest.raises(CallError, match="server"):
         asked(call("ab", choices=("1",), constraint="choice"), Letters())

@@ -17,7 +17,7 @@ from agents.clients.http import HttpClient, open_session
 from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 
@@ -29,7 +29,7 @@ KEY_ENV = "TEST_API_KEY"
 class Way:
     """One protocol: a model of the emulator's that speaks it, and where its base URL ends."""
 
-    protocol: WireProtocol
+    protocol: ApiProtocol
     provider: str
     name: str
     suffix: str
@@ -42,11 +42,11 @@ class Way:
 
 
 WAYS = [
-    Way(WireProtocol.OPENAI_CHAT, "openai", "emulated-gpt-4o", "/v1", Traits(max_top_logprobs=20, seed=True)),
-    Way(WireProtocol.OPENAI_COMPLETIONS, "vllm", "emulated-llama-3.1-8b", "/v1", Traits(max_top_logprobs=20)),
-    Way(WireProtocol.ANTHROPIC_MESSAGES, "anthropic", "emulated-claude-sonnet-4-5", "", Traits()),
+    Way(ApiProtocol.OPENAI_CHAT, "openai", "emulated-gpt-4o", "/v1", Traits(max_top_logprobs=20, seed=True)),
+    Way(ApiProtocol.OPENAI_COMPLETIONS, "vllm", "emulated-llama-3.1-8b", "/v1", Traits(max_top_logprobs=20)),
+    Way(ApiProtocol.ANTHROPIC_MESSAGES, "anthropic", "emulated-claude-sonnet-4-5", "", Traits()),
     Way(
-        WireProtocol.GEMINI_GENERATE,
+        ApiProtocol.GEMINI_GENERATE,
         "google",
         "emulated-gemini-2.0-flash",
         "/v1beta",

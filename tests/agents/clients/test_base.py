@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from agents.protocols import body_of
 
 OPEN = Traits(seed=True, max_top_logprobs=20)
-PROTOCOLS = [protocol for protocol in WireProtocol if protocol is not WireProtocol.CONTROL]
+PROTOCOLS = [protocol for protocol in ApiProtocol if protocol is not ApiProtocol.CONTROL]
 
 
-def model(protocol: WireProtocol, **changed: Any) -> Model:
+def model(protocol: ApiProtocol, **changed: Any) -> Model:
     values = {"provider": "vllm", "name": "m", "traits": OPEN, "base_url": "http://h/v1", **changed}
     return Model(protocol=protocol, **values)
 
 
-def call(protocol: WireProtocol, **changed: Any) -> ModelRequest:
+def call(protocol: ApiProtocol, **changed: Any) -> ModelRequest:
     values = {
         "model": model(protocol),
         "messages": (Message("user", "Hello."),),
@@ -36,7 +36,7 @@ def call(protocol: WireProtocol, **changed: Any) -> ModelRequest:
     return ModelRequest(**values)
 
 
-def variants(protocol: WireProtocol) -> dict[str, ModelRequest]:
+def variants(protocol: ApiProtocol) -> dict[str, ModelRequest]:
     """The same call, each time with one thing that decides the answer changed."""
     base = call(protocol)
     asked, whom = base.sampling, base.model
@@ -56,7 +56,7 @@ def variants(protocol: WireProtocol) -> dict[str, ModelRequest]:
         "sample": call(protocol, sample=1),
         "attempt": call(protocol, attempt=1),
     }
-    if protocol is not WireProtocol.OPENAI_COMPLETIONS:
+    if protocol is not ApiProtocol.OPENAI_COMPLETIONS:
         changed["role"] = call(protocol, messages=(Message("assistant", "Hello."),))
         changed["a turn"] = call(protocol, messages=(*base.messages, Message("user", "Hello.")))
         changed["a system"] = call(protocol, messages=(Message("system", "Hi."), *base.messages))
@@ -64,7 +64,7 @@ def variants(protocol: WireProtocol) -> dict[str, ModelRequest]:
         changed["answers"] = call(
             protocol, sampling=replace(asked, choices=("1", "2", "tie"), constraint="json")
         )
-    if protocol is not WireProtocol.ANTHROPIC_MESSAGES:
+    if protocol is not ApiProtocol.ANTHROPIC_MESSAGES:
         changed["top_p"] = call(protocol, sampling=replace(asked, top_p=0.9))
         changed["seed"] = call(protocol, sampling=replace(asked, seed=2))
         changed["logprobs"] = call(protocol, sampling=replace(asked, top_logprobs=3))
@@ -73,7 +73,7 @@ def variants(protocol: WireProtocol) -> dict[str, ModelRequest]:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_everything_that_is_sent_is_part_of_the_key(protocol: WireProtocol) -> None:
+def test_everything_that_is_sent_is_part_of_the_key(protocol: ApiProtocol) -> None:
     keys = {name: each.key for name, each in variants(protocol).items()}
     same = [(one, other) for one, other in combinations(keys, 2) if keys[one] == keys[other]]
     assert same == []
@@ -85,7 +85,7 @@ def test_the_protocol_is_part_of_the_key() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_decides_no_answer_is_not_part_of_the_key(protocol: WireProtocol) -> None:
+def test_what_decides_no_answer_is_not_part_of_the_key(protocol: ApiProtocol) -> None:
     base = call(protocol)
 
     def read(completion: Completion, key: str) -> str:
@@ -104,7 +104,7 @@ def test_what_decides_no_answer_is_not_part_of_the_key(protocol: WireProtocol) -
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(protocol: WireProtocol) -> None:
+def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(protocol: ApiProtocol) -> None:
     closed = model(protocol, traits=Traits(temperature=False, seed=False, max_top_logprobs=0))
     asked = Sampling(50, temperature=0.5, top_p=0.9, seed=1, top_logprobs=2)
     one, other = (
@@ -116,9 +116,9 @@ def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(prot
 
 
 def test_more_alternatives_than_a_model_gives_are_not_asked_for() -> None:
-    few = model(WireProtocol.OPENAI_CHAT, traits=Traits(max_top_logprobs=5))
+    few = model(ApiProtocol.OPENAI_CHAT, traits=Traits(max_top_logprobs=5))
     keys = {
-        call(WireProtocol.OPENAI_CHAT, model=few, sampling=Sampling(5, top_logprobs=count)).key
+        call(ApiProtocol.OPENAI_CHAT, model=few, sampling=Sampling(5, top_logprobs=count)).key
         for count in (5, 6, 20)
     }
     assert len(keys) == 1
@@ -128,20 +128,20 @@ def test_more_alternatives_than_a_model_gives_are_not_asked_for() -> None:
 def test_texts_cannot_run_into_each_other(name: str, identity: str, text: str) -> None:
     """Moving a letter from one part of a call to another is another call."""
     one = call(
-        WireProtocol.OPENAI_CHAT,
-        model=model(WireProtocol.OPENAI_CHAT, name=f"{name}a", identity=identity),
+        ApiProtocol.OPENAI_CHAT,
+        model=model(ApiProtocol.OPENAI_CHAT, name=f"{name}a", identity=identity),
         messages=(Message("user", text),),
     )
     other = call(
-        WireProtocol.OPENAI_CHAT,
-        model=model(WireProtocol.OPENAI_CHAT, name=name, identity=f"a{identity}"),
+        ApiProtocol.OPENAI_CHAT,
+        model=model(ApiProtocol.OPENAI_CHAT, name=name, identity=f"a{identity}"),
         messages=(Message("user", text),),
     )
     assert one.key != other.key
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_is_hashed_is_what_is_sent(protocol: WireProtocol) -> None:
+def test_what_is_hashed_is_what_is_sent(protocol: ApiProtocol) -> None:
     each = call(protocol)
     assert orjson.loads(each.body) == body_of(each.model, each.messages, each.sampling)
     assert each.body == orjson.dumps(orjson.loads(each.body), option=orjson.OPT_SORT_KEYS)
@@ -150,7 +150,7 @@ def test_what_is_hashed_is_what_is_sent(protocol: WireProtocol) -> None:
 def test_keys_stay_what_they_are() -> None:
     """Databases out there know calls by these keys: a change here is a new tag, `call-2`."""
     judged = Sampling(5, temperature=0.0, top_logprobs=20)
-    asked = Model("openai", "gpt-4o", WireProtocol.OPENAI_CHAT, OPEN, "https://api.openai.com/v1")
+    asked = Model("openai", "gpt-4o", ApiProtocol.OPENAI_CHAT, OPEN, "https://api.openai.com/v1")
     known = ModelRequest(asked, (Message("user", "Which?"),), judged)
     assert known.body == (
         b'{"logprobs":true,"max_tokens":5,"messages":[{"content":"Which?","role":"user"}],"model":"gpt-4o",'

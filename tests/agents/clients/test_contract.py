@@ -12,7 +12,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import Failure
 from agents.hashing import canonical
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models.spec import WireProtocol
+from agents.models.spec import ApiProtocol
 from agents.protocols import url_of
 from prompts import Library
 from tests.agents.clients.conftest import (
@@ -42,7 +42,7 @@ PROMPT = Library()["judge/pairwise"].fill(
 def questions(way: Way, root: str) -> list[ModelRequest]:
     """Questions as a judge and a responder would ask them."""
     model = way.model(root)
-    chat = way.protocol is not WireProtocol.OPENAI_COMPLETIONS
+    chat = way.protocol is not ApiProtocol.OPENAI_COMPLETIONS
     judged = [Sampling(5, temperature=0.0, top_logprobs=20 if model.traits.max_top_logprobs else None)]
     judged += [Sampling(40, choices=("1", "2"), constraint="json")] if chat else []
     free = [
@@ -94,10 +94,10 @@ async def test_both_kinds_send_the_very_body_that_is_hashed(
 
     root = await server(handle)
     extra = {
-        WireProtocol.OPENAI_CHAT: '{"reasoning_effort":"low","unheard_of":[1,1.0,null]}',
-        WireProtocol.OPENAI_COMPLETIONS: '{"echo":false,"unheard_of":[1,1.0,null]}',
-        WireProtocol.ANTHROPIC_MESSAGES: '{"thinking":{"type":"disabled"},"unheard_of":[1,1.0,null]}',
-        WireProtocol.GEMINI_GENERATE: '{"thinkingConfig":{"thinkingBudget":0},"unheardOf":[1,1.0,null]}',
+        ApiProtocol.OPENAI_CHAT: '{"reasoning_effort":"low","unheard_of":[1,1.0,null]}',
+        ApiProtocol.OPENAI_COMPLETIONS: '{"echo":false,"unheard_of":[1,1.0,null]}',
+        ApiProtocol.ANTHROPIC_MESSAGES: '{"thinking":{"type":"disabled"},"unheard_of":[1,1.0,null]}',
+        ApiProtocol.GEMINI_GENERATE: '{"thinkingConfig":{"thinkingBudget":0},"unheardOf":[1,1.0,null]}',
     }[way.protocol]
     model = way.model(root)
     model = replace(model, traits=replace(model.traits, extra=extra))
@@ -125,7 +125,7 @@ async def test_a_refusal_is_an_answer_and_the_same_under_both(
         assert http == sdk
         finishes.add(http.finish)
     declined = {Finish.REFUSAL, Finish.FILTERED}
-    base_model = way.protocol is WireProtocol.OPENAI_COMPLETIONS  # which cannot decline
+    base_model = way.protocol is ApiProtocol.OPENAI_COMPLETIONS  # which cannot decline
     assert not finishes & declined if base_model else finishes <= declined
 
 
@@ -143,7 +143,7 @@ async def test_measures_stand_beside_the_answer(way: Way, kind: str, client: Cli
         completion.model,
         completion.request_id,
     ), "latency and limits are not part of the answer"
-    if way.protocol is WireProtocol.GEMINI_GENERATE:
+    if way.protocol is ApiProtocol.GEMINI_GENERATE:
         assert completion.server_limits is None
     else:
         assert completion.server_limits is not None

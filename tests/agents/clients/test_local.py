@@ -8,11 +8,11 @@ from agents.clients.function import FunctionClient
 from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
 
-MODEL = Model("test", "m", WireProtocol.OPENAI_CHAT)
+MODEL = Model("test", "m", ApiProtocol.OPENAI_CHAT)
 
 
 async def test_a_function_is_a_client() -> None:

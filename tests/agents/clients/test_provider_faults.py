@@ -11,7 +11,7 @@ import pytest
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import Adaptation, CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models.spec import WireProtocol
+from agents.models.spec import ApiProtocol
 from harness.emulator.provider_faults import TABLE
 from tests.agents.clients.conftest import KEY, WAYS, Client, Start, Way
 from tests.agents.clients.test_contract import PROMPT
@@ -228,7 +228,7 @@ async def test_other_spellings_of_a_finish_reason_mean_the_same(
 async def test_other_spellings_of_a_filter_are_a_filter(
     way: Way, kind: str, client: Client, emulator: Start
 ) -> None:
-    if way.protocol is WireProtocol.OPENAI_COMPLETIONS:
+    if way.protocol is ApiProtocol.OPENAI_COMPLETIONS:
         pytest.skip("a base model cannot decline")
     running = await emulator(faults={"odd-finish": 1.0}, refusals=1.0)
     asked = client(kind, way.model(running.url))

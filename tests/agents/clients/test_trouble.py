@@ -13,7 +13,7 @@ from aiohttp import web
 from agents.clients.errors import MOST_BYTES
 from agents.errors import CallError, Failure
 from agents.messages import Finish
-from agents.models.spec import WireProtocol
+from agents.models.spec import ApiProtocol
 from tests.agents.clients.conftest import KEY, WAYS, Client, Serve, Way, failure, question
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
@@ -27,16 +27,16 @@ BAD_GATEWAY = (
 
 def answer(way: Way, text: str) -> bytes:
     """A whole answer in the way's protocol."""
-    forms: dict[WireProtocol, object] = {
-        WireProtocol.OPENAI_CHAT: {
+    forms: dict[ApiProtocol, object] = {
+        ApiProtocol.OPENAI_CHAT: {
             "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]
         },
-        WireProtocol.OPENAI_COMPLETIONS: {"choices": [{"text": text, "finish_reason": "stop"}]},
-        WireProtocol.ANTHROPIC_MESSAGES: {
+        ApiProtocol.OPENAI_COMPLETIONS: {"choices": [{"text": text, "finish_reason": "stop"}]},
+        ApiProtocol.ANTHROPIC_MESSAGES: {
             "content": [{"type": "text", "text": text}],
             "stop_reason": "end_turn",
         },
-        WireProtocol.GEMINI_GENERATE: {
+        ApiProtocol.GEMINI_GENERATE: {
             "candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]
         },
     }

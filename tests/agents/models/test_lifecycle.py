@@ -12,11 +12,11 @@ from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, lifecycle_of, shutdown_dates
 from agents.models.registry import Registry
 from agents.models.retirement import check_asked, is_refused, refusal, warnings, with_stated
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 
 DAY = date(2027, 1, 14)
 ENDS = Lifecycle(DAY, "openai/next", "https://provider.example/ends", date(2026, 11, 30), confirmed=True)
-MODEL = Model("openai", "old", WireProtocol.OPENAI_CHAT, lifecycle=ENDS)
+MODEL = Model("openai", "old", ApiProtocol.OPENAI_CHAT, lifecycle=ENDS)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_warning_names_day_successor_source_and_look_up() -> None:
 
 def test_a_refusal_names_all_that_are_asked_and_no_other() -> None:
     after = DAY + timedelta(1)
-    other, living = replace(MODEL, name="older"), Model("openai", "x", WireProtocol.OPENAI_CHAT)
+    other, living = replace(MODEL, name="older"), Model("openai", "x", ApiProtocol.OPENAI_CHAT)
     with pytest.raises(UserError) as refused:
         check_asked({MODEL: 3, other: 1, living: 9, replace(MODEL, name="stored"): 0}, day=after)
     assert len(refused.value.faults) == 2

@@ -13,7 +13,7 @@ import pytest
 from agents.control_judges import rules
 from agents.errors import UserError
 from agents.models.registry import Registry
-from agents.models.spec import Traits, WireProtocol
+from agents.models.spec import Traits, ApiProtocol
 
 Write = Callable[[str], Path]
 OWN = tomllib.loads(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
@@ -52,23 +52,23 @@ def test_the_shipped_file_is_one_that_a_user_could_give(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "protocol", "base_url", "key_env"),
     [
-        ("openai/gpt-4o", WireProtocol.OPENAI_CHAT, "https://api.openai.com/v1", "OPENAI_API_KEY"),
+        ("openai/gpt-4o", ApiProtocol.OPENAI_CHAT, "https://api.openai.com/v1", "OPENAI_API_KEY"),
         (
             "anthropic/claude-sonnet-4-5",
-            WireProtocol.ANTHROPIC_MESSAGES,
+            ApiProtocol.ANTHROPIC_MESSAGES,
             "https://api.anthropic.com",
             "ANTHROPIC_API_KEY",
         ),
         (
             "google/gemini-2.0-flash",
-            WireProtocol.GEMINI_GENERATE,
+            ApiProtocol.GEMINI_GENERATE,
             "https://generativelanguage.googleapis.com/v1beta",
             "GEMINI_API_KEY",
         ),
     ],
 )
 def test_a_providers_own_address_is_no_part_of_a_models_identity(
-    name: str, protocol: WireProtocol, base_url: str, key_env: str
+    name: str, protocol: ApiProtocol, base_url: str, key_env: str
 ) -> None:
     model = Registry(None, {}).model(name)
     assert model.id == name

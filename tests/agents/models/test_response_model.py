@@ -8,7 +8,7 @@ import pytest
 
 from agents.models.registry import Registry
 from agents.models.response_model import UNNAMED, Match, answerer_note, at_provider, match
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 
 EXACT, SNAPSHOT, LISTED, UNNAMED_, OTHER = (
     Match.EXACT,
@@ -126,7 +126,7 @@ def test_enforced_at_the_providers_own_address_and_at_the_emulator_that_stands_i
     assert at_provider(own.emulated(model, "http://127.0.0.1:1", "emulator-1:abc"))
     assert not at_provider(gateway.model("openai/gpt-4o"))
     assert not at_provider(own.model("control/first"))
-    assert not at_provider(Model("vllm", "base", WireProtocol.OPENAI_COMPLETIONS, identity="weights-1:abc"))
+    assert not at_provider(Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, identity="weights-1:abc"))
 
 
 @pytest.mark.parametrize("answers", [{}, {"gpt-4o": 5}, {"": 5}, {"openai/GPT-4o": 5}])

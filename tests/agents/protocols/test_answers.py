@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, TokenLogprobs, Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.protocols import read_answer, read_content
 
-CHAT, PLAIN = WireProtocol.OPENAI_CHAT, WireProtocol.OPENAI_COMPLETIONS
-CLAUDE, GEMINI = WireProtocol.ANTHROPIC_MESSAGES, WireProtocol.GEMINI_GENERATE
+CHAT, PLAIN = ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS
+CLAUDE, GEMINI = ApiProtocol.ANTHROPIC_MESSAGES, ApiProtocol.GEMINI_GENERATE
 NO_ANSWERS: list[Any] = [None, [], {}, "1", 1, {"object": "error"}]
 SENT = [CHAT, PLAIN, CLAUDE, GEMINI]
 
 
-def model(protocol: WireProtocol) -> Model:
+def model(protocol: ApiProtocol) -> Model:
     return Model("p", "m", protocol, base_url="http://h/v1")
 
 
-def read(protocol: WireProtocol, answer: Any) -> Completion:
+def read(protocol: ApiProtocol, answer: Any) -> Completion:
     return read_answer(model(protocol), answer)
 
 
@@ -105,7 +105,7 @@ def gemini(*texts: str, finish: str = "STOP", **further: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_answer_is_read(protocol: WireProtocol, answer: Any, text: str, finish: Finish) -> None:
+def test_an_answer_is_read(protocol: ApiProtocol, answer: Any, text: str, finish: Finish) -> None:
     completion = read(protocol, answer)
     assert (completion.text, completion.finish) == (text, finish)
 
@@ -142,14 +142,14 @@ def test_an_answer_is_read(protocol: WireProtocol, answer: Any, text: str, finis
     ],
 )
 def test_tokens_are_counted_as_told_thinking_included(
-    protocol: WireProtocol, answer: Any, usage: Usage
+    protocol: ApiProtocol, answer: Any, usage: Usage
 ) -> None:
     assert read(protocol, answer).usage == usage
 
 
 def test_who_answered_and_by_which_request() -> None:
     told = {"id": "req-1", "model": "gpt-4o-2024-11-20"}
-    answers: dict[WireProtocol, Any] = {CHAT: chat({"content": "1"}), PLAIN: plain("1"), CLAUDE: claude("1")}
+    answers: dict[ApiProtocol, Any] = {CHAT: chat({"content": "1"}), PLAIN: plain("1"), CLAUDE: claude("1")}
     for protocol, answer in answers.items():
         completion = read(protocol, {**answer, **told})
         assert (completion.request_id, completion.model) == ("req-1", "gpt-4o-2024-11-20")
@@ -207,7 +207,7 @@ def test_log_probabilities_are_read_alike() -> None:
         (GEMINI, {"promptFeedback": {}}),
     ],
 )
-def test_another_json_is_malformed(protocol: WireProtocol, answer: Any) -> None:
+def test_another_json_is_malformed(protocol: ApiProtocol, answer: Any) -> None:
     with pytest.raises(CallError) as caught:
         read(protocol, answer)
     assert (caught.value.failure, caught.value.charged) == (Failure.MALFORMED, True)
@@ -264,7 +264,7 @@ def test_text_in_parts_is_joined_and_thinking_left_out(content: Any, text: str) 
 
 @pytest.mark.parametrize("protocol", SENT)
 @pytest.mark.parametrize("tail", ["\\ud83d", "\\udc36", "\\ud83d x", "\\ud83d\\ud83d"])
-def test_half_a_character_costs_that_character(protocol: WireProtocol, tail: str) -> None:
+def test_half_a_character_costs_that_character(protocol: ApiProtocol, tail: str) -> None:
     whole = orjson.dumps(answer_in(protocol, "1@")).decode()
     completion = read_content(model(protocol), whole.replace("@", tail).encode(), {})
     assert completion.text.startswith("1")
@@ -273,13 +273,13 @@ def test_half_a_character_costs_that_character(protocol: WireProtocol, tail: str
 
 
 @pytest.mark.parametrize("protocol", SENT)
-def test_nan_and_a_byte_order_mark_are_read(protocol: WireProtocol) -> None:
+def test_nan_and_a_byte_order_mark_are_read(protocol: ApiProtocol) -> None:
     whole = orjson.dumps({**answer_in(protocol, "1"), "score": None}).decode()
     for content in (whole.replace('"score":null', '"score":NaN'), "\ufeff" + whole):
         assert read_content(model(protocol), content.encode(), {}).text == "1"
 
 
-def answer_in(protocol: WireProtocol, text: str, finish: str = "stop") -> dict[str, Any]:
+def answer_in(protocol: ApiProtocol, text: str, finish: str = "stop") -> dict[str, Any]:
     """A whole answer in a protocol, with a finish reason of any spelling."""
     if protocol is CHAT:
         return chat({"content": text}, finish)
@@ -313,7 +313,7 @@ FINISHES = {
 @pytest.mark.parametrize(
     ("reason", "finish"), [(reason, finish) for finish, reasons in FINISHES.items() for reason in reasons]
 )
-def test_finish_reasons_in_any_spelling(protocol: WireProtocol, reason: str, finish: Finish) -> None:
+def test_finish_reasons_in_any_spelling(protocol: ApiProtocol, reason: str, finish: Finish) -> None:
     assert read(protocol, answer_in(protocol, "1", reason)).finish is finish
 
 
@@ -321,7 +321,7 @@ def test_finish_reasons_in_any_spelling(protocol: WireProtocol, reason: str, fin
 @pytest.mark.parametrize(
     "reason", ["error", "network_error", "insufficient_system_resource", "abort", "MALFORMED_FUNCTION_CALL"]
 )
-def test_a_generation_that_failed_is_no_answer(protocol: WireProtocol, reason: str) -> None:
+def test_a_generation_that_failed_is_no_answer(protocol: ApiProtocol, reason: str) -> None:
     with pytest.raises(CallError) as caught:
         read(protocol, answer_in(protocol, "Response 1", reason))
     assert (caught.value.failure, caught.value.charged) == (Failure.SERVER, True)
@@ -391,7 +391,7 @@ anything = st.recursive(
 
 @pytest.mark.parametrize("protocol", SENT)
 @given(answer=anything)
-def test_any_json_is_an_answer_or_malformed(protocol: WireProtocol, answer: Any) -> None:
+def test_any_json_is_an_answer_or_malformed(protocol: ApiProtocol, answer: Any) -> None:
     try:
         completion = read(protocol, answer)
     except CallError as error:
@@ -436,13 +436,13 @@ def test_a_body_is_read_whatever_it_is_called() -> None:
 
 
 def test_a_control_judges_answer_is_its_text() -> None:
-    assert read(WireProtocol.CONTROL, {"text": "1"}) == Completion("1", Finish.STOP, Usage(0, 0))
+    assert read(ApiProtocol.CONTROL, {"text": "1"}) == Completion("1", Finish.STOP, Usage(0, 0))
 
 
 # ---- what comes with a 200 and is none -------------------------------------------------------------------
 
 
-def error_in_200(body: Any, protocol: WireProtocol = CHAT, base_url: str = "http://h/v1") -> CallError:
+def error_in_200(body: Any, protocol: ApiProtocol = CHAT, base_url: str = "http://h/v1") -> CallError:
     asked = Model("p", "m", protocol, base_url=base_url)
     with pytest.raises(CallError) as caught:
         read_content(asked, orjson.dumps(body), {"content-type": "application/json"})
@@ -469,7 +469,7 @@ def error_in_200(body: Any, protocol: WireProtocol = CHAT, base_url: str = "http
 )
 @pytest.mark.parametrize("protocol", SENT)
 def test_an_error_inside_a_200_is_the_error_that_it_names(
-    protocol: WireProtocol, error: Any, failure: Failure
+    protocol: ApiProtocol, error: Any, failure: Failure
 ) -> None:
     body = {"id": None, "choices": None, "error": error}
     assert error_in_200(body, protocol).failure is failure
@@ -499,7 +499,7 @@ def test_what_cannot_be_read_is_quoted_in_short() -> None:
 
 
 @pytest.mark.parametrize("protocol", SENT)
-def test_a_stream_of_events_is_recognised(protocol: WireProtocol) -> None:
+def test_a_stream_of_events_is_recognised(protocol: ApiProtocol) -> None:
     for headers, content in (
         ({"content-type": "text/event-stream"}, b""),
         ({}, b'data: {"choices": []}\n\n'),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.messages import Message, Sampling
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from agents.protocols import FORMATS, body_of, url_of
 
 OPEN = Traits(seed=True, max_top_logprobs=20)
@@ -43,11 +43,11 @@ SCHEMA = {
 }
 
 
-def model(protocol: WireProtocol, traits: Traits = OPEN, provider: str = "openai", name: str = "m") -> Model:
+def model(protocol: ApiProtocol, traits: Traits = OPEN, provider: str = "openai", name: str = "m") -> Model:
     return Model(provider, name, protocol, traits, "http://h/v1")
 
 
-def body(protocol: WireProtocol, sampling: Sampling, traits: Traits = OPEN, **changed: Any) -> dict[str, Any]:
+def body(protocol: ApiProtocol, sampling: Sampling, traits: Traits = OPEN, **changed: Any) -> dict[str, Any]:
     messages = changed.pop("messages", USER)
     return body_of(model(protocol, traits, **changed), messages, sampling)
 
@@ -56,7 +56,7 @@ def body(protocol: WireProtocol, sampling: Sampling, traits: Traits = OPEN, **ch
 
 
 def test_chat_says_all_that_is_accepted() -> None:
-    assert body(WireProtocol.OPENAI_CHAT, ALL) == {
+    assert body(ApiProtocol.OPENAI_CHAT, ALL) == {
         "model": "m",
         "messages": CHAT,
         "max_tokens": 50,
@@ -71,7 +71,7 @@ def test_chat_says_all_that_is_accepted() -> None:
 
 def test_chat_says_only_what_is_accepted() -> None:
     thinking = Traits("max_completion_tokens", temperature=False, thinking=True)
-    assert body(WireProtocol.OPENAI_CHAT, replace(ALL, stop=()), thinking) == {
+    assert body(ApiProtocol.OPENAI_CHAT, replace(ALL, stop=()), thinking) == {
         "model": "m",
         "messages": CHAT,
         "max_completion_tokens": 50,
@@ -79,32 +79,32 @@ def test_chat_says_only_what_is_accepted() -> None:
 
 
 def test_chat_keeps_roles_and_their_order() -> None:
-    said = body(WireProtocol.OPENAI_CHAT, Sampling(5), messages=TURNS)["messages"]
+    said = body(ApiProtocol.OPENAI_CHAT, Sampling(5), messages=TURNS)["messages"]
     assert said == [{"role": message.role, "content": message.content} for message in TURNS]
 
 
 def test_chat_holds_a_model_to_its_answers() -> None:
-    json = body(WireProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2"), constraint="json"))
+    json = body(ApiProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2"), constraint="json"))
     assert json["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "verdict", "strict": True, "schema": SCHEMA},
     }
-    choice = body(WireProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2"), constraint="choice"))
+    choice = body(ApiProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2"), constraint="choice"))
     assert choice["structured_outputs"] == {"choice": ["1", "2"]}
-    free = body(WireProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2")))
+    free = body(ApiProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2")))
     assert set(free) == {"model", "messages", "max_tokens"}
 
 
 def test_only_vllm_is_told_top_k() -> None:
-    assert "top_k" not in body(WireProtocol.OPENAI_CHAT, ALL)
-    assert body(WireProtocol.OPENAI_CHAT, ALL, provider="vllm")["top_k"] == 40
+    assert "top_k" not in body(ApiProtocol.OPENAI_CHAT, ALL)
+    assert body(ApiProtocol.OPENAI_CHAT, ALL, provider="vllm")["top_k"] == 40
 
 
 # ---- plain completions -----------------------------------------------------------------------------------
 
 
 def test_completions_say_one_text() -> None:
-    assert body(WireProtocol.OPENAI_COMPLETIONS, ALL, provider="vllm") == {
+    assert body(ApiProtocol.OPENAI_COMPLETIONS, ALL, provider="vllm") == {
         "model": "m",
         "prompt": "Which one?",
         "max_tokens": 50,
@@ -116,14 +116,14 @@ def test_completions_say_one_text() -> None:
         "logprobs": 5,
     }
     with pytest.raises(ValueError, match="too many values"):
-        body(WireProtocol.OPENAI_COMPLETIONS, ALL, messages=TURNS)
+        body(ApiProtocol.OPENAI_COMPLETIONS, ALL, messages=TURNS)
 
 
 # ---- Anthropic -------------------------------------------------------------------------------------------
 
 
 def test_messages_say_what_is_accepted_and_never_two_ways_of_sampling() -> None:
-    assert body(WireProtocol.ANTHROPIC_MESSAGES, ALL) == {
+    assert body(ApiProtocol.ANTHROPIC_MESSAGES, ALL) == {
         "model": "m",
         "messages": CHAT,
         "max_tokens": 50,
@@ -131,19 +131,19 @@ def test_messages_say_what_is_accepted_and_never_two_ways_of_sampling() -> None:
         "top_k": 40,
         "stop_sequences": ["END", "\n\n"],
     }
-    assert body(WireProtocol.ANTHROPIC_MESSAGES, replace(ALL, temperature=None))["top_p"] == 0.9
-    closed = body(WireProtocol.ANTHROPIC_MESSAGES, ALL, CLOSED)
+    assert body(ApiProtocol.ANTHROPIC_MESSAGES, replace(ALL, temperature=None))["top_p"] == 0.9
+    closed = body(ApiProtocol.ANTHROPIC_MESSAGES, ALL, CLOSED)
     assert set(closed) == {"model", "messages", "max_tokens", "stop_sequences"}
 
 
 def test_messages_have_the_system_apart() -> None:
-    said = body(WireProtocol.ANTHROPIC_MESSAGES, Sampling(5), messages=TURNS)
+    said = body(ApiProtocol.ANTHROPIC_MESSAGES, Sampling(5), messages=TURNS)
     assert said["system"] == "Be brief.\n\nBe kind."
     assert [turn["role"] for turn in said["messages"]] == ["user", "assistant", "user"]
 
 
 def test_messages_are_held_to_a_schema() -> None:
-    said = body(WireProtocol.ANTHROPIC_MESSAGES, Sampling(5, choices=("1", "2"), constraint="json"))
+    said = body(ApiProtocol.ANTHROPIC_MESSAGES, Sampling(5, choices=("1", "2"), constraint="json"))
     assert said["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
 
 
@@ -151,7 +151,7 @@ def test_messages_are_held_to_a_schema() -> None:
 
 
 def test_gemini_has_all_but_the_words_in_its_configuration() -> None:
-    assert body(WireProtocol.GEMINI_GENERATE, ALL) == {
+    assert body(ApiProtocol.GEMINI_GENERATE, ALL) == {
         "contents": [{"role": "user", "parts": [{"text": "Which one?"}]}],
         "generationConfig": {
             "maxOutputTokens": 50,
@@ -164,18 +164,18 @@ def test_gemini_has_all_but_the_words_in_its_configuration() -> None:
             "logprobs": 5,
         },
     }
-    closed = body(WireProtocol.GEMINI_GENERATE, replace(ALL, stop=()), CLOSED)
+    closed = body(ApiProtocol.GEMINI_GENERATE, replace(ALL, stop=()), CLOSED)
     assert closed["generationConfig"] == {"maxOutputTokens": 50}
 
 
 def test_gemini_calls_the_assistant_model_and_has_the_system_apart() -> None:
-    said = body(WireProtocol.GEMINI_GENERATE, Sampling(5), messages=TURNS)
+    said = body(ApiProtocol.GEMINI_GENERATE, Sampling(5), messages=TURNS)
     assert said["systemInstruction"] == {"parts": [{"text": "Be brief.\n\nBe kind."}]}
     assert [turn["role"] for turn in said["contents"]] == ["user", "model", "user"]
 
 
 def test_gemini_is_held_to_a_schema() -> None:
-    said = body(WireProtocol.GEMINI_GENERATE, Sampling(5, choices=("1", "2"), constraint="json"))
+    said = body(ApiProtocol.GEMINI_GENERATE, Sampling(5, choices=("1", "2"), constraint="json"))
     assert said["generationConfig"]["responseMimeType"] == "application/json"
     assert said["generationConfig"]["responseJsonSchema"] == SCHEMA
 
@@ -184,26 +184,26 @@ def test_gemini_is_held_to_a_schema() -> None:
 
 
 def test_a_control_judge_is_shown_the_comparison() -> None:
-    asked = body(WireProtocol.CONTROL, Sampling(5), name="longer")
+    asked = body(ApiProtocol.CONTROL, Sampling(5), name="longer")
     assert asked == {"model": "longer", "comparison": "Which one?"}
-    assert url_of(model(WireProtocol.CONTROL)) == "http://h/v1"
-    assert FORMATS[WireProtocol.CONTROL].headers("k") == {}
+    assert url_of(model(ApiProtocol.CONTROL)) == "http://h/v1"
+    assert FORMATS[ApiProtocol.CONTROL].headers("k") == {}
 
 
 # ---- for every protocol ----------------------------------------------------------------------------------
 
-SENT = [protocol for protocol in WireProtocol if protocol is not WireProtocol.CONTROL]
+SENT = [protocol for protocol in ApiProtocol if protocol is not ApiProtocol.CONTROL]
 
 
 def test_every_protocol_has_its_form() -> None:
-    assert set(FORMATS) == set(WireProtocol)
+    assert set(FORMATS) == set(ApiProtocol)
 
 
 @pytest.mark.parametrize("protocol", SENT)
-def test_constant_keys_are_added_where_the_protocol_has_its_parameters(protocol: WireProtocol) -> None:
+def test_constant_keys_are_added_where_the_protocol_has_its_parameters(protocol: ApiProtocol) -> None:
     plain = body(protocol, Sampling(5))
     said = body(protocol, Sampling(5), replace(OPEN, extra='{"thinking":{"budget":0}}'))
-    where = said["generationConfig"] if protocol is WireProtocol.GEMINI_GENERATE else said
+    where = said["generationConfig"] if protocol is ApiProtocol.GEMINI_GENERATE else said
     assert where.pop("thinking") == {"budget": 0}
     assert said == plain
 
@@ -214,7 +214,7 @@ def test_constant_keys_are_added_where_the_protocol_has_its_parameters(protocol:
         Sampling, st.integers(1, 4096), st.none() | st.floats(0, 2), st.none() | st.floats(0, 1)
     )
 )
-def test_bodies_are_json_and_the_same_every_time(protocol: WireProtocol, sampling: Sampling) -> None:
+def test_bodies_are_json_and_the_same_every_time(protocol: ApiProtocol, sampling: Sampling) -> None:
     said = body(protocol, sampling)
     assert orjson.loads(orjson.dumps(said)) == said == body(protocol, sampling)
     assert None not in said.values()
@@ -223,17 +223,17 @@ def test_bodies_are_json_and_the_same_every_time(protocol: WireProtocol, samplin
 @pytest.mark.parametrize(
     ("protocol", "url", "headers"),
     [
-        (WireProtocol.OPENAI_CHAT, "http://h/v1/chat/completions", {"Authorization": "Bearer k"}),
-        (WireProtocol.OPENAI_COMPLETIONS, "http://h/v1/completions", {"Authorization": "Bearer k"}),
+        (ApiProtocol.OPENAI_CHAT, "http://h/v1/chat/completions", {"Authorization": "Bearer k"}),
+        (ApiProtocol.OPENAI_COMPLETIONS, "http://h/v1/completions", {"Authorization": "Bearer k"}),
         (
-            WireProtocol.ANTHROPIC_MESSAGES,
+            ApiProtocol.ANTHROPIC_MESSAGES,
             "http://h/v1/v1/messages",
             {"anthropic-version": "2023-06-01", "x-api-key": "k"},
         ),
-        (WireProtocol.GEMINI_GENERATE, "http://h/v1/models/m:generateContent", {"x-goog-api-key": "k"}),
+        (ApiProtocol.GEMINI_GENERATE, "http://h/v1/models/m:generateContent", {"x-goog-api-key": "k"}),
     ],
 )
-def test_where_and_with_which_key(protocol: WireProtocol, url: str, headers: dict[str, str]) -> None:
+def test_where_and_with_which_key(protocol: ApiProtocol, url: str, headers: dict[str, str]) -> None:
     assert url_of(model(protocol)) == url
     assert FORMATS[protocol].headers("k") == headers
     assert "k" not in FORMATS[protocol].headers("").values(), "no key, no header of a key"
@@ -241,5 +241,5 @@ def test_where_and_with_which_key(protocol: WireProtocol, url: str, headers: dic
 
 
 def test_a_name_with_a_slash_stays_one_piece_of_geminis_path() -> None:
-    asked = model(WireProtocol.GEMINI_GENERATE, name="tuned/a b?")
+    asked = model(ApiProtocol.GEMINI_GENERATE, name="tuned/a b?")
     assert url_of(asked) == "http://h/v1/models/tuned%2Fa%20b%3F:generateContent"

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Usage
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import Model, Traits, ApiProtocol
 from agents.protocols.adaptation import adaptation_of
 from agents.protocols.error_mapping import LONGEST_MESSAGE, read_refusal, without_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 TRAITS = Traits(seed=True, max_top_logprobs=20, verdict="json")
-MODEL = Model("openai", "gpt-4o", WireProtocol.OPENAI_CHAT, TRAITS, "http://h/v1", "OPENAI_API_KEY")
+MODEL = Model("openai", "gpt-4o", ApiProtocol.OPENAI_CHAT, TRAITS, "http://h/v1", "OPENAI_API_KEY")
 KEY = "sk-proj-Ab12Cd34Ef56Gh78"
 BILLING = "You exceeded your current quota, please check your plan and billing details."
 
@@ -125,7 +125,7 @@ def test_words_that_help(status: int, body: Any, words: str) -> None:
 
 
 def test_a_model_without_a_key_is_told_that_one_is_wanted() -> None:
-    keyless = Model("vllm", "m", WireProtocol.OPENAI_CHAT, base_url="http://h/v1")
+    keyless = Model("vllm", "m", ApiProtocol.OPENAI_CHAT, base_url="http://h/v1")
     with pytest.raises(CallError) as caught:
         read_refusal(keyless, 401, {}, b"", "", NOW)
     assert str(caught.value).endswith("HTTP 401. It wants a key.")

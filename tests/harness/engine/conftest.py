@@ -19,7 +19,7 @@ import pytest
 from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion, Finish, Message, Sampling, Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from results.db.claims import Claimed
 from results.db.store import Used
 
@@ -63,7 +63,7 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> Callable[[Coroutine[Any, Any, An
 
 
 USAGE = Usage(10, 1)
-MODEL = Model("openai", "gpt-test", WireProtocol.OPENAI_CHAT)
+MODEL = Model("openai", "gpt-test", ApiProtocol.OPENAI_CHAT)
 
 
 def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL) -> ModelRequest:

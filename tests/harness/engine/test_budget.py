@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Usage
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from harness.engine.budget import (
     FREE,
     BudgetedClient,
@@ -33,7 +33,7 @@ Run = Callable[[Any], Any]
 PRICE = Price(2e-6, 8e-6)
 
 
-def model(provider: str, name: str, protocol: WireProtocol = WireProtocol.OPENAI_CHAT) -> Model:
+def model(provider: str, name: str, protocol: ApiProtocol = ApiProtocol.OPENAI_CHAT) -> Model:
     return Model(provider, name, protocol)
 
 
@@ -76,7 +76,7 @@ def test_a_rehearsal_costs_what_the_real_thing_would() -> None:
 
 
 def test_what_runs_here_is_free_and_nothing_else_costs_0() -> None:
-    assert price_of(model("control", "ratings", WireProtocol.CONTROL), {}) == FREE
+    assert price_of(model("control", "ratings", ApiProtocol.CONTROL), {}) == FREE
     assert price_of(model("vllm", "llama"), {}) == FREE
     for name in ("whisper-1", "text-embedding-3-small", "omni-moderation-latest"):  # not sold by text tokens
         assert price_of(model("openai", name), {}) is None

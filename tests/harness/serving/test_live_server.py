@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from harness.serving.live_server import on_shelf, prepare
 from serve.lora_adapter import Adapter, read_adapter
 from serve.vllm_server import Server
@@ -45,7 +45,7 @@ def student(value: float, folder: str = "a") -> Adapter:
     return read_adapter("student:a", write(Path(folder), value))
 
 
-MODELS = [Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS) for name in ("base", "student:a")]
+MODELS = [Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS) for name in ("base", "student:a")]
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -71,4 +71,4 @@ def test_what_another_has_loaded_is_left_alone_where_the_server_is_not_ours() ->
 
 def test_a_server_of_something_else() -> None:
     with pytest.raises(UserError, match="--served-model-name"):
-        prepare(Standing(), [], [Model("vllm", "another", WireProtocol.OPENAI_COMPLETIONS)], trusted=False)
+        prepare(Standing(), [], [Model("vllm", "another", ApiProtocol.OPENAI_COMPLETIONS)], trusted=False)

@@ -15,7 +15,7 @@ from agents.errors import UserError
 from agents.generation import Flaw, Generation
 from agents.improver import Improver, improver
 from agents.messages import Completion, Finish
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.responder import Responder
 from agents.student_prompt import Form, rendering
 from agents.types import Dialogue, Fidelity, Response, Split, Strategy
@@ -33,7 +33,7 @@ from results.db.store import Store
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
 LIBRARY = Library()
-TEACHER = Model("openai", "teacher", WireProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
+TEACHER = Model("openai", "teacher", ApiProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
 COLUMNS = {"gpt-4": "chatgpt", "llama-2-70b": "llama", "gemini-1.0-pro": "gemini", "mixtral-8x7b": "mixtral"}
 HUMAN, LLM = "human", "llm"
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models.spec import Model, WireProtocol
+from agents.models.spec import Model, ApiProtocol
 from agents.types import (
     Dialogue,
     Judgment,
@@ -35,7 +35,7 @@ from results.report import data_export
 from results.report.loader import gather
 
 OLD = "verdict-1"
-MODEL = Model("openai", "judge", WireProtocol.OPENAI_CHAT)
+MODEL = Model("openai", "judge", ApiProtocol.OPENAI_CHAT)
 A = ResponseSet("set-1:a", "openai/gpt-test", "default", "made one way")
 B = ResponseSet("set-1:b", "dataset:human", "default", "made by people")
 FIRST, SECOND = Verdict(Preference.FIRST), Verdict(Preference.SECOND)
