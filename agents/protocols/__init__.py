@@ -27,7 +27,7 @@ from agents.protocols.tolerant_json import load_json
 QUOTED_CHARACTERS = 200
 
 
-class WireFormat(Protocol):
+class ProtocolAdapter(Protocol):
     """What each protocol's module offers."""
 
     def path(self, model: Model) -> str:
@@ -56,7 +56,7 @@ class WireFormat(Protocol):
 
 
 FORMATS = cast(
-    dict[ApiProtocol, WireFormat],
+    dict[ApiProtocol, ProtocolAdapter],
     {
         ApiProtocol.OPENAI_CHAT: openai_chat,
         ApiProtocol.OPENAI_COMPLETIONS: openai_completions,
