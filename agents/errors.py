@@ -132,7 +132,7 @@ class Adaptation:
 
     Attributes:
         parameter: the refused parameter, as the request named it.
-        settings: fields of `agents.models.spec.Traits` and the values they get; `extra` as a JSON object.
+        settings: fields of `agents.models.spec.Capabilities` and the values they get; `extra` as a JSON object.
     """
 
     parameter: str

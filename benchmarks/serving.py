@@ -29,7 +29,7 @@ from rich.table import Table
 from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.messages import Sampling
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Split
 from harness.data.dataset import load
@@ -152,7 +152,7 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
 
 def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
     """Seconds until every prompt is answered, all sent at once, dealt to the models in turn."""
-    traits = Traits(seed=True, extra='{"ignore_eos":true}')
+    traits = Capabilities(seed=True, extra='{"ignore_eos":true}')
     sampling = Sampling(TOKENS, temperature=0.0)
     how = rendering()
     calls = []

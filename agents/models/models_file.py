@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from agents.errors import Fault, UserError
 from agents.hashing import canonical
 from agents.models.lifecycle import KEYS, lifecycle_faults
-from agents.models.spec import EMULATED, Traits, ApiProtocol
+from agents.models.spec import EMULATED, Capabilities, ApiProtocol
 
-TRAITS = {field.name for field in fields(Traits)}
-_HINTS = get_type_hints(Traits)
+TRAITS = {field.name for field in fields(Capabilities)}
+_HINTS = get_type_hints(Capabilities)
 _LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0, "thinking_tokens": 0}
 
 

@@ -29,7 +29,7 @@ from agents.models.models_file import (
     provider_of,
 )
 from agents.models.name_suggestions import nearest
-from agents.models.spec import EMULATED, Model, Traits, ApiProtocol
+from agents.models.spec import EMULATED, Model, Capabilities, ApiProtocol
 
 __all__ = ["EMULATED", "Provider", "Registry"]
 
@@ -131,12 +131,12 @@ class Registry:
         base_url = root_url + below.get(model.protocol, "/v1")
         return replace(model, name=name, base_url=base_url, key_env="", identity=definition)
 
-    def traits(self, name: str) -> Traits:
+    def traits(self, name: str) -> Capabilities:
         """What a model accepts; an emulated model accepts what the model it emulates does."""
         told: dict[str, Any] = {}
         for entry in matching(self._entries, name):
             told |= {key: value for key, value in entry.items() if key in TRAITS}
-        return Traits(**told)
+        return Capabilities(**told)
 
     def key(self, model: Model) -> str:
         """The key for a model, from the environment; "" where none is needed.

@@ -28,7 +28,7 @@ class ApiProtocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Capabilities:
     """What a model accepts, and how it best gives a verdict.
 
     Attributes:
@@ -74,7 +74,7 @@ class Model:
     provider: str
     name: str
     protocol: ApiProtocol
-    traits: Traits = Traits()
+    traits: Capabilities = Capabilities()
     base_url: str = ""
     key_env: str = ""
     identity: str = ""

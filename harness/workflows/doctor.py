@@ -17,7 +17,7 @@ from agents.errors import CallError
 from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from harness.engine.budget import Price
 from prompts import Library
 
@@ -54,7 +54,7 @@ class Diagnosis:
     model: str
     address: str
     error: str
-    traits: Traits
+    traits: Capabilities
     refused: tuple[str, ...] = ()
     answer: str = ""
     answered_as: str = ""
@@ -73,7 +73,7 @@ class Diagnosis:
     def entry(self) -> str:
         """An entry for a file of models (`--models FILE`): what the request showed."""
         lines = ["[[model]]", f'match = "{self.model}"']
-        for field in fields(Traits):
+        for field in fields(Capabilities):
             value = getattr(self.traits, field.name)
             if field.name == "extra" and value:
                 lines.append(f"extra = {toml_value(orjson.loads(value))}")
@@ -113,7 +113,7 @@ async def diagnose(model: Model, open_client: Any, price: Price | None) -> Diagn
     )
 
 
-def _hopeful(model: Model) -> Traits:
+def _hopeful(model: Model) -> Capabilities:
     """The traits of a model that accepts everything that its protocol knows."""
     logprobs = TOP_LOGPROBS if model.protocol in _WITH_LOGPROBS else 0
     seed = model.protocol is not ApiProtocol.ANTHROPIC_MESSAGES

@@ -17,7 +17,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
 from agents.models.registry import Registry
-from agents.models.spec import Model, Traits
+from agents.models.spec import Model, Capabilities
 from agents.prompt_lookup import named_prompt
 from agents.responder import Responder
 from agents.student_prompt import Form, Rendering
@@ -120,7 +120,7 @@ def _form(one: Contestant, cast: Cast) -> Form:
 def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
     protocol = rendering.protocol
     extra = preset.extra_with(_options(one, cast, rendering.form))
-    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
+    traits = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
     name = one.author if one.checkpoint is not None else cast.base_name
     identity = served(one, cast, how).id
     return Model(PROVIDER, name, protocol, traits, base_url="http://served/v1", identity=identity)

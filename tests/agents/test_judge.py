@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.messages import Completion, Finish
 from agents.models.registry import Registry
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols import body_of
 from agents.types import (
     Comparison,
@@ -230,7 +230,7 @@ def test_the_same_judge_is_the_same_judge() -> None:
 
 
 def test_what_is_not_sent_is_no_part_of_a_judge() -> None:
-    thinking = replace(GPT, traits=Traits(temperature=False))
+    thinking = replace(GPT, traits=Capabilities(temperature=False))
     assert Judge(thinking, PAIRWISE, temperature=0.0).id == Judge(thinking, PAIRWISE, temperature=None).id
 
 

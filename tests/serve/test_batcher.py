@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Message, Sampling
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from serve.batcher import Answer, Batcher
 from serve.request_params import asked, until_stop
 
-MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Traits(seed=True))
+MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True))
 
 
 def call(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
@@ -91,7 +91,7 @@ class Letters:
 
 
 def test_an_engine_is_asked_what_a_server_would_be() -> None:
-    traits = Traits(
+    traits = Capabilities(
         seed=True, extra='{"include_stop_str_in_output":true,"min_p":0.0,"repetition_penalty":1.1,"top_k":7}'
     )
     model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, traits)

@@ -21,7 +21,7 @@ from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.judge import Judge
 from agents.messages import Completion, Sampling
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.student_prompt import rendering
 from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
@@ -57,7 +57,7 @@ def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 def model_at(server: Server, name: str) -> Model:
-    traits = Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)
+    traits = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)
     return Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
 
 

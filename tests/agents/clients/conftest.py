@@ -17,7 +17,7 @@ from agents.clients.http import HttpClient, open_session
 from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 
@@ -33,7 +33,7 @@ class Way:
     provider: str
     name: str
     suffix: str
-    traits: Traits
+    traits: Capabilities
 
     def model(self, root: str, **changed: Any) -> Model:
         """The model at a server's root."""
@@ -42,15 +42,15 @@ class Way:
 
 
 WAYS = [
-    Way(ApiProtocol.OPENAI_CHAT, "openai", "emulated-gpt-4o", "/v1", Traits(max_top_logprobs=20, seed=True)),
-    Way(ApiProtocol.OPENAI_COMPLETIONS, "vllm", "emulated-llama-3.1-8b", "/v1", Traits(max_top_logprobs=20)),
-    Way(ApiProtocol.ANTHROPIC_MESSAGES, "anthropic", "emulated-claude-sonnet-4-5", "", Traits()),
+    Way(ApiProtocol.OPENAI_CHAT, "openai", "emulated-gpt-4o", "/v1", Capabilities(max_top_logprobs=20, seed=True)),
+    Way(ApiProtocol.OPENAI_COMPLETIONS, "vllm", "emulated-llama-3.1-8b", "/v1", Capabilities(max_top_logprobs=20)),
+    Way(ApiProtocol.ANTHROPIC_MESSAGES, "anthropic", "emulated-claude-sonnet-4-5", "", Capabilities()),
     Way(
         ApiProtocol.GEMINI_GENERATE,
         "google",
         "emulated-gemini-2.0-flash",
         "/v1beta",
-        Traits(max_top_logprobs=20, seed=True),
+        Capabilities(max_top_logprobs=20, seed=True),
     ),
 ]
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols import body_of
 
-OPEN = Traits(seed=True, max_top_logprobs=20)
+OPEN = Capabilities(seed=True, max_top_logprobs=20)
 PROTOCOLS = [protocol for protocol in ApiProtocol if protocol is not ApiProtocol.CONTROL]
 
 
@@ -105,7 +105,7 @@ def test_what_decides_no_answer_is_not_part_of_the_key(protocol: ApiProtocol) ->
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(protocol: ApiProtocol) -> None:
-    closed = model(protocol, traits=Traits(temperature=False, seed=False, max_top_logprobs=0))
+    closed = model(protocol, traits=Capabilities(temperature=False, seed=False, max_top_logprobs=0))
     asked = Sampling(50, temperature=0.5, top_p=0.9, seed=1, top_logprobs=2)
     one, other = (
         call(protocol, model=closed, sampling=asked),
@@ -116,7 +116,7 @@ def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(prot
 
 
 def test_more_alternatives_than_a_model_gives_are_not_asked_for() -> None:
-    few = model(ApiProtocol.OPENAI_CHAT, traits=Traits(max_top_logprobs=5))
+    few = model(ApiProtocol.OPENAI_CHAT, traits=Capabilities(max_top_logprobs=5))
     keys = {
         call(ApiProtocol.OPENAI_CHAT, model=few, sampling=Sampling(5, top_logprobs=count)).key
         for count in (5, 6, 20)

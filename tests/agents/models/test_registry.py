@@ -13,7 +13,7 @@ import pytest
 from agents.control_judges import rules
 from agents.errors import UserError
 from agents.models.registry import Registry
-from agents.models.spec import Traits, ApiProtocol
+from agents.models.spec import Capabilities, ApiProtocol
 
 Write = Callable[[str], Path]
 OWN = tomllib.loads(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
@@ -83,11 +83,11 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
 @pytest.mark.parametrize(
     ("name", "traits"),
     [
-        ("openai/gpt-4o", Traits(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
-        ("openai/gpt-4.1-mini", Traits(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
+        ("openai/gpt-4o", Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
+        ("openai/gpt-4.1-mini", Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
         (
             "openai/o4-mini",
-            Traits(
+            Capabilities(
                 "max_completion_tokens",
                 temperature=False,
                 seed=True,
@@ -98,22 +98,22 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
         ),
         (
             "google/gemini-2.0-flash",
-            Traits(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5),
+            Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5),
         ),
-        ("google/gemini-2.5-flash", Traits(seed=True, extra='{"thinkingConfig":{"thinkingBudget":0}}')),
-        ("google/gemini-1.5-pro", Traits(seed=True)),
-        ("google/gemma-4-31b-it", Traits(seed=True)),
-        ("anthropic/claude-sonnet-4-5", Traits()),
-        ("anthropic/claude-opus-4-20250514", Traits()),
-        ("anthropic/claude-3-5-haiku-latest", Traits()),
-        ("openai/some/model", Traits(seed=True, verdict_tokens=2048)),
-        ("openai/deepseek-reasoner", Traits(seed=True, verdict_tokens=4096)),
-        ("vllm/any/model", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=4096)),
-        ("vllm/Llama-2-7b", Traits(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
-        ("unheard/of", Traits()),
+        ("google/gemini-2.5-flash", Capabilities(seed=True, extra='{"thinkingConfig":{"thinkingBudget":0}}')),
+        ("google/gemini-1.5-pro", Capabilities(seed=True)),
+        ("google/gemma-4-31b-it", Capabilities(seed=True)),
+        ("anthropic/claude-sonnet-4-5", Capabilities()),
+        ("anthropic/claude-opus-4-20250514", Capabilities()),
+        ("anthropic/claude-3-5-haiku-latest", Capabilities()),
+        ("openai/some/model", Capabilities(seed=True, verdict_tokens=2048)),
+        ("openai/deepseek-reasoner", Capabilities(seed=True, verdict_tokens=4096)),
+        ("vllm/any/model", Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=4096)),
+        ("vllm/Llama-2-7b", Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
+        ("unheard/of", Capabilities()),
     ],
 )
-def test_what_models_accept(name: str, traits: Traits) -> None:
+def test_what_models_accept(name: str, traits: Capabilities) -> None:
     assert Registry(None, {}).traits(name) == traits
 
 
@@ -287,7 +287,7 @@ def test_a_users_file_is_read_after_the_packages_and_the_later_entry_decides(wri
         'extra = { reasoning_effort = "low", b = [1, 2] }\n'
     )
     registry = Registry(path, {})
-    assert registry.traits("openai/gpt-4o") == Traits(
+    assert registry.traits("openai/gpt-4o") == Capabilities(
         seed=True, max_top_logprobs=20, verdict="json", verdict_tokens=40
     )
     mini = registry.traits("openai/gpt-4o-mini")

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.messages import Message, Sampling
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols import FORMATS, body_of, url_of
 
-OPEN = Traits(seed=True, max_top_logprobs=20)
-CLOSED = Traits(temperature=False)
+OPEN = Capabilities(seed=True, max_top_logprobs=20)
+CLOSED = Capabilities(temperature=False)
 ALL = Sampling(
     50,
     temperature=0.5,
@@ -43,11 +43,11 @@ SCHEMA = {
 }
 
 
-def model(protocol: ApiProtocol, traits: Traits = OPEN, provider: str = "openai", name: str = "m") -> Model:
+def model(protocol: ApiProtocol, traits: Capabilities = OPEN, provider: str = "openai", name: str = "m") -> Model:
     return Model(provider, name, protocol, traits, "http://h/v1")
 
 
-def body(protocol: ApiProtocol, sampling: Sampling, traits: Traits = OPEN, **changed: Any) -> dict[str, Any]:
+def body(protocol: ApiProtocol, sampling: Sampling, traits: Capabilities = OPEN, **changed: Any) -> dict[str, Any]:
     messages = changed.pop("messages", USER)
     return body_of(model(protocol, traits, **changed), messages, sampling)
 
@@ -70,7 +70,7 @@ def test_chat_says_all_that_is_accepted() -> None:
 
 
 def test_chat_says_only_what_is_accepted() -> None:
-    thinking = Traits("max_completion_tokens", temperature=False, thinking=True)
+    thinking = Capabilities("max_completion_tokens", temperature=False, thinking=True)
     assert body(ApiProtocol.OPENAI_CHAT, replace(ALL, stop=()), thinking) == {
         "model": "m",
         "messages": CHAT,

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Finish, Usage
-from agents.models.spec import Model, Traits, ApiProtocol
+from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols.adaptation import adaptation_of
 from agents.protocols.error_mapping import LONGEST_MESSAGE, read_refusal, without_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
-TRAITS = Traits(seed=True, max_top_logprobs=20, verdict="json")
+TRAITS = Capabilities(seed=True, max_top_logprobs=20, verdict="json")
 MODEL = Model("openai", "gpt-4o", ApiProtocol.OPENAI_CHAT, TRAITS, "http://h/v1", "OPENAI_API_KEY")
 KEY = "sk-proj-Ab12Cd34Ef56Gh78"
 BILLING = "You exceeded your current quota, please check your plan and billing details."
