@@ -13,7 +13,7 @@ from agents.hashing import canonical
 from agents.models.lifecycle import KEYS, lifecycle_faults
 from agents.models.spec import EMULATED, Capabilities, ApiProtocol
 
-TRAITS = {field.name for field in fields(Capabilities)}
+CAPABILITY_NAMES = {field.name for field in fields(Capabilities)}
 _HINTS = get_type_hints(Capabilities)
 _LEAST = {"verdict_tokens": 1, "max_top_logprobs": 0, "thinking_tokens": 0}
 
@@ -115,8 +115,8 @@ def entry_faults(entry: Any, where: str) -> list[Fault]:
     for key, value in entry.items():
         if key in ("match", "answers", *KEYS) or (key == "extra" and isinstance(value, dict)):
             continue
-        if key not in TRAITS:
-            known = sorted({*TRAITS, *KEYS, "answers"})
+        if key not in CAPABILITY_NAMES:
+            known = sorted({*CAPABILITY_NAMES, *KEYS, "answers"})
             faults.append(Fault("is not known", f"{where}: {key}", remedy=f"Known: {known}."))
             continue
         hint = dict if key == "extra" else _HINTS[key]

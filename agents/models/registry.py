@@ -18,7 +18,7 @@ from agents.files.text import read_text
 from agents.files.toml import parse_toml
 from agents.models.lifecycle import KEYS, Lifecycle, lifecycle_of
 from agents.models.models_file import (
-    TRAITS,
+    CAPABILITY_NAMES,
     Provider,
     are_texts,
     check_address,
@@ -135,7 +135,7 @@ class Registry:
         """What a model accepts; an emulated model accepts what the model it emulates does."""
         told: dict[str, Any] = {}
         for entry in matching(self._entries, name):
-            told |= {key: value for key, value in entry.items() if key in TRAITS}
+            told |= {key: value for key, value in entry.items() if key in CAPABILITY_NAMES}
         return Capabilities(**told)
 
     def key(self, model: Model) -> str:

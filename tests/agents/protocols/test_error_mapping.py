@@ -18,8 +18,8 @@ from agents.protocols.adaptation import adaptation_of
 from agents.protocols.error_mapping import LONGEST_MESSAGE, read_refusal, without_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
-TRAITS = Capabilities(seed=True, max_top_logprobs=20, verdict="json")
-MODEL = Model("openai", "gpt-4o", ApiProtocol.OPENAI_CHAT, TRAITS, "http://h/v1", "OPENAI_API_KEY")
+CAPABILITY_NAMES = Capabilities(seed=True, max_top_logprobs=20, verdict="json")
+MODEL = Model("openai", "gpt-4o", ApiProtocol.OPENAI_CHAT, CAPABILITY_NAMES, "http://h/v1", "OPENAI_API_KEY")
 KEY = "sk-proj-Ab12Cd34Ef56Gh78"
 BILLING = "You exceeded your current quota, please check your plan and billing details."
 
@@ -293,7 +293,7 @@ def test_a_refused_parameter_names_the_setting_that_mends_it(
     ],
 )  # fmt: skip
 def test_a_limit_larger_than_the_model_is_made_to_fit(message: str, fits: int | None) -> None:
-    model = replace(MODEL, traits=replace(TRAITS, verdict_tokens=4096))
+    model = replace(MODEL, traits=replace(CAPABILITY_NAMES, verdict_tokens=4096))
     adaptation = adaptation_of(model, message, "", b'{"max_tokens":4096}')
     assert (dict(adaptation.settings) if adaptation else None) == ({"verdict_tokens": fits} if fits else None)
 
