@@ -150,8 +150,8 @@ def told_model(model: Model) -> dict[str, str]:
     told = {"model": model.id, "protocol": str(model.protocol)}
     if model.identity:
         told["identity"] = model.identity
-    if model.traits.extra:
-        told["extra"] = model.traits.extra
+    if model.capabilities.extra:
+        told["extra"] = model.capabilities.extra
     return told
 
 
@@ -159,9 +159,9 @@ def told_sampling(model: Model, sampling: Sampling) -> dict[str, Any]:
     """Sampling as `made` tells it: what is sent; what is not sent is the model's own."""
     told: dict[str, Any] = {"max_output_tokens": sampling.max_output_tokens}
     for name in ("temperature", "top_p"):
-        value = getattr(sampling, name) if model.traits.temperature else None
+        value = getattr(sampling, name) if model.capabilities.temperature else None
         told[name] = "the model's own" if value is None else value
-    if sampling.seed is not None and model.traits.seed:
+    if sampling.seed is not None and model.capabilities.seed:
         told["seed"] = sampling.seed
     if sampling.top_k is not None:
         told["top_k"] = sampling.top_k

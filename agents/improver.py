@@ -111,7 +111,7 @@ class Improver:
     @cached_property
     def sampling(self) -> Sampling:
         """How the answers are drawn."""
-        room = THINKING_TOKENS if self.model.traits.thinking else OUTPUT_TOKENS
+        room = THINKING_TOKENS if self.model.capabilities.thinking else OUTPUT_TOKENS
         return Sampling(room, temperature=self.temperature)
 
     @cached_property

@@ -104,13 +104,13 @@ class Judge:
     @cached_property
     def sampling(self) -> Sampling:
         """How the verdict is drawn: in the way the model gives it best."""
-        traits = self.model.traits
+        capabilities = self.model.capabilities
         return Sampling(
-            max_output_tokens=traits.verdict_tokens,
-            temperature=self.temperature if traits.temperature else None,
-            top_logprobs=min(TOP_LOGPROBS, traits.max_top_logprobs) or None,
+            max_output_tokens=capabilities.verdict_tokens,
+            temperature=self.temperature if capabilities.temperature else None,
+            top_logprobs=min(TOP_LOGPROBS, capabilities.max_top_logprobs) or None,
             choices=self.prompt.answers,
-            constraint=traits.verdict if traits.verdict in ("choice", "json") else "none",
+            constraint=capabilities.verdict if capabilities.verdict in ("choice", "json") else "none",
         )
 
     def call(self, comparison: Comparison, sample: int = 0, attempt: int = 0) -> ModelRequest:

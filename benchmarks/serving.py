@@ -152,13 +152,13 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
 
 def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
     """Seconds until every prompt is answered, all sent at once, dealt to the models in turn."""
-    traits = Capabilities(seed=True, extra='{"ignore_eos":true}')
+    capabilities = Capabilities(seed=True, extra='{"ignore_eos":true}')
     sampling = Sampling(TOKENS, temperature=0.0)
     how = rendering()
     calls = []
     for at, dialogue in enumerate(asked):
         name = names[at % len(names)]
-        model = Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
+        model = Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, capabilities, f"{server.url}/v1", identity="x")
         calls.append(ModelRequest(model, how.messages(dialogue), sampling))
 
     async def main() -> float:

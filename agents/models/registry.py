@@ -94,7 +94,7 @@ class Registry:
             provider=provider_name,
             name=model_name,
             protocol=provider.protocol,
-            traits=self.traits(name),
+            capabilities=self.capabilities(name),
             base_url=address,
             key_env=provider.key_env,
             identity="" if own else address,
@@ -131,7 +131,7 @@ class Registry:
         base_url = root_url + below.get(model.protocol, "/v1")
         return replace(model, name=name, base_url=base_url, key_env="", identity=definition)
 
-    def traits(self, name: str) -> Capabilities:
+    def capabilities(self, name: str) -> Capabilities:
         """What a model accepts; an emulated model accepts what the model it emulates does."""
         told: dict[str, Any] = {}
         for entry in matching(self._entries, name):

@@ -74,7 +74,7 @@ class Model:
     provider: str
     name: str
     protocol: ApiProtocol
-    traits: Capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities()
     base_url: str = ""
     key_env: str = ""
     identity: str = ""
@@ -89,7 +89,7 @@ class Model:
     def adapted(self, adaptation: Adaptation) -> Model:
         """The model with the settings under which it accepts what it refused."""
         changes: dict[str, Any] = dict(adaptation.settings)
-        return replace(self, traits=replace(self.traits, **changes))
+        return replace(self, capabilities=replace(self.capabilities, **changes))
 
 
 def is_emulated(model_name: str) -> bool:

@@ -58,7 +58,7 @@ def adaptation_of(model: Model, words: str, parameter: str, sent: bytes) -> Adap
     """
     smaller = _smaller_verdict(model, words, sent)
     if smaller:
-        return Adaptation(model.traits.token_limit, smaller)
+        return Adaptation(model.capabilities.token_limit, smaller)
     if not is_about_a_parameter(words):
         return None
     named = f"{parameter} {words}"
@@ -82,7 +82,7 @@ def without_stream(model: Model) -> Adaptation | None:
     """The setting that asks a server for one answer instead of a stream; None where it was asked already."""
     if model.protocol is ApiProtocol.GEMINI_GENERATE:
         return None
-    extra = orjson.loads(model.traits.extra) if model.traits.extra else {}
+    extra = orjson.loads(model.capabilities.extra) if model.capabilities.extra else {}
     if extra.get("stream") is False:
         return None
     return Adaptation("stream", (("extra", orjson.dumps({**extra, "stream": False}).decode()),))
@@ -99,8 +99,8 @@ def _is_named(parameter: str, words: str) -> bool:
 
 def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
     """A verdict's limit that fits, where the one that was sent is larger than the model or its context."""
-    asked = model.traits.verdict_tokens
-    if f'"{model.traits.token_limit}":{asked}'.encode() not in sent:
+    asked = model.capabilities.verdict_tokens
+    if f'"{model.capabilities.token_limit}":{asked}'.encode() not in sent:
         return ()
     context, bound = _CONTEXT.search(words), _MOST_OUTPUT.search(words)
     if context is not None:
@@ -115,7 +115,7 @@ def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
 
 def _token_limit(model: Model, words: str) -> Settings:
     """Rename the limit; a complaint about its value is none about its name."""
-    other = "max_completion_tokens" if model.traits.token_limit == "max_tokens" else "max_tokens"
+    other = "max_completion_tokens" if model.capabilities.token_limit == "max_tokens" else "max_tokens"
     unknown = re.search(
         r"unsupported|not supported|unrecogni|unknown|extra|not permitted|deprecated", words, re.I
     )
@@ -126,26 +126,26 @@ def _token_limit(model: Model, words: str) -> Settings:
 def _logprobs(model: Model, words: str) -> Settings:
     bound = _BOUND.search(words)
     fewer = int(bound[1]) if bound is not None else 0
-    if fewer >= model.traits.max_top_logprobs:
+    if fewer >= model.capabilities.max_top_logprobs:
         fewer = 0
-    return (("max_top_logprobs", fewer),) if model.traits.max_top_logprobs else ()
+    return (("max_top_logprobs", fewer),) if model.capabilities.max_top_logprobs else ()
 
 
 def _sampling(model: Model, words: str) -> Settings:
-    return (("temperature", False),) if model.traits.temperature else ()
+    return (("temperature", False),) if model.capabilities.temperature else ()
 
 
 def _seed(model: Model, words: str) -> Settings:
-    return (("seed", False),) if model.traits.seed else ()
+    return (("seed", False),) if model.capabilities.seed else ()
 
 
 def _plain_text(model: Model, words: str) -> Settings:
-    return (("verdict", "text"),) if model.traits.verdict in ("json", "choice") else ()
+    return (("verdict", "text"),) if model.capabilities.verdict in ("json", "choice") else ()
 
 
 def _thinking(model: Model, words: str) -> Settings:
     """A model that cannot be told not to think gets room to think; other keys of `extra` are the user's."""
-    extra = orjson.loads(model.traits.extra) if model.traits.extra else {}
+    extra = orjson.loads(model.capabilities.extra) if model.capabilities.extra else {}
     if len(extra) != 1 or next(iter(extra)) not in _THINKING:
         return ()
     return (("extra", ""), ("thinking", True), ("verdict_tokens", ROOM_TO_THINK))

@@ -28,7 +28,7 @@ def headers(key: str) -> dict[str, str]:
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
     """The request's JSON. Where a temperature is sent, top-p is not: newer models refuse the two together."""
-    traits = model.traits
+    capabilities = model.capabilities
     system = "\n\n".join(message.content for message in messages if message.role == "system")
     request: dict[str, Any] = {
         "model": model.name,
@@ -41,11 +41,11 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
     }
     if system:
         request["system"] = system
-    if traits.temperature and sampling.temperature is not None:
+    if capabilities.temperature and sampling.temperature is not None:
         request["temperature"] = sampling.temperature
-    elif traits.temperature and sampling.top_p is not None:
+    elif capabilities.temperature and sampling.top_p is not None:
         request["top_p"] = sampling.top_p
-    if traits.temperature and sampling.top_k is not None:
+    if capabilities.temperature and sampling.top_k is not None:
         request["top_k"] = sampling.top_k
     if sampling.stop:
         request["stop_sequences"] = list(sampling.stop)
@@ -53,8 +53,8 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
         request["output_config"] = {
             "format": {"type": "json_schema", "schema": answer_schema(sampling.choices)}
         }
-    if traits.extra:
-        request |= orjson.loads(traits.extra)
+    if capabilities.extra:
+        request |= orjson.loads(capabilities.extra)
     return request
 
 

@@ -29,24 +29,24 @@ def headers(key: str) -> dict[str, str]:
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
     """The request's JSON."""
-    traits = model.traits
+    capabilities = model.capabilities
     system = "\n\n".join(message.content for message in messages if message.role == "system")
     config: dict[str, Any] = {"maxOutputTokens": sampling.max_output_tokens}
-    if traits.temperature:
+    if capabilities.temperature:
         given = {"temperature": sampling.temperature, "topP": sampling.top_p, "topK": sampling.top_k}
         config |= {name: value for name, value in given.items() if value is not None}
-    if sampling.seed is not None and traits.seed:
+    if sampling.seed is not None and capabilities.seed:
         config["seed"] = sampling.seed
     if sampling.stop:
         config["stopSequences"] = list(sampling.stop)
-    if sampling.top_logprobs is not None and traits.max_top_logprobs:
+    if sampling.top_logprobs is not None and capabilities.max_top_logprobs:
         config["responseLogprobs"] = True
-        config["logprobs"] = min(sampling.top_logprobs, traits.max_top_logprobs)
+        config["logprobs"] = min(sampling.top_logprobs, capabilities.max_top_logprobs)
     if sampling.constraint == "json":
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = answer_schema(sampling.choices)
-    if traits.extra:
-        config |= orjson.loads(traits.extra)
+    if capabilities.extra:
+        config |= orjson.loads(capabilities.extra)
     request: dict[str, Any] = {
         "contents": [
             {

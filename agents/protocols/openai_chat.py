@@ -31,9 +31,9 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
         "messages": [{"role": message.role, "content": message.content} for message in messages],
         **common(model, sampling),
     }
-    if sampling.top_logprobs is not None and model.traits.max_top_logprobs:
+    if sampling.top_logprobs is not None and model.capabilities.max_top_logprobs:
         request["logprobs"] = True
-        request["top_logprobs"] = min(sampling.top_logprobs, model.traits.max_top_logprobs)
+        request["top_logprobs"] = min(sampling.top_logprobs, model.capabilities.max_top_logprobs)
     if sampling.constraint == "json":
         request["response_format"] = {
             "type": "json_schema",
@@ -44,23 +44,23 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 
 def common(model: Model, sampling: Sampling) -> dict[str, Any]:
     """What chat and plain completions share."""
-    traits = model.traits
-    request: dict[str, Any] = {"model": model.name, traits.token_limit: sampling.max_output_tokens}
-    if traits.temperature:
+    capabilities = model.capabilities
+    request: dict[str, Any] = {"model": model.name, capabilities.token_limit: sampling.max_output_tokens}
+    if capabilities.temperature:
         if sampling.temperature is not None:
             request["temperature"] = sampling.temperature
         if sampling.top_p is not None:
             request["top_p"] = sampling.top_p
     if sampling.top_k is not None and model.provider == "vllm":
         request["top_k"] = sampling.top_k
-    if sampling.seed is not None and traits.seed:
+    if sampling.seed is not None and capabilities.seed:
         request["seed"] = sampling.seed
     if sampling.stop:
         request["stop"] = list(sampling.stop)
     if sampling.constraint == "choice":
         request["structured_outputs"] = {"choice": list(sampling.choices)}
-    if traits.extra:
-        request |= orjson.loads(traits.extra)
+    if capabilities.extra:
+        request |= orjson.loads(capabilities.extra)
     return request
 
 

@@ -28,8 +28,8 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
     """The request's JSON; the only message is the whole prompt."""
     (message,) = messages
     request = {"prompt": message.content, **common(model, sampling)}
-    if sampling.top_logprobs is not None and model.traits.max_top_logprobs:
-        request["logprobs"] = min(sampling.top_logprobs, model.traits.max_top_logprobs)
+    if sampling.top_logprobs is not None and model.capabilities.max_top_logprobs:
+        request["logprobs"] = min(sampling.top_logprobs, model.capabilities.max_top_logprobs)
     return request
 
 

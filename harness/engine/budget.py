@@ -49,7 +49,7 @@ class Price:
 
 def most_output(call: ModelRequest) -> int:
     """The most output tokens that one try can be billed for: its limit, and thinking beside it."""
-    return call.sampling.max_output_tokens + call.model.traits.thinking_tokens
+    return call.sampling.max_output_tokens + call.model.capabilities.thinking_tokens
 
 
 FREE = Price(0.0, 0.0)

@@ -88,7 +88,7 @@ class Settings:
         """Seconds for one request to a model: one that may think needs longer."""
         if self.timeout_seconds is not None:
             return self.timeout_seconds
-        may_think = model.traits.thinking or model.traits.verdict_tokens >= ROOM_TO_THINK_TOKENS
+        may_think = model.capabilities.thinking or model.capabilities.verdict_tokens >= ROOM_TO_THINK_TOKENS
         return THINKING_TIMEOUT_SECONDS if may_think else TIMEOUT_SECONDS
 
     def limits_of(self, model: Model) -> Limits:

@@ -54,7 +54,7 @@ class Diagnosis:
     model: str
     address: str
     error: str
-    traits: Capabilities
+    capabilities: Capabilities
     refused: tuple[str, ...] = ()
     answer: str = ""
     answered_as: str = ""
@@ -74,7 +74,7 @@ class Diagnosis:
         """An entry for a file of models (`--models FILE`): what the request showed."""
         lines = ["[[model]]", f'match = "{self.model}"']
         for field in fields(Capabilities):
-            value = getattr(self.traits, field.name)
+            value = getattr(self.capabilities, field.name)
             if field.name == "extra" and value:
                 lines.append(f"extra = {toml_value(orjson.loads(value))}")
             elif field.name != "extra" and not (field.name == "thinking_tokens" and not value):
@@ -89,7 +89,7 @@ async def diagnose(model: Model, open_client: Any, price: Price | None) -> Diagn
         open_client: from a `Model` to the `ModelClient` that asks it.
         price: the model's, for the report alone.
     """
-    asked = replace(model, traits=_hopeful(model))
+    asked = replace(model, capabilities=_hopeful(model))
     cost = None if price is None else (price.input_usd * 1e6, price.output_usd * 1e6)
     refused: list[str] = []
     requests, error = 0, "it refuses one parameter after another"
@@ -109,7 +109,7 @@ async def diagnose(model: Model, open_client: Any, price: Price | None) -> Diagn
         finally:
             await client.close()
     return Diagnosis(
-        model.id, model.base_url, error, model.traits, tuple(refused), price=cost, requests=requests
+        model.id, model.base_url, error, model.capabilities, tuple(refused), price=cost, requests=requests
     )
 
 
@@ -117,18 +117,18 @@ def _hopeful(model: Model) -> Capabilities:
     """The traits of a model that accepts everything that its protocol knows."""
     logprobs = TOP_LOGPROBS if model.protocol in _WITH_LOGPROBS else 0
     seed = model.protocol is not ApiProtocol.ANTHROPIC_MESSAGES
-    return replace(model.traits, temperature=True, seed=seed, max_top_logprobs=logprobs)
+    return replace(model.capabilities, temperature=True, seed=seed, max_top_logprobs=logprobs)
 
 
 def _call(model: Model) -> ModelRequest:
-    constraint = model.traits.verdict if model.traits.verdict in ("choice", "json") else "none"
+    constraint = model.capabilities.verdict if model.capabilities.verdict in ("choice", "json") else "none"
     plain = model.protocol is ApiProtocol.OPENAI_COMPLETIONS
     prompt = Library()[DEFAULT_PROMPT]
     sampling = Sampling(
         ROOM_TOKENS,
         temperature=0.0,
         seed=0,
-        top_logprobs=model.traits.max_top_logprobs or None,
+        top_logprobs=model.capabilities.max_top_logprobs or None,
         choices=prompt.answers,
         constraint="none" if plain else constraint,
     )
@@ -142,25 +142,25 @@ def _read(
     price: tuple[float, float] | None,
     requests: int,
 ) -> Diagnosis:
-    traits, output = model.traits, completion.usage.output_tokens
+    capabilities, output = model.capabilities, completion.usage.output_tokens
     if output is None:
-        thinks = traits.thinking
+        thinks = capabilities.thinking
     else:
         thinks = output >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
     tops = max((len(position.top) for position in completion.logprobs), default=0)
-    verdict = traits.verdict
+    verdict = capabilities.verdict
     if verdict == "logprobs" and not tops:
         verdict = "text"
     elif verdict == "text" and tops and not thinks:
         verdict = "logprobs"
-    room = ROOM_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, traits.verdict_tokens)
+    room = ROOM_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
     return Diagnosis(
         model=model.id,
         address=model.base_url,
         error="",
-        traits=replace(
-            traits,
-            max_top_logprobs=traits.max_top_logprobs if tops else 0,
+        capabilities=replace(
+            capabilities,
+            max_top_logprobs=capabilities.max_top_logprobs if tops else 0,
             thinking=thinks,
             verdict=verdict,
             verdict_tokens=room,
@@ -182,7 +182,7 @@ def facts(diagnosis: Diagnosis) -> Mapping[str, str]:
     """The diagnosis for people, a name and a value a line."""
     if diagnosis.error:
         return {"address": diagnosis.address, "error": diagnosis.error}
-    traits, limits = diagnosis.traits, diagnosis.limits
+    capabilities, limits = diagnosis.capabilities, diagnosis.limits
     stated = {
         "requests a minute": limits.requests_per_minute if limits else None,
         "tokens a minute": limits.tokens_per_minute if limits else None,
@@ -200,10 +200,10 @@ def facts(diagnosis: Diagnosis) -> Mapping[str, str]:
         "answered as": diagnosis.answered_as or "not stated",
         "latency": f"{diagnosis.latency_seconds or 0.0:.2f} s",
         "tokens": tokens,
-        "thinks first": "yes" if traits.thinking else "no",
-        "temperature": "accepted" if traits.temperature else "refused",
-        "log-probabilities": f"{traits.max_top_logprobs} a token" if traits.max_top_logprobs else "none",
-        "token limit's name": traits.token_limit,
+        "thinks first": "yes" if capabilities.thinking else "no",
+        "temperature": "accepted" if capabilities.temperature else "refused",
+        "log-probabilities": f"{capabilities.max_top_logprobs} a token" if capabilities.max_top_logprobs else "none",
+        "token limit's name": capabilities.token_limit,
         "refused": ", ".join(diagnosis.refused) or "nothing",
         "limits stated": ", ".join(known) or "none",
         "price": f"${price[0]:g} and ${price[1]:g} a million tokens" if price else "not known (--price)",

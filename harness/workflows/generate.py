@@ -105,7 +105,7 @@ class Plan:
     def unheeded(self) -> tuple[str, ...]:
         """The models that are to have a temperature or top-p, and take none."""
         wanted = [agent.model for agent in self.agents if _wants_sampling(agent.sampling)]
-        return tuple(dict.fromkeys(model.id for model in wanted if not model.traits.temperature))
+        return tuple(dict.fromkeys(model.id for model in wanted if not model.capabilities.temperature))
 
     @property
     def sets(self) -> tuple[ResponseSet, ...]:

@@ -120,10 +120,10 @@ def _form(one: Contestant, cast: Cast) -> Form:
 def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
     protocol = rendering.protocol
     extra = preset.extra_with(_options(one, cast, rendering.form))
-    traits = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
+    capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
     name = one.author if one.checkpoint is not None else cast.base_name
     identity = served(one, cast, how).id
-    return Model(PROVIDER, name, protocol, traits, base_url="http://served/v1", identity=identity)
+    return Model(PROVIDER, name, protocol, capabilities, base_url="http://served/v1", identity=identity)
 
 
 def _options(one: Contestant, cast: Cast, form: Form) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _forecast(plan: Plan, model: Model, there: set[tuple[str, str, int]], settin
         asked.add(call.key)
         size += len(call.body)
         most += price.upper_bound(call) if price is not None else 0.0
-    each = USUAL_TOKENS + (1000 if model.traits.thinking else 0)
+    each = USUAL_TOKENS + (1000 if model.capabilities.thinking else 0)
     given, made = size * FIRST_TOKENS_PER_BYTE, float(len(asked) * each)
     expected = None if price is None else given * price.input_usd + made * price.output_usd
     return Forecast(

@@ -103,7 +103,7 @@ async def _estimate(
             asked.add(call.key)
             size += len(call.body)
             most += price.upper_bound(call) if price is not None else 0.0
-    thinking = judge.model.traits.thinking
+    thinking = judge.model.capabilities.thinking
     each = judge.sampling.max_output_tokens if thinking else VERDICT_TOKENS
     tokens, output = size * FIRST_TOKENS_PER_BYTE, len(asked) * min(each, judge.sampling.max_output_tokens)
     return Estimate(

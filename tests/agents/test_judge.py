@@ -202,12 +202,12 @@ def test_another_judge_is_another_judge() -> None:
         "another word": Judge(GPT, replace(PAIRWISE, version="prompt-1:other")),
         "another temperature": Judge(GPT, PAIRWISE, temperature=1.0),
         "no temperature": Judge(GPT, PAIRWISE, temperature=None),
-        "another limit": Judge(replace(GPT, traits=replace(GPT.traits, verdict_tokens=6)), PAIRWISE),
-        "no log-probabilities": Judge(replace(GPT, traits=replace(GPT.traits, max_top_logprobs=0)), PAIRWISE),
-        "held to a schema": Judge(replace(GPT, traits=replace(GPT.traits, verdict="json")), PAIRWISE),
-        "an extra key": Judge(replace(GPT, traits=replace(GPT.traits, extra='{"x":1}')), PAIRWISE),
+        "another limit": Judge(replace(GPT, capabilities=replace(GPT.capabilities, verdict_tokens=6)), PAIRWISE),
+        "no log-probabilities": Judge(replace(GPT, capabilities=replace(GPT.capabilities, max_top_logprobs=0)), PAIRWISE),
+        "held to a schema": Judge(replace(GPT, capabilities=replace(GPT.capabilities, verdict="json")), PAIRWISE),
+        "an extra key": Judge(replace(GPT, capabilities=replace(GPT.capabilities, extra='{"x":1}')), PAIRWISE),
         "another name of the limit": Judge(
-            replace(GPT, traits=replace(GPT.traits, token_limit="m")), PAIRWISE
+            replace(GPT, capabilities=replace(GPT.capabilities, token_limit="m")), PAIRWISE
         ),
         "a control judge": Judge(rules.model("longer"), PAIRWISE),
         "another control judge": Judge(rules.model("first"), PAIRWISE),
@@ -230,7 +230,7 @@ def test_the_same_judge_is_the_same_judge() -> None:
 
 
 def test_what_is_not_sent_is_no_part_of_a_judge() -> None:
-    thinking = replace(GPT, traits=Capabilities(temperature=False))
+    thinking = replace(GPT, capabilities=Capabilities(temperature=False))
     assert Judge(thinking, PAIRWISE, temperature=0.0).id == Judge(thinking, PAIRWISE, temperature=None).id
 
 

@@ -91,10 +91,10 @@ class Letters:
 
 
 def test_an_engine_is_asked_what_a_server_would_be() -> None:
-    traits = Capabilities(
+    capabilities = Capabilities(
         seed=True, extra='{"include_stop_str_in_output":true,"min_p":0.0,"repetition_penalty":1.1,"top_k":7}'
     )
-    model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, traits)
+    model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, capabilities)
     told = asked(call("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), Letters())
     assert told.ids == (0, 97, 98)
     assert told.sampling == (5, 0.5, 0.9, 7, 0.0, 1.1, 3, ("x",))

@@ -57,8 +57,8 @@ def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 def model_at(server: Server, name: str) -> Model:
-    traits = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)
-    return Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, traits, f"{server.url}/v1", identity="x")
+    capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)
+    return Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, capabilities, f"{server.url}/v1", identity="x")
 
 
 def ask(server: Server, *calls: ModelRequest) -> list[Completion]:
@@ -169,8 +169,8 @@ def test_seeded_sampling_in_one_large_batch(server: Server, tiny: Any, dialogues
     sampling = Sampling(
         16, temperature=preset.temperature, top_p=preset.top_p, seed=preset.seed, stop=preset.stop
     )
-    traits = replace(model_at(server, BASE).traits, extra=preset.extra)
-    models = [replace(model_at(server, name), traits=traits) for name in (BASE, "student:glad")]
+    capabilities = replace(model_at(server, BASE).capabilities, extra=preset.extra)
+    models = [replace(model_at(server, name), capabilities=capabilities) for name in (BASE, "student:glad")]
     calls = [ModelRequest(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8]
     assert len(ask(server, *calls)) == len(calls)  # in one batch a rounding may draw another token
     alone = [ask(server, calls[0])[0].text for _ in range(3)]

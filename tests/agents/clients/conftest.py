@@ -33,12 +33,12 @@ class Way:
     provider: str
     name: str
     suffix: str
-    traits: Capabilities
+    capabilities: Capabilities
 
     def model(self, root: str, **changed: Any) -> Model:
         """The model at a server's root."""
         values = {"name": self.name, "base_url": root + self.suffix, "key_env": KEY_ENV, **changed}
-        return Model(provider=self.provider, protocol=self.protocol, traits=self.traits, **values)
+        return Model(provider=self.provider, protocol=self.protocol, capabilities=self.capabilities, **values)
 
 
 WAYS = [

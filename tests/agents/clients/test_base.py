@@ -52,7 +52,7 @@ def variants(protocol: ApiProtocol) -> dict[str, ModelRequest]:
         "top_k": call(protocol, sampling=replace(asked, top_k=5)),
         "stop": call(protocol, sampling=replace(asked, stop=("y",))),
         "two stops": call(protocol, sampling=replace(asked, stop=("x", "y"))),
-        "extra": call(protocol, model=replace(whom, traits=replace(OPEN, extra='{"thinking":{"type":"x"}}'))),
+        "extra": call(protocol, model=replace(whom, capabilities=replace(OPEN, extra='{"thinking":{"type":"x"}}'))),
         "sample": call(protocol, sample=1),
         "attempt": call(protocol, attempt=1),
     }
@@ -95,8 +95,8 @@ def test_what_decides_no_answer_is_not_part_of_the_key(protocol: ApiProtocol) ->
         call(protocol, read=read),
         call(protocol, model=replace(base.model, base_url="http://elsewhere/v1")),
         call(protocol, model=replace(base.model, key_env="ANOTHER_KEY")),
-        call(protocol, model=replace(base.model, traits=replace(OPEN, verdict="text", verdict_tokens=99))),
-        call(protocol, model=replace(base.model, traits=replace(OPEN, thinking=True))),
+        call(protocol, model=replace(base.model, capabilities=replace(OPEN, verdict="text", verdict_tokens=99))),
+        call(protocol, model=replace(base.model, capabilities=replace(OPEN, thinking=True))),
         call(protocol, sampling=replace(base.sampling, choices=("1", "2"))),
     ):
         assert same.key == base.key
@@ -105,7 +105,7 @@ def test_what_decides_no_answer_is_not_part_of_the_key(protocol: ApiProtocol) ->
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(protocol: ApiProtocol) -> None:
-    closed = model(protocol, traits=Capabilities(temperature=False, seed=False, max_top_logprobs=0))
+    closed = model(protocol, capabilities=Capabilities(temperature=False, seed=False, max_top_logprobs=0))
     asked = Sampling(50, temperature=0.5, top_p=0.9, seed=1, top_logprobs=2)
     one, other = (
         call(protocol, model=closed, sampling=asked),
@@ -116,7 +116,7 @@ def test_a_parameter_that_a_model_does_not_accept_is_neither_sent_nor_keyed(prot
 
 
 def test_more_alternatives_than_a_model_gives_are_not_asked_for() -> None:
-    few = model(ApiProtocol.OPENAI_CHAT, traits=Capabilities(max_top_logprobs=5))
+    few = model(ApiProtocol.OPENAI_CHAT, capabilities=Capabilities(max_top_logprobs=5))
     keys = {
         call(ApiProtocol.OPENAI_CHAT, model=few, sampling=Sampling(5, top_logprobs=count)).key
         for count in (5, 6, 20)

@@ -43,7 +43,7 @@ def questions(way: Way, root: str) -> list[ModelRequest]:
     """Questions as a judge and a responder would ask them."""
     model = way.model(root)
     chat = way.protocol is not ApiProtocol.OPENAI_COMPLETIONS
-    judged = [Sampling(5, temperature=0.0, top_logprobs=20 if model.traits.max_top_logprobs else None)]
+    judged = [Sampling(5, temperature=0.0, top_logprobs=20 if model.capabilities.max_top_logprobs else None)]
     judged += [Sampling(40, choices=("1", "2"), constraint="json")] if chat else []
     free = [
         Sampling(60, temperature=0.7, top_p=0.9 if way.provider != "anthropic" else None, seed=3),
@@ -100,7 +100,7 @@ async def test_both_kinds_send_the_very_body_that_is_hashed(
         ApiProtocol.GEMINI_GENERATE: '{"thinkingConfig":{"thinkingBudget":0},"unheardOf":[1,1.0,null]}',
     }[way.protocol]
     model = way.model(root)
-    model = replace(model, traits=replace(model.traits, extra=extra))
+    model = replace(model, capabilities=replace(model.capabilities, extra=extra))
     everything = Sampling(5, 1.0, top_p=0.9, top_k=4, seed=1, stop=("x",), top_logprobs=2, choices=("1", "2"))
     for expected in (
         *questions(way, root),

@@ -39,7 +39,7 @@ Outcome = Completion | Failed
 
 def calls_of(way: Way, root: str, **changed: Any) -> list[ModelRequest]:
     """A judge's questions, with every parameter that the protocol knows."""
-    top = 3 if way.traits.max_top_logprobs else None
+    top = 3 if way.capabilities.max_top_logprobs else None
     sampling = Sampling(**{"max_output_tokens": LIMIT, "temperature": 0.5, "top_logprobs": top, **changed})
     model = way.model(root)
     return [

@@ -113,8 +113,8 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
         ("unheard/of", Capabilities()),
     ],
 )
-def test_what_models_accept(name: str, traits: Capabilities) -> None:
-    assert Registry(None, {}).traits(name) == traits
+def test_what_models_accept(name: str, capabilities: Capabilities) -> None:
+    assert Registry(None, {}).capabilities(name) == capabilities
 
 
 NEWER = ("openai/gpt-5.5", "openai/gpt-6.2-sol", "google/gemini-2.5-pro", "google/gemini-4-argon")
@@ -123,12 +123,12 @@ NEWER += ("google/gemini-flash-latest", "anthropic/claude-opus-4-8", "anthropic/
 
 @pytest.mark.parametrize("name", [*NEWER, "anthropic/claude-that-nobody-knows-yet"])
 def test_a_newer_model_has_room_to_think_and_is_sent_nothing_that_it_refuses(name: str) -> None:
-    traits = Registry(None, {}).traits(name)
-    assert traits.thinking
-    assert traits.verdict_tokens >= 1024
-    assert traits.verdict in ("json", "text")
-    assert traits.temperature == name.startswith("google/")
-    assert traits.token_limit == ("max_completion_tokens" if name.startswith("openai/") else "max_tokens")
+    capabilities = Registry(None, {}).capabilities(name)
+    assert capabilities.thinking
+    assert capabilities.verdict_tokens >= 1024
+    assert capabilities.verdict in ("json", "text")
+    assert capabilities.temperature == name.startswith("google/")
+    assert capabilities.token_limit == ("max_completion_tokens" if name.startswith("openai/") else "max_tokens")
 
 
 def test_every_entry_fits_its_provider() -> None:
@@ -142,10 +142,10 @@ def test_every_entry_fits_its_provider() -> None:
     for pattern in patterns:
         provider = pattern.partition("/")[0]
         assert provider in providers
-        traits = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", pattern).replace("*", "x")).traits
-        assert traits.verdict != "logprobs" or traits.max_top_logprobs > 0
-        assert traits.verdict != "choice" or provider == "vllm"
-        assert not traits.thinking or traits.verdict_tokens >= 1024
+        capabilities = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", pattern).replace("*", "x")).capabilities
+        assert capabilities.verdict != "logprobs" or capabilities.max_top_logprobs > 0
+        assert capabilities.verdict != "choice" or provider == "vllm"
+        assert not capabilities.thinking or capabilities.verdict_tokens >= 1024
 
 
 # ---- addresses and keys ----------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_an_emulated_model_is_another_model_that_accepts_the_same(name: str, bas
     emulated = registry.emulated(model, "http://e", "emulator-1:abc")
     assert emulated.name == f"emulated-{model.name}"
     assert (emulated.base_url, emulated.key_env, emulated.identity) == (base_url, "", "emulator-1:abc")
-    assert emulated.traits == model.traits == registry.traits(emulated.id)
+    assert emulated.capabilities == model.capabilities == registry.capabilities(emulated.id)
     assert registry.emulated(emulated, "http://e", "emulator-1:abc") == emulated
     assert registry.key(emulated) == ""
 
@@ -287,13 +287,13 @@ def test_a_users_file_is_read_after_the_packages_and_the_later_entry_decides(wri
         'extra = { reasoning_effort = "low", b = [1, 2] }\n'
     )
     registry = Registry(path, {})
-    assert registry.traits("openai/gpt-4o") == Capabilities(
+    assert registry.capabilities("openai/gpt-4o") == Capabilities(
         seed=True, max_top_logprobs=20, verdict="json", verdict_tokens=40
     )
-    mini = registry.traits("openai/gpt-4o-mini")
+    mini = registry.capabilities("openai/gpt-4o-mini")
     assert (mini.verdict, mini.verdict_tokens) == ("json", 50)
     assert mini.extra == '{"b":[1,2],"reasoning_effort":"low"}'
-    assert registry.traits("openai/gpt-4.1") == Registry(None, {}).traits("openai/gpt-4.1")
+    assert registry.capabilities("openai/gpt-4.1") == Registry(None, {}).capabilities("openai/gpt-4.1")
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,13 @@ SCHEMA = {
 }
 
 
-def model(protocol: ApiProtocol, traits: Capabilities = OPEN, provider: str = "openai", name: str = "m") -> Model:
-    return Model(provider, name, protocol, traits, "http://h/v1")
+def model(protocol: ApiProtocol, capabilities: Capabilities = OPEN, provider: str = "openai", name: str = "m") -> Model:
+    return Model(provider, name, protocol, capabilities, "http://h/v1")
 
 
-def body(protocol: ApiProtocol, sampling: Sampling, traits: Capabilities = OPEN, **changed: Any) -> dict[str, Any]:
+def body(protocol: ApiProtocol, sampling: Sampling, capabilities: Capabilities = OPEN, **changed: Any) -> dict[str, Any]:
     messages = changed.pop("messages", USER)
-    return body_of(model(protocol, traits, **changed), messages, sampling)
+    return body_of(model(protocol, capabilities, **changed), messages, sampling)
 
 
 # ---- OpenAI's chat ---------------------------------------------------------------------------------------

@@ -293,7 +293,7 @@ def test_a_refused_parameter_names_the_setting_that_mends_it(
     ],
 )  # fmt: skip
 def test_a_limit_larger_than_the_model_is_made_to_fit(message: str, fits: int | None) -> None:
-    model = replace(MODEL, traits=replace(CAPABILITY_NAMES, verdict_tokens=4096))
+    model = replace(MODEL, capabilities=replace(CAPABILITY_NAMES, verdict_tokens=4096))
     adaptation = adaptation_of(model, message, "", b'{"max_tokens":4096}')
     assert (dict(adaptation.settings) if adaptation else None) == ({"verdict_tokens": fits} if fits else None)
 

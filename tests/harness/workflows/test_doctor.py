@@ -64,8 +64,8 @@ async def test_a_well_model(emulator: Start, name: str) -> None:
     if name != GEMINI:
         assert found.limits is not None
         assert found.limits.requests_per_minute == 600
-    assert found.traits.thinking == (name == THINKER)
-    assert bool(found.traits.max_top_logprobs) == (name in (GPT, GEMINI))
+    assert found.capabilities.thinking == (name == THINKER)
+    assert bool(found.capabilities.max_top_logprobs) == (name in (GPT, GEMINI))
     assert "answered" in facts(found)
 
 
@@ -99,13 +99,13 @@ async def test_the_entry_is_accepted_where_it_is_pasted(
     found = await diagnosis_of(running.url, name)
     assert found.error == ""
     if found.refused and trait is not None:
-        assert getattr(found.traits, trait) == value
+        assert getattr(found.capabilities, trait) == value
     file = tmp_path / "models.toml"
     file.write_text(found.entry(), encoding="utf-8")
     entries = tomllib.loads(found.entry())["model"]
     assert [entry["match"] for entry in entries] == [name]
     model = registry_at(running.url, file).model(name)
-    assert model.traits == found.traits
+    assert model.capabilities == found.capabilities
     assert found.to_dict()["entry"] == found.entry()
 
 

@@ -229,12 +229,12 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
         path.write_text(json.dumps({**record, **recorded}))
         people = who(place, "student:kind", "base")
         student, base = (responder(one, people, Serving(), LIBRARY) for one in people.contestants)
-        assert json.loads(student.model.traits.extra).get("chat_template_kwargs") == told
-        assert json.loads(base.model.traits.extra)["chat_template_kwargs"] == dict(options)
+        assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
+        assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
         before = [replace(one, known_before=True) for one in people.contestants]
         older = replace(people, contestants=tuple(before))
         for one in before:
-            assert "chat_template" not in responder(one, older, Serving(), LIBRARY).model.traits.extra or (
+            assert "chat_template" not in responder(one, older, Serving(), LIBRARY).model.capabilities.extra or (
                 one.checkpoint is not None and recorded
             )
 

@@ -65,19 +65,19 @@ async def verdicts(store: Store) -> Verdicts:
     }
 
 
-def with_traits(plan: Plan, **traits: Any) -> Plan:
+def with_traits(plan: Plan, **capabilities: Any) -> Plan:
     """The plan with every judge asked under other settings."""
     judges = tuple(
-        replace(judge, model=replace(judge.model, traits=replace(judge.model.traits, **traits)))
+        replace(judge, model=replace(judge.model, capabilities=replace(judge.model.capabilities, **capabilities)))
         for judge in plan.judges
     )
     return replace(plan, judges=judges)
 
 
-async def wanted(place: Make, *judges: str, **traits: Any) -> Verdicts:
+async def wanted(place: Make, *judges: str, **capabilities: Any) -> Verdicts:
     """What the judges say at a well server."""
     well = await place()
-    plan = with_traits(await well.plan(*judges), **traits)
+    plan = with_traits(await well.plan(*judges), **capabilities)
     await well.judge(plan)
     return await verdicts(well.store)
 
@@ -273,34 +273,34 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "judge", "traits"), REFUSED)
+@pytest.mark.parametrize(("fault", "judge", "capabilities"), REFUSED)
 async def test_a_refused_parameter_is_adapted_to(
-    place: Make, fault: str, judge: str, traits: dict[str, Any]
+    place: Make, fault: str, judge: str, capabilities: dict[str, Any]
 ) -> None:
     house = await place(faults={fault: 1.0})
     summary = await house.judge(await house.plan(judge))
     assert len(summary.adapted) == 1
     assert lane_of(summary, judge).trouble == ""
-    assert await verdicts(house.store) == await wanted(place, judge, **traits)
+    assert await verdicts(house.store) == await wanted(place, judge, **capabilities)
     books = await house.stats()
     assert books["answered_again"] == 0
     assert books["requests"] <= 2 * N + IN_FLIGHT
 
 
-@pytest.mark.parametrize(("fault", "judge", "traits"), REFUSED)
+@pytest.mark.parametrize(("fault", "judge", "capabilities"), REFUSED)
 async def test_a_parameter_that_is_refused_now_and_then_costs_only_what_is_refused(
-    place: Make, fault: str, judge: str, traits: dict[str, Any]
+    place: Make, fault: str, judge: str, capabilities: dict[str, Any]
 ) -> None:
     """Some upstreams of a router refuse it: other settings would be another judge, so the remedy is named."""
     house = await place(faults={fault: 0.2})
     summary = await house.judge(await house.plan(judge))
     lane, got = lane_of(summary, judge), await verdicts(house.store)
-    right = await wanted(place, judge) | await wanted(place, judge, **traits)  # two judges, by their ids
+    right = await wanted(place, judge) | await wanted(place, judge, **capabilities)  # two judges, by their ids
     assert got.items() <= right.items()
     if not summary.adapted:
         assert len(got) + lane.failed == 2 * N
         assert 0.1 < lane.failed / (2 * N) < 0.3
-        assert str(next(iter(traits))) in lane.failure
+        assert str(next(iter(capabilities))) in lane.failure
 
 
 # -- thinking in the text ----------------------------------------------------------------------------
