@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from agents.hashing import canonical, content_id
-from agents.messages import Completion, Finish, Sampling
+from agents.messages import Completion, FinishReason, Sampling
 from agents.models.spec import Model
 from agents.text_extraction import said_alike
 from agents.types import Dialogue, Response, ResponseSet
@@ -102,7 +102,7 @@ FEWEST_WORDS = 5
 
 def flaw_of(answer: Completion, text: str, dialogue: Dialogue) -> str:
     """Why the answer may not train, "" where it may; `text` is the answer cleaned."""
-    by_finish = {Finish.REFUSAL: Flaw.REFUSED, Finish.FILTERED: Flaw.FILTERED, Finish.LENGTH: Flaw.TRUNCATED}
+    by_finish = {FinishReason.REFUSAL: Flaw.REFUSED, FinishReason.FILTERED: Flaw.FILTERED, FinishReason.LENGTH: Flaw.TRUNCATED}
     if answer.finish in by_finish:
         return by_finish[answer.finish]
     if not text:

@@ -60,7 +60,7 @@ class TokenLogprobs:
     top: tuple[tuple[str, float], ...] = ()
 
 
-class Finish(StrEnum):
+class FinishReason(StrEnum):
     """Why an answer ended."""
 
     STOP = "stop"
@@ -100,7 +100,7 @@ class Completion:
     """
 
     text: str
-    finish: Finish
+    finish: FinishReason
     usage: Usage = Usage()
     logprobs: tuple[TokenLogprobs, ...] = ()
     model: str = ""

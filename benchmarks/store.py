@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import uvloop
 
-from agents.messages import Completion, Finish, TokenLogprobs, Usage
+from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from benchmarks import work
 from benchmarks.measures import PAIRS, Row
 from benchmarks.runs import child, database
@@ -28,7 +28,7 @@ async def _write(named: str) -> tuple[float, float]:
     plan = work.plan(JUDGMENTS // 2, model, salt=f"{time.time()} ")  # new ones each time
     judge = plan.judges[0]
     answer = Completion(
-        "1", Finish.STOP, Usage(350, 1), (TokenLogprobs("1", -0.1, (("1", -0.1), ("2", -2.3))),)
+        "1", FinishReason.STOP, Usage(350, 1), (TokenLogprobs("1", -0.1, (("1", -0.1), ("2", -2.3))),)
     )
     calls = [judge.call(comparison) for comparison in plan.comparisons()]
     readings = [call.read(answer, call.key) if call.read else None for call in calls]

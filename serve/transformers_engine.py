@@ -15,7 +15,7 @@ from typing import Any
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, UserError
-from agents.messages import Completion, Finish, Usage
+from agents.messages import Completion, FinishReason, Usage
 from agents.model_files.weights import LOADING, check_loaded, weight_files
 from serve.batcher import Answer
 from serve.request_params import Asked, asked, until_stop
@@ -145,7 +145,7 @@ class TransformersEngine:
             row.stop,
             keep=row.keeps_stop,
         )
-        finish = Finish.STOP if stopped or count is not None else Finish.LENGTH
+        finish = FinishReason.STOP if stopped or count is not None else FinishReason.LENGTH
         return Completion(text, finish, Usage(len(row.ids), len(kept)), model=row.model)
 
 

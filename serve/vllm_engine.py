@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, UserError
-from agents.messages import Completion, Finish, Usage
+from agents.messages import Completion, FinishReason, Usage
 from serve.batcher import Answer
 from serve.memory_plan import FORMATS, ServePlan
 from serve.request_params import Asked, asked
@@ -18,7 +18,7 @@ from serve.vllm_server import needs_vllm
 
 # The engine runs in this very process: in one of its own it would outlive a `kill -9` of ours, card and all.
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-_FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH}
+_FINISHES = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
 class VllmEngine:
@@ -90,7 +90,7 @@ class VllmEngine:
             for (number, one), made in zip(told, out, strict=True):
                 said = made.outputs[0]
                 usage = Usage(len(one.ids), len(said.token_ids))
-                finish = _FINISHES.get(said.finish_reason or "", Finish.OTHER)
+                finish = _FINISHES.get(said.finish_reason or "", FinishReason.OTHER)
                 answers[number] = Completion(said.text, finish, usage, model=one.model)
         return [answers[number] for number in range(len(calls))]
 

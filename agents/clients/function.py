@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agents.clients.base import ModelRequest
-from agents.messages import Completion, Finish, Message, Usage
+from agents.messages import Completion, FinishReason, Message, Usage
 
 
 class FunctionClient:
@@ -18,7 +18,7 @@ class FunctionClient:
         """The function's text."""
         text = self._answer(call.messages)
         said = sum(len(message.content.split()) for message in call.messages)
-        return Completion(text, Finish.STOP, Usage(said, len(text.split())), model=call.model.name)
+        return Completion(text, FinishReason.STOP, Usage(said, len(text.split())), model=call.model.name)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -16,7 +16,7 @@ import orjson
 from agents.control_judges import ratings_model
 from agents.errors import UserError
 from agents.hashing import content_id
-from agents.messages import Completion, Finish, TokenLogprobs, Usage
+from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.types import Comparison
 
@@ -99,7 +99,7 @@ def answer(asked: Model, text: str) -> Completion:
     if 0 < p_first < 1 and said != "tie":
         top = (("1", math.log(p_first)), ("2", math.log1p(-p_first)))
         logprobs = (TokenLogprobs(said, dict(top)[said], top),)
-    return Completion(said, Finish.STOP, Usage(0, 0), logprobs, asked.name)
+    return Completion(said, FinishReason.STOP, Usage(0, 0), logprobs, asked.name)
 
 
 __all__ = ["ANSWERS", "NAMES", "answer", "model", "question"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import Model
 
 
@@ -32,4 +32,4 @@ def is_error(answer: Mapping[str, Any]) -> bool:
 
 def read(answer: Mapping[str, Any]) -> Completion:
     """`{"text": "1"}`; control judges cost nothing."""
-    return Completion(answer["text"], Finish.STOP, Usage(0, 0))
+    return Completion(answer["text"], FinishReason.STOP, Usage(0, 0))

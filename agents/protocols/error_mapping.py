@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from agents.errors import CallError, Failure
-from agents.messages import Completion, Finish, Usage
+from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import error_patterns as words_of
 from agents.protocols.adaptation import adaptation_of
@@ -246,7 +246,7 @@ def _answer_or_error(
 ) -> Completion:
     finish = _finish(refusal)
     if finish is not None:
-        output = None if finish is Finish.LENGTH else 0  # what was generated before the limit is billed
+        output = None if finish is FinishReason.LENGTH else 0  # what was generated before the limit is billed
         return Completion("", finish, Usage(None, output))
     adaptation = adaptation_of(model, refusal.everything, refusal.parameter, sent)
     failure = Failure.BAD_REQUEST if adaptation and _may_be_a_parameter(refusal) else _kind(refusal)
@@ -264,19 +264,19 @@ def _answer_or_error(
     )
 
 
-def _finish(refusal: _Refusal) -> Finish | None:
+def _finish(refusal: _Refusal) -> FinishReason | None:
     """How the answer ended, where the refusal is one; None where it is an error."""
     status = refusal.status
     if status < 500 and words_of.is_filter_code(refusal.codes):
-        return Finish.FILTERED
+        return FinishReason.FILTERED
     if status in (401, 402, 404, 405, 429) or status >= 500 or 300 <= status < 400:
         return None
     if refusal.stated == 200 and not refusal.said:
         return None
     if words_of.is_truncation(refusal.said):
-        return Finish.LENGTH
+        return FinishReason.LENGTH
     if words_of.is_filter(refusal.said) and not words_of.is_about_key(refusal.said):
-        return Finish.FILTERED
+        return FinishReason.FILTERED
     return None
 
 

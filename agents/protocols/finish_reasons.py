@@ -2,7 +2,7 @@
 
 Spellings are compared without case, spaces, dashes and underscores, and without a prefix such as
 `FINISH_REASON_` or a detail after a colon (`content_filter: PROHIBITED_CONTENT`). A reason that is not in the
-table is `Finish.OTHER`: a text that may have been cut off.
+table is `FinishReason.OTHER`: a text that may have been cut off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from agents.errors import CallError, Failure
-from agents.messages import Finish
+from agents.messages import FinishReason
 
 _STOP = (
     "stop stopsequence stopstring stoptoken endturn endofturn endoftext eos eostoken complete completed done"
@@ -33,10 +33,10 @@ _NO_ANSWER = (
 _KINDS = {
     spelling: finish
     for spellings, finish in (
-        (_STOP, Finish.STOP),
-        (_LENGTH, Finish.LENGTH),
-        (_FILTERED, Finish.FILTERED),
-        (_REFUSAL, Finish.REFUSAL),
+        (_STOP, FinishReason.STOP),
+        (_LENGTH, FinishReason.LENGTH),
+        (_FILTERED, FinishReason.FILTERED),
+        (_REFUSAL, FinishReason.REFUSAL),
         (_NO_ANSWER, None),
     )
     for spelling in spellings.split()
@@ -45,15 +45,15 @@ _PREFIX = re.compile(r"^finish[_ -]?reason[_ -]?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
-def finish_of(reason: str) -> Finish:
-    """The kind of a finish reason, as a server spells it; "" is `Finish.OTHER`.
+def finish_of(reason: str) -> FinishReason:
+    """The kind of a finish reason, as a server spells it; "" is `FinishReason.OTHER`.
 
     Raises:
         CallError: SERVER, where the reason says that the generation failed: there is no completion.
     """
     spelling = _PREFIX.sub("", reason).split(":")[0]
     spelling = re.sub(r"[\s_-]", "", spelling).lower()
-    kind = _KINDS.get(spelling, Finish.OTHER)
+    kind = _KINDS.get(spelling, FinishReason.OTHER)
     if kind is None:
         raise CallError(
             Failure.SERVER,

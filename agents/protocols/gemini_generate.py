@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
-from agents.messages import Completion, Finish, Message, Sampling, TokenLogprobs, Usage
+from agents.messages import Completion, FinishReason, Message, Sampling, TokenLogprobs, Usage
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import finish_of
 from agents.protocols.logprobs import logprobs_of
@@ -81,7 +81,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     if not answer.get("candidates"):
         if not answer["promptFeedback"]["blockReason"]:
             raise ValueError("neither candidates nor a reason why not")
-        return Completion("", Finish.FILTERED, tokens, (), model, request_id)
+        return Completion("", FinishReason.FILTERED, tokens, (), model, request_id)
     candidate = answer["candidates"][0]
     finish = finish_of(str(candidate.get("finishReason") or ""))
     parts = (candidate.get("content") or {}).get("parts") or ()

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from agents.errors import CallError, Failure
-from agents.messages import Completion, Finish, Message, Sampling
+from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import finish_of
 from agents.protocols.logprobs import logprobs_of
@@ -93,7 +93,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     finish = finish_of(str(choice.get("finish_reason") or ""))
     return Completion(
         text=text_of(message.get("content")) or refusal or "",
-        finish=Finish.REFUSAL if refusal else finish,
+        finish=FinishReason.REFUSAL if refusal else finish,
         usage=openai_usage(answer),
         logprobs=logprobs_of(_positions(choice.get("logprobs"))),
         model=str(answer.get("model") or ""),

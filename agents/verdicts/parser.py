@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.types import Reason, Unscored, Verdict
 from agents.verdicts.answer_words import plain
 from agents.verdicts.clauses import clause
@@ -78,21 +78,21 @@ def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Un
         answers: the allowed answers, of "1", "2" and "tie".
     """
     raw = completion.text
-    if completion.finish is Finish.REFUSAL:
+    if completion.finish is FinishReason.REFUSAL:
         return Unscored(Reason.REFUSED, raw)
-    if completion.finish is Finish.FILTERED:
+    if completion.finish is FinishReason.FILTERED:
         return Unscored(Reason.FILTERED, raw)
     if (alone := raw.strip()) in answers:  # what most judges say
         return with_probabilities(alone, raw.find(alone), answers, completion)
     spoken = aloud(raw)
-    found = None if spoken.unfinished else _read(spoken, completion.finish is Finish.STOP)
+    found = None if spoken.unfinished else _read(spoken, completion.finish is FinishReason.STOP)
     if found is not None and found[0] in answers:
         return with_probabilities(*found, answers, completion)
     return Unscored(_reason(completion, spoken), raw)
 
 
 def _reason(completion: Completion, spoken: Aloud) -> Reason:
-    if completion.finish is Finish.LENGTH:
+    if completion.finish is FinishReason.LENGTH:
         return Reason.TRUNCATED
     if spoken.is_empty and not spoken.unfinished:
         return Reason.EMPTY

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from agents.messages import Finish, TokenLogprobs
+from agents.messages import FinishReason, TokenLogprobs
 from harness.emulator import response_texts, token_count
 from harness.emulator.config import Options
 from harness.emulator.judge_preferences import Task, preference, probabilities, read_task
@@ -60,10 +60,10 @@ def _answer(question: Question, identity: bytes, sample: int, options: Options) 
     refused = uniform(identity, "refusal", sample) < options.refusals
     if refused and not question.model.rambles:  # a base model cannot decline
         filtered = uniform(identity, "filtered", sample) < 0.5
-        return Answer("", Finish.FILTERED if filtered else Finish.REFUSAL, 0)
+        return Answer("", FinishReason.FILTERED if filtered else FinishReason.REFUSAL, 0)
     thinking = _thinking_tokens(question, identity, sample)
     if thinking >= question.max_tokens:
-        return Answer("", Finish.LENGTH, question.max_tokens, question.max_tokens)
+        return Answer("", FinishReason.LENGTH, question.max_tokens, question.max_tokens)
     task = read_task(question.messages)
     pieces = _pieces(question, task, identity, sample, options)
     return _cut(question, pieces, thinking)
@@ -181,11 +181,11 @@ def _cut(question: Question, pieces: Iterator[_Piece], thinking: int) -> Answer:
         if at >= 0:
             kept = _first_characters(written, at)
             return Answer(
-                text[:at], Finish.STOP, len(kept) + thinking, thinking, _shown(kept, question), stop
+                text[:at], FinishReason.STOP, len(kept) + thinking, thinking, _shown(kept, question), stop
             )
         if over:
             break
-    finish = Finish.LENGTH if over else Finish.STOP
+    finish = FinishReason.LENGTH if over else FinishReason.STOP
     return Answer(text, finish, len(written) + thinking, thinking, _shown(written, question))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agents.messages import Finish, Message, TokenLogprobs
+from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.models import EmulatedModel
 
 RejectionKind = Literal[
@@ -57,7 +57,7 @@ class Answer:
     """
 
     text: str
-    finish: Finish
+    finish: FinishReason
     output_tokens: int
     thinking_tokens: int = 0
     tokens: tuple[TokenLogprobs, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from agents.generation import Generation
-from agents.messages import Completion, Finish, TokenLogprobs, Usage
+from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from agents.types import Dialogue, Judgment, Response, Verdict
 
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -48,7 +48,7 @@ def completion_of(row: Any) -> Completion:
         )
     return Completion(
         text=row.text,
-        finish=Finish(row.finish),
+        finish=FinishReason(row.finish),
         usage=Usage(row.input_tokens, row.output_tokens),
         logprobs=logprobs,
         model=row.server_model,

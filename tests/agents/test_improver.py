@@ -10,7 +10,7 @@ from agents.clients.base import ModelRequest
 from agents.clients.function import FunctionClient
 from agents.generation import Flaw
 from agents.improver import Improver, improver
-from agents.messages import Completion, Finish, Message
+from agents.messages import Completion, FinishReason, Message
 from agents.models.spec import Model, ApiProtocol
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library
@@ -40,7 +40,7 @@ class Asked:
         if self._by is not None:
             return await self._by.complete(call)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return answer if isinstance(answer, Completion) else Completion(answer, Finish.STOP)
+        return answer if isinstance(answer, Completion) else Completion(answer, FinishReason.STOP)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -136,7 +136,7 @@ async def test_only_the_last_step_gives_the_response_and_every_step_is_read() ->
     asked = Asked("One.", "Two.", "Three.")
     await of(Strategy.SEQUENTIAL).improve(asked, DIALOGUE, ORIGINAL)
     reads = [
-        call.read(Completion(text, Finish.STOP), call.key)
+        call.read(Completion(text, FinishReason.STOP), call.key)
         for call, text in zip(asked.calls, "abc", strict=True)
         if call.read
     ]
@@ -146,22 +146,22 @@ async def test_only_the_last_step_gives_the_response_and_every_step_is_read() ->
 
 
 UNUSABLE = [
-    (Completion("", Finish.REFUSAL), Flaw.REFUSED),
-    (Completion("I'm sorry, but I can't assist with that.", Finish.STOP), Flaw.REFUSED),
-    (Completion("", Finish.FILTERED), Flaw.FILTERED),
-    (Completion("I hear y", Finish.LENGTH), Flaw.TRUNCATED),
-    (Completion("  \n", Finish.STOP), Flaw.EMPTY),
-    (Completion(DIALOGUE.utterance, Finish.STOP), Flaw.RETURNED),
-    (Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], Finish.STOP), Flaw.RETURNED),
-    (Completion(first_request(Strategy.NAIVE), Finish.STOP), Flaw.RETURNED),
-    (Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", Finish.STOP), Flaw.LANGUAGE),
-    (Completion("我很抱歉听到这个消息。", Finish.STOP), Flaw.LANGUAGE),
+    (Completion("", FinishReason.REFUSAL), Flaw.REFUSED),
+    (Completion("I'm sorry, but I can't assist with that.", FinishReason.STOP), Flaw.REFUSED),
+    (Completion("", FinishReason.FILTERED), Flaw.FILTERED),
+    (Completion("I hear y", FinishReason.LENGTH), Flaw.TRUNCATED),
+    (Completion("  \n", FinishReason.STOP), Flaw.EMPTY),
+    (Completion(DIALOGUE.utterance, FinishReason.STOP), Flaw.RETURNED),
+    (Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], FinishReason.STOP), Flaw.RETURNED),
+    (Completion(first_request(Strategy.NAIVE), FinishReason.STOP), Flaw.RETURNED),
+    (Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", FinishReason.STOP), Flaw.LANGUAGE),
+    (Completion("我很抱歉听到这个消息。", FinishReason.STOP), Flaw.LANGUAGE),
 ]
 
 
 async def test_a_response_after_the_prompt_said_over_again_is_a_response() -> None:
     said = f"{first_request(Strategy.NAIVE)}\n\n<response>\nOh, no. I am sorry.\n</response>"
-    got = await of(Strategy.NAIVE).improve(Asked(Completion(said, Finish.STOP)), DIALOGUE, ORIGINAL)
+    got = await of(Strategy.NAIVE).improve(Asked(Completion(said, FinishReason.STOP)), DIALOGUE, ORIGINAL)
     assert (got.flaw, got.text) == ("", "Oh, no. I am sorry.")
 
 
@@ -203,7 +203,7 @@ async def test_over_the_limit_is_asked_again_once_in_ours_alone() -> None:
 
 
 async def test_one_response_enters_the_set_whatever_is_asked_again() -> None:
-    refused = Completion("", Finish.REFUSAL)
+    refused = Completion("", FinishReason.REFUSAL)
     for answers, kept in (
         ((LONG, "Fine."), "Fine."),
         ((LONG, refused), LONG),
@@ -216,13 +216,13 @@ async def test_one_response_enters_the_set_whatever_is_asked_again() -> None:
         stored = []
         for call, answer in zip(asked.calls, answers, strict=True):
             assert call.read is not None
-            completion = answer if isinstance(answer, Completion) else Completion(answer, Finish.STOP)
+            completion = answer if isinstance(answer, Completion) else Completion(answer, FinishReason.STOP)
             stored.append(call.read(completion, call.key).response)
         assert [one.text for one in stored if one is not None] == ([] if kept is None else [kept])
 
 
 async def test_tries_of_one_step_go_on_where_they_ended() -> None:
-    asked = Asked(Completion("", Finish.REFUSAL), Completion("", Finish.REFUSAL), "At last.")
+    asked = Asked(Completion("", FinishReason.REFUSAL), Completion("", FinishReason.REFUSAL), "At last.")
     got = await of(Strategy.NAIVE).improve(asked, DIALOGUE, ORIGINAL, {1: 2})
     assert [call.attempt for call in asked.calls] == [0, 1, 2]
     assert got.response is not None

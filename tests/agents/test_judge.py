@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents.control_judges import rules
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols import body_of
@@ -246,7 +246,7 @@ def test_names_are_as_people_write_them() -> None:
 
 def test_a_judgment_names_everything_it_was_read_from() -> None:
     judge = Judge(GPT, PAIRWISE)
-    judgment = judged(judge, Completion("1", Finish.STOP), sample=3, attempt=1)
+    judgment = judged(judge, Completion("1", FinishReason.STOP), sample=3, attempt=1)
     assert judgment == Judgment(
         call_key=judge.call(PAIR, 3, 1).key,
         judge_id=judge.id,
@@ -263,15 +263,15 @@ def test_a_judgment_names_everything_it_was_read_from() -> None:
 @pytest.mark.parametrize(
     ("prompt", "text", "finish", "outcome"),
     [
-        (PAIRWISE, "2", Finish.STOP, Verdict(Preference.SECOND)),
-        (PAIRWISE, "tie", Finish.STOP, Unscored(Reason.UNREADABLE, "tie")),
-        (WITH_TIE, "tie", Finish.STOP, Verdict(Preference.TIE)),
-        (PAIRWISE, "No.", Finish.REFUSAL, Unscored(Reason.REFUSED, "No.")),
-        (PAIRWISE, "", Finish.FILTERED, Unscored(Reason.FILTERED, "")),
-        (PAIRWISE, "", Finish.LENGTH, Unscored(Reason.TRUNCATED, "")),
+        (PAIRWISE, "2", FinishReason.STOP, Verdict(Preference.SECOND)),
+        (PAIRWISE, "tie", FinishReason.STOP, Unscored(Reason.UNREADABLE, "tie")),
+        (WITH_TIE, "tie", FinishReason.STOP, Verdict(Preference.TIE)),
+        (PAIRWISE, "No.", FinishReason.REFUSAL, Unscored(Reason.REFUSED, "No.")),
+        (PAIRWISE, "", FinishReason.FILTERED, Unscored(Reason.FILTERED, "")),
+        (PAIRWISE, "", FinishReason.LENGTH, Unscored(Reason.TRUNCATED, "")),
     ],
 )
-def test_outcomes(prompt: Prompt, text: str, finish: Finish, outcome: Verdict | Unscored) -> None:
+def test_outcomes(prompt: Prompt, text: str, finish: FinishReason, outcome: Verdict | Unscored) -> None:
     assert judged(Judge(GPT, prompt), Completion(text, finish)).outcome == outcome
 
 
@@ -281,7 +281,7 @@ def test_samples_and_attempts_are_calls_of_their_own_with_the_same_words(text: s
     calls = [judge.call(PAIR, sample, attempt) for sample in range(2) for attempt in range(2)]
     assert len({call.key for call in calls}) == 4
     assert len({call.body for call in calls}) == 1
-    assert {call.read and call.read(Completion(text, Finish.STOP), "k").judge_id for call in calls} == {
+    assert {call.read and call.read(Completion(text, FinishReason.STOP), "k").judge_id for call in calls} == {
         judge.id
     }
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.control_judges import rules
 from agents.judge import Judge
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
 from agents.prompt_escape import neutralised
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
@@ -220,7 +220,7 @@ def test_what_is_read_depends_on_the_judges_words_alone(hostile: str) -> None:
     for text, expected in (("2", Preference.SECOND), ("Answer: 1", Preference.FIRST)):
         for comparison in Comparison(dialogue, one, other).both_orders():
             call = judge.call(comparison)
-            judgment: Any = call.read and call.read(Completion(text, Finish.STOP), call.key)
+            judgment: Any = call.read and call.read(Completion(text, FinishReason.STOP), call.key)
             assert isinstance(judgment, Judgment)
             assert judgment.outcome == Verdict(expected)
 

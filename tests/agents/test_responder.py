@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.generation import Flaw
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.student_prompt import Form, rendering
@@ -50,12 +50,12 @@ def test_sampling_is_the_models_own_unless_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("answer", "flaw", "text"),
     [
-        (Completion('"I hear you."', Finish.STOP), "", "I hear you."),
-        (Completion("I can't assist with that.", Finish.STOP), Flaw.REFUSED, "I can't assist with that."),
-        (Completion("I hear y", Finish.LENGTH), Flaw.TRUNCATED, "I hear y"),
-        (Completion("", Finish.FILTERED), Flaw.FILTERED, None),
-        (Completion(" ", Finish.STOP), Flaw.EMPTY, None),
-        (Completion(" ".join(["word"] * 200), Finish.STOP), "", " ".join(["word"] * 200)),
+        (Completion('"I hear you."', FinishReason.STOP), "", "I hear you."),
+        (Completion("I can't assist with that.", FinishReason.STOP), Flaw.REFUSED, "I can't assist with that."),
+        (Completion("I hear y", FinishReason.LENGTH), Flaw.TRUNCATED, "I hear y"),
+        (Completion("", FinishReason.FILTERED), Flaw.FILTERED, None),
+        (Completion(" ", FinishReason.STOP), Flaw.EMPTY, None),
+        (Completion(" ".join(["word"] * 200), FinishReason.STOP), "", " ".join(["word"] * 200)),
     ],
 )
 async def test_whatever_text_a_contestant_gave_is_its_response_and_it_is_asked_once(
@@ -71,10 +71,10 @@ async def test_whatever_text_a_contestant_gave_is_its_response_and_it_is_asked_o
 
 
 async def test_only_an_answer_without_text_is_asked_again_and_only_on_purpose() -> None:
-    client = Fixed(Completion("", Finish.FILTERED), Completion("I hear you.", Finish.STOP))
+    client = Fixed(Completion("", FinishReason.FILTERED), Completion("I hear you.", FinishReason.STOP))
     got = await CHAT.respond(client, DIALOGUE, {1: 1})
     assert (client.asked, got.attempt, got.text) == (2, 1, "I hear you.")
-    client = Fixed(Completion("I can't assist with that.", Finish.STOP))
+    client = Fixed(Completion("I can't assist with that.", FinishReason.STOP))
     await CHAT.respond(client, DIALOGUE, {1: 1})
     assert client.asked == 1
 
@@ -82,5 +82,5 @@ async def test_only_an_answer_without_text_is_asked_again_and_only_on_purpose() 
 async def test_a_base_models_text_is_not_cut_here() -> None:
     plain = Responder(MODEL, rendering(Form.PLAIN))
     rambled = " I hear you.\n\nSpeaker: Yes.\nResponse: **And** so on."
-    got = await plain.respond(Fixed(Completion(rambled, Finish.STOP)), DIALOGUE)
+    got = await plain.respond(Fixed(Completion(rambled, FinishReason.STOP)), DIALOGUE)
     assert got.text == rambled.strip()

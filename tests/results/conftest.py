@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.engine import URL, make_url
 
 from agents.clients.base import ModelRequest
-from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import Model, ApiProtocol
 from agents.types import Judgment, Preference, Reason, Unscored, Verdict
 from results.db.schema import InvocationRow, table
@@ -92,7 +92,7 @@ def question(at: int, *, sample: int = 0, attempt: int = 0, read: Any = None) ->
 def answer(text: str = "1", tokens: int | None = 10) -> Completion:
     """An answer that used `tokens` in and 2 out."""
     usage = Usage() if tokens is None else Usage(tokens, 2)
-    return Completion(text, Finish.STOP, usage, model="gpt-test-0613", request_id="req-1")
+    return Completion(text, FinishReason.STOP, usage, model="gpt-test-0613", request_id="req-1")
 
 
 def judgment(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
-from agents.messages import Completion, Finish, Message, Sampling
+from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from serve.batcher import Answer, Batcher
 from serve.request_params import asked, until_stop
@@ -24,7 +24,7 @@ def call(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
 
 
 def echo(calls: Sequence[ModelRequest]) -> list[Answer]:
-    return [Completion(one.messages[0].content, Finish.STOP) for one in calls]
+    return [Completion(one.messages[0].content, FinishReason.STOP) for one in calls]
 
 
 @settings(max_examples=20, deadline=None)

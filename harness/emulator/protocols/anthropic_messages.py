@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.messages import Finish, Message
+from agents.messages import FinishReason, Message
 from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
@@ -36,9 +36,9 @@ KNOWN = frozenset(
     ]
 )
 _STOP_REASONS = {
-    Finish.LENGTH: "max_tokens",
-    Finish.REFUSAL: "refusal",
-    Finish.FILTERED: "refusal",
+    FinishReason.LENGTH: "max_tokens",
+    FinishReason.REFUSAL: "refusal",
+    FinishReason.FILTERED: "refusal",
 }
 _TYPES = {
     "authentication": "authentication_error",

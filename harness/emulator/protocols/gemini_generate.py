@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from agents.messages import Finish, Message, TokenLogprobs
+from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
@@ -63,10 +63,10 @@ _STATUSES = {
 }
 _RPC = "type.googleapis.com/google.rpc."
 _FINISH_REASONS = {
-    Finish.STOP: "STOP",
-    Finish.LENGTH: "MAX_TOKENS",
-    Finish.REFUSAL: "SAFETY",
-    Finish.FILTERED: "SAFETY",
+    FinishReason.STOP: "STOP",
+    FinishReason.LENGTH: "MAX_TOKENS",
+    FinishReason.REFUSAL: "SAFETY",
+    FinishReason.FILTERED: "SAFETY",
 }
 
 
@@ -199,7 +199,7 @@ def write(question: Question, outcome: Outcome) -> dict[str, Any]:
         **({"thoughtsTokenCount": thought} if thought else {}),
     }
     told = {"usageMetadata": usage, "modelVersion": question.model.name, "responseId": outcome.identity}
-    if all(answer.finish is Finish.FILTERED for answer in outcome.answers):
+    if all(answer.finish is FinishReason.FILTERED for answer in outcome.answers):
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **told}
     candidates = [_candidate(question, answer, index) for index, answer in enumerate(outcome.answers)]
     return {"candidates": candidates, **told}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.messages import Finish, Message, TokenLogprobs
+from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols import openai_common as common
@@ -172,7 +172,7 @@ def write(question: Question, outcome: Outcome) -> dict[str, Any]:
 
 def _choice(question: Question, outcome: Outcome, index: int) -> dict[str, Any]:
     answer = outcome.answers[index]
-    refusal = "I'm sorry, but I can't assist with that." if answer.finish is Finish.REFUSAL else None
+    refusal = "I'm sorry, but I can't assist with that." if answer.finish is FinishReason.REFUSAL else None
     finish = common.FINISH_REASONS[answer.finish]
     if refusal and uniform("refusal finish", outcome.identity, index) < 0.5:
         finish = "content_filter"  # both are seen: the refusal alone, and with the filter's reason

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from agents.messages import Finish
+from agents.messages import FinishReason
 from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields
@@ -23,10 +23,10 @@ ID_HEADER: str = "x-request-id"
 CREATED = 1_700_000_000  # a constant: an answer must not depend on the clock
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 FINISH_REASONS = {
-    Finish.STOP: "stop",
-    Finish.LENGTH: "length",
-    Finish.FILTERED: "content_filter",
-    Finish.REFUSAL: "stop",
+    FinishReason.STOP: "stop",
+    FinishReason.LENGTH: "length",
+    FinishReason.FILTERED: "content_filter",
+    FinishReason.REFUSAL: "stop",
 }
 _TYPES = {
     "authentication": "invalid_request_error",

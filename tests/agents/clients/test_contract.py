@@ -11,7 +11,7 @@ from aiohttp import web
 from agents.clients.base import ModelRequest
 from agents.errors import Failure
 from agents.hashing import canonical
-from agents.messages import Completion, Finish, Message, Sampling
+from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import ApiProtocol
 from agents.protocols import url_of
 from prompts import Library
@@ -74,7 +74,7 @@ async def test_both_kinds_give_the_same_completions(way: Way, client: Client, em
         assert http.usage.output_tokens
         assert bool(http.logprobs) == (call.sampling.top_logprobs is not None)
         seen.add(http.finish)
-    assert seen == {Finish.STOP, Finish.LENGTH}
+    assert seen == {FinishReason.STOP, FinishReason.LENGTH}
     told = await stats(running.url)
     assert told["unique_keys"] == len(questions(way, running.url)), "both send the call's key"
     assert told["requests"] == 2 * told["unique_keys"]
@@ -124,7 +124,7 @@ async def test_a_refusal_is_an_answer_and_the_same_under_both(
         http, sdk = [await client(kind, call.model).complete(call) for kind in ("http", "sdk")]
         assert http == sdk
         finishes.add(http.finish)
-    declined = {Finish.REFUSAL, Finish.FILTERED}
+    declined = {FinishReason.REFUSAL, FinishReason.FILTERED}
     base_model = way.protocol is ApiProtocol.OPENAI_COMPLETIONS  # which cannot decline
     assert not finishes & declined if base_model else finishes <= declined
 

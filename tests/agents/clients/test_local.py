@@ -7,7 +7,7 @@ from agents.clients.control_judge import ControlClient
 from agents.clients.function import FunctionClient
 from agents.control_judges import rules
 from agents.judge import Judge
-from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import Model, ApiProtocol
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
@@ -19,7 +19,7 @@ async def test_a_function_is_a_client() -> None:
     client: ModelClient = FunctionClient(lambda messages: messages[-1].content.upper())
     call = ModelRequest(MODEL, (Message("system", "Be brief."), Message("user", "Oh dear.")), Sampling(9))
     assert await client.complete(call) == Completion(
-        "OH DEAR.", Finish.STOP, Usage(input_tokens=4, output_tokens=2), model="m"
+        "OH DEAR.", FinishReason.STOP, Usage(input_tokens=4, output_tokens=2), model="m"
     )
     await client.close()
     await client.close()

@@ -10,7 +10,7 @@ import pytest
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import Adaptation, CallError, Failure
-from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import ApiProtocol
 from harness.emulator.provider_faults import TABLE
 from tests.agents.clients.conftest import KEY, WAYS, Client, Start, Way
@@ -81,11 +81,11 @@ def fails(
     return check
 
 
-def settles(finish: Finish) -> Check:
+def settles(finish: FinishReason) -> Check:
     def check(way: Way, well: Completion, struck: Outcome) -> None:
         assert isinstance(struck, Completion)
         assert (struck.text, struck.finish) == ("", finish)
-        if finish is Finish.LENGTH:
+        if finish is FinishReason.LENGTH:
             assert struck.usage.output_tokens is None, "not stated: the most is charged"
         else:
             assert struck.usage.output_tokens == 0
@@ -121,7 +121,7 @@ def check_thinking_outside_limit(way: Way, well: Completion, struck: Outcome) ->
 def check_thinks_aloud(way: Way, well: Completion, struck: Outcome) -> None:
     assert isinstance(struck, Completion)
     assert "At first sight" in struck.text
-    assert struck.finish is Finish.LENGTH or struck.text.endswith(well.text)
+    assert struck.finish is FinishReason.LENGTH or struck.text.endswith(well.text)
     assert well.usage.output_tokens is not None
     assert well.usage.output_tokens <= (struck.usage.output_tokens or 0) <= LIMIT
 
@@ -136,9 +136,9 @@ EXPECTED: dict[str, Check] = {
     "refuses-max-tokens": fails(Failure.BAD_REQUEST, statuses={400}, setting="max_completion_tokens"),
     "refuses-temperature": fails(Failure.BAD_REQUEST, statuses={400}, setting="temperature = false"),
     "refuses-logprobs": fails(Failure.BAD_REQUEST, statuses={400}, setting="max_top_logprobs = 0"),
-    "filtered": settles(Finish.FILTERED),
-    "moderated": settles(Finish.FILTERED),
-    "cut-off-by-400": settles(Finish.LENGTH),
+    "filtered": settles(FinishReason.FILTERED),
+    "moderated": settles(FinishReason.FILTERED),
+    "cut-off-by-400": settles(FinishReason.LENGTH),
     "broken-off": fails(Failure.SERVER, statuses={200}, charged=True),
     "thinking-outside-limit": check_thinking_outside_limit,
     "thinks-aloud": check_thinks_aloud,
@@ -221,7 +221,7 @@ async def test_other_spellings_of_a_finish_reason_mean_the_same(
     long = Sampling(3, temperature=1.0)
     for number in range(8):
         call = ModelRequest(way.model(running.url), (Message("user", f"Tell me about dogs, number {number}."),), long)
-        assert (await asked.complete(call)).finish is Finish.LENGTH
+        assert (await asked.complete(call)).finish is FinishReason.LENGTH
 
 
 @pytest.mark.parametrize("kind", ["http", "sdk"])
@@ -233,7 +233,7 @@ async def test_other_spellings_of_a_filter_are_a_filter(
     running = await emulator(faults={"odd-finish": 1.0}, refusals=1.0)
     asked = client(kind, way.model(running.url))
     finishes = {(await asked.complete(call)).finish for call in calls_of(way, running.url)}
-    assert finishes <= {Finish.FILTERED, Finish.REFUSAL}
+    assert finishes <= {FinishReason.FILTERED, FinishReason.REFUSAL}
 
 
 @pytest.mark.parametrize("kind", ["http", "sdk"])

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from agents.clients.errors import MOST_BYTES
 from agents.errors import CallError, Failure
-from agents.messages import Finish
+from agents.messages import FinishReason
 from agents.models.spec import ApiProtocol
 from tests.agents.clients.conftest import KEY, WAYS, Client, Serve, Way, failure, question
 
@@ -51,7 +51,7 @@ async def test_the_least_that_a_protocol_says_is_an_answer(
 
     call = question(way.model(await server(handle)))
     completion = await client(kind, call.model).complete(call)
-    assert (completion.text, completion.finish) == ("Yes.", Finish.STOP)
+    assert (completion.text, completion.finish) == ("Yes.", FinishReason.STOP)
     assert completion.usage.input_tokens is None
     assert completion.server_limits is None
 

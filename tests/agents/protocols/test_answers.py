@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
-from agents.messages import Completion, Finish, TokenLogprobs, Usage
+from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import read_answer, read_content
 
@@ -51,45 +51,45 @@ def gemini(*texts: str, finish: str = "STOP", **further: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("protocol", "answer", "text", "finish"),
     [
-        (CHAT, chat({"content": "1"}), "1", Finish.STOP),
-        (CHAT, chat({"content": ""}), "", Finish.STOP),
-        (CHAT, chat({"content": None}, "length"), "", Finish.LENGTH),
-        (CHAT, chat({"content": None, "refusal": "I can't."}), "I can't.", Finish.REFUSAL),
-        (CHAT, chat({"content": "I", "refusal": "I can't."}, "content_filter"), "I", Finish.REFUSAL),
-        (CHAT, chat({"content": "Well"}, "content_filter"), "Well", Finish.FILTERED),
-        (CHAT, chat({"content": "2", "reasoning_content": "1?"}), "2", Finish.STOP),
-        (CHAT, chat({"content": "2"}, None), "2", Finish.OTHER),
-        (CHAT, chat({"content": "2"}, "tool_calls"), "2", Finish.OTHER),
-        (PLAIN, plain(" 1\n"), " 1\n", Finish.STOP),
-        (PLAIN, plain("and so on", "length"), "and so on", Finish.LENGTH),
-        (PLAIN, plain(None), "", Finish.STOP),
-        (PLAIN, plain("x", None), "x", Finish.OTHER),
-        (CLAUDE, claude("1"), "1", Finish.STOP),
-        (CLAUDE, claude("Answer", ": 1"), "Answer: 1", Finish.STOP),
-        (CLAUDE, claude("x", stop="stop_sequence"), "x", Finish.STOP),
-        (CLAUDE, claude("x", stop="max_tokens"), "x", Finish.LENGTH),
-        (CLAUDE, claude("x", stop="model_context_window_exceeded"), "x", Finish.LENGTH),
-        (CLAUDE, claude(stop="refusal"), "", Finish.REFUSAL),
-        (CLAUDE, claude("x", stop="pause_turn"), "x", Finish.OTHER),
+        (CHAT, chat({"content": "1"}), "1", FinishReason.STOP),
+        (CHAT, chat({"content": ""}), "", FinishReason.STOP),
+        (CHAT, chat({"content": None}, "length"), "", FinishReason.LENGTH),
+        (CHAT, chat({"content": None, "refusal": "I can't."}), "I can't.", FinishReason.REFUSAL),
+        (CHAT, chat({"content": "I", "refusal": "I can't."}, "content_filter"), "I", FinishReason.REFUSAL),
+        (CHAT, chat({"content": "Well"}, "content_filter"), "Well", FinishReason.FILTERED),
+        (CHAT, chat({"content": "2", "reasoning_content": "1?"}), "2", FinishReason.STOP),
+        (CHAT, chat({"content": "2"}, None), "2", FinishReason.OTHER),
+        (CHAT, chat({"content": "2"}, "tool_calls"), "2", FinishReason.OTHER),
+        (PLAIN, plain(" 1\n"), " 1\n", FinishReason.STOP),
+        (PLAIN, plain("and so on", "length"), "and so on", FinishReason.LENGTH),
+        (PLAIN, plain(None), "", FinishReason.STOP),
+        (PLAIN, plain("x", None), "x", FinishReason.OTHER),
+        (CLAUDE, claude("1"), "1", FinishReason.STOP),
+        (CLAUDE, claude("Answer", ": 1"), "Answer: 1", FinishReason.STOP),
+        (CLAUDE, claude("x", stop="stop_sequence"), "x", FinishReason.STOP),
+        (CLAUDE, claude("x", stop="max_tokens"), "x", FinishReason.LENGTH),
+        (CLAUDE, claude("x", stop="model_context_window_exceeded"), "x", FinishReason.LENGTH),
+        (CLAUDE, claude(stop="refusal"), "", FinishReason.REFUSAL),
+        (CLAUDE, claude("x", stop="pause_turn"), "x", FinishReason.OTHER),
         (
             CLAUDE,
             {"content": [{"type": "thinking", "thinking": "1?"}, {"type": "text", "text": "2"}]},
             "2",
-            Finish.OTHER,
+            FinishReason.OTHER,
         ),
-        (GEMINI, gemini("1"), "1", Finish.STOP),
-        (GEMINI, gemini("Answer", ": 1"), "Answer: 1", Finish.STOP),
-        (GEMINI, gemini("x", finish="MAX_TOKENS"), "x", Finish.LENGTH),
+        (GEMINI, gemini("1"), "1", FinishReason.STOP),
+        (GEMINI, gemini("Answer", ": 1"), "Answer: 1", FinishReason.STOP),
+        (GEMINI, gemini("x", finish="MAX_TOKENS"), "x", FinishReason.LENGTH),
         (
             GEMINI,
             {"candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS"}]},
             "",
-            Finish.LENGTH,
+            FinishReason.LENGTH,
         ),
-        (GEMINI, {"candidates": [{"finishReason": "SAFETY"}]}, "", Finish.FILTERED),
-        (GEMINI, gemini("x", finish="RECITATION"), "x", Finish.FILTERED),
-        (GEMINI, gemini("x", finish="OTHER"), "x", Finish.OTHER),
-        (GEMINI, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "", Finish.FILTERED),
+        (GEMINI, {"candidates": [{"finishReason": "SAFETY"}]}, "", FinishReason.FILTERED),
+        (GEMINI, gemini("x", finish="RECITATION"), "x", FinishReason.FILTERED),
+        (GEMINI, gemini("x", finish="OTHER"), "x", FinishReason.OTHER),
+        (GEMINI, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "", FinishReason.FILTERED),
         (
             GEMINI,
             {
@@ -101,11 +101,11 @@ def gemini(*texts: str, finish: str = "STOP", **further: Any) -> dict[str, Any]:
                 ]
             },
             "2",
-            Finish.STOP,
+            FinishReason.STOP,
         ),
     ],
 )
-def test_an_answer_is_read(protocol: ApiProtocol, answer: Any, text: str, finish: Finish) -> None:
+def test_an_answer_is_read(protocol: ApiProtocol, answer: Any, text: str, finish: FinishReason) -> None:
     completion = read(protocol, answer)
     assert (completion.text, completion.finish) == (text, finish)
 
@@ -291,9 +291,9 @@ def answer_in(protocol: ApiProtocol, text: str, finish: str = "stop") -> dict[st
 
 
 FINISHES = {
-    Finish.STOP: ["stop", "STOP", "eos", "end_turn", "stop_sequence", "FINISH_REASON_STOP", "COMPLETE"],
-    Finish.LENGTH: ["length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"],
-    Finish.FILTERED: [
+    FinishReason.STOP: ["stop", "STOP", "eos", "end_turn", "stop_sequence", "FINISH_REASON_STOP", "COMPLETE"],
+    FinishReason.LENGTH: ["length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"],
+    FinishReason.FILTERED: [
         *(
             "content_filter",
             "content_filter: PROHIBITED_CONTENT",
@@ -304,8 +304,8 @@ FINISHES = {
         ),
         *("BLOCKLIST", "PROHIBITED_CONTENT", "content-filter", "contentFilter", "guardrail_intervened"),
     ],
-    Finish.REFUSAL: ["refusal"],
-    Finish.OTHER: ["", "tool_calls", "pause_turn", "OTHER", "something new", "stopped by the operator"],
+    FinishReason.REFUSAL: ["refusal"],
+    FinishReason.OTHER: ["", "tool_calls", "pause_turn", "OTHER", "something new", "stopped by the operator"],
 }
 
 
@@ -313,7 +313,7 @@ FINISHES = {
 @pytest.mark.parametrize(
     ("reason", "finish"), [(reason, finish) for finish, reasons in FINISHES.items() for reason in reasons]
 )
-def test_finish_reasons_in_any_spelling(protocol: ApiProtocol, reason: str, finish: Finish) -> None:
+def test_finish_reasons_in_any_spelling(protocol: ApiProtocol, reason: str, finish: FinishReason) -> None:
     assert read(protocol, answer_in(protocol, "1", reason)).finish is finish
 
 
@@ -398,7 +398,7 @@ def test_any_json_is_an_answer_or_malformed(protocol: ApiProtocol, answer: Any) 
         assert error.failure in (Failure.MALFORMED, Failure.SERVER)
         return
     assert isinstance(completion.text, str)
-    assert isinstance(completion.finish, Finish)
+    assert isinstance(completion.finish, FinishReason)
     assert isinstance(completion.model, str)
     assert isinstance(completion.request_id, str)
     assert all(
@@ -436,7 +436,7 @@ def test_a_body_is_read_whatever_it_is_called() -> None:
 
 
 def test_a_control_judges_answer_is_its_text() -> None:
-    assert read(ApiProtocol.CONTROL, {"text": "1"}) == Completion("1", Finish.STOP, Usage(0, 0))
+    assert read(ApiProtocol.CONTROL, {"text": "1"}) == Completion("1", FinishReason.STOP, Usage(0, 0))
 
 
 # ---- what comes with a 200 and is none -------------------------------------------------------------------
@@ -483,7 +483,7 @@ def test_the_words_of_a_router_are_kept() -> None:
 
 def test_a_filter_inside_a_200_is_an_answer() -> None:
     body = orjson.dumps({"error": {"message": "flagged by moderation", "code": 403}})
-    assert read_content(model(CHAT), body, {}).finish is Finish.FILTERED
+    assert read_content(model(CHAT), body, {}).finish is FinishReason.FILTERED
 
 
 @pytest.mark.parametrize("base_url", ["http://h", "http://h/api"])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
-from agents.messages import Completion, Finish, Usage
+from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols.adaptation import adaptation_of
 from agents.protocols.error_mapping import LONGEST_MESSAGE, read_refusal, without_secrets
@@ -171,7 +171,7 @@ FILTERED: list[tuple[int, Any]] = [
 @pytest.mark.parametrize(("status", "body"), FILTERED)
 def test_a_filtered_prompt_is_an_answer(status: int, body: Any) -> None:
     completion = answer(status, body)
-    assert (completion.text, completion.finish) == ("", Finish.FILTERED)
+    assert (completion.text, completion.finish) == ("", FinishReason.FILTERED)
     assert completion.usage == Usage(None, 0)
 
 
@@ -186,7 +186,7 @@ def test_a_filtered_prompt_is_an_answer(status: int, body: Any) -> None:
 )
 def test_an_output_limit_that_was_reached_is_an_answer(words: str) -> None:
     completion = answer(400, told(words, type="invalid_request_error"))
-    assert (completion.text, completion.finish) == ("", Finish.LENGTH)
+    assert (completion.text, completion.finish) == ("", FinishReason.LENGTH)
     assert completion.usage == Usage(None, None), "what was generated is billed"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.types import Preference, Reason, Unscored, Verdict
 from agents.verdicts.parser import PARSER, read_verdict
 from tests.agents.verdicts.verdict_variants import Wording, corpus
@@ -18,10 +18,10 @@ THREE = ("1", "2", "tie")
 FIRST, SECOND, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
 UNREADABLE, REFUSED, TRUNCATED = Reason.UNREADABLE, Reason.REFUSED, Reason.TRUNCATED
 WORDINGS = corpus()
-STATING = [wording for wording in WORDINGS if wording.expected and wording.finish is Finish.STOP]
+STATING = [wording for wording in WORDINGS if wording.expected and wording.finish is FinishReason.STOP]
 
 
-def read(text: str, answers: tuple[str, ...] = TWO, finish: Finish = Finish.STOP) -> Preference | Reason:
+def read(text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = FinishReason.STOP) -> Preference | Reason:
     outcome = read_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Unscored):
         assert outcome.raw == text, "what came is kept as it came"
@@ -126,24 +126,24 @@ def test_a_tie_counts_where_it_is_allowed(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "finish", "expected"),
     [
-        ("1", Finish.LENGTH, FIRST),
-        ("Answer: 2\n\nBecause", Finish.LENGTH, SECOND),
-        ('{"answer": "2"}\n', Finish.LENGTH, SECOND),
-        (r"\boxed{2} is", Finish.LENGTH, TRUNCATED),
-        ('{"answer": "2', Finish.LENGTH, TRUNCATED),
-        ("Answer: 1", Finish.LENGTH, TRUNCATED),
-        ("Response 1", Finish.LENGTH, TRUNCATED),
-        ("Response 1 is more empathetic.", Finish.LENGTH, TRUNCATED),
-        ("", Finish.LENGTH, TRUNCATED),
-        ("<think>Response 1", Finish.LENGTH, TRUNCATED),
-        ("1", Finish.REFUSAL, REFUSED),
-        ("1", Finish.FILTERED, Reason.FILTERED),
-        ("2", Finish.OTHER, SECOND),
-        ("Response 2", Finish.OTHER, UNREADABLE),
-        ("", Finish.OTHER, Reason.EMPTY),
+        ("1", FinishReason.LENGTH, FIRST),
+        ("Answer: 2\n\nBecause", FinishReason.LENGTH, SECOND),
+        ('{"answer": "2"}\n', FinishReason.LENGTH, SECOND),
+        (r"\boxed{2} is", FinishReason.LENGTH, TRUNCATED),
+        ('{"answer": "2', FinishReason.LENGTH, TRUNCATED),
+        ("Answer: 1", FinishReason.LENGTH, TRUNCATED),
+        ("Response 1", FinishReason.LENGTH, TRUNCATED),
+        ("Response 1 is more empathetic.", FinishReason.LENGTH, TRUNCATED),
+        ("", FinishReason.LENGTH, TRUNCATED),
+        ("<think>Response 1", FinishReason.LENGTH, TRUNCATED),
+        ("1", FinishReason.REFUSAL, REFUSED),
+        ("1", FinishReason.FILTERED, Reason.FILTERED),
+        ("2", FinishReason.OTHER, SECOND),
+        ("Response 2", FinishReason.OTHER, UNREADABLE),
+        ("", FinishReason.OTHER, Reason.EMPTY),
     ],
 )
-def test_how_an_answer_ended_counts(text: str, finish: Finish, expected: Preference | Reason) -> None:
+def test_how_an_answer_ended_counts(text: str, finish: FinishReason, expected: Preference | Reason) -> None:
     assert read(text, finish=finish) == expected
 
 
@@ -188,8 +188,8 @@ texts = st.text() | st.lists(
 ).map("".join)  # fmt: skip
 
 
-@given(texts, st.sampled_from([TWO, THREE]), st.sampled_from(list(Finish)))
-def test_any_text_is_read_or_has_a_reason(text: str, answers: tuple[str, ...], finish: Finish) -> None:
+@given(texts, st.sampled_from([TWO, THREE]), st.sampled_from(list(FinishReason)))
+def test_any_text_is_read_or_has_a_reason(text: str, answers: tuple[str, ...], finish: FinishReason) -> None:
     outcome = read_verdict(Completion(text, finish), answers)
     assert outcome == read_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Verdict):
@@ -250,7 +250,7 @@ def test_a_contrast_behind_leaves_no_verdict(wording: Wording, contrast: str) ->
 def test_a_cut_never_turns_a_verdict_round(wording: Wording, data: st.DataObject) -> None:
     whole = read(wording.text, wording.answers)
     at = data.draw(st.integers(0, len(wording.text)))
-    cut = read(wording.text[:at], wording.answers, Finish.LENGTH)
+    cut = read(wording.text[:at], wording.answers, FinishReason.LENGTH)
     thinks = re.search(
         r"</|/think|<\||assistant|<unused|done thinking|my response", wording.text, re.IGNORECASE
     )

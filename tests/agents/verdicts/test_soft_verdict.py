@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.messages import Completion, Finish, TokenLogprobs
+from agents.messages import Completion, FinishReason, TokenLogprobs
 from agents.types import Preference, Verdict
 from agents.verdicts.parser import read_verdict
 
@@ -23,7 +23,7 @@ def token(text: str, **top: float) -> TokenLogprobs:
 
 
 def soft(text: str, *tokens: TokenLogprobs, answers: tuple[str, ...] = TWO) -> Verdict:
-    outcome = read_verdict(Completion(text, Finish.STOP, logprobs=tokens), answers)
+    outcome = read_verdict(Completion(text, FinishReason.STOP, logprobs=tokens), answers)
     assert isinstance(outcome, Verdict)
     return outcome
 

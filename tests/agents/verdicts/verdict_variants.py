@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agents.messages import Finish
+from agents.messages import FinishReason
 
 CORPUS = Path(__file__).with_name("verdict_corpus.jsonl")
 
@@ -36,7 +36,7 @@ class Wording:
     form: str
     text: str
     expected: str | None
-    finish: Finish = Finish.STOP
+    finish: FinishReason = FinishReason.STOP
     answers: tuple[str, ...] = ("1", "2")
     keep: tuple[str, ...] = ()
 
@@ -72,7 +72,7 @@ def _wording(row: dict[str, object]) -> Wording:
         form=str(row["form"]),
         text=str(row["text"]),
         expected=None if expected is None else str(expected),
-        finish=Finish(str(row.get("finish", "stop"))),
+        finish=FinishReason(str(row.get("finish", "stop"))),
         answers=tuple(answers),
         keep=tuple(keep),
     )
@@ -101,7 +101,7 @@ def _one_line(wording: Wording) -> bool:
 
 
 def _stops(wording: Wording) -> bool:
-    return wording.finish is Finish.STOP
+    return wording.finish is FinishReason.STOP
 
 
 def _with(wording: Wording, text: str) -> Wording:
@@ -297,7 +297,7 @@ def _curly(wording: Wording) -> Wording | None:
 # Variants that destroy a verdict.
 
 
-def _destroyed(wording: Wording, text: str, finish: Finish = Finish.STOP) -> Wording:
+def _destroyed(wording: Wording, text: str, finish: FinishReason = FinishReason.STOP) -> Wording:
     return replace(wording, text=text, finish=finish, expected=None)
 
 
@@ -313,7 +313,7 @@ def cut_before(wording: Wording) -> Wording | None:
     }
     named = re.search(words[wording.expected], wording.text, re.IGNORECASE)
     before = wording.text[: named.start()] if named else ""
-    return _destroyed(wording, before, Finish.LENGTH) if before.strip() else None
+    return _destroyed(wording, before, FinishReason.LENGTH) if before.strip() else None
 
 
 def _cut_within(wording: Wording) -> Wording | None:
@@ -321,7 +321,7 @@ def _cut_within(wording: Wording) -> Wording | None:
     words = wording.text.split(" ")
     if wording.form != "sentence" or wording.expected is None or len(words) < 6 or not _one_line(wording):
         return None
-    return _destroyed(wording, " ".join(words[:-2]), Finish.LENGTH)
+    return _destroyed(wording, " ".join(words[:-2]), FinishReason.LENGTH)
 
 
 def _unclosed_thought(wording: Wording) -> Wording | None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agents.clients.base import ModelRequest
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.student_prompt import rendering
 from finetune.checkpoint import hash_file, weights_id
 from harness.serving import live_server
@@ -97,7 +97,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
     class Client:
         async def complete(self, call: ModelRequest) -> Completion:
             calls.append(call)
-            return Completion(" word" * words[call.model.name], Finish.STOP)
+            return Completion(" word" * words[call.model.name], FinishReason.STOP)
 
         async def close(self) -> None:
             """Nothing."""

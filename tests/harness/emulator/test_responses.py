@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from agents.hashing import canonical
-from agents.messages import Finish, Message
+from agents.messages import FinishReason, Message
 from harness.emulator.config import Options
 from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
 from harness.emulator.models import MODELS
@@ -116,13 +116,13 @@ def test_json_without_an_enumeration_still_carries_the_answer(chat: Chat) -> Non
 def test_an_answer_ends_at_its_limit_or_at_a_stop_string(chat: Chat) -> None:
     body, options = chat("respond"), Options()
     whole = _ask(body, options)
-    assert whole.finish is Finish.STOP
+    assert whole.finish is FinishReason.STOP
     cut = _ask(body, options, max_tokens=5, top_logprobs=0)
-    assert (cut.finish, cut.output_tokens, len(cut.tokens)) == (Finish.LENGTH, 5, 5)
+    assert (cut.finish, cut.output_tokens, len(cut.tokens)) == (FinishReason.LENGTH, 5, 5)
     assert whole.text.startswith(cut.text)
     assert "".join(token.token for token in cut.tokens) == cut.text
     exact = _ask(body, options, max_tokens=whole.output_tokens)
-    assert (exact.text, exact.finish) == (whole.text, Finish.STOP)
+    assert (exact.text, exact.finish) == (whole.text, FinishReason.STOP)
     stopped = _ask(body, options, stop=(".", "zzz"), top_logprobs=0)
     assert (stopped.text, stopped.stopped_by) == (whole.text.partition(".")[0], ".")
     assert "".join(token.token for token in stopped.tokens) == stopped.text
@@ -134,7 +134,7 @@ def test_thoughts_count_and_may_leave_no_room(chat: Chat) -> None:
     assert (answer.text in ("1", "2"), answer.output_tokens) == (True, answer.thinking_tokens + 1)
     assert answer.thinking_tokens >= 32
     starved = _ask(body, options, max_tokens=20)
-    assert (starved.text, starved.finish, starved.output_tokens) == ("", Finish.LENGTH, 20)
+    assert (starved.text, starved.finish, starved.output_tokens) == ("", FinishReason.LENGTH, 20)
     assert _ask(body, options, thinking_budget=0).thinking_tokens == 0
 
 
@@ -143,16 +143,16 @@ def test_a_base_model_writes_on_past_its_answer(chat: Chat) -> None:
     answer = _ask(chat("respond", model=base), Options(), max_tokens=4096)
     assert answer.text.startswith(" ")
     assert answer.text.count("\n") > 5
-    assert answer.finish is Finish.STOP
-    assert _ask(chat("respond", model=base), Options(), max_tokens=130).finish is Finish.LENGTH
+    assert answer.finish is FinishReason.STOP
+    assert _ask(chat("respond", model=base), Options(), max_tokens=130).finish is FinishReason.LENGTH
 
 
 def test_refusals_come_at_their_rate_in_both_forms_and_stay(chat: Chat) -> None:
     options, body = Options(refusals=0.3), chat()
     found = [_ask(body, options, key=str(number)).finish for number in range(600)]
-    refused = [finish for finish in found if finish is not Finish.STOP]
+    refused = [finish for finish in found if finish is not FinishReason.STOP]
     assert len(refused) / 600 == pytest.approx(0.3, abs=0.06)
-    assert set(refused) == {Finish.REFUSAL, Finish.FILTERED}
+    assert set(refused) == {FinishReason.REFUSAL, FinishReason.FILTERED}
     assert found == [_ask(body, options, key=str(number)).finish for number in range(600)]
     assert _ask(body, Options(refusals=1.0)).output_tokens == 0
 

@@ -18,7 +18,7 @@ import pytest
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError
-from agents.messages import Completion, Finish, Message, Sampling, Usage
+from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import Model, ApiProtocol
 from results.db.claims import Claimed
 from results.db.store import Used
@@ -73,7 +73,7 @@ def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model
 
 def answer(text: str = "1", usage: Usage = USAGE) -> Completion:
     """An answer."""
-    return Completion(text, Finish.STOP, usage)
+    return Completion(text, FinishReason.STOP, usage)
 
 
 Outcome = Completion | BaseException

@@ -14,7 +14,7 @@ import pytest
 from agents.errors import UserError
 from agents.generation import Flaw, Generation
 from agents.improver import Improver, improver
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
 from agents.responder import Responder
 from agents.student_prompt import Form, rendering
@@ -216,12 +216,12 @@ async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_p
     low = [one for one in train if dataset.rated[one.id][HUMAN] < 3]
     agent = teacher(dataset, HUMAN, Strategy.NAIVE)
     answers = {
-        low[0].id: Completion("I can't assist with that.", Finish.STOP),
-        low[1].id: Completion("", Finish.STOP),
+        low[0].id: Completion("I can't assist with that.", FinishReason.STOP),
+        low[1].id: Completion("", FinishReason.STOP),
         low[2].id: Completion(
-            "Lo siento mucho, estoy contigo y te escucho para lo que quieras.", Finish.STOP
+            "Lo siento mucho, estoy contigo y te escucho para lo que quieras.", FinishReason.STOP
         ),
-        low[3].id: Completion(dataset.texts[HUMAN][low[3].id], Finish.STOP),  # unchanged
+        low[3].id: Completion(dataset.texts[HUMAN][low[3].id], FinishReason.STOP),  # unchanged
     }
     await stored(store, agent, [one for one in train if one.id not in answers], "Improved")
     for one in low[:4]:
@@ -246,7 +246,7 @@ async def test_an_initial_response_that_may_not_train_takes_its_improvement_with
     victim = built.rows.dpo[0].dialogue
     dialogue = next(one for one in dataset.dialogues if one.id == victim)
     refused = initial().read(
-        dialogue, 0, Completion("I'm unable to help with that.", Finish.STOP), "call-1:x"
+        dialogue, 0, Completion("I'm unable to help with that.", FinishReason.STOP), "call-1:x"
     )
     assert refused.flaw == Flaw.REFUSED
     await keep(store, refused)

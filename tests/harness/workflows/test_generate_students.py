@@ -14,7 +14,7 @@ import pytest
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, UserError
-from agents.messages import Completion, Finish
+from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.student_prompt import Form, rendering
@@ -109,7 +109,7 @@ class Rooms:
         self.dies_after = dies_after
         self.dead = False
         self.for_good = False
-        self.says: dict[str, tuple[str, Finish]] = {}
+        self.says: dict[str, tuple[str, FinishReason]] = {}
 
     @contextlib.asynccontextmanager
     async def __call__(
@@ -125,7 +125,7 @@ class Rooms:
         if self.dead:
             raise CallError(Failure.CONNECTION, "refused")
         self.asked.append(call)
-        usual = (f" I am {call.model.name}.\n\nSpeaker: And then?", Finish.STOP)
+        usual = (f" I am {call.model.name}.\n\nSpeaker: And then?", FinishReason.STOP)
         return Completion(*self.says.get(call.model.name, usual))
 
     async def close(self) -> None:
@@ -244,8 +244,8 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
 ) -> None:
     room = rooms()
     room.says = {
-        "student:kind": (" I hear you.", Finish.STOP),
-        "base:tiny-base": (" so " * 98, Finish.LENGTH),
+        "student:kind": (" I hear you.", FinishReason.STOP),
+        "base:tiny-base": (" so " * 98, FinishReason.LENGTH),
     }
     people = who(place, "student:kind", "base", "base-cut")
     for one in (await asked(store, people)).sets:

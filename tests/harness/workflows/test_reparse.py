@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import func, select
 
 from agents.clients.base import ModelRequest
-from agents.messages import Completion, Finish, Message, Sampling
+from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model, ApiProtocol
 from agents.types import (
     Dialogue,
@@ -40,21 +40,21 @@ A = ResponseSet("set-1:a", "openai/gpt-test", "default", "made one way")
 B = ResponseSet("set-1:b", "dataset:human", "default", "made by people")
 FIRST, SECOND = Verdict(Preference.FIRST), Verdict(Preference.SECOND)
 # text, finish, what the earlier parser read
-STORED: list[tuple[str, Finish, Verdict | Unscored]] = [
-    ("1", Finish.STOP, FIRST),
-    ("Loser: 1", Finish.STOP, FIRST),  # a false verdict
-    ("Response 1 is more empathetic at first, while", Finish.LENGTH, FIRST),  # another
-    ("Response 1 is kind, but Response 2 is more empathetic.", Finish.STOP, FIRST),
-    ("**Bessere Antwort:** 2", Finish.STOP, Unscored(Reason.UNREADABLE)),
-    ("I can't help.", Finish.STOP, Unscored(Reason.REFUSED)),
+STORED: list[tuple[str, FinishReason, Verdict | Unscored]] = [
+    ("1", FinishReason.STOP, FIRST),
+    ("Loser: 1", FinishReason.STOP, FIRST),  # a false verdict
+    ("Response 1 is more empathetic at first, while", FinishReason.LENGTH, FIRST),  # another
+    ("Response 1 is kind, but Response 2 is more empathetic.", FinishReason.STOP, FIRST),
+    ("**Bessere Antwort:** 2", FinishReason.STOP, Unscored(Reason.UNREADABLE)),
+    ("I can't help.", FinishReason.STOP, Unscored(Reason.REFUSED)),
 ]
 
 
-TIED = ("tie", Finish.STOP, Unscored(Reason.UNREADABLE))
+TIED = ("tie", FinishReason.STOP, Unscored(Reason.UNREADABLE))
 
 
 async def written(
-    path: str, answers: tuple[str, ...] = ("1", "2"), stored: list[tuple[str, Finish, Any]] = STORED
+    path: str, answers: tuple[str, ...] = ("1", "2"), stored: list[tuple[str, FinishReason, Any]] = STORED
 ) -> str:
     """A database with one run, read by the earlier parser; the run's id."""
     store = await Store.open(path)

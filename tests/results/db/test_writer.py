@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import CallError, Failure, UserError
-from agents.messages import Completion, Finish, Usage
+from agents.messages import Completion, FinishReason, Usage
 from agents.types import Response
 from results.db import writer as writing
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow, ResponseRow
@@ -123,7 +123,7 @@ async def test_several_readings_of_one_answer_are_kept_together(store: Store, in
 async def test_whatever_a_server_says_can_be_stored(store: Store, invocation: str) -> None:
     writer = store.writer(invocation)
     odd = "zero \x00, half \udc80"
-    huge = Completion(odd, Finish.STOP, Usage(2**40, -1), model=odd, request_id=odd)
+    huge = Completion(odd, FinishReason.STOP, Usage(2**40, -1), model=odd, request_id=odd)
     await writer.put(question(1), huge, None, None)
     writer.put_failure(question(2), CallError(Failure.SERVER, odd * 100, status=500), 1, None)
     await writer.close()
