@@ -196,7 +196,7 @@ class Verdict:
         return Verdict(self.preference.swap(), self.p_second, self.p_first, self.p_tie, self.outside)
 
 
-class Reason(StrEnum):
+class UnscoredReason(StrEnum):
     """Why no verdict could be read."""
 
     UNREADABLE = "unreadable"  # an answer, but none of the allowed ones in it
@@ -216,7 +216,7 @@ class Unscored:
         raw: the judge's text, as it came.
     """
 
-    reason: Reason
+    reason: UnscoredReason
     raw: str = ""
 
     def swap(self) -> Unscored:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.messages import Completion, FinishReason
-from agents.types import Reason, Unscored, Verdict
+from agents.types import UnscoredReason, Unscored, Verdict
 from agents.verdicts.answer_words import plain
 from agents.verdicts.clauses import clause
 from agents.verdicts.context import Weight, leaves_open
@@ -79,9 +79,9 @@ def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Un
     """
     raw = completion.text
     if completion.finish is FinishReason.REFUSAL:
-        return Unscored(Reason.REFUSED, raw)
+        return Unscored(UnscoredReason.REFUSED, raw)
     if completion.finish is FinishReason.FILTERED:
-        return Unscored(Reason.FILTERED, raw)
+        return Unscored(UnscoredReason.FILTERED, raw)
     if (alone := raw.strip()) in answers:  # what most judges say
         return with_probabilities(alone, raw.find(alone), answers, completion)
     spoken = aloud(raw)
@@ -91,12 +91,12 @@ def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Un
     return Unscored(_reason(completion, spoken), raw)
 
 
-def _reason(completion: Completion, spoken: Aloud) -> Reason:
+def _reason(completion: Completion, spoken: Aloud) -> UnscoredReason:
     if completion.finish is FinishReason.LENGTH:
-        return Reason.TRUNCATED
+        return UnscoredReason.TRUNCATED
     if spoken.is_empty and not spoken.unfinished:
-        return Reason.EMPTY
-    return Reason.REFUSED if _REFUSAL.search(spoken.text) else Reason.UNREADABLE
+        return UnscoredReason.EMPTY
+    return UnscoredReason.REFUSED if _REFUSAL.search(spoken.text) else UnscoredReason.UNREADABLE
 
 
 def _read(spoken: Aloud, finished: bool) -> tuple[str, int] | None:

@@ -11,10 +11,10 @@ from collections import Counter
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.generation import Flaw, Generation
-from agents.types import Judgment, Reason, Unscored
+from agents.types import Judgment, UnscoredReason, Unscored
 
 LONGEST = 20
-_UNSCORED = {Reason.TRUNCATED: "truncated", Reason.EMPTY: "empty", Reason.FILTERED: "filtered"}
+_UNSCORED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty", UnscoredReason.FILTERED: "filtered"}
 _FLAWED = {Flaw.TRUNCATED: "truncated", Flaw.EMPTY: "empty", Flaw.FILTERED: "filtered"}
 
 

@@ -27,7 +27,7 @@ from agents.types import (
     Dialogue,
     Judgment,
     Preference,
-    Reason,
+    UnscoredReason,
     Response,
     ResponseSet,
     Unscored,
@@ -222,7 +222,7 @@ def judgments_of(content: bytes) -> Iterator[Judgment]:
         row = orjson.loads(line)
         outcome: Verdict | Unscored
         if row["winner"] is None:
-            outcome = Unscored(Reason(row["unscored"]))
+            outcome = Unscored(UnscoredReason(row["unscored"]))
         else:
             soft = (row["p_a"], row["p_b"], row["p_tie"], row["outside"])
             outcome = Verdict(_PREFERENCES[row["winner"]], *soft)

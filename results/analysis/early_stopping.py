@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import UserError
-from agents.types import Reason
+from agents.types import UnscoredReason
 from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
 from results.statistics.confidence_sequences import ANSWER
 
@@ -282,5 +282,5 @@ def _with_unanswered(columns: Columns, given_up: Collection[Place]) -> Columns:
         outcome=np.concatenate([columns.outcome, unknown]),
         soft=np.concatenate([columns.soft, unknown]),
         outside=np.concatenate([columns.outside, unknown]),
-        reason=np.concatenate([columns.reason, np.array([str(Reason.NO_ANSWER)] * len(more), dtype=object)]),
+        reason=np.concatenate([columns.reason, np.array([str(UnscoredReason.NO_ANSWER)] * len(more), dtype=object)]),
     )

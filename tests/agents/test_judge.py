@@ -25,7 +25,7 @@ from agents.types import (
     Fidelity,
     Judgment,
     Preference,
-    Reason,
+    UnscoredReason,
     Response,
     Unscored,
     Verdict,
@@ -264,11 +264,11 @@ def test_a_judgment_names_everything_it_was_read_from() -> None:
     ("prompt", "text", "finish", "outcome"),
     [
         (PAIRWISE, "2", FinishReason.STOP, Verdict(Preference.SECOND)),
-        (PAIRWISE, "tie", FinishReason.STOP, Unscored(Reason.UNREADABLE, "tie")),
+        (PAIRWISE, "tie", FinishReason.STOP, Unscored(UnscoredReason.UNREADABLE, "tie")),
         (WITH_TIE, "tie", FinishReason.STOP, Verdict(Preference.TIE)),
-        (PAIRWISE, "No.", FinishReason.REFUSAL, Unscored(Reason.REFUSED, "No.")),
-        (PAIRWISE, "", FinishReason.FILTERED, Unscored(Reason.FILTERED, "")),
-        (PAIRWISE, "", FinishReason.LENGTH, Unscored(Reason.TRUNCATED, "")),
+        (PAIRWISE, "No.", FinishReason.REFUSAL, Unscored(UnscoredReason.REFUSED, "No.")),
+        (PAIRWISE, "", FinishReason.FILTERED, Unscored(UnscoredReason.FILTERED, "")),
+        (PAIRWISE, "", FinishReason.LENGTH, Unscored(UnscoredReason.TRUNCATED, "")),
     ],
 )
 def test_outcomes(prompt: Prompt, text: str, finish: FinishReason, outcome: Verdict | Unscored) -> None:

@@ -14,7 +14,7 @@ from agents.types import (
     Fidelity,
     Method,
     Preference,
-    Reason,
+    UnscoredReason,
     Response,
     Strategy,
     Unscored,
@@ -30,7 +30,7 @@ responses = st.builds(
 comparisons = st.builds(Comparison, dialogues, responses, responses)
 shares = st.none() | st.floats(0, 1)
 verdicts = st.builds(Verdict, st.sampled_from(Preference), shares, shares, shares, shares)
-outcomes = verdicts | st.builds(Unscored, st.sampled_from(Reason), st.text())
+outcomes = verdicts | st.builds(Unscored, st.sampled_from(UnscoredReason), st.text())
 
 
 @given(comparisons)

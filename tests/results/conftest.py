@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import Model, ApiProtocol
-from agents.types import Judgment, Preference, Reason, Unscored, Verdict
+from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from results.db.schema import InvocationRow, table
 from results.db.store import Store
 
@@ -110,7 +110,7 @@ def judgment(
     return Judgment(call.key, judge, dialogue, first, second, call.sample, call.attempt, parser, outcome)
 
 
-def unscored(reason: Reason = Reason.UNREADABLE) -> Unscored:
+def unscored(reason: UnscoredReason = UnscoredReason.UNREADABLE) -> Unscored:
     """No verdict."""
     return Unscored(reason)
 

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.messages import Completion, FinishReason
-from agents.types import Preference, Reason, Unscored, Verdict
+from agents.types import Preference, UnscoredReason, Unscored, Verdict
 from agents.verdicts.parser import PARSER, read_verdict
 from tests.agents.verdicts.verdict_variants import Wording, corpus
 
 TWO = ("1", "2")
 THREE = ("1", "2", "tie")
 FIRST, SECOND, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
-UNREADABLE, REFUSED, TRUNCATED = Reason.UNREADABLE, Reason.REFUSED, Reason.TRUNCATED
+UNREADABLE, REFUSED, TRUNCATED = UnscoredReason.UNREADABLE, UnscoredReason.REFUSED, UnscoredReason.TRUNCATED
 WORDINGS = corpus()
 STATING = [wording for wording in WORDINGS if wording.expected and wording.finish is FinishReason.STOP]
 
 
-def read(text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = FinishReason.STOP) -> Preference | Reason:
+def read(text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = FinishReason.STOP) -> Preference | UnscoredReason:
     outcome = read_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Unscored):
         assert outcome.raw == text, "what came is kept as it came"
@@ -33,7 +33,7 @@ def test_its_version() -> None:
     assert PARSER == "verdict-2"
 
 
-BARE: list[tuple[str, Preference | Reason]] = [
+BARE: list[tuple[str, Preference | UnscoredReason]] = [
     ("1", FIRST),
     (" 2\n", SECOND),
     ("1.", FIRST),
@@ -51,7 +51,7 @@ BARE: list[tuple[str, Preference | Reason]] = [
     ("2 <|eot_id|>", SECOND),
 ]
 
-STATED: list[tuple[str, Preference | Reason]] = [
+STATED: list[tuple[str, Preference | UnscoredReason]] = [
     ("My answer is 1.", FIRST),
     ("**Answer**: 2", SECOND),
     ("Final verdict - Response 2", SECOND),
@@ -68,7 +68,7 @@ STATED: list[tuple[str, Preference | Reason]] = [
     ("Response 1 is kind, but Response 2 is more empathetic.", SECOND),
 ]
 
-LAST: list[tuple[str, Preference | Reason]] = [
+LAST: list[tuple[str, Preference | UnscoredReason]] = [
     ("At first I choose 2. No, final answer: 1", FIRST),
     ("Response 1 is more empathetic. On second thought, Response 2 is more empathetic.", SECOND),
     ("Response 1 is more empathetic. Response 2 is more empathetic.", UNREADABLE),
@@ -77,7 +77,7 @@ LAST: list[tuple[str, Preference | Reason]] = [
     ("Answer: 1. Wait, let me think again.", UNREADABLE),
 ]
 
-JSON: list[tuple[str, Preference | Reason]] = [
+JSON: list[tuple[str, Preference | UnscoredReason]] = [
     ('{"answer": "1"}', FIRST),
     ('{"answer":2}', SECOND),
     ('```json\n{"answer": "1"}\n```', FIRST),
@@ -95,10 +95,10 @@ JSON: list[tuple[str, Preference | Reason]] = [
     ('{"a":' * 5000, UNREADABLE),
 ]
 
-NONE: list[tuple[str, Preference | Reason]] = [
-    ("", Reason.EMPTY),
-    (" \n", Reason.EMPTY),
-    ("<think></think>", Reason.EMPTY),
+NONE: list[tuple[str, Preference | UnscoredReason]] = [
+    ("", UnscoredReason.EMPTY),
+    (" \n", UnscoredReason.EMPTY),
+    ("<think></think>", UnscoredReason.EMPTY),
     ("Both are equally kind.", UNREADABLE),
     ("1 or 2", UNREADABLE),
     ("Answer: 1/2", UNREADABLE),
@@ -114,7 +114,7 @@ NONE: list[tuple[str, Preference | Reason]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), [*BARE, *STATED, *LAST, *JSON, *NONE])
-def test_two_answers(text: str, expected: Preference | Reason) -> None:
+def test_two_answers(text: str, expected: Preference | UnscoredReason) -> None:
     assert read(text) == expected
 
 
@@ -137,13 +137,13 @@ def test_a_tie_counts_where_it_is_allowed(text: str) -> None:
         ("", FinishReason.LENGTH, TRUNCATED),
         ("<think>Response 1", FinishReason.LENGTH, TRUNCATED),
         ("1", FinishReason.REFUSAL, REFUSED),
-        ("1", FinishReason.FILTERED, Reason.FILTERED),
+        ("1", FinishReason.FILTERED, UnscoredReason.FILTERED),
         ("2", FinishReason.OTHER, SECOND),
         ("Response 2", FinishReason.OTHER, UNREADABLE),
-        ("", FinishReason.OTHER, Reason.EMPTY),
+        ("", FinishReason.OTHER, UnscoredReason.EMPTY),
     ],
 )
-def test_how_an_answer_ended_counts(text: str, finish: FinishReason, expected: Preference | Reason) -> None:
+def test_how_an_answer_ended_counts(text: str, finish: FinishReason, expected: Preference | UnscoredReason) -> None:
     assert read(text, finish=finish) == expected
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from agents.errors import Failure
 from agents.generation import Flaw, Generation
-from agents.types import Judgment, Preference, Reason, Unscored, Verdict
+from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.failure_streak import LONGEST, Streak, useless_kind
 from tests.harness.engine.conftest import question
 
@@ -20,7 +20,7 @@ def judgment(outcome: Verdict | Unscored) -> Judgment:
     return Judgment("call", "judge", "dialogue", "first", "second", 0, 0, "parser", outcome)
 
 
-def unscored(reason: Reason) -> Judgment:
+def unscored(reason: UnscoredReason) -> Judgment:
     return judgment(Unscored(reason, ""))
 
 
@@ -29,11 +29,11 @@ def generation(flaw: str) -> Generation:
 
 
 VERDICT = judgment(Verdict(Preference.FIRST))
-COUNTED = {Reason.TRUNCATED: "truncated", Reason.EMPTY: "empty", Reason.FILTERED: "filtered"}
+COUNTED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty", UnscoredReason.FILTERED: "filtered"}
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_the_kind_of_a_judgment(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", UnscoredReason)
+def test_the_kind_of_a_judgment(reason: UnscoredReason) -> None:
     assert useless_kind(unscored(reason)) == COUNTED.get(reason, "")
     assert useless_kind(VERDICT) is None
 
@@ -60,10 +60,10 @@ outcomes: some.SearchStrategy[Any] = some.sampled_from([None, "truncated", "empt
 def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[Any], longest: int) -> None:
     readings = {
         None: VERDICT,
-        "truncated": unscored(Reason.TRUNCATED),
-        "empty": unscored(Reason.EMPTY),
-        "filtered": unscored(Reason.FILTERED),
-        "other": unscored(Reason.UNREADABLE),
+        "truncated": unscored(UnscoredReason.TRUNCATED),
+        "empty": unscored(UnscoredReason.EMPTY),
+        "filtered": unscored(UnscoredReason.FILTERED),
+        "other": unscored(UnscoredReason.UNREADABLE),
     }
     streak, call = Streak(longest), question(1)
     since: list[Any] = []
@@ -79,10 +79,10 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
 
 
 @pytest.mark.parametrize("reason", COUNTED)
-def test_the_error_names_the_remedy(reason: Reason) -> None:
+def test_the_error_names_the_remedy(reason: UnscoredReason) -> None:
     streak, call = Streak(), question(1, most=5)
     errors = [streak.read(call, unscored(reason)) for _ in range(LONGEST)]
     assert errors[:-1] == [None] * (LONGEST - 1)
     words = str(errors[-1])
     assert str(LONGEST) in words
-    assert ("filter" if reason is Reason.FILTERED else "verdict_tokens = 4096") in words
+    assert ("filter" if reason is UnscoredReason.FILTERED else "verdict_tokens = 4096") in words

@@ -11,7 +11,7 @@ import pytest
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, LaneStopped, UserError
 from agents.messages import Completion
-from agents.types import Judgment, Preference, Reason, Unscored, Verdict
+from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.budget import Price
 from harness.engine.event_log import LaneStats
 from harness.engine.recording_client import RecordingClient
@@ -62,7 +62,7 @@ def test_an_answer_is_returned_once_it_is_stored_with_what_was_read_and_its_cost
 
 def test_a_stored_answer_is_not_asked_and_is_read_again(virtual: Run) -> None:
     memory, server = Memory(), Server()
-    call = read_call(1, Unscored(Reason.EMPTY))
+    call = read_call(1, Unscored(UnscoredReason.EMPTY))
     memory.answered[call.key] = answer("stored")
     process = Process(memory, server)
     assert virtual(process.client.complete(call)) == answer("stored")

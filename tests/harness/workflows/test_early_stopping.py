@@ -16,7 +16,7 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from agents.types import Judgment, Preference, Reason, Split, Unscored, Verdict
+from agents.types import Judgment, Preference, UnscoredReason, Split, Unscored, Verdict
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset, sample
 from harness.emulator.config import Options
@@ -50,7 +50,7 @@ def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> 
 def told(outcome: float, *, a_first: bool) -> Judgment:
     """A judgment that scores A so; nan is unscored."""
     if np.isnan(outcome):
-        return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Unscored(Reason.REFUSED))
+        return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Unscored(UnscoredReason.REFUSED))
     first = outcome if a_first else 1 - outcome
     preference = {1.0: Preference.FIRST, 0.5: Preference.TIE, 0.0: Preference.SECOND}[first]
     return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Verdict(preference))

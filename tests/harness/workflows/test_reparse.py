@@ -17,7 +17,7 @@ from agents.types import (
     Dialogue,
     Judgment,
     Preference,
-    Reason,
+    UnscoredReason,
     Response,
     ResponseSet,
     Unscored,
@@ -45,12 +45,12 @@ STORED: list[tuple[str, FinishReason, Verdict | Unscored]] = [
     ("Loser: 1", FinishReason.STOP, FIRST),  # a false verdict
     ("Response 1 is more empathetic at first, while", FinishReason.LENGTH, FIRST),  # another
     ("Response 1 is kind, but Response 2 is more empathetic.", FinishReason.STOP, FIRST),
-    ("**Bessere Antwort:** 2", FinishReason.STOP, Unscored(Reason.UNREADABLE)),
-    ("I can't help.", FinishReason.STOP, Unscored(Reason.REFUSED)),
+    ("**Bessere Antwort:** 2", FinishReason.STOP, Unscored(UnscoredReason.UNREADABLE)),
+    ("I can't help.", FinishReason.STOP, Unscored(UnscoredReason.REFUSED)),
 ]
 
 
-TIED = ("tie", FinishReason.STOP, Unscored(Reason.UNREADABLE))
+TIED = ("tie", FinishReason.STOP, Unscored(UnscoredReason.UNREADABLE))
 
 
 async def written(

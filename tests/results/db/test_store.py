@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from agents.errors import CallError, Failure, UserError
-from agents.types import Dialogue, Reason, Response, ResponseSet
+from agents.types import Dialogue, UnscoredReason, Response, ResponseSet
 from results.db.schema import AttemptRow, CompletionRow, DialogueRow, InvocationRow, ResponseRow, table
 from results.db.store import CHUNK, Store, Used
 from tests.results.conftest import (
@@ -99,7 +99,7 @@ async def test_the_last_attempts_tell_where_to_ask_again(store: Store) -> None:
 
     await put(1, 0, None)  # scored at once
     await put(2, 0, unscored())
-    await put(3, 0, unscored(Reason.REFUSED))
+    await put(3, 0, unscored(UnscoredReason.REFUSED))
     await put(3, 1, None)  # scored when asked again
     await put(4, 0, unscored())
     await put(4, 1, unscored())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from agents.types import Dialogue, Preference, Reason, Response, ResponseSet, Unscored, Verdict
+from agents.types import Dialogue, Preference, UnscoredReason, Response, ResponseSet, Unscored, Verdict
 from results.db.store import Store
 from results.db.writer import Writer
 from results.queries.contests import Contest, contests_of
@@ -87,7 +87,7 @@ async def test_a_verdict_by_place_is_a_score_of_the_author(store: Store) -> None
             (1, True, 0, 0, "verdict-1"): SECOND,
             (1, False, 0, 0, "verdict-1"): SECOND,
             (2, True, 0, 0, "verdict-1"): TIE,
-            (2, False, 0, 0, "verdict-1"): unscored(Reason.REFUSED),
+            (2, False, 0, 0, "verdict-1"): unscored(UnscoredReason.REFUSED),
         },
     )
     assert scores(contest) == {
@@ -118,8 +118,8 @@ async def test_of_several_attempts_the_last_readable_one_counts(store: Store) ->
             (0, True, 0, 1, "verdict-1"): FIRST,
             (1, True, 0, 0, "verdict-1"): FIRST,
             (1, True, 0, 1, "verdict-1"): unscored(),  # a later one that cannot be read takes nothing away
-            (2, True, 0, 0, "verdict-1"): unscored(Reason.REFUSED),
-            (2, True, 0, 1, "verdict-1"): unscored(Reason.EMPTY),
+            (2, True, 0, 0, "verdict-1"): unscored(UnscoredReason.REFUSED),
+            (2, True, 0, 1, "verdict-1"): unscored(UnscoredReason.EMPTY),
             (3, True, 0, 0, "verdict-1"): FIRST,
             (3, True, 0, 1, "verdict-1"): SECOND,
             (4, True, 0, 0, "verdict-1"): TIE,
