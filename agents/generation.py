@@ -1,6 +1,6 @@
 """One answer of a teacher or a contestant, read: its text, what is wrong with it, what of it is kept.
 
-Pure. What is wrong (`Flaw`) decides what may train; whether a contestant's text is judged all the same is
+Pure. What is wrong (`ExclusionReason`) decides what may train; whether a contestant's text is judged all the same is
 not decided here. The judge of a refusal in words and of another language is a list of words, shown below: a
 screen for hundreds of ordinary answers, not a proof.
 """
@@ -20,7 +20,7 @@ from agents.text_extraction import said_alike
 from agents.types import Dialogue, Response, ResponseSet
 
 
-class Flaw(StrEnum):
+class ExclusionReason(StrEnum):
     """Why an answer may not train anybody."""
 
     REFUSED = "refused"
@@ -102,17 +102,17 @@ FEWEST_WORDS = 5
 
 def flaw_of(answer: Completion, text: str, dialogue: Dialogue) -> str:
     """Why the answer may not train, "" where it may; `text` is the answer cleaned."""
-    by_finish = {FinishReason.REFUSAL: Flaw.REFUSED, FinishReason.FILTERED: Flaw.FILTERED, FinishReason.LENGTH: Flaw.TRUNCATED}
+    by_finish = {FinishReason.REFUSAL: ExclusionReason.REFUSED, FinishReason.FILTERED: ExclusionReason.FILTERED, FinishReason.LENGTH: ExclusionReason.TRUNCATED}
     if answer.finish in by_finish:
         return by_finish[answer.finish]
     if not text:
-        return Flaw.RETURNED if answer.text.strip() else Flaw.EMPTY
+        return ExclusionReason.RETURNED if answer.text.strip() else ExclusionReason.EMPTY
     if REFUSAL.search(text[:REFUSAL_WITHIN]):
-        return Flaw.REFUSED
+        return ExclusionReason.REFUSED
     repeated = any(said_alike(text, said) for said in (dialogue.situation, dialogue.utterance))
     if repeated or _holds_the_prompt(text) or _is_the_prompt(answer.text):
-        return Flaw.RETURNED
-    return Flaw.LANGUAGE if is_another_language(text) else ""
+        return ExclusionReason.RETURNED
+    return ExclusionReason.LANGUAGE if is_another_language(text) else ""
 
 
 def _holds_the_prompt(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.generation import Flaw
+from agents.generation import ExclusionReason
 from agents.models.response_model import answerer_note
 from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
@@ -42,7 +42,7 @@ def _set_data(one: SetSummary) -> dict[str, Any]:
         "responses": one.responses,
         "flaws": dict(one.flaws),
         "missing": one.missing,
-        "truncated": one.flaws.get(Flaw.TRUNCATED, 0),
+        "truncated": one.flaws.get(ExclusionReason.TRUNCATED, 0),
         "rambling": one.rambling,
         "over_limit": one.over_limit,
         "unchanged": one.unchanged,

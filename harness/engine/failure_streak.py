@@ -10,12 +10,12 @@ from collections import Counter
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
-from agents.generation import Flaw, Generation
+from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, UnscoredReason, Unscored
 
 LONGEST = 20
 _UNSCORED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty", UnscoredReason.FILTERED: "filtered"}
-_FLAWED = {Flaw.TRUNCATED: "truncated", Flaw.EMPTY: "empty", Flaw.FILTERED: "filtered"}
+_FLAWED = {ExclusionReason.TRUNCATED: "truncated", ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered"}
 
 
 class Streak:
@@ -55,8 +55,8 @@ def useless_kind(reading: object) -> str | None:
         outcome = reading.outcome
         return _UNSCORED.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
     if isinstance(reading, Generation) and reading.flaw:
-        flaw = Flaw(reading.flaw)
-        is_rambling = flaw is Flaw.TRUNCATED and bool(reading.text.strip())  # base models write to the limit
+        flaw = ExclusionReason(reading.flaw)
+        is_rambling = flaw is ExclusionReason.TRUNCATED and bool(reading.text.strip())  # base models write to the limit
         return None if is_rambling else _FLAWED.get(flaw)
     return None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from agents.errors import UserError
-from agents.generation import Flaw
+from agents.generation import ExclusionReason
 from agents.truncation import rambles
 from agents.types import ResponseSet
 from results.db.schema import CompletionRow, GenerationRow, InvocationRow, ResponseSetRow, table
@@ -88,7 +88,7 @@ async def endings_of(store: Store, set_id: str, dialogues: Collection[str] | Non
     cut = '"cut":' in made
     return Endings(
         len(counted),
-        sum(one.flaw == Flaw.TRUNCATED for one in outcomes) if outcomes else None,
+        sum(one.flaw == ExclusionReason.TRUNCATED for one in outcomes) if outcomes else None,
         sum(rambles(one.raw or one.text if cut else one.text) for one in counted),
     )
 

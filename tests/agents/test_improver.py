@@ -8,7 +8,7 @@ import pytest
 
 from agents.clients.base import ModelRequest
 from agents.clients.function import FunctionClient
-from agents.generation import Flaw
+from agents.generation import ExclusionReason
 from agents.improver import Improver, improver
 from agents.messages import Completion, FinishReason, Message
 from agents.models.spec import Model, ApiProtocol
@@ -146,16 +146,16 @@ async def test_only_the_last_step_gives_the_response_and_every_step_is_read() ->
 
 
 UNUSABLE = [
-    (Completion("", FinishReason.REFUSAL), Flaw.REFUSED),
-    (Completion("I'm sorry, but I can't assist with that.", FinishReason.STOP), Flaw.REFUSED),
-    (Completion("", FinishReason.FILTERED), Flaw.FILTERED),
-    (Completion("I hear y", FinishReason.LENGTH), Flaw.TRUNCATED),
-    (Completion("  \n", FinishReason.STOP), Flaw.EMPTY),
-    (Completion(DIALOGUE.utterance, FinishReason.STOP), Flaw.RETURNED),
-    (Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], FinishReason.STOP), Flaw.RETURNED),
-    (Completion(first_request(Strategy.NAIVE), FinishReason.STOP), Flaw.RETURNED),
-    (Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", FinishReason.STOP), Flaw.LANGUAGE),
-    (Completion("我很抱歉听到这个消息。", FinishReason.STOP), Flaw.LANGUAGE),
+    (Completion("", FinishReason.REFUSAL), ExclusionReason.REFUSED),
+    (Completion("I'm sorry, but I can't assist with that.", FinishReason.STOP), ExclusionReason.REFUSED),
+    (Completion("", FinishReason.FILTERED), ExclusionReason.FILTERED),
+    (Completion("I hear y", FinishReason.LENGTH), ExclusionReason.TRUNCATED),
+    (Completion("  \n", FinishReason.STOP), ExclusionReason.EMPTY),
+    (Completion(DIALOGUE.utterance, FinishReason.STOP), ExclusionReason.RETURNED),
+    (Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], FinishReason.STOP), ExclusionReason.RETURNED),
+    (Completion(first_request(Strategy.NAIVE), FinishReason.STOP), ExclusionReason.RETURNED),
+    (Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", FinishReason.STOP), ExclusionReason.LANGUAGE),
+    (Completion("我很抱歉听到这个消息。", FinishReason.STOP), ExclusionReason.LANGUAGE),
 ]
 
 
@@ -166,7 +166,7 @@ async def test_a_response_after_the_prompt_said_over_again_is_a_response() -> No
 
 
 @pytest.mark.parametrize(("answer", "flaw"), UNUSABLE)
-async def test_what_may_not_train_is_told_and_enters_no_set(answer: Completion, flaw: Flaw) -> None:
+async def test_what_may_not_train_is_told_and_enters_no_set(answer: Completion, flaw: ExclusionReason) -> None:
     asked = Asked(answer)
     got = await of(Strategy.NAIVE).improve(asked, DIALOGUE, ORIGINAL)
     assert got.flaw == flaw
@@ -176,7 +176,7 @@ async def test_what_may_not_train_is_told_and_enters_no_set(answer: Completion, 
 
 @pytest.mark.parametrize(("answer", "flaw"), UNUSABLE)
 async def test_a_chain_breaks_off_at_an_answer_that_cannot_be_improved(
-    answer: Completion, flaw: Flaw
+    answer: Completion, flaw: ExclusionReason
 ) -> None:
     asked = Asked("One.", answer, "Three.")
     got = await of(Strategy.SEQUENTIAL).improve(asked, DIALOGUE, ORIGINAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.generation import Flaw
+from agents.generation import ExclusionReason
 from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
 from agents.responder import OUTPUT_TOKENS, Responder
@@ -51,10 +51,10 @@ def test_sampling_is_the_models_own_unless_it_is_given() -> None:
     ("answer", "flaw", "text"),
     [
         (Completion('"I hear you."', FinishReason.STOP), "", "I hear you."),
-        (Completion("I can't assist with that.", FinishReason.STOP), Flaw.REFUSED, "I can't assist with that."),
-        (Completion("I hear y", FinishReason.LENGTH), Flaw.TRUNCATED, "I hear y"),
-        (Completion("", FinishReason.FILTERED), Flaw.FILTERED, None),
-        (Completion(" ", FinishReason.STOP), Flaw.EMPTY, None),
+        (Completion("I can't assist with that.", FinishReason.STOP), ExclusionReason.REFUSED, "I can't assist with that."),
+        (Completion("I hear y", FinishReason.LENGTH), ExclusionReason.TRUNCATED, "I hear y"),
+        (Completion("", FinishReason.FILTERED), ExclusionReason.FILTERED, None),
+        (Completion(" ", FinishReason.STOP), ExclusionReason.EMPTY, None),
         (Completion(" ".join(["word"] * 200), FinishReason.STOP), "", " ".join(["word"] * 200)),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.errors import Failure
-from agents.generation import Flaw, Generation
+from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.failure_streak import LONGEST, Streak, useless_kind
 from tests.harness.engine.conftest import question
@@ -38,14 +38,14 @@ def test_the_kind_of_a_judgment(reason: UnscoredReason) -> None:
     assert useless_kind(VERDICT) is None
 
 
-@pytest.mark.parametrize("flaw", ["", *Flaw])
+@pytest.mark.parametrize("flaw", ["", *ExclusionReason])
 def test_the_kind_of_a_generation(flaw: str) -> None:
-    expected = {Flaw.EMPTY: "empty", Flaw.FILTERED: "filtered", Flaw.TRUNCATED: "truncated"}
-    assert useless_kind(generation(flaw)) == (expected.get(Flaw(flaw)) if flaw else None)
+    expected = {ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered", ExclusionReason.TRUNCATED: "truncated"}
+    assert useless_kind(generation(flaw)) == (expected.get(ExclusionReason(flaw)) if flaw else None)
 
 
 def test_a_base_model_that_writes_to_its_limit_is_no_trouble() -> None:
-    assert useless_kind(replace(generation(Flaw.TRUNCATED), text="I am so sorry. Human:")) is None
+    assert useless_kind(replace(generation(ExclusionReason.TRUNCATED), text="I am so sorry. Human:")) is None
 
 
 def test_what_is_neither_is_useful() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.generation import Flaw, Generation
+from agents.generation import ExclusionReason, Generation
 from agents.improver import Improver, improver
 from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
@@ -248,7 +248,7 @@ async def test_an_initial_response_that_may_not_train_takes_its_improvement_with
     refused = initial().read(
         dialogue, 0, Completion("I'm unable to help with that.", FinishReason.STOP), "call-1:x"
     )
-    assert refused.flaw == Flaw.REFUSED
+    assert refused.flaw == ExclusionReason.REFUSED
     await keep(store, refused)
     again = await build(dataset, store, recipe("over-llm"))
     assert victim not in again.rows.dialogues()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from agents.errors import UserError
-from agents.generation import Flaw
+from agents.generation import ExclusionReason
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.types import Fidelity, Split, Strategy
@@ -177,7 +177,7 @@ async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
     summary = await run(store, plan)
     (of,) = summary.sets
     assert 0 < of.responses < of.dialogues
-    assert set(of.flaws) <= {Flaw.REFUSED, Flaw.FILTERED}
+    assert set(of.flaws) <= {ExclusionReason.REFUSED, ExclusionReason.FILTERED}
     assert of.responses + sum(of.flaws.values()) == of.dialogues
     same = await run(store, plan)
     assert same.lanes[model.id].made == 0
