@@ -19,7 +19,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
-from agents.student_prompt import Form, Rendering, response_of
+from agents.student_prompt import PromptStyle, Rendering, response_of
 from agents.text_extraction import READER, clean, words_in
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
@@ -138,7 +138,7 @@ class Responder:
 
     def read(self, dialogue: Dialogue, attempt: int, answer: Completion, key: str) -> Generation:
         """What the answer is to be remembered as."""
-        plain = self.rendering.form is Form.PLAIN
+        plain = self.rendering.form is PromptStyle.PLAIN
         text = response_of(answer.text) if plain else clean(answer.text, dialogue)
         if self.cut is not None:
             text = self.cut(text)

@@ -41,7 +41,7 @@ CONTROL_TOKEN = "a control token inside the text"
 CUE = "\n\nResponse:"
 
 
-class Form(StrEnum):
+class PromptStyle(StrEnum):
     """How the words are put before the model."""
 
     PLAIN = "plain"  # text to be continued: base models
@@ -59,7 +59,7 @@ class Rendering:
     """
 
     prompt: Prompt
-    form: Form = Form.PLAIN
+    form: PromptStyle = PromptStyle.PLAIN
 
     def __post_init__(self) -> None:
         if set(self.prompt.variables) != set(VARIABLES) or len(self.prompt.turns) != 1:
@@ -78,7 +78,7 @@ class Rendering:
     @property
     def protocol(self) -> ApiProtocol:
         """How a server is asked: the text itself, or the turn, which the server's template wraps."""
-        return ApiProtocol.OPENAI_COMPLETIONS if self.form is Form.PLAIN else ApiProtocol.OPENAI_CHAT
+        return ApiProtocol.OPENAI_COMPLETIONS if self.form is PromptStyle.PLAIN else ApiProtocol.OPENAI_CHAT
 
     def turn(self, dialogue: Dialogue) -> str:
         """The user's turn: the direct prompt with this dialogue, before any form is put on it."""
@@ -88,7 +88,7 @@ class Rendering:
     def messages(self, dialogue: Dialogue) -> tuple[Message, ...]:
         """What a `Call` under `protocol` carries: the whole plain prompt, or the user's turn alone."""
         turn = self.turn(dialogue)
-        return (Message("user", self._plain(turn) if self.form is Form.PLAIN else turn),)
+        return (Message("user", self._plain(turn) if self.form is PromptStyle.PLAIN else turn),)
 
     def _plain(self, turn: str) -> str:
         """The text a base model continues; an exact prompt ends in its own cue."""
@@ -97,7 +97,7 @@ class Rendering:
     @property
     def adds_special_tokens(self) -> bool:
         """Whether the tokenizer is to put its special tokens around `request_text`, or they stand in it."""
-        return self.form is Form.PLAIN
+        return self.form is PromptStyle.PLAIN
 
     def request_text(self, turn: str, tokenizer: Tokenizer | None = None) -> str:
         """The exact `prompt` of a `/v1/completions` request with `add_special_tokens` as above.
@@ -105,13 +105,13 @@ class Rendering:
         Raises:
             ValueError: the form is chat and no tokenizer was given.
         """
-        if self.form is Form.PLAIN:
+        if self.form is PromptStyle.PLAIN:
             return self._plain(turn)
         return chat_prompt(_needed(tokenizer), turn)
 
     def completion_text(self, turn: str, response: str, tokenizer: Tokenizer | None = None) -> str:
         """What a model is trained to say after `request_text`, without the end of sequence."""
-        if self.form is Form.PLAIN:
+        if self.form is PromptStyle.PLAIN:
             return plain_completion(response)
         return chat_completion(_needed(tokenizer), turn, response)
 
@@ -140,20 +140,20 @@ class Rendering:
 
     def control_texts(self, text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
         """What in a dialogue or response the model would take for a mark of its own, not for words."""
-        known = control_texts(tokenizer, chat=self.form is Form.CHAT)
+        known = control_texts(tokenizer, chat=self.form is PromptStyle.CHAT)
         # our own prompt's tags are words to every model, whatever a template calls its parts
         own = "\n".join(self.prompt.turns)
         return tuple(sorted(mark for mark in known if mark in text and mark not in own))
 
 
-def rendering(form: Form = Form.PLAIN, library: Library | None = None) -> Rendering:
+def rendering(form: PromptStyle = PromptStyle.PLAIN, library: Library | None = None) -> Rendering:
     """The rendering with the library's direct prompt."""
     return Rendering((library or Library())[DIRECT_PROMPT], form)
 
 
-def form_of(tokenizer: Tokenizer) -> Form:
+def form_of(tokenizer: Tokenizer) -> PromptStyle:
     """The form a tokenizer suggests: chat where it has a chat template."""
-    return Form.CHAT if tokenizer.chat_template else Form.PLAIN
+    return PromptStyle.CHAT if tokenizer.chat_template else PromptStyle.PLAIN
 
 
 def plain_prompt(turn: str) -> str:

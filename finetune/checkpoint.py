@@ -26,7 +26,7 @@ from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.lora import adapter_faults
 from agents.model_files.weights import CONFIG, read_object, weight_files
-from agents.student_prompt import Form
+from agents.student_prompt import PromptStyle
 from finetune.metrics import METRICS, metrics_of
 
 RECORD = "checkpoint.json"
@@ -109,9 +109,9 @@ class Checkpoint:
         return next((str(place) for place in places if (place / CONFIG).is_file()), name)
 
     @property
-    def form(self) -> Form:
+    def form(self) -> PromptStyle:
         """The form in which it was trained and must be asked."""
-        return Form(self.record["form"])
+        return PromptStyle(self.record["form"])
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

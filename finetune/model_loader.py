@@ -15,7 +15,7 @@ from agents.model_files.chat_template import Tokenizer
 from agents.model_files.decoder_config import context_of
 from agents.model_files.layers import layers_of, words_of
 from agents.model_files.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
-from agents.student_prompt import Form, form_of
+from agents.student_prompt import PromptStyle, form_of
 from finetune.checkpoint import Base, weights_id
 from finetune.dependencies import is_folder, offline
 from finetune.tokenization import Room
@@ -208,7 +208,7 @@ def device_for(dtype: str, *, cpu: bool = False) -> str:
     return "cuda"
 
 
-def chosen_form(wanted: str, tokenizer: Tokenizer) -> Form:
+def chosen_form(wanted: str, tokenizer: Tokenizer) -> PromptStyle:
     """The form to train in: as said, or what the tokenizer suggests for "auto".
 
     Raises:
@@ -216,10 +216,10 @@ def chosen_form(wanted: str, tokenizer: Tokenizer) -> Form:
     """
     if wanted == "auto":
         return form_of(tokenizer)
-    if wanted == Form.CHAT and not tokenizer.chat_template:
+    if wanted == PromptStyle.CHAT and not tokenizer.chat_template:
         remedy = "A base model is trained in plain form: --form plain."
         raise UserError("the tokenizer has no chat template", where="--form", found="chat", remedy=remedy)
-    return Form(wanted)
+    return PromptStyle(wanted)
 
 
 def _first_line(error: BaseException) -> str:

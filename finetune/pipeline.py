@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.model_files.decoder_config import context_of
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.weights import CONFIG, read_object
-from agents.student_prompt import Form, Rendering, lacks_bos, rendering, spelled_end
+from agents.student_prompt import PromptStyle, Rendering, lacks_bos, rendering, spelled_end
 from finetune import post_training_check
 from finetune.checkpoint import (
     VERSION,
@@ -158,15 +158,15 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
     return read_checkpoint(task.out)
 
 
-def notes_on(tokenizer: Any, form: Form) -> list[str]:
+def notes_on(tokenizer: Any, form: PromptStyle) -> list[str]:
     """What of a base's tokenizer a person should know before hours are spent."""
-    if form is Form.PLAIN and lacks_bos(tokenizer):
+    if form is PromptStyle.PLAIN and lacks_bos(tokenizer):
         return [
             f"the tokenizer has a beginning of sequence ({tokenizer.bos_token}) and does not put it before a "
             "text; some bases (Gemma) answer nothing of use without it. If this one was trained with it, "
             "give its tokenizer.json a TemplateProcessing post-processor that puts it, and train anew."
         ]
-    if form is Form.CHAT and (end := spelled_end(tokenizer)):
+    if form is PromptStyle.CHAT and (end := spelled_end(tokenizer)):
         return [
             f"the chat template ends a turn with {end!r}, which is no token of this tokenizer: it is learned "
             "and said letter by letter, and stays in responses. Train in plain form: --form plain."
@@ -174,14 +174,14 @@ def notes_on(tokenizer: Any, form: Form) -> list[str]:
     return []
 
 
-def student_rendering(data: DatasetFolder, form: Form) -> Rendering:
+def student_rendering(data: DatasetFolder, form: PromptStyle) -> Rendering:
     """The rendering that this dataset was made with.
 
     Raises:
         UserError: the dataset was made with another direct prompt than the present one; a student would
             be asked with other words than it was trained on.
     """
-    if not rendering_matches(data, rendering(Form.PLAIN).id):
+    if not rendering_matches(data, rendering(PromptStyle.PLAIN).id):
         raise UserError(
             "the dataset was made with another direct prompt than the present one",
             where=str(data.path),

@@ -15,7 +15,7 @@ from agents.model_files.chat_template import template_options
 from agents.model_files.layers import layers_of, words_of
 from agents.model_files.tokenizer_identity import asking_id, ends_of
 from agents.model_files.weights import CONFIG, read_object
-from agents.student_prompt import Form, Rendering
+from agents.student_prompt import PromptStyle, Rendering
 from finetune.checkpoint import Checkpoint
 from finetune.model_loader import load_tokenizer
 
@@ -50,7 +50,7 @@ class Asking:
         return dict(self.options)
 
 
-def asking_of(folder: Path, form: Form) -> Asking:
+def asking_of(folder: Path, form: PromptStyle) -> Asking:
     """How the base in `folder` is asked in this form.
 
     Where transformers is not installed, or the folder holds no tokenizer that it could load, this is not
@@ -120,10 +120,10 @@ def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _asking_of(folder: Path, form: Form, stamps: tuple[Any, ...]) -> Asking:
+def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> Asking:
     tokenizer = _tokenizer(folder, stamps)
     generation, config = read_object(folder / "generation_config.json"), read_object(folder / CONFIG)
-    options = template_options(tokenizer) if form is Form.CHAT else {}
+    options = template_options(tokenizer) if form is PromptStyle.CHAT else {}
     ends = ends_of(tokenizer, generation, config)
     return Asking(asking_id(tokenizer, form), ends, tuple(sorted(options.items())))
 

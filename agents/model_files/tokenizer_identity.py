@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.hashing import content_id
 from agents.model_files.chat_template import Tokenizer
-from agents.student_prompt import Form, chat_completion, chat_prompt, plain_completion, plain_prompt
+from agents.student_prompt import PromptStyle, chat_completion, chat_prompt, plain_completion, plain_prompt
 
 PROBES = (
     ("I lost my keys.", "That is hard."),
@@ -26,7 +26,7 @@ PROBES = (
 MARKS = ("bos_token", "eos_token", "bos_token_id", "eos_token_id")
 
 
-def asking_id(tokenizer: Tokenizer, form: Form) -> str:
+def asking_id(tokenizer: Tokenizer, form: PromptStyle) -> str:
     """Content id of how this tokenizer asks in this form.
 
     Raises:
@@ -50,12 +50,12 @@ def ends_of(
     return tuple(sorted({one for one in (*ids, tokenizer.eos_token_id) if isinstance(one, int)}))
 
 
-def _probed(tokenizer: Tokenizer, form: Form, turn: str, response: str) -> list[Any]:
-    if form is Form.CHAT:
+def _probed(tokenizer: Tokenizer, form: PromptStyle, turn: str, response: str) -> list[Any]:
+    if form is PromptStyle.CHAT:
         prompt, completion = chat_prompt(tokenizer, turn), chat_completion(tokenizer, turn, response)
     else:
         prompt, completion = plain_prompt(turn), plain_completion(response)
-    special = form is Form.PLAIN
+    special = form is PromptStyle.PLAIN
     ids = tokenizer.encode(prompt, add_special_tokens=special)
     whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
     return [prompt, completion, list(ids), list(whole), str(tokenizer.decode(list(whole)))]

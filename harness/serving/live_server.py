@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agents.errors import UserError
 from agents.models.spec import Model
-from agents.student_prompt import Form
+from agents.student_prompt import PromptStyle
 from finetune.tokenizer_identity import asking_of
 from harness.serving.checkpoint_resolver import Cast
 from serve.lora_adapter import Adapter, shelved
@@ -58,7 +58,7 @@ def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Iter
 def _askings(who: Cast) -> list[str]:
     """How the base is asked in either form; "" for one that it cannot be asked in."""
     ids = []
-    for form in Form:
+    for form in PromptStyle:
         try:
             ids.append(asking_of(who.base.folder, form).id)
         except UserError:

@@ -20,7 +20,7 @@ from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities
 from agents.prompt_lookup import named_prompt
 from agents.responder import Responder
-from agents.student_prompt import Form, Rendering
+from agents.student_prompt import PromptStyle, Rendering
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import beyond_settings
@@ -109,12 +109,12 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     )
 
 
-def _form(one: Contestant, cast: Cast) -> Form:
+def _form(one: Contestant, cast: Cast) -> PromptStyle:
     """As a student was trained; a base as its students are asked, where they are, else in plain form."""
     if one.checkpoint is not None:
         return one.checkpoint.form
     forms = {one.checkpoint.form for one in cast.contestants if one.checkpoint is not None}
-    return forms.pop() if len(forms) == 1 else Form.PLAIN
+    return forms.pop() if len(forms) == 1 else PromptStyle.PLAIN
 
 
 def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
@@ -126,9 +126,9 @@ def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, pres
     return Model(PROVIDER, name, protocol, capabilities, base_url="http://served/v1", identity=identity)
 
 
-def _options(one: Contestant, cast: Cast, form: Form) -> dict[str, Any]:
+def _options(one: Contestant, cast: Cast, form: PromptStyle) -> dict[str, Any]:
     """What the chat template is told: as a student was trained; of a base, as it is now."""
-    if form is Form.PLAIN:
+    if form is PromptStyle.PLAIN:
         return {}
     if one.checkpoint is not None:
         return dict(one.checkpoint.record.get("template_options") or {})

@@ -8,12 +8,12 @@ from agents.generation import ExclusionReason
 from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
 from agents.responder import OUTPUT_TOKENS, Responder
-from agents.student_prompt import Form, rendering
+from agents.student_prompt import PromptStyle, rendering
 from agents.types import Dialogue
 
 MODEL = Model("openai", "someone", ApiProtocol.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1")
 DIALOGUE = Dialogue("d", "I lost my old dog. ", "My dog died yesterday.")
-CHAT = Responder(MODEL, rendering(Form.CHAT))
+CHAT = Responder(MODEL, rendering(PromptStyle.CHAT))
 
 
 class Fixed:
@@ -33,8 +33,8 @@ class Fixed:
 
 def test_every_author_is_asked_with_the_students_words() -> None:
     assert CHAT.call(DIALOGUE).messages[0].content == rendering().turn(DIALOGUE)
-    plain = Responder(MODEL, rendering(Form.PLAIN))
-    assert plain.call(DIALOGUE).messages == rendering(Form.PLAIN).messages(DIALOGUE)
+    plain = Responder(MODEL, rendering(PromptStyle.PLAIN))
+    assert plain.call(DIALOGUE).messages == rendering(PromptStyle.PLAIN).messages(DIALOGUE)
 
 
 def test_sampling_is_the_models_own_unless_it_is_given() -> None:
@@ -42,7 +42,7 @@ def test_sampling_is_the_models_own_unless_it_is_given() -> None:
     assert (sampling.temperature, sampling.top_p, sampling.max_output_tokens) == (None, None, OUTPUT_TOKENS)
     assert b"temperature" not in CHAT.call(DIALOGUE).body
     assert "the model's own" in CHAT.set.made
-    warm = Responder(MODEL, rendering(Form.CHAT), temperature=0.7)
+    warm = Responder(MODEL, rendering(PromptStyle.CHAT), temperature=0.7)
     assert warm.set.id != CHAT.set.id
     assert warm.call(DIALOGUE).key != CHAT.call(DIALOGUE).key
 
@@ -80,7 +80,7 @@ async def test_only_an_answer_without_text_is_asked_again_and_only_on_purpose() 
 
 
 async def test_a_base_models_text_is_not_cut_here() -> None:
-    plain = Responder(MODEL, rendering(Form.PLAIN))
+    plain = Responder(MODEL, rendering(PromptStyle.PLAIN))
     rambled = " I hear you.\n\nSpeaker: Yes.\nResponse: **And** so on."
     got = await plain.respond(Fixed(Completion(rambled, FinishReason.STOP)), DIALOGUE)
     assert got.text == rambled.strip()

@@ -14,7 +14,7 @@ from agents.models.spec import ApiProtocol
 from agents.student_prompt import (
     CUE,
     Encoded,
-    Form,
+    PromptStyle,
     Rendering,
     chat_completion,
     chat_prompt,
@@ -86,7 +86,7 @@ def test_law_of_tokens_holds_on_a_tokenizer_of_letters(response: str) -> None:
 
 
 def test_both_forms_say_the_same_words() -> None:
-    plain, chat = rendering(), rendering(Form.CHAT)
+    plain, chat = rendering(), rendering(PromptStyle.CHAT)
     tokenizer = Letters("template")
     turn = plain.turn(DIALOGUE)
     assert (
@@ -105,7 +105,7 @@ def test_both_forms_say_the_same_words() -> None:
 
 def test_chat_form_keeps_one_bos_and_nothing_after_the_end() -> None:
     tokenizer = Letters("template")
-    chat = rendering(Form.CHAT)
+    chat = rendering(PromptStyle.CHAT)
     assert chat_completion(tokenizer, "Hello.", "Oh dear.\n") == "Oh dear."
     assert chat.faults("Hello.", "Oh dear.\n", tokenizer) == ()
     row = chat.encode("Hello.", "Oh dear.\n", tokenizer)
@@ -145,7 +145,7 @@ def test_a_released_prompt_is_rendered_as_it_is(released_prompts: Path, name: st
         "llama-student": released.LLAMA_STUDENT,
     }[name]
     said = said_by(script, context=[DIALOGUE.situation], speaker_utterance=[DIALOGUE.utterance])
-    for form in Form:
+    for form in PromptStyle:
         [message] = Rendering(prompt, form).messages(DIALOGUE)
         assert message.content == said
     assert Rendering(prompt).request_text(said) == said
@@ -159,6 +159,6 @@ def test_bad_input() -> None:
     with pytest.raises(UserError, match="no direct prompt"):
         Rendering(Library()["judge/pairwise"])
     with pytest.raises(ValueError, match="tokenizer"):
-        rendering(Form.CHAT).request_text("Hello.")
-    assert form_of(Letters()) is Form.PLAIN
-    assert form_of(Letters("template")) is Form.CHAT
+        rendering(PromptStyle.CHAT).request_text("Hello.")
+    assert form_of(Letters()) is PromptStyle.PLAIN
+    assert form_of(Letters("template")) is PromptStyle.CHAT

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.student_prompt import CONTROL_TOKEN, Form, Rendering, rendering
+from agents.student_prompt import CONTROL_TOKEN, PromptStyle, Rendering, rendering
 from agents.types import Dialogue
 from finetune.config import Settings
 from finetune.dataset_reader import Example, Pair
@@ -38,12 +38,12 @@ def turn(how: Rendering, said: str) -> str:
     return how.turn(Dialogue("d", "It rained.", said))
 
 
-@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("form", list(PromptStyle))
 @pytest.mark.parametrize("where", ["dialogue", "response"])
-def test_any_control_token_in_a_text_is_found(tokenizers: dict[str, Any], form: Form, where: str) -> None:
+def test_any_control_token_in_a_text_is_found(tokenizers: dict[str, Any], form: PromptStyle, where: str) -> None:
     tokenizer, how = tokenizers[str(form)], rendering(form)
     marks = [str(token) for token in tokenizer.added_tokens_decoder.values()]
-    marks += ["<|turn_over|>"] if form is Form.CHAT else []
+    marks += ["<|turn_over|>"] if form is PromptStyle.CHAT else []
     assert len(marks) >= 5
     innocent = how.prompt_ids(turn(how, "All day."), tokenizer)
     for mark in marks:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.student_prompt import Form
+from agents.student_prompt import PromptStyle
 from finetune.checkpoint import read_checkpoint
 from finetune.config import Settings
 from finetune.pipeline import How
@@ -86,7 +86,7 @@ def test_what_counts_of_a_tokenizers_files(
     from finetune.tokenizer_identity import asking_of
 
     other = mended(tiny_llama, tmp_path / "other", change, name)
-    here, there = asking_of(tiny_llama, Form.PLAIN), asking_of(other, Form.PLAIN)
+    here, there = asking_of(tiny_llama, PromptStyle.PLAIN), asking_of(other, PromptStyle.PLAIN)
     assert here.id
     assert (here.id != there.id) is counts
 
@@ -98,8 +98,8 @@ def test_a_template_counts_in_chat_form_alone(tiny_instruct: Path, tmp_path: Pat
     shutil.copytree(tiny_instruct, other)
     path = other / "chat_template.jinja"
     path.write_text("Be kind." + path.read_text(encoding="utf-8"), encoding="utf-8")
-    assert asking_of(tiny_instruct, Form.PLAIN) == asking_of(other, Form.PLAIN)
-    assert asking_of(tiny_instruct, Form.CHAT).id != asking_of(other, Form.CHAT).id
+    assert asking_of(tiny_instruct, PromptStyle.PLAIN) == asking_of(other, PromptStyle.PLAIN)
+    assert asking_of(tiny_instruct, PromptStyle.CHAT).id != asking_of(other, PromptStyle.CHAT).id
 
 
 def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
     from harness.serving.checkpoint_resolver import cast
 
     made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
-    assert made.record["asking"] == asking_of(tiny_llama, Form.PLAIN).id
+    assert made.record["asking"] == asking_of(tiny_llama, PromptStyle.PLAIN).id
     other = mended(tiny_llama, tmp_path / "other", _no_bos)
     uses = (
         lambda: train_dpo(made.path, dataset, tmp_path / "d", SETTINGS, base=str(other), how=HOW),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.student_prompt import CUE, Form, Rendering, form_of, rendering, token_faults
+from agents.student_prompt import CUE, PromptStyle, Rendering, form_of, rendering, token_faults
 from agents.types import Dialogue
 from finetune.dataset_reader import Example, Pair, read
 from finetune.tokenization import prepare_examples, prepare_pairs
@@ -117,7 +117,7 @@ def test_taking_the_bos_off_a_template_would_change_a_mistral_types_ids(tokenize
 def test_control_tokens_in_a_dialogue_are_found(tokenizers: dict[str, Any], kind: str) -> None:
     tokenizer = tokenizers[kind]
     how = _how(tokenizer)
-    tokens = [tokenizer.bos_token, *([tokenizer.eos_token] if how.form is Form.PLAIN else [])]
+    tokens = [tokenizer.bos_token, *([tokenizer.eos_token] if how.form is PromptStyle.PLAIN else [])]
     for token in tokens:
         assert how.faults(how.turn(Dialogue("d", "It rained.", f"All {token} day.")), "Oh.", tokenizer)
         assert how.faults(how.turn(Dialogue("d", "It rained.", "All day.")), f"Oh {token} dear.", tokenizer)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from agents.errors import UserError
-from agents.student_prompt import Form
+from agents.student_prompt import PromptStyle
 from agents.types import Fidelity
 from finetune.config import SOURCES, Settings, settings_of
 from finetune.pipeline import How
@@ -37,7 +37,7 @@ def settings_options(command: Command) -> Command:
 
 def base_options(command: Command) -> Command:
     """`--form` and `--revision`: how a base is asked, and which commit of it."""
-    forms = click.Choice(["auto", *(str(form) for form in Form)])
+    forms = click.Choice(["auto", *(str(form) for form in PromptStyle)])
     for option in (
         click.option(
             "--form", type=forms, default="auto", show_default=True, help="Plain text or chat template."

@@ -11,7 +11,7 @@ from agents.errors import UserError
 from agents.model_files.chat_template import template_options
 from agents.model_files.tokenizer_identity import asking_id, ends_of
 from agents.student_prompt import (
-    Form,
+    PromptStyle,
     Rendering,
     chat_completion,
     chat_prompt,
@@ -86,11 +86,11 @@ def test_a_template_is_told_what_changes_it_and_no_more(template: str, options: 
 
 def test_a_template_that_cannot_be_freed_of_the_clock_is_refused_in_chat_form_alone() -> None:
     tokenizer = Characters(CLOCK)
-    for use in (lambda: chat_prompt(tokenizer, "Hello."), lambda: asking_id(tokenizer, Form.CHAT)):
+    for use in (lambda: chat_prompt(tokenizer, "Hello."), lambda: asking_id(tokenizer, PromptStyle.CHAT)):
         with pytest.raises(UserError) as error:
             use()
         assert "--form plain" in error.value.fault.remedy
-    assert asking_id(tokenizer, Form.PLAIN) == asking_id(Characters(), Form.PLAIN)
+    assert asking_id(tokenizer, PromptStyle.PLAIN) == asking_id(Characters(), PromptStyle.PLAIN)
 
 
 def test_a_thought_that_the_prompt_opens_is_refused() -> None:
@@ -106,14 +106,14 @@ def test_a_template_that_fails_is_told(template: str) -> None:
 
 def test_what_a_template_writes_counts_in_chat_form_alone() -> None:
     one, other = Characters(TURNS + ASKS), Characters("Be kind. " + TURNS + ASKS)
-    assert asking_id(one, Form.PLAIN) == asking_id(other, Form.PLAIN)
-    assert asking_id(one, Form.CHAT) != asking_id(other, Form.CHAT)
+    assert asking_id(one, PromptStyle.PLAIN) == asking_id(other, PromptStyle.PLAIN)
+    assert asking_id(one, PromptStyle.CHAT) != asking_id(other, PromptStyle.CHAT)
 
 
 def test_a_post_processor_and_an_end_count() -> None:
     plain, bare, other = Characters(), Characters(puts_bos=False), Characters()
     other.eos_token = "\x04"
-    ids = {asking_id(one, Form.PLAIN) for one in (plain, bare, other)}
+    ids = {asking_id(one, PromptStyle.PLAIN) for one in (plain, bare, other)}
     assert len(ids) == 3
     assert (lacks_bos(plain), lacks_bos(bare)) == (False, True)
     bare.bos_token_id = bare.eos_token_id = 3  # GPT-2: one token for both, and never put
@@ -136,7 +136,7 @@ def test_what_ends_an_answer(
 
 
 def test_what_is_trained_is_what_is_asked_in_a_template_that_thinks() -> None:
-    tokenizer, how = Characters(QWEN), Rendering(rendering().prompt, Form.CHAT)
+    tokenizer, how = Characters(QWEN), Rendering(rendering().prompt, PromptStyle.CHAT)
     row = how.encode("Hello.", "Oh dear.", tokenizer)
     assert list(row.prompt) == how.prompt_ids("Hello.", tokenizer)
     assert tokenizer.decode(list(row.completion)) == "Oh dear.\x03"

@@ -17,7 +17,7 @@ from agents.improver import Improver, improver
 from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
 from agents.responder import Responder
-from agents.student_prompt import Form, rendering
+from agents.student_prompt import PromptStyle, rendering
 from agents.types import Dialogue, Fidelity, Response, Split, Strategy
 from finetune.dataset_folder import FORMS
 from finetune.dataset_reader import read
@@ -45,7 +45,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def initial() -> Responder:
-    return Responder(TEACHER, rendering(Form.CHAT))
+    return Responder(TEACHER, rendering(PromptStyle.CHAT))
 
 
 def teacher(dataset: Dataset, over: str, strategy: Strategy, fidelity: Fidelity = Fidelity.PAPER) -> Improver:

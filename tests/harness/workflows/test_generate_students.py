@@ -17,7 +17,7 @@ from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from agents.student_prompt import Form, rendering
+from agents.student_prompt import PromptStyle, rendering
 from agents.types import Split
 from finetune.checkpoint import hash_file, weights_id
 from finetune.tokenizer_identity import Asking
@@ -224,7 +224,7 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
     monkeypatch.setattr(
         generate_students, "asking_of", lambda folder, form: Asking("asking-1:a", (2,), options)
     )
-    record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(Form.CHAT).id}
+    record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(PromptStyle.CHAT).id}
     for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
         path.write_text(json.dumps({**record, **recorded}))
         people = who(place, "student:kind", "base")
