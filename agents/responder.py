@@ -19,7 +19,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
-from agents.student_prompt import PromptStyle, Rendering, response_of
+from agents.student_prompt import PromptStyle, PromptFormat, response_of
 from agents.text_extraction import READER, clean, words_in
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
@@ -60,7 +60,7 @@ class Responder:
     """
 
     model: Model
-    rendering: Rendering
+    rendering: PromptFormat
     preset: str = DEFAULT_PRESET
     author: str = ""
     temperature: float | None = None

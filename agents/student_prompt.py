@@ -49,7 +49,7 @@ class PromptStyle(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rendering:
+class PromptFormat:
     """With which words and in which form a student is asked.
 
     Attributes:
@@ -146,9 +146,9 @@ class Rendering:
         return tuple(sorted(mark for mark in known if mark in text and mark not in own))
 
 
-def rendering(form: PromptStyle = PromptStyle.PLAIN, library: Library | None = None) -> Rendering:
+def rendering(form: PromptStyle = PromptStyle.PLAIN, library: Library | None = None) -> PromptFormat:
     """The rendering with the library's direct prompt."""
-    return Rendering((library or Library())[DIRECT_PROMPT], form)
+    return PromptFormat((library or Library())[DIRECT_PROMPT], form)
 
 
 def form_of(tokenizer: Tokenizer) -> PromptStyle:

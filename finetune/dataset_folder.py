@@ -25,7 +25,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.hashing import content_id
-from agents.student_prompt import PromptStyle, Rendering, plain_completion, plain_prompt
+from agents.student_prompt import PromptStyle, PromptFormat, plain_completion, plain_prompt
 from agents.types import Dialogue, Fidelity
 from finetune.dialogue_selection import COMBINED, LLMS
 from finetune.hub_cards import dataset_card
@@ -70,7 +70,7 @@ def write(
     folder: Path,
     rows: Rows,
     dialogues: Mapping[str, Dialogue],
-    rendering: Rendering,
+    rendering: PromptFormat,
     origin: Origin,
     *,
     held_out: Rows | None = None,
@@ -107,7 +107,7 @@ def write(
         "fidelity": str(origin.fidelity),
         "seed": origin.seed,
         "prompt": {"name": rendering.prompt.name, "version": rendering.prompt.version},
-        "rendering": Rendering(rendering.prompt, PromptStyle.PLAIN).id,
+        "rendering": PromptFormat(rendering.prompt, PromptStyle.PLAIN).id,
         "prompts": dict(origin.prompts),
         "source": dict(origin.source),
         "run": origin.run,

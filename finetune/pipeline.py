@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.model_files.decoder_config import context_of
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.weights import CONFIG, read_object
-from agents.student_prompt import PromptStyle, Rendering, lacks_bos, rendering, spelled_end
+from agents.student_prompt import PromptStyle, PromptFormat, lacks_bos, rendering, spelled_end
 from finetune import post_training_check
 from finetune.checkpoint import (
     VERSION,
@@ -59,7 +59,7 @@ class Task:
     name: str
     data: DatasetFolder
     settings: Settings
-    rendering: Rendering
+    rendering: PromptFormat
     base_folder: Path
     base: Base
     tokenizer: Any
@@ -174,7 +174,7 @@ def notes_on(tokenizer: Any, form: PromptStyle) -> list[str]:
     return []
 
 
-def student_rendering(data: DatasetFolder, form: PromptStyle) -> Rendering:
+def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
     """The rendering that this dataset was made with.
 
     Raises:

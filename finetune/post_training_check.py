@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from agents.model_files.chat_template import Tokenizer
-from agents.student_prompt import Rendering, response_of
+from agents.student_prompt import PromptFormat, response_of
 from agents.text_extraction import without_thought
 from finetune.dataset_reader import DatasetFolder, Example
 
@@ -93,7 +93,7 @@ def slice_of(
 def check(
     model: Any,
     tokenizer: Any,
-    rendering: Rendering,
+    rendering: PromptFormat,
     data: DatasetFolder,
     seed: int,
     *,
@@ -177,7 +177,7 @@ def mean_loss(model: Any, rows: Sequence[tuple[int, Sequence[int]]]) -> float:
 
 
 def generate(
-    model: Any, tokenizer: Any, rendering: Rendering, turns: Sequence[str], new_tokens: int, context: int = 0
+    model: Any, tokenizer: Any, rendering: PromptFormat, turns: Sequence[str], new_tokens: int, context: int = 0
 ) -> list[tuple[str, bool]]:
     """Greedy responses and whether each was cut by the limit, or by the end of the base's context."""
     import torch
@@ -212,7 +212,7 @@ def generate(
     return said
 
 
-def _ids(tokenizer: Tokenizer, rendering: Rendering, one: Example) -> tuple[int, tuple[int, ...]]:
+def _ids(tokenizer: Tokenizer, rendering: PromptFormat, one: Example) -> tuple[int, tuple[int, ...]]:
     row = rendering.encode(one.turn, one.response, tokenizer)
     return len(row.prompt), row.prompt + row.completion
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agents.errors import Fault, UserError
 from agents.model_files.chat_template import Tokenizer
-from agents.student_prompt import Encoded, Rendering
+from agents.student_prompt import Encoded, PromptFormat
 from finetune.dataset_reader import Example, Pair
 
 TOO_LONG = "longer than the length"
@@ -85,7 +85,7 @@ class Prepared:
 
 
 def prepare_examples(
-    examples: Sequence[Example], tokenizer: Tokenizer, rendering: Rendering, room: Room | int
+    examples: Sequence[Example], tokenizer: Tokenizer, rendering: PromptFormat, room: Room | int
 ) -> Prepared:
     """SFT rows for this student.
 
@@ -106,7 +106,7 @@ def prepare_examples(
     return _prepared(rows(), room if isinstance(room, Room) else Room(room), tokenizer)
 
 
-def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Rendering, room: Room) -> Prepared:
+def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: Room) -> Prepared:
     """DPO pairs for this student; a pair is left out where either side is unfit, or both are the same ids.
 
     Raises:
@@ -130,7 +130,7 @@ def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Render
 
 
 def _encoded(
-    turn: str, responses: tuple[str, ...], tokenizer: Tokenizer, rendering: Rendering
+    turn: str, responses: tuple[str, ...], tokenizer: Tokenizer, rendering: PromptFormat
 ) -> tuple[tuple[Encoded, ...], tuple[str, ...]]:
     rows = tuple(rendering.encode(turn, response, tokenizer) for response in responses)
     return rows, tuple(fault for one in responses for fault in rendering.faults(turn, one, tokenizer))

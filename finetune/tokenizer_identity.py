@@ -15,7 +15,7 @@ from agents.model_files.chat_template import template_options
 from agents.model_files.layers import layers_of, words_of
 from agents.model_files.tokenizer_identity import asking_id, ends_of
 from agents.model_files.weights import CONFIG, read_object
-from agents.student_prompt import PromptStyle, Rendering
+from agents.student_prompt import PromptStyle, PromptFormat
 from finetune.checkpoint import Checkpoint
 from finetune.model_loader import load_tokenizer
 
@@ -96,7 +96,7 @@ class Unasked:
     control: Mapping[str, int]
 
 
-def unasked(folder: Path, rendering: Rendering, turns: Sequence[str]) -> Unasked:
+def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> Unasked:
     """What of these turns the base in `folder` cannot be asked as it is meant; nothing where it is not known.
 
     Raises:

@@ -20,7 +20,7 @@ from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities
 from agents.prompt_lookup import named_prompt
 from agents.responder import Responder
-from agents.student_prompt import PromptStyle, Rendering
+from agents.student_prompt import PromptStyle, PromptFormat
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import beyond_settings
@@ -86,7 +86,7 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     role: sampling_presets.Role = "student" if one.checkpoint is not None else "base"
     seed = sampling_presets.SEED if how.seed is None else how.seed
     preset = sampling_presets.resolve(name, role, config, generation, seed=seed)
-    rendering = Rendering(named_prompt(library, preset.prompt), _form(one, cast))
+    rendering = PromptFormat(named_prompt(library, preset.prompt), _form(one, cast))
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(
             "the student was trained with another prompt than it would be asked with",
@@ -117,7 +117,7 @@ def _form(one: Contestant, cast: Cast) -> PromptStyle:
     return forms.pop() if len(forms) == 1 else PromptStyle.PLAIN
 
 
-def _model(one: Contestant, cast: Cast, how: Serving, rendering: Rendering, preset: Preset) -> Model:
+def _model(one: Contestant, cast: Cast, how: Serving, rendering: PromptFormat, preset: Preset) -> Model:
     protocol = rendering.protocol
     extra = preset.extra_with(_options(one, cast, rendering.form))
     capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)

@@ -15,7 +15,7 @@ from agents.student_prompt import (
     CUE,
     Encoded,
     PromptStyle,
-    Rendering,
+    PromptFormat,
     chat_completion,
     chat_prompt,
     encode,
@@ -146,9 +146,9 @@ def test_a_released_prompt_is_rendered_as_it_is(released_prompts: Path, name: st
     }[name]
     said = said_by(script, context=[DIALOGUE.situation], speaker_utterance=[DIALOGUE.utterance])
     for form in PromptStyle:
-        [message] = Rendering(prompt, form).messages(DIALOGUE)
+        [message] = PromptFormat(prompt, form).messages(DIALOGUE)
         assert message.content == said
-    assert Rendering(prompt).request_text(said) == said
+    assert PromptFormat(prompt).request_text(said) == said
 
 
 def test_bad_input() -> None:
@@ -157,7 +157,7 @@ def test_bad_input() -> None:
     with pytest.raises(UserError, match="differently when its answer follows"):
         chat_completion(Letters("forgetful"), "Hello.", "Oh dear.")
     with pytest.raises(UserError, match="no direct prompt"):
-        Rendering(Library()["judge/pairwise"])
+        PromptFormat(Library()["judge/pairwise"])
     with pytest.raises(ValueError, match="tokenizer"):
         rendering(PromptStyle.CHAT).request_text("Hello.")
     assert form_of(Letters()) is PromptStyle.PLAIN

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.model_files.decoder_config import shape_of
-from agents.student_prompt import Rendering, rendering
+from agents.student_prompt import PromptFormat, rendering
 from finetune import post_training_check
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
 from finetune.config import Settings
@@ -52,7 +52,7 @@ def _student(folder: Path | None, base: Path) -> tuple[Any, Any]:
     return (PeftModel.from_pretrained(model, folder) if folder else model).eval(), load_tokenizer(base)
 
 
-def _logp(model: Any, tokenizer: Any, how: Rendering, pair: Pair, text: str) -> float:
+def _logp(model: Any, tokenizer: Any, how: PromptFormat, pair: Pair, text: str) -> float:
     """Log-probability of a response, summed over its tokens, the end of sequence included."""
     row = how.encode(pair.turn, text, tokenizer)
     return -post_training_check.mean_loss(model, [(len(row.prompt), row.prompt + row.completion)]) * len(

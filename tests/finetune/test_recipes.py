@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.student_prompt import CONTROL_TOKEN, PromptStyle, Rendering, rendering
+from agents.student_prompt import CONTROL_TOKEN, PromptStyle, PromptFormat, rendering
 from agents.types import Dialogue
 from finetune.config import Settings
 from finetune.dataset_reader import Example, Pair
@@ -34,7 +34,7 @@ def tokenizers() -> dict[str, Any]:
     return {"plain": tokenizer_of("llama"), "chat": chat}
 
 
-def turn(how: Rendering, said: str) -> str:
+def turn(how: PromptFormat, said: str) -> str:
     return how.turn(Dialogue("d", "It rained.", said))
 
 

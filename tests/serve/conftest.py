@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.student_prompt import Rendering, rendering
+from agents.student_prompt import PromptFormat, rendering
 from agents.types import Dialogue, Fidelity
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden")
@@ -19,7 +19,7 @@ class Tiny:
 
     base: Path
     students: dict[str, Path]
-    rendering: Rendering
+    rendering: PromptFormat
 
 
 @pytest.fixture(scope="session")

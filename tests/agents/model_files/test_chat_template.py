@@ -12,7 +12,7 @@ from agents.model_files.chat_template import template_options
 from agents.model_files.tokenizer_identity import asking_id, ends_of
 from agents.student_prompt import (
     PromptStyle,
-    Rendering,
+    PromptFormat,
     chat_completion,
     chat_prompt,
     lacks_bos,
@@ -136,7 +136,7 @@ def test_what_ends_an_answer(
 
 
 def test_what_is_trained_is_what_is_asked_in_a_template_that_thinks() -> None:
-    tokenizer, how = Characters(QWEN), Rendering(rendering().prompt, PromptStyle.CHAT)
+    tokenizer, how = Characters(QWEN), PromptFormat(rendering().prompt, PromptStyle.CHAT)
     row = how.encode("Hello.", "Oh dear.", tokenizer)
     assert list(row.prompt) == how.prompt_ids("Hello.", tokenizer)
     assert tokenizer.decode(list(row.completion)) == "Oh dear.\x03"
