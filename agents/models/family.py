@@ -31,7 +31,7 @@ _OF_NO_FAMILY = ("control/", "file:")
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class FamilyMatch:
     """A contestant of the judge's family.
 
     Attributes:
@@ -51,7 +51,7 @@ class Kin:
         return {"author": self.author, "family": self.family, "why": self.why}
 
     @classmethod
-    def of(cls, told: Mapping[str, str]) -> Kin:
+    def of(cls, told: Mapping[str, str]) -> FamilyMatch:
         """From data."""
         return cls(told["author"], "", told["family"], told["why"])
 
@@ -75,7 +75,7 @@ def _found(text: str) -> frozenset[str]:
 
 def kin_of(
     judge: str, sets: Iterable[ResponseSet], told: Mapping[str, Sequence[str]] | None = None
-) -> tuple[Kin, ...]:
+) -> tuple[FamilyMatch, ...]:
     """Those of the contestants that are of the judge's family.
 
     Args:
@@ -90,12 +90,12 @@ def kin_of(
         for why in phrases:
             shared = own & families_of(why or of.author)
             if shared:
-                found.append(Kin(of.name, of.id, min(shared), why))
+                found.append(FamilyMatch(of.name, of.id, min(shared), why))
                 break
     return tuple(found)
 
 
-def kin_note(judge: str, kin: Sequence[Kin]) -> str:
+def kin_note(judge: str, kin: Sequence[FamilyMatch]) -> str:
     """The flag, in words; "" where there is nothing to flag. Of many only the first are named."""
     if not kin:
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.models.family import Kin, kin_note
+from agents.models.family import FamilyMatch, kin_note
 from harness.study.config import TINY, Study
 from harness.study.scheduler import Standing
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent, reasons
@@ -60,9 +60,9 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
     if study.emulate:
         told.append(EMULATED_NOTE)
     told += list(dict.fromkeys(note for each in found if (note := each.get("answered", ""))))
-    kin: dict[str, list[Kin]] = {}
+    kin: dict[str, list[FamilyMatch]] = {}
     for each in found:
-        kin.setdefault(str(each["judge"]), []).extend(Kin.of(one) for one in each.get("kin", ()))
+        kin.setdefault(str(each["judge"]), []).extend(FamilyMatch.of(one) for one in each.get("kin", ()))
     told += [f"{kin_note(judge, of)}." for judge, of in kin.items() if of]
     if any(one.base.startswith(TINY) for one in study.learners):
         told.append(TINY_NOTE)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
-from agents.models.family import Kin
+from agents.models.family import FamilyMatch
 from agents.models.response_model import answerer_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
@@ -81,7 +81,7 @@ class UnderJudge:
         return "" if self.is_control else answerer_note(self.judge, self.model, self.answerers)
 
     @property
-    def kin(self) -> tuple[Kin, ...]:
+    def kin(self) -> tuple[FamilyMatch, ...]:
         """Those whom it judged here that are of its own family."""
         standings = [*self.standings.values(), *self.direct.values()]
         return tuple(dict.fromkeys(one for standing in standings for one in standing.entry.kin))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
 from agents.judge import Judge
-from agents.models.family import Kin, kin_note, kin_of
+from agents.models.family import FamilyMatch, kin_note, kin_of
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import orders_compared
@@ -67,7 +67,7 @@ class Juror:
         return self.entry.judge
 
     @property
-    def kin(self) -> tuple[Kin, ...]:
+    def kin(self) -> tuple[FamilyMatch, ...]:
         """Those of the two authors that are of the judge's family."""
         return self.entry.kin
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from agents.author_names import is_called, set_id_of_file
 from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
-from agents.models.family import Kin, kin_of
+from agents.models.family import FamilyMatch, kin_of
 from agents.types import DEFAULT_PRESET, ResponseSet
 from results.db.schema import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
 from results.db.store import Store
@@ -50,7 +50,7 @@ class Entry:
     b: ResponseSet
     samples: int
     dialogues: int
-    kin: tuple[Kin, ...] = ()
+    kin: tuple[FamilyMatch, ...] = ()
 
     @property
     def size(self) -> tuple[int, int, float, str]:

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Select, select
 
 from agents.errors import UserError
-from agents.models.family import Kin, kin_of
+from agents.models.family import FamilyMatch, kin_of
 from agents.models.response_model import UNNAMED, answerer_note
 from agents.types import Dialogue, ResponseSet
 from results.db.schema import (
@@ -73,7 +73,7 @@ class Contest:
     asked_again: int
     cost_usd: float | None
     readings: Readings
-    kin: tuple[Kin, ...] = ()
+    kin: tuple[FamilyMatch, ...] = ()
     answerers: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
 
