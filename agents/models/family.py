@@ -73,7 +73,7 @@ def _found(text: str) -> frozenset[str]:
     return frozenset(family for family, pattern in _PATTERNS.items() if pattern.search(text))
 
 
-def kin_of(
+def family_matches(
     judge: str, sets: Iterable[ResponseSet], told: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[FamilyMatch, ...]:
     """Those of the contestants that are of the judge's family.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
 from agents.judge import Judge
-from agents.models.family import FamilyMatch, kin_note, kin_of
+from agents.models.family import FamilyMatch, kin_note, family_matches
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import orders_compared
@@ -161,7 +161,7 @@ async def without_kin(
         UserError: nobody is left.
     """
     told = await taught(store)
-    kin = {judge.id: kin_of(judge.model.id, sets, told) for judge in judges}
+    kin = {judge.id: family_matches(judge.model.id, sets, told) for judge in judges}
     kept = [judge for judge in judges if not kin[judge.id]]
     if not kept:
         raise UserError(

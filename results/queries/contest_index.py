@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from agents.author_names import is_called, set_id_of_file
 from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
-from agents.models.family import FamilyMatch, kin_of
+from agents.models.family import FamilyMatch, family_matches
 from agents.types import DEFAULT_PRESET, ResponseSet
 from results.db.schema import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
 from results.db.store import Store
@@ -214,7 +214,7 @@ async def catalogue_of(store: Store) -> Catalogue:
                 b=sets[row.set_b],
                 samples=row.samples,
                 dialogues=sizes.get(row.run_id, 0),
-                kin=kin_of(f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told),
+                kin=family_matches(f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told),
             )
         )
     return Catalogue(entries, store.database.shown)

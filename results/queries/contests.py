@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Select, select
 
 from agents.errors import UserError
-from agents.models.family import FamilyMatch, kin_of
+from agents.models.family import FamilyMatch, family_matches
 from agents.models.response_model import UNNAMED, answerer_note
 from agents.types import Dialogue, ResponseSet
 from results.db.schema import (
@@ -151,7 +151,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
                 again,
                 _cost(judgments),
                 readings_of(judgments, _judged),
-                kin_of(f"{row.provider}/{row.model}", (a, b), told),
+                family_matches(f"{row.provider}/{row.model}", (a, b), told),
                 answerers_of(counting),
                 len({one.call_key for one in every} - {one.call_key for one in judgments}),
                 orjson.loads(row.sampling).get("temperature"),

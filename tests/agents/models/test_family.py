@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.models.family import families_of, kin_note, kin_of
+from agents.models.family import families_of, kin_note, family_matches
 from agents.types import ResponseSet
 
 
@@ -41,29 +41,29 @@ def test_families_are_told_by_names(name: str, families: set[str]) -> None:
 def test_kin_are_contestants_their_teachers_and_their_bases() -> None:
     sets = [of("student:mine"), of("dataset:human"), of("dataset:gpt-4"), of("openai/gpt-4o", "naive")]
     told = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
-    kin = kin_of("openai/gpt-4o", sets, told)
+    kin = family_matches("openai/gpt-4o", sets, told)
     assert [one.author for one in kin] == ["student:mine", "dataset:gpt-4", "openai/gpt-4o@naive"]
     assert [one.why for one in kin] == ["taught by openai/gpt-4o", "", ""]
-    assert [one.why for one in kin_of("vllm/llama-3-70b", sets, told)] == [
+    assert [one.why for one in family_matches("vllm/llama-3-70b", sets, told)] == [
         "on the base meta-llama/Llama-3.1-8B"
     ]
-    assert kin_of("google/gemini-2.0-flash", sets, told) == ()
-    assert kin_of("control/ratings", sets, told) == ()
-    assert kin_of("openai/gpt-4o", sets[:1]) == ()  # nobody says who taught it: not known
+    assert family_matches("google/gemini-2.0-flash", sets, told) == ()
+    assert family_matches("control/ratings", sets, told) == ()
+    assert family_matches("openai/gpt-4o", sets[:1]) == ()  # nobody says who taught it: not known
 
 
 def test_how_a_server_is_spoken_to_makes_no_kin() -> None:
     made = '{"model":"vllm/base:mistralai/Mistral-7B-v0.3","protocol":"openai-completions"}'
-    assert kin_of("openai/gpt-4o", [of("base:mistralai/Mistral-7B-v0.3", made=made)]) == ()
+    assert family_matches("openai/gpt-4o", [of("base:mistralai/Mistral-7B-v0.3", made=made)]) == ()
 
 
 def test_the_flag_names_both_families_once() -> None:
-    kin = kin_of("x/deepseek-llama", [of("dataset:llama-2-70b"), of("x/deepseek-v3"), of("x/deepseek-v3")])
+    kin = family_matches("x/deepseek-llama", [of("dataset:llama-2-70b"), of("x/deepseek-v3"), of("x/deepseek-v3")])
     note = kin_note("x/deepseek-llama", kin)
     assert note.startswith(
         "x/deepseek-llama is of the same family (DeepSeek and Meta) as dataset:llama-2-70b"
     )
     assert note.count("x/deepseek-v3") == 1
     assert kin_note("x", ()) == ""
-    many = kin_note("x/llama", kin_of("x/llama", [of(f"x/llama-{at}") for at in range(9)]))
+    many = kin_note("x/llama", family_matches("x/llama", [of(f"x/llama-{at}") for at in range(9)]))
     assert "x/llama-2, 6 more: it may" in many
