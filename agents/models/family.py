@@ -95,7 +95,7 @@ def family_matches(
     return tuple(found)
 
 
-def kin_note(judge: str, kin: Sequence[FamilyMatch]) -> str:
+def self_preference_warning(judge: str, kin: Sequence[FamilyMatch]) -> str:
     """The flag, in words; "" where there is nothing to flag. Of many only the first are named."""
     if not kin:
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.models.family import FamilyMatch, kin_note
+from agents.models.family import FamilyMatch, self_preference_warning
 from harness.study.config import TINY, Study
 from harness.study.scheduler import Standing
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent, reasons
@@ -63,7 +63,7 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
     kin: dict[str, list[FamilyMatch]] = {}
     for each in found:
         kin.setdefault(str(each["judge"]), []).extend(FamilyMatch.of(one) for one in each.get("kin", ()))
-    told += [f"{kin_note(judge, of)}." for judge, of in kin.items() if of]
+    told += [f"{self_preference_warning(judge, of)}." for judge, of in kin.items() if of]
     if any(one.base.startswith(TINY) for one in study.learners):
         told.append(TINY_NOTE)
     return told

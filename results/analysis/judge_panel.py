@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
 from agents.judge import Judge
-from agents.models.family import FamilyMatch, kin_note, family_matches
+from agents.models.family import FamilyMatch, self_preference_warning, family_matches
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import orders_compared
@@ -167,7 +167,7 @@ async def without_kin(
         raise UserError(
             "every judge is of a contestant's family, and those are left out",
             where="--without-kin",
-            faults=[Fault(kin_note(judge.name, kin[judge.id])) for judge in judges],
+            faults=[Fault(self_preference_warning(judge.name, kin[judge.id])) for judge in judges],
             remedy="Ask a judge of another family, or leave --without-kin away.",
         )
     return kept, [judge.name for judge in judges if kin[judge.id]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agents.models.family import kin_note
+from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.cheap_gold import Gilded
 from results.render import contest
@@ -60,7 +60,7 @@ def lines(done: Gilded) -> list[str]:
     if any(is_emulated(contest.judge_model) for contest in contests):
         told.append(EMULATED_NOTE)
     told += [note for one in contests if (note := one.answerer_note)]
-    told += [f"{note}." for one in contests if (note := kin_note(one.judge, one.kin))]
+    told += [f"{note}." for one in contests if (note := self_preference_warning(one.judge, one.kin))]
     return told
 
 

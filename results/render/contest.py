@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agents.models.family import kin_note
+from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeSummary, Summary
 from results.queries.contests import Contest
@@ -188,7 +188,7 @@ def answerer_notes(contests: Iterable[Contest]) -> list[str]:
 
 def kin_notes(contests: Iterable[Contest]) -> list[str]:
     """The flags of judges that are of a contestant's family."""
-    return [f"{kin_note(one.judge, one.kin)}." for one in contests if one.kin]
+    return [f"{self_preference_warning(one.judge, one.kin)}." for one in contests if one.kin]
 
 
 def notes(summary: Summary) -> list[str]:

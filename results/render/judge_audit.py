@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agents.models.family import FamilyMatch, kin_note
+from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from agents.types import Split
 from results.analysis.audit_baselines import LENIENCY
@@ -239,7 +239,7 @@ def notes(summary: AuditSummary) -> list[str]:
 def _kin_note(one: Audits) -> str:
     if not one.kin:
         return ""
-    told = kin_note(one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin])
+    told = self_preference_warning(one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin])
     left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
     return f"{told}{left_out}."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.models.family import kin_note
+from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.human_preferences import Corrected
 from results.analysis.judge_panel import Juror, Jury
@@ -193,7 +193,7 @@ def notes(jury: Jury) -> list[str]:
     if any(is_emulated(juror.entry.model) for juror in jury.jurors):
         told.append(EMULATED_NOTE)
     told += [juror.answerer_note for juror in jury.jurors if juror.answerer_note]
-    told += [f"{kin_note(juror.name, juror.kin)}." for juror in jury.jurors if juror.kin]
+    told += [f"{self_preference_warning(juror.name, juror.kin)}." for juror in jury.jurors if juror.kin]
     told.append(ORDER_ROBUST_NOTE)
     if jury.left_out:
         told.append(f"left out as kin of a contestant: {', '.join(jury.left_out)}")

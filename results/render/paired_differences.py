@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.models.family import kin_note
+from agents.models.family import self_preference_warning
 from agents.types import Split
 from results.analysis.contest_selection import Gathered
 from results.queries.contest_index import name_of
@@ -87,7 +87,7 @@ def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
     """What must be known of every comparison: who answered, who is kin, and the test-set uses."""
     told = [EMULATED_NOTE] if is_any_emulated(gathered) else []
     told += [note for under in gathered.judges if (note := under.answerer_note)]
-    told += [f"{kin_note(under.judge, under.kin)}." for under in gathered.judges if under.kin]
+    told += [f"{self_preference_warning(under.judge, under.kin)}." for under in gathered.judges if under.kin]
     if gathered.left_out:
         told.append(f"Left out, of the family of one of these: {', '.join(gathered.left_out)}.")
     if soft:

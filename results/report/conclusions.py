@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agents.models.family import kin_note
+from agents.models.family import self_preference_warning
 from results.report.author_roles import Role
 from results.report.context import Judged, Material, Pair
 from results.statistics import pooled_over_judges
@@ -139,7 +139,7 @@ def answer(pair: Pair, seed: int) -> Answer:
             )
     also += [note for judged in speaking if (note := judged.contest.answerer_note)]
     also += [
-        f"{kin_note(judged.contest.judge, judged.contest.kin)}." for judged in speaking if judged.contest.kin
+        f"{self_preference_warning(judged.contest.judge, judged.contest.kin)}." for judged in speaking if judged.contest.kin
     ]
     also += _against_controls(rated, [judged for judged in pair.judged if judged not in speaking])
     if not models:

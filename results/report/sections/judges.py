@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.models.family import kin_note
+from agents.models.family import self_preference_warning
 from agents.models.response_model import answerer_note
 from results.report.audit_summary import AuditOnSplit, OfJudge
 from results.report.conclusions import NONE, between, counted, percent, points, reasons
@@ -76,7 +76,7 @@ def kin_notes(material: Material) -> list[str]:
     for of in _by_judge(material):
         kin = list({one.set_id: one for judged in of for one in judged.contest.kin}.values())
         if kin:
-            told.append(f"{kin_note(of[0].contest.judge, kin)}.")
+            told.append(f"{self_preference_warning(of[0].contest.judge, kin)}.")
     return told
 
 
