@@ -56,7 +56,7 @@ class FamilyMatch:
         return cls(told["author"], "", told["family"], told["why"])
 
 
-def families_of(name: str) -> frozenset[str]:
+def model_makers(name: str) -> frozenset[str]:
     """The makers that a name tells; none for files, control judges and names that say nothing.
 
     What is served is asked before who serves it.
@@ -83,12 +83,12 @@ def family_matches(
         told: by author, what is recorded of how it came to be, a phrase each: "taught by openai/gpt-6.1-sol",
             "on the base meta-llama/Llama-3.1-8B" (`results.queries.student_lineage.taught` reads it).
     """
-    own = families_of(judge)
+    own = model_makers(judge)
     found = []
     for of in sets:
         phrases = ("", *(told or {}).get(of.author, ()))
         for why in phrases:
-            shared = own & families_of(why or of.author)
+            shared = own & model_makers(why or of.author)
             if shared:
                 found.append(FamilyMatch(of.name, of.id, min(shared), why))
                 break

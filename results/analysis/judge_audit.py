@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.models.family import families_of
+from agents.models.family import model_makers
 from agents.types import Split
 from results.analysis import audit_baselines
 from results.analysis.endpoint_report import LaneReport
@@ -134,8 +134,8 @@ def _of_judge(
     *,
     without_kin: bool,
 ) -> Audits:
-    own, pairs = families_of(f"{said.provider}/{said.model}"), found.pairs
-    kin = tuple(name for name in pairs.names if own & families_of(name))
+    own, pairs = model_makers(f"{said.provider}/{said.model}"), found.pairs
+    kin = tuple(name for name in pairs.names if own & model_makers(name))
     wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
     mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
     score = scores_of(verdicts)

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from sqlalchemy import select
 
-from agents.models.family import families_of
+from agents.models.family import model_makers
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, Audited, audited
@@ -69,8 +69,8 @@ def _on_split(one: Audited, judge_ids: Collection[str]) -> AuditOnSplit:
         is_floor = said.provider == CONTROL
         if not is_floor and said.judge_id not in judge_ids:
             continue
-        own = families_of(f"{said.provider}/{said.model}")
-        kin = frozenset(name for name in pairs.names if own & families_of(name))
+        own = model_makers(f"{said.provider}/{said.model}")
+        kin = frozenset(name for name in pairs.names if own & model_makers(name))
         found = audit(pairs, said.verdicts, seed=seed, family=kin, permuted=one.permuted)
         lines.append(OfJudge(said.judge, is_floor, found, sum(said.unscored.values())))
     lenient = leniency_scores(pairs, one.elsewhere[:, 0], one.elsewhere[:, 1])

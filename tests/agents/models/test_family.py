@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.models.family import families_of, self_preference_warning, family_matches
+from agents.models.family import model_makers, self_preference_warning, family_matches
 from agents.types import ResponseSet
 
 
@@ -35,7 +35,7 @@ def of(author: str, preset: str = "default", made: str = "") -> ResponseSet:
     ],
 )
 def test_families_are_told_by_names(name: str, families: set[str]) -> None:
-    assert families_of(name) == families
+    assert model_makers(name) == families
 
 
 def test_kin_are_contestants_their_teachers_and_their_bases() -> None:
