@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from agents.types import ResponseSet
 
-FAMILIES = {
+MAKER_PATTERNS = {
     "OpenAI": r"gpt|openai|davinci|\bo[134](-|\b)",
     "Anthropic": r"claude|anthropic",
     "Google": r"gemini|gemma|google|\bpalm\b",
@@ -25,7 +25,7 @@ FAMILIES = {
     "xAI": r"\bgrok|\bxai\b",
     "Cohere": r"cohere|\bcommand-[ar]\b",
 }
-_PATTERNS = {family: re.compile(pattern, re.IGNORECASE) for family, pattern in FAMILIES.items()}
+_PATTERNS = {family: re.compile(pattern, re.IGNORECASE) for family, pattern in MAKER_PATTERNS.items()}
 MOST_NAMED = 4
 _OF_NO_FAMILY = ("control/", "file:")
 
