@@ -22,7 +22,7 @@ from agents.errors import UserError
 from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
-from agents.prompt_escape import neutralised
+from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
 from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, said_alike, words_in
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
@@ -178,7 +178,7 @@ class Improver:
         conversation = len(self.prompts) == 1
         prompt = self.prompts[0 if conversation else step - 1]
         texts = (dialogue.situation, dialogue.utterance, text)
-        said_now = texts if prompt.is_exact else map(neutralised, texts)
+        said_now = texts if prompt.is_exact else map(escape_delimiters, texts)
         turns = prompt.fill(dict(zip(VARIABLES, said_now, strict=True)))
         if conversation:
             return (*said, Message("user", turns[step - 1]))

@@ -15,7 +15,7 @@ from agents.errors import UserError
 from agents.hashing import canonical, content_id
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model, ApiProtocol
-from agents.prompt_escape import neutralised
+from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
 from agents.protocols import body_of
 from agents.types import Comparison, Fidelity, Judgment
@@ -120,7 +120,7 @@ class Judge:
             text = canonical(rules.question(self.model.name, comparison)).decode()
         else:
             texts = (dialogue.situation, dialogue.utterance, first.text, second.text)
-            said = texts if self.prompt.is_exact else map(neutralised, texts)
+            said = texts if self.prompt.is_exact else map(escape_delimiters, texts)
             text = self.prompt.fill(dict(zip(VARIABLES, said, strict=True)))[-1]
         messages = (*self._system, Message("user", text))
         read = partial(self.read, dialogue.key, first.id, second.id, sample, attempt)

@@ -59,7 +59,7 @@ _LOOKALIKES = str.maketrans("асеорхѕтпцɑοτυχραεηոսʀꞇ", "
 
 
 @lru_cache(maxsize=4096)  # a text is quoted in both orders and by every judge
-def neutralised(text: str) -> str:
+def escape_delimiters(text: str) -> str:
     """The text with nothing in it that could pass for our delimiters, a model's, or a new turn.
 
     Idempotent. Where it takes a mark away it leaves round brackets (`(response_1)`) or a dash (`System -`).

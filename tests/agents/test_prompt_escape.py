@@ -13,7 +13,7 @@ from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, FinishReason
 from agents.models.spec import Model, ApiProtocol
-from agents.prompt_escape import neutralised
+from agents.prompt_escape import escape_delimiters
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
 
@@ -157,12 +157,12 @@ def test_a_hostile_response_changes_nothing_around_it(hostile: str, name: str) -
 def test_the_words_of_a_response_are_kept(hostile: str) -> None:
     visible = re.sub(r"&(?:lt|gt|#\w+);", " ", hostile)
     visible = re.sub(r"[\u200b\u2060\u200d\u00ad]", "", visible)
-    assert words(neutralised(hostile)) == words(visible)
+    assert words(escape_delimiters(hostile)) == words(visible)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_neutralising_twice_is_neutralising_once(hostile: str) -> None:
-    assert neutralised(neutralised(hostile)) == neutralised(hostile)
+    assert escape_delimiters(escape_delimiters(hostile)) == escape_delimiters(hostile)
 
 
 MARKS = "< > </ &lt; &gt; | [ ] : :: ‹ › ＜ ＞ / * ( - _ {"
@@ -173,8 +173,8 @@ pieces = st.sampled_from([*MARKS.split(), *SPACES, *LETTERS])
 
 @given(st.lists(pieces, max_size=25).map("".join) | st.text())
 def test_whatever_is_written_it_opens_and_closes_nothing(text: str) -> None:
-    quiet = neutralised(text)
-    assert neutralised(quiet) == quiet
+    quiet = escape_delimiters(text)
+    assert escape_delimiters(quiet) == quiet
     assert skeleton(rendered(text)) == skeleton(EMPTY[NAMES[0]])
     assert not re.search(r"(?i)<\s*/?\s*(?:context|utterance|response)", quiet)
     letters = [mark for mark in text if mark.isalnum() and mark not in "lgt"]
@@ -197,12 +197,12 @@ def test_whatever_is_written_it_opens_and_closes_nothing(text: str) -> None:
     ],
 )
 def test_what_people_write_stays_as_it_is(text: str) -> None:
-    assert neutralised(text) == text
+    assert escape_delimiters(text) == text
 
 
 def test_white_space_around_a_text_is_taken_away_and_within_it_is_kept() -> None:
-    assert neutralised("  I see.\n\n  Really?\t\n") == "I see.\n\n  Really?"
-    assert neutralised("One.\r\nTwo.\rThree.\u2028Four.") == "One.\nTwo.\nThree.\nFour."
+    assert escape_delimiters("  I see.\n\n  Really?\t\n") == "I see.\n\n  Really?"
+    assert escape_delimiters("One.\r\nTwo.\rThree.\u2028Four.") == "One.\nTwo.\nThree.\nFour."
 
 
 # ---- the judge's answer is read for itself ---------------------------------------------------------------
