@@ -16,7 +16,7 @@ from typing import Any
 from agents.hashing import canonical, content_id
 from agents.messages import Completion, FinishReason, Sampling
 from agents.models.spec import Model
-from agents.text_extraction import said_alike
+from agents.text_extraction import is_unchanged
 from agents.types import Dialogue, Response, ResponseSet
 
 
@@ -109,7 +109,7 @@ def flaw_of(answer: Completion, text: str, dialogue: Dialogue) -> str:
         return ExclusionReason.RETURNED if answer.text.strip() else ExclusionReason.EMPTY
     if REFUSAL.search(text[:REFUSAL_WITHIN]):
         return ExclusionReason.REFUSED
-    repeated = any(said_alike(text, said) for said in (dialogue.situation, dialogue.utterance))
+    repeated = any(is_unchanged(text, said) for said in (dialogue.situation, dialogue.utterance))
     if repeated or _holds_the_prompt(text) or _is_the_prompt(answer.text):
         return ExclusionReason.RETURNED
     return ExclusionReason.LANGUAGE if is_another_language(text) else ""

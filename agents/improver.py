@@ -24,7 +24,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
-from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, said_alike, words_in
+from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, is_unchanged, words_in
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
 
@@ -250,7 +250,7 @@ class Improver:
             text=text,
             flaw=flaw,
             words=words,
-            unchanged=bool(text) and said_alike(text, original.text),
+            unchanged=bool(text) and is_unchanged(text, original.text),
             dimension=named_dimension(answer.text, text) if lacking else "",
             response=response,
         )

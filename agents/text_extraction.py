@@ -112,7 +112,7 @@ def words_in(text: str) -> int:
     return len(text.split())
 
 
-def said_alike(one: str, other: str) -> bool:
+def is_unchanged(one: str, other: str) -> bool:
     """Whether two texts say the same, whatever case, white space and the kind of quotation marks."""
     return _plain(one) == _plain(other)
 
@@ -174,7 +174,7 @@ def _after_label(text: str) -> str:
 
 def _without_dialogue(text: str, dialogue: Dialogue) -> str:
     first, _, rest = text.partition("\n")
-    if rest.strip() and any(said_alike(first, said) for said in (dialogue.situation, dialogue.utterance)):
+    if rest.strip() and any(is_unchanged(first, said) for said in (dialogue.situation, dialogue.utterance)):
         return rest.lstrip()
     return text
 
