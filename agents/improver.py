@@ -24,7 +24,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
-from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, is_unchanged, words_in
+from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, is_unchanged, word_count
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
 
@@ -230,7 +230,7 @@ class Improver:
         """
         text = clean(answer.text, dialogue)
         flaw = flaw_of(answer, text, dialogue)
-        words = words_in(text)
+        words = word_count(text)
         response = None
         if step == self.steps:
             settled = not flaw and (words <= WORD_LIMIT or not self.asks_again)

@@ -20,7 +20,7 @@ from agents.generation import Generation, flaw_of, response_set, told_model, tol
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle, PromptFormat, response_of
-from agents.text_extraction import READER, clean, words_in
+from agents.text_extraction import READER, clean, word_count
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
 
@@ -153,6 +153,6 @@ class Responder:
             reader=READER,
             text=text,
             flaw=flaw_of(answer, text, dialogue),
-            words=words_in(text),
+            words=word_count(text),
             response=response,
         )

@@ -107,7 +107,7 @@ def without_thought(text: str) -> str:
     return _UNOPENED.sub("", _THOUGHT.sub("", text)).strip()
 
 
-def words_in(text: str) -> int:
+def word_count(text: str) -> int:
     """Words as the paper's limit counts them: what white space parts."""
     return len(text.split())
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.text_extraction import clean, named_dimension, is_unchanged, words_in
+from agents.text_extraction import clean, named_dimension, is_unchanged, word_count
 from agents.types import Dialogue
 
 DIALOGUE = Dialogue(
@@ -158,7 +158,7 @@ def test_the_dimension_that_a_teacher_names(raw: str, named: str) -> None:
 def test_alike_whatever_case_space_and_quotation_marks() -> None:
     assert is_unchanged("I’m  here.", '"I\'m here."')
     assert not is_unchanged("I'm here.", "I'm there.")
-    assert words_in(" a  b\nc ") == 3
+    assert word_count(" a  b\nc ") == 3
 
 
 @pytest.mark.parametrize("tag", ["think", "thinking", "THINK"])
