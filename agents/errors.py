@@ -180,7 +180,7 @@ class CallError(EmpathyError):
         self.ending: CallError | None = None
 
 
-class LaneStopped(EmpathyError):  # noqa: N818  (it is what happened, as in the engine's vocabulary)
+class EndpointDisabled(EmpathyError):  # noqa: N818  (it is what happened, as in the engine's vocabulary)
     """The lane takes no more calls; `cause` is the one error that stopped it."""
 
     def __init__(self, lane: str, cause: CallError) -> None:

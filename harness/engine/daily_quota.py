@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
 from harness.engine.budget import StaleReservationError
 from harness.engine.limits import Limits
@@ -170,7 +170,7 @@ class DailyClient:
         except CallError as error:
             used = reserved if error.charged else 0.0
             raise
-        except (LaneStopped, StaleReservationError):
+        except (EndpointDisabled, StaleReservationError):
             sent = False
             raise
         finally:

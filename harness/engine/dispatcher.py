@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, LaneStopped
+from agents.errors import CallError, EndpointDisabled
 from harness.engine.endpoint import LOW_WATER, Lane
 from harness.engine.rate_limiter import UNCOMMITTED
 from harness.engine.request_tracker import BATCH
@@ -99,7 +99,7 @@ class Crew:
             return
         try:
             claim = await self._lane.client.claim(calls)
-        except LaneStopped:
+        except EndpointDisabled:
             self._end()
             return
         self._lane.stats.done += claim.known
@@ -139,7 +139,7 @@ class Crew:
                 self._hire()
             try:
                 await client.ask(call)
-            except (CallError, LaneStopped) as error:
+            except (CallError, EndpointDisabled) as error:
                 self._failed(error)
             stats.done += 1
         self._askers -= 1
@@ -160,16 +160,16 @@ class Crew:
         client, stats = self._lane.client, self._lane.stats
         try:
             await (client.complete(work) if isinstance(work, ModelRequest) else work(client))
-        except (CallError, LaneStopped) as error:
+        except (CallError, EndpointDisabled) as error:
             self._failed(error)
         stats.done += 1
         self._followers -= 1
         self._changed.set()
 
-    def _failed(self, error: CallError | LaneStopped) -> None:
+    def _failed(self, error: CallError | EndpointDisabled) -> None:
         """One piece of work got no answer; where the lane has stopped, nothing more is begun."""
         self._lane.stats.failed += 1
-        if isinstance(error, LaneStopped):
+        if isinstance(error, EndpointDisabled):
             self._end()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import CallError, Failure, EndpointDisabled
 from agents.models.spec import Model
 from harness.engine.budget import BudgetedClient, Price, Purse, Reservation
 from harness.engine.daily_quota import Allowance, DailyClient
@@ -77,7 +77,7 @@ class Lane:
         )
 
     @property
-    def stopped(self) -> LaneStopped | None:
+    def stopped(self) -> EndpointDisabled | None:
         """Why the lane takes no more calls, or None."""
         return self.retrying.stopped
 
@@ -95,7 +95,7 @@ class Lane:
         """Send nothing more; what is in flight may still be answered."""
         asked = CallError(Failure.INTERRUPTED, "stopped as asked")
         self.retrying.stop(asked)
-        self._ledger.abandon(LaneStopped(self.name, asked))
+        self._ledger.abandon(EndpointDisabled(self.name, asked))
 
     async def settled(self) -> None:
         """Until every answer that was got so far is committed.
@@ -150,7 +150,7 @@ class Lane:
         self.stats.warning = words
         self._events.write("overspent", lane=self.name, reason=words)
 
-    def _stopped(self, stopped: LaneStopped) -> None:
+    def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stats.stopped = str(stopped.cause)
         self.stats.adaptation = stopped.cause.adaptation
         self.gate.refuse(stopped)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
 from harness.engine.failure_streak import Streak
 
@@ -137,7 +137,7 @@ class RetryingClient:
         lane: str,
         policy: RetryPolicy,
         on_failure: Callable[[ModelRequest, CallError, int, Decision], None],
-        on_stop: Callable[[LaneStopped], None],
+        on_stop: Callable[[EndpointDisabled], None],
         seed: int = 0,
     ) -> None:
         self._inner = inner
@@ -149,14 +149,14 @@ class RetryingClient:
         self._answered = False
         self.streak = Streak(policy.stop_after)
         self._stopping = asyncio.Event()
-        self.stopped: LaneStopped | None = None
+        self.stopped: EndpointDisabled | None = None
         self.waiting = 0
         self.on_waiting: Callable[[], None] = lambda: None
 
-    def stop(self, cause: CallError) -> LaneStopped:
+    def stop(self, cause: CallError) -> EndpointDisabled:
         """Take no more calls; those that wait for a further try give up. The first cause stands."""
         if self.stopped is None:
-            self.stopped = LaneStopped(self._lane, cause)
+            self.stopped = EndpointDisabled(self._lane, cause)
             self._stopping.set()
             self._on_stop(self.stopped)
         return self.stopped

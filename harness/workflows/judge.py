@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from agents.clients.base import ModelClient
-from agents.errors import Adaptation, CallError, LaneStopped, UserError
+from agents.errors import Adaptation, CallError, EndpointDisabled, UserError
 from agents.hashing import content_id
 from agents.judge import Judge
 from agents.models.registry import Registry
@@ -130,7 +130,7 @@ async def _ask_watched(
     call = judge.call(comparison, sample, attempt)
     try:
         answer = await client.complete(call)
-    except LaneStopped:
+    except EndpointDisabled:
         watch.close()
         raise
     except CallError:

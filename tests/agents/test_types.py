@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import CallError, EmpathyError, Failure, Fault, LaneStopped, UserError
+from agents.errors import CallError, EmpathyError, Failure, Fault, EndpointDisabled, UserError
 from agents.types import (
     Comparison,
     Dialogue,
@@ -124,7 +124,7 @@ def test_a_users_error_shows_all_its_faults() -> None:
 
 def test_the_family() -> None:
     call_error = CallError(Failure.RATE_LIMITED, "m: slow down", status=429, retry_after_seconds=1.5)
-    stopped = LaneStopped("openai/m", call_error)
+    stopped = EndpointDisabled("openai/m", call_error)
     assert stopped.cause is call_error
     assert str(stopped) == "openai/m: m: slow down"
     assert all(isinstance(error, EmpathyError) for error in (call_error, stopped, UserError("x")))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Usage
 from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, Allowance, DailyClient
 from harness.engine.dispatcher import pump
@@ -103,10 +103,10 @@ def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(many(client, 2))
         await asyncio.sleep(0.5)
-        gate.refuse(LaneStopped("lane", CallError(Failure.AUTHENTICATION, "no")))
+        gate.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
         first, second = await waiting
         assert first == answer()
-        assert isinstance(second, LaneStopped)
+        assert isinstance(second, EndpointDisabled)
         again = DailyClient(Server(), allowance)
         return [await again.complete(question(3)), *await many(again, 1)]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, LaneStopped, UserError
+from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from harness.engine.dispatcher import LOOK_AHEAD, Work, pump
 from harness.engine.endpoint import Lane
 from harness.engine.limits import Limits
@@ -411,7 +411,7 @@ def test_a_stopped_lane_says_so_to_all_who_come(virtual: Run) -> None:
 
     async def scenario() -> None:
         lane.interrupt()
-        with pytest.raises(LaneStopped, match="stopped as asked"):
+        with pytest.raises(EndpointDisabled, match="stopped as asked"):
             await lane.client.complete(question(1))
 
     virtual(scenario())

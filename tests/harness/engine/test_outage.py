@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.clients.base import ModelRequest
-from agents.errors import CallError, Failure, LaneStopped
+from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage, Ruling
@@ -29,7 +29,7 @@ class Endpoint:
 
     def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
         self.failures: Counter[Failure] = Counter()
-        self.stops: list[LaneStopped] = []
+        self.stops: list[EndpointDisabled] = []
         self.gate = Gate(Limits(**limits), outage=Outage(patience_seconds))
         inner = LimitedClient(server, self.gate)
         policy = RetryPolicy(patience_seconds=patience_seconds)
@@ -38,7 +38,7 @@ class Endpoint:
     def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: Any) -> None:
         self.failures[error.failure] += 1
 
-    def _stopped(self, stopped: LaneStopped) -> None:
+    def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stops.append(stopped)
         self.gate.refuse(stopped)
 
@@ -111,7 +111,7 @@ def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
         return outcomes, asyncio.get_running_loop().time() - 1000.0
 
     outcomes, lasted = virtual(scenario())
-    assert {type(each) for each in outcomes} == {LaneStopped}
+    assert {type(each) for each in outcomes} == {EndpointDisabled}
     assert [each.cause.failure for each in endpoint.stops] == [Failure.OUTAGE]
     assert 150 < lasted <= 300
     assert len(server.sent) < 40

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.errors import CallError, Failure, LaneStopped, UserError
+from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MOST_IN_FLIGHT, START_IN_FLIGHT, Gate, throttle_setting
@@ -191,11 +191,11 @@ def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> Non
         await gate.enter(1)
         waiting = asyncio.ensure_future(gate.enter(1))
         await asyncio.sleep(0)
-        gate.refuse(LaneStopped("lane", CallError(Failure.AUTHENTICATION, "no")))
+        gate.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
         outcomes = await asyncio.gather(waiting, gate.enter(1), return_exceptions=True)
         return [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
 
-    assert virtual(scenario()) == [LaneStopped, LaneStopped]
+    assert virtual(scenario()) == [EndpointDisabled, EndpointDisabled]
 
 
 @pytest.mark.parametrize("paced", [True, False])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.clients.base import ModelRequest
-from agents.errors import CallError, Failure, LaneStopped, UserError
+from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from agents.messages import Completion
 from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.budget import Price
@@ -250,7 +250,7 @@ def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
     held, later = question(1), question(2)
     memory.claims[held.key] = "theirs"
     process = Process(memory, server)
-    stopped = LaneStopped("lane", CallError(Failure.INTERRUPTED, "stopped as asked"))
+    stopped = EndpointDisabled("lane", CallError(Failure.INTERRUPTED, "stopped as asked"))
 
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(process.client.complete(held))

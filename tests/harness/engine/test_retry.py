@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.clients.base import ModelRequest
-from agents.errors import Adaptation, CallError, Failure, LaneStopped
+from agents.errors import Adaptation, CallError, Failure, EndpointDisabled
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
 from harness.engine.rate_limiter import Gate
@@ -101,7 +101,7 @@ class Retrying:
 
     def __init__(self, server: Any, policy: RetryPolicy = POLICY) -> None:
         self.failures: list[tuple[str, Failure, int, Decision]] = []
-        self.stops: list[LaneStopped] = []
+        self.stops: list[EndpointDisabled] = []
         self.client = RetryingClient(server, "lane", policy, self._failed, self.stops.append)
 
     def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: Decision) -> None:
@@ -198,7 +198,7 @@ def test_a_failing_kind_stops_the_lane_once_and_asks_no_more(virtual: Run, failu
         return outcomes, loop.time() - began
 
     outcomes, seconds = virtual(scenario())
-    assert all(isinstance(outcome, LaneStopped) for outcome in outcomes)
+    assert all(isinstance(outcome, EndpointDisabled) for outcome in outcomes)
     assert all(outcome.cause.failure is failure for outcome in outcomes)
     assert len(retrying.stops) == 1
     assert seconds < 2.0  # the call that was to wait a thousand seconds hears of it at once
@@ -206,7 +206,7 @@ def test_a_failing_kind_stops_the_lane_once_and_asks_no_more(virtual: Run, failu
 
 
 def test_the_first_cause_stands(virtual: Run) -> None:
-    async def scenario() -> tuple[LaneStopped, LaneStopped]:
+    async def scenario() -> tuple[EndpointDisabled, EndpointDisabled]:
         client = Retrying(Server()).client
         first = client.stop(CallError(Failure.AUTHENTICATION, "first"))
         return first, client.stop(CallError(Failure.NO_BUDGET, "second"))
@@ -249,7 +249,7 @@ def test_requests_that_are_never_accepted_stop_the_endpoint(virtual: Run) -> Non
     outcomes = virtual(scenario())
     assert len(server.sent) == POLICY.stop_after
     assert [type(each) for each in outcomes].count(CallError) == POLICY.stop_after - 1
-    assert [type(each) for each in outcomes].count(LaneStopped) == 2 * POLICY.stop_after + 1
+    assert [type(each) for each in outcomes].count(EndpointDisabled) == 2 * POLICY.stop_after + 1
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_requests_that_are_never_accepted_stop_the_endpoint(virtual: Run) -> Non
 )
 def test_an_endpoint_that_never_answered_fails_fast(virtual: Run, failure: Failure, tries: int) -> None:
     server = Server(otherwise=lambda call: CallError(failure, "nobody there"))
-    with pytest.raises(LaneStopped):
+    with pytest.raises(EndpointDisabled):
         virtual(Retrying(server).client.complete(question(1)))
     assert len(server.sent) == tries
 
@@ -287,7 +287,7 @@ def test_a_refused_parameter_stops_a_new_endpoint_at_once_and_is_named(virtual: 
     error = CallError(Failure.BAD_REQUEST, "no", status=400, adaptation=setting)
     server = Server(otherwise=lambda call: error)
     retrying = Retrying(server)
-    with pytest.raises(LaneStopped):
+    with pytest.raises(EndpointDisabled):
         virtual(retrying.client.complete(question(1)))
     assert len(server.sent) == 1
     assert retrying.stops[0].cause.adaptation == setting
