@@ -15,7 +15,7 @@ import aiohttp
 from agents.clients.base import ModelRequest
 from agents.clients.errors import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
 from agents.clients.http_transport import TooLargeError, post_to
-from agents.clients.timeout import Patience
+from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
 from agents.models.spec import Model
 from agents.protocols import FORMATS, read_content, url_of
@@ -49,7 +49,7 @@ class HttpClient:
         self._model = model
         self._key = key
         self._timeout_seconds = timeout_seconds
-        self._patience = Patience(timeout_seconds)
+        self._patience = SharedTimeout(timeout_seconds)
         headers = {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
         self._post = post_to(url_of(model), headers, session, MOST_BYTES)
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 
-class Patience:
+class SharedTimeout:
     """`with patience:` gives what the current task does within so many seconds; any number of tasks at once,
     of one event loop, each one at a time.
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from agents.clients.timeout import Patience
+from agents.clients.timeout import SharedTimeout
 
 SOON = 0.01
 NEVER = 3600.0
@@ -16,7 +16,7 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def within(patience: Patience, coroutine: asyncio.Future[str] | None = None) -> str:
+async def within(patience: SharedTimeout, coroutine: asyncio.Future[str] | None = None) -> str:
     with patience:
         if coroutine is None:
             await forever()
@@ -25,7 +25,7 @@ async def within(patience: Patience, coroutine: asyncio.Future[str] | None = Non
 
 
 async def test_what_is_done_in_time_is_done() -> None:
-    patience = Patience(NEVER)
+    patience = SharedTimeout(NEVER)
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     asking = [asyncio.ensure_future(within(patience, answer)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -34,7 +34,7 @@ async def test_what_is_done_in_time_is_done() -> None:
 
 
 async def test_whoever_is_late_is_told_and_may_go_on() -> None:
-    patience = Patience(SOON)
+    patience = SharedTimeout(SOON)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await within(patience)
@@ -44,7 +44,7 @@ async def test_whoever_is_late_is_told_and_may_go_on() -> None:
 
 
 async def test_many_are_late_each_by_itself() -> None:
-    patience = Patience(SOON)
+    patience = SharedTimeout(SOON)
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     answer.set_result("yes")
     asking = [within(patience, answer if at % 3 == 0 else None) for at in range(12)]
@@ -54,7 +54,7 @@ async def test_many_are_late_each_by_itself() -> None:
 
 
 async def test_those_who_begin_later_are_looked_at_later() -> None:
-    patience = Patience(SOON)
+    patience = SharedTimeout(SOON)
     with pytest.raises(TimeoutError):
         await within(patience)
     first = asyncio.ensure_future(within(patience))
@@ -67,7 +67,7 @@ async def test_those_who_begin_later_are_looked_at_later() -> None:
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:
-    asking = asyncio.ensure_future(within(Patience(NEVER)))
+    asking = asyncio.ensure_future(within(SharedTimeout(NEVER)))
     await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -75,7 +75,7 @@ async def test_who_is_cancelled_is_cancelled() -> None:
 
 
 async def test_who_is_late_and_cancelled_at_once_is_cancelled() -> None:
-    patience = Patience(SOON)
+    patience = SharedTimeout(SOON)
 
     async def both() -> None:
         task = asyncio.current_task()
@@ -93,7 +93,7 @@ async def test_who_is_late_and_cancelled_at_once_is_cancelled() -> None:
 
 
 async def test_an_error_on_the_way_out_is_told_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError), Patience(SOON):
+    with pytest.raises(ZeroDivisionError), SharedTimeout(SOON):
         try:
             await forever()
         except asyncio.CancelledError:
@@ -104,5 +104,5 @@ async def test_an_error_on_the_way_out_is_told_as_it_is() -> None:
 
 
 async def test_an_error_in_time_is_told_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError), Patience(NEVER):
+    with pytest.raises(ZeroDivisionError), SharedTimeout(NEVER):
         raise ZeroDivisionError
