@@ -2,7 +2,7 @@
 
 *Why.* More than half of what `ClientSession.post` costs goes into what no call to a model uses: cookies,
 redirects, authentication, traces, middleware, bodies that are streamed (`python -m benchmarks client`).
-`Straight` keeps what matters of aiohttp (the connector with its pool, names and TLS; the parser) and leaves
+`DirectTransport` keeps what matters of aiohttp (the connector with its pool, names and TLS; the parser) and leaves
 the rest out. `ThroughSession` is for where a proxy stands between, which the environment decides.
 
 Both post to one address with constant headers, and know nothing of models or protocols.
@@ -87,7 +87,7 @@ def post_to(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession
     """The way to an address that the session would take: straight, unless it heeds the environment."""
     if session.trust_env:
         return ThroughSession(url, headers, session, most_bytes)
-    return Straight(url, headers, session, most_bytes)
+    return DirectTransport(url, headers, session, most_bytes)
 
 
 class ThroughSession(Post):
@@ -116,7 +116,7 @@ class ThroughSession(Post):
         return proxy if variable == "all_proxy" else None
 
 
-class Straight(Post):
+class DirectTransport(Post):
     """Over a connection of the session's; one that is free again is kept here for the next request."""
 
     def __init__(

@@ -21,7 +21,7 @@ from agents.clients.http_transport import (
     BROKEN,
     Post,
     Posted,
-    Straight,
+    DirectTransport,
     ThroughSession,
     TooLargeError,
     post_to,
@@ -85,7 +85,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-@pytest.fixture(params=[Straight, ThroughSession], ids=["straight", "through the session"])
+@pytest.fixture(params=[DirectTransport, ThroughSession], ids=["straight", "through the session"])
 def way(request: pytest.FixtureRequest, session: aiohttp.ClientSession) -> Iterator[Make]:
     """Each way: to a URL, with headers, and at most `MOST` bytes of an answer."""
     made: list[Post] = []
@@ -151,7 +151,7 @@ async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
 
 async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
-    for chosen in (Straight, ThroughSession):
+    for chosen in (DirectTransport, ThroughSession):
         post = chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)
         await post(b"four", "o")
         post.close()
@@ -238,8 +238,8 @@ async def test_a_header_that_would_be_two_is_refused(way: Make, raw: Raw) -> Non
     assert raw.heads == []
 
 
-@pytest.mark.parametrize("way", [Straight, ThroughSession])
-async def test_a_closed_session_posts_nothing(way: type[Straight | ThroughSession], raw: Raw) -> None:
+@pytest.mark.parametrize("way", [DirectTransport, ThroughSession])
+async def test_a_closed_session_posts_nothing(way: type[DirectTransport | ThroughSession], raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
     session = open_session()
     post = way(raw.url, {}, session, MOST)
@@ -264,7 +264,7 @@ async def test_a_free_connection_that_is_old_is_not_used(
     session: aiohttp.ClientSession, raw: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await raw.start(saying(whole(b"yes")))
-    post = Straight(raw.url, {}, session, MOST)
+    post = DirectTransport(raw.url, {}, session, MOST)
     await post(b"", "k")
     monkeypatch.setattr(http_transport, "KEEP_SECONDS", -1.0)
     assert (await post(b"", "k")).content == b"yes"
@@ -297,9 +297,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContex
     return context, made
 
 
-@pytest.mark.parametrize("way", [Straight, ThroughSession])
+@pytest.mark.parametrize("way", [DirectTransport, ThroughSession])
 async def test_a_trusted_server_is_asked_over_tls_and_its_connection_used_again(
-    way: type[Straight | ThroughSession], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
+    way: type[DirectTransport | ThroughSession], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
 ) -> None:
     await raw.start(saying(whole(b"yes")), certificate[0])
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -335,4 +335,4 @@ async def test_where_the_environment_names_a_proxy_it_is_asked(
 
 
 async def test_without_a_proxy_the_way_is_straight(session: aiohttp.ClientSession) -> None:
-    assert isinstance(post_to("http://127.0.0.1/", {}, session, MOST), Straight)
+    assert isinstance(post_to("http://127.0.0.1/", {}, session, MOST), DirectTransport)
