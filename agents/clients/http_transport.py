@@ -3,7 +3,7 @@
 *Why.* More than half of what `ClientSession.post` costs goes into what no call to a model uses: cookies,
 redirects, authentication, traces, middleware, bodies that are streamed (`python -m benchmarks client`).
 `DirectTransport` keeps what matters of aiohttp (the connector with its pool, names and TLS; the parser) and leaves
-the rest out. `ThroughSession` is for where a proxy stands between, which the environment decides.
+the rest out. `SessionTransport` is for where a proxy stands between, which the environment decides.
 
 Both post to one address with constant headers, and know nothing of models or protocols.
 """
@@ -86,11 +86,11 @@ class Post(ABC):
 def post_to(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> Post:
     """The way to an address that the session would take: straight, unless it heeds the environment."""
     if session.trust_env:
-        return ThroughSession(url, headers, session, most_bytes)
+        return SessionTransport(url, headers, session, most_bytes)
     return DirectTransport(url, headers, session, most_bytes)
 
 
-class ThroughSession(Post):
+class SessionTransport(Post):
     """As aiohttp does it, proxies and all; it knows no `all_proxy`, which is therefore looked up here."""
 
     async def __call__(self, body: bytes, idempotency_key: str) -> Posted:

@@ -22,7 +22,7 @@ from agents.clients.http_transport import (
     Post,
     Posted,
     DirectTransport,
-    ThroughSession,
+    SessionTransport,
     TooLargeError,
     post_to,
 )
@@ -85,7 +85,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-@pytest.fixture(params=[DirectTransport, ThroughSession], ids=["straight", "through the session"])
+@pytest.fixture(params=[DirectTransport, SessionTransport], ids=["straight", "through the session"])
 def way(request: pytest.FixtureRequest, session: aiohttp.ClientSession) -> Iterator[Make]:
     """Each way: to a URL, with headers, and at most `MOST` bytes of an answer."""
     made: list[Post] = []
@@ -151,7 +151,7 @@ async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
 
 async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
-    for chosen in (DirectTransport, ThroughSession):
+    for chosen in (DirectTransport, SessionTransport):
         post = chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)
         await post(b"four", "o")
         post.close()
@@ -238,8 +238,8 @@ async def test_a_header_that_would_be_two_is_refused(way: Make, raw: Raw) -> Non
     assert raw.heads == []
 
 
-@pytest.mark.parametrize("way", [DirectTransport, ThroughSession])
-async def test_a_closed_session_posts_nothing(way: type[DirectTransport | ThroughSession], raw: Raw) -> None:
+@pytest.mark.parametrize("way", [DirectTransport, SessionTransport])
+async def test_a_closed_session_posts_nothing(way: type[DirectTransport | SessionTransport], raw: Raw) -> None:
     await raw.start(saying(whole(b"")))
     session = open_session()
     post = way(raw.url, {}, session, MOST)
@@ -297,9 +297,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContex
     return context, made
 
 
-@pytest.mark.parametrize("way", [DirectTransport, ThroughSession])
+@pytest.mark.parametrize("way", [DirectTransport, SessionTransport])
 async def test_a_trusted_server_is_asked_over_tls_and_its_connection_used_again(
-    way: type[DirectTransport | ThroughSession], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
+    way: type[DirectTransport | SessionTransport], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
 ) -> None:
     await raw.start(saying(whole(b"yes")), certificate[0])
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
