@@ -34,7 +34,7 @@ KEEP_SECONDS = 15.0  # as aiohttp's own pool: an older connection may be about t
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # whoever posts sees to the time
 
 
-class Posted(NamedTuple):
+class RawResponse(NamedTuple):
     """An answer: its status, its headers (looked up without regard to case) and its body, unpacked."""
 
     status: int
@@ -68,7 +68,7 @@ class Post(ABC):
         self._most_bytes = most_bytes
 
     @abstractmethod
-    async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
+    async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
         """Send once, and read the whole answer.
 
         Args:
@@ -93,7 +93,7 @@ def post_to(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession
 class SessionTransport(Post):
     """As aiohttp does it, proxies and all; it knows no `all_proxy`, which is therefore looked up here."""
 
-    async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
+    async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
         """As `Post`."""
         headers = {**self._headers, IDEMPOTENCY_KEY: idempotency_key}
         async with self._session.post(
@@ -108,7 +108,7 @@ class SessionTransport(Post):
             if content is None:
                 response.close()
                 raise TooLargeError(response.status)
-        return Posted(response.status, response.headers, content)
+        return RawResponse(response.status, response.headers, content)
 
     def _proxy(self) -> str | None:
         """The proxy for every scheme, where none is named for the address's own."""
@@ -127,7 +127,7 @@ class DirectTransport(Post):
         self._head = b""
         self._free: deque[tuple[Connection, float]] = deque()  # and since when
 
-    async def __call__(self, body: bytes, idempotency_key: str) -> Posted:
+    async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
         """As `Post`."""
         connector = self._session.connector
         if connector is None:
@@ -158,7 +158,7 @@ class DirectTransport(Post):
             connection.close()
         else:
             self._free.append((connection, monotonic()))
-        return Posted(message.code, message.headers, content)
+        return RawResponse(message.code, message.headers, content)
 
     def close(self) -> None:
         """Give every connection back."""

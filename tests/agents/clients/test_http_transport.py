@@ -20,7 +20,7 @@ from agents.clients.http import open_session
 from agents.clients.http_transport import (
     BROKEN,
     Post,
-    Posted,
+    RawResponse,
     DirectTransport,
     SessionTransport,
     TooLargeError,
@@ -329,7 +329,7 @@ async def test_where_the_environment_names_a_proxy_it_is_asked(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{raw.port}")
     async with open_session() as session:
-        posted: Posted = await post_to("http://far.invalid/v1", {}, session, MOST)(b"body", "k")
+        posted: RawResponse = await post_to("http://far.invalid/v1", {}, session, MOST)(b"body", "k")
     assert posted.content == b"by proxy"
     assert raw.heads[0].startswith(b"POST http://far.invalid/v1 HTTP/1.1\r\n")
 
