@@ -14,7 +14,7 @@ import aiohttp
 
 from agents.clients.base import ModelRequest
 from agents.clients.errors import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
-from agents.clients.http_transport import TooLargeError, post_to
+from agents.clients.http_transport import TooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
 from agents.models.spec import Model
@@ -51,7 +51,7 @@ class HttpClient:
         self._timeout_seconds = timeout_seconds
         self._patience = SharedTimeout(timeout_seconds)
         headers = {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
-        self._post = post_to(url_of(model), headers, session, MOST_BYTES)
+        self._post = transport_for(url_of(model), headers, session, MOST_BYTES)
 
     async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.

@@ -83,7 +83,7 @@ class Post(ABC):
         """Give back what is held. Idempotent."""
 
 
-def post_to(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> Post:
+def transport_for(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> Post:
     """The way to an address that the session would take: straight, unless it heeds the environment."""
     if session.trust_env:
         return SessionTransport(url, headers, session, most_bytes)

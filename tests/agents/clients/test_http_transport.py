@@ -24,7 +24,7 @@ from agents.clients.http_transport import (
     DirectTransport,
     SessionTransport,
     TooLargeError,
-    post_to,
+    transport_for,
 )
 
 MOST = 1000
@@ -329,10 +329,10 @@ async def test_where_the_environment_names_a_proxy_it_is_asked(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{raw.port}")
     async with open_session() as session:
-        posted: RawResponse = await post_to("http://far.invalid/v1", {}, session, MOST)(b"body", "k")
+        posted: RawResponse = await transport_for("http://far.invalid/v1", {}, session, MOST)(b"body", "k")
     assert posted.content == b"by proxy"
     assert raw.heads[0].startswith(b"POST http://far.invalid/v1 HTTP/1.1\r\n")
 
 
 async def test_without_a_proxy_the_way_is_straight(session: aiohttp.ClientSession) -> None:
-    assert isinstance(post_to("http://127.0.0.1/", {}, session, MOST), DirectTransport)
+    assert isinstance(transport_for("http://127.0.0.1/", {}, session, MOST), DirectTransport)
