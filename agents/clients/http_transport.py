@@ -50,7 +50,7 @@ class TooLargeError(Exception):
         self.status = status
 
 
-class Post(ABC):
+class HttpTransport(ABC):
     """Either way to one address.
 
     Args:
@@ -83,18 +83,18 @@ class Post(ABC):
         """Give back what is held. Idempotent."""
 
 
-def transport_for(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> Post:
+def transport_for(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> HttpTransport:
     """The way to an address that the session would take: straight, unless it heeds the environment."""
     if session.trust_env:
         return SessionTransport(url, headers, session, most_bytes)
     return DirectTransport(url, headers, session, most_bytes)
 
 
-class SessionTransport(Post):
+class SessionTransport(HttpTransport):
     """As aiohttp does it, proxies and all; it knows no `all_proxy`, which is therefore looked up here."""
 
     async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
-        """As `Post`."""
+        """As `HttpTransport`."""
         headers = {**self._headers, IDEMPOTENCY_KEY: idempotency_key}
         async with self._session.post(
             self._url,
@@ -116,7 +116,7 @@ class SessionTransport(Post):
         return proxy if variable == "all_proxy" else None
 
 
-class DirectTransport(Post):
+class DirectTransport(HttpTransport):
     """Over a connection of the session's; one that is free again is kept here for the next request."""
 
     def __init__(
@@ -128,7 +128,7 @@ class DirectTransport(Post):
         self._free: deque[tuple[Connection, float]] = deque()  # and since when
 
     async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
-        """As `Post`."""
+        """As `HttpTransport`."""
         connector = self._session.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")

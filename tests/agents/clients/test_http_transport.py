@@ -19,7 +19,7 @@ from agents.clients import http_transport
 from agents.clients.http import open_session
 from agents.clients.http_transport import (
     BROKEN,
-    Post,
+    HttpTransport,
     RawResponse,
     DirectTransport,
     SessionTransport,
@@ -75,7 +75,7 @@ class Raw:
             writer.transport.abort()
 
 
-Make = Callable[..., Post]
+Make = Callable[..., HttpTransport]
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture(params=[DirectTransport, SessionTransport], ids=["straight", "through the session"])
 def way(request: pytest.FixtureRequest, session: aiohttp.ClientSession) -> Iterator[Make]:
     """Each way: to a URL, with headers, and at most `MOST` bytes of an answer."""
-    made: list[Post] = []
+    made: list[HttpTransport] = []
 
-    def make(url: str, headers: Mapping[str, str] | None = None) -> Post:
+    def make(url: str, headers: Mapping[str, str] | None = None) -> HttpTransport:
         made.append(request.param(url, headers or {}, session, MOST))
         return made[-1]
 
