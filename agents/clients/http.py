@@ -14,7 +14,7 @@ import aiohttp
 
 from agents.clients.base import ModelRequest
 from agents.clients.errors import BROKEN, MOST_BYTES, timed_out, too_large, unreachable
-from agents.clients.http_transport import TooLargeError, transport_for
+from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
 from agents.models.spec import Model
@@ -63,7 +63,7 @@ class HttpClient:
         try:
             with self._patience:
                 status, headers, content = await self._post(call.body, call.key)
-        except TooLargeError as error:
+        except ResponseTooLargeError as error:
             raise too_large(self._model, error.status) from None
         except TimeoutError as error:
             raise timed_out(self._model, self._timeout_seconds) from error

@@ -42,7 +42,7 @@ class RawResponse(NamedTuple):
     content: bytes
 
 
-class TooLargeError(Exception):
+class ResponseTooLargeError(Exception):
     """The body is over the bound; it was not read to its end."""
 
     def __init__(self, status: int) -> None:
@@ -107,7 +107,7 @@ class SessionTransport(HttpTransport):
             content = await _whole(response.content, response.headers, self._most_bytes)
             if content is None:
                 response.close()
-                raise TooLargeError(response.status)
+                raise ResponseTooLargeError(response.status)
         return RawResponse(response.status, response.headers, content)
 
     def _proxy(self) -> str | None:
@@ -150,7 +150,7 @@ class DirectTransport(HttpTransport):
                 message, payload = await protocol.read()
             content = await _whole(payload, message.headers, self._most_bytes)
             if content is None:
-                raise TooLargeError(message.code)
+                raise ResponseTooLargeError(message.code)
         except BaseException:
             connection.close()
             raise

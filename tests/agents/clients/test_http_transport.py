@@ -23,7 +23,7 @@ from agents.clients.http_transport import (
     RawResponse,
     DirectTransport,
     SessionTransport,
-    TooLargeError,
+    ResponseTooLargeError,
     transport_for,
 )
 
@@ -184,7 +184,7 @@ async def test_what_is_too_large_is_refused_and_nothing_of_it_is_left(
     await raw.start(handle)
     post = way(raw.url)
     for _ in range(2):
-        with pytest.raises(TooLargeError) as caught:
+        with pytest.raises(ResponseTooLargeError) as caught:
             await post(b"body", "k")
         assert caught.value.status == 200
         assert (await post(b"small", "k")).content == b"small"
