@@ -145,7 +145,7 @@ def response_set(author: str, preset: str, made: Mapping[str, Any]) -> ResponseS
     return ResponseSet(content_id("set-1", [author, preset, told]), author, preset, told)
 
 
-def told_model(model: Model) -> dict[str, str]:
+def model_provenance(model: Model) -> dict[str, str]:
     """A model as `made` tells it: what decides its answers and is no part of the question."""
     told = {"model": model.id, "protocol": str(model.protocol)}
     if model.identity:

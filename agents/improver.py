@@ -19,7 +19,7 @@ from functools import cached_property, partial
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import UserError
-from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
+from agents.generation import Generation, flaw_of, response_set, model_provenance, told_sampling
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
@@ -122,7 +122,7 @@ class Improver:
             "strategy": str(self.strategy),
             "base": self.base.id,
             "over": self.over,
-            **told_model(self.model),
+            **model_provenance(self.model),
             "prompts": {prompt.name: prompt.version for prompt in self.prompts},
             "asked": self._how_asked,
             "asked_again_once": f"unusable, or over {WORD_LIMIT} words" if self.asks_again else "never",

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import Protocol
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.generation import Generation, flaw_of, response_set, told_model, told_sampling
+from agents.generation import Generation, flaw_of, response_set, model_provenance, told_sampling
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle, PromptFormat, response_of
@@ -98,7 +98,7 @@ class Responder:
         prompt = self.rendering.prompt
         made = {
             "kind": "direct",
-            **told_model(self.model),
+            **model_provenance(self.model),
             "prompts": {prompt.name: prompt.version},
             "form": str(self.rendering.form),
             "sampling": told_sampling(self.model, self.sampling),
