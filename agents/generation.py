@@ -155,7 +155,7 @@ def model_provenance(model: Model) -> dict[str, str]:
     return told
 
 
-def told_sampling(model: Model, sampling: Sampling) -> dict[str, Any]:
+def sampling_provenance(model: Model, sampling: Sampling) -> dict[str, Any]:
     """Sampling as `made` tells it: what is sent; what is not sent is the model's own."""
     told: dict[str, Any] = {"max_output_tokens": sampling.max_output_tokens}
     for name in ("temperature", "top_p"):

@@ -19,7 +19,7 @@ from functools import cached_property, partial
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import UserError
-from agents.generation import Generation, flaw_of, response_set, model_provenance, told_sampling
+from agents.generation import Generation, flaw_of, response_set, model_provenance, sampling_provenance
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
@@ -126,7 +126,7 @@ class Improver:
             "prompts": {prompt.name: prompt.version for prompt in self.prompts},
             "asked": self._how_asked,
             "asked_again_once": f"unusable, or over {WORD_LIMIT} words" if self.asks_again else "never",
-            "sampling": told_sampling(self.model, self.sampling),
+            "sampling": sampling_provenance(self.model, self.sampling),
             "reader": READER,
         }
         preset = preset_of(self.strategy, self.over, self.fidelity, self.tag)

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import Protocol
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.generation import Generation, flaw_of, response_set, model_provenance, told_sampling
+from agents.generation import Generation, flaw_of, response_set, model_provenance, sampling_provenance
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle, PromptFormat, response_of
@@ -101,7 +101,7 @@ class Responder:
             **model_provenance(self.model),
             "prompts": {prompt.name: prompt.version},
             "form": str(self.rendering.form),
-            "sampling": told_sampling(self.model, self.sampling),
+            "sampling": sampling_provenance(self.model, self.sampling),
             "reader": READER,
         }
         if self.cut is not None:
