@@ -100,7 +100,7 @@ OTHER_LANGUAGES = frozenset(_OTHERS.split()) - ENGLISH - {"die", "come"}
 FEWEST_WORDS = 5
 
 
-def flaw_of(answer: Completion, text: str, dialogue: Dialogue) -> str:
+def exclusion_reason(answer: Completion, text: str, dialogue: Dialogue) -> str:
     """Why the answer may not train, "" where it may; `text` is the answer cleaned."""
     by_finish = {FinishReason.REFUSAL: ExclusionReason.REFUSED, FinishReason.FILTERED: ExclusionReason.FILTERED, FinishReason.LENGTH: ExclusionReason.TRUNCATED}
     if answer.finish in by_finish:

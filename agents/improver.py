@@ -19,7 +19,7 @@ from functools import cached_property, partial
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import UserError
-from agents.generation import Generation, flaw_of, response_set, model_provenance, sampling_provenance
+from agents.generation import Generation, exclusion_reason, response_set, model_provenance, sampling_provenance
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
@@ -229,7 +229,7 @@ class Improver:
         where that one may not train, from the best `before` it.
         """
         text = clean(answer.text, dialogue)
-        flaw = flaw_of(answer, text, dialogue)
+        flaw = exclusion_reason(answer, text, dialogue)
         words = word_count(text)
         response = None
         if step == self.steps:

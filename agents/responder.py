@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import Protocol
 
 from agents.clients.base import ModelRequest, ModelClient
-from agents.generation import Generation, flaw_of, response_set, model_provenance, sampling_provenance
+from agents.generation import Generation, exclusion_reason, response_set, model_provenance, sampling_provenance
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle, PromptFormat, response_of
@@ -152,7 +152,7 @@ class Responder:
             attempt=attempt,
             reader=READER,
             text=text,
-            flaw=flaw_of(answer, text, dialogue),
+            flaw=exclusion_reason(answer, text, dialogue),
             words=word_count(text),
             response=response,
         )
