@@ -26,7 +26,7 @@ PROBES = (
 MARKS = ("bos_token", "eos_token", "bos_token_id", "eos_token_id")
 
 
-def asking_id(tokenizer: Tokenizer, form: PromptStyle) -> str:
+def tokenizer_identity(tokenizer: Tokenizer, form: PromptStyle) -> str:
     """Content id of how this tokenizer asks in this form.
 
     Raises:

@@ -9,7 +9,7 @@ import pytest
 
 from agents.errors import UserError
 from agents.model_files.chat_template import template_options
-from agents.model_files.tokenizer_identity import asking_id, ends_of
+from agents.model_files.tokenizer_identity import tokenizer_identity, ends_of
 from agents.student_prompt import (
     PromptStyle,
     PromptFormat,
@@ -86,11 +86,11 @@ def test_a_template_is_told_what_changes_it_and_no_more(template: str, options: 
 
 def test_a_template_that_cannot_be_freed_of_the_clock_is_refused_in_chat_form_alone() -> None:
     tokenizer = Characters(CLOCK)
-    for use in (lambda: chat_prompt(tokenizer, "Hello."), lambda: asking_id(tokenizer, PromptStyle.CHAT)):
+    for use in (lambda: chat_prompt(tokenizer, "Hello."), lambda: tokenizer_identity(tokenizer, PromptStyle.CHAT)):
         with pytest.raises(UserError) as error:
             use()
         assert "--form plain" in error.value.fault.remedy
-    assert asking_id(tokenizer, PromptStyle.PLAIN) == asking_id(Characters(), PromptStyle.PLAIN)
+    assert tokenizer_identity(tokenizer, PromptStyle.PLAIN) == tokenizer_identity(Characters(), PromptStyle.PLAIN)
 
 
 def test_a_thought_that_the_prompt_opens_is_refused() -> None:
@@ -106,14 +106,14 @@ def test_a_template_that_fails_is_told(template: str) -> None:
 
 def test_what_a_template_writes_counts_in_chat_form_alone() -> None:
     one, other = Characters(TURNS + ASKS), Characters("Be kind. " + TURNS + ASKS)
-    assert asking_id(one, PromptStyle.PLAIN) == asking_id(other, PromptStyle.PLAIN)
-    assert asking_id(one, PromptStyle.CHAT) != asking_id(other, PromptStyle.CHAT)
+    assert tokenizer_identity(one, PromptStyle.PLAIN) == tokenizer_identity(other, PromptStyle.PLAIN)
+    assert tokenizer_identity(one, PromptStyle.CHAT) != tokenizer_identity(other, PromptStyle.CHAT)
 
 
 def test_a_post_processor_and_an_end_count() -> None:
     plain, bare, other = Characters(), Characters(puts_bos=False), Characters()
     other.eos_token = "\x04"
-    ids = {asking_id(one, PromptStyle.PLAIN) for one in (plain, bare, other)}
+    ids = {tokenizer_identity(one, PromptStyle.PLAIN) for one in (plain, bare, other)}
     assert len(ids) == 3
     assert (lacks_bos(plain), lacks_bos(bare)) == (False, True)
     bare.bos_token_id = bare.eos_token_id = 3  # GPT-2: one token for both, and never put
