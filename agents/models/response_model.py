@@ -82,7 +82,7 @@ def _same_path(one: str, other: str) -> bool:
     return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
-def answered_by(model: Model, answered: str) -> Match:
+def match_answering_model(model: Model, answered: str) -> Match:
     """How the name in an answer relates to the model that was asked."""
     return match(model.provider, model.name, answered, model.answers)
 
