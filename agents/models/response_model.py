@@ -100,7 +100,7 @@ def shown(name: str) -> str:
     return printable[:MOST_CHARACTERS] or UNNAMED
 
 
-def answerer_note(
+def answering_model_note(
     judge: str, asked: str, answers: Mapping[str, int], left_out: int = 0, *, judging: bool = True
 ) -> str:
     """A sentence on who answered under a judge's name; "" where it was the model of that name alone.

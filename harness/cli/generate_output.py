@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.generation import ExclusionReason
-from agents.models.response_model import answerer_note
+from agents.models.response_model import answering_model_note
 from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
 from harness.workflows.generate import Summary
@@ -109,7 +109,7 @@ def notes(summary: Summary) -> list[str]:
         if one.dimensions:
             told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
     for name, lane in summary.lanes.items():
-        told += filter(None, [answerer_note(name, name.partition("/")[2], lane.answers, judging=False)])
+        told += filter(None, [answering_model_note(name, name.partition("/")[2], lane.answers, judging=False)])
         told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
     if len(summary.sets) > 1:
         told.append(f"all together {money(summary.cost_usd)}: an answer that several sets share counts once")

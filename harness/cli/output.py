@@ -90,7 +90,7 @@ def leave(summary: Summary, require_one_model: bool = False) -> None:
     several = [judge.contest for judge in summary.judges if len(judge.contest.answerers) > 1]
     if require_one_model and several and not summary.interrupted:
         for contest in several:
-            print_message(f"--require-one-model: {contest.answerer_note}")
+            print_message(f"--require-one-model: {contest.answering_model_note}")
         sys.exit(1)
     end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
 

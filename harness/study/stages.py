@@ -209,7 +209,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
             "kin": [kin.told() for kin in one.contest.kin],
             "answerers": dict(one.contest.answerers),
             "answered_by_several": len(one.contest.answerers) > 1,
-            "answered": one.contest.answerer_note,
+            "answered": one.contest.answering_model_note,
             "cost_usd": one.contest.cost_usd,
         }
         told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]

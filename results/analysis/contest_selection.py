@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
 from agents.models.family import FamilyMatch
-from agents.models.response_model import answerer_note
+from agents.models.response_model import answering_model_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
@@ -76,9 +76,9 @@ class UnderJudge:
         return dict(counts)
 
     @property
-    def answerer_note(self) -> str:
+    def answering_model_note(self) -> str:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
-        return "" if self.is_control else answerer_note(self.judge, self.model, self.answerers)
+        return "" if self.is_control else answering_model_note(self.judge, self.model, self.answerers)
 
     @property
     def kin(self) -> tuple[FamilyMatch, ...]:

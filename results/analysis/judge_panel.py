@@ -59,7 +59,7 @@ class Juror:
     columns: Columns
     rate: WinRate
     cost_usd: float | None
-    answerer_note: str = ""
+    answering_model_note: str = ""
 
     @property
     def name(self) -> str:
@@ -145,7 +145,7 @@ async def jury_of(
         asked = np.zeros(len(codes), dtype=bool)
         asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
         rate = win_rate(columns.of_dialogues(asked), seed=seed)
-        jurors.append(Juror(entry, columns, rate, contest.cost_usd, contest.answerer_note))
+        jurors.append(Juror(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
     jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
     first = next(iter(contests.values()))
     sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)

@@ -237,7 +237,7 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
         meetings=tuple(meetings),
         kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
         emulated=any(is_emulated(entry.model) for entry, _ in of),
-        answerer_notes=tuple(dict.fromkeys(note for _, one in of if (note := one.answerer_note))),
+        answerer_notes=tuple(dict.fromkeys(note for _, one in of if (note := one.answering_model_note))),
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Select, select
 
 from agents.errors import UserError
 from agents.models.family import FamilyMatch, family_matches
-from agents.models.response_model import UNNAMED, answerer_note
+from agents.models.response_model import UNNAMED, answering_model_note
 from agents.types import Dialogue, ResponseSet
 from results.db.schema import (
     CompletionRow,
@@ -78,11 +78,11 @@ class Contest:
     left_out: int = 0
 
     @property
-    def answerer_note(self) -> str:
+    def answering_model_note(self) -> str:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
         if self.judge_provider == CONTROL:
             return ""
-        return answerer_note(self.judge, self.judge_model, self.answerers, self.left_out)
+        return answering_model_note(self.judge, self.judge_model, self.answerers, self.left_out)
 
     temperature: float | None = None
 

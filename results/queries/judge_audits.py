@@ -17,7 +17,7 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from agents.models.response_model import answerer_note
+from agents.models.response_model import answering_model_note
 from agents.types import Dialogue
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
@@ -63,9 +63,9 @@ class Said:
     answerers: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def answerer_note(self) -> str:
+    def answering_model_note(self) -> str:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
-        return "" if self.provider == CONTROL else answerer_note(self.judge, self.model, self.answerers)
+        return "" if self.provider == CONTROL else answering_model_note(self.judge, self.model, self.answerers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ def lines(done: Gilded) -> list[str]:
         told += _money(done.saved)
     if any(is_emulated(contest.judge_model) for contest in contests):
         told.append(EMULATED_NOTE)
-    told += [note for one in contests if (note := one.answerer_note)]
+    told += [note for one in contests if (note := one.answering_model_note)]
     told += [f"{note}." for one in contests if (note := self_preference_warning(one.judge, one.kin))]
     return told
 

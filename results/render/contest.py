@@ -183,7 +183,7 @@ def _row(judge: JudgeSummary) -> dict[str, str]:
 
 def answerer_notes(contests: Iterable[Contest]) -> list[str]:
     """Who answered under the judges' names, where it was not the model of that name alone."""
-    return list(dict.fromkeys(note for one in contests if (note := one.answerer_note)))
+    return list(dict.fromkeys(note for one in contests if (note := one.answering_model_note)))
 
 
 def kin_notes(contests: Iterable[Contest]) -> list[str]:

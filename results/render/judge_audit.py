@@ -230,7 +230,7 @@ def notes(summary: AuditSummary) -> list[str]:
         "for it, in points. Seconds: of waiting, one call after another.",
         WITHIN,
     ]
-    told += [note for one in summary.judges if one.said and (note := one.said.answerer_note)]
+    told += [note for one in summary.judges if one.said and (note := one.said.answering_model_note)]
     told += [note for one in summary.judges if (note := _kin_note(one))]
     told += [line for one in summary.judges for line in trust(one)]
     return told

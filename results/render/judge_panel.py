@@ -192,7 +192,7 @@ def notes(jury: Jury) -> list[str]:
     told = []
     if any(is_emulated(juror.entry.model) for juror in jury.jurors):
         told.append(EMULATED_NOTE)
-    told += [juror.answerer_note for juror in jury.jurors if juror.answerer_note]
+    told += [juror.answering_model_note for juror in jury.jurors if juror.answering_model_note]
     told += [f"{self_preference_warning(juror.name, juror.kin)}." for juror in jury.jurors if juror.kin]
     told.append(ORDER_ROBUST_NOTE)
     if jury.left_out:

@@ -86,7 +86,7 @@ def saturation_note(gathered: Gathered, judge: str, names: Sequence[str], remedy
 def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
     """What must be known of every comparison: who answered, who is kin, and the test-set uses."""
     told = [EMULATED_NOTE] if is_any_emulated(gathered) else []
-    told += [note for under in gathered.judges if (note := under.answerer_note)]
+    told += [note for under in gathered.judges if (note := under.answering_model_note)]
     told += [f"{self_preference_warning(under.judge, under.kin)}." for under in gathered.judges if under.kin]
     if gathered.left_out:
         told.append(f"Left out, of the family of one of these: {', '.join(gathered.left_out)}.")

@@ -137,7 +137,7 @@ def answer(pair: Pair, seed: int) -> Answer:
             also.insert(
                 0, f"The judges' win rates lie {100 * (pooled.highest - pooled.lowest):.1f} points apart."
             )
-    also += [note for judged in speaking if (note := judged.contest.answerer_note)]
+    also += [note for judged in speaking if (note := judged.contest.answering_model_note)]
     also += [
         f"{self_preference_warning(judged.contest.judge, judged.contest.kin)}." for judged in speaking if judged.contest.kin
     ]

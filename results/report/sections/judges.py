@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.models.family import self_preference_warning
-from agents.models.response_model import answerer_note
+from agents.models.response_model import answering_model_note
 from results.report.audit_summary import AuditOnSplit, OfJudge
 from results.report.conclusions import NONE, between, counted, percent, points, reasons
 from results.report.context import Judged, Material
@@ -89,7 +89,7 @@ def answerer_notes(material: Material) -> list[str]:
             counts.update(one.contest.answerers)
         first, left_out = of[0].contest, sum(one.contest.left_out for one in of)
         if not of[0].is_control:
-            told.append(answerer_note(first.judge, first.judge_model, counts, left_out))
+            told.append(answering_model_note(first.judge, first.judge_model, counts, left_out))
     return [note for note in told if note]
 
 

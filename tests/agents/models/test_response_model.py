@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from agents.models.registry import Registry
-from agents.models.response_model import UNNAMED, Match, answerer_note, at_provider, match
+from agents.models.response_model import UNNAMED, Match, answering_model_note, at_provider, match
 from agents.models.spec import Model, ApiProtocol
 
 EXACT, SNAPSHOT, LISTED, UNNAMED_, OTHER = (
@@ -131,14 +131,14 @@ def test_enforced_at_the_providers_own_address_and_at_the_emulator_that_stands_i
 
 @pytest.mark.parametrize("answers", [{}, {"gpt-4o": 5}, {"": 5}, {"openai/GPT-4o": 5}])
 def test_nothing_is_said_where_the_asked_model_answered_alone(answers: dict[str, int]) -> None:
-    assert answerer_note("openai/gpt-4o", "gpt-4o", answers) == ""
+    assert answering_model_note("openai/gpt-4o", "gpt-4o", answers) == ""
 
 
 def test_other_names_are_said_with_their_counts() -> None:
-    one = answerer_note("openai/gpt-4o", "gpt-4o", {"gpt-4o-2024-08-06": 1})
+    one = answering_model_note("openai/gpt-4o", "gpt-4o", {"gpt-4o-2024-08-06": 1})
     assert "gpt-4o-2024-08-06 (1 answer)" in one
     assert "--snapshot" not in one
-    several = answerer_note("openai/gpt-4o", "gpt-4o", {"a": 10, "b": 1_200, "": 3}, left_out=7)
+    several = answering_model_note("openai/gpt-4o", "gpt-4o", {"a": 10, "b": 1_200, "": 3}, left_out=7)
     assert several.index("b (1,200 answers)") < several.index("a (10 answers)") < several.index(UNNAMED)
     assert "3 models" in several
     assert "--snapshot" in several
@@ -147,11 +147,11 @@ def test_other_names_are_said_with_their_counts() -> None:
 
 def test_a_servers_name_is_printed_without_control_characters_keys_or_end() -> None:
     nasty = "\x1b[31mred\n" + "x" * 500
-    told = answerer_note("openai/gpt-4o", "gpt-4o", {nasty: 3, "sk-test-0123456789abcdef": 2})
+    told = answering_model_note("openai/gpt-4o", "gpt-4o", {nasty: 3, "sk-test-0123456789abcdef": 2})
     assert "\x1b" not in told
     assert "\n" not in told
     assert "0123456789abcdef" not in told
     assert len(told) < 500
-    many = answerer_note("openai/gpt-4o", "gpt-4o", {f"m-{at}": 1 for at in range(5_000)})
+    many = answering_model_note("openai/gpt-4o", "gpt-4o", {f"m-{at}": 1 for at in range(5_000)})
     assert "5000 models" in many.replace(",", "")
     assert len(many) < 1_000

@@ -147,7 +147,7 @@ async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
     assert alone.contest.answerers == {"successor-9": N}
     assert alone.contest.left_out == N
     assert len(alone.contest.columns) == N
-    assert "left out" in alone.contest.answerer_note
+    assert "left out" in alone.contest.answering_model_note
     both = only(await summarise(house.store, summary.run_id, snapshots=["successor-9", "emulated-gpt-4o"]))
     assert both.hard == only(summary).hard
     with pytest.raises(UserError, match="successor-9"):
