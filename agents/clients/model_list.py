@@ -14,7 +14,7 @@ import orjson
 from agents.clients.errors import BROKEN
 from agents.clients.http import open_session
 from agents.models.lifecycle import Lifecycle, shutdown_dates, today
-from agents.models.response_model import at_provider
+from agents.models.response_model import is_at_provider
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import FORMATS
 
@@ -23,7 +23,7 @@ SECONDS = 5.0
 
 def states_ends(model: Model) -> bool:
     """Whether the model's provider states in its list of models when they shut down."""
-    return model.provider == "openai" and model.protocol is ApiProtocol.OPENAI_CHAT and at_provider(model)
+    return model.provider == "openai" and model.protocol is ApiProtocol.OPENAI_CHAT and is_at_provider(model)
 
 
 async def stated_ends(keys: Mapping[Model, str]) -> dict[str, Lifecycle]:

@@ -87,7 +87,7 @@ def match_answering_model(model: Model, answered: str) -> Match:
     return match(model.provider, model.name, answered, model.answers)
 
 
-def at_provider(model: Model) -> bool:
+def is_at_provider(model: Model) -> bool:
     """Whether a model is asked at its provider's own address, or at the emulator that stands in for it."""
     if model.protocol is ApiProtocol.CONTROL:
         return False

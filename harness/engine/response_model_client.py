@@ -15,7 +15,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import today
-from agents.models.response_model import Match, match_answering_model, at_provider, shown
+from agents.models.response_model import Match, match_answering_model, is_at_provider, shown
 from agents.models.retirement import ALLOW, is_refused, real_name
 from agents.models.spec import Model
 
@@ -51,7 +51,7 @@ class AnswererClient:
         self._expected = expected
         self._require_one = require_one
         self._refused = is_refused(model) and not allow_retired
-        self._enforced = at_provider(model)
+        self._enforced = is_at_provider(model)
         self._hint = hint
         self._warn = warn
         self._warned = False

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from agents.models.registry import Registry
-from agents.models.response_model import UNNAMED, Match, answering_model_note, at_provider, match
+from agents.models.response_model import UNNAMED, Match, answering_model_note, is_at_provider, match
 from agents.models.spec import Model, ApiProtocol
 
 EXACT, SNAPSHOT, LISTED, UNNAMED_, OTHER = (
@@ -122,11 +122,11 @@ def test_no_model_passes_for_another_whatever_its_date_or_path(asked: str, other
 def test_enforced_at_the_providers_own_address_and_at_the_emulator_that_stands_in_for_it() -> None:
     own, gateway = Registry(None, {}), Registry(None, {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
     model = own.model("openai/gpt-4o")
-    assert at_provider(model)
-    assert at_provider(own.emulated(model, "http://127.0.0.1:1", "emulator-1:abc"))
-    assert not at_provider(gateway.model("openai/gpt-4o"))
-    assert not at_provider(own.model("control/first"))
-    assert not at_provider(Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, identity="weights-1:abc"))
+    assert is_at_provider(model)
+    assert is_at_provider(own.emulated(model, "http://127.0.0.1:1", "emulator-1:abc"))
+    assert not is_at_provider(gateway.model("openai/gpt-4o"))
+    assert not is_at_provider(own.model("control/first"))
+    assert not is_at_provider(Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, identity="weights-1:abc"))
 
 
 @pytest.mark.parametrize("answers", [{}, {"gpt-4o": 5}, {"": 5}, {"openai/GPT-4o": 5}])
