@@ -21,7 +21,7 @@ from agents.protocols import FORMATS
 SECONDS = 5.0
 
 
-def states_ends(model: Model) -> bool:
+def lists_shutdown_dates(model: Model) -> bool:
     """Whether the model's provider states in its list of models when they shut down."""
     return model.provider == "openai" and model.protocol is ApiProtocol.OPENAI_CHAT and is_at_provider(model)
 
@@ -32,7 +32,7 @@ async def stated_ends(keys: Mapping[Model, str]) -> dict[str, Lifecycle]:
     Args:
         keys: the models that are to be asked, each with its key; one list is read for each address.
     """
-    asked = {model.base_url: (model, key) for model, key in keys.items() if states_ends(model)}
+    asked = {model.base_url: (model, key) for model, key in keys.items() if lists_shutdown_dates(model)}
     if not asked:
         return {}
     found: dict[str, Lifecycle] = {}
