@@ -26,7 +26,7 @@ def lists_shutdown_dates(model: Model) -> bool:
     return model.provider == "openai" and model.protocol is ApiProtocol.OPENAI_CHAT and is_at_provider(model)
 
 
-async def stated_ends(keys: Mapping[Model, str]) -> dict[str, Lifecycle]:
+async def fetch_shutdown_dates(keys: Mapping[Model, str]) -> dict[str, Lifecycle]:
     """When models shut down, as their providers state it now: model name → lifecycle.
 
     Args:

@@ -43,7 +43,7 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
 
 async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diagnosis]:
     from agents.clients.http import HttpClient, open_session
-    from agents.clients.model_list import stated_ends
+    from agents.clients.model_list import fetch_shutdown_dates
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
     from agents.models.retirement import check_asked, warnings, with_stated
@@ -54,7 +54,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
     with calls.models(names) as (registry, named):
         check_asked(dict.fromkeys(named, 1), calls.allow_retired)
         keys = {model.id: key for model, key in registry.keys(named).items()}
-        dates = await stated_ends(registry.keys(named))
+        dates = await fetch_shutdown_dates(registry.keys(named))
         models = [with_stated(model, dates) for model in named]
         check_asked(dict.fromkeys(models, 1), calls.allow_retired)
         for warning in warnings(models) if dates else ():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agents.clients.base import ModelRequest
-from agents.clients.model_list import stated_ends
+from agents.clients.model_list import fetch_shutdown_dates
 from agents.models.retirement import check_asked, is_refused, warnings, with_stated
 from agents.models.spec import Model
 from harness.engine.dispatcher import Work
@@ -52,7 +52,7 @@ async def with_stated_ends(
     sources: Sequence[Source], keys: Mapping[Model, str], warn: Callable[[str], None]
 ) -> list[Source]:
     """The sources with what the providers state now of their models' ends; `warn` is told of what is new."""
-    dates = await stated_ends(keys)
+    dates = await fetch_shutdown_dates(keys)
     stated = [replace(source, model=with_stated(source.model, dates)) for source in sources]
     pairs = zip(sources, stated, strict=True)
     for told in warnings(now.model for before, now in pairs if _end(before.model) != _end(now.model)):
