@@ -28,7 +28,7 @@ def warnings(models: Iterable[Model], day: date | None = None) -> list[str]:
     return list(dict.fromkeys(filter(None, told)))
 
 
-def is_refused(model: Model, day: date | None = None) -> bool:
+def is_retired(model: Model, day: date | None = None) -> bool:
     """Whether a model is not to be asked: retired, by the provider's own word.
 
     An emulated model is asked whatever has become of the real one, unless the emulator states its end.
@@ -64,7 +64,7 @@ def check_asked(calls: Mapping[Model, int], allow_retired: bool = False, day: da
     Raises:
         UserError: a refused model is to be asked; every one at once.
     """
-    wrong = [model for model, count in calls.items() if count and is_refused(model, day)]
+    wrong = [model for model, count in calls.items() if count and is_retired(model, day)]
     if wrong and not allow_retired:
         raise refusal(wrong, day)
 

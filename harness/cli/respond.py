@@ -11,7 +11,7 @@ import click
 
 from agents.errors import UserError
 from agents.models.registry import Registry
-from agents.models.retirement import is_refused
+from agents.models.retirement import is_retired
 from agents.types import Fidelity, Split
 from harness.cli.options.common import (
     CallOptions,
@@ -181,7 +181,7 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
     settings = calls.settings()
     for name in plan.unheeded:
         print_message(f"{name} takes no temperature and no top-p: its own are used, and recorded so.")
-    if any(map(is_refused, plan.models)):
+    if any(map(is_retired, plan.models)):
         await forecast(store, plan, settings)  # refuses what would be asked
     if dry_run:
         show_forecast(await forecast(store, plan, settings), as_json)

@@ -16,7 +16,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import today
 from agents.models.response_model import Match, match_answering_model, is_at_provider, shown
-from agents.models.retirement import ALLOW, is_refused, real_name
+from agents.models.retirement import ALLOW, is_retired, real_name
 from agents.models.spec import Model
 
 
@@ -50,7 +50,7 @@ class AnswererClient:
         self._model = model
         self._expected = expected
         self._require_one = require_one
-        self._refused = is_refused(model) and not allow_retired
+        self._refused = is_retired(model) and not allow_retired
         self._enforced = is_at_provider(model)
         self._hint = hint
         self._warn = warn

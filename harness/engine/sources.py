@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agents.clients.base import ModelRequest
 from agents.clients.model_list import fetch_shutdown_dates
-from agents.models.retirement import check_asked, is_refused, warnings, with_stated
+from agents.models.retirement import check_asked, is_retired, warnings, with_stated
 from agents.models.spec import Model
 from harness.engine.dispatcher import Work
 from results.db.store import Store
@@ -42,7 +42,7 @@ async def check_retired(store: Store, sources: Sequence[Source], allow_retired: 
         return
     left = {}
     for source in sources:
-        if is_refused(source.model):
+        if is_retired(source.model):
             keys = {work.key for work in source.work() if isinstance(work, ModelRequest)}
             left[source.model] = len(keys - await store.known(list(keys)))
     check_asked(left)

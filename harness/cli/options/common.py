@@ -15,7 +15,7 @@ import click
 from agents.errors import Fault, UserError
 from agents.files.faults import first_of
 from agents.models.registry import EMULATED, Registry
-from agents.models.retirement import is_refused, real_name, warnings
+from agents.models.retirement import is_retired, real_name, warnings
 from agents.models.spec import Model
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
@@ -288,7 +288,7 @@ def tell_of(registry: Registry, models: Sequence[Model], allow_retired: bool = T
         meant = registry.hint(real_name(model))
         if meant:
             tell(f"{real_name(model)} is not a model that is known here. Did you mean {meant}?")
-    for warning in warnings(model for model in models if allow_retired or not is_refused(model)):
+    for warning in warnings(model for model in models if allow_retired or not is_retired(model)):
         tell(warning)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.models.retirement import is_refused
+from agents.models.retirement import is_retired
 from harness.cli.options.common import CallOptions, library, tell, tell_of
 from harness.data.dataset import ENVIRONMENT
 
@@ -151,7 +151,7 @@ class Given:
             async with self.world(study, live=True, tell=tell) as world:
                 graph = await Graph.of(world)
                 pick = chosen(list(graph), KINDS, only, since)
-                refused = {model.id for model in world.models.values() if is_refused(model)}
+                refused = {model.id for model in world.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):
                     await plan_study(graph)  # refuses what would be asked
                 left = [one.stage for one in standings(graph, world.memory) if one.state is not State.DONE]

@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, lifecycle_of, shutdown_dates
 from agents.models.registry import Registry
-from agents.models.retirement import check_asked, is_refused, refusal, warnings, with_stated
+from agents.models.retirement import check_asked, is_retired, refusal, warnings, with_stated
 from agents.models.spec import Model, ApiProtocol
 
 DAY = date(2027, 1, 14)
@@ -71,12 +71,12 @@ def test_a_refusal_names_all_that_are_asked_and_no_other() -> None:
 def test_an_emulated_model_is_refused_only_by_what_the_emulator_states() -> None:
     after = DAY + timedelta(1)
     emulated = replace(MODEL, name="emulated-old")
-    assert is_refused(MODEL, after)
-    assert not is_refused(emulated, after)
+    assert is_retired(MODEL, after)
+    assert not is_retired(emulated, after)
     assert warnings([emulated], after)
     assert "emulated" not in warnings([emulated], after)[0]
     stated = with_stated(emulated, {"emulated-old": replace(ENDS, stated=True)})
-    assert is_refused(stated, after)
+    assert is_retired(stated, after)
 
 
 def test_what_a_provider_states_stands_over_what_a_file_says_but_for_the_successor() -> None:
