@@ -57,7 +57,7 @@ class Lifecycle:
         days = (self.retires - day).days
         return Status.RETIRED if days < 0 else Status.RETIRING if days <= SOON_DAYS else Status.LIVING
 
-    def refuses(self, day: date) -> bool:
+    def is_confirmed_retired(self, day: date) -> bool:
         """Whether the model is not to be asked on a day: it has retired, and the provider says so."""
         return self.confirmed and self.status(day) is Status.RETIRED
 

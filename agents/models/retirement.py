@@ -36,7 +36,7 @@ def is_retired(model: Model, day: date | None = None) -> bool:
     lifecycle = model.lifecycle
     if lifecycle is None or (model.name.startswith(EMULATED) and not lifecycle.stated):
         return False
-    return lifecycle.refuses(day or today())
+    return lifecycle.is_confirmed_retired(day or today())
 
 
 def refusal(models: Sequence[Model], day: date | None = None) -> UserError:

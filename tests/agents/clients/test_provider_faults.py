@@ -186,7 +186,7 @@ async def test_both_kinds_give_the_same_and_the_right_outcome(
 
 
 @pytest.mark.parametrize("kind", ["http", "sdk"])
-@pytest.mark.parametrize(("name", "way"), [case for case in CASES if "refuses" in str(case.id)])
+@pytest.mark.parametrize(("name", "way"), [case for case in CASES if "is_confirmed_retired" in str(case.id)])
 async def test_a_refused_parameter_is_accepted_without(
     name: str, way: Way, kind: str, client: Client, emulator: Start
 ) -> None:

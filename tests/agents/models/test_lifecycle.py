@@ -34,9 +34,9 @@ MODEL = Model("openai", "old", ApiProtocol.OPENAI_CHAT, lifecycle=ENDS)
 def test_where_a_model_stands(days: int, status: Status) -> None:
     on = DAY + timedelta(days)
     assert ENDS.status(on) is status
-    assert ENDS.refuses(on) is (status is Status.RETIRED)
+    assert ENDS.is_confirmed_retired(on) is (status is Status.RETIRED)
     assert bool(ENDS.told("openai/old", on)) is (status is not Status.LIVING)
-    assert not replace(ENDS, confirmed=False).refuses(on)  # a secondary source only warns
+    assert not replace(ENDS, confirmed=False).is_confirmed_retired(on)  # a secondary source only warns
     assert Lifecycle().status(on) is Status.LIVING
 
 
@@ -136,7 +136,7 @@ def test_faults_of_an_entry(entry: dict[str, Any]) -> None:
 
 
 def test_an_entry_that_says_it_has_retired_has() -> None:
-    assert lifecycle_of({"retired": DAY, "confirmed": True}).refuses(DAY + timedelta(1))
+    assert lifecycle_of({"retired": DAY, "confirmed": True}).is_confirmed_retired(DAY + timedelta(1))
     assert lifecycle_faults({"retired": DAY, "confirmed": True, "successor": "a/b"}, "here") == []
 
 
