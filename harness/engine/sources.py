@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agents.clients.base import ModelRequest
 from agents.clients.model_list import fetch_shutdown_dates
-from agents.models.retirement import check_asked, is_retired, warnings, with_stated
+from agents.models.retirement import check_not_retired, is_retired, warnings, with_stated
 from agents.models.spec import Model
 from harness.engine.dispatcher import Work
 from results.db.store import Store
@@ -45,7 +45,7 @@ async def check_retired(store: Store, sources: Sequence[Source], allow_retired: 
         if is_retired(source.model):
             keys = {work.key for work in source.work() if isinstance(work, ModelRequest)}
             left[source.model] = len(keys - await store.known(list(keys)))
-    check_asked(left)
+    check_not_retired(left)
 
 
 async def with_stated_ends(

@@ -15,7 +15,7 @@ from typing import Any
 from agents.clients.base import ModelRequest
 from agents.improver import Improver
 from agents.messages import Message
-from agents.models.retirement import check_asked
+from agents.models.retirement import check_not_retired
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue
@@ -67,7 +67,7 @@ async def forecast(store: Store, plan: Plan, settings: Settings) -> list[Forecas
             there |= {(of.id, dialogue, read.step) for read in reads}
     found = [_forecast(plan, model, there, settings) for model in plan.models]
     calls = {model: one.calls for model, one in zip(plan.models, found, strict=True)}
-    check_asked(calls, settings.allow_retired)
+    check_not_retired(calls, settings.allow_retired)
     return found
 
 

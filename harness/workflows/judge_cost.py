@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from agents.clients.base import ModelRequest
 from agents.judge import Judge
-from agents.models.retirement import check_asked
+from agents.models.retirement import check_not_retired
 from agents.types import Comparison
 from harness.engine.budget import Price, price_of
 from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
@@ -82,7 +82,7 @@ async def estimate(
     retries = await retries_of(store, plan.judges) if retry_unscored else {}
     found = [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
     calls = {judge.model: one.calls for judge, one in zip(plan.judges, found, strict=True)}
-    check_asked(calls, settings.allow_retired)
+    check_not_retired(calls, settings.allow_retired)
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, lifecycle_of, shutdown_dates
 from agents.models.registry import Registry
-from agents.models.retirement import check_asked, is_retired, refusal, warnings, with_stated
+from agents.models.retirement import check_not_retired, is_retired, refusal, warnings, with_stated
 from agents.models.spec import Model, ApiProtocol
 
 DAY = date(2027, 1, 14)
@@ -58,13 +58,13 @@ def test_a_refusal_names_all_that_are_asked_and_no_other() -> None:
     after = DAY + timedelta(1)
     other, living = replace(MODEL, name="older"), Model("openai", "x", ApiProtocol.OPENAI_CHAT)
     with pytest.raises(UserError) as refused:
-        check_asked({MODEL: 3, other: 1, living: 9, replace(MODEL, name="stored"): 0}, day=after)
+        check_not_retired({MODEL: 3, other: 1, living: 9, replace(MODEL, name="stored"): 0}, day=after)
     assert len(refused.value.faults) == 2
     assert "openai/next" in str(refused.value)
     assert "--allow-retired" in str(refused.value)
     assert "stored" not in refused.value.fault.found
-    check_asked({MODEL: 3}, allow_retired=True, day=after)
-    check_asked({MODEL: 3}, day=DAY)
+    check_not_retired({MODEL: 3}, allow_retired=True, day=after)
+    check_not_retired({MODEL: 3}, day=DAY)
     assert len(refusal([MODEL], after).faults) == 1
 
 
