@@ -74,7 +74,7 @@ def real_name(model: Model) -> str:
     return f"{model.provider}/{model.name.removeprefix(EMULATED)}"
 
 
-def with_stated(model: Model, dates: Mapping[str, Lifecycle]) -> Model:
+def with_provider_dates(model: Model, dates: Mapping[str, Lifecycle]) -> Model:
     """The model with the date that its provider states; its successor stays as it was known.
 
     Args:

@@ -46,7 +46,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
     from agents.clients.model_list import fetch_shutdown_dates
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
-    from agents.models.retirement import check_not_retired, warnings, with_stated
+    from agents.models.retirement import check_not_retired, warnings, with_provider_dates
     from harness.engine.budget import price_of
     from harness.workflows.doctor import diagnose
 
@@ -55,7 +55,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
         check_not_retired(dict.fromkeys(named, 1), calls.allow_retired)
         keys = {model.id: key for model, key in registry.keys(named).items()}
         dates = await fetch_shutdown_dates(registry.keys(named))
-        models = [with_stated(model, dates) for model in named]
+        models = [with_provider_dates(model, dates) for model in named]
         check_not_retired(dict.fromkeys(models, 1), calls.allow_retired)
         for warning in warnings(models) if dates else ():
             settings.warn(warning)

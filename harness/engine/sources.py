@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agents.clients.base import ModelRequest
 from agents.clients.model_list import fetch_shutdown_dates
-from agents.models.retirement import check_not_retired, is_retired, warnings, with_stated
+from agents.models.retirement import check_not_retired, is_retired, warnings, with_provider_dates
 from agents.models.spec import Model
 from harness.engine.dispatcher import Work
 from results.db.store import Store
@@ -53,7 +53,7 @@ async def with_stated_ends(
 ) -> list[Source]:
     """The sources with what the providers state now of their models' ends; `warn` is told of what is new."""
     dates = await fetch_shutdown_dates(keys)
-    stated = [replace(source, model=with_stated(source.model, dates)) for source in sources]
+    stated = [replace(source, model=with_provider_dates(source.model, dates)) for source in sources]
     pairs = zip(sources, stated, strict=True)
     for told in warnings(now.model for before, now in pairs if _end(before.model) != _end(now.model)):
         warn(told)

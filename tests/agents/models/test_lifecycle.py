@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, lifecycle_of, shutdown_dates
 from agents.models.registry import Registry
-from agents.models.retirement import check_not_retired, is_retired, refusal, warnings, with_stated
+from agents.models.retirement import check_not_retired, is_retired, refusal, warnings, with_provider_dates
 from agents.models.spec import Model, ApiProtocol
 
 DAY = date(2027, 1, 14)
@@ -75,15 +75,15 @@ def test_an_emulated_model_is_refused_only_by_what_the_emulator_states() -> None
     assert not is_retired(emulated, after)
     assert warnings([emulated], after)
     assert "emulated" not in warnings([emulated], after)[0]
-    stated = with_stated(emulated, {"emulated-old": replace(ENDS, stated=True)})
+    stated = with_provider_dates(emulated, {"emulated-old": replace(ENDS, stated=True)})
     assert is_retired(stated, after)
 
 
 def test_what_a_provider_states_stands_over_what_a_file_says_but_for_the_successor() -> None:
     stated = Lifecycle(date(2027, 2, 1), "", "https://api/models", DAY, confirmed=True, stated=True)
-    now = with_stated(MODEL, {"old": stated}).lifecycle
+    now = with_provider_dates(MODEL, {"old": stated}).lifecycle
     assert now == replace(stated, successor="openai/next")
-    assert with_stated(MODEL, {"another": stated}) is MODEL
+    assert with_provider_dates(MODEL, {"another": stated}) is MODEL
 
 
 @pytest.mark.parametrize(
