@@ -24,7 +24,7 @@ def warnings(models: Iterable[Model], day: date | None = None) -> list[str]:
         day: None for today (UTC).
     """
     on = day or today()
-    told = [model.lifecycle.told(real_name(model), on) for model in models if model.lifecycle is not None]
+    told = [model.lifecycle.told(real_model_id(model), on) for model in models if model.lifecycle is not None]
     return list(dict.fromkeys(filter(None, told)))
 
 
@@ -69,7 +69,7 @@ def check_not_retired(calls: Mapping[Model, int], allow_retired: bool = False, d
         raise refusal(wrong, day)
 
 
-def real_name(model: Model) -> str:
+def real_model_id(model: Model) -> str:
     """`provider/name` of the model that is asked, or that is emulated."""
     return f"{model.provider}/{model.name.removeprefix(EMULATED)}"
 

@@ -16,7 +16,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import today
 from agents.models.response_model import Match, match_answering_model, is_at_provider, shown
-from agents.models.retirement import ALLOW, is_retired, real_name
+from agents.models.retirement import ALLOW, is_retired, real_model_id
 from agents.models.spec import Model
 
 
@@ -108,7 +108,7 @@ class AnswererClient:
             Failure.WRONG_MODEL,
             f"{model.id}: another model answered: {name!r}, where {instead}. Its answer does not "
             f"count, and nothing more is asked here.{f' {end}' if end else ''} Name the model that is to be "
-            f"asked; if {name!r} is the same model, list it as `answers` of {real_name(model)} (--models).",
+            f"asked; if {name!r} is the same model, list it as `answers` of {real_model_id(model)} (--models).",
             status=200,
             charged=True,
         )
@@ -120,4 +120,4 @@ class AnswererClient:
 
     def _end(self) -> str:
         lifecycle = self._model.lifecycle
-        return "" if lifecycle is None else lifecycle.told(real_name(self._model), today())
+        return "" if lifecycle is None else lifecycle.told(real_model_id(self._model), today())

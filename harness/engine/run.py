@@ -25,7 +25,7 @@ from agents.clients.proxy import check_proxies
 from agents.clients.sdk import SdkClient
 from agents.errors import UserError
 from agents.models.registry import Registry
-from agents.models.retirement import real_name
+from agents.models.retirement import real_model_id
 from agents.models.spec import Model, ApiProtocol
 from harness import provenance
 from harness.engine.budget import Price, Purse, price_of
@@ -150,7 +150,7 @@ async def run_calls(
                         expected=source.answerer,
                         require_one=settings.require_one_model,
                         allow_retired=settings.allow_retired,
-                        hint=registry.hint(real_name(source.model)),
+                        hint=registry.hint(real_model_id(source.model)),
                         warn=settings.warn,
                     )
                     answerers.append(answerer)

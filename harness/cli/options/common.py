@@ -15,7 +15,7 @@ import click
 from agents.errors import Fault, UserError
 from agents.files.faults import first_of
 from agents.models.registry import EMULATED, Registry
-from agents.models.retirement import is_retired, real_name, warnings
+from agents.models.retirement import is_retired, real_model_id, warnings
 from agents.models.spec import Model
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
@@ -285,9 +285,9 @@ def tell_of(registry: Registry, models: Sequence[Model], allow_retired: bool = T
         allow_retired: whether retired models will be asked; else whoever would ask them refuses.
     """
     for model in models:
-        meant = registry.hint(real_name(model))
+        meant = registry.hint(real_model_id(model))
         if meant:
-            tell(f"{real_name(model)} is not a model that is known here. Did you mean {meant}?")
+            tell(f"{real_model_id(model)} is not a model that is known here. Did you mean {meant}?")
     for warning in warnings(model for model in models if allow_retired or not is_retired(model)):
         tell(warning)
 
