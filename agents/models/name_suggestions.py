@@ -26,14 +26,14 @@ def _distance(name: str, known: str) -> int | None:
     """Edits from one name to the other; None where they are the same, or too far apart for a slip."""
     if name == known or _VERSION.sub("#", name) == _VERSION.sub("#", known):
         return None
-    distance = edits(name.casefold(), known.casefold())
+    distance = edit_distance(name.casefold(), known.casefold())
     most = 1 if len(known.rpartition("/")[2]) < SHORT else MOST_EDITS
     if distance > most or (distance > 1 and _VERSION.findall(name) != _VERSION.findall(known)):
         return None
     return distance
 
 
-def edits(one: str, other: str) -> int:
+def edit_distance(one: str, other: str) -> int:
     """Characters inserted, left out, replaced or swapped with the next (optimal string alignment)."""
     before: list[int] = []
     row = list(range(len(other) + 1))

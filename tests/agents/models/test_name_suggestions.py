@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.models.name_suggestions import edits, nearest
+from agents.models.name_suggestions import edit_distance, nearest
 from agents.models.registry import Registry
 
 KNOWN = Registry(None, {})._names()
@@ -46,8 +46,8 @@ def test_the_nearest(name: str, told: str) -> None:
 
 
 def test_edits() -> None:
-    assert [edits("abc", other) for other in ("abc", "ab", "acb", "xbc", "abcd", "", "xyz")] == [
+    assert [edit_distance("abc", other) for other in ("abc", "ab", "acb", "xbc", "abcd", "", "xyz")] == [
         *(0, 1, 1, 1, 1, 3, 3)
     ]
-    assert edits("ab", "ba") == edits("ba", "ab") == 1
+    assert edit_distance("ab", "ba") == edit_distance("ba", "ab") == 1
     assert nearest("x", []) == ""
