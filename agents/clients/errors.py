@@ -24,7 +24,7 @@ MOST_BYTES = 8 * 2**20
 
 _PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a proxy
 
-BROKEN = (*http_transport.BROKEN, ssl.SSLError, OSError, asyncio.IncompleteReadError)
+CONNECTION_ERRORS = (*http_transport.CONNECTION_ERRORS, ssl.SSLError, OSError, asyncio.IncompleteReadError)
 
 
 def timed_out(model: Model, seconds: float) -> CallError:
@@ -54,7 +54,7 @@ def unreachable(model: Model, key: str, error: BaseException) -> CallError | Non
         return CallError(
             Failure.MALFORMED, f"{model.id}: the answer from {model.base_url} {words}", charged=True
         )
-    broken = next((cause for cause in _causes(error) if isinstance(cause, BROKEN)), None)
+    broken = next((cause for cause in _causes(error) if isinstance(cause, CONNECTION_ERRORS)), None)
     if broken is None or isinstance(broken, TimeoutError):
         return None
     failure, kind, sent, remedy = Failure.CONNECTION, "the connection broke", True, ""

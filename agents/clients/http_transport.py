@@ -26,7 +26,7 @@ from yarl import URL
 
 from agents.clients.proxy import proxy_of
 
-BROKEN = (aiohttp.ClientError, HttpProcessingError, EofStream)
+CONNECTION_ERRORS = (aiohttp.ClientError, HttpProcessingError, EofStream)
 """What either way raises, beside OSError, where a connection is not made or breaks."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -76,7 +76,7 @@ class HttpTransport(ABC):
 
         Raises:
             TooLargeError: the answer is.
-            Exception: one of `BROKEN`, or an OSError.
+            Exception: one of `CONNECTION_ERRORS`, or an OSError.
         """
 
     def close(self) -> None:  # noqa: B027  (most ways hold nothing)

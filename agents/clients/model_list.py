@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import aiohttp
 import orjson
 
-from agents.clients.errors import BROKEN
+from agents.clients.errors import CONNECTION_ERRORS
 from agents.clients.http import open_session
 from agents.models.lifecycle import Lifecycle, shutdown_dates, today
 from agents.models.response_model import is_at_provider
@@ -49,6 +49,6 @@ async def _ends(model: Model, key: str, session: aiohttp.ClientSession) -> dict[
         async with asyncio.timeout(SECONDS), session.get(url, headers=headers, allow_redirects=False) as got:
             content = await got.read()
             listing = orjson.loads(content) if got.status == 200 else None
-    except (*BROKEN, TimeoutError, orjson.JSONDecodeError):
+    except (*CONNECTION_ERRORS, TimeoutError, orjson.JSONDecodeError):
         return {}
     return shutdown_dates(listing, url, today())
