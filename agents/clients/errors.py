@@ -27,7 +27,7 @@ _PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a proxy
 CONNECTION_ERRORS = (*http_transport.CONNECTION_ERRORS, ssl.SSLError, OSError, asyncio.IncompleteReadError)
 
 
-def timed_out(model: Model, seconds: float) -> CallError:
+def timeout_error(model: Model, seconds: float) -> CallError:
     """No whole answer in time; what was done for it may have been charged."""
     words = f"{model.id}: no whole answer within {seconds:g} s. A model that thinks needs longer: --timeout."
     return CallError(Failure.TIMEOUT, words, charged=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timed_out, too_large, unreachable
+from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timeout_error, too_large, unreachable
 from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
@@ -66,7 +66,7 @@ class HttpClient:
         except ResponseTooLargeError as error:
             raise too_large(self._model, error.status) from None
         except TimeoutError as error:
-            raise timed_out(self._model, self._timeout_seconds) from error
+            raise timeout_error(self._model, self._timeout_seconds) from error
         except CONNECTION_ERRORS as error:
             raise (unreachable(self._model, self._key, error) or error) from error
         now, sent = datetime.now(UTC), call.body

@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import MOST_BYTES, timed_out, too_large, unreachable
+from agents.clients.errors import MOST_BYTES, timeout_error, too_large, unreachable
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
@@ -90,7 +90,7 @@ class SdkClient:
             return unmade
         name = type(error).__name__
         if "Timeout" in name:
-            return timed_out(self._model, self._timeout_seconds)
+            return timeout_error(self._model, self._timeout_seconds)
         words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
         return CallError(Failure.MALFORMED, words[:500], status=200, charged=True)
 
