@@ -33,7 +33,7 @@ def timeout_error(model: Model, seconds: float) -> CallError:
     return CallError(Failure.TIMEOUT, words, charged=True)
 
 
-def too_large(model: Model, status: int) -> CallError:
+def response_too_large(model: Model, status: int) -> CallError:
     """An answer that nobody should read."""
     return CallError(
         Failure.TOO_LARGE,

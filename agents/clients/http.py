@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timeout_error, too_large, unreachable
+from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timeout_error, response_too_large, unreachable
 from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
@@ -64,7 +64,7 @@ class HttpClient:
             with self._patience:
                 status, headers, content = await self._post(call.body, call.key)
         except ResponseTooLargeError as error:
-            raise too_large(self._model, error.status) from None
+            raise response_too_large(self._model, error.status) from None
         except TimeoutError as error:
             raise timeout_error(self._model, self._timeout_seconds) from error
         except CONNECTION_ERRORS as error:

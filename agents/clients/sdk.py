@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import MOST_BYTES, timeout_error, too_large, unreachable
+from agents.clients.errors import MOST_BYTES, timeout_error, response_too_large, unreachable
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
@@ -74,7 +74,7 @@ class SdkClient:
             )
             return completion.measured(time.perf_counter() - sent_at, None)
         if len(content) > MOST_BYTES:
-            raise too_large(self._model, 200)
+            raise response_too_large(self._model, 200)
         now = datetime.now(UTC)
         completion = read_content(self._model, content, headers, key=self._key, now=now, sent=call.body)
         seconds = time.perf_counter() - sent_at
