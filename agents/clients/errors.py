@@ -43,7 +43,7 @@ def response_too_large(model: Model, status: int) -> CallError:
     )
 
 
-def unreachable(model: Model, key: str, error: BaseException) -> CallError | None:
+def connection_error(model: Model, key: str, error: BaseException) -> CallError | None:
     """A connection that was not made, or broke, or an answer that cannot be unpacked; None where the error is
     of another kind.
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timeout_error, response_too_large, unreachable
+from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timeout_error, response_too_large, connection_error
 from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
@@ -68,7 +68,7 @@ class HttpClient:
         except TimeoutError as error:
             raise timeout_error(self._model, self._timeout_seconds) from error
         except CONNECTION_ERRORS as error:
-            raise (unreachable(self._model, self._key, error) or error) from error
+            raise (connection_error(self._model, self._key, error) or error) from error
         now, sent = datetime.now(UTC), call.body
         if status == 200:
             completion = read_content(self._model, content, headers, key=self._key, now=now, sent=sent)

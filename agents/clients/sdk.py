@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import MOST_BYTES, timeout_error, response_too_large, unreachable
+from agents.clients.errors import MOST_BYTES, timeout_error, response_too_large, connection_error
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
@@ -85,7 +85,7 @@ class SdkClient:
         await self._carrier.close()
 
     def _unanswered(self, error: Exception) -> CallError:
-        unmade = unreachable(self._model, self._key, error)
+        unmade = connection_error(self._model, self._key, error)
         if unmade is not None:
             return unmade
         name = type(error).__name__
