@@ -17,7 +17,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model, ApiProtocol
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
-from agents.protocols import body_of
+from agents.protocols import request_body
 from agents.types import Comparison, Fidelity, Judgment
 from agents.verdicts.parser import PARSER, read_verdict
 from prompts import Library, Prompt
@@ -98,7 +98,7 @@ class Judge:
     def id(self) -> str:
         """Content id of model, address, prompt and every parameter that is sent; not of the sample."""
         model, prompt = self.model, "" if self.is_control else self.prompt.version
-        told = body_of(model, (Message("user", ""),), self.sampling)
+        told = request_body(model, (Message("user", ""),), self.sampling)
         return content_id("judge-1", [model.protocol, model.name, model.identity, prompt, told])
 
     @cached_property

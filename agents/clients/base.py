@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from agents.hashing import canonical, hash_bytes
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
-from agents.protocols import body_of
+from agents.protocols import request_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ModelRequest:
 
     def __post_init__(self) -> None:
         model = self.model
-        body = canonical(body_of(model, self.messages, self.sampling))
+        body = canonical(request_body(model, self.messages, self.sampling))
         head = canonical([model.protocol, model.name, model.identity, self.sample, self.attempt])
         object.__setattr__(self, "body", body)
         object.__setattr__(self, "key", hash_bytes("call-1", head + body))

@@ -67,7 +67,7 @@ FORMATS = cast(
 )
 
 
-def body_of(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
+def request_body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
     """The request's JSON in the model's protocol; parameters it does not accept are left out."""
     return FORMATS[model.protocol].body(model, messages, sampling)
 

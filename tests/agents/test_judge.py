@@ -18,7 +18,7 @@ from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
 from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from agents.protocols import body_of
+from agents.protocols import request_body
 from agents.types import (
     Comparison,
     Dialogue,
@@ -46,7 +46,7 @@ PAIR = Comparison(DIALOGUE, ONE, OTHER)
 
 def told(judge: Judge, comparison: Comparison = PAIR, **which: int) -> dict[str, Any]:
     call = judge.call(comparison, **which)
-    return body_of(call.model, call.messages, call.sampling)
+    return request_body(call.model, call.messages, call.sampling)
 
 
 def judged(judge: Judge, answer: Completion, **which: int) -> Judgment:
@@ -87,7 +87,7 @@ def test_a_released_judge_sends_the_scripts_bytes(
     wanted = [(one["role"], one["content"]) for one in said] if isinstance(said, list) else [("user", said)]
     call = Judge(model, chosen, None).call(pair)
     assert [(message.role, message.content) for message in call.messages] == wanted
-    body = str(body_of(call.model, call.messages, call.sampling))
+    body = str(request_body(call.model, call.messages, call.sampling))
     assert all(repr(content)[1:-1] in body for _, content in wanted)
     assert "temperature" not in body
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from agents.protocols import body_of
+from agents.protocols import request_body
 
 OPEN = Capabilities(seed=True, max_top_logprobs=20)
 PROTOCOLS = [protocol for protocol in ApiProtocol if protocol is not ApiProtocol.CONTROL]
@@ -143,7 +143,7 @@ def test_texts_cannot_run_into_each_other(name: str, identity: str, text: str) -
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_what_is_hashed_is_what_is_sent(protocol: ApiProtocol) -> None:
     each = call(protocol)
-    assert orjson.loads(each.body) == body_of(each.model, each.messages, each.sampling)
+    assert orjson.loads(each.body) == request_body(each.model, each.messages, each.sampling)
     assert each.body == orjson.dumps(orjson.loads(each.body), option=orjson.OPT_SORT_KEYS)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.messages import Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from agents.protocols import FORMATS, body_of, url_of
+from agents.protocols import FORMATS, request_body, url_of
 
 OPEN = Capabilities(seed=True, max_top_logprobs=20)
 CLOSED = Capabilities(temperature=False)
@@ -49,7 +49,7 @@ def model(protocol: ApiProtocol, capabilities: Capabilities = OPEN, provider: st
 
 def body(protocol: ApiProtocol, sampling: Sampling, capabilities: Capabilities = OPEN, **changed: Any) -> dict[str, Any]:
     messages = changed.pop("messages", USER)
-    return body_of(model(protocol, capabilities, **changed), messages, sampling)
+    return request_body(model(protocol, capabilities, **changed), messages, sampling)
 
 
 # ---- OpenAI's chat ---------------------------------------------------------------------------------------
