@@ -20,7 +20,7 @@ import uvloop
 from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
-from agents.protocols import url_of
+from agents.protocols import request_url
 from benchmarks import floor, work
 from harness import provenance
 from harness.engine.budget import price_of
@@ -65,7 +65,7 @@ def main() -> None:
         bodies = [judge.call(comparison).body for comparison in plan.comparisons()]
 
         async def ask() -> dict[str, Any]:
-            return {"answered": await floor.ask_all(url_of(model), bodies, told["in_flight"])}
+            return {"answered": await floor.ask_all(request_url(model), bodies, told["in_flight"])}
 
         print(json.dumps(uvloop.run(measured(ask()))))
         return

@@ -18,7 +18,7 @@ from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
 from agents.models.spec import Model
-from agents.protocols import FORMATS, read_content, url_of
+from agents.protocols import FORMATS, read_content, request_url
 from agents.protocols.deprecation_headers import notice_of
 from agents.protocols.error_mapping import read_refusal
 from agents.protocols.rate_limit_headers import server_limits
@@ -51,7 +51,7 @@ class HttpClient:
         self._timeout_seconds = timeout_seconds
         self._patience = SharedTimeout(timeout_seconds)
         headers = {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
-        self._post = transport_for(url_of(model), headers, session, MOST_BYTES)
+        self._post = transport_for(request_url(model), headers, session, MOST_BYTES)
 
     async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.

@@ -72,7 +72,7 @@ def request_body(model: Model, messages: tuple[Message, ...], sampling: Sampling
     return FORMATS[model.protocol].body(model, messages, sampling)
 
 
-def url_of(model: Model) -> str:
+def request_url(model: Model) -> str:
     """Where the model is asked."""
     return model.base_url + FORMATS[model.protocol].path(model)
 

@@ -13,7 +13,7 @@ from agents.errors import Failure
 from agents.hashing import canonical
 from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import ApiProtocol
-from agents.protocols import url_of
+from agents.protocols import request_url
 from prompts import Library
 from tests.agents.clients.conftest import (
     KEY,
@@ -109,7 +109,7 @@ async def test_both_kinds_send_the_very_body_that_is_hashed(
     ):
         await failure(client(kind, expected.model), expected)
         path, body = sent.pop()
-        assert root + path == url_of(expected.model)
+        assert root + path == request_url(expected.model)
         assert canonical(orjson.loads(body)) == expected.body
         assert sent == [], "once"
 

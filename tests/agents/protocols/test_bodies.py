@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.messages import Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from agents.protocols import FORMATS, request_body, url_of
+from agents.protocols import FORMATS, request_body, request_url
 
 OPEN = Capabilities(seed=True, max_top_logprobs=20)
 CLOSED = Capabilities(temperature=False)
@@ -186,7 +186,7 @@ def test_gemini_is_held_to_a_schema() -> None:
 def test_a_control_judge_is_shown_the_comparison() -> None:
     asked = body(ApiProtocol.CONTROL, Sampling(5), name="longer")
     assert asked == {"model": "longer", "comparison": "Which one?"}
-    assert url_of(model(ApiProtocol.CONTROL)) == "http://h/v1"
+    assert request_url(model(ApiProtocol.CONTROL)) == "http://h/v1"
     assert FORMATS[ApiProtocol.CONTROL].headers("k") == {}
 
 
@@ -234,7 +234,7 @@ def test_bodies_are_json_and_the_same_every_time(protocol: ApiProtocol, sampling
     ],
 )
 def test_where_and_with_which_key(protocol: ApiProtocol, url: str, headers: dict[str, str]) -> None:
-    assert url_of(model(protocol)) == url
+    assert request_url(model(protocol)) == url
     assert FORMATS[protocol].headers("k") == headers
     assert "k" not in FORMATS[protocol].headers("").values(), "no key, no header of a key"
     assert "Authorization" not in FORMATS[protocol].headers("")
@@ -242,4 +242,4 @@ def test_where_and_with_which_key(protocol: ApiProtocol, url: str, headers: dict
 
 def test_a_name_with_a_slash_stays_one_piece_of_geminis_path() -> None:
     asked = model(ApiProtocol.GEMINI_GENERATE, name="tuned/a b?")
-    assert url_of(asked) == "http://h/v1/models/tuned%2Fa%20b%3F:generateContent"
+    assert request_url(asked) == "http://h/v1/models/tuned%2Fa%20b%3F:generateContent"
