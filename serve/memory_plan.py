@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import Shape, shape_of
+from agents.model_files.decoder_config import DecoderConfig, shape_of
 from agents.model_files.weights import quantised
 from serve.lora_adapter import Adapter, vllm_rank
 from serve.served_model import VLLM_DTYPES, Device, Dtype
@@ -207,7 +207,7 @@ def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
     return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
 
 
-def _plan(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
     width = BYTES[asked.dtype]
     rank = max([asked.least_rank, *(adapter.rank for adapter in adapters)])
     count = len(adapters) + asked.spare_loras
@@ -246,7 +246,7 @@ def _plan(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan
     )
 
 
-def _ways(shape: Shape, adapters: Sequence[Adapter], asked: Wanted) -> tuple[Way, ...]:
+def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: Wanted) -> tuple[Way, ...]:
     """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
     short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)
     tries: list[tuple[str, dict[str, Any]]] = [

@@ -17,7 +17,7 @@ _SEVERAL_MLPS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class DecoderConfig:
     """A decoder's shape; `context` is the longest sequence in tokens, 0 where the config does not say."""
 
     hidden: int
@@ -79,7 +79,7 @@ def context_of(config: Mapping[str, Any]) -> int:
     return 0
 
 
-def shape_of(config: Mapping[str, Any], remedy: str = "") -> Shape:
+def shape_of(config: Mapping[str, Any], remedy: str = "") -> DecoderConfig:
     """The shape in a config.json.
 
     Args:
@@ -96,7 +96,7 @@ def shape_of(config: Mapping[str, Any], remedy: str = "") -> Shape:
             "the plan knows LLaMA-type models alone", where="config.json", found=found, remedy=remedy
         )
     heads = inner["num_attention_heads"]
-    return Shape(
+    return DecoderConfig(
         inner["hidden_size"],
         inner["intermediate_size"],
         inner["num_hidden_layers"],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.model_files.decoder_config import Shape, shape_of
+from agents.model_files.decoder_config import DecoderConfig, shape_of
 from finetune.config import Settings
 from finetune.memory_plan import memory
 
@@ -15,13 +15,13 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 SHAPES = [
-    Shape(256, 896, 2, 8, 2, 32, 500),
-    Shape(256, 512, 2, 4, 4, 64, 500),
-    Shape(384, 640, 2, 6, 3, 64, 500),
+    DecoderConfig(256, 896, 2, 8, 2, 32, 500),
+    DecoderConfig(256, 512, 2, 4, 4, 64, 500),
+    DecoderConfig(384, 640, 2, 6, 3, 64, 500),
 ]
 
 
-def _kept(shape: Shape, tokens: int, *, checkpointing: bool) -> int:
+def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
     """Bytes that a forward pass of two rows keeps for the backward one, weights aside, each storage once."""
     from peft import get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -67,7 +67,7 @@ def _kept(shape: Shape, tokens: int, *, checkpointing: bool) -> int:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_activations_are_what_autograd_keeps(shape: Shape, checkpointing: bool) -> None:
+def test_activations_are_what_autograd_keeps(shape: DecoderConfig, checkpointing: bool) -> None:
     # Two more layers and a hundred more tokens: what hangs on neither or on one of them falls out.
     deep = replace(shape, layers=shape.layers + 2)
     counted, planned = (

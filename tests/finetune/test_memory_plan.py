@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import Shape, shape_of
+from agents.model_files.decoder_config import DecoderConfig, shape_of
 from finetune.config import Settings
 from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
 
@@ -27,7 +27,7 @@ def test_the_sizes_of_the_two_bases() -> None:
     st.integers(32, 2000), st.booleans(), st.sampled_from(["sft", "dpo"]), st.sampled_from([LLAMA, MISTRAL])
 )
 def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
-    longest: int, checkpointing: bool, stage: str, shape: Shape
+    longest: int, checkpointing: bool, stage: str, shape: DecoderConfig
 ) -> None:
     settings = Settings(activation_checkpointing=checkpointing)
     name = "dpo" if stage == "dpo" else "sft"
