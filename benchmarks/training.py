@@ -32,7 +32,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agents.model_files.decoder_config import shape_of
+from agents.model_files.decoder_config import parse_decoder_config
 from finetune.config import Settings
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, GIB, config_of, plan_stage
@@ -136,7 +136,7 @@ def peaks(base: str, data: Path, settings: Settings, place: Path, card_mib: int 
         return []
     longest = longest_rows(data, place / "longest")
     parent = place / "peak-sft"  # which is trained first, and DPO goes on from
-    shape, lengths = shape_of(config_of(base)), lengths_of(read(longest), base, settings)[0]
+    shape, lengths = parse_decoder_config(config_of(base)), lengths_of(read(longest), base, settings)[0]
     made = []
     for stage in STAGES:
         of = lengths[stage]

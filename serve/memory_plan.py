@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import DecoderConfig, shape_of
+from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from agents.model_files.weights import quantised
 from serve.lora_adapter import Adapter, vllm_rank
 from serve.served_model import VLLM_DTYPES, Device, Dtype
@@ -173,7 +173,7 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted 
     asked = wanted or Wanted()
     for fault in quantised(config, "config.json"):
         raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
-    shape = shape_of(config, "Start vLLM yourself and name it with --url.")
+    shape = parse_decoder_config(config, "Start vLLM yourself and name it with --url.")
     if asked.model_length is not None and asked.model_length > (shape.context or MODEL_LENGTH):
         raise UserError(
             "that is longer than the base's context",

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.model_files.decoder_config import shape_of
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.model_files.lora import CONFIG, WEIGHTS
 from serve.lora_adapter import Adapter, shelved
 from serve.sampling_presets import read_json
@@ -41,7 +41,7 @@ def beside(
 
 def null_adapter(base: Path, name: str, shelf: Path) -> Adapter:
     """An adapter of this base that changes nothing, called `name`."""
-    shape = shape_of(read_json(base / "config.json"))
+    shape = parse_decoder_config(read_json(base / "config.json"))
     into, out = shape.linear()[LAYER]
     config = {
         "peft_type": "LORA",

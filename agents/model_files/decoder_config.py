@@ -79,7 +79,7 @@ def context_of(config: Mapping[str, Any]) -> int:
     return 0
 
 
-def shape_of(config: Mapping[str, Any], remedy: str = "") -> DecoderConfig:
+def parse_decoder_config(config: Mapping[str, Any], remedy: str = "") -> DecoderConfig:
     """The shape in a config.json.
 
     Args:

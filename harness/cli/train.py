@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import shape_of
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.model_files.weights import quantised, read_object
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
@@ -171,7 +171,7 @@ def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json
     config = config_of(base, revision)
     if faults := quantised(config, base):
         raise UserError("this base cannot be trained", where="--base", faults=faults)
-    shape = shape_of(config, "It may train all the same; its memory must be tried.")
+    shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = lengths_of(folder, base, settings, form, revision)
     stages = [
         (plan_stage(shape, settings, name, of.rows, of.said, card_mib), of) for name, of in lengths.items()

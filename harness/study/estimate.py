@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.judge import Judge
-from agents.model_files.decoder_config import shape_of
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.seeded_order import seeded_order
 from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet, Split
@@ -220,7 +220,7 @@ def _stage_plan(graph: Graph, student: Student) -> StagePlan | None:
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
-        shape = shape_of(config_of(student.learner.base))
+        shape = parse_decoder_config(config_of(student.learner.base))
     except UserError:
         return None
     rows = _rows(graph, student)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.model_files.decoder_config import DecoderConfig, shape_of
+from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import Settings
 from finetune.memory_plan import memory
 
@@ -36,7 +36,7 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
         num_key_value_heads=shape.key_value_heads,
         vocab_size=shape.vocabulary,
     )
-    assert shape_of(config.to_dict()) == shape
+    assert parse_decoder_config(config.to_dict()) == shape
     base = LlamaForCausalLM(config).to(torch.bfloat16)
     assert sum(p.numel() for p in base.parameters()) == shape.parameters
     model: Any = get_peft_model(base, lora(Settings()))

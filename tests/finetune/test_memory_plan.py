@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import DecoderConfig, shape_of
+from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import Settings
 from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
 
-LLAMA = shape_of(CONFIGS["meta-llama/Llama-3.1-8B"])
-MISTRAL = shape_of(CONFIGS["mistralai/Mistral-7B-v0.3"])
+LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
+MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
 
 
 def test_the_sizes_of_the_two_bases() -> None:
@@ -67,7 +67,7 @@ def test_steps_and_tokens() -> None:
 
 def test_bad_input() -> None:
     with pytest.raises(UserError, match="LLaMA-type"):
-        shape_of({"model_type": "gpt2", "n_embd": 768})
+        parse_decoder_config({"model_type": "gpt2", "n_embd": 768})
     with pytest.raises(UserError, match="no such layer"):
         LLAMA.lora_parameters(8, "q_proj,lm_head")
     assert config_of("mistralai/Mistral-7B-v0.3")["vocab_size"] == 32_768

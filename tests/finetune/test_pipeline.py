@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.model_files.decoder_config import shape_of
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.student_prompt import PromptFormat, rendering
 from finetune import post_training_check
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
@@ -162,7 +162,7 @@ def test_a_checkpoint_explains_itself(
         assert record["base"]["weights"].startswith("weights-1:")
         assert record["settings"]["seed"] == 42
         assert {"torch", "trl", "peft", "transformers"} <= set(record["versions"])
-        shape = shape_of(config_of(str(tiny_llama)))
+        shape = parse_decoder_config(config_of(str(tiny_llama)))
         assert record["trainable_parameters"] == shape.lora_parameters(8)
         rows = len(read(dataset).sft) if made.stage == "sft" else len(read(dataset).dpo)
         settings = SFT if made.stage == "sft" else DPO

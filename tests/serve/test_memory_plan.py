@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import shape_of
+from agents.model_files.decoder_config import parse_decoder_config
 from serve.lora_adapter import Adapter
 from serve.memory_plan import CARD_MIB, Wanted, command, plan
 
@@ -31,7 +31,7 @@ def adapters(*ranks: int) -> list[Adapter]:
 
 
 def test_llama_3_1_8b_to_the_byte() -> None:
-    shape = shape_of(LLAMA)
+    shape = parse_decoder_config(LLAMA)
     assert shape.parameters == 8_030_261_248  # as its model card counts them
     assert shape.cache_bytes() == 128 * 1024
     made = plan(LLAMA, [])
