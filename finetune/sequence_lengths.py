@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import context_of
+from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.weights import CONFIG, read_object
 from agents.student_prompt import rendering
 from finetune.config import Settings
@@ -50,7 +50,7 @@ def lengths_of(
     except (ImportError, UserError):
         return _estimated(data), False
     config = read_object(folder / CONFIG)
-    room = Room(settings.max_length, context_of(config), int(config.get("vocab_size") or 0))
+    room = Room(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
     words = rendering(chosen_form(form, tokenizer))
     found: dict[Stage, Lengths] = {}
     if data.sft:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from agents.errors import UserError
 from agents.hashing import canonical
-from agents.model_files.decoder_config import context_of
+from agents.model_files.decoder_config import max_context_tokens
 from agents.truncation import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
 from serve.served_model import Dtype
 
@@ -202,7 +202,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _room(config: Mapping[str, Any]) -> int:
     """New tokens that a prompt leaves room for."""
-    context = context_of(config)
+    context = max_context_tokens(config)
     if not context:
         return LONG
     if context <= PROMPT_ROOM:

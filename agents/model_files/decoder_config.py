@@ -69,7 +69,7 @@ class DecoderConfig:
         return 2 * self.layers * self.key_value_heads * self.head_size * width
 
 
-def context_of(config: Mapping[str, Any]) -> int:
+def max_context_tokens(config: Mapping[str, Any]) -> int:
     """The longest sequence that a model was made for, in tokens; 0 where its config.json does not say."""
     inner = config.get("text_config")
     for part in (inner if isinstance(inner, dict) else {}, config):
@@ -105,5 +105,5 @@ def parse_decoder_config(config: Mapping[str, Any], remedy: str = "") -> Decoder
         inner.get("head_dim") or inner["hidden_size"] // heads,
         inner["vocab_size"],
         bool(inner.get("tie_word_embeddings", False)),
-        context_of(config),
+        max_context_tokens(config),
     )
