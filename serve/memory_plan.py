@@ -214,7 +214,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: Wanted) -> S
     loras = min(count, MOST_LORAS) if asked.loras is None else asked.loras
     rank = vllm_rank(max(rank, 1)) if loras else 0
     length = min(asked.model_length or MODEL_LENGTH, shape.context or MODEL_LENGTH)
-    per_token = shape.cache_bytes(width)
+    per_token = shape.kv_cache_bytes(width)
     held = shape.parameters * width
     slots = loras * shape.lora_parameters(rank) * width
     passing = BATCHED_TOKENS * (6 * shape.hidden + 3 * shape.intermediate) * width

@@ -64,7 +64,7 @@ class DecoderConfig:
             raise UserError("no such layer", where="--target-modules", found=repr(unknown[0]), remedy=remedy)
         return self.layers * rank * sum(sum(layers[name]) for name in names)
 
-    def cache_bytes(self, width: int = 2) -> int:
+    def kv_cache_bytes(self, width: int = 2) -> int:
         """KV cache of one token: 2 × layers × key-value heads × head size × bytes of the dtype."""
         return 2 * self.layers * self.key_value_heads * self.head_size * width
 

@@ -33,7 +33,7 @@ def adapters(*ranks: int) -> list[Adapter]:
 def test_llama_3_1_8b_to_the_byte() -> None:
     shape = parse_decoder_config(LLAMA)
     assert shape.parameters == 8_030_261_248  # as its model card counts them
-    assert shape.cache_bytes() == 128 * 1024
+    assert shape.kv_cache_bytes() == 128 * 1024
     made = plan(LLAMA, [])
     assert made.weights == 2 * 8_030_261_248
     assert made.told()["weights_gib"] == 14.96
