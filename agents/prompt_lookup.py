@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.errors import Fault, UserError
-from agents.files.faults import first_of
+from agents.files.faults import first_faults
 from prompts import Library, Prompt, PromptError
 
 
@@ -20,4 +20,4 @@ def named_prompt(library: Library, name: str, where: str = "") -> Prompt:
         return library[name]
     except PromptError as error:
         what, *more = error.faults
-        raise UserError(what, where=where, faults=first_of([Fault(fault) for fault in more])) from error
+        raise UserError(what, where=where, faults=first_faults([Fault(fault) for fault in more])) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from agents.files.faults import Faults, first_of
+from agents.files.faults import Faults, first_faults
 from agents.files.json_rows import read_object, read_rows
 from agents.files.text import read_bytes
 from agents.student_prompt import CUE, response_of
@@ -83,7 +83,7 @@ def read(folder: Path) -> DatasetFolder:
             where=str(folder),
             found=f"{len(faults)} faults",
             remedy="Make it anew with: empathy data build.",
-            faults=first_of(faults),
+            faults=first_faults(faults),
         )
     return DatasetFolder(
         folder,

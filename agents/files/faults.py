@@ -9,7 +9,7 @@ from agents.errors import Fault, UserError
 MOST_FAULTS = 20
 
 
-def first_of(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+def first_faults(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     """The first `MOST_FAULTS` faults; what follows is counted, not listed."""
     rest = len(faults) - MOST_FAULTS
     more = (Fault(f"and {rest} more"),) if rest > 0 else ()
@@ -52,4 +52,4 @@ class Faults:
             UserError: there are.
         """
         if self._found:
-            raise UserError(what, where=self.source, remedy=remedy, faults=first_of(self.all))
+            raise UserError(what, where=self.source, remedy=remedy, faults=first_faults(self.all))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.errors import Fault, UserError
-from agents.files.faults import first_of
+from agents.files.faults import first_faults
 from agents.files.text import read_text
 from agents.files.toml import parse_toml
 
@@ -114,7 +114,7 @@ class Mistakes:
         """
         if self._found:
             faults = [fault for _, fault in sorted(self._found, key=lambda one: one[0])]
-            raise UserError(what, where=self._source, remedy=remedy, faults=first_of(faults))
+            raise UserError(what, where=self._source, remedy=remedy, faults=first_faults(faults))
 
 
 class Table:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from agents.errors import Fault, UserError
-from agents.files.faults import first_of
+from agents.files.faults import first_faults
 from agents.models.registry import EMULATED, Registry
 from agents.models.retirement import is_retired, real_model_id, warnings
 from agents.models.spec import Model
@@ -360,7 +360,7 @@ def library(folder: Path | None) -> Library:
         raise UserError(
             "these prompts cannot be used",
             where=str(folder or "prompts"),
-            faults=first_of([Fault(fault) for fault in error.faults]),
+            faults=first_faults([Fault(fault) for fault in error.faults]),
         ) from error
 
 
