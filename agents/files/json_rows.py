@@ -56,7 +56,7 @@ def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[Json
         entry = f"{noun} {number}" if is_array else ""
         flaws = [value.what] if isinstance(value, _Broken) else list(dict.fromkeys(_flaws(value)))
         if not flaws and not isinstance(value, dict):
-            flaws = [f"is no JSON object, but {kind_of(value)}"]
+            flaws = [f"is no JSON object, but {json_type_name(value)}"]
         for flaw in flaws:
             faults.add(line, flaw, entry=entry)
         if not flaws:
@@ -75,13 +75,13 @@ def read_object(content: bytes, faults: Faults) -> dict[str, Any]:
         return {}
     flaws = list(dict.fromkeys(_flaws(value)))
     if not flaws and not isinstance(value, dict):
-        flaws = [f"is no JSON object, but {kind_of(value)}"]
+        flaws = [f"is no JSON object, but {json_type_name(value)}"]
     for flaw in flaws:
         faults.add(0, flaw)
     return value if isinstance(value, dict) and not flaws else {}
 
 
-def kind_of(value: Any) -> str:
+def json_type_name(value: Any) -> str:
     """What a JSON value is, in JSON's words: `null`, `a list`, `text`."""
     if value is None:
         return "null"

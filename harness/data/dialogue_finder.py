@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Sequence
 from typing import Any
 
-from agents.files.json_rows import kind_of
+from agents.files.json_rows import json_type_name
 from agents.types import Dialogue
 from harness.data.dataset import COMMA_WORD
 
@@ -91,7 +91,7 @@ class Finder:
                 return None, ("names a dialogue that the dataset does not have", repr(identity)[:80])
             return self._by_id[identity], None
         if identity is None or isinstance(identity, int | float | list | dict):
-            return None, (f"dialogue_id is {kind_of(identity)}, not text", repr(identity)[:80])
+            return None, (f"dialogue_id is {json_type_name(identity)}, not text", repr(identity)[:80])
         return next((self._by_id[one] for one in other_ids if one in self._by_id), None), None
 
     def _meant(self, asked: str, pair: tuple[str, str] | None) -> list[Dialogue]:

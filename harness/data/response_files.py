@@ -19,7 +19,7 @@ from typing import Any
 
 from agents.errors import InputWarning
 from agents.files.faults import Faults
-from agents.files.json_rows import kind_of, read_rows
+from agents.files.json_rows import json_type_name, read_rows
 from agents.files.table import read_table
 from agents.files.text import decoded
 from agents.types import Dialogue
@@ -242,7 +242,7 @@ def _text_fault(answer: _Answer) -> tuple[str, str] | None:
     if not isinstance(answer.text, str):
         wanted = "a list" if answer.text_name in ("choices", "turns") else "text"
         shown = "" if answer.text is None else repr(answer.text)[:60]
-        return f"{answer.text_name} is {kind_of(answer.text)}, not {wanted}", shown
+        return f"{answer.text_name} is {json_type_name(answer.text)}, not {wanted}", shown
     return None if answer.text.strip() else ("holds an empty response", "")
 
 
