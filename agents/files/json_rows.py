@@ -14,7 +14,7 @@ from json import JSONDecodeError
 from typing import Any
 
 from agents.files.faults import Faults
-from agents.files.text import decoded
+from agents.files.text import decode_text
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")  # no other: JSON strings may hold U+2028 and the like
@@ -44,7 +44,7 @@ def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[Json
     Args:
         noun: the word for an object in error messages, before its number.
     """
-    text = decoded(content, faults)
+    text = decode_text(content, faults)
     if text is None:
         return []
     whole = _BLANK.match(text)
@@ -66,7 +66,7 @@ def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[Json
 
 def read_object(content: bytes, faults: Faults) -> dict[str, Any]:
     """The one object that a JSON file is; {} where it is none, with what is wrong added to `faults`."""
-    text = decoded(content, faults)
+    text = decode_text(content, faults)
     if text is None:
         return {}
     value = _parsed(text)

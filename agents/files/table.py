@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.files.faults import Faults
-from agents.files.text import decoded
+from agents.files.text import decode_text
 
 OTHER_DELIMITERS = (";", "\t", "|")
 MOST_CELL_CHARACTERS = 2**31 - 1  # the csv module's own limit, 131,072, is below one long response
@@ -61,7 +61,7 @@ def read_table(
         is_row: whether a line within a quoted text is a row by itself, by its cells: what an open quotation
             mark swallowed. None: where no cell of it begins with a space, as words after a comma do.
     """
-    text = decoded(content, faults)
+    text = decode_text(content, faults)
     if text is None:
         return Table((), 1, ())
     records = _records(text, faults, truncated)

@@ -26,7 +26,7 @@ def read_bytes(path: Path | Traversable, what: str, *, remedy: str = "") -> byte
         raise UserError(f"{what} cannot be read", where=str(path), found=reason, remedy=remedy) from error
 
 
-def decoded(content: bytes, faults: Faults) -> str | None:
+def decode_text(content: bytes, faults: Faults) -> str | None:
     """The text of a file's bytes, without a byte order mark; what is not UTF-8 is added to `faults`.
 
     None where no line of it can be read (UTF-16, a picture); otherwise a byte that is no text is a
@@ -50,7 +50,7 @@ def text_of(content: bytes, source: str, what: str) -> str:
         UserError: they are not UTF-8; every such line at once.
     """
     faults = Faults(source)
-    text = decoded(content, faults)
+    text = decode_text(content, faults)
     faults.tell(f"{what} cannot be read")
     return text or ""
 

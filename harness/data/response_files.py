@@ -21,7 +21,7 @@ from agents.errors import InputWarning
 from agents.files.faults import Faults
 from agents.files.json_rows import json_type_name, read_rows
 from agents.files.table import read_table
-from agents.files.text import decoded
+from agents.files.text import decode_text
 from agents.types import Dialogue
 from harness.data.dialogue_finder import Finder
 
@@ -77,7 +77,7 @@ def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> 
     """
     faults = Faults(source)
     finder = Finder(dialogues)
-    text = decoded(content, Faults(source))
+    text = decode_text(content, Faults(source))
     answers = _of_table if text is not None and _is_table(text, source) else _of_json
     texts: dict[str, str] = {}
     generators: Counter[str] = Counter()
