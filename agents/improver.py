@@ -34,7 +34,7 @@ OUTPUT_TOKENS = 1024  # 97 words need 150
 THINKING_TOKENS = 4096  # where the model thinks first, and that counts
 
 
-def prompts_of(strategy: Strategy, fidelity: Fidelity, library: Library) -> tuple[Prompt, ...]:
+def improvement_prompts(strategy: Strategy, fidelity: Fidelity, library: Library) -> tuple[Prompt, ...]:
     """The prompts of a strategy, in the order in which they are asked; `released`: the published scripts'.
 
     Raises:
@@ -66,7 +66,7 @@ class Improver:
     Attributes:
         model: the teacher.
         strategy: what it is asked to improve.
-        prompts: with what words (see `prompts_of`).
+        prompts: with what words (see `improvement_prompts`).
         base: the set of responses that is improved.
         over: what that is called in the preset's name: "human", "llm", an author's name.
         fidelity: decides how the sequential strategy is asked, and whether an answer is asked again.
@@ -268,5 +268,5 @@ def improver(
     tag: str = "",
 ) -> Improver:
     """The improver of a strategy, with the library's prompts."""
-    prompts = prompts_of(strategy, fidelity, library)
+    prompts = improvement_prompts(strategy, fidelity, library)
     return Improver(model, strategy, prompts, base, over, fidelity, temperature, tag)
