@@ -47,7 +47,7 @@ def improvement_prompts(strategy: Strategy, fidelity: Fidelity, library: Library
     return (named_prompt(library, f"improve/{strategy}"),)
 
 
-def preset_of(strategy: Strategy, over: str, fidelity: Fidelity, tag: str = "") -> str:
+def improvement_preset(strategy: Strategy, over: str, fidelity: Fidelity, tag: str = "") -> str:
     """The preset's name: `naive-over-human`.
 
     Another fidelity than `paper` is named too: `-released` for the published scripts' prompts, `-ours` where
@@ -129,7 +129,7 @@ class Improver:
             "sampling": sampling_provenance(self.model, self.sampling),
             "reader": READER,
         }
-        preset = preset_of(self.strategy, self.over, self.fidelity, self.tag)
+        preset = improvement_preset(self.strategy, self.over, self.fidelity, self.tag)
         return response_set(self.name, preset, made)
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from agents.errors import Fault, UserError
-from agents.improver import preset_of
+from agents.improver import improvement_preset
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet, Split
 from finetune.dataset_folder import Origin, write
@@ -215,7 +215,7 @@ def _add(
 async def _improved(dataset: Dataset, store: Store, recipe: Recipe) -> ResponseSet:
     """The one set of improved responses that the recipe name."""
     assert recipe.strategy is not None  # checked when the recipe were made
-    preset = preset_of(recipe.strategy, recipe.over, recipe.fidelity, recipe.tag)
+    preset = improvement_preset(recipe.strategy, recipe.over, recipe.fidelity, recipe.tag)
     sets = [of for of in await store.response_sets(recipe.teacher, preset) if await store.responses(of.id)]
     if recipe.method == Method.OVER_HUMAN:
         human = dataset.responses(HUMAN)[0].id
