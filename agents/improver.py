@@ -104,7 +104,7 @@ class Improver:
         return len(self.prompts) if len(self.prompts) > 1 else len(self.prompts[0].turns)
 
     @property
-    def asks_again(self) -> bool:
+    def retries_unusable(self) -> bool:
         """Whether an answer that cannot be used, or is over the limit, is asked again, once."""
         return self.fidelity is Fidelity.OURS
 
@@ -125,7 +125,7 @@ class Improver:
             **model_provenance(self.model),
             "prompts": {prompt.name: prompt.version for prompt in self.prompts},
             "asked": self._how_asked,
-            "asked_again_once": f"unusable, or over {WORD_LIMIT} words" if self.asks_again else "never",
+            "asked_again_once": f"unusable, or over {WORD_LIMIT} words" if self.retries_unusable else "never",
             "sampling": sampling_provenance(self.model, self.sampling),
             "reader": READER,
         }
@@ -159,7 +159,7 @@ class Improver:
         said: tuple[Message, ...] = ()
         for step in range(1, self.steps + 1):
             messages = self.messages(step, dialogue, text, said)
-            last = max(int(self.asks_again), (tries or {}).get(step, 0))
+            last = max(int(self.retries_unusable), (tries or {}).get(step, 0))
             got, answer = await self._ask(client, messages, dialogue, original, step, last)
             if got.flaw:
                 break
@@ -210,7 +210,7 @@ class Improver:
 
     def _is_settled(self, got: Generation) -> bool:
         """Whether nothing is gained by asking once more."""
-        return not got.flaw and (got.words <= WORD_LIMIT or not self.asks_again)
+        return not got.flaw and (got.words <= WORD_LIMIT or not self.retries_unusable)
 
     def read(
         self,
@@ -233,7 +233,7 @@ class Improver:
         words = word_count(text)
         response = None
         if step == self.steps:
-            settled = not flaw and (words <= WORD_LIMIT or not self.asks_again)
+            settled = not flaw and (words <= WORD_LIMIT or not self.retries_unusable)
             if settled or (is_last and not flaw):
                 raw = answer.text if answer.text != text else ""
                 response = Response(dialogue.key, self.name, text, self.set.id, raw)
