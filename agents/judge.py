@@ -31,7 +31,7 @@ RELEASED = "released/judge/gpt-4o"
 RELEASED_GEMINI = "released/judge/gemini"
 
 
-def prompt_of(model: Model, name: str, fidelity: Fidelity, library: Library, where: str = "") -> Prompt:
+def select_judge_prompt(model: Model, name: str, fidelity: Fidelity, library: Library, where: str = "") -> Prompt:
     """The prompt that a judge is asked with.
 
     In fidelity `released` the default is that of the published script: Gemini's for a Gemini model, GPT-4o's

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
+from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, temperature_of
 from agents.models.spec import Model
 from agents.types import Fidelity, Split
 from harness.cli.judge_cheap_gold import (
@@ -291,6 +291,6 @@ def _judge_of(
     temperature = temperature_of(fidelity, samples) if given is None else given
 
     def judge_of(model: Model) -> Judge:
-        return Judge(model, prompt_of(model, name, fidelity, prompts, "--judge-prompt"), temperature)
+        return Judge(model, select_judge_prompt(model, name, fidelity, prompts, "--judge-prompt"), temperature)
 
     return judge_of

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from agents.hashing import content_id
-from agents.judge import Judge, prompt_of, temperature_of
+from agents.judge import Judge, select_judge_prompt, temperature_of
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.student_prompt import rendering
@@ -255,7 +255,7 @@ class Graph:
     def judge(self, model: Model) -> Judge:
         """A model as the study has it judge."""
         study = self.study
-        prompt = prompt_of(model, study.judging.prompt, study.fidelity, self.world.library)
+        prompt = select_judge_prompt(model, study.judging.prompt, study.fidelity, self.world.library)
         return Judge(model, prompt, temperature_of(study.fidelity, study.judging.samples))
 
     def responder(self, model: Model) -> Responder:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents.control_judges import rules
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge, prompt_of, temperature_of
+from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, temperature_of
 from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities, ApiProtocol
@@ -74,7 +74,7 @@ def test_a_released_judge_sends_the_scripts_bytes(
     released_prompts: Path, name: str, prompt: str, script: str, texts: tuple[str, ...]
 ) -> None:
     model = REGISTRY.model(name)
-    chosen = prompt_of(model, DEFAULT_PROMPT, Fidelity.RELEASED, Library())
+    chosen = select_judge_prompt(model, DEFAULT_PROMPT, Fidelity.RELEASED, Library())
     assert chosen.name == f"released/judge/{prompt}"
     dialogue = Dialogue("7", texts[0], texts[1])
     pair = Comparison(
@@ -100,9 +100,9 @@ def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> Non
         (GPT, "judge/pairwise-tie", Fidelity.RELEASED),
         (control, DEFAULT_PROMPT, Fidelity.RELEASED),
     ):
-        assert prompt_of(model, name, fidelity, LIBRARY) is LIBRARY[name]
+        assert select_judge_prompt(model, name, fidelity, LIBRARY) is LIBRARY[name]
     with pytest.raises(UserError, match="empathy prompts fetch"):
-        prompt_of(GPT, DEFAULT_PROMPT, Fidelity.RELEASED, Library(released_folder=Path("nowhere")))
+        select_judge_prompt(GPT, DEFAULT_PROMPT, Fidelity.RELEASED, Library(released_folder=Path("nowhere")))
 
 
 @pytest.mark.parametrize(
