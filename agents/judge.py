@@ -50,7 +50,7 @@ def select_judge_prompt(model: Model, name: str, fidelity: Fidelity, library: Li
     return named_prompt(library, RELEASED_GEMINI if is_gemini else RELEASED, where)
 
 
-def temperature_of(fidelity: Fidelity, samples: int = 1) -> float | None:
+def judge_temperature(fidelity: Fidelity, samples: int = 1) -> float | None:
     """A judge's temperature: neither the paper nor its scripts set one; ours is 0, but for repetitions."""
     return 0.0 if fidelity is Fidelity.OURS and samples == 1 else None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, temperature_of
+from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, judge_temperature
 from agents.models.spec import Model
 from agents.types import Fidelity, Split
 from harness.cli.judge_cheap_gold import (
@@ -288,7 +288,7 @@ def _judge_of(
 ) -> Callable[[Model], Judge]:
     """How a model becomes a judge; `given` is the temperature that the user names, or None."""
     prompts = library(folder)
-    temperature = temperature_of(fidelity, samples) if given is None else given
+    temperature = judge_temperature(fidelity, samples) if given is None else given
 
     def judge_of(model: Model) -> Judge:
         return Judge(model, select_judge_prompt(model, name, fidelity, prompts, "--judge-prompt"), temperature)

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from agents.hashing import content_id
-from agents.judge import Judge, select_judge_prompt, temperature_of
+from agents.judge import Judge, select_judge_prompt, judge_temperature
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.student_prompt import rendering
@@ -256,7 +256,7 @@ class Graph:
         """A model as the study has it judge."""
         study = self.study
         prompt = select_judge_prompt(model, study.judging.prompt, study.fidelity, self.world.library)
-        return Judge(model, prompt, temperature_of(study.fidelity, study.judging.samples))
+        return Judge(model, prompt, judge_temperature(study.fidelity, study.judging.samples))
 
     def responder(self, model: Model) -> Responder:
         """A model as an author of direct responses, as the study has it asked."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents.control_judges import rules
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, temperature_of
+from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, judge_temperature
 from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities, ApiProtocol
@@ -117,7 +117,7 @@ def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> Non
 def test_neither_the_paper_nor_its_scripts_set_a_temperature(
     fidelity: Fidelity, samples: int, expected: float | None
 ) -> None:
-    assert temperature_of(fidelity, samples) == expected
+    assert judge_temperature(fidelity, samples) == expected
 
 
 # ---- what it asks ----------------------------------------------------------------------------------------
