@@ -41,7 +41,7 @@ class Generation:
         dialogue: the dialogue's key.
         step: of a chain of prompts, from 1; the last one makes the response.
         attempt: 0, or more where the same question was asked again.
-        reader: version of the cleaning (`agents.text_extraction.READER`).
+        reader: version of the cleaning (`agents.text_extraction.RESPONSE_PARSER`).
         text: what the person would read.
         flaw: why it may not train; "" where it may.
         words: of the text.

@@ -24,7 +24,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
-from agents.text_extraction import READER, WORD_LIMIT, clean, named_dimension, is_unchanged, word_count
+from agents.text_extraction import RESPONSE_PARSER, WORD_LIMIT, clean, named_dimension, is_unchanged, word_count
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
 
@@ -127,7 +127,7 @@ class Improver:
             "asked": self._how_asked,
             "asked_again_once": f"unusable, or over {WORD_LIMIT} words" if self.retries_unusable else "never",
             "sampling": sampling_provenance(self.model, self.sampling),
-            "reader": READER,
+            "reader": RESPONSE_PARSER,
         }
         preset = improvement_preset(self.strategy, self.over, self.fidelity, self.tag)
         return response_set(self.name, preset, made)
@@ -246,7 +246,7 @@ class Improver:
             dialogue=dialogue.key,
             step=step,
             attempt=attempt,
-            reader=READER,
+            reader=RESPONSE_PARSER,
             text=text,
             flaw=flaw,
             words=words,

@@ -20,7 +20,7 @@ from agents.generation import Generation, exclusion_reason, response_set, model_
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle, PromptFormat, response_of
-from agents.text_extraction import READER, clean, word_count
+from agents.text_extraction import RESPONSE_PARSER, clean, word_count
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
 
@@ -102,7 +102,7 @@ class Responder:
             "prompts": {prompt.name: prompt.version},
             "form": str(self.rendering.form),
             "sampling": sampling_provenance(self.model, self.sampling),
-            "reader": READER,
+            "reader": RESPONSE_PARSER,
         }
         if self.cut is not None:
             made["cut"] = self.cut.name
@@ -150,7 +150,7 @@ class Responder:
             dialogue=dialogue.key,
             step=STEP,
             attempt=attempt,
-            reader=READER,
+            reader=RESPONSE_PARSER,
             text=text,
             flaw=exclusion_reason(answer, text, dialogue),
             words=word_count(text),

@@ -5,7 +5,7 @@
 Taken away, again and again until nothing changes: thoughts, code fences and tags, a sentence that announces
 the response, labels ("Improved Response:"), the dialogue said over again, remarks about the response
 after it, Markdown, wrapping quotes. Words of the response itself stay as they are. The raw answer is kept
-beside it, so that a newer `READER` can read it again and ask nothing.
+beside it, so that a newer `RESPONSE_PARSER` can read it again and ask nothing.
 
 Pure; knows nothing of models or of what makes a response good.
 """
@@ -16,7 +16,7 @@ import re
 
 from agents.types import Dialogue
 
-READER = "response-1"
+RESPONSE_PARSER = "response-1"
 WORD_LIMIT = 97  # of the paper's prompts
 
 _THOUGHT = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
