@@ -19,7 +19,7 @@ from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
 from agents.protocols import request_body
 from agents.types import Comparison, Fidelity, Judgment
-from agents.verdicts.parser import PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, read_verdict
 from prompts import Library, Prompt
 
 DEFAULT_PROMPT = "judge/pairwise"
@@ -137,4 +137,4 @@ class Judge:
         """What the answer says of the two responses (given by their ids)."""
         answers = rules.ANSWERS if self.is_control else self.prompt.answers
         outcome = read_verdict(answer, answers)
-        return Judgment(key, self.id, dialogue, first, second, sample, attempt, PARSER, outcome)
+        return Judgment(key, self.id, dialogue, first, second, sample, attempt, VERDICT_PARSER, outcome)

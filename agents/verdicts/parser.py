@@ -1,6 +1,6 @@
 """From a judge's answer to a verdict: the answer that its own, finished text states, or why there is none.
 
-Pure: the same completion gives the same reading, for ever, under this `PARSER`; a change of rule is a new
+Pure: the same completion gives the same reading, for ever, under this `VERDICT_PARSER`; a change of rule is a new
 version, which re-reads what is stored and asks nothing again.
 
 What was thought is taken away (`thought_marks`), the rest is cut into units (`judge_text`), and each unit
@@ -33,7 +33,7 @@ from agents.verdicts.reasons import begins_to_explain, explains, justifies, reas
 from agents.verdicts.soft_verdict import with_probabilities
 from agents.verdicts.thought_marks import Aloud, aloud
 
-PARSER = "verdict-2"
+VERDICT_PARSER = "verdict-2"
 
 _REFUSAL = re.compile(
     r"\b(i['’]?m sorry|i am sorry|i can(?:['’]t|not)|i['’]?m unable|i am unable|i won['’]t|as an ai)\b",

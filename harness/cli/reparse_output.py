@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.verdicts.parser import PARSER
+from agents.verdicts.parser import VERDICT_PARSER
 from results.queries.parser_versions import Reparsed
 from results.render.table import Table, table_of
 
@@ -13,7 +13,7 @@ from results.render.table import Table, table_of
 def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
     """As plain data."""
     return {
-        "parser": PARSER,
+        "parser": VERDICT_PARSER,
         "reread": sum(judge.reread for judge in judges),
         "judges": [
             {
@@ -31,7 +31,7 @@ def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
 def as_table(judges: Sequence[Reparsed]) -> Table:
     """One row a judge."""
     heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
-    shown = table_of(f"Judgments read by {PARSER}", ("judge", *heads))
+    shown = table_of(f"Judgments read by {VERDICT_PARSER}", ("judge", *heads))
     for judge in judges:
         before = ", ".join(f"{parser}: {count}" for parser, count in judge.before.by_parser.items())
         after = judge.after

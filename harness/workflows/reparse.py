@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from agents.control_judges import rules
 from agents.judge import ALLOWED
 from agents.types import Judgment
-from agents.verdicts.parser import PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, read_verdict
 from results.db.bulk import insert_new
 from results.db.mappers import completion_of, judgment_row, parser_order
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
@@ -40,7 +40,7 @@ async def reparse(store: Store) -> list[Reparsed]:
 
 async def _reparse_judge(store: Store, judge: Any) -> Reparsed:
     rows = await _readings(store, judge.id)
-    current = parser_order(PARSER)
+    current = parser_order(VERDICT_PARSER)
     outdated = [row for row in newest_readings(rows, _place) if parser_order(row.parser) < current]
     answers = _answers(judge)
     for start in range(0, len(outdated), CHUNK):
@@ -92,7 +92,7 @@ async def _reread(store: Store, rows: Sequence[Any], answers: tuple[str, ...]) -
                 second=row.second,
                 sample=row.sample,
                 attempt=row.attempt,
-                parser=PARSER,
+                parser=VERDICT_PARSER,
                 outcome=outcomes[row.call_key],
             )
             for row in rows

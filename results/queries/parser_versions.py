@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.verdicts.parser import PARSER
+from agents.verdicts.parser import VERDICT_PARSER
 from results.db.mappers import parser_order
 
 
@@ -35,13 +35,13 @@ class Readings:
     @property
     def outdated(self) -> int:
         """Judgments that no parser as new as this program's has read."""
-        newest = parser_order(PARSER)
+        newest = parser_order(VERDICT_PARSER)
         return sum(count for parser, count in self.by_parser.items() if parser_order(parser) < newest)
 
     def as_data(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "parser": PARSER,
+            "parser": VERDICT_PARSER,
             "read_by": dict(self.by_parser),
             "outdated": self.outdated,
             "reread_from": dict(self.reread),
@@ -63,7 +63,7 @@ class Readings:
                 f"{self.became_unscored} to unscored)"
             )
         if self.outdated:
-            told.append(f"{self.outdated} not yet by {PARSER}: empathy rejudge --reparse, at no cost")
+            told.append(f"{self.outdated} not yet by {VERDICT_PARSER}: empathy rejudge --reparse, at no cost")
         return f"{judge}: {'; '.join(told)}." if told else ""
 
 

@@ -30,7 +30,7 @@ from agents.types import (
     Unscored,
     Verdict,
 )
-from agents.verdicts.parser import PARSER
+from agents.verdicts.parser import VERDICT_PARSER
 from prompts import Library, Prompt, released
 from tests.released_scripts import said_by
 
@@ -255,7 +255,7 @@ def test_a_judgment_names_everything_it_was_read_from() -> None:
         second=OTHER.id,
         sample=3,
         attempt=1,
-        parser=PARSER,
+        parser=VERDICT_PARSER,
         outcome=Verdict(Preference.FIRST),
     )
 

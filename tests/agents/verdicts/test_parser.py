@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.messages import Completion, FinishReason
 from agents.types import Preference, UnscoredReason, Unscored, Verdict
-from agents.verdicts.parser import PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, read_verdict
 from tests.agents.verdicts.verdict_variants import Wording, corpus
 
 TWO = ("1", "2")
@@ -30,7 +30,7 @@ def read(text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = Finis
 
 
 def test_its_version() -> None:
-    assert PARSER == "verdict-2"
+    assert VERDICT_PARSER == "verdict-2"
 
 
 BARE: list[tuple[str, Preference | UnscoredReason]] = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.judge import PARSER  # type: ignore[attr-defined]  # whichever parser judges read with
+from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # whichever parser judges read with
 from harness.emulator.config import Options
 from harness.engine import outage
 from harness.engine.budget import price_of
@@ -29,7 +29,7 @@ HASTY = replace(AT_ONCE, patience_seconds=0.3)
 ROOM = {"verdict": "text", "verdict_tokens": 4096, "max_top_logprobs": 0}
 
 needs_newer_parser = pytest.mark.skipif(
-    PARSER == "verdict-1", reason="that parser takes what is thought for what is said"
+    VERDICT_PARSER == "verdict-1", reason="that parser takes what is thought for what is said"
 )
 
 Verdicts = dict[tuple[str, ...], tuple[str | None, str | None]]

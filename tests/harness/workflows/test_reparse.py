@@ -23,7 +23,7 @@ from agents.types import (
     Unscored,
     Verdict,
 )
-from agents.verdicts.parser import PARSER
+from agents.verdicts.parser import VERDICT_PARSER
 from harness.cli import reparse_output
 from harness.cli.rejudge import rejudge
 from harness.workflows.reparse import reparse
@@ -111,10 +111,10 @@ async def test_every_answer_is_read_again_and_every_earlier_reading_stays(tmp_pa
         assert (judge.reread, judge.before.by_parser) == (len(STORED), {OLD: len(STORED)})
         after = judge.after
         assert (after.changed, after.became_unscored, after.became_scored) == (1, 2, 1)
-        assert (after.by_parser, after.outdated) == ({PARSER: len(STORED)}, 0)
+        assert (after.by_parser, after.outdated) == ({VERDICT_PARSER: len(STORED)}, 0)
         rows = await all_rows(store, JudgmentRow)
         assert [row for row in rows if row.parser == OLD] == before
-        assert {row.unscored for row in rows if row.parser == PARSER} == {
+        assert {row.unscored for row in rows if row.parser == VERDICT_PARSER} == {
             None,
             "unreadable",
             "truncated",
@@ -148,7 +148,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
         notes = data_export.as_data(await gather(store, run))["notes"]
     readings = told["readings"]
     assert contest["readings"] == readings
-    assert readings["read_by"] == {PARSER if reread else OLD: len(STORED)}
+    assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
     assert readings["outdated"] == (0 if reread else len(STORED))
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
     note = summary.judges[0].contest.readings.note("openai/judge")
@@ -165,7 +165,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(rejudge, ["--reparse", "--json", "--db", path])
     assert done.exit_code == 0
     told = orjson.loads(done.stdout)
-    assert (told["parser"], told["reread"]) == (PARSER, len(STORED))
+    assert (told["parser"], told["reread"]) == (VERDICT_PARSER, len(STORED))
     (judge,) = told["judges"]
     assert judge["read_before_by"] == {OLD: len(STORED)}
     assert judge["readings"]["became_unscored"] == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.messages import Completion, FinishReason
-from agents.verdicts.parser import PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, read_verdict
 from results.db.mappers import completion_of, completion_row
 from results.queries.parser_versions import movement, newest_readings, readings_of
 
@@ -53,12 +53,12 @@ def test_what_changed_is_counted_by_kind() -> None:
     assert dict(readings.reread) == {"verdict-1": 3, "verdict-9": 1}
     assert (readings.changed, readings.became_scored, readings.became_unscored) == (1, 1, 1)
     assert readings.outdated == 1
-    assert readings.as_data()["parser"] == PARSER
+    assert readings.as_data()["parser"] == VERDICT_PARSER
     assert readings.note("judge")
 
 
 def test_readings_of_one_parser_of_today_need_no_note() -> None:
-    assert readings_of([row("a", PARSER, "first")], by).note("judge") == ""
+    assert readings_of([row("a", VERDICT_PARSER, "first")], by).note("judge") == ""
 
 
 @pytest.mark.parametrize(
