@@ -102,7 +102,7 @@ def clean(raw: str, dialogue: Dialogue | None = None) -> str:
         text = shorter
 
 
-def without_thought(text: str) -> str:
+def strip_thinking(text: str) -> str:
     """A text without what a model thought before it: between its tags, or up to the one that closes them."""
     return _UNOPENED.sub("", _THOUGHT.sub("", text)).strip()
 
@@ -144,7 +144,7 @@ def _dimensions(text: str) -> set[str]:
 
 def _once(text: str, dialogue: Dialogue | None) -> str:
     """One round: every rule only takes away, so the rounds end."""
-    text = without_thought(text)
+    text = strip_thinking(text)
     text = _FENCE.sub(r"\1", text)
     text = _EMPHASIS.sub(r"\2", _LINE_MARK.sub("", _RULE.sub("", text)))
     tagged = list(_TAGGED.finditer(text))

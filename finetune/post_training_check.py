@@ -18,7 +18,7 @@ from typing import Any
 
 from agents.model_files.chat_template import Tokenizer
 from agents.student_prompt import PromptFormat, response_of
-from agents.text_extraction import without_thought
+from agents.text_extraction import strip_thinking
 from finetune.dataset_reader import DatasetFolder, Example
 
 DIALOGUES = 16
@@ -208,7 +208,7 @@ def generate(
         for line in out[:, width:].tolist():
             ends = line.index(eos) if eos in line else len(line)
             text = tokenizer.decode(line[:ends], skip_special_tokens=True)
-            said.append((without_thought(response_of(text)), eos not in line))
+            said.append((strip_thinking(response_of(text)), eos not in line))
     return said
 
 
