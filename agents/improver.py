@@ -24,7 +24,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import named_prompt
-from agents.text_extraction import RESPONSE_PARSER, WORD_LIMIT, clean, named_dimension, is_unchanged, word_count
+from agents.text_extraction import RESPONSE_PARSER, WORD_LIMIT, clean, parse_lacking_dimension, is_unchanged, word_count
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
 
@@ -251,7 +251,7 @@ class Improver:
             flaw=flaw,
             words=words,
             unchanged=bool(text) and is_unchanged(text, original.text),
-            dimension=named_dimension(answer.text, text) if lacking else "",
+            dimension=parse_lacking_dimension(answer.text, text) if lacking else "",
             response=response,
         )
 

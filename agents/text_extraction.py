@@ -117,7 +117,7 @@ def is_unchanged(one: str, other: str) -> bool:
     return _plain(one) == _plain(other)
 
 
-def named_dimension(raw: str, response: str) -> str:
+def parse_lacking_dimension(raw: str, response: str) -> str:
     """The dimension of empathy that an answer says the original lacks most; "" where it says none.
 
     Read from what stands around the response, never from the response: the words cognitive, affective

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.text_extraction import clean, named_dimension, is_unchanged, word_count
+from agents.text_extraction import clean, parse_lacking_dimension, is_unchanged, word_count
 from agents.types import Dialogue
 
 DIALOGUE = Dialogue(
@@ -152,7 +152,7 @@ def test_nothing_is_nothing(text: str) -> None:
     ],
 )
 def test_the_dimension_that_a_teacher_names(raw: str, named: str) -> None:
-    assert named_dimension(raw, clean(raw, DIALOGUE)) == named
+    assert parse_lacking_dimension(raw, clean(raw, DIALOGUE)) == named
 
 
 def test_alike_whatever_case_space_and_quotation_marks() -> None:
