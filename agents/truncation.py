@@ -64,12 +64,12 @@ def first_turn(text: str) -> str:
     >>> first_turn("Response: I am so sorry.\\n\\nSpeaker: Thanks.")
     'I am so sorry.'
     """
-    answer = unlabelled(text)
+    answer = strip_label(text)
     found = NEW_TURN.search(answer)
     return (answer[: found.start()] if found else answer).rstrip()
 
 
-def unlabelled(text: str) -> str:
+def strip_label(text: str) -> str:
     """The text without the answerer's own label at its beginning."""
     found = OWN_LABEL.match(text)
     return text[found.end() :] if found else text
@@ -85,4 +85,4 @@ def first_words(text: str, most: int) -> str:
 
 def rambles(text: str) -> bool:
     """Whether a model wrote more than one response: another turn, or more than 97 words."""
-    return FIRST_TURN_97_WORDS(text) != unlabelled(text.strip())
+    return FIRST_TURN_97_WORDS(text) != strip_label(text.strip())

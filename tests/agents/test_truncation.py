@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.truncation import FIRST_TURN_97_WORDS, NEW_TURN, STOPS, WHOLE, first_words, rambles, unlabelled
+from agents.truncation import FIRST_TURN_97_WORDS, NEW_TURN, STOPS, WHOLE, first_words, rambles, strip_label
 
 PIECES = st.sampled_from(
     [
@@ -32,7 +32,7 @@ TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=60).map("".join))
 @given(TEXTS)
 def test_what_is_cut_is_of_one_turn_within_the_budget_and_is_not_cut_again(text: str) -> None:
     cut = FIRST_TURN_97_WORDS(text)
-    assert unlabelled(text.strip()).startswith(cut)
+    assert strip_label(text.strip()).startswith(cut)
     assert len(cut.split()) <= 97
     assert NEW_TURN.search(cut) is None
     assert FIRST_TURN_97_WORDS(cut) == cut
@@ -41,7 +41,7 @@ def test_what_is_cut_is_of_one_turn_within_the_budget_and_is_not_cut_again(text:
 
 @given(TEXTS)
 def test_a_text_rambles_where_cutting_takes_something_away(text: str) -> None:
-    assert rambles(text) == (FIRST_TURN_97_WORDS(text) != unlabelled(WHOLE(text)))
+    assert rambles(text) == (FIRST_TURN_97_WORDS(text) != strip_label(WHOLE(text)))
 
 
 @given(TEXTS, st.integers(1, 12))
