@@ -27,7 +27,7 @@ OWN_LABEL = re.compile(
     re.IGNORECASE,
 )
 # What a server is told to stop at: it takes four. Each begins a new turn, and cutting finds the other signs.
-STOPS = ("\nSpeaker:", "\nResponse:", "\nA speaker tells you", "<context")
+STOP_STRINGS = ("\nSpeaker:", "\nResponse:", "\nA speaker tells you", "<context")
 
 
 @dataclass(frozen=True, slots=True)

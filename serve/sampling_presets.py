@@ -22,7 +22,7 @@ from typing import Any, Literal
 from agents.errors import UserError
 from agents.hashing import canonical
 from agents.model_files.decoder_config import max_context_tokens
-from agents.truncation import FIRST_TURN_97_WORDS, STOPS, WHOLE, Cut
+from agents.truncation import FIRST_TURN_97_WORDS, STOP_STRINGS, WHOLE, Cut
 from serve.served_model import Dtype
 
 Name = Literal["cut", "paper", "released"]
@@ -138,7 +138,7 @@ def resolve(
     room = _room(config)
     if name == "cut":
         budget = min(BUDGET_TOKENS, room)
-        return Preset(name, DIRECT, budget, 0.6, 0.9, 0, 1.0, seed, STOPS, FIRST_TURN_97_WORDS)
+        return Preset(name, DIRECT, budget, 0.6, 0.9, 0, 1.0, seed, STOP_STRINGS, FIRST_TURN_97_WORDS)
     base_of = str(config.get("model_type")) if name == "released" and role == "base" else ""
     own = own_sampling(generation, sampled=base_of == "mistral")
     most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else LONG, room)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.truncation import FIRST_TURN_97_WORDS, NEW_TURN, STOPS, WHOLE, first_words, rambles, strip_label
+from agents.truncation import FIRST_TURN_97_WORDS, NEW_TURN, STOP_STRINGS, WHOLE, first_words, rambles, strip_label
 
 PIECES = st.sampled_from(
     [
@@ -49,7 +49,7 @@ def test_the_first_words_are_the_first_words(text: str, most: int) -> None:
     assert first_words(text, most).split() == text.split()[:most]
 
 
-@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("stop", STOP_STRINGS)
 def test_whatever_a_server_stops_at_is_a_new_turn(stop: str) -> None:
     assert FIRST_TURN_97_WORDS(" That sounds hard." + stop) == "That sounds hard."
 
