@@ -48,7 +48,7 @@ _THINKING = (
 )
 
 
-def adaptation_of(model: Model, words: str, parameter: str, sent: bytes) -> Adaptation | None:
+def suggest_adaptation(model: Model, words: str, parameter: str, sent: bytes) -> Adaptation | None:
     """The settings under which the model may accept the request; None where the words name none.
 
     Args:

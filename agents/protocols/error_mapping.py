@@ -17,7 +17,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import error_patterns as words_of
-from agents.protocols.adaptation import adaptation_of
+from agents.protocols.adaptation import suggest_adaptation
 from agents.protocols.rate_limit_headers import retry_after_seconds
 from agents.protocols.tolerant_json import load_json
 
@@ -248,7 +248,7 @@ def _answer_or_error(
     if finish is not None:
         output = None if finish is FinishReason.LENGTH else 0  # what was generated before the limit is billed
         return Completion("", finish, Usage(None, output))
-    adaptation = adaptation_of(model, refusal.everything, refusal.parameter, sent)
+    adaptation = suggest_adaptation(model, refusal.everything, refusal.parameter, sent)
     failure = Failure.BAD_REQUEST if adaptation and _may_be_a_parameter(refusal) else _kind(refusal)
     status = refusal.status
     wait = None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from agents.protocols.adaptation import adaptation_of
+from agents.protocols.adaptation import suggest_adaptation
 from agents.protocols.error_mapping import LONGEST_MESSAGE, read_refusal, without_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
@@ -294,12 +294,12 @@ def test_a_refused_parameter_names_the_setting_that_mends_it(
 )  # fmt: skip
 def test_a_limit_larger_than_the_model_is_made_to_fit(message: str, fits: int | None) -> None:
     model = replace(MODEL, capabilities=replace(CAPABILITY_NAMES, verdict_tokens=4096))
-    adaptation = adaptation_of(model, message, "", b'{"max_tokens":4096}')
+    adaptation = suggest_adaptation(model, message, "", b'{"max_tokens":4096}')
     assert (dict(adaptation.settings) if adaptation else None) == ({"verdict_tokens": fits} if fits else None)
 
 
 def test_a_limit_that_is_no_verdicts_is_left_alone() -> None:
-    assert adaptation_of(MODEL, "supports at most 8 completion tokens", "", b'{"max_tokens":1024}') is None
+    assert suggest_adaptation(MODEL, "supports at most 8 completion tokens", "", b'{"max_tokens":1024}') is None
 
 
 def test_fastapis_form_of_a_refused_parameter() -> None:
