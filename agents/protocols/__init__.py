@@ -20,7 +20,7 @@ from agents.protocols import (
     openai_chat,
     openai_completions,
 )
-from agents.protocols.adaptation import without_stream
+from agents.protocols.adaptation import disable_streaming
 from agents.protocols.error_mapping import address_hint, read_error_object, without_secrets
 from agents.protocols.tolerant_json import load_json
 
@@ -151,7 +151,7 @@ def _malformed(model: Model, what: str, content: bytes, key: str) -> CallError:
 
 
 def _stream(model: Model) -> CallError:
-    adaptation = without_stream(model)
+    adaptation = disable_streaming(model)
     message = f"{model.id}: {model.base_url} answers with a stream of events"
     if adaptation is None:
         failure = Failure.UNKNOWN_MODEL

@@ -78,7 +78,7 @@ def suggest_adaptation(model: Model, words: str, parameter: str, sent: bytes) ->
     return None
 
 
-def without_stream(model: Model) -> Adaptation | None:
+def disable_streaming(model: Model) -> Adaptation | None:
     """The setting that asks a server for one answer instead of a stream; None where it was asked already."""
     if model.protocol is ApiProtocol.GEMINI_GENERATE:
         return None
