@@ -29,7 +29,7 @@ class Provider:
     key_optional: bool = False
 
 
-def entry_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+def parse_model_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A checked entry with its patterns as a tuple and its extra keys as canonical JSON."""
     match = (entry["match"],) if isinstance(entry["match"], str) else tuple(entry["match"])
     extra = {"extra": canonical(entry["extra"]).decode()} if "extra" in entry else {}

@@ -23,7 +23,7 @@ from agents.models.models_file import (
     are_texts,
     check_address,
     entry_faults,
-    entry_of,
+    parse_model_entry,
     matching,
     provider_faults,
     provider_of,
@@ -225,6 +225,6 @@ class Registry:
             wrong_keys = entry_faults(entry, f"{source}: [[model]] {number}")
             faults += wrong_keys
             if not wrong_keys:
-                self._entries.append(entry_of(entry))
+                self._entries.append(parse_model_entry(entry))
         if faults:
             raise UserError("this file of models cannot be used", where=source, faults=faults)
