@@ -47,7 +47,7 @@ def matching(entries: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[st
     ]
 
 
-def are_texts(value: Any) -> bool:
+def is_string_list(value: Any) -> bool:
     """Whether a value is a list of one text or more."""
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
 
@@ -108,9 +108,9 @@ def entry_faults(entry: Any, where: str) -> list[Fault]:
     if not isinstance(entry, dict):
         return [Fault("is no table", where, repr(entry))]
     match = entry.get("match")
-    faults = [] if isinstance(match, str) or are_texts(match) else [Fault("has no match", where)]
+    faults = [] if isinstance(match, str) or is_string_list(match) else [Fault("has no match", where)]
     faults += lifecycle_faults(entry, where)
-    if "answers" in entry and not are_texts(entry["answers"]):
+    if "answers" in entry and not is_string_list(entry["answers"]):
         faults.append(Fault("must be a list of names", f"{where}: answers", repr(entry["answers"])))
     for key, value in entry.items():
         if key in ("match", "answers", *KEYS) or (key == "extra" and isinstance(value, dict)):

@@ -20,7 +20,7 @@ from agents.models.lifecycle import KEYS, Lifecycle, lifecycle_of
 from agents.models.models_file import (
     CAPABILITY_NAMES,
     Provider,
-    are_texts,
+    is_string_list,
     check_address,
     entry_faults,
     parse_model_entry,
@@ -216,7 +216,7 @@ class Registry:
             if not wrong_keys:
                 self._providers[name] = provider_of(entry, self._providers.get(name))
         for name, members in sets.items():
-            if are_texts(members) and "/" not in name:
+            if is_string_list(members) and "/" not in name:
                 self._sets[name] = tuple(members)
             else:
                 remedy = 'Write: name = ["provider/name", …]'
