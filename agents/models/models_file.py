@@ -52,7 +52,7 @@ def is_string_list(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
 
 
-def provider_of(entry: Mapping[str, Any], known: Provider | None) -> Provider:
+def parse_provider(entry: Mapping[str, Any], known: Provider | None) -> Provider:
     """A provider as told; one that is known already keeps what is not told anew."""
     given = dict(entry)
     if "protocol" in given:

@@ -26,7 +26,7 @@ from agents.models.models_file import (
     parse_model_entry,
     matching,
     provider_faults,
-    provider_of,
+    parse_provider,
 )
 from agents.models.name_suggestions import nearest
 from agents.models.spec import EMULATED, Model, Capabilities, ApiProtocol
@@ -214,7 +214,7 @@ class Registry:
             wrong_keys = provider_faults(entry, self._providers.get(name), f"{source}: [provider.{name}]")
             faults += wrong_keys
             if not wrong_keys:
-                self._providers[name] = provider_of(entry, self._providers.get(name))
+                self._providers[name] = parse_provider(entry, self._providers.get(name))
         for name, members in sets.items():
             if is_string_list(members) and "/" not in name:
                 self._sets[name] = tuple(members)
