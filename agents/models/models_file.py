@@ -36,7 +36,7 @@ def parse_model_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, "match": match, **extra}
 
 
-def matching(entries: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+def matching_entries(entries: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
     """The entries for a model, by its own name or by that of the model that it emulates; the last decides."""
     provider, _, bare = name.partition("/")
     names = {name, f"{provider}/{bare.removeprefix(EMULATED)}"}

@@ -24,7 +24,7 @@ from agents.models.models_file import (
     check_address,
     entry_faults,
     parse_model_entry,
-    matching,
+    matching_entries,
     provider_faults,
     parse_provider,
 )
@@ -113,7 +113,7 @@ class Registry:
             own: whether it is asked at its provider's own address; elsewhere only the user's file counts.
         """
         entries = self._entries if own else self._entries[self._shipped :]
-        stating = [entry for entry in matching(entries, name) if KEYS & set(entry)]
+        stating = [entry for entry in matching_entries(entries, name) if KEYS & set(entry)]
         return lifecycle_of(stating[-1]) if stating else None
 
     def hint(self, name: str) -> str:
@@ -134,7 +134,7 @@ class Registry:
     def capabilities(self, name: str) -> Capabilities:
         """What a model accepts; an emulated model accepts what the model it emulates does."""
         told: dict[str, Any] = {}
-        for entry in matching(self._entries, name):
+        for entry in matching_entries(self._entries, name):
             told |= {key: value for key, value in entry.items() if key in CAPABILITY_NAMES}
         return Capabilities(**told)
 
@@ -182,7 +182,7 @@ class Registry:
 
     def _answers(self, name: str) -> tuple[str, ...]:
         """Other names under which a model may answer."""
-        found = [each for entry in matching(self._entries, name) for each in entry.get("answers", ())]
+        found = [each for entry in matching_entries(self._entries, name) for each in entry.get("answers", ())]
         return tuple(dict.fromkeys(found))
 
     def _names(self) -> list[str]:
