@@ -90,7 +90,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def lifecycle_of(entry: Mapping[str, Any]) -> Lifecycle:
+def parse_lifecycle(entry: Mapping[str, Any]) -> Lifecycle:
     """The lifecycle that a checked `[[model]]` entry states; `retired` stands for a date that has passed."""
     retired: date | None = entry.get("retired", entry.get("retires"))
     rest = {key: entry[key] for key in (*_TEXTS, "looked_up", "confirmed") if key in entry}

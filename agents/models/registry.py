@@ -16,7 +16,7 @@ from agents.control_judges import rules
 from agents.errors import Fault, UserError
 from agents.files.text import read_text
 from agents.files.toml import parse_toml
-from agents.models.lifecycle import KEYS, Lifecycle, lifecycle_of
+from agents.models.lifecycle import KEYS, Lifecycle, parse_lifecycle
 from agents.models.models_file import (
     CAPABILITY_NAMES,
     Provider,
@@ -114,7 +114,7 @@ class Registry:
         """
         entries = self._entries if own else self._entries[self._shipped :]
         stating = [entry for entry in matching_entries(entries, name) if KEYS & set(entry)]
-        return lifecycle_of(stating[-1]) if stating else None
+        return parse_lifecycle(stating[-1]) if stating else None
 
     def hint(self, name: str) -> str:
         """A known model's name that `name` may be a slip of; "" where it is known, or near to none."""

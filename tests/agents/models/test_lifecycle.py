@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, lifecycle_of, shutdown_dates
+from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, parse_lifecycle, shutdown_dates
 from agents.models.registry import Registry
 from agents.models.retirement import check_not_retired, is_retired, refusal, warnings, with_provider_dates
 from agents.models.spec import Model, ApiProtocol
@@ -136,7 +136,7 @@ def test_faults_of_an_entry(entry: dict[str, Any]) -> None:
 
 
 def test_an_entry_that_says_it_has_retired_has() -> None:
-    assert lifecycle_of({"retired": DAY, "confirmed": True}).is_confirmed_retired(DAY + timedelta(1))
+    assert parse_lifecycle({"retired": DAY, "confirmed": True}).is_confirmed_retired(DAY + timedelta(1))
     assert lifecycle_faults({"retired": DAY, "confirmed": True, "successor": "a/b"}, "here") == []
 
 
