@@ -13,7 +13,7 @@ import orjson
 
 from agents.clients.errors import CONNECTION_ERRORS
 from agents.clients.http import open_session
-from agents.models.lifecycle import Lifecycle, shutdown_dates, today
+from agents.models.lifecycle import Lifecycle, parse_shutdown_dates, today
 from agents.models.response_model import is_at_provider
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import FORMATS
@@ -51,4 +51,4 @@ async def _ends(model: Model, key: str, session: aiohttp.ClientSession) -> dict[
             listing = orjson.loads(content) if got.status == 200 else None
     except (*CONNECTION_ERRORS, TimeoutError, orjson.JSONDecodeError):
         return {}
-    return shutdown_dates(listing, url, today())
+    return parse_shutdown_dates(listing, url, today())

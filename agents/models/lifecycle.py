@@ -118,7 +118,7 @@ def lifecycle_faults(entry: Mapping[str, Any], where: str) -> list[Fault]:
     return faults
 
 
-def shutdown_dates(listing: Any, source: str, looked_up: date) -> dict[str, Lifecycle]:
+def parse_shutdown_dates(listing: Any, source: str, looked_up: date) -> dict[str, Lifecycle]:
     """The dates in OpenAI's `GET /v1/models`: model name → lifecycle, for models that carry `shutdown_date`.
 
     Args:

@@ -78,7 +78,7 @@ def with_provider_dates(model: Model, dates: Mapping[str, Lifecycle]) -> Model:
     """The model with the date that its provider states; its successor stays as it was known.
 
     Args:
-        dates: by model name, as `agents.models.lifecycle.shutdown_dates` reads them.
+        dates: by model name, as `agents.models.lifecycle.parse_shutdown_dates` reads them.
     """
     stated = dates.get(model.name)
     if stated is None:

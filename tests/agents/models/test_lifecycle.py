@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, parse_lifecycle, shutdown_dates
+from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, parse_lifecycle, parse_shutdown_dates
 from agents.models.registry import Registry
 from agents.models.retirement import check_not_retired, is_retired, refusal, warnings, with_provider_dates
 from agents.models.spec import Model, ApiProtocol
@@ -102,7 +102,7 @@ def test_what_a_provider_states_stands_over_what_a_file_says_but_for_the_success
     ],
 )
 def test_a_list_of_models_of_another_form_states_nothing(listing: Any) -> None:
-    assert shutdown_dates(listing, "https://api/models", DAY) == {}
+    assert parse_shutdown_dates(listing, "https://api/models", DAY) == {}
 
 
 def test_shutdown_dates_are_read() -> None:
@@ -113,7 +113,7 @@ def test_shutdown_dates_are_read() -> None:
             {"id": "o3", "shutdown_date": "2026-12-11T00:00:00Z"},
         ]
     }
-    found = shutdown_dates(listing, "https://api/models", DAY)
+    found = parse_shutdown_dates(listing, "https://api/models", DAY)
     assert {name: each.retires for name, each in found.items()} == {"gpt-4o": DAY, "o3": date(2026, 12, 11)}
     assert all(each.confirmed and each.stated for each in found.values())
 
