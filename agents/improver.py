@@ -23,7 +23,7 @@ from agents.generation import Generation, exclusion_reason, response_set, model_
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from agents.text_extraction import RESPONSE_PARSER, WORD_LIMIT, clean, parse_lacking_dimension, is_unchanged, word_count
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
@@ -41,10 +41,10 @@ def improvement_prompts(strategy: Strategy, fidelity: Fidelity, library: Library
         UserError: the released prompts have not been fetched.
     """
     if fidelity is Fidelity.RELEASED:
-        return (named_prompt(library, f"released/improve/{strategy}"),)
+        return (get_prompt(library, f"released/improve/{strategy}"),)
     if strategy is Strategy.SEQUENTIAL:
-        return tuple(named_prompt(library, f"improve/{each}") for each in CHAIN)
-    return (named_prompt(library, f"improve/{strategy}"),)
+        return tuple(get_prompt(library, f"improve/{each}") for each in CHAIN)
+    return (get_prompt(library, f"improve/{strategy}"),)
 
 
 def improvement_preset(strategy: Strategy, over: str, fidelity: Fidelity, tag: str = "") -> str:

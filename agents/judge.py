@@ -16,7 +16,7 @@ from agents.hashing import canonical, content_id
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model, ApiProtocol
 from agents.prompt_escape import escape_delimiters
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from agents.protocols import request_body
 from agents.types import Comparison, Fidelity, Judgment
 from agents.verdicts.parser import VERDICT_PARSER, read_verdict
@@ -45,9 +45,9 @@ def select_judge_prompt(model: Model, name: str, fidelity: Fidelity, library: Li
     """
     is_default = name == DEFAULT_PROMPT and model.protocol is not ApiProtocol.CONTROL
     if fidelity is not Fidelity.RELEASED or not is_default:
-        return named_prompt(library, name, where)
+        return get_prompt(library, name, where)
     is_gemini = model.protocol is ApiProtocol.GEMINI_GENERATE or "gemini" in model.name.lower()
-    return named_prompt(library, RELEASED_GEMINI if is_gemini else RELEASED, where)
+    return get_prompt(library, RELEASED_GEMINI if is_gemini else RELEASED, where)
 
 
 def judge_temperature(fidelity: Fidelity, samples: int = 1) -> float | None:

@@ -7,7 +7,7 @@ from agents.files.faults import first_faults
 from prompts import Library, Prompt, PromptError
 
 
-def named_prompt(library: Library, name: str, where: str = "") -> Prompt:
+def get_prompt(library: Library, name: str, where: str = "") -> Prompt:
     """The prompt of this name.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli.options.common import (
     CallOptions,
@@ -154,7 +154,7 @@ def audit(
 
 def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
     ours = library(folder)
-    return [named_prompt(ours, name, "--judge-prompt") for name in dict.fromkeys(names)]
+    return [get_prompt(ours, name, "--judge-prompt") for name in dict.fromkeys(names)]
 
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import Do
@@ -129,7 +129,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     from agents.author_names import is_served
     from results.analysis.quality_gate import BASE, requirement_of
 
-    prompt = named_prompt(prompts, rest["judge_prompt"], "--judge-prompt")
+    prompt = get_prompt(prompts, rest["judge_prompt"], "--judge-prompt")
     wanted = tuple(requirement_of(written, (BASE, *against)) for written in requirements)
     apart = ("dataset:", "file:", "control/")
     asked = tuple(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import Fault, UserError
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.common import json_option, library, prompts_option
 from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
@@ -70,7 +70,7 @@ def _data(prompt: Prompt) -> dict[str, object]:
 @prompts_option
 def show(name: str, prompts_folder: Path | None) -> None:
     """Print one prompt as it is said; turns of a conversation stand one after the other."""
-    prompt = named_prompt(library(prompts_folder), name, "NAME")
+    prompt = get_prompt(library(prompts_folder), name, "NAME")
     system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
     print_text("\n=== next turn ===\n".join([*system, *prompt.turns]))
 
@@ -86,7 +86,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     from harness.atomic_write import write_whole
 
     known = library(prompts_folder)
-    chosen = [named_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
+    chosen = [get_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
     faults = [
         Fault("is of the paper's scripts, and said as it is", "", prompt.name)
         for prompt in chosen

@@ -9,7 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from harness.cli.options.common import (
     CallOptions,
     calls_options,
@@ -159,7 +159,7 @@ def reread(db: str, as_json: bool) -> None:
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
     wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
     ours = library(folder)
-    return [named_prompt(ours, name, "--judge-prompt") for name in wanted]
+    return [get_prompt(ours, name, "--judge-prompt") for name in wanted]
 
 
 async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:

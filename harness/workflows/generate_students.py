@@ -18,7 +18,7 @@ from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
 from agents.models.registry import Registry
 from agents.models.spec import Model, Capabilities
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from agents.responder import Responder
 from agents.student_prompt import PromptStyle, PromptFormat
 from agents.truncation import FIRST_TURN_97_WORDS
@@ -86,7 +86,7 @@ def responder(one: Contestant, cast: Cast, how: Serving, library: Library) -> Re
     role: sampling_presets.Role = "student" if one.checkpoint is not None else "base"
     seed = sampling_presets.SEED if how.seed is None else how.seed
     preset = sampling_presets.resolve(name, role, config, generation, seed=seed)
-    rendering = PromptFormat(named_prompt(library, preset.prompt), _form(one, cast))
+    rendering = PromptFormat(get_prompt(library, preset.prompt), _form(one, cast))
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(
             "the student was trained with another prompt than it would be asked with",

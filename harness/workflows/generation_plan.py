@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agents.errors import UserError
 from agents.improver import improver
 from agents.models.spec import Model, ApiProtocol
-from agents.prompt_lookup import named_prompt
+from agents.prompt_lookup import get_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.seeded_order import seeded_order
 from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, PromptStyle, PromptFormat
@@ -92,7 +92,7 @@ def responder_of(
     """
     _check_writes(model)
     is_released = fidelity is Fidelity.RELEASED
-    rendering = PromptFormat(named_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), PromptStyle.CHAT)
+    rendering = PromptFormat(get_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), PromptStyle.CHAT)
     named = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
     return Responder(
         model, rendering, named, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens
