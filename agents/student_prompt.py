@@ -27,7 +27,7 @@ from functools import cached_property
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.messages import Message
-from agents.model_files.chat_template import Tokenizer, control_texts, templated
+from agents.model_files.chat_template import Tokenizer, control_texts, render_chat
 from agents.models.spec import ApiProtocol
 from agents.types import Dialogue
 from prompts import Library, Prompt
@@ -177,7 +177,7 @@ def chat_prompt(tokenizer: Tokenizer, turn: str) -> str:
     Raises:
         UserError: the tokenizer has no chat template.
     """
-    return templated(tokenizer, [{"role": "user", "content": turn}], True)
+    return render_chat(tokenizer, [{"role": "user", "content": turn}], True)
 
 
 def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
@@ -193,7 +193,7 @@ def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
     user = {"role": "user", "content": turn}
     prompt = chat_prompt(tokenizer, turn)
     answer = {"role": "assistant", "content": response.strip()}
-    whole = templated(tokenizer, [user, answer], False)
+    whole = render_chat(tokenizer, [user, answer], False)
     if not whole.startswith(prompt):
         raise UserError(
             "the chat template writes a prompt differently when its answer follows",

@@ -41,7 +41,7 @@ class Tokenizer(Protocol):
         ...
 
 
-def templated(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks: bool) -> str:
+def render_chat(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks: bool) -> str:
     """A conversation as the tokenizer's chat template writes it, special tokens written out.
 
     Args:
