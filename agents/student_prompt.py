@@ -27,7 +27,7 @@ from functools import cached_property
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.messages import Message
-from agents.model_files.chat_template import Tokenizer, control_texts, render_chat
+from agents.model_files.chat_template import Tokenizer, control_tokens, render_chat
 from agents.models.spec import ApiProtocol
 from agents.types import Dialogue
 from prompts import Library, Prompt
@@ -134,13 +134,13 @@ class PromptFormat:
             self.request_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
         )
-        found = self.control_texts(turn, tokenizer) + self.control_texts(response, tokenizer)
+        found = self.control_tokens(turn, tokenizer) + self.control_tokens(response, tokenizer)
         faults = token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
         return ((CONTROL_TOKEN, *faults)) if found else faults
 
-    def control_texts(self, text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+    def control_tokens(self, text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
         """What in a dialogue or response the model would take for a mark of its own, not for words."""
-        known = control_texts(tokenizer, chat=self.form is PromptStyle.CHAT)
+        known = control_tokens(tokenizer, chat=self.form is PromptStyle.CHAT)
         # our own prompt's tags are words to every model, whatever a template calls its parts
         own = "\n".join(self.prompt.turns)
         return tuple(sorted(mark for mark in known if mark in text and mark not in own))

@@ -108,7 +108,7 @@ def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> Unas
     beyond: Counter[str] = Counter()
     control: Counter[str] = Counter()
     for turn in turns:
-        control.update(rendering.control_texts(turn, tokenizer))
+        control.update(rendering.control_tokens(turn, tokenizer))
         ids = {one for one in rendering.prompt_ids(turn, tokenizer) if words and one >= words}
         beyond.update(str(tokenizer.decode([one])) for one in ids)
     return Unasked(beyond, control)

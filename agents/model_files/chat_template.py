@@ -59,7 +59,7 @@ def render_chat(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], as
     return _rendered(tokenizer, conversation, {"add_generation_prompt": asks, **template_options(tokenizer)})
 
 
-def control_texts(tokenizer: Any, *, chat: bool) -> frozenset[str]:
+def control_tokens(tokenizer: Any, *, chat: bool) -> frozenset[str]:
     """The texts that this tokenizer, or in chat form its template, takes for marks rather than for words.
 
     Inside a dialogue or response they would end a turn, or begin another. Special tokens all count; of the

@@ -53,11 +53,11 @@ def test_any_control_token_in_a_text_is_found(tokenizers: dict[str, Any], form: 
         examples = [Example("d", turn(how, said), answer), Example("e", turn(how, "All day."), "Oh.")]
         prepared = prepare_examples(examples, tokenizer, how, 1024)
         assert prepared.left_out == {CONTROL_TOKEN: 1}
-        assert how.control_texts(said + answer, tokenizer)
+        assert how.control_tokens(said + answer, tokenizer)
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     plain = how.prompt_ids(turn(how, "Its <b>day</b> [sic] <3 {x}."), tokenizer)
     assert [one for one in plain if one in special] == [one for one in innocent if one in special]
-    assert how.control_texts("Its <b>day</b> [sic] <3 {x}.", tokenizer) == ()
+    assert how.control_tokens("Its <b>day</b> [sic] <3 {x}.", tokenizer) == ()
 
 
 def test_pairs_whose_sides_are_the_same_ids_are_left_out_and_counted(tokenizers: dict[str, Any]) -> None:
