@@ -151,7 +151,7 @@ def rendering(form: PromptStyle = PromptStyle.PLAIN, library: Library | None = N
     return PromptFormat((library or Library())[DIRECT_PROMPT], form)
 
 
-def form_of(tokenizer: Tokenizer) -> PromptStyle:
+def default_style(tokenizer: Tokenizer) -> PromptStyle:
     """The form a tokenizer suggests: chat where it has a chat template."""
     return PromptStyle.CHAT if tokenizer.chat_template else PromptStyle.PLAIN
 

@@ -15,7 +15,7 @@ from agents.model_files.chat_template import Tokenizer
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.layers import layers_of, words_of
 from agents.model_files.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
-from agents.student_prompt import PromptStyle, form_of
+from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
 from finetune.dependencies import is_folder, offline
 from finetune.tokenization import Room
@@ -215,7 +215,7 @@ def chosen_form(wanted: str, tokenizer: Tokenizer) -> PromptStyle:
         UserError: chat was asked of a tokenizer without a chat template.
     """
     if wanted == "auto":
-        return form_of(tokenizer)
+        return default_style(tokenizer)
     if wanted == PromptStyle.CHAT and not tokenizer.chat_template:
         remedy = "A base model is trained in plain form: --form plain."
         raise UserError("the tokenizer has no chat template", where="--form", found="chat", remedy=remedy)

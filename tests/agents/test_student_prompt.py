@@ -19,7 +19,7 @@ from agents.student_prompt import (
     chat_completion,
     chat_prompt,
     encode,
-    form_of,
+    default_style,
     plain_completion,
     plain_prompt,
     rendering,
@@ -160,5 +160,5 @@ def test_bad_input() -> None:
         PromptFormat(Library()["judge/pairwise"])
     with pytest.raises(ValueError, match="tokenizer"):
         rendering(PromptStyle.CHAT).request_text("Hello.")
-    assert form_of(Letters()) is PromptStyle.PLAIN
-    assert form_of(Letters("template")) is PromptStyle.CHAT
+    assert default_style(Letters()) is PromptStyle.PLAIN
+    assert default_style(Letters("template")) is PromptStyle.CHAT

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.student_prompt import CUE, PromptStyle, PromptFormat, form_of, rendering, token_faults
+from agents.student_prompt import CUE, PromptStyle, PromptFormat, default_style, rendering, token_faults
 from agents.types import Dialogue
 from finetune.dataset_reader import Example, Pair, read
 from finetune.tokenization import prepare_examples, prepare_pairs
@@ -43,7 +43,7 @@ def tokenizers() -> dict[str, Any]:
 
 
 def _how(tokenizer: Any) -> PromptFormat:
-    return rendering(form_of(tokenizer))
+    return rendering(default_style(tokenizer))
 
 
 @pytest.mark.parametrize("kind", KINDS)

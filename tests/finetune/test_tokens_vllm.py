@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from agents.student_prompt import form_of, rendering
+from agents.student_prompt import default_style, rendering
 from agents.types import Dialogue
 from finetune.config import Settings
 from finetune.pipeline import How
@@ -102,7 +102,7 @@ def test_a_server_reads_the_ids_that_were_trained(
     settings = Settings(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
     made = train_sft(str(base), dataset, tmp_path / "s", settings, how=How(cpu=True, new_tokens=4))
     tokenizer = load_tokenizer(made.path)
-    how = rendering(form_of(tokenizer))
+    how = rendering(default_style(tokenizer))
     turn = how.turn(DIALOGUE)
     ids = how.prompt_ids(turn, tokenizer)
     model = PeftModel.from_pretrained(load_model(base, "fp32", "cpu"), made.path).eval()
