@@ -19,7 +19,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.generation import Generation, exclusion_reason, response_set, model_provenance, sampling_provenance
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
-from agents.student_prompt import PromptStyle, PromptFormat, response_of
+from agents.student_prompt import PromptStyle, PromptFormat, strip_completion
 from agents.text_extraction import RESPONSE_PARSER, clean, word_count
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt
@@ -139,7 +139,7 @@ class Responder:
     def read(self, dialogue: Dialogue, attempt: int, answer: Completion, key: str) -> Generation:
         """What the answer is to be remembered as."""
         plain = self.rendering.form is PromptStyle.PLAIN
-        text = response_of(answer.text) if plain else clean(answer.text, dialogue)
+        text = strip_completion(answer.text) if plain else clean(answer.text, dialogue)
         if self.cut is not None:
             text = self.cut(text)
         raw = answer.text if answer.text != text else ""

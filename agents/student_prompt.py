@@ -166,7 +166,7 @@ def plain_completion(response: str) -> str:
     return " " + response.strip()
 
 
-def response_of(continuation: str) -> str:
+def strip_completion(continuation: str) -> str:
     """The response in what a student generated: the inverse of either completion."""
     return continuation.strip()
 

@@ -15,7 +15,7 @@ from agents.errors import Fault, UserError
 from agents.files.faults import Faults, first_faults
 from agents.files.json_rows import read_object, read_rows
 from agents.files.text import read_bytes
-from agents.student_prompt import CUE, response_of
+from agents.student_prompt import CUE, strip_completion
 from finetune.dataset_folder import KIND, MANIFEST, VERSION, dataset_id
 
 TEXTS = {"sft": ("completion",), "dpo": ("chosen", "rejected")}
@@ -170,9 +170,9 @@ def _said(value: Any) -> bool:
 
 def _example(row: Mapping[str, str]) -> Example:
     turn = row["prompt"].removesuffix(CUE)
-    return Example(row["dialogue"], turn, response_of(row["completion"]))
+    return Example(row["dialogue"], turn, strip_completion(row["completion"]))
 
 
 def _pair(row: Mapping[str, str]) -> Pair:
     turn = row["prompt"].removesuffix(CUE)
-    return Pair(row["dialogue"], turn, response_of(row["chosen"]), response_of(row["rejected"]))
+    return Pair(row["dialogue"], turn, strip_completion(row["chosen"]), strip_completion(row["rejected"]))

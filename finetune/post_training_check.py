@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from agents.model_files.chat_template import Tokenizer
-from agents.student_prompt import PromptFormat, response_of
+from agents.student_prompt import PromptFormat, strip_completion
 from agents.text_extraction import strip_thinking
 from finetune.dataset_reader import DatasetFolder, Example
 
@@ -208,7 +208,7 @@ def generate(
         for line in out[:, width:].tolist():
             ends = line.index(eos) if eos in line else len(line)
             text = tokenizer.decode(line[:ends], skip_special_tokens=True)
-            said.append((strip_thinking(response_of(text)), eos not in line))
+            said.append((strip_thinking(strip_completion(text)), eos not in line))
     return said
 
 

@@ -23,7 +23,7 @@ from agents.student_prompt import (
     plain_completion,
     plain_prompt,
     rendering,
-    response_of,
+    strip_completion,
     token_faults,
 )
 from agents.types import Dialogue
@@ -73,7 +73,7 @@ def test_text_never_ends_in_a_space_and_is_taken_back(turn: str, response: str) 
     prompt, completion = plain_prompt(turn), plain_completion(response)
     assert prompt.endswith(CUE) and prompt == prompt.rstrip()
     assert completion == " " + response.strip()
-    assert response_of(completion) == response.strip()
+    assert strip_completion(completion) == response.strip()
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=900), min_size=1).filter(str.strip))
