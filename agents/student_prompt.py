@@ -264,7 +264,7 @@ def token_faults(
     return tuple(faults)
 
 
-def spelled_end(tokenizer: Tokenizer) -> str:
+def find_unregistered_end(tokenizer: Tokenizer) -> str:
     """What the chat template writes after an answer as several tokens, without an end of its own; "" else.
 
     Raises:

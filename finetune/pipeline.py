@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.weights import CONFIG, read_object
-from agents.student_prompt import PromptStyle, PromptFormat, lacks_bos, rendering, spelled_end
+from agents.student_prompt import PromptStyle, PromptFormat, lacks_bos, rendering, find_unregistered_end
 from finetune import post_training_check
 from finetune.checkpoint import (
     VERSION,
@@ -166,7 +166,7 @@ def notes_on(tokenizer: Any, form: PromptStyle) -> list[str]:
             "text; some bases (Gemma) answer nothing of use without it. If this one was trained with it, "
             "give its tokenizer.json a TemplateProcessing post-processor that puts it, and train anew."
         ]
-    if form is PromptStyle.CHAT and (end := spelled_end(tokenizer)):
+    if form is PromptStyle.CHAT and (end := find_unregistered_end(tokenizer)):
         return [
             f"the chat template ends a turn with {end!r}, which is no token of this tokenizer: it is learned "
             "and said letter by letter, and stays in responses. Train in plain form: --form plain."

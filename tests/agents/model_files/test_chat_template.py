@@ -17,7 +17,7 @@ from agents.student_prompt import (
     chat_prompt,
     lacks_bos,
     rendering,
-    spelled_end,
+    find_unregistered_end,
     token_faults,
 )
 
@@ -158,5 +158,5 @@ def test_a_beginning_that_is_the_end_may_stand_in_front_once() -> None:
 
 def test_an_end_of_a_turn_that_is_no_token_is_told() -> None:
     marks = TURNS.replace("</s>", "<|turn_over|></s>") + ASKS
-    assert spelled_end(Characters(marks)) == "<|turn_over|>"
-    assert spelled_end(Characters(TURNS + ASKS)) == spelled_end(Characters(QWEN)) == ""
+    assert find_unregistered_end(Characters(marks)) == "<|turn_over|>"
+    assert find_unregistered_end(Characters(TURNS + ASKS)) == find_unregistered_end(Characters(QWEN)) == ""
