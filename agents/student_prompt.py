@@ -38,7 +38,7 @@ VARIABLES = ("context", "utterance")
 # After the prompt's last line a base model needs to be told that the answer comes now; the published
 # scripts end in the same word.
 CONTROL_TOKEN = "a control token inside the text"
-CUE = "\n\nResponse:"
+RESPONSE_CUE = "\n\nResponse:"
 
 
 class PromptStyle(StrEnum):
@@ -73,7 +73,7 @@ class PromptFormat:
     @cached_property
     def id(self) -> str:
         """Content id of everything that decides the prompt's text, but for a chat model's template."""
-        return content_id("rendering-1", [self.prompt.version, self.form, CUE])
+        return content_id("rendering-1", [self.prompt.version, self.form, RESPONSE_CUE])
 
     @property
     def protocol(self) -> ApiProtocol:
@@ -158,7 +158,7 @@ def default_style(tokenizer: Tokenizer) -> PromptStyle:
 
 def plain_prompt(turn: str) -> str:
     """The text a base model continues; it ends on no white space."""
-    return turn.rstrip() + CUE
+    return turn.rstrip() + RESPONSE_CUE
 
 
 def plain_completion(response: str) -> str:

@@ -15,7 +15,7 @@ from agents.errors import Fault, UserError
 from agents.files.faults import Faults, first_faults
 from agents.files.json_rows import read_object, read_rows
 from agents.files.text import read_bytes
-from agents.student_prompt import CUE, strip_completion
+from agents.student_prompt import RESPONSE_CUE, strip_completion
 from finetune.dataset_folder import KIND, MANIFEST, VERSION, dataset_id
 
 TEXTS = {"sft": ("completion",), "dpo": ("chosen", "rejected")}
@@ -157,8 +157,8 @@ def _rows(path: Path, stage: str, content: bytes, faults: list[Fault]) -> list[d
 def _wrong(row: Mapping[str, Any], stage: str) -> list[str]:
     wanted = ("dialogue", "prompt", *TEXTS[stage])
     wrong = [f"{key} must be a text with something in it" for key in wanted if not _said(row.get(key))]
-    if not wrong and not row["prompt"].endswith(CUE):
-        wrong.append(f"the prompt must end in {CUE!r}")
+    if not wrong and not row["prompt"].endswith(RESPONSE_CUE):
+        wrong.append(f"the prompt must end in {RESPONSE_CUE!r}")
     if not wrong and stage == "dpo" and row["chosen"].strip() == row["rejected"].strip():
         wrong.append("chosen and rejected are the same")
     return wrong
@@ -169,10 +169,10 @@ def _said(value: Any) -> bool:
 
 
 def _example(row: Mapping[str, str]) -> Example:
-    turn = row["prompt"].removesuffix(CUE)
+    turn = row["prompt"].removesuffix(RESPONSE_CUE)
     return Example(row["dialogue"], turn, strip_completion(row["completion"]))
 
 
 def _pair(row: Mapping[str, str]) -> Pair:
-    turn = row["prompt"].removesuffix(CUE)
+    turn = row["prompt"].removesuffix(RESPONSE_CUE)
     return Pair(row["dialogue"], turn, strip_completion(row["chosen"]), strip_completion(row["rejected"]))

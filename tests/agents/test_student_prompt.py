@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.models.spec import ApiProtocol
 from agents.student_prompt import (
-    CUE,
+    RESPONSE_CUE,
     Encoded,
     PromptStyle,
     PromptFormat,
@@ -71,7 +71,7 @@ class Letters:
 @given(texts, texts)
 def test_text_never_ends_in_a_space_and_is_taken_back(turn: str, response: str) -> None:
     prompt, completion = plain_prompt(turn), plain_completion(response)
-    assert prompt.endswith(CUE) and prompt == prompt.rstrip()
+    assert prompt.endswith(RESPONSE_CUE) and prompt == prompt.rstrip()
     assert completion == " " + response.strip()
     assert strip_completion(completion) == response.strip()
 
@@ -94,10 +94,10 @@ def test_both_forms_say_the_same_words() -> None:
         == chat.turn(DIALOGUE)
         == Library()["respond"].fill({"context": DIALOGUE.situation, "utterance": DIALOGUE.utterance})[0]
     )
-    assert plain.request_text(turn) == turn + CUE
+    assert plain.request_text(turn) == turn + RESPONSE_CUE
     assert chat.request_text(turn, tokenizer) == f"\x02<user>{turn}\x03\n<assistant>"
     assert chat.completion_text(turn, " Oh dear. ", tokenizer) == "Oh dear."
-    assert plain.messages(DIALOGUE)[0].content == turn + CUE
+    assert plain.messages(DIALOGUE)[0].content == turn + RESPONSE_CUE
     assert chat.messages(DIALOGUE)[0].content == turn
     assert (plain.protocol, chat.protocol) == (ApiProtocol.OPENAI_COMPLETIONS, ApiProtocol.OPENAI_CHAT)
     assert plain.id != chat.id

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from agents.student_prompt import CUE, rendering
+from agents.student_prompt import RESPONSE_CUE, rendering
 from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import Origin, dataset_id, to_parquet, write
 from finetune.dataset_reader import needed_rows, read
@@ -83,7 +83,7 @@ def test_three_forms_say_the_same(dataset: Path) -> None:
     info = json.loads((dataset / "llama-factory/dataset_info.json").read_text())
     assert len(plain) == len(talk) == len(factory) > 0
     for one, two, three in zip(plain, talk, factory, strict=True):
-        assert one["prompt"] == two["prompt"][0]["content"] + CUE
+        assert one["prompt"] == two["prompt"][0]["content"] + RESPONSE_CUE
         assert two["prompt"][0]["content"] == three["conversations"][0]["value"]
         for side in ("chosen", "rejected"):
             assert one[side] == " " + two[side][0]["content"] == " " + three[side]["value"]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.student_prompt import CUE, PromptStyle, PromptFormat, default_style, rendering, token_faults
+from agents.student_prompt import RESPONSE_CUE, PromptStyle, PromptFormat, default_style, rendering, token_faults
 from agents.types import Dialogue
 from finetune.dataset_reader import Example, Pair, read
 from finetune.tokenization import prepare_examples, prepare_pairs
@@ -83,9 +83,9 @@ def test_law_of_tokens_holds_for_the_completion_alone(
 @pytest.mark.parametrize("kind", PLAIN_KINDS)
 def test_a_trailing_space_would_break_it(tokenizers: dict[str, Any], kind: str) -> None:
     tokenizer = tokenizers[kind]
-    assert "the prompt ends in a space" in token_faults(tokenizer, f"Say it.{CUE} ", "I see.")
-    with_space = tokenizer(f"Say it.{CUE} ")["input_ids"]
-    whole = tokenizer(f"Say it.{CUE} I see.")["input_ids"]
+    assert "the prompt ends in a space" in token_faults(tokenizer, f"Say it.{RESPONSE_CUE} ", "I see.")
+    with_space = tokenizer(f"Say it.{RESPONSE_CUE} ")["input_ids"]
+    whole = tokenizer(f"Say it.{RESPONSE_CUE} I see.")["input_ids"]
     assert whole[: len(with_space)] != with_space
 
 
