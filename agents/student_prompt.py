@@ -96,10 +96,10 @@ class PromptFormat:
 
     @property
     def adds_special_tokens(self) -> bool:
-        """Whether the tokenizer is to put its special tokens around `request_text`, or they stand in it."""
+        """Whether the tokenizer is to put its special tokens around `prompt_text`, or they stand in it."""
         return self.form is PromptStyle.PLAIN
 
-    def request_text(self, turn: str, tokenizer: Tokenizer | None = None) -> str:
+    def prompt_text(self, turn: str, tokenizer: Tokenizer | None = None) -> str:
         """The exact `prompt` of a `/v1/completions` request with `add_special_tokens` as above.
 
         Raises:
@@ -110,20 +110,20 @@ class PromptFormat:
         return chat_prompt(_needed(tokenizer), turn)
 
     def completion_text(self, turn: str, response: str, tokenizer: Tokenizer | None = None) -> str:
-        """What a model is trained to say after `request_text`, without the end of sequence."""
+        """What a model is trained to say after `prompt_text`, without the end of sequence."""
         if self.form is PromptStyle.PLAIN:
             return plain_completion(response)
         return chat_completion(_needed(tokenizer), turn, response)
 
     def prompt_ids(self, turn: str, tokenizer: Tokenizer) -> list[int]:
         """The prompt's ids: in a training row, in generation and in a server."""
-        text = self.request_text(turn, tokenizer)
+        text = self.prompt_text(turn, tokenizer)
         return tokenizer.encode(text, add_special_tokens=self.adds_special_tokens)
 
     def encode(self, turn: str, response: str, tokenizer: Tokenizer) -> Encoded:
         """A training row's ids."""
         prompt, completion = (
-            self.request_text(turn, tokenizer),
+            self.prompt_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
         )
         return encode(tokenizer, prompt, completion, special=self.adds_special_tokens)
@@ -131,7 +131,7 @@ class PromptFormat:
     def faults(self, turn: str, response: str, tokenizer: Tokenizer) -> tuple[str, ...]:
         """Every way in which this row breaks the law of tokens (`token_faults`)."""
         prompt, completion = (
-            self.request_text(turn, tokenizer),
+            self.prompt_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
         )
         found = self.control_tokens(turn, tokenizer) + self.control_tokens(response, tokenizer)

@@ -94,8 +94,8 @@ def test_both_forms_say_the_same_words() -> None:
         == chat.turn(DIALOGUE)
         == Library()["respond"].fill({"context": DIALOGUE.situation, "utterance": DIALOGUE.utterance})[0]
     )
-    assert plain.request_text(turn) == turn + RESPONSE_CUE
-    assert chat.request_text(turn, tokenizer) == f"\x02<user>{turn}\x03\n<assistant>"
+    assert plain.prompt_text(turn) == turn + RESPONSE_CUE
+    assert chat.prompt_text(turn, tokenizer) == f"\x02<user>{turn}\x03\n<assistant>"
     assert chat.completion_text(turn, " Oh dear. ", tokenizer) == "Oh dear."
     assert plain.messages(DIALOGUE)[0].content == turn + RESPONSE_CUE
     assert chat.messages(DIALOGUE)[0].content == turn
@@ -148,7 +148,7 @@ def test_a_released_prompt_is_rendered_as_it_is(released_prompts: Path, name: st
     for form in PromptStyle:
         [message] = PromptFormat(prompt, form).messages(DIALOGUE)
         assert message.content == said
-    assert PromptFormat(prompt).request_text(said) == said
+    assert PromptFormat(prompt).prompt_text(said) == said
 
 
 def test_bad_input() -> None:
@@ -159,6 +159,6 @@ def test_bad_input() -> None:
     with pytest.raises(UserError, match="no direct prompt"):
         PromptFormat(Library()["judge/pairwise"])
     with pytest.raises(ValueError, match="tokenizer"):
-        rendering(PromptStyle.CHAT).request_text("Hello.")
+        rendering(PromptStyle.CHAT).prompt_text("Hello.")
     assert default_style(Letters()) is PromptStyle.PLAIN
     assert default_style(Letters("template")) is PromptStyle.CHAT

@@ -57,7 +57,7 @@ def test_law_of_tokens(
     turn = how.turn(Dialogue("d", context, utterance))
     assert how.faults(turn, answer, tokenizer) == ()
     row = how.encode(turn, answer, tokenizer)
-    prompt, completion = how.request_text(turn, tokenizer), how.completion_text(turn, answer, tokenizer)
+    prompt, completion = how.prompt_text(turn, tokenizer), how.completion_text(turn, answer, tokenizer)
     special = {"add_special_tokens": how.adds_special_tokens}
     assert list(row.prompt) == tokenizer(prompt, **special)["input_ids"] == how.prompt_ids(turn, tokenizer)
     whole = tokenizer(prompt + completion, **special)["input_ids"]
@@ -75,7 +75,7 @@ def test_law_of_tokens_holds_for_the_completion_alone(
     # Of `mistral-legacy` it cannot: that tokenizer puts a space of its own before whatever stands alone.
     tokenizer = tokenizers[kind]
     turn = _how(tokenizer).turn(Dialogue("d", "It rained.", "All day."))
-    prompt, completion = _how(tokenizer).request_text(turn), _how(tokenizer).completion_text(turn, answer)
+    prompt, completion = _how(tokenizer).prompt_text(turn), _how(tokenizer).completion_text(turn, answer)
     alone = tokenizer(completion, add_special_tokens=False)["input_ids"]
     assert tokenizer(prompt)["input_ids"] + alone == tokenizer(prompt + completion)["input_ids"]
 
@@ -109,7 +109,7 @@ def test_taking_the_bos_off_a_template_would_change_a_mistral_types_ids(tokenize
     tokenizer = tokenizers["mistral-chat"]
     how = _how(tokenizer)
     turn = how.turn(Dialogue("d", "It rained.", "All day."))
-    put_back = tokenizer(how.request_text(turn, tokenizer).removeprefix("<s>"))["input_ids"]
+    put_back = tokenizer(how.prompt_text(turn, tokenizer).removeprefix("<s>"))["input_ids"]
     assert put_back != how.prompt_ids(turn, tokenizer)
 
 

@@ -118,7 +118,7 @@ def test_a_server_reads_the_ids_that_were_trained(
     with _server(base, "--enable-lora", "--lora-modules", f"trained={made.path}") as url:
         common = {"model": "trained", "max_tokens": 8, "temperature": 0, "return_token_ids": True}
         (message,) = how.messages(DIALOGUE)
-        body = {"prompt": how.request_text(turn, tokenizer), "add_special_tokens": how.adds_special_tokens}
+        body = {"prompt": how.prompt_text(turn, tokenizer), "add_special_tokens": how.adds_special_tokens}
         answers = [_post(f"{url}/v1/completions", {**common, **body})]
         if how.adds_special_tokens:
             answers.append(_post(f"{url}/v1/completions", {**common, "prompt": message.content}))
