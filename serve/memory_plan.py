@@ -23,7 +23,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
-from agents.model_files.weights import quantised
+from agents.model_files.weights import quantization_faults
 from serve.lora_adapter import Adapter, vllm_rank
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
@@ -171,7 +171,7 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted 
         UserError: the base is quantised or of an unknown type; the length is longer than its context.
     """
     asked = wanted or Wanted()
-    for fault in quantised(config, "config.json"):
+    for fault in quantization_faults(config, "config.json"):
         raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
     shape = parse_decoder_config(config, "Start vLLM yourself and name it with --url.")
     if asked.model_length is not None and asked.model_length > (shape.context or MODEL_LENGTH):

@@ -86,7 +86,7 @@ def base_faults(folder: Path) -> list[Fault]:
     if not (folder / CONFIG).is_file():
         faults.append(Fault(f"has no {CONFIG}", str(folder), _listed(folder), "A base needs one."))
     elif not faults:
-        faults += quantised(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+        faults += quantization_faults(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
     for path in sorted(entry for pattern in _ADAPTERS for entry in folder.glob(pattern)):
         remedy = "Move it elsewhere: transformers would put it on the base, and vLLM would not."
         faults.append(Fault("an adapter lies in the base's folder", str(path), remedy=remedy))
@@ -95,7 +95,7 @@ def base_faults(folder: Path) -> list[Fault]:
     return faults
 
 
-def quantised(config: Mapping[str, Any], where: str) -> list[Fault]:
+def quantization_faults(config: Mapping[str, Any], where: str) -> list[Fault]:
     """Whether a config.json is a quantised model's, as a fault; [] for one in its own dtype."""
     inner = config.get("text_config")
     for part in (config, inner if isinstance(inner, dict) else {}):

@@ -17,7 +17,7 @@ from agents.model_files.weights import (
     base_faults,
     check_base,
     check_loaded,
-    quantised,
+    quantization_faults,
     weight_files,
 )
 
@@ -201,9 +201,9 @@ def test_every_fault_at_once_and_no_more_than_twenty(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inner", [False, True])
 def test_a_quantised_config(method: str, inner: bool) -> None:
     told = {"quantization_config": {"quant_method": method}}
-    (fault,) = quantised({"text_config": told} if inner else told, "config.json")
+    (fault,) = quantization_faults({"text_config": told} if inner else told, "config.json")
     assert fault.found == method
-    assert not quantised({"text_config": {}, "quantization_config": None}, "config.json")
+    assert not quantization_faults({"text_config": {}, "quantization_config": None}, "config.json")
 
 
 def loaded(tie: bool, **info: Any) -> tuple[dict[str, Any], Any]:
