@@ -14,7 +14,7 @@ from agents.errors import UserError
 from agents.model_files.chat_template import Tokenizer
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.layers import layers_of, words_of
-from agents.model_files.weights import CONFIG, LOADING, check_base, check_loaded, read_object, weight_files
+from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, check_loaded, read_object, weight_files
 from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
 from finetune.dependencies import is_folder, offline
@@ -168,7 +168,7 @@ def _loaded(folder: Path, **options: Any) -> Any:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # what is missing is told below, by name
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(folder, **LOADING, **options)
+        model, info = AutoModelForCausalLM.from_pretrained(folder, **LOADING_OPTIONS, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise

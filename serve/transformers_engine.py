@@ -16,7 +16,7 @@ from typing import Any
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, FinishReason, Usage
-from agents.model_files.weights import LOADING, check_loaded, weight_files
+from agents.model_files.weights import LOADING_OPTIONS, check_loaded, weight_files
 from serve.batcher import Answer
 from serve.request_params import Asked, asked, until_stop
 from serve.served_model import VLLM_DTYPES, Device, Dtype
@@ -62,7 +62,7 @@ class TransformersEngine:
             weight_files(base)
             self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
             of_dtype = getattr(torch, VLLM_DTYPES[dtype])
-            model, info = AutoModelForCausalLM.from_pretrained(base, dtype=of_dtype, **LOADING)
+            model, info = AutoModelForCausalLM.from_pretrained(base, dtype=of_dtype, **LOADING_OPTIONS)
             check_loaded(base, info, model)
             # what the base's own file would add to a request is no part of any preset: its marks alone stay
             marks = ("bos_token_id", "eos_token_id", "pad_token_id")

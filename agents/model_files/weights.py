@@ -27,7 +27,7 @@ QUANTISED = ("quantization_config", "compression_config")
 MOST_FAULTS = 20
 MOST_NAMES = 6
 # What every loader that is used here is told, beside the dtype: nothing but these files, and what it missed.
-LOADING: Mapping[str, Any] = {
+LOADING_OPTIONS: Mapping[str, Any] = {
     "use_safetensors": True,
     "local_files_only": True,
     "output_loading_info": True,
