@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from agents.errors import Fault, UserError
 from agents.model_files.lora import CONFIG, WEIGHTS, adapter_faults
-from agents.model_files.safetensors_format import bad_tensors
+from agents.model_files.safetensors_format import nonfinite_tensors
 from serve.sampling_presets import read_json
 
 # Starts of an adapter that leave the base as it is (vLLM 0.32, lora/peft_helper.py); the others do not.
@@ -63,7 +63,7 @@ def read_adapter(
         raise UserError("this is no adapter's folder", where=str(folder), found=f"no {missing}")
     faults = [
         Fault("holds weights that are not numbers", f"{weights}: {tensor}", remedy="Train it again.")
-        for tensor in bad_tensors(weights)[:3]
+        for tensor in nonfinite_tensors(weights)[:3]
     ]
     faults += adapter_faults(folder, base)
     if beside:

@@ -88,7 +88,7 @@ def pointer_fault(path: Path) -> Fault | None:
     return None
 
 
-def bad_tensors(path: Path) -> list[str]:
+def nonfinite_tensors(path: Path) -> list[str]:
     """The tensors of a safetensors file that hold NaN or infinity, by name.
 
     Raises:

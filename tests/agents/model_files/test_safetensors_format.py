@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.safetensors_format import (
     WIDTHS,
-    bad_tensors,
+    nonfinite_tensors,
     is_zero,
     pointer_fault,
     read_header,
@@ -131,6 +131,6 @@ def test_a_tensor_is_bad_where_one_number_is_none_and_zero_where_all_are(
     if dtype == "BF16":  # what the upper half of the bits says
         narrow = (wide.view("<u4") >> 16 << 16).astype("<u4").view("<f4")
     path = write(tmp_path_factory.mktemp("a") / "x.safetensors", {"x": (dtype, [len(values)], content)})
-    assert bool(bad_tensors(path)) == (not np.isfinite(narrow).all())
+    assert bool(nonfinite_tensors(path)) == (not np.isfinite(narrow).all())
     if dtype != "F64":
         assert is_zero(path, read_header(path)["x"]) == (not narrow.any())
