@@ -114,7 +114,7 @@ def is_zero(path: Path, tensor: Tensor) -> bool:
     return True
 
 
-def same_numbers(one: tuple[Path, Tensor], other: tuple[Path, Tensor]) -> bool:
+def tensors_equal(one: tuple[Path, Tensor], other: tuple[Path, Tensor]) -> bool:
     """Whether two tensors are of one dtype and shape and hold the same bytes."""
     (path, tensor), (other_path, other_tensor) = one, other
     if (tensor.dtype, tensor.shape) != (other_tensor.dtype, other_tensor.shape):

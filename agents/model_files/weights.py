@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from agents.model_files.safetensors_format import FETCH, Tensor, pointer_fault, read_header, same_numbers
+from agents.model_files.safetensors_format import FETCH, Tensor, pointer_fault, read_header, tensors_equal
 
 SINGLE, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json")
@@ -249,7 +249,7 @@ def _untied(folder: Path, tied: Mapping[str, str]) -> list[Fault]:
             'Say "tie_word_embeddings": false in config.json, or leave the second one out.',
         )
         for name, source in tied.items()
-        if name in there and source in there and not same_numbers(there[name], there[source])
+        if name in there and source in there and not tensors_equal(there[name], there[source])
     ]
 
 

@@ -18,7 +18,7 @@ from agents.model_files.safetensors_format import (
     is_zero,
     pointer_fault,
     read_header,
-    same_numbers,
+    tensors_equal,
 )
 
 POINTERS = (
@@ -61,7 +61,7 @@ def test_what_was_written_is_read(
     }
     header = read_header(write(path, contents))
     assert {name: (one.dtype, list(one.shape)) for name, one in header.items()} == tensors
-    assert all(is_zero(path, one) and same_numbers((path, one), (path, one)) for one in header.values())
+    assert all(is_zero(path, one) and tensors_equal((path, one), (path, one)) for one in header.values())
 
 
 @given(st.integers(0, 10_000))
