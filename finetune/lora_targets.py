@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, kinds_of, layers_of, matches, unmatched
+from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, kinds_of, layers_of, matches, unmatched_targets
 from agents.model_files.weights import CONFIG, read_object, tensors_of, weight_files
 from finetune.config import Settings
 
@@ -39,7 +39,7 @@ def check_targets(settings: Settings, base: Path) -> None:
     layers = layers_of(base)
     config = {"target_modules": target_names(settings)}
     there = f"There are: {ALL_LINEAR}, {kinds_of(layers)}."
-    faults = [Fault("matches no layer", WHERE, repr(name), there) for name in unmatched(config, layers)]
+    faults = [Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)]
     faults += tied_faults(config, base, WHERE)
     if not faults and not any(is_target(name, config) for name in layers):
         faults.append(Fault("matches no layer", WHERE, repr(settings.target_modules), there))

@@ -95,7 +95,7 @@ def is_target(name: str, config: Config) -> bool:
     return matches(name, targets) and _is_chosen_layer(name, config)
 
 
-def unmatched(config: Config, layers: Iterable[str]) -> list[str]:
+def unmatched_targets(config: Config, layers: Iterable[str]) -> list[str]:
     """The target modules that name no layer; a pattern is given back whole."""
     targets = config.get("target_modules") or []
     if targets == ALL_LINEAR:

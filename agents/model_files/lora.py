@@ -24,7 +24,7 @@ from agents.model_files.layers import (
     layers_of,
     matches,
     rank_of,
-    unmatched,
+    unmatched_targets,
 )
 from agents.model_files.safetensors_format import Tensor, is_zero, read_header
 from agents.model_files.weights import listed
@@ -75,7 +75,7 @@ def adapter_faults(folder: Path, base: Path | None) -> list[Fault]:
         Fault(
             "a target module is no layer of the base", str(path), repr(name), f"Layers: {kinds_of(layers)}."
         )
-        for name in unmatched(config, layers)
+        for name in unmatched_targets(config, layers)
     ]
     faults += _tensor_faults(folder / WEIGHTS, tensors, config, layers, targets, exact=base is not None)
     return faults or _effect_faults(folder / WEIGHTS, tensors)

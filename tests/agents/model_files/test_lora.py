@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.model_files.layers import is_target, layers_of, rank_of, unmatched
+from agents.model_files.layers import is_target, layers_of, rank_of, unmatched_targets
 from agents.model_files.lora import CONFIG, WEIGHTS, adapter_faults
 
 LAYERS = {
@@ -168,7 +168,7 @@ def test_names_as_peft_reads_them(base: Path) -> None:
     every = {"target_modules": "all-linear"}
     assert not any("embed" in name or "head" in name for name in layers if is_target(name, every))
     names = ["q_proj", "1.mlp.up_proj", "q_pro", "proj"]
-    assert unmatched({"target_modules": names}, layers) == ["q_pro", "proj"]
+    assert unmatched_targets({"target_modules": names}, layers) == ["q_pro", "proj"]
     ranks = {"r": 8, "rank_pattern": {"1.self_attn.q_proj": 2, r"^model\.layers\.0\.": 3}}
     query = [f"model.layers.{number}.self_attn.q_proj" for number in (0, 1, 11)]
     assert [rank_of(name, ranks) for name in query] == [3, 2, 8]
