@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, kinds_of, layers_of, matches, unmatched_targets
+from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, layer_type_names, layers_of, matches, unmatched_targets
 from agents.model_files.weights import CONFIG, read_object, tensors_of, weight_files
 from finetune.config import Settings
 
@@ -38,7 +38,7 @@ def check_targets(settings: Settings, base: Path) -> None:
     """
     layers = layers_of(base)
     config = {"target_modules": target_names(settings)}
-    there = f"There are: {ALL_LINEAR}, {kinds_of(layers)}."
+    there = f"There are: {ALL_LINEAR}, {layer_type_names(layers)}."
     faults = [Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)]
     faults += tied_faults(config, base, WHERE)
     if not faults and not any(is_target(name, config) for name in layers):

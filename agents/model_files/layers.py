@@ -105,7 +105,7 @@ def unmatched_targets(config: Config, layers: Iterable[str]) -> list[str]:
     return [name for name, target in of_each if not any(matches(layer, target) for layer in layers)]
 
 
-def kinds_of(layers: Iterable[str]) -> str:
+def layer_type_names(layers: Iterable[str]) -> str:
     """The last parts of layers' names, each once, for people: `down_proj, q_proj, …`."""
     return ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
 

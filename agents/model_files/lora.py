@@ -20,7 +20,7 @@ from agents.model_files.layers import (
     Layer,
     Layers,
     is_target,
-    kinds_of,
+    layer_type_names,
     layers_of,
     matches,
     rank_of,
@@ -73,7 +73,7 @@ def adapter_faults(folder: Path, base: Path | None) -> list[Fault]:
     targets = {name: layer for name, layer in layers.items() if is_target(name, config)}
     faults = [
         Fault(
-            "a target module is no layer of the base", str(path), repr(name), f"Layers: {kinds_of(layers)}."
+            "a target module is no layer of the base", str(path), repr(name), f"Layers: {layer_type_names(layers)}."
         )
         for name in unmatched_targets(config, layers)
     ]
