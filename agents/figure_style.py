@@ -40,7 +40,7 @@ _NO_DATE = {
 }
 
 
-def format_of(path: Path, where: str = "") -> str:
+def figure_format(path: Path, where: str = "") -> str:
     """The format that a file's ending names: one of `FORMATS`.
 
     Args:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.figure_style import drawn, format_of
+from agents.figure_style import drawn, figure_format
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import Rated
 from harness.atomic_write import write_whole
@@ -99,7 +99,7 @@ def plot(description: Description, path: Path) -> None:
         UserError: the ending names no format.
         OSError: the file cannot be written, or its folder is not there.
     """
-    form = format_of(path, "--plot")
+    form = figure_format(path, "--plot")
     path.parent.stat()  # a folder that is not there is a slip of the pen
     write_whole(path, drawn(partial(_figure, description), {form: {"dpi": 150}})[form])
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agents.errors import UserError
-from agents.figure_style import drawn, format_of
+from agents.figure_style import drawn, figure_format
 from tests.hostile import HOSTILE
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_no_name_is_mathematics_or_ends_the_drawing(name: str) -> None:
 
 
 def test_a_file_is_written_as_its_ending_says() -> None:
-    assert [format_of(Path(f"a.{ending}")) for ending in ("png", "SVG", "pdf")] == ["png", "svg", "pdf"]
+    assert [figure_format(Path(f"a.{ending}")) for ending in ("png", "SVG", "pdf")] == ["png", "svg", "pdf"]
     for name in ("a", "a.xyz", ".png"):
         with pytest.raises(UserError):
-            format_of(Path(name))
+            figure_format(Path(name))
