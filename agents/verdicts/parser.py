@@ -31,7 +31,7 @@ from agents.verdicts.judge_text import Object, Unit, objects, units, without_quo
 from agents.verdicts.lone_answers import is_answer, is_digit
 from agents.verdicts.reasons import begins_to_explain, explains, justifies, reasons
 from agents.verdicts.soft_verdict import with_probabilities
-from agents.verdicts.thought_marks import Aloud, aloud
+from agents.verdicts.thought_marks import VisibleText, aloud
 
 VERDICT_PARSER = "verdict-2"
 
@@ -91,7 +91,7 @@ def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Un
     return Unscored(_reason(completion, spoken), raw)
 
 
-def _reason(completion: Completion, spoken: Aloud) -> UnscoredReason:
+def _reason(completion: Completion, spoken: VisibleText) -> UnscoredReason:
     if completion.finish is FinishReason.LENGTH:
         return UnscoredReason.TRUNCATED
     if spoken.is_empty and not spoken.unfinished:
@@ -99,7 +99,7 @@ def _reason(completion: Completion, spoken: Aloud) -> UnscoredReason:
     return UnscoredReason.REFUSED if _REFUSAL.search(spoken.text) else UnscoredReason.UNREADABLE
 
 
-def _read(spoken: Aloud, finished: bool) -> tuple[str, int] | None:
+def _read(spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
     """(answer, place) of what was said aloud; what was said before a thought must not say another."""
     if not spoken.parts:
         return None
@@ -118,7 +118,7 @@ def _read(spoken: Aloud, finished: bool) -> tuple[str, int] | None:
     return found
 
 
-def _read_wrapped(text: str, spoken: Aloud, finished: bool) -> tuple[str, int] | None:
+def _read_wrapped(text: str, spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
     """What the tags of an answer hold; the text around them must not say another."""
     start, end = spoken.parts[-1][0], spoken.parts[-1][1]
     read = [_read_part(text, *span, True) for span in spoken.wrapped]

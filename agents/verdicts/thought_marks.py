@@ -73,7 +73,7 @@ _SUSPECT = re.compile(r"[<\[◁]|&lt;|analysis|commentary|assistant|thought proc
 
 
 @dataclass(frozen=True, slots=True)
-class Aloud:
+class VisibleText:
     """A completion's text with thoughts and marks blanked out; as long as the completion.
 
     Attributes:
@@ -95,10 +95,10 @@ class Aloud:
         return not self.parts
 
 
-def aloud(text: str) -> Aloud:
+def aloud(text: str) -> VisibleText:
     """What of a completion was said aloud."""
     if not _SUSPECT.search(text):
-        return Aloud(text, ((0, len(text)),) if text.strip() else ())
+        return VisibleText(text, ((0, len(text)),) if text.strip() else ())
     start, end, unfinished = _answer_channel(text)
     scan = _Scan(text, start, end)
     for mark in _MARK.finditer(text, start, end):
@@ -196,7 +196,7 @@ class _Scan:
             else:
                 self._close(mark, "thought") if closes else self._open(mark, "thought")
 
-    def finish(self, unfinished: bool) -> Aloud:
+    def finish(self, unfinished: bool) -> VisibleText:
         """What the whole text came to."""
         end = self.end if self.asked_at < 0 else self.asked_at
         if not self.opened:
@@ -209,7 +209,7 @@ class _Scan:
         if self.turn_over >= 0 and any(one.isalnum() for one in text[self.turn_over :]):
             unfinished = True
         parts = tuple((start, end) for start, end in self.parts if text[start:end].strip())
-        return Aloud(text, parts, tuple(self.wrapped), unfinished)
+        return VisibleText(text, parts, tuple(self.wrapped), unfinished)
 
     def _token(self, mark: re.Match[str]) -> None:
         name = re.sub(r"[\s_▁-]", "", mark["token"].lower())
