@@ -31,7 +31,7 @@ from agents.verdicts.judge_text import Object, Unit, objects, units, without_quo
 from agents.verdicts.lone_answers import is_answer, is_digit
 from agents.verdicts.reasons import begins_to_explain, explains, justifies, reasons
 from agents.verdicts.soft_verdict import with_probabilities
-from agents.verdicts.thought_marks import VisibleText, aloud
+from agents.verdicts.thought_marks import VisibleText, extract_visible_text
 
 VERDICT_PARSER = "verdict-2"
 
@@ -84,7 +84,7 @@ def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Un
         return Unscored(UnscoredReason.FILTERED, raw)
     if (alone := raw.strip()) in answers:  # what most judges say
         return with_probabilities(alone, raw.find(alone), answers, completion)
-    spoken = aloud(raw)
+    spoken = extract_visible_text(raw)
     found = None if spoken.unfinished else _read(spoken, completion.finish is FinishReason.STOP)
     if found is not None and found[0] in answers:
         return with_probabilities(*found, answers, completion)

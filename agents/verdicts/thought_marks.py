@@ -2,7 +2,7 @@
 
 Reasoning models leave their thoughts in the text, each family in its own marks; servers strip some marks and
 leave others. Everything between marks that are not known to be ornament or to hold the answer counts as
-thought. `aloud` keeps every remaining character at its place, so a place in its text is a place in the
+thought. `extract_visible_text` keeps every remaining character at its place, so a place in its text is a place in the
 completion.
 """
 
@@ -95,7 +95,7 @@ class VisibleText:
         return not self.parts
 
 
-def aloud(text: str) -> VisibleText:
+def extract_visible_text(text: str) -> VisibleText:
     """What of a completion was said aloud."""
     if not _SUSPECT.search(text):
         return VisibleText(text, ((0, len(text)),) if text.strip() else ())

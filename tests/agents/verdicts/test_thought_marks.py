@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.verdicts.thought_marks import aloud
+from agents.verdicts.thought_marks import extract_visible_text
 
 PIECES = (
     *("<think>", "</think>", "<|im_start|>", "<|im_end|>", "<answer>", "</answer>", "[THINK]", "<b>"),
@@ -18,7 +18,7 @@ PIECES = (
 
 @given(st.text() | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_every_character_that_is_left_keeps_its_place(text: str) -> None:
-    spoken = aloud(text)
+    spoken = extract_visible_text(text)
     assert len(spoken.text) == len(text)
     assert all(one == other or one in " \n" for one, other in zip(spoken.text, text, strict=True))
     assert all(0 <= start < end <= len(text) for start, end in (*spoken.parts,))
@@ -47,7 +47,7 @@ def test_every_character_that_is_left_keeps_its_place(text: str) -> None:
     ],
 )
 def test_what_is_said_aloud(text: str, said: str) -> None:
-    spoken = aloud(text)
+    spoken = extract_visible_text(text)
     assert not spoken.unfinished
     start, end = spoken.parts[-1]
     assert spoken.text[start:end].strip() == said
@@ -62,9 +62,9 @@ def test_what_is_said_aloud(text: str, said: str) -> None:
     ],
 )
 def test_what_was_never_closed_is_unfinished(text: str) -> None:
-    assert aloud(text).unfinished
+    assert extract_visible_text(text).unfinished
 
 
 def test_tags_of_an_answer_hold_it() -> None:
-    spoken = aloud("So <answer>2</answer>")
+    spoken = extract_visible_text("So <answer>2</answer>")
     assert [spoken.text[start:end] for start, end in spoken.wrapped] == ["2"]
