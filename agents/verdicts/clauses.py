@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agents.verdicts.grammar import Stated, bare, sentence
+from agents.verdicts.grammar import StatedAnswer, bare, sentence
 from agents.verdicts.reasons import compares, reasons
 from agents.verdicts.word_lists import words
 from agents.verdicts.wording import SUPERIOR_NOUN, compiled
@@ -48,7 +48,7 @@ _IT = compiled(
 _NAMES = compiled(r"\b[RDFBP]([12])\b")
 
 
-def clause(text: str) -> Stated | None:
+def clause(text: str) -> StatedAnswer | None:
     """The answer that the last clause of a sentence states; None where another clause may take it away."""
     if len(text) > 600 or "?" in text:
         return None
@@ -75,7 +75,7 @@ def _concludes(joint: str, before: str) -> bool:
     return any(word in joint.split() for word in ("so", "therefore", "thus", "hence", "but"))
 
 
-def _leaves_it(before: str, joint: str, stated: Stated) -> bool:
+def _leaves_it(before: str, joint: str, stated: StatedAnswer) -> bool:
     """Whether the clauses before leave the last one the judge's own."""
     words = set(before.split(" "))
     if words & _HARD or ("…" in before and not _CONTRAST.search(joint)) or _names_another(before, stated):
@@ -95,13 +95,13 @@ def _leaves_it(before: str, joint: str, stated: Stated) -> bool:
     return _SUBJECT.match(before) is not None and (not soft or (quoted and ":" not in joint))
 
 
-def _is_opposed(before: str, joint: str, stated: Stated) -> bool:
+def _is_opposed(before: str, joint: str, stated: StatedAnswer) -> bool:
     """Whether what others may think is another answer: "Some would choose 1, but I choose 2"."""
     opposed = _CONTRAST.search(joint) is not None or (";" in joint and stated.strong)
     return opposed and set(_NAMES.findall(before)) != {stated.answer}
 
 
-def _names_another(before: str, stated: Stated) -> bool:
+def _names_another(before: str, stated: StatedAnswer) -> bool:
     """Whether an earlier clause is a statement of its own, of another answer."""
     other = sentence(before)
     if other is None or other.answer == stated.answer:
@@ -109,7 +109,7 @@ def _names_another(before: str, stated: Stated) -> bool:
     return reasons(before[other.end :], other.answer)
 
 
-def _of_it(text: str) -> Stated | None:
+def _of_it(text: str) -> StatedAnswer | None:
     """ "Response 1 sees how hard it was; it is the more empathetic one"."""
     match = _IT.search(text)
     if match is None:
@@ -119,4 +119,4 @@ def _of_it(text: str) -> Stated | None:
     if len(names) != 1 or not compares(before, min(names)) or not reasons(text[match.end() :], min(names)):
         return None
     symbol = re.search(r"[RDF][12]", before)
-    return Stated(min(names), symbol.start(), match.end()) if symbol else None
+    return StatedAnswer(min(names), symbol.start(), match.end()) if symbol else None

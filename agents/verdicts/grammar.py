@@ -99,7 +99,7 @@ _NAMES_ANY = re.compile(rf"\b[RDFWB][12]\b|{_NAMED}|tied|empath")
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class StatedAnswer:
     """An answer that a unit states.
 
     Attributes:
@@ -124,7 +124,7 @@ class Stated:
 
 
 @lru_cache(maxsize=2048)
-def bare(text: str) -> Stated | None:
+def bare(text: str) -> StatedAnswer | None:
     """An answer and ornament, nothing else: "[[2]]", "Response 1."."""
     if len(text) > 160 or not _NAMES_ANY.search(text) or (text[:1] == "~" != text[-1:]):  # "~1" is "about 1"
         return None
@@ -136,7 +136,7 @@ def bare(text: str) -> Stated | None:
 
 
 @lru_cache(maxsize=2048)
-def labelled(text: str) -> Stated | None:
+def labelled(text: str) -> StatedAnswer | None:
     """A label and an answer, nothing else: "Final verdict: Response 2"."""
     if len(text) > MOST_LABEL or not _NAMES_ANY.search(text):
         return None
@@ -180,7 +180,7 @@ def gives_object(text: str) -> bool:
 
 
 @lru_cache(maxsize=2048)
-def sentence(text: str, *, opens: bool = False) -> Stated | None:
+def sentence(text: str, *, opens: bool = False) -> StatedAnswer | None:
     """The answer that a sentence states in one of the forms of this grammar; what follows `end` is reason.
 
     Args:
@@ -223,7 +223,7 @@ def _led(head: str, led: _Led) -> _Led:
     return led
 
 
-def _core(head: str, led: _Led, opens: bool) -> Stated | None:
+def _core(head: str, led: _Led, opens: bool) -> StatedAnswer | None:
     strong = led.strong or _FIRST_PERSON.match(head, led.at) is not None
     cores = _OF_A_NAME if _NAME.match(head, led.at) else _OF_OTHERS
     for core in (*cores, *(_CHOICES if led.elliptic or opens else ())):
@@ -245,12 +245,12 @@ def _ends_token(text: str, at: int) -> bool:
     return at == len(text) or text[at] == " " or text[at - 1] == " "
 
 
-def _stated(match: re.Match[str], text: str) -> Stated | None:
+def _stated(match: re.Match[str], text: str) -> StatedAnswer | None:
     """What was matched, where every other response that it names fits."""
     groups = match.groupdict()
     name = groups.get("a")
     if name is None:  # one of the forms of a tie
-        return Stated("tie", match.start(), match.end())
+        return StatedAnswer("tie", match.start(), match.end())
     answer = name[1] if name[1:] in ("1", "2") else "tie"
     gloss = groups.get("b")
     if gloss is not None and (gloss.removeprefix(gloss[0]) == answer or gloss == answer) == text.startswith(
@@ -266,4 +266,4 @@ def _stated(match: re.Match[str], text: str) -> Stated | None:
         end = rest.end()
     if answer != "tie" and gloss is None and _NAMES.findall(text, match.start(), end).count(answer) > 1:
         return None
-    return Stated(answer, match.start("a"), end)
+    return StatedAnswer(answer, match.start("a"), end)

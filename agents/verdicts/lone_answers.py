@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agents.verdicts.grammar import Stated, bare, introduces
+from agents.verdicts.grammar import StatedAnswer, bare, introduces
 from agents.verdicts.judge_text import Unit
 from agents.verdicts.reasons import praises
 
@@ -14,12 +14,12 @@ _LISTED = re.compile(r"\(? ?D[12] [.)]")
 _NAMED = re.compile(r"[RF][12]")
 
 
-def is_digit(unit: Unit, stated: Stated) -> bool:
+def is_digit(unit: Unit, stated: StatedAnswer) -> bool:
     """Whether it is a digit or "tie": a name may as well be a heading."""
     return _NAMED.match(unit.text, stated.at) is None and unit.text[stated.at] != "W" and not unit.heading
 
 
-def is_answer(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
+def is_answer(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
     """Whether the unit at `at`, which holds nothing but `stated`, is an answer."""
     unit = found[at]
     if _is_item(at, stated, found) or unit.text.rstrip(' )]}"')[-1:] in (":", ",", "—", ";"):
@@ -37,13 +37,13 @@ def is_answer(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
     return ends or (unit.opens_line and (unit.whole_line or at == 0))
 
 
-def _is_item(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
+def _is_item(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
     """Whether it follows another such line with another answer."""
     previous = bare(found[at - 1].text) if at else None
     return previous is not None and previous.answer != stated.answer and found[at - 1].line != found[at].line
 
 
-def _is_mark(at: int, stated: Stated, found: Sequence[Unit], ends: bool) -> bool:
+def _is_mark(at: int, stated: StatedAnswer, found: Sequence[Unit], ends: bool) -> bool:
     """Whether it may be the mark of a list, such as "1." or the "2" after a line "1. …"."""
     unit = found[at]
     if _LISTED.match(unit.text) and (at == 0 or not (ends or unit.whole_line)):
@@ -52,7 +52,7 @@ def _is_mark(at: int, stated: Stated, found: Sequence[Unit], ends: bool) -> bool
     return bool(numbers) and stated.answer == str(numbers[-1] + 1)
 
 
-def _is_no_heading(at: int, stated: Stated, found: Sequence[Unit]) -> bool:
+def _is_no_heading(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
     """A response's name alone is a heading, unless it is the last word, or what follows gives a reason."""
     others = (bare(unit.text) for unit in found if unit.whole_line and unit.text[:1] in "RF")
     if any(other is not None and other.answer != stated.answer for other in others):

@@ -26,7 +26,7 @@ from agents.types import UnscoredReason, Unscored, Verdict
 from agents.verdicts.answer_words import plain
 from agents.verdicts.clauses import clause
 from agents.verdicts.context import Weight, leaves_open
-from agents.verdicts.grammar import Stated, bare, gives_object, labelled, sentence
+from agents.verdicts.grammar import StatedAnswer, bare, gives_object, labelled, sentence
 from agents.verdicts.judge_text import Object, Unit, objects, units, without_quotations, without_struck
 from agents.verdicts.lone_answers import is_answer, is_digit
 from agents.verdicts.reasons import begins_to_explain, explains, justifies, reasons
@@ -265,7 +265,7 @@ def _in_sentence(at: int, found: Sequence[Unit]) -> _Statement | None:
     return _made(unit, at, stated, False, stated.corrects)
 
 
-def _is_meant(text: str, stated: Stated, before_other: bool) -> bool:
+def _is_meant(text: str, stated: StatedAnswer, before_other: bool) -> bool:
     """Whether all that follows is a reason; a mere name needs a lead-in, a comparison or a reason."""
     rest = text[stated.end :]
     if not stated.named_alone:
@@ -275,7 +275,7 @@ def _is_meant(text: str, stated: Stated, before_other: bool) -> bool:
     return stated.elliptic or _DECIDEDLY.match(text, stated.at + 2, stated.end) is not None
 
 
-def _made(unit: Unit, at: int, stated: Stated, complete: bool, explicit: bool) -> _Statement:
+def _made(unit: Unit, at: int, stated: StatedAnswer, complete: bool, explicit: bool) -> _Statement:
     boxed = unit.text[stated.at : stated.at + 1] == "B"
     place = unit.places.get(stated.at, unit.start)
     final = stated.corrects or unit.text.startswith(("final ", "my final ", "the final "))
