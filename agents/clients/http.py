@@ -19,7 +19,7 @@ from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
 from agents.models.spec import Model
 from agents.protocols import FORMATS, read_content, request_url
-from agents.protocols.deprecation_headers import notice_of
+from agents.protocols.deprecation_headers import parse_deprecation
 from agents.protocols.error_mapping import read_refusal
 from agents.protocols.rate_limit_headers import server_limits
 
@@ -75,7 +75,7 @@ class HttpClient:
         else:
             completion = read_refusal(self._model, status, headers, content, self._key, now, sent)
         seconds = time.perf_counter() - sent_at
-        return completion.measured(seconds, server_limits(headers, now), notice_of(headers))
+        return completion.measured(seconds, server_limits(headers, now), parse_deprecation(headers))
 
     async def close(self) -> None:
         """Give its connections back. The session is not this client's to close."""

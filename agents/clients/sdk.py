@@ -24,7 +24,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import FORMATS, read_content
-from agents.protocols.deprecation_headers import notice_of
+from agents.protocols.deprecation_headers import parse_deprecation
 from agents.protocols.error_mapping import read_refusal, without_secrets
 from agents.protocols.rate_limit_headers import server_limits
 
@@ -78,7 +78,7 @@ class SdkClient:
         now = datetime.now(UTC)
         completion = read_content(self._model, content, headers, key=self._key, now=now, sent=call.body)
         seconds = time.perf_counter() - sent_at
-        return completion.measured(seconds, server_limits(headers, now), notice_of(headers))
+        return completion.measured(seconds, server_limits(headers, now), parse_deprecation(headers))
 
     async def close(self) -> None:
         """Close the SDK's connections."""

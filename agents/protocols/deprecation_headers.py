@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 MOST_CHARACTERS = 80
 
 
-def notice_of(headers: Mapping[str, str]) -> str:
+def parse_deprecation(headers: Mapping[str, str]) -> str:
     """A phrase on the model's end, or "" where the headers say nothing of it.
 
     >>> notice_of({"Sunset": "Thu, 14 Jan 2027 00:00:00 GMT"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.protocols.deprecation_headers import notice_of
+from agents.protocols.deprecation_headers import parse_deprecation
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from agents.protocols.deprecation_headers import notice_of
     ],
 )
 def test_a_notice(headers: dict[str, str], words: str) -> None:
-    assert notice_of(headers) == words
+    assert parse_deprecation(headers) == words
