@@ -9,7 +9,7 @@ import orjson
 
 from agents.messages import Completion, Message, Sampling, Usage
 from agents.models.spec import Model
-from agents.protocols.finish_reasons import finish_of
+from agents.protocols.finish_reasons import parse_finish_reason
 from agents.protocols.openai_chat import answer_schema, text_of
 from agents.protocols.usage import token_count
 
@@ -71,7 +71,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     """
     return Completion(
         text=text_of(answer["content"]),
-        finish=finish_of(str(answer.get("stop_reason") or "")),
+        finish=parse_finish_reason(str(answer.get("stop_reason") or "")),
         usage=_usage(answer.get("usage")),
         model=str(answer.get("model") or ""),
         request_id=str(answer.get("id") or ""),

@@ -45,7 +45,7 @@ _PREFIX = re.compile(r"^finish[_ -]?reason[_ -]?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
-def finish_of(reason: str) -> FinishReason:
+def parse_finish_reason(reason: str) -> FinishReason:
     """The kind of a finish reason, as a server spells it; "" is `FinishReason.OTHER`.
 
     Raises:

@@ -11,7 +11,7 @@ import orjson
 
 from agents.messages import Completion, FinishReason, Message, Sampling, TokenLogprobs, Usage
 from agents.models.spec import Model
-from agents.protocols.finish_reasons import finish_of
+from agents.protocols.finish_reasons import parse_finish_reason
 from agents.protocols.logprobs import logprobs_of
 from agents.protocols.openai_chat import answer_schema
 from agents.protocols.usage import billed_output, token_count
@@ -83,7 +83,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
             raise ValueError("neither candidates nor a reason why not")
         return Completion("", FinishReason.FILTERED, tokens, (), model, request_id)
     candidate = answer["candidates"][0]
-    finish = finish_of(str(candidate.get("finishReason") or ""))
+    finish = parse_finish_reason(str(candidate.get("finishReason") or ""))
     parts = (candidate.get("content") or {}).get("parts") or ()
     return Completion(
         text="".join(part["text"] for part in parts if part.get("text") and not part.get("thought")),

@@ -10,7 +10,7 @@ import orjson
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model
-from agents.protocols.finish_reasons import finish_of
+from agents.protocols.finish_reasons import parse_finish_reason
 from agents.protocols.logprobs import logprobs_of
 from agents.protocols.usage import openai_usage
 
@@ -90,7 +90,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     refuse_failed(choice)
     message = choice["message"]
     refusal = message.get("refusal")
-    finish = finish_of(str(choice.get("finish_reason") or ""))
+    finish = parse_finish_reason(str(choice.get("finish_reason") or ""))
     return Completion(
         text=text_of(message.get("content")) or refusal or "",
         finish=FinishReason.REFUSAL if refusal else finish,
