@@ -18,7 +18,7 @@ from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
 from agents.models.spec import Model
-from agents.protocols import FORMATS, read_content, request_url
+from agents.protocols import FORMATS, parse_response, request_url
 from agents.protocols.deprecation_headers import parse_deprecation
 from agents.protocols.error_mapping import read_refusal
 from agents.protocols.rate_limit_headers import server_limits
@@ -71,7 +71,7 @@ class HttpClient:
             raise (connection_error(self._model, self._key, error) or error) from error
         now, sent = datetime.now(UTC), call.body
         if status == 200:
-            completion = read_content(self._model, content, headers, key=self._key, now=now, sent=sent)
+            completion = parse_response(self._model, content, headers, key=self._key, now=now, sent=sent)
         else:
             completion = read_refusal(self._model, status, headers, content, self._key, now, sent)
         seconds = time.perf_counter() - sent_at

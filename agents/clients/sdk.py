@@ -23,7 +23,7 @@ from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.spec import Model, ApiProtocol
-from agents.protocols import FORMATS, read_content
+from agents.protocols import FORMATS, parse_response
 from agents.protocols.deprecation_headers import parse_deprecation
 from agents.protocols.error_mapping import read_refusal, without_secrets
 from agents.protocols.rate_limit_headers import server_limits
@@ -76,7 +76,7 @@ class SdkClient:
         if len(content) > MOST_BYTES:
             raise response_too_large(self._model, 200)
         now = datetime.now(UTC)
-        completion = read_content(self._model, content, headers, key=self._key, now=now, sent=call.body)
+        completion = parse_response(self._model, content, headers, key=self._key, now=now, sent=call.body)
         seconds = time.perf_counter() - sent_at
         return completion.measured(seconds, server_limits(headers, now), parse_deprecation(headers))
 

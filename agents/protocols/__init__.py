@@ -77,7 +77,7 @@ def request_url(model: Model) -> str:
     return model.base_url + FORMATS[model.protocol].path(model)
 
 
-def read_content(
+def parse_response(
     model: Model,
     content: bytes,
     headers: Mapping[str, str],

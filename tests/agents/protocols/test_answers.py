@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from agents.models.spec import Model, ApiProtocol
-from agents.protocols import read_answer, read_content
+from agents.protocols import read_answer, parse_response
 
 CHAT, PLAIN = ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS
 CLAUDE, GEMINI = ApiProtocol.ANTHROPIC_MESSAGES, ApiProtocol.GEMINI_GENERATE
@@ -266,7 +266,7 @@ def test_text_in_parts_is_joined_and_thinking_left_out(content: Any, text: str) 
 @pytest.mark.parametrize("tail", ["\\ud83d", "\\udc36", "\\ud83d x", "\\ud83d\\ud83d"])
 def test_half_a_character_costs_that_character(protocol: ApiProtocol, tail: str) -> None:
     whole = orjson.dumps(answer_in(protocol, "1@")).decode()
-    completion = read_content(model(protocol), whole.replace("@", tail).encode(), {})
+    completion = parse_response(model(protocol), whole.replace("@", tail).encode(), {})
     assert completion.text.startswith("1")
     assert "\ufffd" in completion.text
     completion.text.encode()
@@ -276,7 +276,7 @@ def test_half_a_character_costs_that_character(protocol: ApiProtocol, tail: str)
 def test_nan_and_a_byte_order_mark_are_read(protocol: ApiProtocol) -> None:
     whole = orjson.dumps({**answer_in(protocol, "1"), "score": None}).decode()
     for content in (whole.replace('"score":null', '"score":NaN'), "\ufeff" + whole):
-        assert read_content(model(protocol), content.encode(), {}).text == "1"
+        assert parse_response(model(protocol), content.encode(), {}).text == "1"
 
 
 def answer_in(protocol: ApiProtocol, text: str, finish: str = "stop") -> dict[str, Any]:
@@ -422,7 +422,7 @@ def test_any_json_is_an_answer_or_malformed(protocol: ApiProtocol, answer: Any) 
 )
 def test_what_is_no_json(content: bytes, content_type: str, failure: Failure) -> None:
     with pytest.raises(CallError) as caught:
-        read_content(model(CHAT), content, {"content-type": content_type})
+        parse_response(model(CHAT), content, {"content-type": content_type})
     assert caught.value.failure is failure
     assert caught.value.status == 200
     assert caught.value.charged == (failure is Failure.MALFORMED)
@@ -430,7 +430,7 @@ def test_what_is_no_json(content: bytes, content_type: str, failure: Failure) ->
 
 def test_a_body_is_read_whatever_it_is_called() -> None:
     body = orjson.dumps(chat({"content": "1"}))
-    assert read_content(model(CHAT), body, {"content-type": "text/html"}) == read(
+    assert parse_response(model(CHAT), body, {"content-type": "text/html"}) == read(
         CHAT, chat({"content": "1"})
     )
 
@@ -445,7 +445,7 @@ def test_a_control_judges_answer_is_its_text() -> None:
 def error_in_200(body: Any, protocol: ApiProtocol = CHAT, base_url: str = "http://h/v1") -> CallError:
     asked = Model("p", "m", protocol, base_url=base_url)
     with pytest.raises(CallError) as caught:
-        read_content(asked, orjson.dumps(body), {"content-type": "application/json"})
+        parse_response(asked, orjson.dumps(body), {"content-type": "application/json"})
     return caught.value
 
 
@@ -483,7 +483,7 @@ def test_the_words_of_a_router_are_kept() -> None:
 
 def test_a_filter_inside_a_200_is_an_answer() -> None:
     body = orjson.dumps({"error": {"message": "flagged by moderation", "code": 403}})
-    assert read_content(model(CHAT), body, {}).finish is FinishReason.FILTERED
+    assert parse_response(model(CHAT), body, {}).finish is FinishReason.FILTERED
 
 
 @pytest.mark.parametrize("base_url", ["http://h", "http://h/api"])
@@ -505,7 +505,7 @@ def test_a_stream_of_events_is_recognised(protocol: ApiProtocol) -> None:
         ({}, b'data: {"choices": []}\n\n'),
     ):
         with pytest.raises(CallError) as caught:
-            read_content(model(protocol), content, headers)
+            parse_response(model(protocol), content, headers)
         adaptation = caught.value.adaptation
         if protocol is GEMINI:
             assert (caught.value.failure, adaptation) == (Failure.UNKNOWN_MODEL, None)
