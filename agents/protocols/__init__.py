@@ -119,10 +119,10 @@ def parse_response(
             if error.failure is not Failure.MALFORMED:
                 raise
             raise _malformed(model, f"JSON of another form than {model.protocol}'s", content, key) from error
-    return read_answer(model, answer, content, key)
+    return parse_completion(model, answer, content, key)
 
 
-def read_answer(model: Model, answer: Any, content: bytes = b"", key: str = "") -> Completion:
+def parse_completion(model: Model, answer: Any, content: bytes = b"", key: str = "") -> Completion:
     """The answer's JSON, read.
 
     Args:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from agents.models.spec import Model, ApiProtocol
-from agents.protocols import read_answer, parse_response
+from agents.protocols import parse_completion, parse_response
 
 CHAT, PLAIN = ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS
 CLAUDE, GEMINI = ApiProtocol.ANTHROPIC_MESSAGES, ApiProtocol.GEMINI_GENERATE
@@ -25,7 +25,7 @@ def model(protocol: ApiProtocol) -> Model:
 
 
 def read(protocol: ApiProtocol, answer: Any) -> Completion:
-    return read_answer(model(protocol), answer)
+    return parse_completion(model(protocol), answer)
 
 
 def chat(
