@@ -20,7 +20,7 @@ from agents.messages import Completion
 from agents.models.spec import Model
 from agents.protocols import FORMATS, parse_response, request_url
 from agents.protocols.deprecation_headers import parse_deprecation
-from agents.protocols.error_mapping import read_refusal
+from agents.protocols.error_mapping import parse_error_response
 from agents.protocols.rate_limit_headers import server_limits
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -73,7 +73,7 @@ class HttpClient:
         if status == 200:
             completion = parse_response(self._model, content, headers, key=self._key, now=now, sent=sent)
         else:
-            completion = read_refusal(self._model, status, headers, content, self._key, now, sent)
+            completion = parse_error_response(self._model, status, headers, content, self._key, now, sent)
         seconds = time.perf_counter() - sent_at
         return completion.measured(seconds, server_limits(headers, now), parse_deprecation(headers))
 

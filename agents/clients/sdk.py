@@ -25,7 +25,7 @@ from agents.messages import Completion
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import FORMATS, parse_response
 from agents.protocols.deprecation_headers import parse_deprecation
-from agents.protocols.error_mapping import read_refusal, without_secrets
+from agents.protocols.error_mapping import parse_error_response, without_secrets
 from agents.protocols.rate_limit_headers import server_limits
 
 
@@ -69,7 +69,7 @@ class SdkClient:
             if refused is None:
                 raise self._unanswered(error) from error
             status, headers, content = refused
-            completion = read_refusal(
+            completion = parse_error_response(
                 self._model, status, headers, content, self._key, datetime.now(UTC), call.body
             )
             return completion.measured(time.perf_counter() - sent_at, None)

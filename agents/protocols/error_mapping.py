@@ -73,7 +73,7 @@ def without_markup(content: bytes) -> str:
     return " ".join(text.split())
 
 
-def read_refusal(
+def parse_error_response(
     model: Model,
     status: int,
     headers: Mapping[str, str],
@@ -111,7 +111,7 @@ def read_error_object(
     now: datetime,
     sent: bytes = b"",
 ) -> Completion:
-    """The answer that an error inside a 200 means. As `read_refusal`.
+    """The answer that an error inside a 200 means. As `parse_error_response`.
 
     Raises:
         CallError: it is no answer; MALFORMED where nothing says what it is.

@@ -15,7 +15,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols.adaptation import suggest_adaptation
-from agents.protocols.error_mapping import LONGEST_MESSAGE, read_refusal, without_secrets
+from agents.protocols.error_mapping import LONGEST_MESSAGE, parse_error_response, without_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 CAPABILITY_NAMES = Capabilities(seed=True, max_top_logprobs=20, verdict="json")
@@ -27,7 +27,7 @@ BILLING = "You exceeded your current quota, please check your plan and billing d
 def answer(status: int, body: Any, key: str = KEY, sent: bytes = b"", **headers: str) -> Completion:
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return read_refusal(MODEL, status, named, content, key, NOW, sent)
+    return parse_error_response(MODEL, status, named, content, key, NOW, sent)
 
 
 def error(status: int, body: Any, key: str = KEY, sent: bytes = b"", **headers: str) -> CallError:
@@ -127,7 +127,7 @@ def test_words_that_help(status: int, body: Any, words: str) -> None:
 def test_a_model_without_a_key_is_told_that_one_is_wanted() -> None:
     keyless = Model("vllm", "m", ApiProtocol.OPENAI_CHAT, base_url="http://h/v1")
     with pytest.raises(CallError) as caught:
-        read_refusal(keyless, 401, {}, b"", "", NOW)
+        parse_error_response(keyless, 401, {}, b"", "", NOW)
     assert str(caught.value).endswith("HTTP 401. It wants a key.")
 
 
