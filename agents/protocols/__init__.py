@@ -21,7 +21,7 @@ from agents.protocols import (
     openai_completions,
 )
 from agents.protocols.adaptation import disable_streaming
-from agents.protocols.error_mapping import address_hint, read_error_object, without_secrets
+from agents.protocols.error_mapping import address_hint, parse_error_object, without_secrets
 from agents.protocols.tolerant_json import load_json
 
 QUOTED_CHARACTERS = 200
@@ -114,7 +114,7 @@ def parse_response(
         raise _malformed(model, f"no JSON ({error})", content, key) from error
     if isinstance(answer, dict) and FORMATS[model.protocol].is_error(answer):
         try:
-            return read_error_object(model, answer, headers, key, now or datetime.now(UTC), sent)
+            return parse_error_object(model, answer, headers, key, now or datetime.now(UTC), sent)
         except CallError as error:
             if error.failure is not Failure.MALFORMED:
                 raise

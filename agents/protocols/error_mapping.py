@@ -103,7 +103,7 @@ def parse_error_response(
     return _answer_or_error(model, refusal, headers, key, now, sent)
 
 
-def read_error_object(
+def parse_error_object(
     model: Model,
     body: Mapping[str, Any],
     headers: Mapping[str, str],
