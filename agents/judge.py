@@ -19,7 +19,7 @@ from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import get_prompt
 from agents.protocols import request_body
 from agents.types import Comparison, Fidelity, Judgment
-from agents.verdicts.parser import VERDICT_PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from prompts import Library, Prompt
 
 DEFAULT_PROMPT = "judge/pairwise"
@@ -136,5 +136,5 @@ class Judge:
     ) -> Judgment:
         """What the answer says of the two responses (given by their ids)."""
         answers = rules.ANSWERS if self.is_control else self.prompt.answers
-        outcome = read_verdict(answer, answers)
+        outcome = parse_verdict(answer, answers)
         return Judgment(key, self.id, dialogue, first, second, sample, attempt, VERDICT_PARSER, outcome)

@@ -70,7 +70,7 @@ class _Statement:
     final: bool = False
 
 
-def read_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Unscored:
+def parse_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Unscored:
     """The verdict that an answer states.
 
     Args:

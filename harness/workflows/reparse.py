@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from agents.control_judges import rules
 from agents.judge import ALLOWED
 from agents.types import Judgment
-from agents.verdicts.parser import VERDICT_PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from results.db.bulk import insert_new
 from results.db.mappers import completion_of, judgment_row, parser_order
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
@@ -82,7 +82,7 @@ async def _reread(store: Store, rows: Sequence[Any], answers: tuple[str, ...]) -
 
     def work(connection: Connection) -> None:
         stored = connection.execute(select(_completions).where(_completions.c.key.in_(keys)))
-        outcomes = {row.key: read_verdict(completion_of(row), answers) for row in stored}
+        outcomes = {row.key: parse_verdict(completion_of(row), answers) for row in stored}
         readings = [
             Judgment(
                 call_key=row.call_key,

@@ -18,7 +18,7 @@ from agents.hashing import canonical, content_id
 from agents.judge import Judge
 from agents.messages import Usage
 from agents.types import Comparison, Dialogue, Preference, Response, Verdict
-from agents.verdicts.parser import read_verdict
+from agents.verdicts.parser import parse_verdict
 from prompts import Library
 
 PROMPT = Library()["judge/pairwise"]
@@ -43,7 +43,7 @@ def verdict(name: str, comparison: Comparison) -> Verdict:
     judge = Judge(rules.model(name), PROMPT)
     completion = rules.answer(judge.model, judge.call(comparison).messages[-1].content)
     assert completion.usage == Usage(0, 0), "control judges cost nothing"
-    outcome = read_verdict(completion, rules.ANSWERS)
+    outcome = parse_verdict(completion, rules.ANSWERS)
     assert isinstance(outcome, Verdict), "a control judge always answers"
     return outcome
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from agents.messages import Completion
 from agents.types import Preference, Unscored
-from agents.verdicts.parser import read_verdict
+from agents.verdicts.parser import parse_verdict
 from tests.agents.verdicts.verdict_variants import DESTROYING, KEEPING, Wording, corpus, swap, variants
 
 MOST_MISSED = 0.03  # share of the wordings that state a verdict
@@ -61,7 +61,7 @@ class Figures:
 
 
 def read(wording: Wording) -> str | None:
-    outcome = read_verdict(Completion(wording.text, wording.finish), wording.answers)
+    outcome = parse_verdict(Completion(wording.text, wording.finish), wording.answers)
     return None if isinstance(outcome, Unscored) else _ANSWERS[outcome.preference]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.messages import Completion, FinishReason
 from agents.types import Preference, UnscoredReason, Unscored, Verdict
-from agents.verdicts.parser import VERDICT_PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from tests.agents.verdicts.verdict_variants import Wording, corpus
 
 TWO = ("1", "2")
@@ -22,7 +22,7 @@ STATING = [wording for wording in WORDINGS if wording.expected and wording.finis
 
 
 def read(text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = FinishReason.STOP) -> Preference | UnscoredReason:
-    outcome = read_verdict(Completion(text, finish), answers)
+    outcome = parse_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Unscored):
         assert outcome.raw == text, "what came is kept as it came"
         return outcome.reason
@@ -190,8 +190,8 @@ texts = st.text() | st.lists(
 
 @given(texts, st.sampled_from([TWO, THREE]), st.sampled_from(list(FinishReason)))
 def test_any_text_is_read_or_has_a_reason(text: str, answers: tuple[str, ...], finish: FinishReason) -> None:
-    outcome = read_verdict(Completion(text, finish), answers)
-    assert outcome == read_verdict(Completion(text, finish), answers)
+    outcome = parse_verdict(Completion(text, finish), answers)
+    assert outcome == parse_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Verdict):
         assert outcome.preference is not TIE or "tie" in answers
     else:

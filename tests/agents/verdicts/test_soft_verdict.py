@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.messages import Completion, FinishReason, TokenLogprobs
 from agents.types import Preference, Verdict
-from agents.verdicts.parser import read_verdict
+from agents.verdicts.parser import parse_verdict
 
 TWO = ("1", "2")
 THREE = ("1", "2", "tie")
@@ -23,7 +23,7 @@ def token(text: str, **top: float) -> TokenLogprobs:
 
 
 def soft(text: str, *tokens: TokenLogprobs, answers: tuple[str, ...] = TWO) -> Verdict:
-    outcome = read_verdict(Completion(text, FinishReason.STOP, logprobs=tokens), answers)
+    outcome = parse_verdict(Completion(text, FinishReason.STOP, logprobs=tokens), answers)
     assert isinstance(outcome, Verdict)
     return outcome
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.messages import Completion, FinishReason
-from agents.verdicts.parser import VERDICT_PARSER, read_verdict
+from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from results.db.mappers import completion_of, completion_row
 from results.queries.parser_versions import movement, newest_readings, readings_of
 
@@ -79,5 +79,5 @@ def test_movements(before: str | None, after: str | None, kind: str) -> None:
 def test_what_is_read_from_a_stored_answer_is_what_was_read_as_it_came(text: str) -> None:
     completion = Completion(text, FinishReason.STOP)
     stored = completion_of(SimpleNamespace(**completion_row("k", "m", completion, None, "i", 0.0)))
-    live, again = (read_verdict(one, ("1", "2")) for one in (completion, stored))
+    live, again = (parse_verdict(one, ("1", "2")) for one in (completion, stored))
     assert getattr(live, "preference", None) == getattr(again, "preference", None)
