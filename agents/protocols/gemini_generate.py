@@ -12,7 +12,7 @@ import orjson
 from agents.messages import Completion, FinishReason, Message, Sampling, TokenLogprobs, Usage
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
-from agents.protocols.logprobs import logprobs_of
+from agents.protocols.logprobs import parse_logprobs
 from agents.protocols.openai_chat import answer_schema
 from agents.protocols.usage import billed_output, token_count
 
@@ -110,7 +110,7 @@ def _logprobs(given: Any) -> tuple[TokenLogprobs, ...]:
     if not isinstance(given, Mapping):
         return ()
     chosen, tops = given.get("chosenCandidates") or (), given.get("topCandidates") or ()
-    return logprobs_of(
+    return parse_logprobs(
         (
             token.get("token"),
             token.get("logProbability"),

@@ -11,7 +11,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
-from agents.protocols.logprobs import logprobs_of
+from agents.protocols.logprobs import parse_logprobs
 from agents.protocols.usage import openai_usage
 
 
@@ -95,7 +95,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
         text=text_of(message.get("content")) or refusal or "",
         finish=FinishReason.REFUSAL if refusal else finish,
         usage=openai_usage(answer),
-        logprobs=logprobs_of(_positions(choice.get("logprobs"))),
+        logprobs=parse_logprobs(_positions(choice.get("logprobs"))),
         model=str(answer.get("model") or ""),
         request_id=str(answer.get("id") or ""),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
-from agents.protocols.logprobs import logprobs_of
+from agents.protocols.logprobs import parse_logprobs
 from agents.protocols.openai_chat import common, headers, is_error, refuse_failed, text_of
 from agents.protocols.usage import openai_usage
 
@@ -46,7 +46,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
         text=text_of(choice["text"]) or "",
         finish=parse_finish_reason(str(choice.get("finish_reason") or "")),
         usage=openai_usage(answer),
-        logprobs=logprobs_of(_positions(choice.get("logprobs"))),
+        logprobs=parse_logprobs(_positions(choice.get("logprobs"))),
         model=str(answer.get("model") or ""),
         request_id=str(answer.get("id") or ""),
     )
