@@ -17,7 +17,7 @@ from agents.clients import http_transport
 from agents.clients.proxy import proxy_of
 from agents.errors import CallError, Failure
 from agents.models.spec import Model
-from agents.protocols.error_mapping import without_secrets
+from agents.protocols.error_mapping import redact_secrets
 
 MOST_BYTES = 8 * 2**20
 """More than any answer needs, log-probabilities included."""
@@ -72,7 +72,7 @@ def connection_error(model: Model, key: str, error: BaseException) -> CallError 
         kind, sent = "its name is not known (DNS)", False
     elif isinstance(broken, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
         kind, sent = "no connection", False
-    words = without_secrets(_PASSWORD.sub(r"\1***@", str(broken)), key)
+    words = redact_secrets(_PASSWORD.sub(r"\1***@", str(broken)), key)
     message = f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {words}).{remedy}"
     return CallError(failure, message, charged=sent)
 

@@ -25,7 +25,7 @@ from agents.messages import Completion
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols import FORMATS, parse_response
 from agents.protocols.deprecation_headers import parse_deprecation
-from agents.protocols.error_mapping import parse_error_response, without_secrets
+from agents.protocols.error_mapping import parse_error_response, redact_secrets
 from agents.protocols.rate_limit_headers import server_limits
 
 
@@ -91,7 +91,7 @@ class SdkClient:
         name = type(error).__name__
         if "Timeout" in name:
             return timeout_error(self._model, self._timeout_seconds)
-        words = without_secrets(f"{self._model.id}: {name}: {error}", self._key)
+        words = redact_secrets(f"{self._model.id}: {name}: {error}", self._key)
         return CallError(Failure.MALFORMED, words[:500], status=200, charged=True)
 
 

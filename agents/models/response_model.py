@@ -13,7 +13,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.models.spec import Model, ApiProtocol
-from agents.protocols.error_mapping import without_secrets
+from agents.protocols.error_mapping import redact_secrets
 
 EMULATOR = "emulator-1:"
 UNNAMED = "(no name)"
@@ -96,7 +96,7 @@ def is_at_provider(model: Model) -> bool:
 
 def shown(name: str) -> str:
     """A name that a server gave, as it can be printed: no control characters, no key, no endless text."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in without_secrets(name))
+    printable = "".join(letter if letter.isprintable() else "?" for letter in redact_secrets(name))
     return printable[:MOST_CHARACTERS] or UNNAMED
 
 

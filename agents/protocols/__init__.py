@@ -21,7 +21,7 @@ from agents.protocols import (
     openai_completions,
 )
 from agents.protocols.adaptation import disable_streaming
-from agents.protocols.error_mapping import address_hint, parse_error_object, without_secrets
+from agents.protocols.error_mapping import address_hint, parse_error_object, redact_secrets
 from agents.protocols.tolerant_json import load_json
 
 QUOTED_CHARACTERS = 200
@@ -145,7 +145,7 @@ def parse_completion(model: Model, answer: Any, content: bytes = b"", key: str =
 def _malformed(model: Model, what: str, content: bytes, key: str) -> CallError:
     """A 200 that cannot be read, with its first characters."""
     quoted = " ".join(content[:4000].decode("utf-8", "replace").split())
-    shown = without_secrets(quoted, key)[:QUOTED_CHARACTERS] or "nothing"
+    shown = redact_secrets(quoted, key)[:QUOTED_CHARACTERS] or "nothing"
     words = f"{model.id}: the answer from {model.base_url} is {what}: {shown}"
     return CallError(Failure.MALFORMED, words, status=200, charged=True)
 

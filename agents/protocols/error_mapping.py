@@ -60,7 +60,7 @@ _BY_TYPE = {
 }
 
 
-def without_secrets(text: str, key: str = "") -> str:
+def redact_secrets(text: str, key: str = "") -> str:
     """The text with the key, and anything that looks like one, struck out."""
     if key:
         text = text.replace(key, "***")
@@ -339,7 +339,7 @@ def _message(model: Model, refusal: _Refusal, failure: Failure, key: str, settin
         message += f" The key in {model.key_env} is not accepted." if model.key_env else " It wants a key."
     elif failure is Failure.UNKNOWN_MODEL:
         message += f" Is the model's name right, and its address ({model.base_url})?{address_hint(model)}"
-    said = without_secrets(refusal.said, key)[:LONGEST_MESSAGE]
+    said = redact_secrets(refusal.said, key)[:LONGEST_MESSAGE]
     if said and (failure is not Failure.AUTHENTICATION or refusal.status != 401):
         message += f" It says: {said}"
     if setting:

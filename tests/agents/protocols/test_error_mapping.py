@@ -15,7 +15,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.protocols.adaptation import suggest_adaptation
-from agents.protocols.error_mapping import LONGEST_MESSAGE, parse_error_response, without_secrets
+from agents.protocols.error_mapping import LONGEST_MESSAGE, parse_error_response, redact_secrets
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 CAPABILITY_NAMES = Capabilities(seed=True, max_top_logprobs=20, verdict="json")
@@ -358,15 +358,15 @@ def test_our_key_is_in_no_message(status: int, before: str, after: str) -> None:
     ],
 )
 def test_what_looks_like_a_key_is_struck_out_too(secret: str) -> None:
-    assert secret not in without_secrets(f"wrong key: {secret}, sorry")
-    assert without_secrets(f"wrong key: {secret}, sorry").startswith("wrong key: ***")
+    assert secret not in redact_secrets(f"wrong key: {secret}, sorry")
+    assert redact_secrets(f"wrong key: {secret}, sorry").startswith("wrong key: ***")
 
 
 @pytest.mark.parametrize(
     "words", ["", "The skilfulness of others", "Skip this", "hfabcdefghij", "sk-", "a Bearer of news"]
 )
 def test_words_are_left_alone(words: str) -> None:
-    assert without_secrets(words) == words
+    assert redact_secrets(words) == words
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=8)
