@@ -67,7 +67,7 @@ def redact_secrets(text: str, key: str = "") -> str:
     return _LIKE_A_KEY.sub("***", text)
 
 
-def without_markup(content: bytes) -> str:
+def strip_markup(content: bytes) -> str:
     """The text of an error page."""
     text = re.sub(r"<[^>]*>", " ", content[:4000].decode("utf-8", "replace"))
     return " ".join(text.split())
@@ -140,7 +140,7 @@ class _Refusal:
     def of(cls, status: int, body: Any, content: bytes) -> _Refusal:
         body = body[0] if isinstance(body, list) and body else body  # Gemini wraps some errors in a list
         errors = list(_errors_in(body))
-        said = _joined(_words_in(error) for error in errors) if errors else without_markup(content)
+        said = _joined(_words_in(error) for error in errors) if errors else strip_markup(content)
         codes = _joined(str(value) for value in _codes_in(body))
         parameter = next((str(each["param"]) for each in errors if each.get("param")), "")
         return cls(status, _effective(status, errors), said, codes, parameter, body)
@@ -202,7 +202,7 @@ def _words_in(error: Mapping[str, Any]) -> str:
     reasons = error.get("reasons")
     if isinstance(reasons, list) and reasons:
         words.append(f"Flagged for {', '.join(map(str, reasons))}.")
-    return _joined(without_markup(each.encode()) if each.lstrip().startswith("<") else each for each in words)
+    return _joined(strip_markup(each.encode()) if each.lstrip().startswith("<") else each for each in words)
 
 
 def _joined(parts: Iterator[str]) -> str:
