@@ -86,8 +86,8 @@ def read(answer: Mapping[str, Any]) -> Completion:
         CallError: the generation failed midway.
     """
     choice = answer["choices"][0]
-    refuse_failed(answer)
-    refuse_failed(choice)
+    raise_if_failed(answer)
+    raise_if_failed(choice)
     message = choice["message"]
     refusal = message.get("refusal")
     finish = parse_finish_reason(str(choice.get("finish_reason") or ""))
@@ -101,7 +101,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     )
 
 
-def refuse_failed(part: Mapping[str, Any]) -> None:
+def raise_if_failed(part: Mapping[str, Any]) -> None:
     """Raise where an answer with choices, or a choice, carries an error of its own: its text broke off.
 
     Raises:

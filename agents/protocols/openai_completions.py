@@ -13,7 +13,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
 from agents.protocols.logprobs import parse_logprobs
-from agents.protocols.openai_chat import common, headers, is_error, refuse_failed, text_of
+from agents.protocols.openai_chat import common, headers, is_error, raise_if_failed, text_of
 from agents.protocols.usage import openai_usage
 
 __all__ = ["body", "headers", "is_error", "path", "read"]
@@ -40,8 +40,8 @@ def read(answer: Mapping[str, Any]) -> Completion:
         CallError: the generation failed midway.
     """
     choice = answer["choices"][0]
-    refuse_failed(answer)
-    refuse_failed(choice)
+    raise_if_failed(answer)
+    raise_if_failed(choice)
     return Completion(
         text=text_of(choice["text"]) or "",
         finish=parse_finish_reason(str(choice.get("finish_reason") or "")),
