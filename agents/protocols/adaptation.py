@@ -13,7 +13,7 @@ from agents.errors import Adaptation
 from agents.models.spec import Model, ApiProtocol
 from agents.protocols.error_patterns import is_about_a_parameter
 
-ROOM_TO_THINK = 4096  # output tokens
+THINKING_OUTPUT_TOKENS = 4096  # output tokens
 LEAST_VERDICT = 5  # output tokens
 _CONTEXT = re.compile(
     r"(?:maximum context length (?:is|of)|context (?:window|length|size) (?:is|of))\D{0,20}(\d+)"
@@ -148,4 +148,4 @@ def _thinking(model: Model, words: str) -> Settings:
     extra = orjson.loads(model.capabilities.extra) if model.capabilities.extra else {}
     if len(extra) != 1 or next(iter(extra)) not in _THINKING:
         return ()
-    return (("extra", ""), ("thinking", True), ("verdict_tokens", ROOM_TO_THINK))
+    return (("extra", ""), ("thinking", True), ("verdict_tokens", THINKING_OUTPUT_TOKENS))
