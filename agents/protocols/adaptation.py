@@ -14,7 +14,7 @@ from agents.models.spec import Model, ApiProtocol
 from agents.protocols.error_patterns import is_about_a_parameter
 
 THINKING_OUTPUT_TOKENS = 4096  # output tokens
-LEAST_VERDICT = 5  # output tokens
+MIN_VERDICT_TOKENS = 5  # output tokens
 _CONTEXT = re.compile(
     r"(?:maximum context length (?:is|of)|context (?:window|length|size) (?:is|of))\D{0,20}(\d+)"
     r"|cannot be greater than [\w=]*=(\d+)",
@@ -110,7 +110,7 @@ def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
         fits = int(bound[1])
     else:
         return ()
-    return (("verdict_tokens", fits),) if LEAST_VERDICT <= fits < asked else ()
+    return (("verdict_tokens", fits),) if MIN_VERDICT_TOKENS <= fits < asked else ()
 
 
 def _token_limit(model: Model, words: str) -> Settings:
