@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from agents.errors import Fault, UserError
 
-MOST_FAULTS = 20
+MAX_FAULTS = 20
 
 
 def first_faults(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    """The first `MOST_FAULTS` faults; what follows is counted, not listed."""
-    rest = len(faults) - MOST_FAULTS
+    """The first `MAX_FAULTS` faults; what follows is counted, not listed."""
+    rest = len(faults) - MAX_FAULTS
     more = (Fault(f"and {rest} more"),) if rest > 0 else ()
-    return (*faults[:MOST_FAULTS], *more)
+    return (*faults[:MAX_FAULTS], *more)
 
 
 class Faults:

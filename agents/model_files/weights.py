@@ -24,7 +24,7 @@ from agents.model_files.safetensors_format import FETCH, Tensor, pointer_fault, 
 SINGLE, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json")
 QUANTISED = ("quantization_config", "compression_config")
-MOST_FAULTS = 20
+MAX_FAULTS = 20
 MOST_NAMES = 6
 # What every loader that is used here is told, beside the dtype: nothing but these files, and what it missed.
 LOADING_OPTIONS: Mapping[str, Any] = {
@@ -265,12 +265,12 @@ def json_faults(path: Path) -> list[Fault]:
 
 
 def _unusable(folder: Path, faults: Sequence[Fault]) -> UserError:
-    more = len(faults) - MOST_FAULTS
+    more = len(faults) - MAX_FAULTS
     return UserError(
         "this is no base model that can be used",
         where=str(folder),
         found=f"{len(faults)} faults" if len(faults) > 1 else "",
-        faults=[*faults[:MOST_FAULTS], *([Fault(f"and {more} more")] if more > 0 else [])],
+        faults=[*faults[:MAX_FAULTS], *([Fault(f"and {more} more")] if more > 0 else [])],
     )
 
 

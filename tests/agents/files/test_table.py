@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.files.faults import MOST_FAULTS, Faults
+from agents.files.faults import MAX_FAULTS, Faults
 from agents.files.table import Table, read_table
 
 COLUMNS = ("id", "a", "b", "c")
@@ -119,4 +119,4 @@ def test_the_first_faults_and_a_count() -> None:
     read_table(written([("x",)] * 50), faults, COLUMNS)
     with pytest.raises(Exception, match="and 30 more") as caught:
         faults.tell("no")
-    assert len(caught.value.faults) == MOST_FAULTS + 1  # type: ignore[attr-defined]
+    assert len(caught.value.faults) == MAX_FAULTS + 1  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import InputWarning, UserError
-from agents.files.faults import MOST_FAULTS
+from agents.files.faults import MAX_FAULTS
 from harness.data.dataset import (
     COLUMNS,
     DEFAULT_PLACE,
@@ -317,8 +317,8 @@ def test_the_real_file_cut_anywhere_within_a_row_is_refused(real_dataset: Path) 
 
 
 def test_very_many_faults_are_counted() -> None:
-    found = faults_of(written([row_of(at, rating_human="8") for at in range(MOST_FAULTS + 7)]))
-    assert found[-2:] == [(MOST_FAULTS + 1, "rating_human is not 1, 2 or 3"), (0, "and 7 more")]
+    found = faults_of(written([row_of(at, rating_human="8") for at in range(MAX_FAULTS + 7)]))
+    assert found[-2:] == [(MAX_FAULTS + 1, "rating_human is not 1, 2 or 3"), (0, "and 7 more")]
 
 
 # -- where it is ---------------------------------------------------------------------------------------
