@@ -25,7 +25,7 @@ SINGLE, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "co
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json")
 QUANTISED = ("quantization_config", "compression_config")
 MAX_FAULTS = 20
-MOST_NAMES = 6
+MAX_NAMES = 6
 # What every loader that is used here is told, beside the dtype: nothing but these files, and what it missed.
 LOADING_OPTIONS: Mapping[str, Any] = {
     "use_safetensors": True,
@@ -162,8 +162,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def listed(names: Sequence[str]) -> str:
     """A few names, and how many more there are: `a, b and 3 more`."""
-    shown = ", ".join(sorted(names)[:MOST_NAMES])
-    return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES} more"
+    shown = ", ".join(sorted(names)[:MAX_NAMES])
+    return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES} more"
 
 
 def _candidates(folder: Path, faults: list[Fault]) -> list[Path]:
@@ -275,4 +275,4 @@ def _unusable(folder: Path, faults: Sequence[Fault]) -> UserError:
 
 
 def _listed(folder: Path) -> str:
-    return ", ".join(sorted(entry.name for entry in folder.iterdir())[:MOST_NAMES]) or "an empty folder"
+    return ", ".join(sorted(entry.name for entry in folder.iterdir())[:MAX_NAMES]) or "an empty folder"

@@ -19,7 +19,7 @@ EMULATOR = "emulator-1:"
 UNNAMED = "(no name)"
 MIXED = "Its numbers mix them; --snapshot NAME counts the answers of one alone."
 MOST_CHARACTERS = 80
-MOST_NAMES = 10
+MAX_NAMES = 10
 _DATE = r"20\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _DAY = r"20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _MONTH_DAY = r"(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
@@ -112,9 +112,9 @@ def answering_model_note(
         judging: whether the answers are verdicts, whose numbers several models would mix.
     """
     names = sorted(answers, key=lambda name: (-answers[name], name))
-    told = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MOST_NAMES]]
-    if len(names) > MOST_NAMES:
-        told.append(f"and {len(names) - MOST_NAMES} more")
+    told = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MAX_NAMES]]
+    if len(names) > MAX_NAMES:
+        told.append(f"and {len(names) - MAX_NAMES} more")
     rest = f" {_counted(left_out)} of other models are left out." if left_out else ""
     if len(names) > 1:
         return (
