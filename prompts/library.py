@@ -67,7 +67,7 @@ class Library:
 
     @cached_property
     def _released(self) -> dict[str, Prompt]:
-        return released.load(self._released_folder or released.DEFAULT_PLACE)
+        return released.load(self._released_folder or released.DEFAULT_FOLDER)
 
     def __iter__(self) -> Iterator[Prompt]:
         """All prompts; those of the paper's scripts only where they have been fetched."""

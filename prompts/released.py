@@ -24,7 +24,7 @@ from prompts.text_files import NotTextError, decode
 
 REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
 COMMIT = "0f404bafbe9db6cb26df09bb415af45418289a0a"
-DEFAULT_PLACE = Path("data/released-prompts")
+DEFAULT_FOLDER = Path("data/released-prompts")
 ENVIRONMENT = "EMPATHY_RELEASED_PROMPTS"
 REMEDY = "Get them with: empathy prompts fetch  (where there is no network: empathy prompts fetch --from DIR)"
 
@@ -109,7 +109,7 @@ VARIABLES = {
 
 def place(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder that the scripts are fetched to, and read from."""
-    return Path(environ.get(ENVIRONMENT) or DEFAULT_PLACE)
+    return Path(environ.get(ENVIRONMENT) or DEFAULT_FOLDER)
 
 
 def load(folder: Path) -> dict[str, Prompt]:

@@ -26,7 +26,7 @@ def released_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of made-up scripts of the same form as the paper's, taken for the published ones."""
     folder = tmp_path / "released-prompts"
     monkeypatch.setattr(released, "FILES", write_scripts(folder))
-    monkeypatch.setattr(released, "DEFAULT_PLACE", folder)
+    monkeypatch.setattr(released, "DEFAULT_FOLDER", folder)
     monkeypatch.setenv(released.ENVIRONMENT, str(folder))
     return folder
 

@@ -37,10 +37,10 @@ def data() -> None:
 )
 def fetch(source: Path | None, to: Path | None) -> None:
     """Download the published dataset from the paper's repository, and check its hash."""
-    from harness.data.dataset import DEFAULT_PLACE
+    from harness.data.dataset import DEFAULT_FOLDER
     from harness.data.download import fetch as fetch_dataset
 
-    place = to or DEFAULT_PLACE
+    place = to or DEFAULT_FOLDER
     last = 0
 
     def progress(done: int) -> None:

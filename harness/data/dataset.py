@@ -29,7 +29,7 @@ from agents.files.text import read_bytes
 from agents.hashing import content_id
 from agents.types import Dialogue, Rating, Response, ResponseSet
 
-DEFAULT_PLACE = Path("data/llms-vs-humans.csv")
+DEFAULT_FOLDER = Path("data/llms-vs-humans.csv")
 ENVIRONMENT = "EMPATHY_DATA"
 REAL_SHA256 = "d43fe180f0aab2ae4973ddcf1cc5420a219804ca0c9b7d302fb5e3b73b2d296b"
 
@@ -114,7 +114,7 @@ def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         UserError: it is not there; says how to get it.
     """
-    path = Path(given or environ.get(ENVIRONMENT) or DEFAULT_PLACE)
+    path = Path(given or environ.get(ENVIRONMENT) or DEFAULT_FOLDER)
     try:
         there = path.exists() and not path.is_dir()  # a pipe is as good as a file
     except (OSError, ValueError):  # a name that no file can have

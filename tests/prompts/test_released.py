@@ -137,7 +137,7 @@ def test_only_hashes_of_the_published_files_are_here() -> None:
 
 def test_the_published_files() -> None:
     """Where they have been fetched: every hash, every prompt."""
-    folder = Path(os.environ.get(released.ENVIRONMENT, Path(__file__).parents[2] / released.DEFAULT_PLACE))
+    folder = Path(os.environ.get(released.ENVIRONMENT, Path(__file__).parents[2] / released.DEFAULT_FOLDER))
     if not folder.is_dir():
         pytest.skip("the released prompts are not here; get them with: empathy prompts fetch")
     prompts = released.load(folder)

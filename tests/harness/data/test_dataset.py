@@ -21,7 +21,7 @@ from agents.errors import InputWarning, UserError
 from agents.files.faults import MAX_FAULTS
 from harness.data.dataset import (
     COLUMNS,
-    DEFAULT_PLACE,
+    DEFAULT_FOLDER,
     ENVIRONMENT,
     LLMS,
     RESPONDERS,
@@ -328,14 +328,14 @@ def test_given_before_environment_before_the_default_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("given.csv", "environment.csv", str(DEFAULT_PLACE)):
+    for name in ("given.csv", "environment.csv", str(DEFAULT_FOLDER)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(written([row_of(0, dialog_id=name)]))
     environ = {ENVIRONMENT: "environment.csv"}
     assert [load(*of).dialogues[0].id for of in (("given.csv", environ), (None, environ), (None, {}))] == [
         "given.csv",
         "environment.csv",
-        str(DEFAULT_PLACE),
+        str(DEFAULT_FOLDER),
     ]
     assert load("sample", environ) == load(None, {ENVIRONMENT: "sample"}) == sample()
 
