@@ -35,7 +35,7 @@ _SNAPSHOT = {provider: re.compile(suffix) for provider, suffix in _SUFFIXES.item
 _ANY_SNAPSHOT = re.compile("|".join(f"(?:{suffix})" for suffix in _SUFFIXES.values()))
 
 
-class Match(StrEnum):
+class NameMatch(StrEnum):
     """How the name that answered relates to the one that was asked."""
 
     EXACT = "exact"
@@ -45,7 +45,7 @@ class Match(StrEnum):
     OTHER = "other"  # another model
 
 
-def match(provider: str, asked: str, answered: str, listed: Sequence[str] = ()) -> Match:
+def match(provider: str, asked: str, answered: str, listed: Sequence[str] = ()) -> NameMatch:
     """Compare two names of one provider's models; upper and lower case are alike.
 
     Args:
@@ -57,19 +57,19 @@ def match(provider: str, asked: str, answered: str, listed: Sequence[str] = ()) 
     """
     wanted, given = asked.strip().casefold(), answered.strip().casefold()
     if not given:
-        return Match.UNNAMED
+        return NameMatch.UNNAMED
     if _same_path(wanted, given):
-        return Match.EXACT
+        return NameMatch.EXACT
     if any(fnmatchcase(name, pattern.casefold()) for name in (given, _bare(given)) for pattern in listed):
-        return Match.LISTED
+        return NameMatch.LISTED
     suffixes = _SNAPSHOT.get(provider, _ANY_SNAPSHOT)
     alias = _LATEST.sub("", wanted)
     if _same_path(alias, given):  # the name that "latest" stands after
-        return Match.SNAPSHOT
+        return NameMatch.SNAPSHOT
     for cut in range(1, len(given)):
         if given[cut] in "-@" and suffixes.fullmatch(given, cut) and _same_path(alias, given[:cut]):
-            return Match.SNAPSHOT
-    return Match.OTHER
+            return NameMatch.SNAPSHOT
+    return NameMatch.OTHER
 
 
 def _bare(name: str) -> str:
@@ -82,7 +82,7 @@ def _same_path(one: str, other: str) -> bool:
     return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
-def match_answering_model(model: Model, answered: str) -> Match:
+def match_answering_model(model: Model, answered: str) -> NameMatch:
     """How the name in an answer relates to the model that was asked."""
     return match(model.provider, model.name, answered, model.answers)
 

@@ -15,7 +15,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import today
-from agents.models.response_model import Match, match_answering_model, is_at_provider, shown
+from agents.models.response_model import NameMatch, match_answering_model, is_at_provider, shown
 from agents.models.retirement import ALLOW, is_retired, real_model_id
 from agents.models.spec import Model
 
@@ -98,7 +98,7 @@ class AnswererClient:
         """Whether this name is another model's; compared once."""
         known = self._others.get(name)
         if known is None:
-            known = self._others[name] = match_answering_model(self._model, name) is Match.OTHER
+            known = self._others[name] = match_answering_model(self._model, name) is NameMatch.OTHER
         return known
 
     def _wrong(self, name: str, instead: str) -> CallError:

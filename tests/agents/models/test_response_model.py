@@ -7,15 +7,15 @@ import itertools
 import pytest
 
 from agents.models.registry import Registry
-from agents.models.response_model import UNNAMED, Match, answering_model_note, is_at_provider, match
+from agents.models.response_model import UNNAMED, NameMatch, answering_model_note, is_at_provider, match
 from agents.models.spec import Model, ApiProtocol
 
 EXACT, SNAPSHOT, LISTED, UNNAMED_, OTHER = (
-    Match.EXACT,
-    Match.SNAPSHOT,
-    Match.LISTED,
-    Match.UNNAMED,
-    Match.OTHER,
+    NameMatch.EXACT,
+    NameMatch.SNAPSHOT,
+    NameMatch.LISTED,
+    NameMatch.UNNAMED,
+    NameMatch.OTHER,
 )
 
 TABLE = [
@@ -81,7 +81,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("provider", "asked", "answered", "expected"), TABLE)
-def test_the_table(provider: str, asked: str, answered: str, expected: Match) -> None:
+def test_the_table(provider: str, asked: str, answered: str, expected: NameMatch) -> None:
     assert match(provider, asked, answered) is expected
 
 
@@ -95,7 +95,7 @@ def test_the_table(provider: str, asked: str, answered: str, expected: Match) ->
         ((), "gpt-5.6-sol", OTHER),
     ],
 )
-def test_who_may_answer_as_well_is_listed(listed: tuple[str, ...], answered: str, expected: Match) -> None:
+def test_who_may_answer_as_well_is_listed(listed: tuple[str, ...], answered: str, expected: NameMatch) -> None:
     assert match("openai", "gpt-5.6", answered, listed) is expected
 
 
