@@ -19,7 +19,7 @@ from agents.errors import CallError, Failure
 from agents.models.spec import Model
 from agents.protocols.error_mapping import redact_secrets
 
-MOST_BYTES = 8 * 2**20
+MAX_RESPONSE_BYTES = 8 * 2**20
 """More than any answer needs, log-probabilities included."""
 
 _PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a proxy
@@ -37,7 +37,7 @@ def response_too_large(model: Model, status: int) -> CallError:
     """An answer that nobody should read."""
     return CallError(
         Failure.TOO_LARGE,
-        f"{model.id}: the answer is over {MOST_BYTES // 2**20} MiB; it was not read.",
+        f"{model.id}: the answer is over {MAX_RESPONSE_BYTES // 2**20} MiB; it was not read.",
         status=status,
         charged=True,
     )

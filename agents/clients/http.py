@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import CONNECTION_ERRORS, MOST_BYTES, timeout_error, response_too_large, connection_error
+from agents.clients.errors import CONNECTION_ERRORS, MAX_RESPONSE_BYTES, timeout_error, response_too_large, connection_error
 from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion
@@ -51,7 +51,7 @@ class HttpClient:
         self._timeout_seconds = timeout_seconds
         self._patience = SharedTimeout(timeout_seconds)
         headers = {"Content-Type": "application/json", **FORMATS[model.protocol].headers(key)}
-        self._post = transport_for(request_url(model), headers, session, MOST_BYTES)
+        self._post = transport_for(request_url(model), headers, session, MAX_RESPONSE_BYTES)
 
     async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.

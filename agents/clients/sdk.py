@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import MOST_BYTES, timeout_error, response_too_large, connection_error
+from agents.clients.errors import MAX_RESPONSE_BYTES, timeout_error, response_too_large, connection_error
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
@@ -73,7 +73,7 @@ class SdkClient:
                 self._model, status, headers, content, self._key, datetime.now(UTC), call.body
             )
             return completion.measured(time.perf_counter() - sent_at, None)
-        if len(content) > MOST_BYTES:
+        if len(content) > MAX_RESPONSE_BYTES:
             raise response_too_large(self._model, 200)
         now = datetime.now(UTC)
         completion = parse_response(self._model, content, headers, key=self._key, now=now, sent=call.body)

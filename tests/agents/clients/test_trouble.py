@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from agents.clients.errors import MOST_BYTES
+from agents.clients.errors import MAX_RESPONSE_BYTES
 from agents.errors import CallError, Failure
 from agents.messages import FinishReason
 from agents.models.spec import ApiProtocol
@@ -104,7 +104,7 @@ async def test_a_proxys_error_page_is_told_without_its_markup(
 async def test_an_answer_that_is_too_large(
     way: Way, kind: str, client: Client, server: Serve, length: bool
 ) -> None:
-    content = answer(way, "x" * MOST_BYTES)
+    content = answer(way, "x" * MAX_RESPONSE_BYTES)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if length:
@@ -123,7 +123,7 @@ async def test_an_answer_that_is_too_large(
 
 async def test_an_answer_just_within_bounds_is_read(kind: str, client: Client, server: Serve) -> None:
     way = WAYS[0]
-    text = "x" * (MOST_BYTES - len(answer(way, "")))
+    text = "x" * (MAX_RESPONSE_BYTES - len(answer(way, "")))
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return web.Response(body=answer(way, text), content_type="application/json")
@@ -135,7 +135,7 @@ async def test_an_answer_just_within_bounds_is_read(kind: str, client: Client, s
 async def test_a_compressed_answer_is_measured_unpacked(client: Client, server: Serve) -> None:
     packed = {
         "/small": gzip.compress(answer(WAYS[0], "Yes.")),
-        "/large": gzip.compress(answer(WAYS[0], "x" * 4 * MOST_BYTES), 1),
+        "/large": gzip.compress(answer(WAYS[0], "x" * 4 * MAX_RESPONSE_BYTES), 1),
     }
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -147,7 +147,7 @@ async def test_a_compressed_answer_is_measured_unpacked(client: Client, server: 
     root = await server(handle)
     small, large = (question(WAYS[0].model(root + path)) for path in packed)
     assert (await client("http", small.model).complete(small)).text == "Yes."
-    assert len(packed["/large"]) < MOST_BYTES
+    assert len(packed["/large"]) < MAX_RESPONSE_BYTES
     assert (await failure(client("http", large.model), large)).failure is Failure.TOO_LARGE
 
 
