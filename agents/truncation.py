@@ -31,7 +31,7 @@ STOP_STRINGS = ("\nSpeaker:", "\nResponse:", "\nA speaker tells you", "<context"
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Truncation:
     """One way of cutting.
 
     Attributes:
@@ -54,8 +54,8 @@ class Cut:
         return kept
 
 
-WHOLE = Cut("whole")
-FIRST_TURN_97_WORDS = Cut("first-turn-97-words-2", turn=True, words=WORD_LIMIT)
+WHOLE = Truncation("whole")
+FIRST_TURN_97_WORDS = Truncation("first-turn-97-words-2", turn=True, words=WORD_LIMIT)
 
 
 def first_turn(text: str) -> str:
