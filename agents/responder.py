@@ -28,7 +28,7 @@ OUTPUT_TOKENS = 4096  # the paper's; the same for all authors
 STEP = 1  # a direct response has but one
 
 
-class Cut(Protocol):
+class Truncator(Protocol):
     """How a response is cut out of what a model wrote; `name` is recorded with the set."""
 
     @property
@@ -68,7 +68,7 @@ class Responder:
     max_output_tokens: int = OUTPUT_TOKENS
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    cut: Cut | None = None
+    cut: Truncator | None = None
     run: Mapping[str, str] | None = None
 
     @property
