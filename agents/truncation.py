@@ -54,7 +54,7 @@ class Truncation:
         return kept
 
 
-WHOLE = Truncation("whole")
+NO_TRUNCATION = Truncation("whole")
 FIRST_TURN_97_WORDS = Truncation("first-turn-97-words-2", turn=True, words=WORD_LIMIT)
 
 

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from agents.errors import UserError
 from agents.hashing import canonical
 from agents.model_files.decoder_config import max_context_tokens
-from agents.truncation import FIRST_TURN_97_WORDS, STOP_STRINGS, WHOLE, Truncation
+from agents.truncation import FIRST_TURN_97_WORDS, STOP_STRINGS, NO_TRUNCATION, Truncation
 from serve.served_model import Dtype
 
 Name = Literal["cut", "paper", "released"]
@@ -63,7 +63,7 @@ class Preset:
     repetition_penalty: float
     seed: int
     stop: tuple[str, ...] = ()
-    cut: Truncation = WHOLE
+    cut: Truncation = NO_TRUNCATION
     keeps_special: bool = False
 
     @property
