@@ -13,7 +13,7 @@ from typing import Any
 from agents.errors import UserError
 from agents.model_files.chat_template import template_options
 from agents.model_files.layers import layers_of, words_of
-from agents.model_files.tokenizer_identity import tokenizer_identity, ends_of
+from agents.model_files.tokenizer_identity import tokenizer_identity, end_token_ids
 from agents.model_files.weights import CONFIG, read_object
 from agents.student_prompt import PromptStyle, PromptFormat
 from finetune.checkpoint import Checkpoint
@@ -124,7 +124,7 @@ def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> Aski
     tokenizer = _tokenizer(folder, stamps)
     generation, config = read_object(folder / "generation_config.json"), read_object(folder / CONFIG)
     options = template_options(tokenizer) if form is PromptStyle.CHAT else {}
-    ends = ends_of(tokenizer, generation, config)
+    ends = end_token_ids(tokenizer, generation, config)
     return Asking(tokenizer_identity(tokenizer, form), ends, tuple(sorted(options.items())))
 
 

@@ -36,7 +36,7 @@ def tokenizer_identity(tokenizer: Tokenizer, form: PromptStyle) -> str:
     return content_id("asking-1", [form, names, [_probed(tokenizer, form, *probe) for probe in PROBES]])
 
 
-def ends_of(
+def end_token_ids(
     tokenizer: Tokenizer, generation: Mapping[str, Any], config: Mapping[str, Any]
 ) -> tuple[int, ...]:
     """The ids that end an answer, in every engine: the tokenizer's own, and those the base's files name.

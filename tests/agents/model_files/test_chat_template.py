@@ -9,7 +9,7 @@ import pytest
 
 from agents.errors import UserError
 from agents.model_files.chat_template import template_options
-from agents.model_files.tokenizer_identity import tokenizer_identity, ends_of
+from agents.model_files.tokenizer_identity import tokenizer_identity, end_token_ids
 from agents.student_prompt import (
     PromptStyle,
     PromptFormat,
@@ -132,7 +132,7 @@ def test_a_post_processor_and_an_end_count() -> None:
 def test_what_ends_an_answer(
     generation: dict[str, Any], config: dict[str, Any], ends: tuple[int, ...]
 ) -> None:
-    assert ends_of(Characters(), generation, config) == ends
+    assert end_token_ids(Characters(), generation, config) == ends
 
 
 def test_what_is_trained_is_what_is_asked_in_a_template_that_thinks() -> None:
