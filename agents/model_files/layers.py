@@ -31,7 +31,7 @@ class Layer:
         is_embedding: whether it is looked up rather than multiplied.
     """
 
-    into: int
+    in_features: int
     out: int
     is_embedding: bool = False
 
@@ -63,13 +63,13 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
     if not any(name.endswith(HEAD) for name in layers):  # tied: the head is there, and not in the file
         words = [layer for name, layer in layers.items() if _WORDS.search(name)]
         if words:
-            layers[HEAD] = Layer(words[0].out, words[0].into)
+            layers[HEAD] = Layer(words[0].out, words[0].in_features)
     return layers
 
 
 def words_of(layers: Layers) -> int:
     """Rows of the embeddings that ids are looked up in; 0 where there are none by a known name."""
-    return next((one.into for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0)
+    return next((one.in_features for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0)
 
 
 def is_tied(layers: Layers, config: Config, files: Iterable[str]) -> bool:

@@ -148,7 +148,7 @@ def _needed(config: Config, layers: Layers, targets: Layers) -> Shapes:
             if layer.is_embedding
             else ("lora_A.weight", "lora_B.weight")
         )
-        shapes |= {f"{at}.{first}": (rank, layer.into), f"{at}.{second}": (layer.out, rank)}
+        shapes |= {f"{at}.{first}": (rank, layer.in_features), f"{at}.{second}": (layer.out, rank)}
         if config.get("lora_bias") and not layer.is_embedding:
             shapes[f"{at}.lora_B.bias"] = (layer.out,)
         if config.get("use_dora"):
@@ -240,7 +240,7 @@ def _trained_tokens(config: Config) -> dict[str, Sequence[int]]:
 
 
 def _stored(layer: Layer) -> tuple[int, int]:
-    return (layer.into, layer.out) if layer.is_embedding else (layer.out, layer.into)
+    return (layer.in_features, layer.out) if layer.is_embedding else (layer.out, layer.in_features)
 
 
 def _fits(shape: tuple[int, ...], needed: tuple[int, ...], exact: bool) -> bool:
