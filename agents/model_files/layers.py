@@ -32,7 +32,7 @@ class Layer:
     """
 
     in_features: int
-    out: int
+    out_features: int
     is_embedding: bool = False
 
 
@@ -63,7 +63,7 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
     if not any(name.endswith(HEAD) for name in layers):  # tied: the head is there, and not in the file
         words = [layer for name, layer in layers.items() if _WORDS.search(name)]
         if words:
-            layers[HEAD] = Layer(words[0].out, words[0].in_features)
+            layers[HEAD] = Layer(words[0].out_features, words[0].in_features)
     return layers
 
 

@@ -148,16 +148,16 @@ def _needed(config: Config, layers: Layers, targets: Layers) -> Shapes:
             if layer.is_embedding
             else ("lora_A.weight", "lora_B.weight")
         )
-        shapes |= {f"{at}.{first}": (rank, layer.in_features), f"{at}.{second}": (layer.out, rank)}
+        shapes |= {f"{at}.{first}": (rank, layer.in_features), f"{at}.{second}": (layer.out_features, rank)}
         if config.get("lora_bias") and not layer.is_embedding:
-            shapes[f"{at}.lora_B.bias"] = (layer.out,)
+            shapes[f"{at}.lora_B.bias"] = (layer.out_features,)
         if config.get("use_dora"):
-            shapes[f"{at}.lora_magnitude_vector"] = (layer.out,)
+            shapes[f"{at}.lora_magnitude_vector"] = (layer.out_features,)
     kept = [str(name) for name in config.get("modules_to_save") or ()]
     shapes |= {f"{PREFIX}{name}.weight": _stored(one) for name, one in layers.items() if matches(name, kept)}
     for module, indices in _trained_tokens(config).items():
         shapes |= {
-            f"{PREFIX}{name}.token_adapter.trainable_tokens_delta": (len(indices), layer.out)
+            f"{PREFIX}{name}.token_adapter.trainable_tokens_delta": (len(indices), layer.out_features)
             for name, layer in layers.items()
             if layer.is_embedding and matches(name, [module])
         }
@@ -173,7 +173,7 @@ def _allowed(config: Config, layers: Layers) -> Shapes:
     }
     if config.get("bias", "none") != "none":
         for name, layer in layers.items():
-            shapes |= {f"{PREFIX}{name}.{inner}bias": (layer.out,) for inner in ("", "base_layer.")}
+            shapes |= {f"{PREFIX}{name}.{inner}bias": (layer.out_features,) for inner in ("", "base_layer.")}
     return shapes
 
 
@@ -240,7 +240,7 @@ def _trained_tokens(config: Config) -> dict[str, Sequence[int]]:
 
 
 def _stored(layer: Layer) -> tuple[int, int]:
-    return (layer.in_features, layer.out) if layer.is_embedding else (layer.out, layer.in_features)
+    return (layer.in_features, layer.out_features) if layer.is_embedding else (layer.out_features, layer.in_features)
 
 
 def _fits(shape: tuple[int, ...], needed: tuple[int, ...], exact: bool) -> bool:
