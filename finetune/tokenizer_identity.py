@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.model_files.chat_template import template_options
-from agents.model_files.layers import layers_of, words_of
+from agents.model_files.layers import layers_of, embedding_rows
 from agents.model_files.tokenizer_identity import tokenizer_identity, end_token_ids
 from agents.model_files.weights import CONFIG, read_object
 from agents.student_prompt import PromptStyle, PromptFormat
@@ -104,7 +104,7 @@ def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> Unas
     """
     if find_spec("transformers") is None or not _has_tokenizer(folder):
         return Unasked({}, {})
-    tokenizer, words = _tokenizer(folder.resolve(), _stamps(folder)), words_of(layers_of(folder))
+    tokenizer, words = _tokenizer(folder.resolve(), _stamps(folder)), embedding_rows(layers_of(folder))
     beyond: Counter[str] = Counter()
     control: Counter[str] = Counter()
     for turn in turns:

@@ -67,7 +67,7 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
     return layers
 
 
-def words_of(layers: Layers) -> int:
+def embedding_rows(layers: Layers) -> int:
     """Rows of the embeddings that ids are looked up in; 0 where there are none by a known name."""
     return next((one.in_features for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0)
 

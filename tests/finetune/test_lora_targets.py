@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from agents.model_files.layers import layers_of, words_of
+from agents.model_files.layers import layers_of, embedding_rows
 from finetune.config import Settings
 from finetune.lora_targets import check_targets, target_names, tied_faults
 from tests.agents.model_files.test_lora import ENDS, LAYERS, write
@@ -74,4 +74,4 @@ def test_embeddings_and_head_that_are_one_weight_are_not_adapted(tmp_path: Path,
 
 
 def test_rows_of_the_embeddings(tmp_path: Path) -> None:
-    assert words_of(layers_of(base_at(tmp_path / "base"))) == 20
+    assert embedding_rows(layers_of(base_at(tmp_path / "base"))) == 20
