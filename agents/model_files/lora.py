@@ -27,7 +27,7 @@ from agents.model_files.layers import (
     unmatched_targets,
 )
 from agents.model_files.safetensors_format import Tensor, is_zero, read_header
-from agents.model_files.weights import listed
+from agents.model_files.weights import summarize_names
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 FACTORS = ("lora_A.weight", "lora_B.weight")
@@ -135,7 +135,7 @@ def _tensor_faults(
         "tensors that its config and base do not ask for": unknown,
         "tensors of another shape than the base's layers": wrong,
     }
-    return [Fault(what, str(path), listed(names), RETRAIN) for what, names in told.items() if names]
+    return [Fault(what, str(path), summarize_names(names), RETRAIN) for what, names in told.items() if names]
 
 
 def _needed(config: Config, layers: Layers, targets: Layers) -> Shapes:

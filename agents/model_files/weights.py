@@ -133,7 +133,7 @@ def check_loaded(folder: Path, info: Mapping[str, Any], model: Any) -> None:
         "weights that could not be read": [str(error) for error in info.get("error_msgs", ())],
     }
     faults = [
-        Fault(what, str(folder), listed(wrong), _RANDOM if wrong else "")
+        Fault(what, str(folder), summarize_names(wrong), _RANDOM if wrong else "")
         for what, wrong in names.items()
         if wrong
     ]
@@ -160,7 +160,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def listed(names: Sequence[str]) -> str:
+def summarize_names(names: Sequence[str]) -> str:
     """A few names, and how many more there are: `a, b and 3 more`."""
     shown = ", ".join(sorted(names)[:MAX_NAMES])
     return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES} more"
@@ -183,7 +183,7 @@ def _candidates(folder: Path, faults: list[Fault]) -> list[Path]:
         )
     elif others:
         remedy = "Loaders would choose different ones: move all but one set elsewhere."
-        found = listed([file.name for file in (*files, *others)])
+        found = summarize_names([file.name for file in (*files, *others)])
         faults.append(Fault("several sets of weights lie in one folder", str(folder), found, remedy))
     return files
 
@@ -200,10 +200,10 @@ def _indexed(index: Path, faults: list[Fault]) -> list[Path]:
         return []
     outside = sorted(name for name in names if Path(name).name != name or not name.endswith(".safetensors"))
     if outside:
-        faults.append(Fault("names files that are none of this folder's", str(index), listed(outside)))
+        faults.append(Fault("names files that are none of this folder's", str(index), summarize_names(outside)))
     missing = sorted(name for name in names.difference(outside) if not (index.parent / name).is_file())
     if missing:
-        faults.append(Fault("names shards that are not there", str(index), listed(missing), FETCH))
+        faults.append(Fault("names shards that are not there", str(index), summarize_names(missing), FETCH))
     return [index.parent / name for name in sorted(names.difference(outside, missing))]
 
 
@@ -219,13 +219,13 @@ def _file_faults(folder: Path, files: Sequence[Path]) -> list[Fault]:
             continue
         twice = [name for name in header if name in place]
         if twice:
-            faults.append(Fault("holds tensors that another shard holds too", str(path), listed(twice)))
+            faults.append(Fault("holds tensors that another shard holds too", str(path), summarize_names(twice)))
         place |= dict.fromkeys(header, path.name)
     if faults or not (index := folder / INDEX).is_file() or not files:
         return faults
     told = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     if wrong := [name for name, file in told.items() if place.get(name) != file]:
-        faults.append(Fault("names tensors that its shards do not hold", str(index), listed(wrong), FETCH))
+        faults.append(Fault("names tensors that its shards do not hold", str(index), summarize_names(wrong), FETCH))
     return faults
 
 
