@@ -25,7 +25,7 @@ from agents.hashing import content_id
 from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.lora import adapter_faults
-from agents.model_files.weights import CONFIG, read_object, weight_files
+from agents.model_files.weights import CONFIG, load_json_object, weight_files
 from agents.student_prompt import PromptStyle
 from finetune.metrics import METRICS, metrics_of
 
@@ -188,7 +188,7 @@ def beyond_settings(made: Checkpoint) -> str:
 
     An adapter that was saved anew by other means may have another scale with the same tensors.
     """
-    config = read_object(made.path / ADAPTER_CONFIG)
+    config = load_json_object(made.path / ADAPTER_CONFIG)
     settings = made.record.get("settings") or {}
     plain = {"r": settings.get("rank"), "lora_alpha": settings.get("alpha")}
     usual: tuple[Any, ...] = (None, False, {}, [])

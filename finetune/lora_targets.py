@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.errors import Fault, UserError
 from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, layer_type_names, layers_of, matches, unmatched_targets
-from agents.model_files.weights import CONFIG, read_object, tensors_of, weight_files
+from agents.model_files.weights import CONFIG, load_json_object, tensors_of, weight_files
 from finetune.config import Settings
 
 WHERE = "--target-modules"
@@ -53,7 +53,7 @@ def tied_faults(config: Mapping[str, Any], base: Path, where: str) -> list[Fault
     Merged, the update of one would change the other too, or be lost when the folder is loaded again.
     """
     layers = layers_of(base)
-    if not is_tied(layers, read_object(base / CONFIG), tensors_of(weight_files(base))):
+    if not is_tied(layers, load_json_object(base / CONFIG), tensors_of(weight_files(base))):
         return []
     kept = [str(name) for name in config.get("modules_to_save") or ()]
     ends = [name for name, layer in layers.items() if layer.is_embedding or name.endswith("lm_head")]

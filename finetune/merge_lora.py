@@ -18,7 +18,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
-from agents.model_files.weights import read_object, tensors_of, weight_files
+from agents.model_files.weights import load_json_object, tensors_of, weight_files
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base, weights_id
 from finetune.dependencies import training_libraries
 from finetune.lora_targets import tied_faults
@@ -79,7 +79,7 @@ def merge(
     same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
     check_asking(made, found.folder)
-    if faults := tied_faults(read_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)):
+    if faults := tied_faults(load_json_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)):
         raise UserError("this adapter cannot be merged", where=str(checkpoint), faults=faults)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -214,6 +214,6 @@ def _logits(model: Any, probes: list[list[int]]) -> list[Any]:
 
 
 def _stored(folder: Path) -> str:
-    config = read_object(folder / "config.json")
+    config = load_json_object(folder / "config.json")
     stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
     return {"bfloat16": "bf16", "float16": "fp16"}.get(stored, "fp32")

@@ -14,7 +14,7 @@ from agents.errors import UserError
 from agents.model_files.chat_template import Tokenizer
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.layers import layers_of, embedding_rows
-from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, check_loaded, read_object, weight_files
+from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, check_loaded, load_json_object, weight_files
 from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
 from finetune.dependencies import is_folder, offline
@@ -122,7 +122,7 @@ def room_of(folder: Path, max_length: int) -> Room:
     Raises:
         UserError: the folder is no base.
     """
-    return Room(max_length, max_context_tokens(read_object(folder / CONFIG)), embedding_rows(layers_of(folder)))
+    return Room(max_length, max_context_tokens(load_json_object(folder / CONFIG)), embedding_rows(layers_of(folder)))
 
 
 def load_model(folder: Path, dtype: str, device: str) -> Any:

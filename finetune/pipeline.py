@@ -16,7 +16,7 @@ from typing import Any, Literal
 from agents.errors import UserError
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.lora import WEIGHTS as ADAPTER
-from agents.model_files.weights import CONFIG, read_object
+from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import PromptStyle, PromptFormat, lacks_bos, rendering, find_unregistered_end
 from finetune import post_training_check
 from finetune.checkpoint import (
@@ -149,7 +149,7 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoin
             task.settings.seed,
             parent=made.began_from,
             new_tokens=how.new_tokens,
-            context=max_context_tokens(read_object(task.base_folder / CONFIG)),
+            context=max_context_tokens(load_json_object(task.base_folder / CONFIG)),
         )
         for warning in found.warnings:
             tell(f"{task.stage}: look at this: {warning}")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from agents.errors import UserError
 from agents.model_files.decoder_config import max_context_tokens
-from agents.model_files.weights import CONFIG, read_object
+from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import rendering
 from finetune.config import Settings
 from finetune.dataset_reader import DatasetFolder
@@ -49,7 +49,7 @@ def lengths_of(
         tokenizer = load_tokenizer(folder)
     except (ImportError, UserError):
         return _estimated(data), False
-    config = read_object(folder / CONFIG)
+    config = load_json_object(folder / CONFIG)
     room = Room(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
     words = rendering(chosen_form(form, tokenizer))
     found: dict[Stage, Lengths] = {}

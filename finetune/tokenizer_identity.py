@@ -14,7 +14,7 @@ from agents.errors import UserError
 from agents.model_files.chat_template import template_options
 from agents.model_files.layers import layers_of, embedding_rows
 from agents.model_files.tokenizer_identity import tokenizer_identity, end_token_ids
-from agents.model_files.weights import CONFIG, read_object
+from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import PromptStyle, PromptFormat
 from finetune.checkpoint import Checkpoint
 from finetune.model_loader import load_tokenizer
@@ -122,14 +122,14 @@ def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
 @lru_cache(maxsize=64)
 def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> Asking:
     tokenizer = _tokenizer(folder, stamps)
-    generation, config = read_object(folder / "generation_config.json"), read_object(folder / CONFIG)
+    generation, config = load_json_object(folder / "generation_config.json"), load_json_object(folder / CONFIG)
     options = template_options(tokenizer) if form is PromptStyle.CHAT else {}
     ends = end_token_ids(tokenizer, generation, config)
     return Asking(tokenizer_identity(tokenizer, form), ends, tuple(sorted(options.items())))
 
 
 def _has_tokenizer(folder: Path) -> bool:
-    if "model" in read_object(folder / "tokenizer.json"):
+    if "model" in load_json_object(folder / "tokenizer.json"):
         return True
     return any((folder / name).is_file() for name in ("tokenizer.model", "vocab.json"))
 

@@ -151,7 +151,7 @@ def tensors_of(files: Iterable[Path]) -> dict[str, tuple[Path, Tensor]]:
     return {name: (path, tensor) for path in files for name, tensor in read_header(path).items()}
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def load_json_object(path: Path) -> dict[str, Any]:
     """A JSON object in a file; {} where there is none, or something else."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ import click
 
 from agents.errors import UserError
 from agents.model_files.decoder_config import parse_decoder_config
-from agents.model_files.weights import quantization_faults, read_object
+from agents.model_files.weights import quantization_faults, load_json_object
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
 from finetune.dataset_reader import read
@@ -165,7 +165,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json: bool, **rest: Any) -> None:
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = settings_given(rest)
-    if faults := quantization_faults(read_object(Path(base) / "config.json"), base):
+    if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
         raise UserError("this base cannot be trained", where="--base", faults=faults)
     folder = read(data)
     config = config_of(base, revision)
