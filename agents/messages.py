@@ -109,7 +109,7 @@ class Completion:
     server_limits: ServerLimits | None = field(default=None, compare=False)
     notice: str = field(default="", compare=False)
 
-    def measured(
+    def with_measurements(
         self, latency_seconds: float, server_limits: ServerLimits | None, notice: str = ""
     ) -> Completion:
         """This answer, with what the client measured beside it (neither is part of the answer)."""

@@ -85,7 +85,7 @@ class Batcher:
                 if isinstance(answer, CallError):
                     answered.set_exception(answer)
                 else:
-                    answered.set_result(answer.measured(took, None))
+                    answered.set_result(answer.with_measurements(took, None))
             await _settled(lambda: len(self._waiting), self._most)
 
     def _answers(self, calls: Sequence[ModelRequest]) -> Sequence[Answer]:

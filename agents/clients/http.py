@@ -75,7 +75,7 @@ class HttpClient:
         else:
             completion = parse_error_response(self._model, status, headers, content, self._key, now, sent)
         seconds = time.perf_counter() - sent_at
-        return completion.measured(seconds, server_limits(headers, now), parse_deprecation(headers))
+        return completion.with_measurements(seconds, server_limits(headers, now), parse_deprecation(headers))
 
     async def close(self) -> None:
         """Give its connections back. The session is not this client's to close."""

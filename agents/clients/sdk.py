@@ -72,13 +72,13 @@ class SdkClient:
             completion = parse_error_response(
                 self._model, status, headers, content, self._key, datetime.now(UTC), call.body
             )
-            return completion.measured(time.perf_counter() - sent_at, None)
+            return completion.with_measurements(time.perf_counter() - sent_at, None)
         if len(content) > MAX_RESPONSE_BYTES:
             raise response_too_large(self._model, 200)
         now = datetime.now(UTC)
         completion = parse_response(self._model, content, headers, key=self._key, now=now, sent=call.body)
         seconds = time.perf_counter() - sent_at
-        return completion.measured(seconds, server_limits(headers, now), parse_deprecation(headers))
+        return completion.with_measurements(seconds, server_limits(headers, now), parse_deprecation(headers))
 
     async def close(self) -> None:
         """Close the SDK's connections."""

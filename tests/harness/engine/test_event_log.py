@@ -41,7 +41,7 @@ def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
         question(3).key: [refused],
     }
     said = ServerLimits(requests_per_minute=600.0)
-    server = Server(0.1, script, lambda call: answer("I feel for you").measured(0.1, said))
+    server = Server(0.1, script, lambda call: answer("I feel for you").with_measurements(0.1, said))
     stopping = Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, SAID, status=401))
     house = House()
     with EventLog(path) as events:

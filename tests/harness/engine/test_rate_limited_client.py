@@ -138,7 +138,7 @@ def test_a_call_that_failed_goes_to_the_head_of_the_queue(virtual: Run) -> None:
 def test_what_the_server_says_of_its_limits_reaches_the_gate(virtual: Run) -> None:
     said = ServerLimits(requests_per_minute=120.0)
     gate = Gate(Limits())
-    server = Server(otherwise=lambda call: answer().measured(1.0, said))
+    server = Server(otherwise=lambda call: answer().with_measurements(1.0, said))
     virtual(all_of(LimitedClient(server, gate), [question(1)]))
     assert gate.requests_per_minute == 120.0
 
