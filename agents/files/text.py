@@ -40,7 +40,7 @@ def decode_text(content: bytes, faults: Faults) -> str | None:
         return None if error.is_whole else error.text
 
 
-def text_of(content: bytes, source: str, what: str) -> str:
+def decode_or_raise(content: bytes, source: str, what: str) -> str:
     """The text of a file's bytes.
 
     Args:
@@ -59,6 +59,6 @@ def read_text(path: Path | Traversable, what: str, *, source: str = "", remedy: 
     """The text of a file.
 
     Raises:
-        UserError: as `read_bytes` and `text_of`.
+        UserError: as `read_bytes` and `decode_or_raise`.
     """
-    return text_of(read_bytes(path, what, remedy=remedy), source or str(path), what)
+    return decode_or_raise(read_bytes(path, what, remedy=remedy), source or str(path), what)
