@@ -10,7 +10,7 @@ import orjson
 from agents.messages import Completion, Message, Sampling, Usage
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
-from agents.protocols.openai_chat import answer_schema, text_of
+from agents.protocols.openai_chat import answer_schema, message_text
 from agents.protocols.usage import token_count
 
 VERSION = "2023-06-01"
@@ -70,7 +70,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
         CallError: the generation failed midway.
     """
     return Completion(
-        text=text_of(answer["content"]),
+        text=message_text(answer["content"]),
         finish=parse_finish_reason(str(answer.get("stop_reason") or "")),
         usage=_usage(answer.get("usage")),
         model=str(answer.get("model") or ""),

@@ -92,7 +92,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     refusal = message.get("refusal")
     finish = parse_finish_reason(str(choice.get("finish_reason") or ""))
     return Completion(
-        text=text_of(message.get("content")) or refusal or "",
+        text=message_text(message.get("content")) or refusal or "",
         finish=FinishReason.REFUSAL if refusal else finish,
         usage=openai_usage(answer),
         logprobs=parse_logprobs(_positions(choice.get("logprobs"))),
@@ -117,7 +117,7 @@ def raise_if_failed(part: Mapping[str, Any]) -> None:
     raise CallError(failure, f"the generation broke off: {str(words)[:200]}", status=200, charged=True)
 
 
-def text_of(content: Any) -> Any:
+def message_text(content: Any) -> Any:
     """The text of a message's content: a string, or parts of which those of text are joined.
 
     Parts that hold a thought, a tool call or a picture are left out. Anything else is returned as it is.

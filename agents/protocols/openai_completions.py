@@ -13,7 +13,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
 from agents.protocols.logprobs import parse_logprobs
-from agents.protocols.openai_chat import common, headers, is_error, raise_if_failed, text_of
+from agents.protocols.openai_chat import common, headers, is_error, raise_if_failed, message_text
 from agents.protocols.usage import openai_usage
 
 __all__ = ["body", "headers", "is_error", "path", "read"]
@@ -43,7 +43,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     raise_if_failed(answer)
     raise_if_failed(choice)
     return Completion(
-        text=text_of(choice["text"]) or "",
+        text=message_text(choice["text"]) or "",
         finish=parse_finish_reason(str(choice.get("finish_reason") or "")),
         usage=openai_usage(answer),
         logprobs=parse_logprobs(_positions(choice.get("logprobs"))),
