@@ -65,7 +65,7 @@ Formats = Mapping[str, Mapping[str, Any]]
 """What `savefig` takes for each format, such as `{"png": {"dpi": 160}}`."""
 
 
-def drawn(draw: Callable[[], Figure], formats: Formats, **style: Any) -> dict[str, bytes]:
+def render_figure(draw: Callable[[], Figure], formats: Formats, **style: Any) -> dict[str, bytes]:
     """A figure as the bytes of a file in each format.
 
     Args:

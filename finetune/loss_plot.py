@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.figure_style import drawn
+from agents.figure_style import render_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def plot_losses(metrics: Sequence[Mapping[str, Any]], target: Path, title: str) -> None:
     """Write `target` (PNG): loss by step, and for DPO the margin of chosen over rejected below it."""
-    target.write_bytes(drawn(partial(_figure, metrics, title), {"png": {"dpi": 120}})["png"])
+    target.write_bytes(render_figure(partial(_figure, metrics, title), {"png": {"dpi": 120}})["png"])
 
 
 def _figure(metrics: Sequence[Mapping[str, Any]], title: str) -> Figure:

@@ -40,13 +40,13 @@ def with_probabilities(answer: str, place: int, answers: Sequence[str], completi
     if decisive is None:
         return Verdict(preference)
     mass = dict.fromkeys(answers, 0.0)
-    drawn = decisive.token
+    render_figure = decisive.token
     for text, logprob in decisive.top:
         if (spelled := _spelled(text)) in mass:
             mass[spelled] += _probability(logprob)
-        if text == drawn:
-            drawn = ""
-    if drawn and (spelled := _spelled(drawn)) in mass:  # what was drawn need not be among the top
+        if text == render_figure:
+            render_figure = ""
+    if render_figure and (spelled := _spelled(render_figure)) in mass:  # what was drawn need not be among the top
         mass[spelled] += _probability(decisive.logprob)
     total = sum(mass.values())
     if not total > 0:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.figure_style import drawn, figure_format
+from agents.figure_style import render_figure, figure_format
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import Rated
 from harness.atomic_write import write_whole
@@ -101,7 +101,7 @@ def plot(description: Description, path: Path) -> None:
     """
     form = figure_format(path, "--plot")
     path.parent.stat()  # a folder that is not there is a slip of the pen
-    write_whole(path, drawn(partial(_figure, description), {form: {"dpi": 150}})[form])
+    write_whole(path, render_figure(partial(_figure, description), {form: {"dpi": 150}})[form])
 
 
 def _figure(description: Description) -> Figure:

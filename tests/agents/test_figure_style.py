@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agents.errors import UserError
-from agents.figure_style import drawn, figure_format
+from agents.figure_style import render_figure, figure_format
 from tests.hostile import HOSTILE
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ def test_the_users_settings_are_there_again_afterwards() -> None:
     import matplotlib as mpl
 
     with mpl.rc_context({"font.size": 31, "text.usetex": True}):
-        drawn(lambda: bars("x"), {"svg": {}}, font__size=9)
+        render_figure(lambda: bars("x"), {"svg": {}}, font__size=9)
         assert (mpl.rcParams["font.size"], mpl.rcParams["text.usetex"]) == (31, True)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_is_mathematics_or_ends_the_drawing(name: str) -> None:
-    svg = drawn(lambda: bars(name), {"svg": {}})["svg"]
+    svg = render_figure(lambda: bars(name), {"svg": {}})["svg"]
     ElementTree.fromstring(svg)
     assert not {char for char in svg.decode() if unicodedata.category(char) in ("Cc", "Cf", "Zl")} - {
         "\n",
