@@ -130,7 +130,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise UserError("this is not a dataset's folder", where=str(path), found=found, remedy=remedy)
     faults = Faults(str(path))
     manifest = load_json_object(read_bytes(path, "the manifest"), faults)
-    faults.tell("the manifest cannot be read")
+    faults.raise_if_any("the manifest cannot be read")
     kind, version = manifest.get("kind"), manifest.get("version")
     if kind != KIND or version != VERSION:
         found = f"kind {kind!r}, version {version!r}"

@@ -45,7 +45,7 @@ class Faults:
         """Every fault, in the file's order."""
         return [fault for _, fault in sorted(self._found, key=lambda pair: pair[0])]
 
-    def tell(self, what: str, remedy: str = "") -> None:
+    def raise_if_any(self, what: str, remedy: str = "") -> None:
         """Tell all faults at once, if there are any.
 
         Raises:

@@ -51,7 +51,7 @@ def decode_or_raise(content: bytes, source: str, what: str) -> str:
     """
     faults = Faults(source)
     text = decode_text(content, faults)
-    faults.tell(f"{what} cannot be read")
+    faults.raise_if_any(f"{what} cannot be read")
     return text or ""
 
 

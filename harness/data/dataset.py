@@ -163,7 +163,7 @@ def read(content: bytes, source: str) -> Dataset:
     _check_rows(table.rows, faults)
     if not faults and not table.rows:
         faults.add(0, "has no dialogues, only a heading")
-    faults.tell("this dataset cannot be used")
+    faults.raise_if_any("this dataset cannot be used")
     dataset = _dataset([row.cells for row in table.rows], source, sha256(content).hexdigest())
     _tell_commas(dataset)
     return dataset
@@ -177,7 +177,7 @@ def without_comma_words(content: bytes, source: str) -> tuple[str, int]:
     """
     faults = Faults(source)
     table = read_table(content, faults, COLUMNS)
-    faults.tell("this dataset cannot be used")
+    faults.raise_if_any("this dataset cannot be used")
     made = io.StringIO(newline="")
     writer = csv.writer(made, lineterminator="\n")
     writer.writerow(table.heading)

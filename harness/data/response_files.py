@@ -93,7 +93,7 @@ def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> 
     if not texts and not faults:
         faults.add(0, "holds no responses")
     is_other = not read and text is not None
-    faults.tell("this file of responses cannot be used", FORMS if is_other else "")
+    faults.raise_if_any("this file of responses cannot be used", FORMS if is_other else "")
     _tell_left_out(read, source)
     _tell_placeholders(texts.values(), source)
     _tell_echoes(texts, finder, source)

@@ -147,7 +147,7 @@ class Options:
         """
         form = Faults("--options-json")
         content = read_object(text.encode() if isinstance(text, str) else text, form)
-        form.tell("the emulator's options are not JSON")
+        form.raise_if_any("the emulator's options are not JSON")
         known = {each.name for each in fields(cls)}
         unknown = [key for key in content if key not in known]
         if unknown:

@@ -94,7 +94,7 @@ def parse(path: Any, name: str, source: str) -> Study:
     )
     top.done()
     _check_together(study, mistakes)
-    mistakes.tell("this study cannot be used", "See docs/studies.md.")
+    mistakes.raise_if_any("this study cannot be used", "See docs/studies.md.")
     return study
 
 

@@ -106,7 +106,7 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
         else:
             sums[codes[identity]] += SCORES[preferred] if first == a else 1.0 - SCORES[preferred]
             counts[codes[identity]] += 1
-    faults.tell("these preferences cannot be used", _form(faults, table))
+    faults.raise_if_any("these preferences cannot be used", _form(faults, table))
     if not counts.any():
         there = dict.fromkeys(f"{row.cells['a']} and {row.cells['b']}" for row in table.rows)
         raise UserError(

@@ -84,7 +84,7 @@ def read_cells(path: Path) -> dict[str, Described]:
             faults.add(row.line, "names an author a second time", repr(author))
         else:
             named[author] = Described(student, False, stage, method, strategy, "", False)
-    faults.tell("this file of cells cannot be used")
+    faults.raise_if_any("this file of cells cannot be used")
     return named
 
 

@@ -118,5 +118,5 @@ def test_the_first_faults_and_a_count() -> None:
     faults = Faults("some.csv")
     read_table(written([("x",)] * 50), faults, COLUMNS)
     with pytest.raises(Exception, match="and 30 more") as caught:
-        faults.tell("no")
+        faults.raise_if_any("no")
     assert len(caught.value.faults) == MAX_FAULTS + 1  # type: ignore[attr-defined]
