@@ -55,7 +55,7 @@ FILES: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PromptLocation:
     """Where a prompt stands: the file, which of its conversations it is (from 0), what it is."""
 
     file: str
@@ -66,30 +66,30 @@ class Place:
 
 
 _ONE_OR_TWO = ("1", "2")
-PROMPTS: dict[str, Place] = {
-    "released/judge/gpt-4o": Place(GPT4O_JUDGE, 0, "How GPT-4o was asked to judge", _ONE_OR_TWO),
-    "released/judge/gemini": Place(GEMINI_JUDGE, 0, "How Gemini was asked to judge", _ONE_OR_TWO),
-    "released/judge/gemini-batch": Place(
+PROMPTS: dict[str, PromptLocation] = {
+    "released/judge/gpt-4o": PromptLocation(GPT4O_JUDGE, 0, "How GPT-4o was asked to judge", _ONE_OR_TWO),
+    "released/judge/gemini": PromptLocation(GEMINI_JUDGE, 0, "How Gemini was asked to judge", _ONE_OR_TWO),
+    "released/judge/gemini-batch": PromptLocation(
         GEMINI_BATCH_JUDGE, 0, "The same, as its batch script indents it", _ONE_OR_TWO
     ),
-    "released/respond/llama-base": Place(LLAMA_BASE, 0, "How LLaMA's base was asked to respond"),
-    "released/respond/mistral-base": Place(MISTRAL_BASE, 0, "How Mistral's base was asked to respond"),
-    "released/respond/llama-student": Place(LLAMA_STUDENT, 0, "How LLaMA's students were asked to respond"),
-    "released/respond/mistral-student": Place(
+    "released/respond/llama-base": PromptLocation(LLAMA_BASE, 0, "How LLaMA's base was asked to respond"),
+    "released/respond/mistral-base": PromptLocation(MISTRAL_BASE, 0, "How Mistral's base was asked to respond"),
+    "released/respond/llama-student": PromptLocation(LLAMA_STUDENT, 0, "How LLaMA's students were asked to respond"),
+    "released/respond/mistral-student": PromptLocation(
         MISTRAL_STUDENT, 0, "How Mistral's students were asked to respond"
     ),
-    "released/respond/teacher": Place(INITIAL, 0, "How GPT-4o was asked for initial responses"),
-    "released/improve/naive": Place(IMPROVEMENTS, 0, "Naive improvement", paper="N"),
-    "released/improve/all-dimensions": Place(IMPROVEMENTS, 1, "Improve all three dimensions", paper="2"),
-    "released/improve/lacking-dimension": Place(
+    "released/respond/teacher": PromptLocation(INITIAL, 0, "How GPT-4o was asked for initial responses"),
+    "released/improve/naive": PromptLocation(IMPROVEMENTS, 0, "Naive improvement", paper="N"),
+    "released/improve/all-dimensions": PromptLocation(IMPROVEMENTS, 1, "Improve all three dimensions", paper="2"),
+    "released/improve/lacking-dimension": PromptLocation(
         IMPROVEMENTS, 2, "Improve the dimension that is lacking most", paper="4"
     ),
-    "released/improve/cognitive": Place(IMPROVEMENTS, 3, "Improve the cognitive dimension", paper="1.1"),
-    "released/improve/affective": Place(IMPROVEMENTS, 4, "Improve the affective dimension", paper="1.2"),
-    "released/improve/compassionate": Place(
+    "released/improve/cognitive": PromptLocation(IMPROVEMENTS, 3, "Improve the cognitive dimension", paper="1.1"),
+    "released/improve/affective": PromptLocation(IMPROVEMENTS, 4, "Improve the affective dimension", paper="1.2"),
+    "released/improve/compassionate": PromptLocation(
         IMPROVEMENTS, 5, "Improve the compassionate dimension", paper="1.3"
     ),
-    "released/improve/sequential": Place(
+    "released/improve/sequential": PromptLocation(
         SEQUENTIAL, 2, "Improve the three dimensions in one conversation", paper="3"
     ),
 }
@@ -140,7 +140,7 @@ def fault_of(name: str, content: bytes) -> str:
     return f"is not the published file ({len(content):,} bytes, sha256 {digest}; expected {FILES[name]})"
 
 
-def _prompt(name: str, where: Place, content: bytes, folder: Path) -> Prompt:
+def _prompt(name: str, where: PromptLocation, content: bytes, folder: Path) -> Prompt:
     source = str(folder / where.file)
     try:
         found = conversations(decode(content))
