@@ -23,7 +23,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from prompts import released
-from prompts.prompt import VARIABLE, Prompt, PromptError, version_of
+from prompts.prompt import VARIABLE, Prompt, PromptError, prompt_version
 from prompts.text_files import NotTextError, decode
 
 PARTS = "parts/"
@@ -144,7 +144,7 @@ def _parse(name: str, source: str, text: str, parts: Mapping[str, str]) -> tuple
         faults.append(f"{source}: a turn has no text")
     if faults:
         return None, faults
-    version = version_of(turns, declared, answers)
+    version = prompt_version(turns, declared, answers)
     title, paper = head.get("title", name), head.get("paper", "")
     return Prompt(name, title, paper, declared, answers, turns, version, source), []
 

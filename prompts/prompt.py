@@ -74,7 +74,7 @@ class Prompt:
         )
 
 
-def version_of(
+def prompt_version(
     turns: Sequence[str],
     variables: Sequence[str],
     answers: Sequence[str],

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from prompts.prompt import Prompt, PromptError, version_of
+from prompts.prompt import Prompt, PromptError, prompt_version
 from prompts.text_files import NotTextError, decode
 
 REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
@@ -154,7 +154,7 @@ def _prompt(name: str, where: PromptLocation, content: bytes, folder: Path) -> P
     used = dict.fromkeys(
         variable for role, _, variables in messages if role == "user" for variable in variables
     )
-    version = version_of(turns, tuple(used), where.answers, system, exact=True)
+    version = prompt_version(turns, tuple(used), where.answers, system, exact=True)
     return Prompt(
         name,
         where.title,
