@@ -125,14 +125,14 @@ def load(folder: Path) -> dict[str, Prompt]:
         except OSError as error:
             faults.append(f"{folder / name}: cannot be read ({error.strerror})")
             continue
-        if fault := fault_of(name, contents[name]):
+        if fault := file_fault(name, contents[name]):
             faults.append(f"{folder / name}: {fault}")
     if faults:
         raise PromptError([f"the released prompts are not there. {REMEDY}", *faults])
     return {name: _prompt(name, where, contents[where.file], folder) for name, where in PROMPTS.items()}
 
 
-def fault_of(name: str, content: bytes) -> str:
+def file_fault(name: str, content: bytes) -> str:
     """Why bytes are not the published file of this name; "" where they are."""
     digest = sha256(content).hexdigest()
     if digest == FILES[name]:

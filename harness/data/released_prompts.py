@@ -40,7 +40,7 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
                 raise
             faults.append(error.fault)
             continue
-        if fault := released.fault_of(name, contents[name]):
+        if fault := released.file_fault(name, contents[name]):
             faults.append(Fault(fault, where))
     if faults:
         raise UserError("these are not the published prompts", where=str(source or root), faults=faults)
@@ -60,6 +60,6 @@ def _content(name: str, source: Path | None, root: str) -> bytes:
 
 def _is_there(place: Path, name: str) -> bool:
     try:
-        return not released.fault_of(name, place.read_bytes())
+        return not released.file_fault(name, place.read_bytes())
     except OSError:
         return False
