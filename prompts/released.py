@@ -143,7 +143,7 @@ def file_fault(name: str, content: bytes) -> str:
 def _prompt(name: str, where: PromptLocation, content: bytes, folder: Path) -> Prompt:
     source = str(folder / where.file)
     try:
-        found = conversations(decode(content))
+        found = extract_conversations(decode(content))
     except (SyntaxError, NotTextError) as error:
         raise PromptError([f"{source}: {error}"]) from error
     if where.number >= len(found):
@@ -172,7 +172,7 @@ def _prompt(name: str, where: PromptLocation, content: bytes, folder: Path) -> P
 Said = tuple[str, str, tuple[str, ...]]  # role, text with our variables in it, and which
 
 
-def conversations(source: str) -> list[tuple[Said, ...]]:
+def extract_conversations(source: str) -> list[tuple[Said, ...]]:
     """Every prompt that a script writes, in the order in which they stand in it.
 
     Raises:

@@ -117,16 +117,16 @@ def test_a_changed_file_is_not_the_published_one(released_prompts: Path, name: s
 )
 def test_a_prompt_that_is_more_than_texts_and_parts_is_refused(text: str) -> None:
     with pytest.raises(PromptError, match="line 1"):
-        released.conversations(text)
+        released.extract_conversations(text)
 
 
 def test_other_lists_and_names_are_no_prompts() -> None:
     text = 'a = ["x"]\nb = [{"id": 1}]\nc = [{"role": role, "content": "x"}]\nanswer = "y"\nprompt = call()'
-    assert released.conversations(text) == []
+    assert released.extract_conversations(text) == []
 
 
 def test_a_script_is_never_run() -> None:
-    [said] = released.conversations('raise SystemExit\nprompt = f"Context: {context} "')
+    [said] = released.extract_conversations('raise SystemExit\nprompt = f"Context: {context} "')
     assert said == (("user", "Context: {{context}} ", ("context",)),)
 
 
