@@ -41,7 +41,7 @@ from harness.workflows.records import put_checkpoints
 from harness.workflows.response_sets import SetSummary
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 
 TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
 
@@ -280,7 +280,7 @@ def _unanswered(world: World, name: str, lane: LaneReport) -> str:
     return f"{name}: {lane.stopped}{whole}"
 
 
-def _verdicts(columns: Columns) -> list[list[Any]]:
+def _verdicts(columns: JudgmentTable) -> list[list[Any]]:
     """Who was preferred at each place, in an order of its own; None where it is unscored."""
     outcome = [None if isnan(value) else value for value in columns.outcome.tolist()]
     places = zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.types import Judgment, Preference, Verdict
 from results.analysis.early_stopping import Place, Until, complete_prefix, look, looks
-from results.statistics import Columns
+from results.statistics import JudgmentTable
 
 LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
 
@@ -84,9 +84,9 @@ class Watch:
         if self._taken > before:
             self._wake()
 
-    def _columns(self) -> Columns:
+    def _columns(self) -> JudgmentTable:
         places = list(self._outcome)
-        return Columns.of(
+        return JudgmentTable.of(
             [place[0] for place in places],
             [place[1] for place in places],
             list(self._outcome.values()),

@@ -23,7 +23,7 @@ from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
 from results.queries.contest_index import Catalogue, Entry, catalogue_of, name_of
 from results.queries.contests import Contest, contests_of
-from results.statistics import Columns
+from results.statistics import JudgmentTable
 
 CONTROL = "control"
 
@@ -40,7 +40,7 @@ class Standing:
     """
 
     entry: Entry
-    columns: Columns
+    columns: JudgmentTable
     asked: NDArray[np.bool_]
     answerers: Mapping[str, int] = field(default_factory=dict)
 

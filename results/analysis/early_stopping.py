@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import UnscoredReason
-from results.statistics import Columns, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
+from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
 from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
@@ -127,7 +127,7 @@ def _up(half_width: float) -> str:
 
 def _one_sided(dialogues: int, until: Until, lanes: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
-    won = Columns.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
+    won = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
     return sequence_of(won, np.arange(dialogues), level=LEVEL, lanes=lanes, estimand=until.estimand)
 
 
@@ -205,7 +205,7 @@ class Stopped:
 
 
 def stopped_at(
-    columns: Columns,
+    columns: JudgmentTable,
     until: Until,
     *,
     lanes: int,
@@ -252,7 +252,7 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
-def look(columns: Columns, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
+def look(columns: JudgmentTable, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
     return sequence_of(
         columns.rows(columns.dialogue < at),
@@ -265,7 +265,7 @@ def look(columns: Columns, at: int, until: Until, lanes: int, samples: int) -> C
     )
 
 
-def _with_unanswered(columns: Columns, given_up: Collection[Place]) -> Columns:
+def _with_unanswered(columns: JudgmentTable, given_up: Collection[Place]) -> JudgmentTable:
     """The columns with a row, unscored, for every judgment that was tried and got no answer."""
     there = set(
         zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
@@ -274,7 +274,7 @@ def _with_unanswered(columns: Columns, given_up: Collection[Place]) -> Columns:
     if not more:
         return columns
     unknown = np.full(len(more), np.nan)
-    return Columns(
+    return JudgmentTable(
         dialogue=np.concatenate([columns.dialogue, [place[0] for place in more]]),
         n_dialogues=columns.n_dialogues,
         a_first=np.concatenate([columns.a_first, [place[1] for place in more]]),

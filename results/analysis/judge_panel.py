@@ -25,7 +25,7 @@ from results.db.store import Store
 from results.queries.contest_index import Catalogue, Entry, catalogue_of
 from results.queries.contests import Contest, contests_of
 from results.queries.student_lineage import taught
-from results.statistics import Columns, PooledRate, WinRate, pooled_over_judges, win_rate
+from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
     A_PREFERRED,
     ANSWERS,
@@ -56,7 +56,7 @@ class Juror:
     """
 
     entry: Entry
-    columns: Columns
+    columns: JudgmentTable
     rate: WinRate
     cost_usd: float | None
     answering_model_note: str = ""
@@ -189,7 +189,7 @@ async def contests_by_entry(store: Store, entries: Sequence[Entry]) -> dict[tupl
     return found
 
 
-def recoded(contest: Contest, first: str, codes: dict[str, int]) -> Columns:
+def recoded(contest: Contest, first: str, codes: dict[str, int]) -> JudgmentTable:
     """A contest's columns with the author of set `first` as A and common dialogue codes."""
     columns = contest.columns if contest.a.id == first else contest.columns.relabelled()
     return columns.recoded([codes[dialogue.key] for dialogue in contest.dialogues], len(codes))
@@ -257,10 +257,10 @@ def _asked_alike(jurors: Sequence[Juror]) -> list[int]:
     return [at for at, juror in enumerate(jurors) if juror.entry.prompt_version == commonest]
 
 
-def _majority(answers: Floats, dialogues: int, samples: int) -> Columns:
+def _majority(answers: Floats, dialogues: int, samples: int) -> JudgmentTable:
     """The jury as a judge: its verdict on every comparison that any of it answered."""
     verdict = majority(answers)
     at = np.flatnonzero(~np.isnan(verdict))
     place, sample = np.divmod(at, samples)
     dialogue, order = np.divmod(place, 2)
-    return Columns.of(dialogue, order == 0, verdict[at], n_dialogues=dialogues, sample=sample)
+    return JudgmentTable.of(dialogue, order == 0, verdict[at], n_dialogues=dialogues, sample=sample)

@@ -14,7 +14,7 @@ from results.paper.deviations import of_judging, of_responses, of_training
 from results.paper.table1 import Ours
 from results.queries.checkpoints import Registered
 from results.queries.contests import Contest
-from results.statistics import Columns, dialogue_scores, win_rate
+from results.statistics import JudgmentTable, dialogue_scores, win_rate
 from results.statistics.scores import shared_variance
 
 
@@ -30,7 +30,7 @@ def told_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
 
 def ours_of(
     contest: Contest,
-    columns: Columns,
+    columns: JudgmentTable,
     *,
     run: str,
     seed: int,

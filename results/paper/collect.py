@@ -38,7 +38,7 @@ from results.paper.table1 import Ours
 from results.queries.checkpoints import Registered, checkpoints_of
 from results.queries.contest_index import Entry, catalogue_of
 from results.queries.contests import Contest, contests_of
-from results.statistics import Columns, dialogue_scores
+from results.statistics import JudgmentTable, dialogue_scores
 
 CELL_COLUMNS = ("author", "student", "stage", "method", "strategy")
 
@@ -138,7 +138,7 @@ def _both_ways(
     return found
 
 
-def _scores(contest: Contest, columns: Columns) -> Scores:
+def _scores(contest: Contest, columns: JudgmentTable) -> Scores:
     score = dialogue_scores(columns).score
     pairs = zip(contest.dialogues, score, strict=True)
     return {dialogue.key: float(one) for dialogue, one in pairs if not np.isnan(one)}

@@ -34,7 +34,7 @@ from results.db.schema import (
 from results.db.store import CHUNK, Store
 from results.queries.parser_versions import Readings, newest_readings, readings_of
 from results.queries.student_lineage import taught
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 
 CONTROL = "control"
 _A_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
@@ -68,7 +68,7 @@ class Contest:
     a: ResponseSet
     b: ResponseSet
     dialogues: tuple[Dialogue, ...]
-    columns: Columns
+    columns: JudgmentTable
     samples: int
     asked_again: int
     cost_usd: float | None
@@ -272,7 +272,7 @@ def answerers_of(rows: Sequence[Any]) -> dict[str, int]:
     return dict(Counter(names.values()).most_common())
 
 
-def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Columns, int, list[Any]]:
+def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[JudgmentTable, int, list[Any]]:
     """The rows that count, as columns; how many judgments needed more than one attempt; and those rows."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
@@ -289,7 +289,7 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Co
     p_first = np.array([np.nan if row.p_first is None else row.p_first for row in chosen], dtype=float)
     p_tie = np.array([np.nan if row.p_tie is None else row.p_tie for row in chosen], dtype=float)
     soft_first = np.clip(p_first + 0.5 * p_tie, 0.0, 1.0)
-    columns = Columns(
+    columns = JudgmentTable(
         dialogue=np.array([place[0] for place in places], dtype=np.int64),
         n_dialogues=len(codes),
         a_first=a_first,

@@ -21,7 +21,7 @@ from results.statistics.hypothesis_tests import McNemar, SignFlip, exact_mcnemar
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
 from results.statistics.judge_accuracy import Audit, Leaning, PairOfResponders, audit
 from results.statistics.judge_pooling import PooledRate, disagreement, pooled_over_judges
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.length_control import LengthControl, length_controlled
 from results.statistics.multiple_testing import Family, family_of
 from results.statistics.noninferiority import (
@@ -79,7 +79,7 @@ __all__ = [
     "Bin",
     "Calibration",
     "CheapAndGold",
-    "Columns",
+    "JudgmentTable",
     "Components",
     "ConfidenceSequence",
     "Controlled",

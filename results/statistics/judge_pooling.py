@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.statistics.intervals import interval_of_scores
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.scores import dialogue_scores, mean_of, order_robust
 from results.statistics.win_rate import GENERATION, WinRate, win_rate
 
@@ -66,7 +66,7 @@ class PooledRate:
 
 
 def pooled_over_judges(
-    contests: Mapping[str, Columns],
+    contests: Mapping[str, JudgmentTable],
     *,
     seed: int,
     level: float = 0.95,

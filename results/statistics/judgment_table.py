@@ -29,7 +29,7 @@ COLUMN_TYPES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class JudgmentTable:
     """The judgments of one contest, one row each, in any order.
 
     The rows' order never matters; the dialogues' codes do, in one way: they are the order in which
@@ -81,7 +81,7 @@ class Columns:
         soft: Sequence[float] | NDArray[Any] | None = None,
         outside: Sequence[float] | NDArray[Any] | None = None,
         reason: Sequence[str] | NDArray[Any] | None = None,
-    ) -> Columns:
+    ) -> JudgmentTable:
         """Columns from the three that are always there; what is left out is filled with "none".
 
         `n_dialogues` is by default the largest code plus one; an unscored row's reason, "unscored".
@@ -102,7 +102,7 @@ class Columns:
         )
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, *, n_dialogues: int | None = None) -> Columns:
+    def from_frame(cls, frame: pd.DataFrame, *, n_dialogues: int | None = None) -> JudgmentTable:
         """Columns from a DataFrame that has `dialogue`, `a_first`, `outcome` and any of the others.
 
         Raises:
@@ -119,9 +119,9 @@ class Columns:
     def __len__(self) -> int:
         return int(self.dialogue.size)
 
-    def relabelled(self) -> Columns:
+    def relabelled(self) -> JudgmentTable:
         """The same judgments with A and B changing names; every statistic mirrors."""
-        return Columns(
+        return JudgmentTable(
             dialogue=self.dialogue,
             n_dialogues=self.n_dialogues,
             a_first=~self.a_first,
@@ -132,7 +132,7 @@ class Columns:
             reason=self.reason,
         )
 
-    def of_dialogues(self, wanted: Sequence[bool] | NDArray[Any]) -> Columns:
+    def of_dialogues(self, wanted: Sequence[bool] | NDArray[Any]) -> JudgmentTable:
         """Only the dialogues where `wanted` (one boolean per dialogue) holds, coded anew in their order.
 
         Raises:
@@ -144,7 +144,7 @@ class Columns:
         code = np.cumsum(keep) - 1
         return self._rows(keep[self.dialogue], codes=code, n_dialogues=int(keep.sum()))
 
-    def recoded(self, codes: Sequence[int] | NDArray[Any], n_dialogues: int) -> Columns:
+    def recoded(self, codes: Sequence[int] | NDArray[Any], n_dialogues: int) -> JudgmentTable:
         """The same judgments with other codes: dialogue d becomes `codes[d]` of `n_dialogues`.
 
         Contests that share dialogues are laid beside each other so.
@@ -152,17 +152,17 @@ class Columns:
         mine = np.asarray(codes, dtype=np.int64)
         return self._rows(np.ones(len(self), dtype=np.bool_), codes=mine, n_dialogues=n_dialogues)
 
-    def first_samples(self, count: int) -> Columns:
+    def first_samples(self, count: int) -> JudgmentTable:
         """Only the repetitions 0 … count − 1: what a run of more samples shows before it is done."""
         return self.rows(self.sample < count)
 
-    def rows(self, wanted: NDArray[np.bool_]) -> Columns:
+    def rows(self, wanted: NDArray[np.bool_]) -> JudgmentTable:
         """Only the judgments where `wanted` (one boolean per row) holds, of the same dialogues."""
         same = np.arange(self.n_dialogues)
         return self._rows(wanted, codes=same, n_dialogues=self.n_dialogues)
 
-    def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> Columns:
-        return Columns(
+    def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> JudgmentTable:
+        return JudgmentTable(
             dialogue=codes[self.dialogue[mask]],
             n_dialogues=n_dialogues,
             a_first=self.a_first[mask],
@@ -174,7 +174,7 @@ class Columns:
         )
 
 
-def _shape_faults(columns: Columns) -> list[str]:
+def _shape_faults(columns: JudgmentTable) -> list[str]:
     rows = columns.dialogue.shape
     if len(rows) != 1:
         return [f"dialogue has {len(rows)} dimensions, not one"]
@@ -185,7 +185,7 @@ def _shape_faults(columns: Columns) -> list[str]:
     ]
 
 
-def _value_faults(columns: Columns) -> list[str]:
+def _value_faults(columns: JudgmentTable) -> list[str]:
     faults = []
     codes, outcome, soft, outside = columns.dialogue, columns.outcome, columns.soft, columns.outside
     if columns.n_dialogues < 0:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
 from results.statistics.intervals import FEW_THAT_DIFFER, check_level, differing
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.not_estimable import Refusal
 from results.statistics.scores import dialogue_scores
 from results.statistics.win_rate import SCOPE
@@ -71,7 +71,7 @@ class LengthControl:
 
 
 def length_controlled(
-    columns: Columns,
+    columns: JudgmentTable,
     length_a: Sequence[float] | NDArray[Any],
     length_b: Sequence[float] | NDArray[Any],
     *,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from results.statistics.hypothesis_tests import McNemar, exact_mcnemar
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.multiple_testing import Family, family_of
 from results.statistics.not_estimable import Refusal
 from results.statistics.paired_differences import (
@@ -65,11 +65,11 @@ class Answer:
 
 
 def compare(
-    first: Columns,
-    second: Columns,
+    first: JudgmentTable,
+    second: JudgmentTable,
     *,
     seed: int,
-    direct: Columns | None = None,
+    direct: JudgmentTable | None = None,
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
@@ -126,7 +126,7 @@ def answering(through: Pairs, straight: Pairs | None = None, *, saturated: bool)
 
 
 def compare_all(
-    contests: Mapping[str, Columns],
+    contests: Mapping[str, JudgmentTable],
     *,
     seed: int,
     pairwise: bool = False,
@@ -155,7 +155,7 @@ def compare_all(
     return family_of(pairs, seed=seed, level=level, resamples=resamples)
 
 
-def single_order_mcnemar(first: Columns, second: Columns, *, a_first: bool) -> McNemar | Refusal:
+def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemar | Refusal:
     """Exact McNemar test of two students against a common opponent, on the verdicts of one order alone.
 
     Args:
@@ -174,7 +174,7 @@ def single_order_mcnemar(first: Columns, second: Columns, *, a_first: bool) -> M
 
 
 def _needed(
-    primary: Difference, contests: list[Columns], *, worth: float, level: float, soft: bool
+    primary: Difference, contests: list[JudgmentTable], *, worth: float, level: float, soft: bool
 ) -> Needed | None:
     if primary.spread is None or primary.spread <= 0.0:
         return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import sign_flip
 from results.statistics.intervals import interval_of_scores
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.power import smallest_detectable, spread_of
 from results.statistics.scores import dialogue_scores
 from results.statistics.win_rate import SCOPE
@@ -59,7 +59,7 @@ class Pairs:
         return Pairs(self.name, self.kind, *parts)
 
 
-def against_common_opponent(first: Columns, second: Columns, *, name: str = "", soft: bool = False) -> Pairs:
+def against_common_opponent(first: JudgmentTable, second: JudgmentTable, *, name: str = "", soft: bool = False) -> Pairs:
     """Pair two contests that have the same opponent as B, the same judge and the same dialogue codes.
 
     Raises:
@@ -82,7 +82,7 @@ def against_common_opponent(first: Columns, second: Columns, *, name: str = "", 
     )
 
 
-def head_to_head(columns: Columns, *, name: str = "", soft: bool = False) -> Pairs:
+def head_to_head(columns: JudgmentTable, *, name: str = "", soft: bool = False) -> Pairs:
     """The two authors of one contest as a pair: their scores sum to 1 in every dialogue."""
     scores = dialogue_scores(columns, soft=soft)
     return Pairs(

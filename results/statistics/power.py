@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.scores import dialogue_scores
 
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def needed(
     return Needed(difference, dialogues, max(0, dialogues - n), enough, power, level)
 
 
-def repetition_variance(contests: list[Columns], *, soft: bool = False) -> float | None:
+def repetition_variance(contests: list[JudgmentTable], *, soft: bool = False) -> float | None:
     """Variance that repeating the same comparison adds to a dialogue's score, summed over the contests.
 
     Each order's samples vary by v; a score is the mean of two orders' means, so it varies by

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Scores:
         return ~np.isnan(self.score)
 
 
-def spread(columns: Columns, values: Floats) -> Floats:
+def spread(columns: JudgmentTable, values: Floats) -> Floats:
     """`values` (one per row) laid out as (dialogues, 2 orders, samples); nan where there is no row."""
     samples, position = np.unique(columns.sample, return_inverse=True)
     laid_out = np.full((columns.n_dialogues, 2, max(1, samples.size)), np.nan)
@@ -48,7 +48,7 @@ def spread(columns: Columns, values: Floats) -> Floats:
     return laid_out
 
 
-def dialogue_scores(columns: Columns, *, soft: bool = False) -> Scores:
+def dialogue_scores(columns: JudgmentTable, *, soft: bool = False) -> Scores:
     """Score every dialogue of a contest; hard verdicts, or soft ones, never both.
 
     A verdict without probabilities is missing where `soft` is asked for.
@@ -61,7 +61,7 @@ def dialogue_scores(columns: Columns, *, soft: bool = False) -> Scores:
     return Scores(score, low, high, laid_out)
 
 
-def mean_score(columns: Columns, *, soft: bool = False) -> float | None:
+def mean_score(columns: JudgmentTable, *, soft: bool = False) -> float | None:
     """The win rate alone: mean score of the complete dialogues, in [0, 1]; None where there is none."""
     scores = dialogue_scores(columns, soft=soft).score
     there = scores[~np.isnan(scores)]
@@ -96,7 +96,7 @@ def order_robust(verdicts: Floats) -> tuple[float, float] | None:
     return won, 1.0 - lost
 
 
-def order_robust_of(columns: Columns) -> tuple[float, float] | None:
+def order_robust_of(columns: JudgmentTable) -> tuple[float, float] | None:
     """The order-robust bounds of a contest, over its complete dialogues."""
     scores = dialogue_scores(columns)
     return order_robust(scores.by_order[scores.complete])

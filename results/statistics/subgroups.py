@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.paired_differences import Difference, Pairs, difference_of
 from results.statistics.win_rate import WinRate, win_rate
 
@@ -19,7 +19,7 @@ ENOUGH_FOR_AN_INTERVAL = 20  # complete dialogues; an emotion has 2 to 22 test d
 
 
 def breakdown(
-    columns: Columns,
+    columns: JudgmentTable,
     groups: Sequence[str],
     *,
     seed: int,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from results.statistics.few_seeds import p_value, seed_spread, seeds_reach, welch_degrees
 from results.statistics.hypothesis_tests import holm, sign_flip
 from results.statistics.intervals import check_level, interval_of_scores
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.not_estimable import Refusal
 from results.statistics.scores import dialogue_scores, order_robust
 
@@ -76,7 +76,7 @@ class StrategyEstimate:
 
 
 def strategy_rate(
-    checkpoints: Sequence[Columns],
+    checkpoints: Sequence[JudgmentTable],
     *,
     seed: int,
     level: float = 0.95,
@@ -94,8 +94,8 @@ def strategy_rate(
 
 
 def strategy_difference(
-    first: Sequence[Columns],
-    second: Sequence[Columns],
+    first: Sequence[JudgmentTable],
+    second: Sequence[JudgmentTable],
     *,
     seed: int,
     level: float = 0.95,
@@ -114,7 +114,7 @@ def strategy_difference(
 
 
 def strategy_family(
-    contests: Mapping[str, Sequence[Sequence[Columns]]],
+    contests: Mapping[str, Sequence[Sequence[JudgmentTable]]],
     *,
     seed: int,
     level: float = 0.95,
@@ -146,7 +146,7 @@ def strategy_family(
 
 
 def _estimate(
-    groups: Sequence[Sequence[Columns]],
+    groups: Sequence[Sequence[JudgmentTable]],
     *,
     seed: int,
     level: float,
@@ -197,7 +197,7 @@ def _estimate(
     )
 
 
-def _order_robust(checkpoints: Sequence[Columns], complete: NDArray[np.bool_]) -> tuple[float, float]:
+def _order_robust(checkpoints: Sequence[JudgmentTable], complete: NDArray[np.bool_]) -> tuple[float, float]:
     found = [order_robust(dialogue_scores(columns).by_order[complete]) for columns in checkpoints]
     lows, highs = zip(*(bounds for bounds in found if bounds is not None), strict=True)
     return float(np.mean(lows)), float(np.mean(highs))

@@ -3,7 +3,7 @@
 Balanced over order, not free of bias: a dialogue's score is the mean over both orders, which cancels a
 position bias that adds on the probability scale as long as nothing is clipped; one on the logit scale can
 move the rate either way, even across ½. The order-robust bounds assume nothing about the bias. Missing
-judgments are never losses, ties or silent drops. Takes `Columns`, returns frozen values; no database, no
+judgments are never losses, ties or silent drops. Takes `JudgmentTable`, returns frozen values; no database, no
 clock.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.intervals import EXACT, Interval, clopper_pearson, interval_of_scores
-from results.statistics.judgment_table import Columns
+from results.statistics.judgment_table import JudgmentTable
 from results.statistics.scores import (
     Scores,
     consistency,
@@ -141,7 +141,7 @@ class WinRate:
 
 
 def win_rate(
-    columns: Columns, *, seed: int, level: float = 0.95, resamples: int = 4000, soft: bool = False
+    columns: JudgmentTable, *, seed: int, level: float = 0.95, resamples: int = 4000, soft: bool = False
 ) -> WinRate:
     """Win rate of A over B, with its interval over dialogues and everything beside it.
 
@@ -204,7 +204,7 @@ def win_rate(
 
 
 def _single_order(
-    columns: Columns, scores: Scores, order: int, *, seed: int, level: float, resamples: int
+    columns: JudgmentTable, scores: Scores, order: int, *, seed: int, level: float, resamples: int
 ) -> SingleOrder:
     asked = spread(columns, np.ones(len(columns)))[:, order] == 1.0
     judged = asked.any(axis=1)
@@ -221,7 +221,7 @@ def _single_order(
     return SingleOrder(rate, interval.low, interval.high, n, interval.method, variance)
 
 
-def _unscored(columns: Columns, *, soft: bool) -> Mapping[str, int]:
+def _unscored(columns: JudgmentTable, *, soft: bool) -> Mapping[str, int]:
     reasons = columns.reason[columns.reason != ""].astype(str)
     names, counts = np.unique(reasons, return_counts=True)
     tally = dict(zip(names.tolist(), counts.tolist(), strict=True))
@@ -231,7 +231,7 @@ def _unscored(columns: Columns, *, soft: bool) -> Mapping[str, int]:
     return MappingProxyType(tally)
 
 
-def _note(columns: Columns, scores: Floats, *, soft: bool) -> str:
+def _note(columns: JudgmentTable, scores: Floats, *, soft: bool) -> str:
     note = ""
     if columns.n_dialogues == 0:
         note = "no dialogue: the two authors share none, or none was asked for"

@@ -29,16 +29,16 @@ from prompts import Library
 from results.analysis.contest_results import Summary, summarise
 from results.analysis.early_stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
 from results.db.store import Store
-from results.statistics import Columns, Estimand, sequence_of
+from results.statistics import JudgmentTable, Estimand, sequence_of
 
 DECIDED = Until()
 KNOWN = Until(None, Estimand.THESE_DIALOGUES)
 
 
-def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> Columns:
+def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> JudgmentTable:
     """A contest in which A wins each judgment with a chance that varies by dialogue."""
     chance = np.repeat(rng.beta(4 * rate, 4 * (1 - rate), n), 2 * samples)
-    return Columns.of(
+    return JudgmentTable.of(
         np.repeat(np.arange(n), 2 * samples),
         np.tile(np.repeat([True, False], samples), n),
         (rng.random(chance.size) < chance).astype(float),
@@ -56,7 +56,7 @@ def told(outcome: float, *, a_first: bool) -> Judgment:
     return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Verdict(preference))
 
 
-def tell(watch: Watch, columns: Columns, rows: np.ndarray[Any, Any]) -> None:
+def tell(watch: Watch, columns: JudgmentTable, rows: np.ndarray[Any, Any]) -> None:
     """Let judgments arrive in this order."""
     for row in rows.tolist():
         a_first = bool(columns.a_first[row])
@@ -136,7 +136,7 @@ def test_an_early_end_and_no_end_are_told() -> None:
     assert stopped.note("mine", "base") == "decided after 10 of 100 dialogues: mine is preferred"
     first = stopped_at(won.rows(won.dialogue < 10), DECIDED, lanes=1, samples=1, cost_usd=2.0)
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
-    even = Columns.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
+    even = JudgmentTable.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
     open_to_the_end = stopped_at(even, DECIDED, lanes=1, samples=1)
     assert open_to_the_end.note() == "judged to the end (40 dialogues), undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
@@ -148,7 +148,7 @@ def test_an_early_end_and_no_end_are_told() -> None:
 
 
 def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
-    even = Columns.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
+    even = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
     stopped = stopped_at(even, Until(0.05, Estimand.THESE_DIALOGUES), lanes=1, samples=1)
     assert stopped.answered
     assert stopped.is_exact
@@ -157,7 +157,7 @@ def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
 
 def test_126_of_250_is_not_decided_but_known_for_these_dialogues() -> None:
     won = np.random.default_rng(1).permutation(np.r_[np.ones(126), np.zeros(124)])
-    columns = Columns.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
     decided = stopped_at(columns, DECIDED, lanes=1, samples=1)
     assert (decided.answered, decided.finished, decided.sequence.decided) == (False, True, False)
     assert "undecided" in decided.note()
@@ -205,7 +205,7 @@ def test_what_got_no_answer_enters_by_its_bounds_and_not_at_all_where_it_was_nev
 
 
 def test_all_unscored_is_never_decided() -> None:
-    nothing = Columns.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
+    nothing = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
     stopped = stopped_at(nothing, DECIDED, lanes=1, samples=1)
     assert (stopped.sequence.rate, stopped.sequence.low, stopped.sequence.high) == (None, 0, 1)
     assert (stopped.finished, stopped.answered, stopped.is_exact) == (True, False, False)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from results.analysis.quality_gate import Decision, Requirement, all_of, decide, requirement_of
-from results.statistics import Columns, WinRate, interval_of_scores, win_rate
+from results.statistics import JudgmentTable, WinRate, interval_of_scores, win_rate
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")
 BOUNDS = st.floats(0.01, 0.99)
@@ -21,7 +21,7 @@ def rate_of(first: list[float] | np.ndarray, second: list[float] | np.ndarray | 
     orders = [np.asarray(first), np.asarray(first if second is None else second)]
     codes = np.arange(orders[0].size)
     return win_rate(
-        Columns.of(
+        JudgmentTable.of(
             np.tile(codes, 2),
             np.repeat([True, False], codes.size),
             np.concatenate(orders),
@@ -38,7 +38,7 @@ def counts(won: int, lost: int, missing: int = 0) -> WinRate:
 
 def test_the_case_of_the_method() -> None:
     rate = win_rate(
-        Columns.of(
+        JudgmentTable.of(
             np.repeat(np.arange(250), 2),
             np.tile([True, False], 250),
             np.repeat([WON] * 142 + [LOST] * 83 + [MISSING] * 25, 2),

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from results.statistics import Columns
+from results.statistics import JudgmentTable
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 
 
 def contest(
@@ -23,7 +23,7 @@ def contest(
     unscored: float = 0.0,
     soft: bool = False,
     position: float = 0.0,
-) -> Columns:
+) -> JudgmentTable:
     """A contest whose preference for A varies by dialogue, Beta with this mean and concentration.
 
     `position` is added to the probability of the first place; `ties` and `unscored` are shares of rows.
@@ -39,7 +39,7 @@ def contest(
     outcome[generator.random(rows) < ties] = 0.5
     lost = generator.random(rows) < unscored
     outcome[lost] = np.nan
-    return Columns.of(
+    return JudgmentTable.of(
         dialogue,
         a_first,
         outcome,

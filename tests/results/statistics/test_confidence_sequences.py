@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from results.statistics import (
-    Columns,
+    JudgmentTable,
     Estimand,
     judging_order,
     reachable,
@@ -18,11 +18,11 @@ from results.statistics import (
 )
 from results.statistics.betting_martingale import fractions_for
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 Floats = NDArray[np.float64]
 
 
-def came_in(columns: Columns, order: NDArray[np.int64], count: int) -> Columns:
+def came_in(columns: JudgmentTable, order: NDArray[np.int64], count: int) -> JudgmentTable:
     """The first `count` dialogues of the order, all in."""
     return columns.rows(np.isin(columns.dialogue, order[:count]))
 
@@ -61,7 +61,7 @@ def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int
     for _ in range(12):
         scores = generator.choice([0.0, 0.5, 1.0], n, p=generator.dirichlet(np.ones(3)))
         verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1).ravel()
-        columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
+        columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
         came = int(generator.integers(1, n + 1))
         sequence = sequence_of(came_in(columns, np.arange(n), came), np.arange(n), estimand=estimand)
         if "crossed" in sequence.note:
@@ -105,7 +105,7 @@ def test_incomplete_dialogues_leave_their_bounds_open_to_the_end(contest: MakeCo
 
 
 def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
-    columns = Columns.of(
+    columns = JudgmentTable.of(
         np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.repeat(np.arange(40) % 2, 2)
     )
     sequence = sequence_of(columns, judging_order(40, 3))
@@ -115,7 +115,7 @@ def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
 
 def test_126_of_250_is_known_for_these_dialogues_and_decides_nothing() -> None:
     won = np.random.default_rng(0).permutation(np.r_[np.ones(126), np.zeros(124)])
-    columns = Columns.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
     order = judging_order(250, 0)
     population = sequence_of(columns, order)
     assert population.estimand is Estimand.POPULATION
@@ -131,7 +131,7 @@ def even_contests(estimand: Estimand, runs: int, n: int = 250) -> float:
     led = 0
     for run in range(runs):
         won = (generator.random(n) < 0.5).astype(float)
-        columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+        columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
         sequence = sequence_of(columns, judging_order(n, run), estimand=estimand)
         assert sequence.decided <= (estimand is Estimand.POPULATION)
         led += bool(sequence.better)
@@ -167,7 +167,7 @@ def test_samples_that_are_still_to_come_hold_the_prefix_back(contest: MakeContes
     assert sequence_of(columns, order, samples=1).prefix == 30
 
 
-def look_all_the_time(columns: Columns, order: NDArray[np.int64], estimand: Estimand, truth: float) -> bool:
+def look_all_the_time(columns: JudgmentTable, order: NDArray[np.int64], estimand: Estimand, truth: float) -> bool:
     """Whether the sequence covered `truth` at every look: the ends never widen, so the last look tells."""
     sequence = sequence_of(columns, order, estimand=estimand)
     crossed = "crossed" in sequence.note  # then one of them missed it on the way
@@ -197,7 +197,7 @@ def these_dialogues_coverage(mean: float, *, runs: int, n: int) -> float:
     generator = np.random.default_rng(9)
     taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, n)
     outcome = (generator.random((n, 2)) < taste[:, None]).astype(float)
-    columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
     truth = outcome.mean()
     held = 0
     for run in range(runs):
@@ -291,13 +291,13 @@ def test_the_half_width_asked_for(contest: MakeContest) -> None:
 
 @pytest.mark.parametrize("n", [0, 5])
 def test_before_anything_came_in(n: int) -> None:
-    sequence = sequence_of(Columns.of([], [], [], n_dialogues=n), judging_order(n, 0))
+    sequence = sequence_of(JudgmentTable.of([], [], [], n_dialogues=n), judging_order(n, 0))
     assert (sequence.low, sequence.high, sequence.rate, sequence.prefix) == (0, 1, None, 0)
     assert not sequence.decided
 
 
 def test_all_unscored_leaves_everything_open() -> None:
-    columns = Columns.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
+    columns = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
     sequence = sequence_of(columns, judging_order(30, 0))
     assert (sequence.low, sequence.high, sequence.prefix) == (0, 1, 30)
     assert not sequence.decided
@@ -305,7 +305,7 @@ def test_all_unscored_leaves_everything_open() -> None:
 
 def test_an_order_that_is_not_random_is_noticed() -> None:
     outcome = np.repeat(np.r_[np.ones(60), np.zeros(60)], 2)
-    columns = Columns.of(np.repeat(np.arange(120), 2), np.tile([True, False], 120), outcome)
+    columns = JudgmentTable.of(np.repeat(np.arange(120), 2), np.tile([True, False], 120), outcome)
     sequence = sequence_of(columns, np.arange(120), estimand=Estimand.POPULATION)
     assert not sequence.decided
     assert "crossed" in sequence.note
@@ -328,7 +328,7 @@ def test_the_order_is_a_permutation_of_its_seed_alone() -> None:
 )
 def test_what_cannot_be_asked(order: NDArray[np.int64], options: dict[str, float], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        sequence_of(Columns.of([], [], [], n_dialogues=3), order, **options)
+        sequence_of(JudgmentTable.of([], [], [], n_dialogues=3), order, **options)
 
 
 def test_a_width_out_of_reach_is_said_beforehand() -> None:

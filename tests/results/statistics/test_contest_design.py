@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.statistics import (
-    Columns,
+    JudgmentTable,
     Design,
     Refusal,
     StrategyEstimate,
@@ -175,7 +175,7 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
         group = []
         for shift in generator.normal(0, spread, seeds):
             won = (taste < 1 / (1 + np.exp(-odds - shift))).astype(float)
-            group.append(Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)))
+            group.append(JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)))
         result = strategy_rate(group, seed=run, resamples=300)
         assert not isinstance(result, Refusal)
         assert isinstance(result, StrategyEstimate)

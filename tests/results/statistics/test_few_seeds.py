@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from scipy.stats import t as student
 from scipy.stats import ttest_1samp, ttest_ind
 
-from results.statistics import Columns, StrategyEstimate, strategy_difference, strategy_rate
+from results.statistics import JudgmentTable, StrategyEstimate, strategy_difference, strategy_rate
 from results.statistics.few_seeds import SeedSpread, p_value, seed_spread, seeds_reach, welch_degrees
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -74,10 +74,10 @@ def test_two_seeds_that_happen_to_agree_do_not_claim_that_all_would() -> None:
     """The noise of 250 dialogues has 249 degrees of freedom; that of two seeds, one."""
     wins = np.random.default_rng(3).random(250) < 0.83
     twins = [
-        Columns.of(np.repeat(np.arange(250), 2), [True, False] * 250, np.repeat(won, 2).astype(float))
+        JudgmentTable.of(np.repeat(np.arange(250), 2), [True, False] * 250, np.repeat(won, 2).astype(float))
         for won in (wins, np.roll(wins, 1))
     ]
-    twins[1] = Columns.of(
+    twins[1] = JudgmentTable.of(
         np.repeat(np.arange(250), 2),
         [True, False] * 250,
         np.repeat(np.r_[np.roll(wins, 1)[:245], 1 - np.roll(wins, 1)[245:]], 2).astype(float),
@@ -94,11 +94,11 @@ def test_two_seeds_that_happen_to_agree_do_not_claim_that_all_would() -> None:
 
 def checkpoints(
     generator: np.random.Generator, odds: float, spread: float, seeds: int, shared: Floats
-) -> list[Columns]:
+) -> list[JudgmentTable]:
     """Contests of several seeds' checkpoints over the same dialogues, log-odds normal between seeds."""
     n = shared.size
     return [
-        Columns.of(
+        JudgmentTable.of(
             np.repeat(np.arange(n), 2),
             np.tile([True, False], n),
             (generator.random((n, 2)) < expit(odds + shift + shared)[:, None]).astype(float).ravel(),

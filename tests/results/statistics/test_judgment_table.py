@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.statistics import Columns
+from results.statistics import JudgmentTable
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 
 
 def test_relabelling_twice_is_the_same(contest: MakeContest) -> None:
@@ -49,14 +49,14 @@ def test_a_frame_gives_the_same_columns(contest: MakeContest) -> None:
     columns = contest(10, samples=2, unscored=0.2)
     names = ("dialogue", "a_first", "sample", "outcome", "reason")
     frame = pd.DataFrame({name: getattr(columns, name) for name in names})
-    again = Columns.from_frame(frame, n_dialogues=10)
+    again = JudgmentTable.from_frame(frame, n_dialogues=10)
     for name in names:
         np.testing.assert_array_equal(getattr(again, name), getattr(columns, name))
 
 
 def test_a_frame_without_a_needed_column_is_refused() -> None:
     with pytest.raises(ValueError, match="no column a_first"):
-        Columns.from_frame(pd.DataFrame({"dialogue": [0], "outcome": [1.0]}))
+        JudgmentTable.from_frame(pd.DataFrame({"dialogue": [0], "outcome": [1.0]}))
 
 
 def test_columns_cannot_be_changed_afterwards(contest: MakeContest) -> None:
@@ -91,10 +91,10 @@ def test_what_is_no_contest_is_refused_with_the_reason(change: dict[str, Any], s
         "reason": ["", ""],
     }
     with pytest.raises(ValueError, match=says):
-        Columns(**(good | change))
+        JudgmentTable(**(good | change))
 
 
 def test_no_rows_at_all_are_columns_too() -> None:
-    columns = Columns.of([], [], [], n_dialogues=3)
+    columns = JudgmentTable.of([], [], [], n_dialogues=3)
     assert len(columns) == 0
     assert columns.n_dialogues == 3

@@ -9,13 +9,13 @@ import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
 
-from results.statistics import Columns, LengthControl, Refusal, dialogue_scores, length_controlled
+from results.statistics import JudgmentTable, LengthControl, Refusal, dialogue_scores, length_controlled
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 Floats = NDArray[np.float64]
 
 
-def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[Columns, Floats, Floats]:
+def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[JudgmentTable, Floats, Floats]:
     """A contest in which A is preferred at equal length with log-odds theta, and longer by phi."""
     generator = np.random.default_rng(seed)
     length_a, length_b = (
@@ -25,15 +25,15 @@ def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[Columns, 
     apart = length_a - length_b
     chance = 1 / (1 + np.exp(-theta - phi * np.tanh(apart / apart.std())))
     outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
-    columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
     return columns, length_a, length_b
 
 
-def scored(scores: Floats) -> Columns:
+def scored(scores: Floats) -> JudgmentTable:
     """A contest whose dialogues have these scores, in {0, ½, 1}."""
     verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1)
     n = scores.size
-    return Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts.ravel())
+    return JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts.ravel())
 
 
 def fitted(*arguments: object, **options: float) -> LengthControl:
@@ -55,7 +55,7 @@ def test_swapping_the_authors_gives_one_minus(seed: int) -> None:
 def test_an_author_against_itself_is_a_half() -> None:
     columns, length_a, length_b = long_wins(150, 1, theta=0.0, phi=1)
     other = columns.relabelled()
-    both = Columns.of(
+    both = JudgmentTable.of(
         np.r_[columns.dialogue, other.dialogue + 150],
         np.r_[columns.a_first, other.a_first],
         np.r_[columns.outcome, other.outcome],

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, logit
 
-from results.statistics import Columns, WinRate, order_robust_of, pooled_over_judges, strategy_rate, win_rate
+from results.statistics import JudgmentTable, WinRate, order_robust_of, pooled_over_judges, strategy_rate, win_rate
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 NUMBERS = st.floats(-3, 3, allow_nan=False)
 
 
-def contest_of(first: np.ndarray, second: np.ndarray) -> Columns:
+def contest_of(first: np.ndarray, second: np.ndarray) -> JudgmentTable:
     """A's score in each dialogue where it stood first, and where it stood second."""
     codes = np.arange(first.size)
-    return Columns.of(
+    return JudgmentTable.of(
         np.tile(codes, 2), np.repeat([True, False], codes.size), np.concatenate([first, second])
     )
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from results.statistics import (
-    Columns,
+    JudgmentTable,
     McNemar,
     Pairs,
     Refusal,
@@ -33,16 +33,16 @@ from results.statistics import (
     win_rate,
 )
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 Floats = NDArray[np.float64]
 
 
-def contest_of(scores: Floats) -> Columns:
+def contest_of(scores: Floats) -> JudgmentTable:
     """A contest whose dialogues have these scores, in {0, ½, 1}."""
     n = scores.size
     first = np.where(scores > 0, 1.0, 0.0)
     second = np.where(scores == 1, 1.0, 0.0)
-    return Columns.of(
+    return JudgmentTable.of(
         np.repeat(np.arange(n), 2), np.tile([True, False], n), np.stack([first, second], axis=1).ravel()
     )
 
@@ -87,7 +87,7 @@ def test_a_student_compared_with_itself(contest: MakeContest) -> None:
 
 def test_students_that_share_no_dialogue() -> None:
     rows = {"a_first": [True, False], "outcome": [1, 1], "n_dialogues": 2}
-    result = compare(Columns.of([0, 0], **rows), Columns.of([1, 1], **rows), seed=0)
+    result = compare(JudgmentTable.of([0, 0], **rows), JudgmentTable.of([1, 1], **rows), seed=0)
     answer = result.answer
     assert (answer.difference, answer.p, answer.low, answer.n, answer.left_out) == (None, None, None, 0, 2)
     assert "share no dialogue" in result.note
@@ -189,7 +189,7 @@ def test_a_member_that_cannot_be_resampled_gets_its_share_of_a_guaranteed_interv
 
 
 def test_a_member_without_shared_dialogues_is_no_test(contest: MakeContest) -> None:
-    nothing = Columns.of([], [], [], n_dialogues=60)
+    nothing = JudgmentTable.of([], [], [], n_dialogues=60)
     family = compare_all({"a": contest(60), "b": contest(60, seed=1), "none": nothing}, seed=0)
     assert family.size == 2
     assert family.tests[2].p is None and family.tests[2].difference is None
@@ -208,7 +208,7 @@ def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeCo
     assert one.size == 2
     assert one.tests[0].low is not None
     assert one.tests[0].low < (difference_of(pairs[0], seed=0).low or 0)
-    nothing = head_to_head(Columns.of([], [], [], n_dialogues=100))
+    nothing = head_to_head(JudgmentTable.of([], [], [], n_dialogues=100))
     assert family_of([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
     assert family_of([nothing], seed=0, others=[0.2]).others == (0.2,)
 
@@ -313,13 +313,13 @@ def test_a_difference_out_of_range_cannot_be_planned_for(worth: float) -> None:
 
 def checkpoints(
     generator: np.random.Generator, seeds: int, *, n: int = 120, between: float = 0.06, mean: float = 0.6
-) -> list[Columns]:
+) -> list[JudgmentTable]:
     taste = generator.beta(mean * 2, (1 - mean) * 2, n)
     found = []
     for shift in generator.normal(0, between, seeds):
         chance = np.clip(taste + shift, 0, 1)
         outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
-        found.append(Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()))
+        found.append(JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()))
     return found
 
 
@@ -398,7 +398,7 @@ def strategy_coverage(seeds: int, *, runs: int) -> float:
         for shift in generator.normal(0, 0.05, seeds):
             outcome = (generator.random((150, 2)) < (taste + shift)[:, None]).astype(float)
             group.append(
-                Columns.of(np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel())
+                JudgmentTable.of(np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel())
             )
         result = strategy_rate(group, seed=run, resamples=300)
         assert isinstance(result, StrategyEstimate)

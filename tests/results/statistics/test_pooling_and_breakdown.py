@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from results.statistics import (
-    Columns,
+    JudgmentTable,
     against_common_opponent,
     breakdown,
     dialogue_scores,
@@ -20,7 +20,7 @@ from results.statistics import (
     win_rate,
 )
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 
 
 def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judges(
@@ -76,8 +76,8 @@ def test_disagreement_needs_two_sides_and_is_blind_to_rounding() -> None:
 
 
 def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
-    one = Columns.of([0, 0], [True, False], [1, 1], n_dialogues=2)
-    other = Columns.of([1, 1], [True, False], [1, 1], n_dialogues=2)
+    one = JudgmentTable.of([0, 0], [True, False], [1, 1], n_dialogues=2)
+    other = JudgmentTable.of([1, 1], [True, False], [1, 1], n_dialogues=2)
     pooled = pooled_over_judges({"one": one, "other": other}, seed=0)
     assert (pooled.rate, pooled.low, pooled.n) == (None, None, 0)
     assert "no pooled rate" in pooled.note

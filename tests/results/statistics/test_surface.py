@@ -18,7 +18,7 @@ import pytest
 
 import results.statistics
 from results.statistics import (
-    Columns,
+    JudgmentTable,
     breakdown,
     compare,
     compare_all,
@@ -87,7 +87,7 @@ def test_no_database_no_clock_and_no_randomness_but_by_a_seed(module: ModuleType
 
 
 WORDS = np.random.default_rng(0).integers(5, 40, (2, 60))
-MEASURES: dict[str, Callable[[Columns, Columns], Any]] = {
+MEASURES: dict[str, Callable[[JudgmentTable, JudgmentTable], Any]] = {
     "win rate": lambda one, _: win_rate(one, seed=1, resamples=200, soft=True),
     "by group": lambda one, _: breakdown(one, ["a", "b"] * 30, seed=1, resamples=200),
     "pooled": lambda one, other: pooled_over_judges({"x": one, "y": other}, seed=1, resamples=200),
@@ -109,15 +109,15 @@ def _without_arrays(result: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", list(MEASURES))
 def test_the_rows_order_changes_nothing_and_the_same_seed_gives_the_same(
-    contest: Callable[..., Columns], name: str
+    contest: Callable[..., JudgmentTable], name: str
 ) -> None:
     pair = [contest(60, seed=seed, samples=2, ties=0.1, unscored=0.02, soft=True) for seed in (1, 2)]
     turned = [
-        Columns(
+        JudgmentTable(
             n_dialogues=60,
             **{
                 field.name: getattr(columns, field.name)[np.random.default_rng(7).permutation(len(columns))]
-                for field in dataclasses.fields(Columns)
+                for field in dataclasses.fields(JudgmentTable)
                 if field.name != "n_dialogues"
             },
         )

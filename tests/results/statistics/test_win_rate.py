@@ -10,28 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.statistics import Columns, WinRate, dialogue_scores, win_rate
+from results.statistics import JudgmentTable, WinRate, dialogue_scores, win_rate
 
-MakeContest = Callable[..., Columns]
+MakeContest = Callable[..., JudgmentTable]
 
 
-def shuffled(columns: Columns, seed: int) -> Columns:
+def shuffled(columns: JudgmentTable, seed: int) -> JudgmentTable:
     order = np.random.default_rng(seed).permutation(len(columns))
     values = {
         field.name: getattr(columns, field.name)[order]
         for field in dataclasses.fields(columns)
         if field.name != "n_dialogues"
     }
-    return Columns(n_dialogues=columns.n_dialogues, **values)
+    return JudgmentTable(n_dialogues=columns.n_dialogues, **values)
 
 
-def always_first(n: int) -> Columns:
+def always_first(n: int) -> JudgmentTable:
     a_first = np.tile([True, False], n)
-    return Columns.of(np.repeat(np.arange(n), 2), a_first, a_first.astype(float))
+    return JudgmentTable.of(np.repeat(np.arange(n), 2), a_first, a_first.astype(float))
 
 
-def perfect(n: int) -> Columns:
-    return Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
+def perfect(n: int) -> JudgmentTable:
+    return JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
 
 
 def assert_mirrors(one: WinRate, other: WinRate) -> None:
@@ -136,7 +136,7 @@ def test_a_judge_that_always_prefers_a_gives_one_with_an_honest_interval() -> No
 
 def test_all_ties() -> None:
     n = 30
-    columns = Columns.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5))
+    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5))
     result = win_rate(columns, seed=0)
     assert (result.rate, result.ties, result.tied_both, result.consistency) == (0.5, 1, 1, 0)
     assert result.position_preference is None
@@ -144,7 +144,7 @@ def test_all_ties() -> None:
 
 
 def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
-    columns = Columns.of(
+    columns = JudgmentTable.of(
         [0, 0, 1, 1], [True, False, True, False], [1, 1, 1, np.nan], reason=["", "", "", "refused"]
     )
     result = win_rate(columns, seed=0)
@@ -156,14 +156,14 @@ def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
 
 
 def test_one_lost_sample_makes_the_dialogue_incomplete_and_only_its_share_unknown() -> None:
-    columns = Columns.of([0, 0, 0, 0], [True, True, False, False], [1, np.nan, 1, 1], sample=[0, 1, 0, 1])
+    columns = JudgmentTable.of([0, 0, 0, 0], [True, True, False, False], [1, np.nan, 1, 1], sample=[0, 1, 0, 1])
     result = win_rate(columns, seed=0)
     assert result.rate is None
     assert (result.bound_low, result.bound_high) == (0.75, 1)
 
 
 def test_dialogues_never_judged_are_incomplete_and_not_losses() -> None:
-    columns = Columns.of([0, 0], [True, False], [1, 1], n_dialogues=4)
+    columns = JudgmentTable.of([0, 0], [True, False], [1, 1], n_dialogues=4)
     result = win_rate(columns, seed=0)
     assert (result.rate, result.n, result.incomplete, result.not_judged) == (1, 1, 3, 6)
     assert (result.bound_low, result.bound_high) == (0.25, 1)
@@ -173,14 +173,14 @@ def test_dialogues_never_judged_are_incomplete_and_not_losses() -> None:
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        (Columns.of([], [], [], n_dialogues=0), "no dialogue"),
-        (Columns.of([], [], [], n_dialogues=3), "nothing judged yet"),
-        (Columns.of([0, 1], [True, True], [1, 0]), "one order only"),
-        (Columns.of([0, 0], [True, False], [np.nan, np.nan]), "no dialogue has both orders scored"),
+        (JudgmentTable.of([], [], [], n_dialogues=0), "no dialogue"),
+        (JudgmentTable.of([], [], [], n_dialogues=3), "nothing judged yet"),
+        (JudgmentTable.of([0, 1], [True, True], [1, 0]), "one order only"),
+        (JudgmentTable.of([0, 0], [True, False], [np.nan, np.nan]), "no dialogue has both orders scored"),
     ],
 )
 def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
-    columns: Columns, says: str
+    columns: JudgmentTable, says: str
 ) -> None:
     result = win_rate(columns, seed=0)
     assert (result.rate, result.low, result.high, result.interval_method) == (None, None, None, "")
@@ -190,7 +190,7 @@ def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
 
 @pytest.mark.parametrize("outcome", [0.0, 0.5, 1.0])
 def test_one_dialogue_only(outcome: float) -> None:
-    result = win_rate(Columns.of([0, 0], [True, False], [outcome, outcome]), seed=0)
+    result = win_rate(JudgmentTable.of([0, 0], [True, False], [outcome, outcome]), seed=0)
     assert result.rate == outcome
     assert result.low is not None and result.high is not None
     assert result.high - result.low > 0.9
@@ -208,17 +208,17 @@ def test_soft_and_hard_are_two_measurements(contest: MakeContest) -> None:
 
 
 def test_a_verdict_without_probabilities_is_missing_from_the_soft_rate_alone() -> None:
-    columns = Columns.of([0, 0, 1, 1], [True, False] * 2, [1, 1, 1, 1], soft=[0.9, 0.7, 0.8, np.nan])
+    columns = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1, 1, 1, 1], soft=[0.9, 0.7, 0.8, np.nan])
     assert win_rate(columns, seed=0).n == 2
     soft = win_rate(columns, seed=0, soft=True)
     assert (soft.n, soft.rate) == (1, pytest.approx(0.8))
     assert dict(soft.unscored) == {"no probabilities": 1}
-    none = win_rate(Columns.of([0, 0], [True, False], [1, 1]), seed=0, soft=True)
+    none = win_rate(JudgmentTable.of([0, 0], [True, False], [1, 1]), seed=0, soft=True)
     assert "gives no probabilities" in none.note
 
 
 def test_repetition_stability_is_the_share_of_comparisons_whose_samples_agree() -> None:
-    columns = Columns.of(
+    columns = JudgmentTable.of(
         [0, 0, 0, 0, 1, 1, 1, 1],
         [True, True, False, False] * 2,
         [1, 1, 1, 0, 0.5, 0.5, 1, np.nan],
