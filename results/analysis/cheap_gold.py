@@ -58,7 +58,7 @@ def _scores_of(cheap: JudgeSummary, gold: JudgeSummary) -> tuple[Floats, Floats]
     place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
     of_gold = np.full(len(place), np.nan)
     mirrored = cheap.contest.a.id != gold.contest.a.id
-    columns = gold.contest.columns.relabelled() if mirrored else gold.contest.columns
+    columns = gold.contest.columns.swap_authors() if mirrored else gold.contest.columns
     scores = dialogue_scores(columns).score
     for at, dialogue in enumerate(gold.contest.dialogues):
         of_gold[place[dialogue.key]] = scores[at]

@@ -328,7 +328,7 @@ def _contest(contests: Sequence[Contest], judge_id: str, entry: Entry) -> Contes
 
 def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int]) -> Standing:
     """The contest with the first author as A and dialogues by their common code."""
-    columns = contest.columns if contest.a.id == first else contest.columns.relabelled()
+    columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
     mine = [codes[dialogue.key] for dialogue in contest.dialogues]
     asked = np.zeros(len(codes), dtype=np.bool_)
     asked[mine] = True

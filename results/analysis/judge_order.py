@@ -54,7 +54,7 @@ async def _rates(
             loaded[entry.run_id] = await contests_of(store, entry.run_id)
         for contest in loaded[entry.run_id]:
             if contest.judge_id == entry.judge_id and {contest.a.id, contest.b.id} == entry.sets:
-                columns = contest.columns if contest.a.id == author else contest.columns.relabelled()
+                columns = contest.columns if contest.a.id == author else contest.columns.swap_authors()
                 scores = dialogue_scores(columns).score
                 if (~np.isnan(scores)).any():
                     found[author] = float(np.nanmean(scores))

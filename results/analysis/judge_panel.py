@@ -191,7 +191,7 @@ async def contests_by_entry(store: Store, entries: Sequence[Entry]) -> dict[tupl
 
 def recoded(contest: Contest, first: str, codes: dict[str, int]) -> JudgmentTable:
     """A contest's columns with the author of set `first` as A and common dialogue codes."""
-    columns = contest.columns if contest.a.id == first else contest.columns.relabelled()
+    columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
     return columns.recoded([codes[dialogue.key] for dialogue in contest.dialogues], len(codes))
 
 

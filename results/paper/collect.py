@@ -129,7 +129,7 @@ def _both_ways(
     found = []
     for mirrored, of, author, opponent in ((False, contest.a, a, b), (True, contest.b, b, a)):
         if author.stage or author.is_teacher:
-            columns = contest.columns.relabelled() if mirrored else contest.columns
+            columns = contest.columns.swap_authors() if mirrored else contest.columns
             ours = ours_of(contest, columns, run=entry.run_id, seed=seed, trained=trained, sampling=sampling)
             if ours is not None:
                 scores = _scores(contest, columns)

@@ -94,7 +94,7 @@ def grid_of(
     for contest in contests:
         for mirrored in (False, True):
             place, cell = _place(contest, trained, mirrored=mirrored)
-            columns = contest.columns.relabelled() if mirrored else contest.columns
+            columns = contest.columns.swap_authors() if mirrored else contest.columns
             if place is None:
                 continue
             sampling = samplings.get(contest.judge_id)

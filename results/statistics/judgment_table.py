@@ -119,7 +119,7 @@ class JudgmentTable:
     def __len__(self) -> int:
         return int(self.dialogue.size)
 
-    def relabelled(self) -> JudgmentTable:
+    def swap_authors(self) -> JudgmentTable:
         """The same judgments with A and B changing names; every statistic mirrors."""
         return JudgmentTable(
             dialogue=self.dialogue,

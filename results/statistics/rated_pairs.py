@@ -42,7 +42,7 @@ class RatedPairs:
     def __len__(self) -> int:
         return int(self.part.size)
 
-    def relabelled(self) -> RatedPairs:
+    def swap_authors(self) -> RatedPairs:
         """The two responders of every pair change names; every number mirrors."""
         return RatedPairs(
             self.part,

@@ -124,7 +124,7 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
 def test_relabelling_mirrors_the_answer(seed: int) -> None:
     columns = contest(np.random.default_rng(seed), 50, 0.75)
     one = stopped_at(columns, DECIDED, lanes=1, samples=1)
-    other = stopped_at(columns.relabelled(), DECIDED, lanes=1, samples=1)
+    other = stopped_at(columns.swap_authors(), DECIDED, lanes=1, samples=1)
     assert one.sequence.low == pytest.approx(1 - other.sequence.high)
     assert (one.looked, one.saved) == (other.looked, other.saved)
     assert one.note("x", "y") == other.note("y", "x")

@@ -32,7 +32,7 @@ def test_relabelling_mirrors(contest: MakeContest, estimand: Estimand) -> None:
     columns = contest(80, mean=0.6, ties=0.1, unscored=0.05)
     order = judging_order(80, 1)
     one = sequence_of(columns, order, estimand=estimand)
-    other = sequence_of(columns.relabelled(), order, estimand=estimand)
+    other = sequence_of(columns.swap_authors(), order, estimand=estimand)
     assert one.low + other.high == pytest.approx(1, abs=1e-6)
     assert one.high + other.low == pytest.approx(1, abs=1e-6)
     assert (one.prefix, one.incomplete) == (other.prefix, other.incomplete)
@@ -269,7 +269,7 @@ def test_it_is_decided_when_a_half_is_excluded_and_says_who_is_better(contest: M
     sequence = sequence_of(came_in(columns, order, 80), order)
     assert (sequence.decided, sequence.better) == (True, "A")
     assert sequence.note == "decided after 80 of 200 dialogues: A is preferred"
-    mirrored = sequence_of(came_in(columns.relabelled(), order, 80), order)
+    mirrored = sequence_of(came_in(columns.swap_authors(), order, 80), order)
     assert (mirrored.decided, mirrored.better) == (True, "B")
 
 

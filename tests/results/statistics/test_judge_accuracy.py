@@ -84,7 +84,7 @@ def test_relabelling_mirrors_every_number(seed: int) -> None:
     said[np.random.default_rng(seed).random(said.shape) < 0.05] = np.nan
     mirrored = 1.0 - said[:, ::-1]
     one = audit(of, said, seed=0, family=frozenset({"gpt-4"}))
-    other = audit(of.relabelled(), mirrored, seed=0, family=frozenset({"gpt-4"}))
+    other = audit(of.swap_authors(), mirrored, seed=0, family=frozenset({"gpt-4"}))
     assert numbers(one) == pytest.approx(numbers(other))
     for name in ("low_bound", "high_bound", "consistency", "position_preference", "ties", "n", "kappa"):
         assert getattr(one, name) == pytest.approx(getattr(other, name)), name

@@ -16,14 +16,14 @@ MakeContest = Callable[..., JudgmentTable]
 
 def test_relabelling_twice_is_the_same(contest: MakeContest) -> None:
     columns = contest(30, samples=2, ties=0.1, unscored=0.1)
-    twice = columns.relabelled().relabelled()
+    twice = columns.swap_authors().swap_authors()
     np.testing.assert_array_equal(twice.outcome, columns.outcome)
     np.testing.assert_array_equal(twice.a_first, columns.a_first)
 
 
 def test_relabelling_swaps_the_authors(contest: MakeContest) -> None:
     columns = contest(30, unscored=0.1, soft=True)
-    swapped = columns.relabelled()
+    swapped = columns.swap_authors()
     np.testing.assert_array_equal(swapped.outcome, 1 - columns.outcome)
     np.testing.assert_array_equal(swapped.soft, 1 - columns.soft)
     np.testing.assert_array_equal(swapped.a_first, ~columns.a_first)

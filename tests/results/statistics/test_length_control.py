@@ -45,7 +45,7 @@ def fitted(*arguments: object, **options: float) -> LengthControl:
 @pytest.mark.parametrize("seed", range(4))
 def test_swapping_the_authors_gives_one_minus(seed: int) -> None:
     columns, length_a, length_b = long_wins(200, seed, theta=0.4, phi=1)
-    one, other = fitted(columns, length_a, length_b), fitted(columns.relabelled(), length_b, length_a)
+    one, other = fitted(columns, length_a, length_b), fitted(columns.swap_authors(), length_b, length_a)
     assert one.rate + other.rate == pytest.approx(1, abs=1e-9)
     assert one.low + other.high == pytest.approx(1, abs=1e-9)
     assert one.effect == pytest.approx(other.effect)
@@ -54,7 +54,7 @@ def test_swapping_the_authors_gives_one_minus(seed: int) -> None:
 
 def test_an_author_against_itself_is_a_half() -> None:
     columns, length_a, length_b = long_wins(150, 1, theta=0.0, phi=1)
-    other = columns.relabelled()
+    other = columns.swap_authors()
     both = JudgmentTable.of(
         np.r_[columns.dialogue, other.dialogue + 150],
         np.r_[columns.a_first, other.a_first],

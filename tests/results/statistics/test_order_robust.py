@@ -53,7 +53,7 @@ def test_they_hold_the_rate_mirror_and_are_as_wide_as_the_judge_is_inconsistent(
 ) -> None:
     columns = contest(30, seed=seed, samples=samples, ties=ties, unscored=unscored)
     one = win_rate(columns, seed=0, resamples=50)
-    other = win_rate(columns.relabelled(), seed=0, resamples=50)
+    other = win_rate(columns.swap_authors(), seed=0, resamples=50)
     if one.rate is None:
         assert one.order_robust == (None, None)
         return

@@ -163,7 +163,7 @@ def test_all_pairs_of_authors_are_one_family(contest: MakeContest) -> None:
 
 def test_a_family_mirrors(contest: MakeContest) -> None:
     contests = {name: contest(60, seed=place, mean=0.6) for place, name in enumerate("abc")}
-    mirrored = {name: columns.relabelled() for name, columns in contests.items()}
+    mirrored = {name: columns.swap_authors() for name, columns in contests.items()}
     for one, other in zip(
         compare_all(contests, seed=1).tests, compare_all(mirrored, seed=1).tests, strict=True
     ):
@@ -342,7 +342,7 @@ def test_strategies_mirror() -> None:
     generator = np.random.default_rng(2)
     one, other = checkpoints(generator, 3), checkpoints(generator, 5)
     there = strategy_rate(one, seed=1)
-    back = strategy_rate([columns.relabelled() for columns in one], seed=1)
+    back = strategy_rate([columns.swap_authors() for columns in one], seed=1)
     assert isinstance(there, StrategyEstimate) and isinstance(back, StrategyEstimate)
     assert there.low == pytest.approx(1 - back.high)
     assert there.p == pytest.approx(back.p)

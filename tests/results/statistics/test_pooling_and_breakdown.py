@@ -40,7 +40,7 @@ def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judg
 def test_relabelling_mirrors_the_pool(contest: MakeContest) -> None:
     judges = {"one": contest(60, seed=1), "two": contest(60, seed=2)}
     one = pooled_over_judges(judges, seed=0)
-    other = pooled_over_judges({name: c.relabelled() for name, c in judges.items()}, seed=0)
+    other = pooled_over_judges({name: c.swap_authors() for name, c in judges.items()}, seed=0)
     assert one.rate is not None and other.rate is not None and one.low is not None
     assert one.rate + other.rate == pytest.approx(1)
     assert one.low + (other.high or 0) == pytest.approx(1)

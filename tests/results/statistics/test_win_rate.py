@@ -64,7 +64,7 @@ def test_relabelling_mirrors_every_number(
 ) -> None:
     columns = contest(n, seed=seed, mean=mean, samples=samples, ties=ties, unscored=0.02, soft=True)
     one = win_rate(columns, seed=3, resamples=300, soft=soft)
-    other = win_rate(columns.relabelled(), seed=3, resamples=300, soft=soft)
+    other = win_rate(columns.swap_authors(), seed=3, resamples=300, soft=soft)
     if one.rate is None:
         assert other.rate is None
         return
@@ -73,7 +73,7 @@ def test_relabelling_mirrors_every_number(
 
 def test_without_unscored_the_single_orders_mirror_too(contest: MakeContest) -> None:
     columns = contest(60, ties=0.2)
-    one, other = win_rate(columns, seed=1), win_rate(columns.relabelled(), seed=1)
+    one, other = win_rate(columns, seed=1), win_rate(columns.swap_authors(), seed=1)
     for here, there in ((one.a_first, other.b_first), (one.b_first, other.a_first)):
         assert here.rate is not None and there.rate is not None
         assert here.low is not None and there.high is not None
