@@ -332,4 +332,4 @@ def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int])
     mine = [codes[dialogue.key] for dialogue in contest.dialogues]
     asked = np.zeros(len(codes), dtype=np.bool_)
     asked[mine] = True
-    return Standing(entry, columns.recoded(mine, len(codes)), asked, contest.answerers)
+    return Standing(entry, columns.reindex(mine, len(codes)), asked, contest.answerers)

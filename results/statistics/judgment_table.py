@@ -144,7 +144,7 @@ class JudgmentTable:
         code = np.cumsum(keep) - 1
         return self._rows(keep[self.dialogue], codes=code, n_dialogues=int(keep.sum()))
 
-    def recoded(self, codes: Sequence[int] | NDArray[Any], n_dialogues: int) -> JudgmentTable:
+    def reindex(self, codes: Sequence[int] | NDArray[Any], n_dialogues: int) -> JudgmentTable:
         """The same judgments with other codes: dialogue d becomes `codes[d]` of `n_dialogues`.
 
         Contests that share dialogues are laid beside each other so.
