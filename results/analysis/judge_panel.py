@@ -144,7 +144,7 @@ async def jury_of(
         columns = recoded(contest, a, codes)
         asked = np.zeros(len(codes), dtype=bool)
         asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
-        rate = win_rate(columns.of_dialogues(asked), seed=seed)
+        rate = win_rate(columns.select_dialogues(asked), seed=seed)
         jurors.append(Juror(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
     jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
     first = next(iter(contests.values()))

@@ -127,7 +127,7 @@ def compare_everyone(
 
 
 def _own_rate(standing: Standing, seed: int, *, soft: bool) -> WinRate:
-    return win_rate(standing.columns.of_dialogues(standing.asked), seed=seed, soft=soft)
+    return win_rate(standing.columns.select_dialogues(standing.asked), seed=seed, soft=soft)
 
 
 def _pair(

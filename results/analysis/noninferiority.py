@@ -61,7 +61,7 @@ def _non_inferior(
     else:
         direct = under.direct[first.id, second.id]
         pairs, asked = head_to_head(direct.columns, soft=compared.soft), direct.asked
-    return non_inferior(pairs.of_dialogues(asked), margin, seed=compared.seed, level=level)
+    return non_inferior(pairs.select_dialogues(asked), margin, seed=compared.seed, level=level)
 
 
 def strategy_margins_of(strategies: Strategies, margin: float) -> Margins:

@@ -132,7 +132,7 @@ class JudgmentTable:
             reason=self.reason,
         )
 
-    def of_dialogues(self, wanted: Sequence[bool] | NDArray[Any]) -> JudgmentTable:
+    def select_dialogues(self, wanted: Sequence[bool] | NDArray[Any]) -> JudgmentTable:
         """Only the dialogues where `wanted` (one boolean per dialogue) holds, coded anew in their order.
 
         Raises:

@@ -53,7 +53,7 @@ class Pairs:
         """Dialogues that are complete for both."""
         return int((~np.isnan(self.differences)).sum())
 
-    def of_dialogues(self, wanted: NDArray[np.bool_]) -> Pairs:
+    def select_dialogues(self, wanted: NDArray[np.bool_]) -> Pairs:
         """Only the dialogues where `wanted`, one boolean per dialogue, holds."""
         parts = (part[wanted] for part in (self.first, self.second, self.low, self.high))
         return Pairs(self.name, self.kind, *parts)

@@ -41,7 +41,7 @@ def breakdown(
     found: dict[str, WinRate] = {}
     for name, of_group in _groups(groups, columns.n_dialogues).items():
         result = win_rate(
-            columns.of_dialogues(of_group), seed=seed, level=level, resamples=resamples, soft=soft
+            columns.select_dialogues(of_group), seed=seed, level=level, resamples=resamples, soft=soft
         )
         found[name] = _without_interval(result) if result.n < ENOUGH_FOR_AN_INTERVAL else result
     return found
@@ -63,7 +63,7 @@ def difference_breakdown(
     """
     found: dict[str, Difference] = {}
     for name, of_group in _groups(groups, pairs.first.size).items():
-        result = difference_of(pairs.of_dialogues(of_group), seed=seed, level=level, resamples=resamples)
+        result = difference_of(pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples)
         result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
         if 0 < result.n < ENOUGH_FOR_AN_INTERVAL:
             note = _few(result.n, result.note)

@@ -33,7 +33,7 @@ def test_relabelling_swaps_the_authors(contest: MakeContest) -> None:
 def test_chosen_dialogues_keep_their_rows_and_get_new_codes(contest: MakeContest) -> None:
     columns = contest(10, samples=2)
     keep = np.arange(10) % 3 == 0
-    part = columns.of_dialogues(keep)
+    part = columns.select_dialogues(keep)
     assert part.n_dialogues == 4
     assert set(part.dialogue.tolist()) == {0, 1, 2, 3}
     np.testing.assert_array_equal(part.outcome, columns.outcome[keep[columns.dialogue]])
