@@ -134,7 +134,7 @@ def sequence_of(
         raise ValueError(f"the order must name each of {n} dialogues once")
     if lanes < 1 or (half_width is not None and not 0.0 < half_width < 0.5):
         raise ValueError(f"lanes {lanes} must be 1 or more, half-width {half_width} within (0, ½)")
-    wanted = columns if samples is None else columns.first_samples(samples)
+    wanted = columns if samples is None else columns.limit_samples(samples)
     scores = dialogue_scores(wanted, soft=soft)
     arrived = _arrived(wanted, scores, samples)[order]
     prefix = int(np.argmin(arrived)) if not arrived.all() else n

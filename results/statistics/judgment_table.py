@@ -152,7 +152,7 @@ class JudgmentTable:
         mine = np.asarray(codes, dtype=np.int64)
         return self._rows(np.ones(len(self), dtype=np.bool_), codes=mine, n_dialogues=n_dialogues)
 
-    def first_samples(self, count: int) -> JudgmentTable:
+    def limit_samples(self, count: int) -> JudgmentTable:
         """Only the repetitions 0 … count − 1: what a run of more samples shows before it is done."""
         return self.rows(self.sample < count)
 

@@ -40,7 +40,7 @@ def test_chosen_dialogues_keep_their_rows_and_get_new_codes(contest: MakeContest
 
 
 def test_the_first_samples(contest: MakeContest) -> None:
-    columns = contest(10, samples=3).first_samples(2)
+    columns = contest(10, samples=3).limit_samples(2)
     assert sorted(set(columns.sample.tolist())) == [0, 1]
     assert len(columns) == 40
 

@@ -225,7 +225,7 @@ def test_repetition_stability_is_the_share_of_comparisons_whose_samples_agree() 
         sample=[0, 1] * 4,
     )
     assert win_rate(columns, seed=0).repetition_stability == pytest.approx(2 / 3)
-    assert win_rate(columns.first_samples(1), seed=0).repetition_stability is None
+    assert win_rate(columns.limit_samples(1), seed=0).repetition_stability is None
 
 
 def test_position_bias_shows_and_cancels(contest: MakeContest) -> None:
