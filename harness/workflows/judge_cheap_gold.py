@@ -22,7 +22,7 @@ from harness.workflows.judge import Plan, judge_contest
 from results.analysis.cheap_gold import Gilded, _estimated
 from results.analysis.contest_results import JudgeSummary
 from results.db.store import Store
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, Saving, saving
 from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
@@ -100,7 +100,7 @@ async def gild(
     """
     cheap = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
     if cheap.interrupted:
-        why = Refusal("cheap and gold estimate", "interrupted before the gold judge was asked")
+        why = NotEstimable("cheap and gold estimate", "interrupted before the gold judge was asked")
         return Gilded(cheap, cheap, why, Saving(None, None, None), 0.0)
     if stratified:
         gold = stratified_gold_plan(plan, gold, cheap.judges[0])

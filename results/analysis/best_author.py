@@ -10,7 +10,7 @@ import numpy as np
 from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone
 from results.queries.contest_index import name_of
-from results.statistics import Best, Refusal, best_of, dialogue_scores
+from results.statistics import Best, NotEstimable, best_of, dialogue_scores
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Winner:
     """One judge's best author, or why nothing can be said of it; `author` is "" then."""
 
     author: str
-    best: Best | Refusal
+    best: Best | NotEstimable
 
 
 def winners_of(everyone: Everyone) -> Mapping[str, Winner]:
@@ -38,4 +38,4 @@ def _winner(gathered: Gathered, under: UnderJudge, seed: int, level: float, *, s
     asked = np.all([standing.asked for standing in standings], axis=0)
     scores = [dialogue_scores(standing.columns, soft=soft).score[asked] for standing in standings]
     best = best_of(np.stack(scores, axis=1), seed=seed, level=level)
-    return Winner("" if isinstance(best, Refusal) else name_of(authors[best.winner]), best)
+    return Winner("" if isinstance(best, NotEstimable) else name_of(authors[best.winner]), best)

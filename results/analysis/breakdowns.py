@@ -17,7 +17,7 @@ from results.queries.test_set_uses import USES_TEST, uses_of
 from results.statistics import (
     LengthControl,
     PooledRate,
-    Refusal,
+    NotEstimable,
     WinRate,
     breakdown,
     length_controlled,
@@ -42,7 +42,7 @@ class Beside:
     pooled: PooledRate | None = None
     by: str = ""
     groups: Mapping[str, Mapping[str, WinRate]] = field(default_factory=dict)
-    lengths: Mapping[str, LengthControl | Refusal] = field(default_factory=dict)
+    lengths: Mapping[str, LengthControl | NotEstimable] = field(default_factory=dict)
     looks: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.analysis.contest_results import JudgeSummary, Summary
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold
 from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
@@ -33,7 +33,7 @@ class Gilded:
 
     cheap: Summary
     gold: Summary
-    estimate: CheapAndGold | Refusal
+    estimate: CheapAndGold | NotEstimable
     saved: Saving
     share: float
     strata: tuple[Stratum, ...] = ()
@@ -41,14 +41,14 @@ class Gilded:
 
 def _estimated(
     cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
-) -> tuple[CheapAndGold | Refusal, tuple[Stratum, ...]]:
+) -> tuple[CheapAndGold | NotEstimable, tuple[Stratum, ...]]:
     if not stratified:
         return combined(cheap, gold), ()
     result = stratified_cheap_and_gold(*_scores_of(cheap, gold))
-    return (result, ()) if isinstance(result, Refusal) else (result.estimate, result.strata)
+    return (result, ()) if isinstance(result, NotEstimable) else (result.estimate, result.strata)
 
 
-def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | Refusal:
+def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
     """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
     return cheap_and_gold(*_scores_of(cheap, gold), level=level)
 

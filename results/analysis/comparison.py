@@ -20,7 +20,7 @@ from results.statistics import (
     Difference,
     McNemar,
     Pairs,
-    Refusal,
+    NotEstimable,
     against_common_opponent,
     compare,
     difference_breakdown,
@@ -40,7 +40,7 @@ class SingleOrderTest:
     """Exact McNemar on the verdicts of one order alone; `p_adjusted` after Holm over the family."""
 
     order: str
-    test: McNemar | Refusal
+    test: McNemar | NotEstimable
     p_adjusted: float | None
 
 
@@ -193,7 +193,7 @@ def over_asked(test: Difference, pair: Pairs, asked: Marks) -> Difference:
 
 def _mcnemars(
     under: UnderJudge, first: ResponseSet, second: ResponseSet
-) -> list[tuple[str, McNemar | Refusal]]:
+) -> list[tuple[str, McNemar | NotEstimable]]:
     one, other = under.standings[first.id].columns, under.standings[second.id].columns
     orders = (("theirs first", True), ("opponent first", False))
     return [(name, single_order_mcnemar(one, other, a_first=a_first)) for name, a_first in orders]

@@ -31,7 +31,7 @@ from results.db.store import Store
 from results.queries.judge_audits import AUDIT, audited
 from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
 from results.statistics.judge_accuracy import agreeing, scores_of
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
 from results.statistics.scores import dialogue_scores
 
@@ -44,10 +44,10 @@ SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
 class Corrected:
     """What stands beside a jury where people's preferences, or audits, are there; by juror's place."""
 
-    by_people: Mapping[int, tuple[BiasAdjusted | Refusal, CheapAndGold | Refusal]] = field(
+    by_people: Mapping[int, tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]] = field(
         default_factory=dict
     )
-    by_audit: Mapping[int, BiasAdjusted | Refusal] = field(default_factory=dict)
+    by_audit: Mapping[int, BiasAdjusted | NotEstimable] = field(default_factory=dict)
     people: Preferences | None = None
 
 
@@ -125,7 +125,7 @@ def _form(faults: Faults, table: Table) -> str:
     return f"It needs the columns {', '.join(COLUMNS)}." if lacking else ""
 
 
-def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | Refusal, CheapAndGold | Refusal]:
+def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
     """A judge's rate corrected by people's preferences on a share of the same comparisons, in both ways.
 
     The plug-in (sensitivity and specificity), and prediction-powered inference with people as the gold judge.
@@ -138,7 +138,7 @@ def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | Ref
     return bias_adjusted(scores[there], reference), cheap_and_gold(scores, people)
 
 
-async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasAdjusted | Refusal]:
+async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasAdjusted | NotEstimable]:
     """Per judge, a sensitivity analysis from its largest audit in this database; never a headline."""
     runs = table(RunRow).c
     wanted = select(runs.id).where(runs.kind == AUDIT).order_by(runs.created_at)
@@ -154,9 +154,9 @@ async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasA
     return [_by_audit(juror, best.get(juror.entry.judge_id)) for juror in jurors]
 
 
-def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | Refusal:
+def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
     if best is None:
-        return Refusal("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
+        return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
     scores = dialogue_scores(juror.columns).score
     reference = Reference.role_free(best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split")
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)

@@ -17,7 +17,7 @@ from results.analysis import audit_baselines
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.queries.judge_audits import Audited, Said, audited
-from results.statistics import Calibration, Refusal, calibration
+from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import Estimate
 from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, scores_of
 from results.statistics.rated_pairs import RatedPairs
@@ -48,7 +48,7 @@ class Audits:
     kin: tuple[str, ...] = ()
     family: str = ""
     left_out: int = 0
-    calibration: Calibration | Refusal | None = None
+    calibration: Calibration | NotEstimable | None = None
 
     @property
     def is_floor(self) -> bool:
@@ -152,7 +152,7 @@ def _of_judge(
     )
 
 
-def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | Refusal | None:
+def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | NotEstimable | None:
     """Over both orders and all samples; a pair that lacks one of its soft verdicts is left out."""
     if np.isnan(soft).all():
         return None

@@ -15,7 +15,7 @@ from results.db.store import Store
 from results.queries.contest_index import Catalogue, Entry
 from results.queries.contests import Contest, contests_of
 from results.statistics.agreement import rank_correlation
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores
 
 FEWEST = 3  # authors: two are in one order or in the other
@@ -23,7 +23,7 @@ FEWEST = 3  # authors: two are in one order or in the other
 
 async def orders_compared(
     store: Store, catalogue: Catalogue, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
-) -> dict[tuple[int, int], float | Refusal]:
+) -> dict[tuple[int, int], float | NotEstimable]:
     """By two judges' places in `judge_ids`, τ-b of the authors that both judged against the opponent."""
     loaded: dict[str, list[Contest]] = {}
     rates = []

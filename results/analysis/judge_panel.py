@@ -36,7 +36,7 @@ from results.statistics.agreement import (
     krippendorff_alpha,
     majority,
 )
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import spread
 
 Floats = NDArray[np.float64]
@@ -103,10 +103,10 @@ class Jury:
     left_out: tuple[str, ...]
     agreements: dict[tuple[int, int], PairAgreement]
     alike: tuple[int, ...]
-    alpha: float | Refusal
+    alpha: float | NotEstimable
     verdict: WinRate | None
     pooled: PooledRate | None
-    ranks: dict[tuple[int, int], float | Refusal]
+    ranks: dict[tuple[int, int], float | NotEstimable]
     seed: int
 
 
@@ -220,7 +220,7 @@ async def _jury(
         )
         for one, other in combinations(range(len(jurors)), 2)
     }
-    alpha: float | Refusal = Refusal("α", "it needs two judges that are models")
+    alpha: float | NotEstimable = NotEstimable("α", "it needs two judges that are models")
     verdict = pooled = None
     if len(models) > 1:
         alpha = krippendorff_alpha(answers[models])

@@ -11,7 +11,7 @@ from results.queries.contest_index import name_of
 from results.statistics import (
     COMMON_OPPONENT,
     NonInferiority,
-    Refusal,
+    NotEstimable,
     StrategyEstimate,
     against_common_opponent,
     head_to_head,
@@ -34,7 +34,7 @@ class Margins:
     first: str
     second: str
     margin: float
-    judges: Mapping[str, NonInferiority | Refusal]
+    judges: Mapping[str, NonInferiority | NotEstimable]
     how: Mapping[str, str]
 
 
@@ -51,7 +51,7 @@ def margins_of(compared: Compared, margin: float) -> Margins:
 
 def _non_inferior(
     compared: Compared, answer: JudgeAnswer, margin: float, level: float
-) -> NonInferiority | Refusal:
+) -> NonInferiority | NotEstimable:
     first, second = compared.gathered.authors
     under = answer.under
     if answer.answer.primary == COMMON_OPPONENT:
@@ -71,7 +71,7 @@ def strategy_margins_of(strategies: Strategies, margin: float) -> Margins:
     judges = {
         judge: strategy_non_inferior(estimate, margin)
         if isinstance(estimate, StrategyEstimate)
-        else Refusal("non-inferiority", estimate.reason)
+        else NotEstimable("non-inferiority", estimate.reason)
         for judge, estimate in strategies.estimates.items()
     }
     how = COMMON_OPPONENT if len(strategies.groups) > 1 else "against the opponent"

@@ -9,7 +9,7 @@ from agents.types import ResponseSet
 from results.analysis.comparison import LEVEL, check_soft
 from results.analysis.contest_selection import Gathered
 from results.queries.contest_index import name_of
-from results.statistics import Refusal, StrategyEstimate, is_saturated, mean_score, strategy_family
+from results.statistics import NotEstimable, StrategyEstimate, is_saturated, mean_score, strategy_family
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Strategies:
 
     gathered: Gathered
     groups: tuple[tuple[ResponseSet, ...], ...]
-    estimates: Mapping[str, StrategyEstimate | Refusal]
+    estimates: Mapping[str, StrategyEstimate | NotEstimable]
     family_size: int
     saturated: Mapping[str, Sequence[str]]
     seed: int

@@ -11,7 +11,7 @@ from agents.errors import UserError
 from agents.types import ResponseSet
 from results.analysis.comparison import check_soft
 from results.analysis.contest_selection import Gathered, UnderJudge
-from results.statistics import Refusal, VarianceTable, dialogue_scores, variance_table
+from results.statistics import NotEstimable, VarianceTable, dialogue_scores, variance_table
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Noise:
 
     gathered: Gathered
     checkpoints: tuple[tuple[ResponseSet, ...], ...]
-    tables: Mapping[str, VarianceTable | Refusal]
+    tables: Mapping[str, VarianceTable | NotEstimable]
     soft: bool
 
 
@@ -54,7 +54,7 @@ def noise_of(gathered: Gathered, generations: int, *, requests: int = 1000, soft
 
 def _table(
     under: UnderJudge, checkpoints: tuple[tuple[ResponseSet, ...], ...], requests: int, *, soft: bool
-) -> VarianceTable | Refusal:
+) -> VarianceTable | NotEstimable:
     standings = [[under.standings[one.id] for one in generations] for generations in checkpoints]
     asked = np.all([standing.asked for row in standings for standing in row], axis=0)
     by_order = [

@@ -8,7 +8,7 @@ from typing import Any
 
 from results.analysis.best_author import Winner
 from results.render.format import between, percent
-from results.statistics import Refusal
+from results.statistics import NotEstimable
 
 MEANING = (
     "Corrected for having come out best on these very dialogues: as often too high as too low. Choose on "
@@ -20,7 +20,7 @@ def winners_data(winners: Mapping[str, Winner]) -> dict[str, Any]:
     """By judge: the best author, observed and corrected; rates in [0, 1]."""
     return {
         judge: {"author": None, "refused": winner.best.reason}
-        if isinstance(winner.best, Refusal)
+        if isinstance(winner.best, NotEstimable)
         else {"author": winner.author, **asdict(winner.best), "refused": None}
         for judge, winner in winners.items()
     }
@@ -34,7 +34,7 @@ def winners_lines(winners: Mapping[str, Winner]) -> list[str]:
 
 def _line(winner: Winner) -> str:
     best = winner.best
-    if isinstance(best, Refusal):
+    if isinstance(best, NotEstimable):
         return f"{best}."
     estimate = "" if best.estimate is None else f"{percent(best.estimate)}, "
     left_out = f", {best.left_out} left out" if best.left_out else ""

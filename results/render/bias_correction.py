@@ -13,7 +13,7 @@ from results.analysis.judge_panel import Jury
 from results.render.format import between, percent
 from results.render.table import Table, table_of
 from results.statistics.bias_correction import BiasAdjusted
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
 
 
@@ -37,8 +37,8 @@ def people_data(corrected: Corrected) -> dict[str, Any] | None:
     return {"rows": people.rows, "used": people.used, "passed_over": dict(people.passed_over)}
 
 
-def _value(value: BiasAdjusted | CheapAndGold | Refusal) -> dict[str, Any]:
-    return {"refused": str(value)} if isinstance(value, Refusal) else asdict(value)
+def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
+    return {"refused": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
 def corrections_table(jury: Jury, corrected: Corrected) -> Table | None:
@@ -72,16 +72,16 @@ def corrections_table(jury: Jury, corrected: Corrected) -> Table | None:
     return table
 
 
-def _adjusted(found: BiasAdjusted | Refusal) -> tuple[str, ...]:
-    if isinstance(found, Refusal):
+def _adjusted(found: BiasAdjusted | NotEstimable) -> tuple[str, ...]:
+    if isinstance(found, NotEstimable):
         return ("refused", *["-"] * 4)
     errs = (f"{found.sensitivity:.2f}", f"{found.specificity:.2f}")
     references = " / ".join(map(str, found.references))
     return (percent(found.rate), between(found.low, found.high), *errs, references)
 
 
-def _powered(found: CheapAndGold | Refusal) -> tuple[str, ...]:
-    if isinstance(found, Refusal):
+def _powered(found: CheapAndGold | NotEstimable) -> tuple[str, ...]:
+    if isinstance(found, NotEstimable):
         return ("refused", *["-"] * 3)
     asked = f"{found.n_gold} of {found.n}"
     return (percent(found.rate), between(found.low, found.high), asked, f"{found.effective:.0f}")
@@ -90,11 +90,11 @@ def _powered(found: CheapAndGold | Refusal) -> tuple[str, ...]:
 def corrections(jury: Jury, corrected: Corrected) -> list[str]:
     """What a reader of that table must know: methods, assumptions, why a rate was refused."""
     told: list[str] = []
-    every: list[tuple[int, BiasAdjusted | CheapAndGold | Refusal]] = [
+    every: list[tuple[int, BiasAdjusted | CheapAndGold | NotEstimable]] = [
         *((at, one) for at, pair in corrected.by_people.items() for one in pair),
         *corrected.by_audit.items(),
     ]
-    told += [f"{jury.jurors[at].name}: {one}." for at, one in every if isinstance(one, Refusal)]
+    told += [f"{jury.jurors[at].name}: {one}." for at, one in every if isinstance(one, NotEstimable)]
     notes = {one.note: None for _, one in every if isinstance(one, CheapAndGold) and one.note}
     told += [f"People as gold judge: {note}." for note in notes]
     if corrected.people is not None:

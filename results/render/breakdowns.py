@@ -11,7 +11,7 @@ from results.render.format import between, percent
 from results.statistics import (
     LengthControl,
     PooledRate,
-    Refusal,
+    NotEstimable,
     WinRate,
 )
 
@@ -64,8 +64,8 @@ def _pooled_data(pooled: PooledRate) -> dict[str, Any]:
     }
 
 
-def _length_data(found: LengthControl | Refusal) -> dict[str, Any]:
-    if isinstance(found, Refusal):
+def _length_data(found: LengthControl | NotEstimable) -> dict[str, Any]:
+    if isinstance(found, NotEstimable):
         return {"win_rate": None, "refused": found.reason}
     return {
         "win_rate": found.rate,
@@ -112,8 +112,8 @@ def _pooled_line(pooled: PooledRate) -> str:
     return f"Pooled over judges: {rate}; {robust}; {span}; {pooled.scope}.{warning}"
 
 
-def _length_line(found: LengthControl | Refusal) -> str:
-    if isinstance(found, Refusal):
+def _length_line(found: LengthControl | NotEstimable) -> str:
+    if isinstance(found, NotEstimable):
         return f"{found}."
     return (
         f"at equal length {percent(found.rate)} ({between(found.low, found.high)}), n {found.n}, without "

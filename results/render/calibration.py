@@ -6,23 +6,23 @@ from dataclasses import asdict
 from typing import Any
 
 from results.render.format import between, percent
-from results.statistics import Bin, Calibration, Estimate, Refusal
+from results.statistics import Bin, Calibration, Estimate, NotEstimable
 
 
-def calibration_data(found: Calibration | Refusal | None) -> dict[str, Any] | None:
+def calibration_data(found: Calibration | NotEstimable | None) -> dict[str, Any] | None:
     """The calibration as plain data, or why it is refused; None for a judge without soft verdicts."""
     if found is None:
         return None
-    if isinstance(found, Refusal):
+    if isinstance(found, NotEstimable):
         return {"refused": found.reason}
     return {**asdict(found), "refused": None}
 
 
-def calibration_lines(found: Calibration | Refusal | None) -> list[str]:
+def calibration_lines(found: Calibration | NotEstimable | None) -> list[str]:
     """Brier score and its parts, over- or underconfidence, and the reliability curve; nothing without any."""
     if found is None:
         return []
-    if isinstance(found, Refusal):
+    if isinstance(found, NotEstimable):
         return [str(found)]
     parts = (
         f"miscalibration {found.miscalibration:.3f} (by chance up to {found.miscalibration_by_chance:.3f}) "

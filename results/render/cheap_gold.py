@@ -11,7 +11,7 @@ from agents.models.spec import is_emulated
 from results.analysis.cheap_gold import Gilded
 from results.render import contest
 from results.render.format import EMULATED_NOTE, between, money, percent
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import Saving
 from results.statistics.stratified_ppi import Stratum
 
@@ -20,7 +20,7 @@ def as_data(done: Gilded) -> dict[str, Any]:
     """All of it as plain data; rates in [0, 1], money in US dollars."""
     found = done.estimate
     return {
-        "estimate": {"refused": str(found)} if isinstance(found, Refusal) else asdict(found),
+        "estimate": {"refused": str(found)} if isinstance(found, NotEstimable) else asdict(found),
         "saved": {**asdict(done.saved), "saved": done.saved.saved},
         "gold_share": done.share,
         "strata": [asdict(stratum) for stratum in done.strata],
@@ -41,7 +41,7 @@ def lines(done: Gilded) -> list[str]:
             f"n = {one.hard.n}, {money(one.contest.cost_usd)}"
         )
     found, gold = done.estimate, contests[1].judge
-    if isinstance(found, Refusal):
+    if isinstance(found, NotEstimable):
         told.append(str(found))
     else:
         told.append(

@@ -21,7 +21,7 @@ from results.render.paired_differences import (
     table_of,
 )
 from results.render.table import Table
-from results.statistics import Difference, Refusal
+from results.statistics import Difference, NotEstimable
 
 
 def compared_table(of: Compared) -> Table:
@@ -46,7 +46,7 @@ def compared_table(of: Compared) -> Table:
 
 
 def _mcnemar_cells(one: SingleOrderTest) -> tuple[str, ...]:
-    if isinstance(one.test, Refusal):
+    if isinstance(one.test, NotEstimable):
         return ("-",) * 8
     won = (f"only {one.test.only_first}", f"only {one.test.only_second}")
     return (*won, "-", "-", p_value(one.test.p), p_value(one.p_adjusted), str(one.test.n), "-")
@@ -147,7 +147,7 @@ def compared_notes(of: Compared) -> list[str]:
         told += [
             f"{judge}, {order.order}: {order.test}."
             for order in one.single_orders
-            if isinstance(order.test, Refusal)
+            if isinstance(order.test, NotEstimable)
         ]
         told += left_out_notes(judge, one.answer.against_opponent)
     return told

@@ -10,7 +10,7 @@ from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
-from results.statistics import SCOPE, Difference, Needed, Refusal, StrategyEstimate
+from results.statistics import SCOPE, Difference, Needed, NotEstimable, StrategyEstimate
 
 
 def verdict(test: Difference, level: float = 0.95) -> str:
@@ -127,7 +127,7 @@ def difference_data(test: Difference) -> dict[str, Any]:
 
 
 def _mcnemar_data(one: SingleOrderTest) -> dict[str, Any]:
-    if isinstance(one.test, Refusal):
+    if isinstance(one.test, NotEstimable):
         return {"order": one.order, "p": None, "refused": one.test.reason}
     return {
         "order": one.order,

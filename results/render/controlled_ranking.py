@@ -12,7 +12,7 @@ from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE
 from results.render.table import Table, table_of
-from results.statistics import Controlled, Refusal
+from results.statistics import Controlled, NotEstimable
 
 
 def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str
 def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
     head = {"judge": ranking.judge, "judge_id": ranking.judge_id, "emulated": ranking.emulated}
     found = ranking.strengths
-    if isinstance(found, Refusal):
+    if isinstance(found, NotEstimable):
         return {**head, "refused": found.reason}
     return {
         **head,
@@ -67,7 +67,7 @@ def rankings_tables(rankings: Sequence[ControlledRanking]) -> list[Table]:
     tables = []
     for ranking in rankings:
         found = ranking.strengths
-        if isinstance(found, Refusal):
+        if isinstance(found, NotEstimable):
             continue
         table = table_of(
             f"{ranking.judge}, at equal length and style", ("author", "strength", "95 %", "plain")
@@ -86,7 +86,7 @@ def rankings_notes(rankings: Sequence[ControlledRanking]) -> list[str]:
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in rankings) else []
     for ranking in rankings:
         found = ranking.strengths
-        if isinstance(found, Refusal):
+        if isinstance(found, NotEstimable):
             notes.append(f"{ranking.judge}: {found}.")
             continue
         effects = "; ".join(

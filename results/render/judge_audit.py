@@ -19,7 +19,7 @@ from results.render.format import EMULATED_NOTE, between, money, percent, reason
 from results.render.table import Table
 from results.statistics.cluster_bootstrap import Estimate
 from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Leaning
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
 
 SELECTION = {
@@ -84,7 +84,7 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "bounds": [found.low_bound, found.high_bound],
         "rater_centred": asdict(found.centred),
         "rater_centred_note": CENTRED,
-        "within_raters": None if isinstance(found.within, Refusal) else asdict(found.within),
+        "within_raters": None if isinstance(found.within, NotEstimable) else asdict(found.within),
         "within_raters_refused": _reason(found.within),
         "gap_2": asdict(found.gap_2),
         "groups": {name: asdict(estimate) for name, estimate in found.groups.items()},
@@ -104,7 +104,7 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "consistency": found.consistency,
         "position_preference": found.position_preference,
         "length": _leaning(found.length),
-        "own_family": None if isinstance(found.own_family, Refusal) else _leaning(found.own_family),
+        "own_family": None if isinstance(found.own_family, NotEstimable) else _leaning(found.own_family),
         "own_family_refused": _reason(found.own_family),
         "ties": found.ties,
         "stability": found.stability,
@@ -126,12 +126,12 @@ def _leaning(leaning: Leaning) -> dict[str, Any]:
     return asdict(leaning)
 
 
-def _number(value: float | Refusal) -> float | None:
-    return None if isinstance(value, Refusal) else value
+def _number(value: float | NotEstimable) -> float | None:
+    return None if isinstance(value, NotEstimable) else value
 
 
 def _reason(value: object) -> str:
-    return value.reason if isinstance(value, Refusal) else ""
+    return value.reason if isinstance(value, NotEstimable) else ""
 
 
 def cost_per_1000(one: Audits) -> float | None:
@@ -158,7 +158,7 @@ def points(found: Estimate) -> str:
     return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 
-def decimal(value: float | Refusal | None) -> str:
+def decimal(value: float | NotEstimable | None) -> str:
     """Two decimals, or `-`."""
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
@@ -198,7 +198,7 @@ def columns_of(one: Audits) -> dict[str, str]:
         "consistency": percent(found.consistency),
         "first place": percent(found.position_preference),
         "longer": percent(found.length.judge.value),
-        "own family": "-" if isinstance(family, Refusal) else points_only(family.difference),
+        "own family": "-" if isinstance(family, NotEstimable) else points_only(family.difference),
         "repeats agree": percent(found.stability),
         "n": str(found.n),
         "unscored": reasons(one.said.unscored) if one.said else "0",
@@ -207,9 +207,9 @@ def columns_of(one: Audits) -> dict[str, str]:
     }
 
 
-def within(found: WithinRaters | Refusal) -> str:
+def within(found: WithinRaters | NotEstimable) -> str:
     """`+4.2 (p 0.001)`, in points."""
-    return "-" if isinstance(found, Refusal) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
+    return "-" if isinstance(found, NotEstimable) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
 
 
 def points_only(found: Estimate) -> str:
@@ -285,8 +285,8 @@ def trust(one: Audits) -> list[str]:
     return [f"{one.name}: {line}" for line in lines]
 
 
-def _within_line(found: WithinRaters | Refusal) -> list[str]:
-    if isinstance(found, Refusal):
+def _within_line(found: WithinRaters | NotEstimable) -> list[str]:
+    if isinstance(found, NotEstimable):
         return []
     told = f"{within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
     if found.p <= 0.05 and found.excess > 0:

@@ -13,7 +13,7 @@ from results.render.bias_correction import corrections_data, people_data
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
 from results.render.table import Table, table_of
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 ROBUST = "order-robust"
 
@@ -106,7 +106,7 @@ def _agreement_data(found: PairAgreement) -> dict[str, Any]:
     }
 
 
-def _value(value: float | Refusal) -> float | str:
+def _value(value: float | NotEstimable) -> float | str:
     return value if isinstance(value, float) else str(value)
 
 
@@ -183,7 +183,7 @@ def _worth_showing(jury: Jury, one: int, other: int) -> bool:
     return first.prompt_version == second.prompt_version or first.model == second.model
 
 
-def _decimal(value: float | Refusal | None) -> str:
+def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
 
@@ -201,7 +201,7 @@ def notes(jury: Jury) -> list[str]:
         told.append(
             f"Krippendorff's α over the {len(jury.alike)} models asked with the same words: {jury.alpha:.2f}"
         )
-    refused = {str(pair.kappa) for pair in jury.agreements.values() if isinstance(pair.kappa, Refusal)}
+    refused = {str(pair.kappa) for pair in jury.agreements.values() if isinstance(pair.kappa, NotEstimable)}
     told += sorted(refused)
     if jury.pooled is not None and jury.pooled.note:
         told.append(jury.pooled.note)

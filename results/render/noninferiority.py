@@ -7,7 +7,7 @@ from typing import Any
 
 from results.analysis.noninferiority import Margins
 from results.render.paired_differences import points, span
-from results.statistics import NonInferiority, Refusal
+from results.statistics import NonInferiority, NotEstimable
 
 
 def margins_data(margins: Margins) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def margins_data(margins: Margins) -> dict[str, Any]:
         "second": margins.second,
         "judges": {
             judge: {"verdict": None, "refused": result.reason}
-            if isinstance(result, Refusal)
+            if isinstance(result, NotEstimable)
             else {**asdict(result), "how": margins.how[judge], "refused": None}
             for judge, result in margins.judges.items()
         },
@@ -28,7 +28,7 @@ def margins_data(margins: Margins) -> dict[str, Any]:
 def margins_lines(margins: Margins) -> list[str]:
     """One sentence a judge."""
     return [
-        f"{judge}: {result}." if isinstance(result, Refusal) else f"{judge}: {_sentence(margins, result)}"
+        f"{judge}: {result}." if isinstance(result, NotEstimable) else f"{judge}: {_sentence(margins, result)}"
         for judge, result in margins.judges.items()
     ]
 

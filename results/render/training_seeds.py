@@ -6,7 +6,7 @@ from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
 from results.render.format import between, percent
 from results.render.paired_differences import common_notes, p_value, points, saturation_note, span
-from results.statistics import Refusal, StrategyEstimate
+from results.statistics import NotEstimable, StrategyEstimate
 
 
 def strategies_lines(of: Strategies) -> list[str]:
@@ -17,7 +17,7 @@ def strategies_lines(of: Strategies) -> list[str]:
     lines.append(f"Opponent: {name_of(of.gathered.opponent)}; {of.gathered.split} split")
     for under in of.gathered.judges:
         found = of.estimates[under.judge]
-        told = f"{found}." if isinstance(found, Refusal) else _line(found, of.level)
+        told = f"{found}." if isinstance(found, NotEstimable) else _line(found, of.level)
         lines.append(f"{under.judge}: {told}")
     return lines
 

@@ -10,7 +10,7 @@ from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
 from results.render.format import percent
 from results.render.paired_differences import common_notes
-from results.statistics import Refusal, VarianceTable
+from results.statistics import NotEstimable, VarianceTable
 
 SOURCES = {
     "seed": "training seed",
@@ -32,7 +32,7 @@ def noise_data(noise: Noise) -> dict[str, Any]:
         "emulated": is_any_emulated(noise.gathered),
         "judges": {
             judge: {"refused": table.reason}
-            if isinstance(table, Refusal)
+            if isinstance(table, NotEstimable)
             else {**asdict(table), "refused": None}
             for judge, table in noise.tables.items()
         },
@@ -46,7 +46,7 @@ def noise_lines(noise: Noise) -> list[str]:
         f"{name_of(noise.gathered.opponent)}; {noise.gathered.split} split"
     ]
     for judge, table in noise.tables.items():
-        lines += [f"{judge}: {table}."] if isinstance(table, Refusal) else _lines(judge, table)
+        lines += [f"{judge}: {table}."] if isinstance(table, NotEstimable) else _lines(judge, table)
     return lines
 
 

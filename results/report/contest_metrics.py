@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from results.report.conclusions import NONE, SINGLE_ORDER_NOTE, between, money, percent, reasons
 from results.report.context import Judged
-from results.statistics import Refusal, SingleOrder
+from results.statistics import NotEstimable, SingleOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
 
 def _at_equal_length(one: Judged) -> str:
     control = one.lengths.control
-    if isinstance(control, Refusal):
+    if isinstance(control, NotEstimable):
         return f"not given: {control.reason}"
     return f"{percent(control.rate)} ({between(control.low, control.high)})"
 

@@ -18,7 +18,7 @@ from results.report.examples import Example
 from results.report.html import banners, title
 from results.report.study_conclusions import told_on_top
 from results.report.table1_grid import Entry
-from results.statistics import LengthControl, Refusal, SingleOrder
+from results.statistics import LengthControl, NotEstimable, SingleOrder
 
 _FLAT = (
     *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
@@ -163,8 +163,8 @@ def _single(order: SingleOrder) -> dict[str, Any]:
     return {"rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
 
 
-def _control(control: LengthControl | Refusal) -> dict[str, Any]:
-    return {"refused": control.reason} if isinstance(control, Refusal) else asdict(control)
+def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
+    return {"refused": control.reason} if isinstance(control, NotEstimable) else asdict(control)
 
 
 def _cell(base: str, judge: str, step: str, entry: Entry) -> dict[str, Any]:
@@ -232,5 +232,5 @@ def _refused(value: Any) -> Any:
     return f"not given: {value['reason']}" if is_refusal else value
 
 
-def _number(value: float | Refusal | None) -> float | str | None:
-    return str(value) if isinstance(value, Refusal) else value
+def _number(value: float | NotEstimable | None) -> float | str | None:
+    return str(value) if isinstance(value, NotEstimable) else value

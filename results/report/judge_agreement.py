@@ -10,7 +10,7 @@ import numpy as np
 
 from results.queries.contests import Contest
 from results.statistics.agreement import Floats, PairAgreement, agreement_of, krippendorff_alpha
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Agreements:
     """
 
     pairs: tuple[Agreement, ...]
-    alpha: float | Refusal | None
+    alpha: float | NotEstimable | None
 
 
 def agreements_of(pairs: Sequence[Sequence[Contest]], seed: int) -> Agreements:
@@ -62,7 +62,7 @@ def agreements_of(pairs: Sequence[Sequence[Contest]], seed: int) -> Agreements:
         return Agreements(tuple(found), None)
     stacked = np.stack(list(laid.values()))
     two = (~np.isnan(stacked)).sum(axis=0) > 1
-    alpha = krippendorff_alpha(stacked) if two.any() else Refusal("α", "no comparison has two verdicts")
+    alpha = krippendorff_alpha(stacked) if two.any() else NotEstimable("α", "no comparison has two verdicts")
     return Agreements(tuple(found), alpha)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.queries.contests import Contest
-from results.statistics import LengthControl, Refusal, dialogue_scores, length_controlled
+from results.statistics import LengthControl, NotEstimable, dialogue_scores, length_controlled
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Lengths:
     words_b: float | None
     a_longer: float | None
     longer_wins: float | None
-    control: LengthControl | Refusal
+    control: LengthControl | NotEstimable
 
 
 def lengths_of(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> Lengths:
@@ -40,7 +40,7 @@ def lengths_of(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> Leng
     a, b = (np.array([words[of.id].get(key, np.nan) for key in keys]) for of in (contest.a, contest.b))
     apart = a - b
     if not keys or np.isnan(apart).any():
-        missing = Refusal("length-controlled win rate", "a response of the contest is not in the database")
+        missing = NotEstimable("length-controlled win rate", "a response of the contest is not in the database")
         return Lengths(None, None, None, None, missing)
     scores = dialogue_scores(contest.columns)
     counted = scores.complete & (apart != 0)

@@ -9,7 +9,7 @@ import orjson
 
 from results.queries.checkpoints import Registered
 from results.queries.contests import Contest
-from results.statistics import Refusal, StrategyEstimate, strategy_rate
+from results.statistics import NotEstimable, StrategyEstimate, strategy_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class OverSeeds:
     recipe: str
     opponent: str
     judge: str
-    found: StrategyEstimate | Refusal
+    found: StrategyEstimate | NotEstimable
 
 
 def over_seeds(

@@ -29,7 +29,7 @@ from results.statistics.noninferiority import (
     non_inferior,
     strategy_non_inferior,
 )
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_comparison import (
     Answer,
     answering,
@@ -104,7 +104,7 @@ __all__ = [
     "RatedPairs",
     "Reach",
     "Reference",
-    "Refusal",
+    "NotEstimable",
     "Replicated",
     "Saving",
     "Scores",

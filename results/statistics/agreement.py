@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.intervals import Interval, interval_of_scores
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
@@ -46,8 +46,8 @@ class PairAgreement:
     high: float | None
     attainable: float | None
     prevalence: Mapping[float, float]
-    kappa: float | Refusal
-    alpha: float | Refusal
+    kappa: float | NotEstimable
+    alpha: float | NotEstimable
     ac1: float | None
 
 
@@ -71,7 +71,7 @@ def agreement_of(
         raise ValueError(f"an answer is none of {tuple(answers)}")
     n = int(both.sum())
     if not n:
-        nothing = Refusal("κ", "no unit was judged by both")
+        nothing = NotEstimable("κ", "no unit was judged by both")
         return PairAgreement(0, None, None, None, None, {}, nothing, nothing, None)
     same = one == other
     shares = [np.array([(side == answer).mean() for answer in answers]) for side in (one, other)]
@@ -98,11 +98,11 @@ def _interval(same: Floats, groups: NDArray[np.int64], seed: int) -> Interval:
     return interval_of_scores(np.bincount(place, same) / np.bincount(place), seed=seed)
 
 
-def _not_read(shares: Floats) -> Refusal | None:
+def _not_read(shares: Floats) -> NotEstimable | None:
     largest = float(shares.max())
     if largest <= FREQUENT:
         return None
-    return Refusal("κ", f"one answer has {largest:.1%} of all: chance alone would agree in nearly as much")
+    return NotEstimable("κ", f"one answer has {largest:.1%} of all: chance alone would agree in nearly as much")
 
 
 def beyond_chance(observed: float, expected: float) -> float:
@@ -128,7 +128,7 @@ def gwet_ac1(observed: float, shares: Floats) -> float:
     return beyond_chance(observed, float((shares * (1.0 - shares)).sum()) / (shares.size - 1))
 
 
-def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | Refusal:
+def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | NotEstimable:
     """Krippendorff's α of shape (judges, units), nan where there is no answer.
 
     1 − observed / expected disagreement over all pairs of answers to one unit (Krippendorff 2011, "Computing
@@ -144,7 +144,7 @@ def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | Refus
     counts = np.array([(ratings == value).sum(axis=0) for value in values], dtype=np.float64)
     answered = np.atleast_1d(counts.sum(axis=0))
     if not (answered > 1).any():
-        return Refusal("α", "no unit has two answers")
+        return NotEstimable("α", "no unit has two answers")
     counts, answered = counts[:, answered > 1], answered[answered > 1]
     coincidences = (counts / (answered - 1.0)) @ counts.T
     coincidences[np.diag_indices_from(coincidences)] -= (counts / (answered - 1.0)).sum(axis=1)
@@ -152,7 +152,7 @@ def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | Refus
     distance = _distances(values, totals, level)
     expected = float(np.sum(np.outer(totals, totals) * distance)) / (float(totals.sum()) - 1.0)
     if expected <= 0.0:
-        return Refusal("α", "all answers are the same: nothing could disagree")
+        return NotEstimable("α", "all answers are the same: nothing could disagree")
     observed = float(np.sum(coincidences * distance))
     return 1.0 - observed / expected
 
@@ -168,7 +168,7 @@ def _distances(values: Floats, totals: Floats, level: str) -> Floats:
     return np.asarray((ranks[:, None] - ranks[None, :]) ** 2)
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | Refusal:
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | NotEstimable:
     """Kendall's τ-b between two judges' scores of the same authors: whether they put them in one order.
 
     (concordant − discordant) / √(pairs not tied by the first · pairs not tied by the second); in [−1, 1].
@@ -183,7 +183,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
     one, other = np.array(signs, dtype=np.float64).reshape(-1, 2).T
     norm = float(np.sqrt((one**2).sum() * (other**2).sum()))
     if len(first) < 3 or norm == 0.0:
-        return Refusal("rank correlation", "it needs three authors, and a judge must tell some apart")
+        return NotEstimable("rank correlation", "it needs three authors, and a judge must tell some apart")
     return float((one * other).sum()) / norm
 
 

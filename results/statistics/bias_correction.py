@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from results.statistics.intervals import check_level
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ class BiasAdjusted:
 
 def bias_adjusted(
     scores: Floats, reference: Reference, *, level: float = 0.95, headline: bool = True
-) -> BiasAdjusted | Refusal:
+) -> BiasAdjusted | NotEstimable:
     """The corrected rate of A, or why there is none.
 
     Args:
@@ -94,11 +94,11 @@ def bias_adjusted(
     check_level(level)
     what = "bias-adjusted win rate"
     if scores.size < 2:
-        return Refusal(what, "fewer than two complete dialogues")
+        return NotEstimable(what, "fewer than two complete dialogues")
     counts = (int(reference.where_a.size), int(reference.where_b.size))
     if min(counts) < FEWEST:
         told = f"people preferred A in {counts[0]} and B in {counts[1]} reference comparisons"
-        return Refusal(what, f"{told}; it takes {FEWEST} of either")
+        return NotEstimable(what, f"{told}; it takes {FEWEST} of either")
     raw = float(scores.mean())
     sensitivity, specificity = float(reference.where_a.mean()), 1.0 - float(reference.where_b.mean())
     youden = sensitivity + specificity - 1.0
@@ -106,12 +106,12 @@ def bias_adjusted(
     z = -float(ndtri((1.0 - level) / 2.0))
     if youden - z * float(np.sqrt(errors[1] + errors[2])) <= 0.0:
         told = f"sensitivity {sensitivity:.3f} and specificity {specificity:.3f}"
-        return Refusal(
+        return NotEstimable(
             what, f"{told} do not sum to clearly more than 1: the judge tells people's sides apart too little"
         )
     if not 1.0 - specificity <= raw <= sensitivity:
         told = f"the raw rate {raw:.3f} lies outside [{1.0 - specificity:.3f}, {sensitivity:.3f}]"
-        return Refusal(
+        return NotEstimable(
             what, f"{told}, which no rate could give: the references are noisy, or of another kind"
         )
     low, high = _fieller(raw - (1.0 - specificity), youden, errors, z)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from results.statistics.cluster_bootstrap import Estimate, clustered_mean
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ class Calibration:
 
 def calibration(
     soft: Floats, outcome: Floats, clusters: NDArray[np.int64], *, seed: int, level: float = 0.95
-) -> Calibration | Refusal:
+) -> Calibration | NotEstimable:
     """Soft verdicts against outcomes, one entry per pair.
 
     Args:
@@ -101,7 +101,7 @@ def calibration(
     there = ~np.isnan(soft) & ~np.isnan(outcome)
     p, y, cluster = soft[there], outcome[there], clusters[there]
     if p.size < FEWEST:
-        return Refusal(WHAT, f"{p.size} pairs have a soft verdict and an outcome, at least {FEWEST} needed")
+        return NotEstimable(WHAT, f"{p.size} pairs have a soft verdict and an outcome, at least {FEWEST} needed")
     if min(p.min(), y.min()) < 0.0 or max(p.max(), y.max()) > 1.0:
         raise ValueError("soft verdicts and outcomes lie in [0, 1]")
     confidence, right = folded(p, y)

@@ -25,7 +25,7 @@ from scipy.special import expit, stdtrit
 from results.statistics.bradley_terry import ELO_PER_LOG, PRIOR_TIES
 from results.statistics.intervals import check_level
 from results.statistics.length_control import EITHER_SIDE, FEWEST
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.selection_bias import Corrected, corrected_winner
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ def controlled_strengths(
     *,
     seed: int,
     level: float = 0.95,
-) -> Controlled | Refusal:
+) -> Controlled | NotEstimable:
     """Fit all authors and covariates together.
 
     Args:
@@ -125,9 +125,9 @@ def controlled_strengths(
     clusters = int(cluster.max()) + 1 if cluster.size else 0
     least = max(FEWEST, 2 * (authors + covariates.shape[1]))
     if clusters < least:
-        return Refusal(WHAT, f"{clusters} dialogues, at least {least} are needed for {authors} authors")
+        return NotEstimable(WHAT, f"{clusters} dialogues, at least {least} are needed for {authors} authors")
     if not _connected(first, second, authors):
-        return Refusal(WHAT, "the authors never met, not even through others")
+        return NotEstimable(WHAT, "the authors never met, not even through others")
     scales = np.sqrt((covariates**2).mean(axis=0))
     vary = [int(at) for at in np.flatnonzero(scales > 0.0)]
     apart = np.tanh(covariates[:, vary] / scales[vary])
@@ -138,7 +138,7 @@ def controlled_strengths(
     fits = [_fit(who, one, score, pairs, authors) for one in (apart[:, :0], apart)]
     plain, full = fits
     if plain is None or full is None or not _told_apart(who, apart):
-        return Refusal(WHAT, "the covariates cannot be told apart from the authors, or separate the outcomes")
+        return NotEstimable(WHAT, "the covariates cannot be told apart from the authors, or separate the outcomes")
     extrapolated = _extrapolated(first, second, covariates, authors)
     known = (_sides(first, second, score, authors) >= FEWEST_ON_A_SIDE - 1e-9) & ~extrapolated
     centring = _centring(known, full.size)

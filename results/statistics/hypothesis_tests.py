@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtr
 
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class McNemar:
     n: int
 
 
-def exact_mcnemar(first: Floats, second: Floats) -> McNemar | Refusal:
+def exact_mcnemar(first: Floats, second: Floats) -> McNemar | NotEstimable:
     """Exact McNemar test on single-order binary verdicts of the same dialogues.
 
     Given the discordant dialogues, wins are Binomial(discordant, ½) under the null; p doubles the smaller
@@ -145,9 +145,9 @@ def exact_mcnemar(first: Floats, second: Floats) -> McNemar | Refusal:
     both = ~np.isnan(first) & ~np.isnan(second)
     won, also = first[both], second[both]
     if not won.size:
-        return Refusal("McNemar test", "the contestants share no dialogue judged in this order")
+        return NotEstimable("McNemar test", "the contestants share no dialogue judged in this order")
     if not (np.isin(won, (0.0, 1.0)).all() and np.isin(also, (0.0, 1.0)).all()):
-        return Refusal("McNemar test", "the verdicts are not binary (ties, or several samples that differ)")
+        return NotEstimable("McNemar test", "the verdicts are not binary (ties, or several samples that differ)")
     only_first = int(((won == 1.0) & (also == 0.0)).sum())
     only_second = int(((won == 0.0) & (also == 1.0)).sum())
     discordant = only_first + only_second

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from results.statistics.agreement import FREQUENT, beyond_chance
 from results.statistics.cluster_bootstrap import Estimate, clustered_mean
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.scores import consistency, mean_of, position_preference, stability
 from results.statistics.within_rater_test import WHAT, Signs, WithinRaters, within_raters
@@ -42,7 +42,7 @@ class PairOfResponders:
     agreement: Estimate
     humans: float | None
     judge: float | None
-    kappa: float | Refusal
+    kappa: float | NotEstimable
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +90,16 @@ class Audit:
     gap_2: Estimate
     groups: Mapping[str, Estimate]
     pairs: tuple[PairOfResponders, ...]
-    kappa: float | Refusal
+    kappa: float | NotEstimable
     consistency: float | None
     position_preference: float | None
     length: Leaning
-    own_family: Leaning | Refusal
+    own_family: Leaning | NotEstimable
     ties: float | None
     stability: float | None
     n: int
     incomplete: int
-    within: WithinRaters | Refusal
+    within: WithinRaters | NotEstimable
 
 
 def audit(
@@ -160,7 +160,7 @@ def audit(
         stability=stability(verdicts),
         n=int(complete.sum()),
         incomplete=int((~complete).sum()),
-        within=Refusal(WHAT, "the raters are not known")
+        within=NotEstimable(WHAT, "the raters are not known")
         if permuted is None
         else within_raters(score, pairs.better, permuted),
     )
@@ -218,27 +218,27 @@ def _by_responders(
     return tuple(found)
 
 
-def _kappa(agreement: float | None, humans: float | None, judge: float | None) -> float | Refusal:
+def _kappa(agreement: float | None, humans: float | None, judge: float | None) -> float | NotEstimable:
     if agreement is None or humans is None or judge is None:
-        return Refusal("κ", "no complete pair")
+        return NotEstimable("κ", "no complete pair")
     largest = max(humans, 1 - humans, judge, 1 - judge)
     if largest > FREQUENT:
-        return Refusal("κ", f"one outcome has {largest:.1%}")
+        return NotEstimable("κ", f"one outcome has {largest:.1%}")
     return beyond_chance(agreement, humans * judge + (1 - humans) * (1 - judge))
 
 
-def _pooled_kappa(pairs: tuple[PairOfResponders, ...]) -> float | Refusal:
+def _pooled_kappa(pairs: tuple[PairOfResponders, ...]) -> float | NotEstimable:
     """Over all pairs: observed and chance agreement summed over the pairs of responders that can be read."""
     observed = expected = total = 0.0
     for pair in pairs:
-        if isinstance(pair.kappa, Refusal) or pair.humans is None or pair.judge is None:
+        if isinstance(pair.kappa, NotEstimable) or pair.humans is None or pair.judge is None:
             continue
         n = pair.agreement.n
         total += n
         observed += n * (pair.agreement.value or 0.0)
         expected += n * (pair.humans * pair.judge + (1 - pair.humans) * (1 - pair.judge))
     if not total:
-        return Refusal("κ", "no pair of responders can be read")
+        return NotEstimable("κ", "no pair of responders can be read")
     return beyond_chance(observed / total, expected / total)
 
 
@@ -253,8 +253,8 @@ def _leaning(pairs: RatedPairs, score: Floats, toward: Floats, seed: int) -> Lea
     )
 
 
-def _own_family(pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int) -> Leaning | Refusal:
+def _own_family(pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int) -> Leaning | NotEstimable:
     if not pairs.having(family).any():
-        return Refusal("own-family preference", "no pair has a responder of the judge's own family")
+        return NotEstimable("own-family preference", "no pair has a responder of the judge's own family")
     of_family = np.array([name in family for name in pairs.names], dtype=float)
     return _leaning(pairs, score, of_family[pairs.first] - of_family[pairs.second], seed)

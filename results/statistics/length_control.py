@@ -23,7 +23,7 @@ from scipy.special import expit, ndtri
 
 from results.statistics.intervals import FEW_THAT_DIFFER, check_level, differing
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores
 from results.statistics.win_rate import SCOPE
 
@@ -77,7 +77,7 @@ def length_controlled(
     *,
     level: float = 0.95,
     soft: bool = False,
-) -> LengthControl | Refusal:
+) -> LengthControl | NotEstimable:
     """Win rate of A at equal length, or why there is none.
 
     Args:
@@ -96,23 +96,23 @@ def length_controlled(
     scores = dialogue_scores(columns, soft=soft)
     outcome, apart = scores.score[scores.complete], difference[scores.complete]
     if outcome.size < FEWEST:
-        return Refusal(WHAT, f"{outcome.size} complete dialogues, at least {FEWEST} are needed")
+        return NotEstimable(WHAT, f"{outcome.size} complete dialogues, at least {FEWEST} are needed")
     longer, shorter = float((apart > 0).mean()), float((apart < 0).mean())
     if min(longer, shorter) < EITHER_SIDE:
         sides = (
             f"A's response is longer in {_share(longer)} of the dialogues and shorter in {_share(shorter)}"
         )
         must = f"at least {_share(EITHER_SIDE)} must lie on either side of equal length"
-        return Refusal(WHAT, f"{sides}; {must}")
+        return NotEstimable(WHAT, f"{sides}; {must}")
     others = differing(outcome)
     if others < FEW_THAT_DIFFER:
         same = f"{outcome.size - others} of {outcome.size} dialogues have one and the same score"
-        return Refusal(WHAT, f"{same}; at least {FEW_THAT_DIFFER} must have another")
+        return NotEstimable(WHAT, f"{same}; at least {FEW_THAT_DIFFER} must have another")
     scale = float(apart.std())
     design = np.stack([np.ones(outcome.size), np.tanh(apart / scale)], axis=1)
     fit = fit_fractional_logit(design, outcome)
     if fit is None:
-        return Refusal(WHAT, "length separates the outcomes perfectly")
+        return NotEstimable(WHAT, "length separates the outcomes perfectly")
     half = float(ndtri((1.0 + level) / 2.0) * np.sqrt(robust_covariance(design, outcome, fit)[0, 0]))
     return LengthControl(
         rate=float(expit(fit[0])),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.statistics.intervals import Interval, interval_of_scores
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import Pairs
 from results.statistics.power import Needed, needed
 from results.statistics.training_seeds import StrategyEstimate
@@ -57,7 +57,7 @@ class NonInferiority:
 
 def non_inferior(
     pairs: Pairs, margin: float, *, seed: int, level: float = 0.95, resamples: int = 4000
-) -> NonInferiority | Refusal:
+) -> NonInferiority | NotEstimable:
     """Decide whether the first of a pair is as good as the second within the margin.
 
     Args:
@@ -70,7 +70,7 @@ def non_inferior(
     """
     check_margin(margin)
     if not pairs.low.size:
-        return Refusal(WHAT, "no dialogue was to be judged for both")
+        return NotEstimable(WHAT, "no dialogue was to be judged for both")
     lost, won = (
         interval_of_scores((1.0 + worst) / 2.0, seed=seed, level=level, resamples=resamples)
         for worst in (pairs.low, pairs.high)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class NotEstimable:
     """What was asked for and why it is not given; never a NaN, never a silent substitute.
 
     Attributes:

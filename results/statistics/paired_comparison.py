@@ -13,7 +13,7 @@ from itertools import combinations
 from results.statistics.hypothesis_tests import McNemar, exact_mcnemar
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.multiple_testing import Family, family_of
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
@@ -155,7 +155,7 @@ def compare_all(
     return family_of(pairs, seed=seed, level=level, resamples=resamples)
 
 
-def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemar | Refusal:
+def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemar | NotEstimable:
     """Exact McNemar test of two students against a common opponent, on the verdicts of one order alone.
 
     Args:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from results.statistics.intervals import boundary_interval, check_level
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.win_rate import GENERATION
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ class CheapAndGold:
     note: str = ""
 
 
-def cheap_and_gold(cheap: Floats, gold: Floats, *, level: float = 0.95) -> CheapAndGold | Refusal:
+def cheap_and_gold(cheap: Floats, gold: Floats, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
     """Estimate the gold judge's rate.
 
     Args:
@@ -73,7 +73,7 @@ def cheap_and_gold(cheap: Floats, gold: Floats, *, level: float = 0.95) -> Cheap
     labelled = there & ~np.isnan(gold)
     n_gold, n = int(labelled.sum()), int(there.sum())
     if n_gold < 2:
-        return Refusal("cheap and gold estimate", "fewer than two dialogues have both judges' scores")
+        return NotEstimable("cheap and gold estimate", "fewer than two dialogues have both judges' scores")
     y, f, rest = gold[labelled], cheap[labelled], cheap[there & ~labelled]
     told = float(y.mean()), float(cheap[there].mean())
     sides = min(float(y.sum()), float((1.0 - y).sum()))

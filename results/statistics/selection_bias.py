@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from results.statistics.intervals import bootstrap_serves, boundary_interval, check_level
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class Best:
     seed: int
 
 
-def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> Best | Refusal:
+def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> Best | NotEstimable:
     """The best author, corrected.
 
     Args:
@@ -92,12 +92,12 @@ def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> Best | Refusal
         raise ValueError(f"scores of shape {scores.shape}, all in [0, 1]")
     contestants = scores.shape[1]
     if contestants < 2:
-        return Refusal(WHAT, "there is nobody else to be better than")
+        return NotEstimable(WHAT, "there is nobody else to be better than")
     complete = ~np.isnan(scores).any(axis=1)
     values = scores[complete]
     n = len(values)
     if n < 2:
-        return Refusal(WHAT, f"{n} dialogues are complete for all {contestants} authors")
+        return NotEstimable(WHAT, f"{n} dialogues are complete for all {contestants} authors")
     means = values.mean(axis=0)
     winner = int(np.argmax(np.round(means, 12)))
     own = values[:, winner]

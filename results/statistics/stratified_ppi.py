@@ -25,7 +25,7 @@ from scipy.special import stdtrit
 
 from results.statistics.betting_martingale import bounded_mean_interval
 from results.statistics.intervals import SAME, check_level
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import FEWEST, CheapAndGold
 
 Floats = NDArray[np.float64]
@@ -97,7 +97,7 @@ def allocation(sizes: Sequence[int], total: int) -> tuple[int, ...]:
 
 def stratified_cheap_and_gold(
     cheap: Floats, gold: Floats, *, level: float = 0.95
-) -> StratifiedGold | Refusal:
+) -> StratifiedGold | NotEstimable:
     """Estimate the gold judge's rate from a share drawn stratum by stratum.
 
     Args:
@@ -124,10 +124,10 @@ def stratified_cheap_and_gold(
             continue
         if n_gold < min(2, n):
             why = f"{n_gold} of {n} dialogues on which the cheap judge is {name} have a gold score"
-            return Refusal("cheap and gold estimate", why)
+            return NotEstimable("cheap and gold estimate", why)
         strata.append(Stratum(name, n, n_gold, n_gold / n))
     if not strata:
-        return Refusal("cheap and gold estimate", "no dialogue has the cheap judge's score")
+        return NotEstimable("cheap and gold estimate", "no dialogue has the cheap judge's score")
     probability = np.array([(asked & (stratum == code)).sum() for code in stratum]) / np.array(
         [(stratum == code).sum() for code in stratum]
     )

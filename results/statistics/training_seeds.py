@@ -21,7 +21,7 @@ from results.statistics.few_seeds import p_value, seed_spread, seeds_reach, welc
 from results.statistics.hypothesis_tests import holm, sign_flip
 from results.statistics.intervals import check_level, interval_of_scores
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores, order_robust
 
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ def strategy_rate(
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
-) -> StrategyEstimate | Refusal:
+) -> StrategyEstimate | NotEstimable:
     """Win rate of a strategy: one contest per training seed, all against one opponent under one judge.
 
     Refused with fewer than two seeds or two shared complete dialogues.
@@ -101,7 +101,7 @@ def strategy_difference(
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
-) -> StrategyEstimate | Refusal:
+) -> StrategyEstimate | NotEstimable:
     """Win rate of the first strategy minus that of the second, against a common opponent.
 
     Dialogues are shared by all checkpoints; seeds belong to one strategy each and are not paired.
@@ -120,7 +120,7 @@ def strategy_family(
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
-) -> dict[str, StrategyEstimate | Refusal]:
+) -> dict[str, StrategyEstimate | NotEstimable]:
     """One table of strategies: rates or differences, adjusted for their number.
 
     Args:
@@ -152,21 +152,21 @@ def _estimate(
     level: float,
     resamples: int,
     soft: bool,
-) -> StrategyEstimate | Refusal:
+) -> StrategyEstimate | NotEstimable:
     """A rate, by one group of checkpoints, or the difference of two groups' rates."""
     check_level(level)
     null = 0.5 if len(groups) == 1 else 0.0
     seeds = tuple(len(group) for group in groups)
     what = "claim about a strategy"
     if min(seeds) < 2:
-        return Refusal(what, f"it takes two or more training seeds each; one supports only “{ONE_SEED}”")
+        return NotEstimable(what, f"it takes two or more training seeds each; one supports only “{ONE_SEED}”")
     if len({columns.n_dialogues for group in groups for columns in group}) != 1:
         raise ValueError("all checkpoints' contests must be over the same dialogues")
     tables = [np.stack([dialogue_scores(c, soft=soft).score for c in group]) for group in groups]
     complete = np.asarray(~np.isnan(np.concatenate(tables)).any(axis=0))
     n = int(complete.sum())
     if n < 2:
-        return Refusal(what, f"{n} dialogues are complete under every checkpoint")
+        return NotEstimable(what, f"{n} dialogues are complete under every checkpoint")
     tables = [table[:, complete] for table in tables]
     signs = [1.0, -1.0][: len(tables)]
     estimate = sum(sign * float(table.mean()) for sign, table in zip(signs, tables, strict=True))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
@@ -106,7 +106,7 @@ class VarianceTable:
     scope: str
 
 
-def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable | Refusal:
+def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable | NotEstimable:
     """The table of a crossed design.
 
     Args:
@@ -125,13 +125,13 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     complete = ~np.isnan(verdicts).any(axis=(0, 1, 3, 4))
     whole = verdicts[:, :, complete]
     if whole.shape[2] < 2:
-        return Refusal(WHAT, f"{whole.shape[2]} dialogues are complete in every cell of the design")
+        return NotEstimable(WHAT, f"{whole.shape[2]} dialogues are complete in every cell of the design")
     seeds, generations, dialogues, _, repetitions = whole.shape
     sizes = Sizes(seeds, dialogues, generations, repetitions)
     components = components_of(whole)
     parts = parts_of(components, sizes)
     if not sum(parts.values()) > 0.0:
-        return Refusal(WHAT, "no noise is found in these verdicts, which does not mean that there is none")
+        return NotEstimable(WHAT, "no noise is found in these verdicts, which does not mean that there is none")
     after = {
         name: float(np.sqrt(sum(parts_of(components, more).values())))
         for name, more in _enlarged(components, sizes, requests).items()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,7 +78,7 @@ def permuted_order(
     return signs
 
 
-def within_raters(score: Floats, better: Floats, signs: Signs) -> WithinRaters | Refusal:
+def within_raters(score: Floats, better: Floats, signs: Signs) -> WithinRaters | NotEstimable:
     """A judge's excess agreement, or why it cannot be had.
 
     Args:
@@ -95,7 +95,7 @@ def within_raters(score: Floats, better: Floats, signs: Signs) -> WithinRaters |
     moved = signs[:, there]
     movable = int((moved != better[there].astype(np.int8)).any(axis=0).sum())
     if not movable:
-        return Refusal(WHAT, "no rater gave two different ratings in these dialogues")
+        return NotEstimable(WHAT, "no rater gave two different ratings in these dialogues")
     leaning, order = score[there] - 0.5, better[there]
     untied = np.count_nonzero(moved, axis=0)
     usual = np.where(untied > 0, moved.sum(axis=0, dtype=np.int64) / np.maximum(1, untied), order)

@@ -15,7 +15,7 @@ from results.report.judge_agreement import Agreement
 from results.report.sections.section import PlainTable, Row, Section
 from results.report.templates import filled
 from results.statistics.cluster_bootstrap import Estimate
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
 
 _HEADS = (
@@ -64,7 +64,7 @@ def judges(material: Material) -> Section | None:
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
         alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
-        refused=sorted({str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, Refusal)}),
+        refused=sorted({str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, NotEstimable)}),
         audits=audit_views(material),
     )
     return Section("judges", "What the judges are worth", html)
@@ -160,7 +160,7 @@ def _agreement(one: Agreement) -> Row:
     )
 
 
-def _decimal(value: float | Refusal | None) -> str:
+def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else NONE
 
 
@@ -191,8 +191,8 @@ def _audited(line: OfJudge) -> Row:
     )
 
 
-def _within(found: WithinRaters | Refusal) -> str:
-    return NONE if isinstance(found, Refusal) else f"{points(found.excess)} (p {found.p:.3f})"
+def _within(found: WithinRaters | NotEstimable) -> str:
+    return NONE if isinstance(found, NotEstimable) else f"{points(found.excess)} (p {found.p:.3f})"
 
 
 def _value(found: Estimate) -> str:

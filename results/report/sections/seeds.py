@@ -7,7 +7,7 @@ from results.report.context import Material
 from results.report.sections.section import PlainTable, Row, Section
 from results.report.seed_summary import OverSeeds
 from results.report.templates import filled
-from results.statistics import Refusal
+from results.statistics import NotEstimable
 
 TITLE = "Over training seeds"
 _HEADS = ("recipe", "judge", "against", "win rate", "95 %", "order-robust", "seeds", "between seeds", "n")
@@ -28,7 +28,7 @@ def seeds_table(material: Material) -> PlainTable | None:
 
 def _row(one: OverSeeds) -> Row:
     found = one.found
-    if isinstance(found, Refusal):
+    if isinstance(found, NotEstimable):
         return Row((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))
     return Row(
         (

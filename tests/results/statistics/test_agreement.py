@@ -14,7 +14,7 @@ from results.statistics.agreement import (
     majority,
     rank_correlation,
 )
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 GAP = np.nan
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units
@@ -81,23 +81,23 @@ def test_what_no_one_answered_is_left_out() -> None:
     assert (found.n, found.agreement) == (160, kept.agreement)
     nothing = agreement_of(first[:10], second[:10], groups=groups[:10], seed=0)
     assert (nothing.n, nothing.agreement) == (0, None)
-    assert isinstance(nothing.kappa, Refusal)
+    assert isinstance(nothing.kappa, NotEstimable)
 
 
 def test_kappa_is_not_read_where_one_answer_is_nearly_all() -> None:
     first = np.array([1.0] * 96 + [0.0] * 4)
     found = agreement_of(first, np.roll(first, 4), groups=np.arange(100), seed=0)
     assert found.agreement == 0.92
-    assert isinstance(found.kappa, Refusal)
-    assert isinstance(found.alpha, Refusal)
+    assert isinstance(found.kappa, NotEstimable)
+    assert isinstance(found.alpha, NotEstimable)
     assert found.ac1 is not None
     assert found.ac1 > 0.9
 
 
 def test_alpha_of_identical_answers_and_of_single_ones() -> None:
     assert krippendorff_alpha(np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])) == 1.0
-    assert isinstance(krippendorff_alpha(np.ones((2, 5))), Refusal)
-    assert isinstance(krippendorff_alpha(np.array([[1.0, GAP], [GAP, 0.0]])), Refusal)
+    assert isinstance(krippendorff_alpha(np.ones((2, 5))), NotEstimable)
+    assert isinstance(krippendorff_alpha(np.array([[1.0, GAP], [GAP, 0.0]])), NotEstimable)
     with pytest.raises(ValueError, match="no level"):
         krippendorff_alpha(np.array([[1.0, 0.0], [0.0, 1.0]]), "ratio")
 
@@ -113,8 +113,8 @@ def test_rank_correlation() -> None:
     assert rank_correlation([0.1, 0.2, 0.3], [5, 6, 7]) == 1.0
     assert rank_correlation([0.1, 0.2, 0.3], [7, 6, 5]) == -1.0
     assert rank_correlation([1, 2, 3, 4], [1, 2, 4, 4]) == pytest.approx(5 / np.sqrt(6 * 5))
-    assert isinstance(rank_correlation([0.1, 0.2], [1, 2]), Refusal)
-    assert isinstance(rank_correlation([0.5, 0.5, 0.5], [1, 2, 3]), Refusal)
+    assert isinstance(rank_correlation([0.1, 0.2], [1, 2]), NotEstimable)
+    assert isinstance(rank_correlation([0.5, 0.5, 0.5], [1, 2, 3]), NotEstimable)
 
 
 def test_mistakes() -> None:

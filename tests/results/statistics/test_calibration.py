@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 
-from results.statistics import Calibration, Refusal, calibration
+from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.calibration import folded, reliability
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -65,9 +65,9 @@ def test_it_is_scikit_learn_s_brier_score_and_isotonic_curve() -> None:
 
 
 def test_what_cannot_be_said() -> None:
-    assert isinstance(calibration(np.full(19, 0.7), np.ones(19), np.arange(19), seed=0), Refusal)
+    assert isinstance(calibration(np.full(19, 0.7), np.ones(19), np.arange(19), seed=0), NotEstimable)
     nothing = np.full(40, np.nan)
-    assert isinstance(calibration(nothing, np.ones(40), np.arange(40), seed=0), Refusal)
+    assert isinstance(calibration(nothing, np.ones(40), np.arange(40), seed=0), NotEstimable)
     holed = found(np.r_[np.full(30, 0.7), np.full(5, np.nan)], np.ones(35))
     assert (holed.n, holed.left_out) == (30, 5)
     with pytest.raises(ValueError, match="lie in"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from results.statistics import (
     JudgmentTable,
     Design,
-    Refusal,
+    NotEstimable,
     StrategyEstimate,
     assume,
     design,
@@ -177,7 +177,7 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
             won = (taste < 1 / (1 + np.exp(-odds - shift))).astype(float)
             group.append(JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)))
         result = strategy_rate(group, seed=run, resamples=300)
-        assert not isinstance(result, Refusal)
+        assert not isinstance(result, NotEstimable)
         assert isinstance(result, StrategyEstimate)
         found += result.low > 0.5
     return found / runs

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from results.statistics import Controlled, Refusal, controlled_strengths, strengths
+from results.statistics import Controlled, NotEstimable, controlled_strengths, strengths
 from results.statistics.bradley_terry import ELO_PER_LOG
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -96,13 +96,13 @@ def test_who_wins_everything_has_no_interval_and_spoils_no_other() -> None:
 
 def test_what_cannot_be_ranked() -> None:
     rows = meetings(np.random.default_rng(6), 15)
-    assert isinstance(controlled_strengths(**rows, seed=0), Refusal)
+    assert isinstance(controlled_strengths(**rows, seed=0), NotEstimable)
     rows = meetings(np.random.default_rng(7), 40)
     apart = rows | {"authors": 5}
-    assert isinstance(controlled_strengths(**apart, seed=0), Refusal)
+    assert isinstance(controlled_strengths(**apart, seed=0), NotEstimable)
     told = np.where(rows["first"] == 0, 1.0, 0.0) - np.where(rows["second"] == 0, 1.0, 0.0)
     same = rows | {"covariates": told[:, None]}  # a covariate that is the author
-    assert isinstance(controlled_strengths(**same, seed=0), Refusal)
+    assert isinstance(controlled_strengths(**same, seed=0), NotEstimable)
     with pytest.raises(ValueError, match="outside"):
         controlled_strengths(**(rows | {"score": rows["score"] + 1}), seed=0)
     with pytest.raises(ValueError, match="missing"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import TUNED, CheapAndGold, cheap_and_gold, saving, tuned_weight
 
 Generator = np.random.Generator
@@ -52,7 +52,7 @@ def test_noisy_references_break_the_plug_in_and_are_refused() -> None:
         youden = reference.where_a.mean() - reference.where_b.mean()
         broken.append((scores.mean() - reference.where_b.mean()) / youden)
         found = bias_adjusted(scores, reference)
-        refused += isinstance(found, Refusal)
+        refused += isinstance(found, NotEstimable)
         if isinstance(found, BiasAdjusted):
             assert 0.0 <= found.rate <= 1.0
     assert np.median(broken) > 1.0
@@ -94,7 +94,7 @@ def test_it_is_refused_where_it_would_mean_nothing(
     scores: np.ndarray, reference: Reference, why: str
 ) -> None:
     found = bias_adjusted(scores, reference)
-    assert isinstance(found, Refusal)
+    assert isinstance(found, NotEstimable)
     assert why in found.reason
 
 
@@ -219,6 +219,6 @@ def test_few_gold_outcomes_on_one_side_give_the_exact_gold_only_interval() -> No
     everything = cheap_and_gold(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0, 0.0, 1.0], 25))
     assert isinstance(everything, CheapAndGold)
     assert "every dialogue" in everything.note
-    assert isinstance(cheap_and_gold(np.ones(5), np.full(5, np.nan)), Refusal)
+    assert isinstance(cheap_and_gold(np.ones(5), np.full(5, np.nan)), NotEstimable)
     with pytest.raises(ValueError, match="gold scores"):
         cheap_and_gold(np.ones(5), np.ones(4))

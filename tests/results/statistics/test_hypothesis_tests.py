@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from results.statistics import McNemar, Refusal, exact_mcnemar, holm, sign_flip
+from results.statistics import McNemar, NotEstimable, exact_mcnemar, holm, sign_flip
 
 GRID = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
 
@@ -100,9 +100,9 @@ def test_mcnemar_equals_the_reference(only_first: int, only_second: int) -> None
 
 def test_mcnemar_is_refused_for_ties_and_for_nothing_shared() -> None:
     tied = exact_mcnemar(np.array([1, 0.5]), np.array([0.0, 1]))
-    assert isinstance(tied, Refusal) and "not binary" in tied.reason
+    assert isinstance(tied, NotEstimable) and "not binary" in tied.reason
     none = exact_mcnemar(np.array([1, np.nan]), np.array([np.nan, 1]))
-    assert isinstance(none, Refusal) and "share no dialogue" in str(none)
+    assert isinstance(none, NotEstimable) and "share no dialogue" in str(none)
 
 
 @pytest.mark.parametrize("size", [1, 7, 30])

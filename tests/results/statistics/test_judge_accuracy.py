@@ -18,7 +18,7 @@ from results.statistics.judge_accuracy import (
     more_than,
     scores_of,
 )
-from results.statistics.not_estimable import Refusal
+from results.statistics.not_estimable import NotEstimable
 
 NAMES = ("human", "gpt-4", "mixtral-8x7b")
 
@@ -137,8 +137,8 @@ def test_kappa_with_mirrored_rows_says_nothing_so_roles_are_fixed() -> None:
     found = audit(of, prefers_second, seed=0)
     assert found.agreement.value is not None
     assert found.agreement.value > 0.55
-    assert isinstance(found.kappa, Refusal)
-    assert all(isinstance(pair.kappa, Refusal) for pair in found.pairs)
+    assert isinstance(found.kappa, NotEstimable)
+    assert all(isinstance(pair.kappa, NotEstimable) for pair in found.pairs)
 
 
 def test_leanings_are_differences_from_people() -> None:
@@ -147,7 +147,7 @@ def test_leanings_are_differences_from_people() -> None:
     assert found.length.judge.value == 1.0
     assert found.length.humans is not None
     assert found.length.difference.value == pytest.approx(1 - found.length.humans)
-    assert isinstance(found.own_family, Refusal)
+    assert isinstance(found.own_family, NotEstimable)
 
 
 def test_stability_over_repeats() -> None:

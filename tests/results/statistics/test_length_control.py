@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
 
-from results.statistics import JudgmentTable, LengthControl, Refusal, dialogue_scores, length_controlled
+from results.statistics import JudgmentTable, LengthControl, NotEstimable, dialogue_scores, length_controlled
 
 MakeContest = Callable[..., JudgmentTable]
 Floats = NDArray[np.float64]
@@ -114,19 +114,19 @@ def test_the_interval_covers(theta: float) -> None:
 
 def test_a_rambling_author_is_refused_with_the_shares(contest: MakeContest) -> None:
     result = length_controlled(contest(100), np.full(100, 400.0), np.r_[np.full(95, 30.0), np.full(5, 900.0)])
-    assert isinstance(result, Refusal)
+    assert isinstance(result, NotEstimable)
     assert "longer in 95 % of the dialogues and shorter in 5 %" in result.reason
 
 
 def test_equal_lengths_are_refused(contest: MakeContest) -> None:
-    assert isinstance(length_controlled(contest(60), np.ones(60), np.ones(60)), Refusal)
+    assert isinstance(length_controlled(contest(60), np.ones(60), np.ones(60)), NotEstimable)
 
 
 def test_perfect_separation_is_refused_and_no_nan() -> None:
     apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
     columns = scored((apart > 0).astype(float))
     result = length_controlled(columns, 20 + apart, np.full(60, 20.0))
-    assert isinstance(result, Refusal) and "separates" in result.reason
+    assert isinstance(result, NotEstimable) and "separates" in result.reason
 
 
 @pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
@@ -139,13 +139,13 @@ def test_scores_that_hardly_differ_are_refused_and_no_interval_of_zero_width(
     scores[:others] = 0.5 if score != 0.5 else 1.0
     apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
     result = length_controlled(scored(scores), 20 + apart, np.full(60, 20.0))
-    assert isinstance(result, Refusal)
+    assert isinstance(result, NotEstimable)
     assert f"{60 - others} of 60 dialogues have one and the same score" in result.reason
 
 
 def test_few_dialogues_are_refused(contest: MakeContest) -> None:
     result = length_controlled(contest(10), np.arange(10.0), np.full(10, 5.0))
-    assert isinstance(result, Refusal) and "at least 20" in result.reason
+    assert isinstance(result, NotEstimable) and "at least 20" in result.reason
 
 
 def test_lengths_must_be_there_for_every_dialogue(contest: MakeContest) -> None:

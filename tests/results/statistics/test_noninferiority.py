@@ -14,7 +14,7 @@ from results.statistics import (
     JudgmentTable,
     NonInferiority,
     Pairs,
-    Refusal,
+    NotEstimable,
     StrategyEstimate,
     against_common_opponent,
     difference_of,
@@ -84,7 +84,7 @@ def test_it_is_decided_by_the_worst_case_and_its_sampling_error() -> None:
     result = decided(pairs)
     assert ((1 + result.low) / 2, (1 + result.high) / 2) == pytest.approx((0.504, 0.728), abs=0.01)
     assert decided(pairs, 0.001).verdict == "non-inferior"
-    assert non_inferior(pairs.select_dialogues(np.zeros(250, dtype=bool)), 0.1, seed=0) == Refusal(
+    assert non_inferior(pairs.select_dialogues(np.zeros(250, dtype=bool)), 0.1, seed=0) == NotEstimable(
         "non-inferiority", "no dialogue was to be judged for both"
     )
 

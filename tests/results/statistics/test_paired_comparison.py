@@ -12,7 +12,7 @@ from results.statistics import (
     JudgmentTable,
     McNemar,
     Pairs,
-    Refusal,
+    NotEstimable,
     StrategyEstimate,
     against_common_opponent,
     answering,
@@ -137,7 +137,7 @@ def test_single_order_mcnemar_takes_one_order_alone(contest: MakeContest) -> Non
     wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (one, other)]
     assert result.only_first == int(((wins[0] == 1) & (wins[1] == 0)).sum())
     tied = single_order_mcnemar(contest(100, ties=0.2), other, a_first=False)
-    assert isinstance(tied, Refusal)
+    assert isinstance(tied, NotEstimable)
 
 
 def test_a_family_adjusts_by_holm_and_widens_every_interval(contest: MakeContest) -> None:
@@ -325,7 +325,7 @@ def checkpoints(
 
 def test_one_training_seed_supports_no_claim_about_a_strategy() -> None:
     result = strategy_rate(checkpoints(np.random.default_rng(0), 1), seed=0)
-    assert isinstance(result, Refusal) and "these two checkpoints" in result.reason
+    assert isinstance(result, NotEstimable) and "these two checkpoints" in result.reason
 
 
 def test_a_strategys_interval_is_wider_than_its_checkpoints() -> None:
@@ -375,7 +375,7 @@ def test_strategies_of_one_table_are_a_family(contest: MakeContest) -> None:
         "rate": [checkpoints(generator, 4)],
     }
     found = strategy_family(rows | {"few": [checkpoints(generator, 1)]}, seed=0)
-    assert isinstance(found.pop("few"), Refusal)
+    assert isinstance(found.pop("few"), NotEstimable)
     alone = {name: strategy_family({name: groups}, seed=0)[name] for name, groups in rows.items()}
     p_values = []
     for name, one in alone.items():

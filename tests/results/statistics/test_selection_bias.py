@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from results.statistics import Best, Refusal, best_of, clopper_pearson, corrected_winner
+from results.statistics import Best, NotEstimable, best_of, clopper_pearson, corrected_winner
 from results.statistics.selection_bias import BONFERRONI, HYBRID
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -87,8 +87,8 @@ def test_only_dialogues_that_are_complete_for_all_count() -> None:
 
 
 def test_what_cannot_be_chosen_from() -> None:
-    assert isinstance(best_of(np.zeros((50, 1)), seed=0), Refusal)
-    assert isinstance(best_of(np.full((50, 2), np.nan), seed=0), Refusal)
+    assert isinstance(best_of(np.zeros((50, 1)), seed=0), NotEstimable)
+    assert isinstance(best_of(np.full((50, 2), np.nan), seed=0), NotEstimable)
     for wrong in (np.zeros(4), np.full((4, 2), 1.1)):
         with pytest.raises(ValueError, match="scores"):
             best_of(wrong, seed=0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from results.statistics import (
     CheapAndGold,
-    Refusal,
+    NotEstimable,
     StratifiedGold,
     cheap_and_gold,
     stratified_cheap_and_gold,
@@ -90,10 +90,10 @@ def test_the_share_is_spent_and_no_stratum_is_left_out(consistent: int, other: i
 
 def test_what_cannot_be_estimated() -> None:
     nothing = np.full(40, np.nan)
-    assert isinstance(stratified_cheap_and_gold(nothing, nothing), Refusal)
+    assert isinstance(stratified_cheap_and_gold(nothing, nothing), NotEstimable)
     cheap = np.r_[np.ones(30), np.full(10, 0.5)]
     gold = np.r_[np.ones(20), np.zeros(10), nothing[:10]]
-    assert isinstance(stratified_cheap_and_gold(cheap, gold), Refusal)  # no inconsistent one was asked
+    assert isinstance(stratified_cheap_and_gold(cheap, gold), NotEstimable)  # no inconsistent one was asked
     with pytest.raises(ValueError, match="gold scores"):
         stratified_cheap_and_gold(cheap, gold[:5])
 

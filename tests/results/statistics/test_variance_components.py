@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from results.statistics import Components, Refusal, Sizes, VarianceTable, variance_table
+from results.statistics import Components, NotEstimable, Sizes, VarianceTable, variance_table
 from results.statistics.variance_components import components_of, parts_of
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -95,8 +95,8 @@ def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) ->
 
 
 def test_what_cannot_be_a_table() -> None:
-    assert isinstance(variance_table(np.full((1, 1, 9, 2, 1), np.nan)), Refusal)
-    assert isinstance(variance_table(np.ones((2, 2, 9, 2, 2))), Refusal)
+    assert isinstance(variance_table(np.full((1, 1, 9, 2, 1), np.nan)), NotEstimable)
+    assert isinstance(variance_table(np.ones((2, 2, 9, 2, 2))), NotEstimable)
     holed = drawn((2, 2, 9, 2, 2))
     holed[1, 1, 4, 0, 1] = np.nan
     assert (table_of(holed).sizes.dialogues, table_of(holed).left_out) == (8, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from results.statistics import Refusal, WithinRaters, within_raters
+from results.statistics import NotEstimable, WithinRaters, within_raters
 from results.statistics.within_rater_test import permuted_order
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ def test_a_raters_ratings_never_leave_its_task() -> None:
     place, first, second = np.arange(4), np.zeros(4, dtype=int), np.ones(4, dtype=int)
     signs = permuted_order(ratings, task, place, first, second, seed=0, draws=50)
     assert (signs == [-1, -1, 1, 1]).all()
-    assert isinstance(within_raters(np.ones(4), signs[0].astype(float), signs), Refusal)
+    assert isinstance(within_raters(np.ones(4), signs[0].astype(float), signs), NotEstimable)
 
 
 def test_a_judge_that_knows_who_is_lenient_agrees_in_more_than_half_and_has_no_excess() -> None:
