@@ -16,7 +16,7 @@ from agents.types import ResponseSet
 from results.analysis.contest_selection import Gathered, UnderJudge
 from results.queries.contest_index import name_of
 from results.statistics import (
-    Answer,
+    PairedComparison,
     Difference,
     McNemar,
     Pairs,
@@ -57,7 +57,7 @@ class JudgeAnswer:
     """
 
     under: UnderJudge
-    answer: Answer
+    answer: PairedComparison
     single_orders: tuple[SingleOrderTest, ...]
     groups: Mapping[str, Difference]
     unshared: int
@@ -108,7 +108,7 @@ def compare_two(
     if soft:
         check_soft(gathered)
     name = f"{name_of(first)} – {name_of(second)}"
-    answers: list[Answer] = []
+    answers: list[PairedComparison] = []
     ways: list[list[tuple[Pairs, Marks]]] = []
     for under in gathered.judges:
         one, other = under.standings[first.id], under.standings[second.id]
@@ -155,7 +155,7 @@ def compare_two(
 
 
 def _by_group(
-    gathered: Gathered, ways: Sequence[tuple[Pairs, Marks]], answer: Answer, by: str, seed: int
+    gathered: Gathered, ways: Sequence[tuple[Pairs, Marks]], answer: PairedComparison, by: str, seed: int
 ) -> dict[str, Difference]:
     """The primary comparison, by a property of the dialogues that were to be judged in it."""
     pairs, asked = next(way for way in ways if way[0].kind == answer.primary)

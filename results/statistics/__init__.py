@@ -31,7 +31,7 @@ from results.statistics.noninferiority import (
 )
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_comparison import (
-    Answer,
+    PairedComparison,
     answering,
     compare,
     compare_all,
@@ -71,7 +71,7 @@ __all__ = [
     "COMMON_OPPONENT",
     "HEAD_TO_HEAD",
     "SCOPE",
-    "Answer",
+    "PairedComparison",
     "Assumed",
     "Audit",
     "Best",

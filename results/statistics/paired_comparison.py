@@ -30,7 +30,7 @@ SATURATED = 0.9  # a rate against the common opponent above which it no longer t
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PairedComparison:
     """Whether the first student is better than the second.
 
     Attributes:
@@ -75,7 +75,7 @@ def compare(
     soft: bool = False,
     worth: float = 0.05,
     name: str = "",
-) -> Answer:
+) -> PairedComparison:
     """Compare two students.
 
     Args:
@@ -96,7 +96,7 @@ def compare(
     kind = answering(*ways, saturated=saturated).kind
     contests = [first, second] if direct is None or kind == COMMON_OPPONENT else [direct]
     primary = through if kind == COMMON_OPPONENT else straight[0]
-    return Answer(
+    return PairedComparison(
         against_opponent=through,
         head_to_head=straight[0] if straight else None,
         rate_first=rates[0],
