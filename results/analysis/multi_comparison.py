@@ -15,7 +15,7 @@ from results.statistics import (
     Pairs,
     WinRate,
     against_common_opponent,
-    answering,
+    primary_comparison,
     family_of,
     head_to_head,
     is_saturated,
@@ -138,6 +138,6 @@ def _pair(
     direct = under.direct.get((first, second))
     through = against_common_opponent(one.columns, other.columns, soft=soft)
     straight = None if direct is None else head_to_head(direct.columns, soft=soft)
-    chosen = answering(through, straight, saturated=first in over or second in over)
+    chosen = primary_comparison(through, straight, saturated=first in over or second in over)
     asked = one.asked & other.asked if direct is None or chosen is through else direct.asked
     return _Row(under, names[first], names[second], None, chosen, asked)

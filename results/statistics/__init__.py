@@ -32,7 +32,7 @@ from results.statistics.noninferiority import (
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_comparison import (
     PairedComparison,
-    answering,
+    primary_comparison,
     compare,
     compare_all,
     is_saturated,
@@ -122,7 +122,7 @@ __all__ = [
     "WithinRaters",
     "against_common_opponent",
     "agreement_of",
-    "answering",
+    "primary_comparison",
     "assume",
     "audit",
     "best_of",

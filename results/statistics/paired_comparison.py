@@ -93,7 +93,7 @@ def compare(
     through, *straight = (difference_of(way, seed=seed, level=level, resamples=resamples) for way in ways)
     rates = [mean_score(columns, soft=soft) for columns in (first, second)]
     saturated = any(map(is_saturated, rates))
-    kind = answering(*ways, saturated=saturated).kind
+    kind = primary_comparison(*ways, saturated=saturated).kind
     contests = [first, second] if direct is None or kind == COMMON_OPPONENT else [direct]
     primary = through if kind == COMMON_OPPONENT else straight[0]
     return PairedComparison(
@@ -114,7 +114,7 @@ def is_saturated(rate: float | None) -> bool:
     return rate is not None and rate > SATURATED + 1e-9
 
 
-def answering(through: Pairs, straight: Pairs | None = None, *, saturated: bool) -> Pairs:
+def primary_comparison(through: Pairs, straight: Pairs | None = None, *, saturated: bool) -> Pairs:
     """Of the two ways of comparing, the one that answers.
 
     Head to head where the common opponent saturates or no dialogue is shared by way of it, and where any

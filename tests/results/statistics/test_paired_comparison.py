@@ -15,7 +15,7 @@ from results.statistics import (
     NotEstimable,
     StrategyEstimate,
     against_common_opponent,
-    answering,
+    primary_comparison,
     compare,
     compare_all,
     dialogue_scores,
@@ -121,12 +121,12 @@ def test_which_comparison_answers() -> None:
     nothing = Pairs("", "against a common opponent", *(np.full(2, np.nan) for _ in range(4)))
     straight = Pairs("", "head to head", *(np.array([0.5, 1.0]) for _ in range(4)))
     unjudged = Pairs("", "head to head", *(np.full(2, np.nan) for _ in range(4)))
-    assert answering(there, straight, saturated=False) is there
-    assert answering(there, straight, saturated=True) is straight
-    assert answering(nothing, straight, saturated=False) is straight
+    assert primary_comparison(there, straight, saturated=False) is there
+    assert primary_comparison(there, straight, saturated=True) is straight
+    assert primary_comparison(nothing, straight, saturated=False) is straight
     for saturated in (True, False):
-        assert answering(there, None, saturated=saturated) is there
-        assert answering(there, unjudged, saturated=saturated) is there
+        assert primary_comparison(there, None, saturated=saturated) is there
+        assert primary_comparison(there, unjudged, saturated=saturated) is there
     assert [is_saturated(rate) for rate in (None, 0.9, 0.5 + 0.4, 0.904)] == [False, False, False, True]
 
 
