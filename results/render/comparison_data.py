@@ -10,7 +10,7 @@ from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
-from results.statistics import SCOPE, Difference, Needed, NotEstimable, StrategyEstimate
+from results.statistics import SCOPE, Difference, SampleSize, NotEstimable, StrategyEstimate
 
 
 def verdict(test: Difference, level: float = 0.95) -> str:
@@ -140,7 +140,7 @@ def _mcnemar_data(one: SingleOrderTest) -> dict[str, Any]:
     }
 
 
-def _needed_data(found: Needed | None) -> dict[str, Any] | None:
+def _needed_data(found: SampleSize | None) -> dict[str, Any] | None:
     if found is None:
         return None
     names = ("difference", "dialogues", "more_dialogues", "samples", "power", "level")

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from results.render.format import percent
-from results.statistics import Design, Needed
+from results.statistics import Design, SampleSize
 
 
-def design_data(design: Design, needed: Needed) -> dict[str, Any]:
+def design_data(design: Design, needed: SampleSize) -> dict[str, Any]:
     """The design and what `needed.difference` would take; rates in [0, 1]."""
     return {**asdict(design), "needed": asdict(needed)}
 
 
-def design_lines(design: Design, needed: Needed) -> list[str]:
+def design_lines(design: Design, needed: SampleSize) -> list[str]:
     """The assumptions, then what can be told under them."""
     assumed = design.assumed
     orders = "both orders" if design.orders == 2 else "one order"

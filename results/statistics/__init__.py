@@ -47,7 +47,7 @@ from results.statistics.paired_differences import (
     difference_of,
     head_to_head,
 )
-from results.statistics.power import Needed, needed, smallest_detectable
+from results.statistics.power import SampleSize, needed, smallest_detectable
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import Replicated, replicated
@@ -94,7 +94,7 @@ __all__ = [
     "Leaning",
     "LengthControl",
     "McNemar",
-    "Needed",
+    "SampleSize",
     "NonInferiority",
     "PairAgreement",
     "PairOfResponders",

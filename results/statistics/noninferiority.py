@@ -16,7 +16,7 @@ import numpy as np
 from results.statistics.intervals import Interval, interval_of_scores
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import Pairs
-from results.statistics.power import Needed, needed
+from results.statistics.power import SampleSize, needed
 from results.statistics.training_seeds import StrategyEstimate
 
 NON_INFERIOR, INFERIOR, UNDECIDED = "non-inferior", "inferior", "undecided"
@@ -51,7 +51,7 @@ class NonInferiority:
     level: float
     n: int
     left_out: int
-    needed: Needed | None
+    needed: SampleSize | None
     method: str
 
 
@@ -130,7 +130,7 @@ def within_margin(low: float, high: float, margin: float) -> str:
     return INFERIOR if high < -margin else UNDECIDED
 
 
-def sample_size(margin: float, spread: float, n: int, level: float = 0.95) -> Needed | None:
+def sample_size(margin: float, spread: float, n: int, level: float = 0.95) -> SampleSize | None:
     """Dialogues to show non-inferiority at probability 0.8 where the two are equally good.
 
     n = (z₀.₉₇₅ + z₀.₈)² spread² / margin² (Julious 2004, "Sample sizes for clinical trials with normal data",

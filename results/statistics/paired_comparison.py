@@ -23,7 +23,7 @@ from results.statistics.paired_differences import (
     difference_of,
     head_to_head,
 )
-from results.statistics.power import Needed, needed, repetition_variance
+from results.statistics.power import SampleSize, needed, repetition_variance
 from results.statistics.scores import dialogue_scores, mean_score, order_robust_of, spread
 
 SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
@@ -53,7 +53,7 @@ class PairedComparison:
     order_robust: tuple[tuple[float, float] | None, tuple[float, float] | None]
     saturated: bool
     primary: str
-    needed: Needed | None
+    needed: SampleSize | None
     note: str = ""
 
     @property
@@ -175,7 +175,7 @@ def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first
 
 def _needed(
     primary: Difference, contests: list[JudgmentTable], *, worth: float, level: float, soft: bool
-) -> Needed | None:
+) -> SampleSize | None:
     if primary.spread is None or primary.spread <= 0.0:
         return None
     between = repetition_variance(contests, soft=soft)

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class SampleSize:
     """What it would take to detect a true difference of a given size.
 
     Attributes:
@@ -66,7 +66,7 @@ def needed(
     repetition_variance: float | None = None,
     level: float = 0.95,
     power: float = 0.8,
-) -> Needed:
+) -> SampleSize:
     """Dialogues, or samples per comparison, needed to detect a true difference of this size.
 
     Args:
@@ -88,7 +88,7 @@ def needed(
         room = n * (difference / reach) ** 2 - (spread**2 - noise)
         if room > 0.0:
             enough = max(1, ceil(noise * samples / room - 1e-9))
-    return Needed(difference, dialogues, max(0, dialogues - n), enough, power, level)
+    return SampleSize(difference, dialogues, max(0, dialogues - n), enough, power, level)
 
 
 def repetition_variance(contests: list[JudgmentTable], *, soft: bool = False) -> float | None:
