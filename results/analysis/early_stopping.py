@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import UnscoredReason
-from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Reach, reachable, sequence_of
+from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Feasibility, reachable, sequence_of
 from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
@@ -94,7 +94,7 @@ def looks(dialogues: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def check_reach(dialogues: int, until: Until, lanes: int) -> Reach:
+def check_reach(dialogues: int, until: Until, lanes: int) -> Feasibility:
     """What can be reached, before anything is asked.
 
     Raises:

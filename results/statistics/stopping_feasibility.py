@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Feasibility:
     """The widths that n dialogues can reach.
 
     Attributes:
@@ -54,7 +54,7 @@ def reachable(
     level: float = 0.95,
     lanes: int = 1,
     estimand: Estimand = Estimand.POPULATION,
-) -> Reach:
+) -> Feasibility:
     """What a sequence over so many dialogues can reach.
 
     Args:
@@ -85,7 +85,7 @@ def reachable(
     narrowest, widest = quiet(dialogues), loud(dialogues)
     at_best, at_worst = _reached(quiet, dialogues, half_width), _reached(loud, dialogues, half_width)
     possible = half_width is None or at_best is not None
-    return Reach(
+    return Feasibility(
         estimand=estimand,
         dialogues=dialogues,
         narrowest=narrowest,
