@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import UnscoredReason
-from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Feasibility, reachable, sequence_of
+from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Feasibility, stopping_feasibility, sequence_of
 from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
@@ -100,7 +100,7 @@ def check_reach(dialogues: int, until: Until, lanes: int) -> Feasibility:
     Raises:
         UserError: no contest over so many dialogues could answer the question.
     """
-    reach = reachable(
+    reach = stopping_feasibility(
         dialogues, half_width=until.half_width, level=LEVEL, lanes=lanes, estimand=until.estimand
     )
     remedy = f"Judge more dialogues, fewer judges at once (now {lanes}), or "

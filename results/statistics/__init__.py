@@ -53,7 +53,7 @@ from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import Replicated, replicated
 from results.statistics.scores import Scores, dialogue_scores, mean_score, order_robust_of
 from results.statistics.selection_bias import Best, Corrected, best_of, corrected_winner
-from results.statistics.stopping_feasibility import Feasibility, reachable
+from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
 from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
 from results.statistics.strength_intervals import PairScores, StrengthBounds
 from results.statistics.subgroups import breakdown, difference_breakdown
@@ -154,7 +154,7 @@ __all__ = [
     "non_inferior",
     "order_robust_of",
     "pooled_over_judges",
-    "reachable",
+    "stopping_feasibility",
     "replicated",
     "saving",
     "sequence_of",

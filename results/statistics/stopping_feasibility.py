@@ -47,7 +47,7 @@ class Feasibility:
     note: str
 
 
-def reachable(
+def stopping_feasibility(
     dialogues: int,
     *,
     half_width: float | None = None,

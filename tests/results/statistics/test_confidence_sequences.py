@@ -12,7 +12,7 @@ from results.statistics import (
     JudgmentTable,
     Estimand,
     judging_order,
-    reachable,
+    stopping_feasibility,
     sequence_of,
     win_rate,
 )
@@ -332,23 +332,23 @@ def test_what_cannot_be_asked(order: NDArray[np.int64], options: dict[str, float
 
 
 def test_a_width_out_of_reach_is_said_beforehand() -> None:
-    out = reachable(250, half_width=0.005, estimand=Estimand.POPULATION)
+    out = stopping_feasibility(250, half_width=0.005, estimand=Estimand.POPULATION)
     assert not out.possible and "cannot reach" in out.note
     assert out.narrowest > 0.005
-    maybe = reachable(250, half_width=0.05, estimand=Estimand.POPULATION)
+    maybe = stopping_feasibility(250, half_width=0.05, estimand=Estimand.POPULATION)
     assert maybe.possible and "may not be enough" in maybe.note
-    fine = reachable(250, half_width=0.1)
+    fine = stopping_feasibility(250, half_width=0.1)
     assert fine.at_best is not None and fine.at_worst is not None
     assert fine.at_best < fine.at_worst < 250
 
 
 def test_these_dialogues_can_always_be_known(contest: MakeContest) -> None:
-    reach = reachable(40, half_width=0.001, estimand=Estimand.THESE_DIALOGUES)
+    reach = stopping_feasibility(40, half_width=0.001, estimand=Estimand.THESE_DIALOGUES)
     assert reach.narrowest == pytest.approx(0, abs=1e-6)
     assert reach.possible
 
 
 def test_what_is_reached_lies_within_what_was_said(contest: MakeContest) -> None:
-    said = reachable(120, estimand=Estimand.POPULATION)
+    said = stopping_feasibility(120, estimand=Estimand.POPULATION)
     sequence = sequence_of(contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION)
     assert said.narrowest <= sequence.half_width <= said.widest + 0.02
