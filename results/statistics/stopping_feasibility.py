@@ -42,7 +42,7 @@ class Feasibility:
     widest: float
     asked: float | None
     possible: bool
-    at_best: int | None
+    fewest_dialogues: int | None
     at_worst: int | None
     note: str
 
@@ -83,8 +83,8 @@ def stopping_feasibility(
     )
     loud = partial(half_width_after, scores=(np.arange(dialogues) % 2).astype(np.float64))
     narrowest, widest = quiet(dialogues), loud(dialogues)
-    at_best, at_worst = _reached(quiet, dialogues, half_width), _reached(loud, dialogues, half_width)
-    possible = half_width is None or at_best is not None
+    fewest_dialogues, at_worst = _reached(quiet, dialogues, half_width), _reached(loud, dialogues, half_width)
+    possible = half_width is None or fewest_dialogues is not None
     return Feasibility(
         estimand=estimand,
         dialogues=dialogues,
@@ -92,9 +92,9 @@ def stopping_feasibility(
         widest=widest,
         asked=half_width,
         possible=possible,
-        at_best=at_best,
+        fewest_dialogues=fewest_dialogues,
         at_worst=at_worst,
-        note=_note(dialogues, half_width, narrowest, widest, at_best, at_worst),
+        note=_note(dialogues, half_width, narrowest, widest, fewest_dialogues, at_worst),
     )
 
 
@@ -112,19 +112,19 @@ def _note(
     asked: float | None,
     narrowest: float,
     widest: float,
-    at_best: int | None,
+    fewest_dialogues: int | None,
     at_worst: int | None,
 ) -> str:
     if asked is None:
         return f"{dialogues} dialogues give a half-width between {narrowest:.3f} and {widest:.3f}"
-    if at_best is None:
+    if fewest_dialogues is None:
         return (
             f"{dialogues} dialogues cannot reach a half-width of {asked:g}: "
             f"{narrowest:.3f} is the narrowest possible"
         )
     if at_worst is None:
         return (
-            f"a half-width of {asked:g} takes at least {at_best} dialogues, and {dialogues} may not be "
+            f"a half-width of {asked:g} takes at least {fewest_dialogues} dialogues, and {dialogues} may not be "
             f"enough: with scores as varied as they can be they reach {widest:.3f}"
         )
-    return f"a half-width of {asked:g} takes between {at_best} and about {at_worst} of {dialogues} dialogues"
+    return f"a half-width of {asked:g} takes between {fewest_dialogues} and about {at_worst} of {dialogues} dialogues"
