@@ -43,7 +43,7 @@ class Feasibility:
     asked: float | None
     possible: bool
     fewest_dialogues: int | None
-    at_worst: int | None
+    most_dialogues: int | None
     note: str
 
 
@@ -83,7 +83,7 @@ def stopping_feasibility(
     )
     loud = partial(half_width_after, scores=(np.arange(dialogues) % 2).astype(np.float64))
     narrowest, widest = quiet(dialogues), loud(dialogues)
-    fewest_dialogues, at_worst = _reached(quiet, dialogues, half_width), _reached(loud, dialogues, half_width)
+    fewest_dialogues, most_dialogues = _reached(quiet, dialogues, half_width), _reached(loud, dialogues, half_width)
     possible = half_width is None or fewest_dialogues is not None
     return Feasibility(
         estimand=estimand,
@@ -93,8 +93,8 @@ def stopping_feasibility(
         asked=half_width,
         possible=possible,
         fewest_dialogues=fewest_dialogues,
-        at_worst=at_worst,
-        note=_note(dialogues, half_width, narrowest, widest, fewest_dialogues, at_worst),
+        most_dialogues=most_dialogues,
+        note=_note(dialogues, half_width, narrowest, widest, fewest_dialogues, most_dialogues),
     )
 
 
@@ -113,7 +113,7 @@ def _note(
     narrowest: float,
     widest: float,
     fewest_dialogues: int | None,
-    at_worst: int | None,
+    most_dialogues: int | None,
 ) -> str:
     if asked is None:
         return f"{dialogues} dialogues give a half-width between {narrowest:.3f} and {widest:.3f}"
@@ -122,9 +122,9 @@ def _note(
             f"{dialogues} dialogues cannot reach a half-width of {asked:g}: "
             f"{narrowest:.3f} is the narrowest possible"
         )
-    if at_worst is None:
+    if most_dialogues is None:
         return (
             f"a half-width of {asked:g} takes at least {fewest_dialogues} dialogues, and {dialogues} may not be "
             f"enough: with scores as varied as they can be they reach {widest:.3f}"
         )
-    return f"a half-width of {asked:g} takes between {fewest_dialogues} and about {at_worst} of {dialogues} dialogues"
+    return f"a half-width of {asked:g} takes between {fewest_dialogues} and about {most_dialogues} of {dialogues} dialogues"

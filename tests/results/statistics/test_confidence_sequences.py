@@ -338,8 +338,8 @@ def test_a_width_out_of_reach_is_said_beforehand() -> None:
     maybe = stopping_feasibility(250, half_width=0.05, estimand=Estimand.POPULATION)
     assert maybe.possible and "may not be enough" in maybe.note
     fine = stopping_feasibility(250, half_width=0.1)
-    assert fine.fewest_dialogues is not None and fine.at_worst is not None
-    assert fine.fewest_dialogues < fine.at_worst < 250
+    assert fine.fewest_dialogues is not None and fine.most_dialogues is not None
+    assert fine.fewest_dialogues < fine.most_dialogues < 250
 
 
 def test_these_dialogues_can_always_be_known(contest: MakeContest) -> None:
