@@ -18,7 +18,7 @@ from results.render.calibration import calibration_data, calibration_lines
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons
 from results.render.table import Table
 from results.statistics.cluster_bootstrap import Estimate
-from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Leaning
+from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, JudgeBias
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
 
@@ -122,7 +122,7 @@ def _judge_data(one: Audits) -> dict[str, Any]:
     }
 
 
-def _leaning(leaning: Leaning) -> dict[str, Any]:
+def _leaning(leaning: JudgeBias) -> dict[str, Any]:
     return asdict(leaning)
 
 
@@ -274,7 +274,7 @@ def trust(one: Audits) -> list[str]:
     if found.consistency is not None and found.consistency < 0.8:
         lines.append(f"its two orders agree in {percent(found.consistency)} only: never use one order alone")
     lines += _leanings(found.length, "the longer response")
-    if isinstance(found.own_family, Leaning):
+    if isinstance(found.own_family, JudgeBias):
         lines += _leanings(found.own_family, f"its own family ({one.family})")
     if found.incomplete:
         lines.append(
@@ -299,7 +299,7 @@ def _by_how_much(one: Audits, names: Sequence[str]) -> str:
     return "; ".join(f"{name}, {points(one.over[name])} points" for name in names)
 
 
-def _leanings(leaning: Leaning, what: str) -> list[str]:
+def _leanings(leaning: JudgeBias, what: str) -> list[str]:
     more = leaning.difference
     if more.low is None or more.high is None or more.low <= 0 <= more.high:
         return []

@@ -11,7 +11,7 @@ from results.analysis.judge_audit import Audits, AuditSummary
 from results.render.charts import Estimate, interval_plot
 from results.render.format import EMULATED_NOTE, percent
 from results.render.judge_audit import columns_of, decimal, estimate, notes, page_title, points, trust, within
-from results.statistics.judge_accuracy import Leaning
+from results.statistics.judge_accuracy import JudgeBias
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;color:#111;
@@ -107,7 +107,7 @@ def _judge(one: Audits) -> Markup:
         ("verdicts for the first place", percent(found.position_preference)),
         ("verdicts for the longer response, more than ratings", points(found.length.difference)),
     ]
-    if isinstance(found.own_family, Leaning):
+    if isinstance(found.own_family, JudgeBias):
         facts.append(
             (
                 f"verdicts for its family ({one.family}), more than ratings",

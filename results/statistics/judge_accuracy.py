@@ -46,7 +46,7 @@ class PairOfResponders:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaning:
+class JudgeBias:
     """A taste: how often the judge's verdicts, and the ratings, went to one kind of response.
 
     Attributes:
@@ -93,8 +93,8 @@ class Audit:
     kappa: float | NotEstimable
     consistency: float | None
     position_preference: float | None
-    length: Leaning
-    own_family: Leaning | NotEstimable
+    length: JudgeBias
+    own_family: JudgeBias | NotEstimable
     ties: float | None
     stability: float | None
     n: int
@@ -242,18 +242,18 @@ def _pooled_kappa(pairs: tuple[PairOfResponders, ...]) -> float | NotEstimable:
     return beyond_chance(observed / total, expected / total)
 
 
-def _leaning(pairs: RatedPairs, score: Floats, toward: Floats, seed: int) -> Leaning:
+def _leaning(pairs: RatedPairs, score: Floats, toward: Floats, seed: int) -> JudgeBias:
     """`toward`: +1 where the first response is of the kind, −1 where the second is, 0 where neither is."""
     judge = agreeing(score, toward)
     humans = np.where(np.isnan(judge), np.nan, (pairs.better == toward).astype(float))
-    return Leaning(
+    return JudgeBias(
         clustered_mean(judge, pairs.part, seed=seed),
         mean_of(humans[~np.isnan(humans)]),
         clustered_mean(judge - humans, pairs.part, seed=seed, span=(-1.0, 1.0)),
     )
 
 
-def _own_family(pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int) -> Leaning | NotEstimable:
+def _own_family(pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int) -> JudgeBias | NotEstimable:
     if not pairs.having(family).any():
         return NotEstimable("own-family preference", "no pair has a responder of the judge's own family")
     of_family = np.array([name in family for name in pairs.names], dtype=float)

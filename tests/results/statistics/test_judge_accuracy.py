@@ -10,7 +10,7 @@ from results.statistics.judge_accuracy import (
     HUMAN_LLM,
     LLM_LLM,
     Audit,
-    Leaning,
+    JudgeBias,
     RatedPairs,
     agreeing,
     audit,
@@ -89,8 +89,8 @@ def test_relabelling_mirrors_every_number(seed: int) -> None:
     for name in ("low_bound", "high_bound", "consistency", "position_preference", "ties", "n", "kappa"):
         assert getattr(one, name) == pytest.approx(getattr(other, name)), name
     assert one.length.judge.value == pytest.approx(other.length.judge.value)
-    assert isinstance(one.own_family, Leaning)
-    assert isinstance(other.own_family, Leaning)
+    assert isinstance(one.own_family, JudgeBias)
+    assert isinstance(other.own_family, JudgeBias)
     assert one.own_family.difference.value == pytest.approx(other.own_family.difference.value)
 
 
