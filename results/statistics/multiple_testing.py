@@ -27,7 +27,7 @@ _IN_THE_TAIL = 20  # resamples that must lie beyond the critical value
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class TestFamily:
     """The tests of one table.
 
     Attributes:
@@ -52,7 +52,7 @@ def family_of(
     level: float = 0.95,
     resamples: int = 4000,
     others: Sequence[float] = (),
-) -> Family:
+) -> TestFamily:
     """All comparisons of one table, adjusted for their number.
 
     Where resampling does not serve a comparison (few differences, an edge), it gets an interval with
@@ -70,7 +70,7 @@ def family_of(
     tested = [place for place, test in enumerate(single) if test.p is not None]
     size = len(tested) + len(others)
     if size < 2:
-        return Family(size, tuple(single), level, None, tuple(others))
+        return TestFamily(size, tuple(single), level, None, tuple(others))
     scores = {place: _scores(differences[:, place]) for place in tested}
     served = [place for place in tested if bootstrap_serves(scores[place])]
     share = (1.0 - level) / size
@@ -96,7 +96,7 @@ def family_of(
             p_adjusted=p_adjusted,
             family_size=size,
         )
-    return Family(size, tuple(single), level, critical, tuple(adjusted[len(tested) :]))
+    return TestFamily(size, tuple(single), level, critical, tuple(adjusted[len(tested) :]))
 
 
 def _scores(differences: Floats) -> Floats:

@@ -12,7 +12,7 @@ from itertools import combinations
 
 from results.statistics.hypothesis_tests import McNemar, exact_mcnemar
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.multiple_testing import Family, family_of
+from results.statistics.multiple_testing import TestFamily, family_of
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import (
     COMMON_OPPONENT,
@@ -133,7 +133,7 @@ def compare_all(
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
-) -> Family:
+) -> TestFamily:
     """Every author against one opponent, or every author against every other by way of that opponent.
 
     The tests returned are one table and one family: Holm and the simultaneous intervals count them all.
