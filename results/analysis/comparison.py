@@ -25,7 +25,7 @@ from results.statistics import (
     compare,
     difference_breakdown,
     disagreement,
-    family_of,
+    adjust_family,
     head_to_head,
     single_order_mcnemar,
 )
@@ -132,7 +132,7 @@ def compare_two(
     mcnemars = [_mcnemars(under, first, second) if single_orders else [] for under in gathered.judges]
     pairs = [pair for of_judge in ways for pair, _ in of_judge]
     others = [test.p for of_judge in mcnemars for _, test in of_judge if isinstance(test, McNemar)]
-    family = family_of(pairs, seed=seed, level=LEVEL, others=others)
+    family = adjust_family(pairs, seed=seed, level=LEVEL, others=others)
     tests, adjusted = iter(family.tests), iter(family.others)
     judges = []
     for under, answer, of_judge, orders in zip(gathered.judges, answers, ways, mcnemars, strict=True):

@@ -16,7 +16,7 @@ from results.statistics import (
     WinRate,
     against_common_opponent,
     primary_comparison,
-    family_of,
+    adjust_family,
     head_to_head,
     is_saturated,
     win_rate,
@@ -118,7 +118,7 @@ def compare_everyone(
             found=f"{', '.join(names.values())} against {name_of(gathered.opponent)}",
             remedy="Judge another author against the same opponent.",
         )
-    family = family_of([row.pairs for row in rows], seed=seed, level=LEVEL)
+    family = adjust_family([row.pairs for row in rows], seed=seed, level=LEVEL)
     places = tuple(
         Place(row.under, row.first, row.second, row.rate, over_asked(test, row.pairs, row.asked))
         for row, test in zip(rows, family.tests, strict=True)

@@ -31,7 +31,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
-from results.statistics import COMMON_OPPONENT, Difference, Pairs, family_of
+from results.statistics import COMMON_OPPONENT, Difference, Pairs, adjust_family
 from results.statistics.replication import PUBLISHED_N
 
 Scores = Mapping[str, float]  # by dialogue, of the complete ones; in [0, 1]
@@ -270,7 +270,7 @@ def _ours(claims: Sequence[_Claim], ours: Mapping[Cell, Scores]) -> list[Estimat
     if not keys:
         return found
     pairs = [_pairs(sides[place], keys, claims[place]) for place in run]
-    for place, test in zip(run, family_of(pairs, seed=0).tests, strict=True):
+    for place, test in zip(run, adjust_family(pairs, seed=0).tests, strict=True):
         found[place] = _estimated(test, claims[place])
     return found
 

@@ -23,7 +23,7 @@ from results.statistics.judge_accuracy import Audit, JudgeBias, PairOfResponders
 from results.statistics.judge_pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.length_control import LengthControl, length_controlled
-from results.statistics.multiple_testing import TestFamily, family_of
+from results.statistics.multiple_testing import TestFamily, adjust_family
 from results.statistics.noninferiority import (
     NonInferiority,
     non_inferior,
@@ -142,7 +142,7 @@ __all__ = [
     "difference_of",
     "disagreement",
     "exact_mcnemar",
-    "family_of",
+    "adjust_family",
     "head_to_head",
     "holm",
     "interval_of_scores",

@@ -45,7 +45,7 @@ class TestFamily:
     others: tuple[float, ...] = ()
 
 
-def family_of(
+def adjust_family(
     pairs: Sequence[Pairs],
     *,
     seed: int,

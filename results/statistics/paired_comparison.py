@@ -12,7 +12,7 @@ from itertools import combinations
 
 from results.statistics.hypothesis_tests import McNemar, exact_mcnemar
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.multiple_testing import TestFamily, family_of
+from results.statistics.multiple_testing import TestFamily, adjust_family
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import (
     COMMON_OPPONENT,
@@ -152,7 +152,7 @@ def compare_all(
         ]
     else:
         pairs = [head_to_head(columns, name=author, soft=soft) for author, columns in contests.items()]
-    return family_of(pairs, seed=seed, level=level, resamples=resamples)
+    return adjust_family(pairs, seed=seed, level=level, resamples=resamples)
 
 
 def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemar | NotEstimable:

@@ -20,7 +20,7 @@ from results.statistics import (
     compare_all,
     dialogue_scores,
     difference_of,
-    family_of,
+    adjust_family,
     head_to_head,
     holm,
     is_saturated,
@@ -197,20 +197,20 @@ def test_a_member_without_shared_dialogues_is_no_test(contest: MakeContest) -> N
 
 def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeContest) -> None:
     pairs = [head_to_head(contest(100, seed=seed)) for seed in range(2)]
-    alone, beside = family_of(pairs, seed=0), family_of(pairs, seed=0, others=[0.001, 0.4, 1.0])
+    alone, beside = adjust_family(pairs, seed=0), adjust_family(pairs, seed=0, others=[0.001, 0.4, 1.0])
     assert (alone.size, beside.size, len(beside.others)) == (2, 5, 3)
     p_values = [test.p or 0 for test in alone.tests] + [0.001, 0.4, 1.0]
     adjusted = [test.p_adjusted for test in beside.tests] + list(beside.others)
     assert adjusted == pytest.approx(holm(p_values))
     assert alone.critical is not None and beside.critical is not None
     assert beside.critical > alone.critical
-    one = family_of(pairs[:1], seed=0, others=[0.2])
+    one = adjust_family(pairs[:1], seed=0, others=[0.2])
     assert one.size == 2
     assert one.tests[0].low is not None
     assert one.tests[0].low < (difference_of(pairs[0], seed=0).low or 0)
     nothing = head_to_head(JudgmentTable.of([], [], [], n_dialogues=100))
-    assert family_of([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
-    assert family_of([nothing], seed=0, others=[0.2]).others == (0.2,)
+    assert adjust_family([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
+    assert adjust_family([nothing], seed=0, others=[0.2]).others == (0.2,)
 
 
 def simultaneous_coverage(runs: int, resamples: int) -> float:
@@ -225,7 +225,7 @@ def simultaneous_coverage(runs: int, resamples: int) -> float:
             Pairs("", "head to head", scores[:, k], 1 - scores[:, k], scores[:, k], scores[:, k])
             for k in range(5)
         ]
-        tests = family_of(pairs, seed=run, resamples=resamples).tests
+        tests = adjust_family(pairs, seed=run, resamples=resamples).tests
         held += all(
             (test.low or 0) - 1e-9 <= 2 * mean - 1 <= (test.high or 0) + 1e-9
             for test, mean in zip(tests, means, strict=True)
