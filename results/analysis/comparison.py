@@ -17,7 +17,7 @@ from results.analysis.contest_selection import Gathered, UnderJudge
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedComparison,
-    Difference,
+    PairedDifference,
     McNemar,
     Pairs,
     NotEstimable,
@@ -59,7 +59,7 @@ class JudgeAnswer:
     under: UnderJudge
     answer: PairedComparison
     single_orders: tuple[SingleOrderTest, ...]
-    groups: Mapping[str, Difference]
+    groups: Mapping[str, PairedDifference]
     unshared: int
 
 
@@ -156,7 +156,7 @@ def compare_two(
 
 def _by_group(
     gathered: Gathered, ways: Sequence[tuple[Pairs, Marks]], answer: PairedComparison, by: str, seed: int
-) -> dict[str, Difference]:
+) -> dict[str, PairedDifference]:
     """The primary comparison, by a property of the dialogues that were to be judged in it."""
     pairs, asked = next(way for way in ways if way[0].kind == answer.primary)
     properties = [
@@ -180,7 +180,7 @@ def check_soft(gathered: Gathered) -> None:
         )
 
 
-def over_asked(test: Difference, pair: Pairs, asked: Marks) -> Difference:
+def over_asked(test: PairedDifference, pair: Pairs, asked: Marks) -> PairedDifference:
     """The bounds and what is left out are over the dialogues that were to be judged in this very test."""
     n = int(asked.sum())
     return replace(

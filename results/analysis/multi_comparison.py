@@ -11,7 +11,7 @@ from results.analysis.comparison import LEVEL, Marks, check_soft, over_asked
 from results.analysis.contest_selection import Gathered, Standing, UnderJudge
 from results.queries.contest_index import name_of
 from results.statistics import (
-    Difference,
+    PairedDifference,
     Pairs,
     WinRate,
     against_common_opponent,
@@ -38,7 +38,7 @@ class Place:
     first: str
     second: str
     rate: WinRate | None
-    test: Difference
+    test: PairedDifference
 
 
 @dataclass(frozen=True)

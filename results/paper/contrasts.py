@@ -31,7 +31,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
-from results.statistics import COMMON_OPPONENT, Difference, Pairs, adjust_family
+from results.statistics import COMMON_OPPONENT, PairedDifference, Pairs, adjust_family
 from results.statistics.replication import PUBLISHED_N
 
 Scores = Mapping[str, float]  # by dialogue, of the complete ones; in [0, 1]
@@ -297,7 +297,7 @@ def _mean(side: Sequence[Scores], keys: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(np.mean(np.array(table, dtype=np.float64), axis=0))
 
 
-def _estimated(test: Difference, claim: _Claim) -> Estimated | None:
+def _estimated(test: PairedDifference, claim: _Claim) -> Estimated | None:
     if test.difference is None or test.low is None or test.high is None:
         return None
     ends = test.difference, test.low, test.high

@@ -21,7 +21,7 @@ from results.render.paired_differences import (
     table_of,
 )
 from results.render.table import Table
-from results.statistics import Difference, NotEstimable
+from results.statistics import PairedDifference, NotEstimable
 
 
 def compared_table(of: Compared) -> Table:
@@ -92,7 +92,7 @@ def _sentence(one: JudgeAnswer, first: str, second: str, level: float) -> str:
     return said
 
 
-def _told(test: Difference, found: str, first: str, second: str) -> str:
+def _told(test: PairedDifference, found: str, first: str, second: str) -> str:
     p = "p" if test.family_size < 2 else "p (Holm)"
     by = f"{points(test.difference)} points ({span(test.low, test.high)}), {p} {p_value(test.p_adjusted)}"
     if found == "undecided":

@@ -10,10 +10,10 @@ from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
-from results.statistics import SCOPE, Difference, SampleSize, NotEstimable, StrategyEstimate
+from results.statistics import SCOPE, PairedDifference, SampleSize, NotEstimable, StrategyEstimate
 
 
-def verdict(test: Difference, level: float = 0.95) -> str:
+def verdict(test: PairedDifference, level: float = 0.95) -> str:
     """ "first", "second", "undecided", or "" where nothing could be compared; after Holm."""
     if test.difference is None or test.p_adjusted is None:
         return ""
@@ -103,7 +103,7 @@ def _judge(under: UnderJudge) -> dict[str, Any]:
     }
 
 
-def difference_data(test: Difference) -> dict[str, Any]:
+def difference_data(test: PairedDifference) -> dict[str, Any]:
     """One test as plain data."""
     return {
         "kind": test.kind,

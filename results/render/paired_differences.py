@@ -11,7 +11,7 @@ from results.queries.contest_index import name_of
 from results.render.comparison_data import has_students, is_any_emulated, looks_of, scope_of
 from results.render.format import EMULATED_NOTE, percent
 from results.render.table import Table
-from results.statistics import Difference
+from results.statistics import PairedDifference
 
 SEVERAL_SEEDS = "A claim about a strategy needs several training seeds: name them with commas, A1,A2,A3."
 CONDITIONED = (
@@ -51,7 +51,7 @@ def interval_head(size: int) -> str:
     return "95 %" if size < 2 else "95 %, simultaneous"
 
 
-def cells(test: Difference) -> tuple[str, ...]:
+def cells(test: PairedDifference) -> tuple[str, ...]:
     """Both rates, difference, interval, p, p after Holm, n, smallest detectable difference."""
     return (
         percent(test.rate_first),
@@ -65,7 +65,7 @@ def cells(test: Difference) -> tuple[str, ...]:
     )
 
 
-def left_out_notes(who: str, test: Difference) -> list[str]:
+def left_out_notes(who: str, test: PairedDifference) -> list[str]:
     """What the dialogues that are not complete could do; nothing where all are."""
     if not test.left_out:
         return []

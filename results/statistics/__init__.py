@@ -41,7 +41,7 @@ from results.statistics.paired_comparison import (
 from results.statistics.paired_differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
-    Difference,
+    PairedDifference,
     Pairs,
     against_common_opponent,
     difference_of,
@@ -85,7 +85,7 @@ __all__ = [
     "Controlled",
     "Corrected",
     "Design",
-    "Difference",
+    "PairedDifference",
     "Effect",
     "Estimand",
     "Estimate",

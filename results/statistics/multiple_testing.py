@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import holm
 from results.statistics.intervals import MANY, bootstrap_serves, boundary_interval, check_level
-from results.statistics.paired_differences import Difference, Pairs, difference_of, stacked_differences
+from results.statistics.paired_differences import PairedDifference, Pairs, difference_of, stacked_differences
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class TestFamily:
     """
 
     size: int
-    tests: tuple[Difference, ...]
+    tests: tuple[PairedDifference, ...]
     level: float
     critical: float | None
     others: tuple[float, ...] = ()

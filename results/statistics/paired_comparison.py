@@ -17,7 +17,7 @@ from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
-    Difference,
+    PairedDifference,
     Pairs,
     against_common_opponent,
     difference_of,
@@ -46,8 +46,8 @@ class PairedComparison:
         note: in words, what must be said with the answer.
     """
 
-    against_opponent: Difference
-    head_to_head: Difference | None
+    against_opponent: PairedDifference
+    head_to_head: PairedDifference | None
     rate_first: float | None
     rate_second: float | None
     order_robust: tuple[tuple[float, float] | None, tuple[float, float] | None]
@@ -57,7 +57,7 @@ class PairedComparison:
     note: str = ""
 
     @property
-    def answer(self) -> Difference:
+    def answer(self) -> PairedDifference:
         """The primary comparison."""
         if self.primary == HEAD_TO_HEAD and self.head_to_head is not None:
             return self.head_to_head
@@ -174,7 +174,7 @@ def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first
 
 
 def _needed(
-    primary: Difference, contests: list[JudgmentTable], *, worth: float, level: float, soft: bool
+    primary: PairedDifference, contests: list[JudgmentTable], *, worth: float, level: float, soft: bool
 ) -> SampleSize | None:
     if primary.spread is None or primary.spread <= 0.0:
         return None
@@ -192,7 +192,7 @@ def _needed(
     )
 
 
-def _note(*, saturated: bool, usable: bool, through: Difference) -> str:
+def _note(*, saturated: bool, usable: bool, through: PairedDifference) -> str:
     said = [through.note] if through.note else []
     if saturated and usable:
         said.append("the common opponent saturates (a rate over 0.9): head to head is primary")

@@ -96,7 +96,7 @@ def head_to_head(columns: JudgmentTable, *, name: str = "", soft: bool = False) 
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """How much better the first does than the second, and whether that can be told.
 
     Attributes:
@@ -151,7 +151,7 @@ class Difference:
     note: str = ""
 
 
-def difference_of(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: int = 4000) -> Difference:
+def difference_of(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: int = 4000) -> PairedDifference:
     """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
 
     The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one
@@ -166,7 +166,7 @@ def difference_of(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: in
     bound_high = float(pairs.high.mean()) if pairs.high.size else None
     left_out = int((~shared).sum())
     if not values.size:
-        return Difference(
+        return PairedDifference(
             name=pairs.name,
             kind=pairs.kind,
             difference=None,
@@ -193,7 +193,7 @@ def difference_of(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: in
     interval = interval_of_scores((1.0 + values) / 2.0, seed=seed, level=level, resamples=resamples)
     test = sign_flip(values, seed=seed)
     spread = spread_of(values)
-    return Difference(
+    return PairedDifference(
         name=pairs.name,
         kind=pairs.kind,
         difference=float(values.mean()),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.paired_differences import Difference, Pairs, difference_of
+from results.statistics.paired_differences import PairedDifference, Pairs, difference_of
 from results.statistics.win_rate import WinRate, win_rate
 
 ENOUGH_FOR_AN_INTERVAL = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
@@ -49,7 +49,7 @@ def breakdown(
 
 def difference_breakdown(
     pairs: Pairs, groups: Sequence[str], *, seed: int, level: float = 0.95, resamples: int = 4000
-) -> dict[str, Difference]:
+) -> dict[str, PairedDifference]:
     """The difference of two contestants per group, sorted by the group's name: descriptive, without p-values.
 
     A group with fewer than 20 shared dialogues has a difference but no interval, and its note says so.
@@ -61,7 +61,7 @@ def difference_breakdown(
     Raises:
         ValueError: not one group per dialogue.
     """
-    found: dict[str, Difference] = {}
+    found: dict[str, PairedDifference] = {}
     for name, of_group in _groups(groups, pairs.first.size).items():
         result = difference_of(pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples)
         result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
