@@ -44,7 +44,7 @@ from results.statistics.paired_differences import (
     PairedDifference,
     Pairs,
     against_common_opponent,
-    difference_of,
+    paired_difference,
     head_to_head,
 )
 from results.statistics.power import SampleSize, needed, smallest_detectable
@@ -139,7 +139,7 @@ __all__ = [
     "design",
     "dialogue_scores",
     "difference_breakdown",
-    "difference_of",
+    "paired_difference",
     "disagreement",
     "exact_mcnemar",
     "adjust_family",

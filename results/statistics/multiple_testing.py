@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import holm
 from results.statistics.intervals import MANY, bootstrap_serves, boundary_interval, check_level
-from results.statistics.paired_differences import PairedDifference, Pairs, difference_of, stacked_differences
+from results.statistics.paired_differences import PairedDifference, Pairs, paired_difference, stacked_differences
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def adjust_family(
     """
     check_level(level)
     differences = stacked_differences(pairs)
-    single = [difference_of(pair, seed=seed, level=level, resamples=resamples) for pair in pairs]
+    single = [paired_difference(pair, seed=seed, level=level, resamples=resamples) for pair in pairs]
     tested = [place for place, test in enumerate(single) if test.p is not None]
     size = len(tested) + len(others)
     if size < 2:

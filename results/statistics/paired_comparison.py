@@ -20,7 +20,7 @@ from results.statistics.paired_differences import (
     PairedDifference,
     Pairs,
     against_common_opponent,
-    difference_of,
+    paired_difference,
     head_to_head,
 )
 from results.statistics.power import SampleSize, needed, repetition_variance
@@ -90,7 +90,7 @@ def compare(
     ways = [against_common_opponent(first, second, name=name, soft=soft)]
     if direct is not None:
         ways.append(head_to_head(direct, name=name, soft=soft))
-    through, *straight = (difference_of(way, seed=seed, level=level, resamples=resamples) for way in ways)
+    through, *straight = (paired_difference(way, seed=seed, level=level, resamples=resamples) for way in ways)
     rates = [mean_score(columns, soft=soft) for columns in (first, second)]
     saturated = any(map(is_saturated, rates))
     kind = primary_comparison(*ways, saturated=saturated).kind

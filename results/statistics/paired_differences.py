@@ -151,7 +151,7 @@ class PairedDifference:
     note: str = ""
 
 
-def difference_of(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: int = 4000) -> PairedDifference:
+def paired_difference(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: int = 4000) -> PairedDifference:
     """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
 
     The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one

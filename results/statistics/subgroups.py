@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.paired_differences import PairedDifference, Pairs, difference_of
+from results.statistics.paired_differences import PairedDifference, Pairs, paired_difference
 from results.statistics.win_rate import WinRate, win_rate
 
 ENOUGH_FOR_AN_INTERVAL = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
@@ -56,14 +56,14 @@ def difference_breakdown(
 
     Args:
         groups: as in `breakdown`.
-        seed, level, resamples: as in `difference_of`.
+        seed, level, resamples: as in `paired_difference`.
 
     Raises:
         ValueError: not one group per dialogue.
     """
     found: dict[str, PairedDifference] = {}
     for name, of_group in _groups(groups, pairs.first.size).items():
-        result = difference_of(pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples)
+        result = paired_difference(pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples)
         result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
         if 0 < result.n < ENOUGH_FOR_AN_INTERVAL:
             note = _few(result.n, result.note)

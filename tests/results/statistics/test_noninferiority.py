@@ -17,7 +17,7 @@ from results.statistics import (
     NotEstimable,
     StrategyEstimate,
     against_common_opponent,
-    difference_of,
+    paired_difference,
     head_to_head,
     non_inferior,
     strategy_difference,
@@ -49,7 +49,7 @@ def test_a_wider_margin_never_undoes_a_verdict(wins: int, one: float, other: flo
 def test_without_missing_judgments_it_is_the_interval_of_the_difference(contest: MakeContest) -> None:
     one, other = contest(120, seed=1, mean=0.7), contest(120, seed=2, mean=0.7)
     pairs = against_common_opponent(one, other)
-    test, result = difference_of(pairs, seed=1, resamples=400), decided(pairs)
+    test, result = paired_difference(pairs, seed=1, resamples=400), decided(pairs)
     assert (result.low, result.high, result.difference) == (test.low, test.high, test.difference)
     assert (result.n, result.left_out) == (120, 0)
 

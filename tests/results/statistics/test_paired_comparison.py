@@ -19,7 +19,7 @@ from results.statistics import (
     compare,
     compare_all,
     dialogue_scores,
-    difference_of,
+    paired_difference,
     adjust_family,
     head_to_head,
     holm,
@@ -49,8 +49,8 @@ def contest_of(scores: Floats) -> JudgmentTable:
 
 def test_exchanging_the_students_mirrors_the_difference(contest: MakeContest) -> None:
     one, other = contest(80, seed=1, mean=0.7, unscored=0.03), contest(80, seed=2, mean=0.5)
-    there = difference_of(against_common_opponent(one, other), seed=3)
-    back = difference_of(against_common_opponent(other, one), seed=3)
+    there = paired_difference(against_common_opponent(one, other), seed=3)
+    back = paired_difference(against_common_opponent(other, one), seed=3)
     assert there.difference is not None and there.low is not None and back.high is not None
     assert there.difference == pytest.approx(-(back.difference or 0))
     assert there.low == pytest.approx(-back.high, abs=1e-9)
@@ -60,7 +60,7 @@ def test_exchanging_the_students_mirrors_the_difference(contest: MakeContest) ->
 
 def test_the_difference_is_that_of_the_rates_over_shared_dialogues(contest: MakeContest) -> None:
     one, other = contest(80, seed=1, mean=0.7), contest(80, seed=2, mean=0.5)
-    result = difference_of(against_common_opponent(one, other), seed=0)
+    result = paired_difference(against_common_opponent(one, other), seed=0)
     rates = [win_rate(columns, seed=0).rate for columns in (one, other)]
     assert [result.rate_first, result.rate_second] == pytest.approx(rates)
     assert result.difference == pytest.approx((rates[0] or 0) - (rates[1] or 0))
@@ -69,7 +69,7 @@ def test_the_difference_is_that_of_the_rates_over_shared_dialogues(contest: Make
 def test_head_to_head_says_the_same_as_the_win_rate(contest: MakeContest) -> None:
     columns = contest(80, mean=0.6, unscored=0.02)
     rate = win_rate(columns, seed=4)
-    result = difference_of(head_to_head(columns), seed=4)
+    result = paired_difference(head_to_head(columns), seed=4)
     assert rate.rate is not None and rate.low is not None and rate.high is not None
     assert result.difference == pytest.approx(2 * rate.rate - 1)
     assert result.low == pytest.approx(2 * rate.low - 1)
@@ -79,7 +79,7 @@ def test_head_to_head_says_the_same_as_the_win_rate(contest: MakeContest) -> Non
 
 def test_a_student_compared_with_itself(contest: MakeContest) -> None:
     columns = contest(50)
-    result = difference_of(against_common_opponent(columns, columns), seed=0)
+    result = paired_difference(against_common_opponent(columns, columns), seed=0)
     assert (result.difference, result.p, result.discordant, result.detectable) == (0, 1, 0, None)
     assert result.low is not None and result.high is not None and result.low < 0 < result.high
     assert result.note == "the two have the same score in every dialogue"
@@ -143,7 +143,7 @@ def test_single_order_mcnemar_takes_one_order_alone(contest: MakeContest) -> Non
 def test_a_family_adjusts_by_holm_and_widens_every_interval(contest: MakeContest) -> None:
     contests = {f"student:{seed}": contest(100, seed=seed, mean=0.5 + seed / 20) for seed in range(4)}
     family = compare_all(contests, seed=0)
-    alone = [difference_of(head_to_head(columns), seed=0) for columns in contests.values()]
+    alone = [paired_difference(head_to_head(columns), seed=0) for columns in contests.values()]
     assert family.size == 4
     assert [test.p_adjusted for test in family.tests] == pytest.approx(holm([one.p or 0 for one in alone]))
     assert family.critical is not None and 2.0 < family.critical < 3.5
@@ -207,7 +207,7 @@ def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeCo
     one = adjust_family(pairs[:1], seed=0, others=[0.2])
     assert one.size == 2
     assert one.tests[0].low is not None
-    assert one.tests[0].low < (difference_of(pairs[0], seed=0).low or 0)
+    assert one.tests[0].low < (paired_difference(pairs[0], seed=0).low or 0)
     nothing = head_to_head(JudgmentTable.of([], [], [], n_dialogues=100))
     assert adjust_family([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
     assert adjust_family([nothing], seed=0, others=[0.2]).others == (0.2,)
@@ -257,7 +257,7 @@ def test_the_paired_interval_covers() -> None:
         truth = float(np.mean(np.clip(np.linspace(0, 1, 10001) + 0.1, 0, 1)))
         truth -= float(np.mean(np.clip(np.linspace(0, 1, 10001) - 0.1, 0, 1)))
         pairs = Pairs("", "against a common opponent", scores[:, 0], scores[:, 1], scores[:, 0], scores[:, 1])
-        result = difference_of(pairs, seed=run, resamples=400)
+        result = paired_difference(pairs, seed=run, resamples=400)
         held += (result.low or 0) <= truth <= (result.high or 0)
     assert 0.915 <= held / 300 <= 0.985
 
@@ -269,7 +269,7 @@ def test_what_is_detectable_is_detected_four_times_in_five() -> None:
     assert effect is not None
     shares = [0.2 + effect / 2, 0.6, 0.2 - effect / 2]
     p_values = [
-        difference_of(Pairs("", "", d.clip(0), (-d).clip(0), d, d), seed=0, resamples=10).p
+        paired_difference(Pairs("", "", d.clip(0), (-d).clip(0), d, d), seed=0, resamples=10).p
         for d in (generator.choice([1.0, 0.0, -1.0], n, p=shares) for _ in range(300))
     ]
     assert np.mean([p is not None and p < 0.05 for p in p_values]) == pytest.approx(0.8, abs=0.07)
@@ -289,8 +289,8 @@ def test_more_dialogues_detect_less_and_the_two_are_inverse() -> None:
 def test_the_plan_never_looks_at_the_observed_effect(contest: MakeContest) -> None:
     scores = dialogue_scores(contest(100, mean=0.5)).score
     flipped = np.where(np.arange(100) % 2 == 0, scores, 1 - scores)
-    one = difference_of(head_to_head(contest_of(scores)), seed=0)
-    other = difference_of(head_to_head(contest_of(flipped)), seed=0)
+    one = paired_difference(head_to_head(contest_of(scores)), seed=0)
+    other = paired_difference(head_to_head(contest_of(flipped)), seed=0)
     assert one.difference != other.difference
     assert one.detectable == other.detectable
 

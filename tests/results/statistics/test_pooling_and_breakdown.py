@@ -13,7 +13,7 @@ from results.statistics import (
     breakdown,
     dialogue_scores,
     difference_breakdown,
-    difference_of,
+    paired_difference,
     disagreement,
     head_to_head,
     pooled_over_judges,
@@ -125,7 +125,7 @@ def test_a_difference_by_group_makes_up_the_whole_and_tests_nothing(contest: Mak
     pairs = against_common_opponent(one, other)
     groups = ["positive"] * 30 + ["negative"] * 60 + ["rare"] * 10
     found = difference_breakdown(pairs, groups, seed=0)
-    whole = difference_of(pairs, seed=0)
+    whole = paired_difference(pairs, seed=0)
     assert sum(part.n for part in found.values()) == whole.n
     total = sum((part.difference or 0) * part.n for part in found.values())
     assert total / whole.n == pytest.approx(whole.difference)
