@@ -19,7 +19,7 @@ from results.statistics import (
     PairedComparison,
     PairedDifference,
     McNemar,
-    Pairs,
+    PairedScores,
     NotEstimable,
     against_common_opponent,
     compare,
@@ -109,7 +109,7 @@ def compare_two(
         check_soft(gathered)
     name = f"{name_of(first)} – {name_of(second)}"
     answers: list[PairedComparison] = []
-    ways: list[list[tuple[Pairs, Marks]]] = []
+    ways: list[list[tuple[PairedScores, Marks]]] = []
     for under in gathered.judges:
         one, other = under.standings[first.id], under.standings[second.id]
         direct = under.direct.get((first.id, second.id))
@@ -155,7 +155,7 @@ def compare_two(
 
 
 def _by_group(
-    gathered: Gathered, ways: Sequence[tuple[Pairs, Marks]], answer: PairedComparison, by: str, seed: int
+    gathered: Gathered, ways: Sequence[tuple[PairedScores, Marks]], answer: PairedComparison, by: str, seed: int
 ) -> dict[str, PairedDifference]:
     """The primary comparison, by a property of the dialogues that were to be judged in it."""
     pairs, asked = next(way for way in ways if way[0].kind == answer.primary)
@@ -180,7 +180,7 @@ def check_soft(gathered: Gathered) -> None:
         )
 
 
-def over_asked(test: PairedDifference, pair: Pairs, asked: Marks) -> PairedDifference:
+def over_asked(test: PairedDifference, pair: PairedScores, asked: Marks) -> PairedDifference:
     """The bounds and what is left out are over the dialogues that were to be judged in this very test."""
     n = int(asked.sum())
     return replace(

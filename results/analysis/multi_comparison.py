@@ -12,7 +12,7 @@ from results.analysis.contest_selection import Gathered, Standing, UnderJudge
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedDifference,
-    Pairs,
+    PairedScores,
     WinRate,
     against_common_opponent,
     primary_comparison,
@@ -72,7 +72,7 @@ class _Row:
     first: str
     second: str
     rate: WinRate | None
-    pairs: Pairs
+    pairs: PairedScores
     asked: Marks
 
 

@@ -31,7 +31,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
-from results.statistics import COMMON_OPPONENT, PairedDifference, Pairs, adjust_family
+from results.statistics import COMMON_OPPONENT, PairedDifference, PairedScores, adjust_family
 from results.statistics.replication import PUBLISHED_N
 
 Scores = Mapping[str, float]  # by dialogue, of the complete ones; in [0, 1]
@@ -283,13 +283,13 @@ def _scores(one: Cell | Scores, ours: Mapping[Cell, Scores]) -> Scores:
     return ours[one] if isinstance(one, Cell) else one
 
 
-def _pairs(sides: tuple[Sequence[Scores], Sequence[Scores]], keys: Sequence[str], claim: _Claim) -> Pairs:
+def _pairs(sides: tuple[Sequence[Scores], Sequence[Scores]], keys: Sequence[str], claim: _Claim) -> PairedScores:
     plus = _mean(sides[0], keys)
     minus = _mean(sides[1], keys) if sides[1] else 1.0 - plus  # a rate: 2 · rate − 1, as head to head
     both = np.isnan(plus) | np.isnan(minus)
     first, second = np.where(both, np.nan, plus), np.where(both, np.nan, minus)
     low, high = np.where(both, -1.0, first - second), np.where(both, 1.0, first - second)
-    return Pairs(claim.words[0], COMMON_OPPONENT, first, second, low, high)
+    return PairedScores(claim.words[0], COMMON_OPPONENT, first, second, low, high)
 
 
 def _mean(side: Sequence[Scores], keys: Sequence[str]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import holm
 from results.statistics.intervals import MANY, bootstrap_serves, boundary_interval, check_level
-from results.statistics.paired_differences import PairedDifference, Pairs, paired_difference, stacked_differences
+from results.statistics.paired_differences import PairedDifference, PairedScores, paired_difference, stacked_differences
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class TestFamily:
 
 
 def adjust_family(
-    pairs: Sequence[Pairs],
+    pairs: Sequence[PairedScores],
     *,
     seed: int,
     level: float = 0.95,

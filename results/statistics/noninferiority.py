@@ -15,7 +15,7 @@ import numpy as np
 
 from results.statistics.intervals import Interval, interval_of_scores
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.paired_differences import Pairs
+from results.statistics.paired_differences import PairedScores
 from results.statistics.power import SampleSize, needed
 from results.statistics.training_seeds import StrategyEstimate
 
@@ -56,7 +56,7 @@ class NonInferiority:
 
 
 def non_inferior(
-    pairs: Pairs, margin: float, *, seed: int, level: float = 0.95, resamples: int = 4000
+    pairs: PairedScores, margin: float, *, seed: int, level: float = 0.95, resamples: int = 4000
 ) -> NonInferiority | NotEstimable:
     """Decide whether the first of a pair is as good as the second within the margin.
 

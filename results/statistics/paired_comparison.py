@@ -18,7 +18,7 @@ from results.statistics.paired_differences import (
     COMMON_OPPONENT,
     HEAD_TO_HEAD,
     PairedDifference,
-    Pairs,
+    PairedScores,
     against_common_opponent,
     paired_difference,
     head_to_head,
@@ -114,7 +114,7 @@ def is_saturated(rate: float | None) -> bool:
     return rate is not None and rate > SATURATED + 1e-9
 
 
-def primary_comparison(through: Pairs, straight: Pairs | None = None, *, saturated: bool) -> Pairs:
+def primary_comparison(through: PairedScores, straight: PairedScores | None = None, *, saturated: bool) -> PairedScores:
     """Of the two ways of comparing, the one that answers.
 
     Head to head where the common opponent saturates or no dialogue is shared by way of it, and where any

@@ -26,7 +26,7 @@ HEAD_TO_HEAD = "head to head"
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class PairedScores:
     """Two contestants dialogue by dialogue; one entry per dialogue, by its code.
 
     Attributes:
@@ -53,13 +53,13 @@ class Pairs:
         """Dialogues that are complete for both."""
         return int((~np.isnan(self.differences)).sum())
 
-    def select_dialogues(self, wanted: NDArray[np.bool_]) -> Pairs:
+    def select_dialogues(self, wanted: NDArray[np.bool_]) -> PairedScores:
         """Only the dialogues where `wanted`, one boolean per dialogue, holds."""
         parts = (part[wanted] for part in (self.first, self.second, self.low, self.high))
-        return Pairs(self.name, self.kind, *parts)
+        return PairedScores(self.name, self.kind, *parts)
 
 
-def against_common_opponent(first: JudgmentTable, second: JudgmentTable, *, name: str = "", soft: bool = False) -> Pairs:
+def against_common_opponent(first: JudgmentTable, second: JudgmentTable, *, name: str = "", soft: bool = False) -> PairedScores:
     """Pair two contests that have the same opponent as B, the same judge and the same dialogue codes.
 
     Raises:
@@ -72,7 +72,7 @@ def against_common_opponent(first: JudgmentTable, second: JudgmentTable, *, name
         )
     one, other = dialogue_scores(first, soft=soft), dialogue_scores(second, soft=soft)
     both = one.complete & other.complete
-    return Pairs(
+    return PairedScores(
         name=name,
         kind=COMMON_OPPONENT,
         first=np.where(both, one.score, np.nan),
@@ -82,10 +82,10 @@ def against_common_opponent(first: JudgmentTable, second: JudgmentTable, *, name
     )
 
 
-def head_to_head(columns: JudgmentTable, *, name: str = "", soft: bool = False) -> Pairs:
+def head_to_head(columns: JudgmentTable, *, name: str = "", soft: bool = False) -> PairedScores:
     """The two authors of one contest as a pair: their scores sum to 1 in every dialogue."""
     scores = dialogue_scores(columns, soft=soft)
-    return Pairs(
+    return PairedScores(
         name=name,
         kind=HEAD_TO_HEAD,
         first=scores.score,
@@ -100,7 +100,7 @@ class PairedDifference:
     """How much better the first does than the second, and whether that can be told.
 
     Attributes:
-        name, kind: as in `Pairs`.
+        name, kind: as in `PairedScores`.
         difference: rate_first − rate_second, in [−1, 1]; None where they share no complete dialogue.
         low, high: its interval over dialogues at `level`, paired; simultaneous over the family where
             `family_size` is more than 1. None with `difference`, and in a breakdown by groups for a group
@@ -151,7 +151,7 @@ class PairedDifference:
     note: str = ""
 
 
-def paired_difference(pairs: Pairs, *, seed: int, level: float = 0.95, resamples: int = 4000) -> PairedDifference:
+def paired_difference(pairs: PairedScores, *, seed: int, level: float = 0.95, resamples: int = 4000) -> PairedDifference:
     """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
 
     The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one
@@ -227,7 +227,7 @@ def _note(values: Floats) -> str:
     return ""
 
 
-def stacked_differences(pairs: Sequence[Pairs]) -> Floats:
+def stacked_differences(pairs: Sequence[PairedScores]) -> Floats:
     """The differences of several pairs over the same dialogues, shape (dialogues, pairs).
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.paired_differences import PairedDifference, Pairs, paired_difference
+from results.statistics.paired_differences import PairedDifference, PairedScores, paired_difference
 from results.statistics.win_rate import WinRate, win_rate
 
 ENOUGH_FOR_AN_INTERVAL = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
@@ -48,7 +48,7 @@ def breakdown(
 
 
 def difference_breakdown(
-    pairs: Pairs, groups: Sequence[str], *, seed: int, level: float = 0.95, resamples: int = 4000
+    pairs: PairedScores, groups: Sequence[str], *, seed: int, level: float = 0.95, resamples: int = 4000
 ) -> dict[str, PairedDifference]:
     """The difference of two contestants per group, sorted by the group's name: descriptive, without p-values.
 

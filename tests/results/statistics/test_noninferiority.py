@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from results.statistics import (
     JudgmentTable,
     NonInferiority,
-    Pairs,
+    PairedScores,
     NotEstimable,
     StrategyEstimate,
     against_common_opponent,
@@ -30,7 +30,7 @@ MARGIN = 0.05
 MakeContest = Callable[..., JudgmentTable]
 
 
-def decided(pairs: Pairs, margin: float = MARGIN) -> NonInferiority:
+def decided(pairs: PairedScores, margin: float = MARGIN) -> NonInferiority:
     result = non_inferior(pairs, margin, seed=1, resamples=400)
     assert isinstance(result, NonInferiority)
     return result

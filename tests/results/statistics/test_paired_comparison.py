@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from results.statistics import (
     JudgmentTable,
     McNemar,
-    Pairs,
+    PairedScores,
     NotEstimable,
     StrategyEstimate,
     against_common_opponent,
@@ -117,10 +117,10 @@ def test_where_it_does_not_the_common_opponent_stays_primary(contest: MakeContes
 
 
 def test_which_comparison_answers() -> None:
-    there = Pairs("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
-    nothing = Pairs("", "against a common opponent", *(np.full(2, np.nan) for _ in range(4)))
-    straight = Pairs("", "head to head", *(np.array([0.5, 1.0]) for _ in range(4)))
-    unjudged = Pairs("", "head to head", *(np.full(2, np.nan) for _ in range(4)))
+    there = PairedScores("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
+    nothing = PairedScores("", "against a common opponent", *(np.full(2, np.nan) for _ in range(4)))
+    straight = PairedScores("", "head to head", *(np.array([0.5, 1.0]) for _ in range(4)))
+    unjudged = PairedScores("", "head to head", *(np.full(2, np.nan) for _ in range(4)))
     assert primary_comparison(there, straight, saturated=False) is there
     assert primary_comparison(there, straight, saturated=True) is straight
     assert primary_comparison(nothing, straight, saturated=False) is straight
@@ -222,7 +222,7 @@ def simultaneous_coverage(runs: int, resamples: int) -> float:
         shared = generator.normal(0, 1, (150, 1))
         scores = (shared + generator.normal(0, 1, (150, 5)) < stats_threshold(means)).astype(float)
         pairs = [
-            Pairs("", "head to head", scores[:, k], 1 - scores[:, k], scores[:, k], scores[:, k])
+            PairedScores("", "head to head", scores[:, k], 1 - scores[:, k], scores[:, k], scores[:, k])
             for k in range(5)
         ]
         tests = adjust_family(pairs, seed=run, resamples=resamples).tests
@@ -256,7 +256,7 @@ def test_the_paired_interval_covers() -> None:
         scores = (generator.random((120, 2)) < np.clip(ease + np.array([0.1, -0.1]), 0, 1)).astype(float)
         truth = float(np.mean(np.clip(np.linspace(0, 1, 10001) + 0.1, 0, 1)))
         truth -= float(np.mean(np.clip(np.linspace(0, 1, 10001) - 0.1, 0, 1)))
-        pairs = Pairs("", "against a common opponent", scores[:, 0], scores[:, 1], scores[:, 0], scores[:, 1])
+        pairs = PairedScores("", "against a common opponent", scores[:, 0], scores[:, 1], scores[:, 0], scores[:, 1])
         result = paired_difference(pairs, seed=run, resamples=400)
         held += (result.low or 0) <= truth <= (result.high or 0)
     assert 0.915 <= held / 300 <= 0.985
@@ -269,7 +269,7 @@ def test_what_is_detectable_is_detected_four_times_in_five() -> None:
     assert effect is not None
     shares = [0.2 + effect / 2, 0.6, 0.2 - effect / 2]
     p_values = [
-        paired_difference(Pairs("", "", d.clip(0), (-d).clip(0), d, d), seed=0, resamples=10).p
+        paired_difference(PairedScores("", "", d.clip(0), (-d).clip(0), d, d), seed=0, resamples=10).p
         for d in (generator.choice([1.0, 0.0, -1.0], n, p=shares) for _ in range(300))
     ]
     assert np.mean([p is not None and p < 0.05 for p in p_values]) == pytest.approx(0.8, abs=0.07)
