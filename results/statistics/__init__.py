@@ -51,7 +51,7 @@ from results.statistics.power import SampleSize, needed, smallest_detectable
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import Replicated, replicated
-from results.statistics.scores import Scores, dialogue_scores, mean_score, order_robust_of
+from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_of
 from results.statistics.selection_bias import Best, Corrected, best_of, corrected_winner
 from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
 from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
@@ -107,7 +107,7 @@ __all__ = [
     "NotEstimable",
     "Replicated",
     "Saving",
-    "Scores",
+    "DialogueScores",
     "SeedSpread",
     "SignFlip",
     "SingleOrder",

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from results.statistics.betting_martingale import fractions_for
 from results.statistics.intervals import check_level
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.scores import Scores, dialogue_scores, spread
+from results.statistics.scores import DialogueScores, dialogue_scores, spread
 
 Floats = NDArray[np.float64]
 
@@ -207,7 +207,7 @@ def _log_capital(scores: Floats, mean: float, fractions: Floats, total: int | No
     return np.asarray(top + np.log(np.exp(paths - top).mean(axis=0)), dtype=np.float64)
 
 
-def _arrived(columns: JudgmentTable, scores: Scores, samples: int | None) -> NDArray[np.bool_]:
+def _arrived(columns: JudgmentTable, scores: DialogueScores, samples: int | None) -> NDArray[np.bool_]:
     """Per dialogue, whether every judgment that is to be made has come in, scored or not."""
     if samples is not None and scores.by_order.shape[2] < samples:
         return np.zeros(columns.n_dialogues, dtype=np.bool_)

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class DialogueScores:
     """One entry per dialogue of a contest, in the order of their codes.
 
     Attributes:
@@ -48,7 +48,7 @@ def spread(columns: JudgmentTable, values: Floats) -> Floats:
     return laid_out
 
 
-def dialogue_scores(columns: JudgmentTable, *, soft: bool = False) -> Scores:
+def dialogue_scores(columns: JudgmentTable, *, soft: bool = False) -> DialogueScores:
     """Score every dialogue of a contest; hard verdicts, or soft ones, never both.
 
     A verdict without probabilities is missing where `soft` is asked for.
@@ -58,7 +58,7 @@ def dialogue_scores(columns: JudgmentTable, *, soft: bool = False) -> Scores:
     low = np.where(missing, 0.0, laid_out).mean(axis=2).mean(axis=1)
     high = np.where(missing, 1.0, laid_out).mean(axis=2).mean(axis=1)
     score = np.where(missing.any(axis=(1, 2)), np.nan, low)
-    return Scores(score, low, high, laid_out)
+    return DialogueScores(score, low, high, laid_out)
 
 
 def mean_score(columns: JudgmentTable, *, soft: bool = False) -> float | None:
@@ -76,7 +76,7 @@ def mean_of(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:
 def consistency(verdicts: Floats) -> float | None:
     """Share whose two orders name the same author; a tie names none.
 
-    `verdicts`: as `Scores.by_order`, complete.
+    `verdicts`: as `DialogueScores.by_order`, complete.
     """
     return mean_of((verdicts[:, 0] == verdicts[:, 1]) & (verdicts[:, 0] != 0.5))
 
@@ -87,7 +87,7 @@ def order_robust(verdicts: Floats) -> tuple[float, float] | None:
     What the rate is at least and at most, whatever the judge's bias for a place does where its two orders
     differ; no interval. Samples are paired by number, so the width is 1 − consistency.
 
-    `verdicts`: as `Scores.by_order`, complete; None where there is none.
+    `verdicts`: as `DialogueScores.by_order`, complete; None where there is none.
     """
     if not verdicts.size:
         return None
@@ -105,7 +105,7 @@ def order_robust_of(columns: JudgmentTable) -> tuple[float, float] | None:
 def shared_variance(verdicts: Floats) -> float:
     """Covariance over dialogues of A's scores in the two orders: what a dialogue says whatever the order.
 
-    `verdicts`: as `Scores.by_order`, complete; 0 where there is none.
+    `verdicts`: as `DialogueScores.by_order`, complete; 0 where there is none.
     """
     if not verdicts.size:
         return 0.0
@@ -116,7 +116,7 @@ def shared_variance(verdicts: Floats) -> float:
 def position_preference(verdicts: Floats) -> float | None:
     """Share of verdicts for the first place: A's wins where A stood first, B's where B did; ties left out.
 
-    `verdicts`: as `Scores.by_order`, complete; None where all are ties, or there is none.
+    `verdicts`: as `DialogueScores.by_order`, complete; None where all are ties, or there is none.
     """
     decided = int((verdicts != 0.5).sum())
     for_first = int((verdicts[:, 0] == 1.0).sum()) + int((verdicts[:, 1] == 0.0).sum())
@@ -126,7 +126,7 @@ def position_preference(verdicts: Floats) -> float | None:
 def stability(verdicts: Floats) -> float | None:
     """Share of comparisons whose samples all gave the same verdict, among those with all of them.
 
-    `verdicts`: as `Scores.by_order`, nan where missing; None with one sample.
+    `verdicts`: as `DialogueScores.by_order`, nan where missing; None with one sample.
     """
     if verdicts.shape[2] < 2:
         return None

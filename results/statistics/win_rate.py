@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from results.statistics.intervals import EXACT, Interval, clopper_pearson, interval_of_scores
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.scores import (
-    Scores,
+    DialogueScores,
     consistency,
     dialogue_scores,
     mean_of,
@@ -204,7 +204,7 @@ def win_rate(
 
 
 def _single_order(
-    columns: JudgmentTable, scores: Scores, order: int, *, seed: int, level: float, resamples: int
+    columns: JudgmentTable, scores: DialogueScores, order: int, *, seed: int, level: float, resamples: int
 ) -> SingleOrder:
     asked = spread(columns, np.ones(len(columns)))[:, order] == 1.0
     judged = asked.any(axis=1)
