@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from results.paper.cells import GEMINI, Cell, published
 from results.statistics import SingleOrder, holm
-from results.statistics.replication import Replicated, effective_n, replicated
+from results.statistics.replication import ReplicationResult, effective_n, replicated
 
 BASE_FIRST, STUDENT_FIRST = "base first", "student first"
 ALIKE = (
@@ -34,7 +34,7 @@ class Alike:
         p_adjusted: the same after Holm over the table's cells.
     """
 
-    orders: Mapping[str, Replicated]
+    orders: Mapping[str, ReplicationResult]
     decisive: tuple[str, ...]
     p: float | None
     p_adjusted: float | None = None

@@ -15,7 +15,7 @@ from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell
 from results.paper.deviations import ALWAYS
 from results.paper.single_order import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.statistics import SingleOrder
-from results.statistics.replication import Replicated, as_family, effective_n, expected_outside, replicated
+from results.statistics.replication import ReplicationResult, as_family, effective_n, expected_outside, replicated
 
 EMPTY = ""
 EMULATED = "EMULATED"
@@ -67,7 +67,7 @@ class Table1:
     """
 
     ours: Mapping[Cell, Ours]
-    compared: Mapping[Cell, Replicated]
+    compared: Mapping[Cell, ReplicationResult]
     alike: Mapping[Cell, Alike] = field(default_factory=dict)
 
     @property

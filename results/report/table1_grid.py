@@ -17,7 +17,7 @@ from results.paper.table1 import Ours, Table1, notes, table1
 from results.queries.checkpoints import Registered
 from results.queries.contests import Contest
 from results.report.author_roles import CUT_BASE, Role, role_of
-from results.statistics.replication import Replicated
+from results.statistics.replication import ReplicationResult
 
 Place = tuple[str, str, str, str, str]  # base, judge, step, method, strategy
 
@@ -37,7 +37,7 @@ class Entry:
     strategy: str
     ours: Ours | None
     published: float | None
-    compared: Replicated | None
+    compared: ReplicationResult | None
 
 
 def orders_of(entry: Entry) -> list[str]:

@@ -24,7 +24,7 @@ _HALVINGS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Replicated:
+class ReplicationResult:
     """One published value and ours. Rates in [0, 1], differences in [−1, 1].
 
     Attributes:
@@ -75,7 +75,7 @@ def effective_n(rate: float, variance: float, n: int) -> float:
 
 def replicated(
     ours: float, n_ours: float, published: float, *, n_published: int = PUBLISHED_N, level: float = 0.95
-) -> Replicated:
+) -> ReplicationResult:
     """Our rate beside a published one.
 
     Raises:
@@ -86,7 +86,7 @@ def replicated(
         raise ValueError(f"{ours} of {n_ours} against {published} of {n_published}")
     z = -float(ndtri((1.0 - level) / 2.0))
     low, high = newcombe(ours, n_ours, published, n_published, z)
-    return Replicated(
+    return ReplicationResult(
         ours, published, ours - published, low, high, level, _p(ours, n_ours, published, n_published)
     )
 
@@ -104,7 +104,7 @@ def _p(ours: float, n_ours: float, published: float, n_published: float) -> floa
     return max(2.0 * float(ndtr(-low)), 1e-300)
 
 
-def as_family(cells: Sequence[Replicated]) -> list[Replicated]:
+def as_family(cells: Sequence[ReplicationResult]) -> list[ReplicationResult]:
     """The cells of one table with Holm's p-values over all of them."""
     adjusted = holm([cell.p for cell in cells])
     return [
