@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from results.paper.cells import GEMINI, Cell, published
 from results.statistics import SingleOrder, holm
-from results.statistics.replication import ReplicationResult, effective_n, replicated
+from results.statistics.replication import ReplicationResult, effective_n, compare_with_published
 
 BASE_FIRST, STUDENT_FIRST = "base first", "student first"
 ALIKE = (
@@ -58,7 +58,7 @@ def alike_of(
 def _single(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> Alike:
     decisive = (BASE_FIRST,) if cell.judge == GEMINI else (BASE_FIRST, STUDENT_FIRST)
     compared = {
-        name: replicated(
+        name: compare_with_published(
             order.rate, round(effective_n(order.rate, order.variance or 0.0, order.n)), published()[cell]
         )
         for name, order in orders.items()

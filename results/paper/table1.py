@@ -15,7 +15,7 @@ from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell
 from results.paper.deviations import ALWAYS
 from results.paper.single_order import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.statistics import SingleOrder
-from results.statistics.replication import ReplicationResult, as_family, effective_n, expected_outside, replicated
+from results.statistics.replication import ReplicationResult, as_family, effective_n, expected_outside, compare_with_published
 
 EMPTY = ""
 EMULATED = "EMULATED"
@@ -98,7 +98,7 @@ def table1(ours: Mapping[Cell, Ours]) -> Table1:
     """Compare what was run with what was published."""
     cells = [cell for cell in published() if cell in ours]
     single = [
-        replicated(
+        compare_with_published(
             ours[cell].rate,
             round(effective_n(ours[cell].rate, ours[cell].variance, ours[cell].n)),
             published()[cell],

@@ -50,7 +50,7 @@ from results.statistics.paired_differences import (
 from results.statistics.power import SampleSize, needed, smallest_detectable
 from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
 from results.statistics.rated_pairs import RatedPairs
-from results.statistics.replication import ReplicationResult, replicated
+from results.statistics.replication import ReplicationResult, compare_with_published
 from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_of
 from results.statistics.selection_bias import Best, Corrected, best_of, corrected_winner
 from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
@@ -155,7 +155,7 @@ __all__ = [
     "order_robust_of",
     "pooled_over_judges",
     "stopping_feasibility",
-    "replicated",
+    "compare_with_published",
     "saving",
     "sequence_of",
     "sign_flip",

@@ -73,7 +73,7 @@ def effective_n(rate: float, variance: float, n: int) -> float:
     return max(float(n), n * binary / variance)
 
 
-def replicated(
+def compare_with_published(
     ours: float, n_ours: float, published: float, *, n_published: int = PUBLISHED_N, level: float = 0.95
 ) -> ReplicationResult:
     """Our rate beside a published one.

@@ -9,7 +9,7 @@ from results.paper.latex import as_latex
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST, alike_of
 from results.paper.table1 import Ours, as_csv, as_markdown, rows, table1
 from results.statistics import SingleOrder
-from results.statistics.replication import replicated
+from results.statistics.replication import compare_with_published
 
 BY_GPT = next(cell for cell in published() if cell.judge == GPT_4O)
 BY_GEMINI = next(cell for cell in published() if cell.judge == GEMINI)
@@ -56,7 +56,7 @@ def test_by_gpt_4o_a_cell_is_outside_whichever_order_it_was_and_by_gemini_with_t
         orders = ((BASE_FIRST, order(rates[0])), (STUDENT_FIRST, order(rates[1])))
         found = alike_of({cell: orders})[cell]
         assert found.is_outside is outside
-        singles = [replicated(rate, 250, published()[cell]).p for rate in rates]
+        singles = [compare_with_published(rate, 250, published()[cell]).p for rate in rates]
         assert found.p == pytest.approx(max(singles) if cell is BY_GPT else singles[0])
 
 

@@ -13,7 +13,7 @@ from results.statistics.replication import (
     effective_n,
     expected_outside,
     newcombe,
-    replicated,
+    compare_with_published,
     wilson,
 )
 
@@ -188,19 +188,19 @@ def test_one_order_each_and_nothing_shared_puts_a_sixth_outside() -> None:
 
 
 def test_p_is_where_the_interval_touches_nothing() -> None:
-    found = replicated(0.70, 250, 0.60)
+    found = compare_with_published(0.70, 250, 0.60)
     assert found.difference == pytest.approx(0.10)
     assert found.p < 0.05
     assert found.low > 0
     ends = newcombe(0.70, 250, 0.60, 250, norm.isf(found.p / 2))
     assert min(abs(end) for end in ends) == pytest.approx(0, abs=1e-9)
-    assert replicated(0.6, 250, 0.6).p == 1.0
-    mirrored = replicated(0.30, 250, 0.40)
+    assert compare_with_published(0.6, 250, 0.6).p == 1.0
+    mirrored = compare_with_published(0.30, 250, 0.40)
     assert (mirrored.low, mirrored.high, mirrored.p) == pytest.approx((-found.high, -found.low, found.p))
 
 
 def test_holm_counts_the_cells_that_were_run() -> None:
-    family = as_family([replicated(rate, 250, 0.6) for rate in (0.61, 0.75, 0.62)])
+    family = as_family([compare_with_published(rate, 250, 0.6) for rate in (0.61, 0.75, 0.62)])
     assert [cell.family_size for cell in family] == [3, 3, 3]
     assert family[1].p_adjusted == pytest.approx(3 * family[1].p)
 
@@ -210,4 +210,4 @@ def test_scores_of_two_orders_count_for_what_they_vary() -> None:
     assert effective_n(0.6, 0.12, 250) == 500
     assert effective_n(1.0, 0.0, 250) == 250
     with pytest.raises(ValueError, match="against"):
-        replicated(1.2, 250, 0.5)
+        compare_with_published(1.2, 250, 0.5)
