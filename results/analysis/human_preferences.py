@@ -29,7 +29,7 @@ from results.analysis.judge_panel import Juror
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, audited
-from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.judge_accuracy import agreeing, scores_of
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
@@ -132,7 +132,7 @@ def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | Not
     """
     scores = dialogue_scores(juror.columns).score
     there = ~np.isnan(scores)
-    reference = Reference(
+    reference = ReferenceVerdicts(
         scores[there & (people > 0.5)], scores[there & (people < 0.5)], "people's preferences on this pair"
     )
     return bias_adjusted(scores[there], reference), cheap_and_gold(scores, people)
@@ -158,7 +158,7 @@ def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | N
     if best is None:
         return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
     scores = dialogue_scores(juror.columns).score
-    reference = Reference.role_free(best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split")
+    reference = ReferenceVerdicts.role_free(best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split")
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
 
 

@@ -4,7 +4,7 @@
 """
 
 from results.statistics.agreement import PairAgreement, agreement_of
-from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.bradley_terry import Strengths, strengths
 from results.statistics.calibration import Bin, Calibration, calibration
 from results.statistics.cluster_bootstrap import Estimate, clustered_mean
@@ -103,7 +103,7 @@ __all__ = [
     "PooledRate",
     "RatedPairs",
     "Feasibility",
-    "Reference",
+    "ReferenceVerdicts",
     "NotEstimable",
     "ReplicationResult",
     "Saving",

@@ -33,7 +33,7 @@ SENSITIVITY_ONLY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferenceVerdicts:
     """The judge's scores where people's preference is known.
 
     Attributes:
@@ -48,7 +48,7 @@ class Reference:
     source: str = ""
 
     @classmethod
-    def role_free(cls, agreeing: Floats, source: str = "") -> Reference:
+    def role_free(cls, agreeing: Floats, source: str = "") -> ReferenceVerdicts:
         """From shares of verdicts that agree with people, whoever is A: the judge errs alike for both."""
         return cls(agreeing, 1.0 - agreeing, source)
 
@@ -83,7 +83,7 @@ class BiasAdjusted:
 
 
 def bias_adjusted(
-    scores: Floats, reference: Reference, *, level: float = 0.95, headline: bool = True
+    scores: Floats, reference: ReferenceVerdicts, *, level: float = 0.95, headline: bool = True
 ) -> BiasAdjusted | NotEstimable:
     """The corrected rate of A, or why there is none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from results.statistics.bias_correction import BiasAdjusted, Reference, bias_adjusted
+from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import TUNED, CheapAndGold, cheap_and_gold, saving, tuned_weight
 
@@ -20,14 +20,14 @@ def judged(generator: Generator, truth: np.ndarray, sensitivity: float, specific
 
 def contest(
     seed: int, rate: float = 0.75, noise: float = 0.0, n: int = 250, m: int = 300
-) -> tuple[np.ndarray, Reference]:
+) -> tuple[np.ndarray, ReferenceVerdicts]:
     """Scores of a biased judge, and references whose labels are wrong with probability `noise`."""
     generator = np.random.default_rng(seed)
     truth = (generator.random(n) < rate).astype(float)
     known = (generator.random(m) < 0.5).astype(float)
     said = judged(generator, known, 0.85, 0.7)
     labels = np.where(generator.random(m) < noise, 1 - known, known)
-    return judged(generator, truth, 0.85, 0.7), Reference(said[labels == 1], said[labels == 0])
+    return judged(generator, truth, 0.85, 0.7), ReferenceVerdicts(said[labels == 1], said[labels == 0])
 
 
 def test_the_plug_in_recovers_a_known_rate_where_the_raw_one_does_not() -> None:
@@ -62,7 +62,7 @@ def test_noisy_references_break_the_plug_in_and_are_refused() -> None:
 def test_the_plug_in_mirrors() -> None:
     scores, reference = contest(0)
     one = bias_adjusted(scores, reference)
-    other = bias_adjusted(1 - scores, Reference(1 - reference.where_b, 1 - reference.where_a))
+    other = bias_adjusted(1 - scores, ReferenceVerdicts(1 - reference.where_b, 1 - reference.where_a))
     assert isinstance(one, BiasAdjusted)
     assert isinstance(other, BiasAdjusted)
     assert one.rate == pytest.approx(1 - other.rate)
@@ -71,7 +71,7 @@ def test_the_plug_in_mirrors() -> None:
 
 def test_a_perfect_judge_is_left_as_it_is() -> None:
     scores = np.array([1.0] * 60 + [0.0] * 40)
-    found = bias_adjusted(scores, Reference(np.ones(50), np.zeros(50)))
+    found = bias_adjusted(scores, ReferenceVerdicts(np.ones(50), np.zeros(50)))
     assert isinstance(found, BiasAdjusted)
     assert (found.rate, found.raw) == pytest.approx((0.6, 0.6))
     assert found.low < 0.6 < found.high
@@ -80,18 +80,18 @@ def test_a_perfect_judge_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("scores", "reference", "why"),
     [
-        (np.ones(1), Reference(np.ones(50), np.zeros(50)), "fewer than two"),
-        (np.ones(50), Reference(np.ones(9), np.zeros(50)), "takes 10 of either"),
+        (np.ones(1), ReferenceVerdicts(np.ones(50), np.zeros(50)), "fewer than two"),
+        (np.ones(50), ReferenceVerdicts(np.ones(9), np.zeros(50)), "takes 10 of either"),
         (
             np.tile([1.0, 0.0], 50),
-            Reference(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0], 50)),
+            ReferenceVerdicts(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0], 50)),
             "clearly more",
         ),
-        (np.ones(100), Reference.role_free(np.tile([1.0, 1.0, 0.0], 300)), "lies outside"),
+        (np.ones(100), ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 0.0], 300)), "lies outside"),
     ],
 )
 def test_it_is_refused_where_it_would_mean_nothing(
-    scores: np.ndarray, reference: Reference, why: str
+    scores: np.ndarray, reference: ReferenceVerdicts, why: str
 ) -> None:
     found = bias_adjusted(scores, reference)
     assert isinstance(found, NotEstimable)
@@ -100,7 +100,7 @@ def test_it_is_refused_where_it_would_mean_nothing(
 
 def test_an_audit_gives_a_sensitivity_analysis_and_says_so() -> None:
     found = bias_adjusted(
-        np.tile([1.0, 0.0, 1.0], 80), Reference.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)), headline=False
+        np.tile([1.0, 0.0, 1.0], 80), ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)), headline=False
     )
     assert isinstance(found, BiasAdjusted)
     assert not found.headline
