@@ -10,7 +10,7 @@ import numpy as np
 from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone
 from results.queries.contest_index import name_of
-from results.statistics import Best, NotEstimable, best_of, dialogue_scores
+from results.statistics import WinnerEstimate, NotEstimable, best_of, dialogue_scores
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Winner:
     """One judge's best author, or why nothing can be said of it; `author` is "" then."""
 
     author: str
-    best: Best | NotEstimable
+    best: WinnerEstimate | NotEstimable
 
 
 def winners_of(everyone: Everyone) -> Mapping[str, Winner]:

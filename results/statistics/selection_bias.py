@@ -47,7 +47,7 @@ class Corrected:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class WinnerEstimate:
     """The best of several authors by their mean scores over the same dialogues. Rates in [0, 1].
 
     Attributes:
@@ -76,7 +76,7 @@ class Best:
     seed: int
 
 
-def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> Best | NotEstimable:
+def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> WinnerEstimate | NotEstimable:
     """The best author, corrected.
 
     Args:
@@ -110,7 +110,7 @@ def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> Best | NotEsti
     else:
         share = boundary_interval(own, level=1.0 - (1.0 - level) / contestants)
         low, high = share.low, share.high
-    return Best(
+    return WinnerEstimate(
         winner=winner,
         contestants=contestants,
         observed=float(means[winner]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from results.statistics import Best, NotEstimable, best_of, clopper_pearson, corrected_winner
+from results.statistics import WinnerEstimate, NotEstimable, best_of, clopper_pearson, corrected_winner
 from results.statistics.selection_bias import BONFERRONI, HYBRID
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -19,9 +19,9 @@ def scores_of(means: Floats, n: int, generator: np.random.Generator, spread: flo
     return np.asarray((generator.random((n, 2, means.size)) < chance[:, None, :]).mean(axis=1))
 
 
-def found(scores: Floats, seed: int = 0) -> Best:
+def found(scores: Floats, seed: int = 0) -> WinnerEstimate:
     best = best_of(scores, seed=seed)
-    assert isinstance(best, Best)
+    assert isinstance(best, WinnerEstimate)
     return best
 
 
