@@ -52,7 +52,7 @@ from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
 from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_of
-from results.statistics.selection_bias import WinnerEstimate, Corrected, best_of, corrected_winner
+from results.statistics.selection_bias import WinnerEstimate, CorrectedEstimate, best_of, corrected_winner
 from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
 from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
 from results.statistics.strength_intervals import PairScores, StrengthBounds
@@ -83,7 +83,7 @@ __all__ = [
     "Components",
     "ConfidenceSequence",
     "Controlled",
-    "Corrected",
+    "CorrectedEstimate",
     "Design",
     "PairedDifference",
     "Effect",

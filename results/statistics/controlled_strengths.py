@@ -26,7 +26,7 @@ from results.statistics.bradley_terry import ELO_PER_LOG, PRIOR_TIES
 from results.statistics.intervals import check_level
 from results.statistics.length_control import EITHER_SIDE, FEWEST
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.selection_bias import Corrected, corrected_winner
+from results.statistics.selection_bias import CorrectedEstimate, corrected_winner
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -82,7 +82,7 @@ class Controlled:
     high: Floats
     plain: Floats
     extrapolated: NDArray[np.bool_]
-    best: Corrected | None
+    best: CorrectedEstimate | None
     effects: tuple[Effect, ...]
     level: float
     n: int
@@ -272,13 +272,13 @@ def _told_apart(who: Floats, apart: Floats) -> bool:
 
 def _best(
     log: Floats, covariance: Floats, known: NDArray[np.bool_], seed: int, level: float
-) -> Corrected | None:
+) -> CorrectedEstimate | None:
     winner = int(np.argmax(log))
     if not known[winner] or log.size < 2 or covariance[winner, winner] <= 0.0:
         return None
     found = corrected_winner(log, covariance, winner, seed=seed, level=level)
     ends = (float(_elo(np.array(value))) for value in (found.estimate, found.low, found.high))
-    return Corrected(*ends)
+    return CorrectedEstimate(*ends)
 
 
 def _elo(log: Floats) -> Floats:

@@ -33,7 +33,7 @@ _HALVINGS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
+class CorrectedEstimate:
     """A winner's value, corrected for its having been chosen by these very data.
 
     Attributes:
@@ -127,7 +127,7 @@ def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> WinnerEstimate
 
 def corrected_winner(
     values: Floats, covariance: Floats, winner: int, *, seed: int, level: float = 0.95, step: float = 0.0
-) -> Corrected:
+) -> CorrectedEstimate:
     """Hybrid interval and median-unbiased estimate for the largest of normal estimates.
 
     Args:
@@ -156,7 +156,7 @@ def corrected_winner(
             low, high = (middle, high) if above else (low, middle)
         return (low + high) / 2.0
 
-    return Corrected(where(0.5), where(1.0 - tail), where(tail))
+    return CorrectedEstimate(where(0.5), where(1.0 - tail), where(tail))
 
 
 def _step(values: Floats) -> float:
