@@ -23,7 +23,7 @@ from results.analysis.cheap_gold import Gilded, _estimated
 from results.analysis.contest_results import JudgeSummary
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import CheapAndGold, Saving, saving
+from results.statistics.ppi import CheapAndGold, CostSaving, saving
 from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
     NAMES,
@@ -101,12 +101,12 @@ async def gild(
     cheap = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
     if cheap.interrupted:
         why = NotEstimable("cheap and gold estimate", "interrupted before the gold judge was asked")
-        return Gilded(cheap, cheap, why, Saving(None, None, None), 0.0)
+        return Gilded(cheap, cheap, why, CostSaving(None, None, None), 0.0)
     if stratified:
         gold = stratified_gold_plan(plan, gold, cheap.judges[0])
     gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
     found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
-    saved = Saving(None, None, None)
+    saved = CostSaving(None, None, None)
     if isinstance(found, CheapAndGold):
         saved = saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
     return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)

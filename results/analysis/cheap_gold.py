@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from results.analysis.contest_results import JudgeSummary, Summary
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold
+from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold
 from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
     Stratum,
@@ -34,7 +34,7 @@ class Gilded:
     cheap: Summary
     gold: Summary
     estimate: CheapAndGold | NotEstimable
-    saved: Saving
+    saved: CostSaving
     share: float
     strata: tuple[Stratum, ...] = ()
 

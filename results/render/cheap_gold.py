@@ -12,7 +12,7 @@ from results.analysis.cheap_gold import Gilded
 from results.render import contest
 from results.render.format import EMULATED_NOTE, between, money, percent
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import Saving
+from results.statistics.ppi import CostSaving
 from results.statistics.stratified_ppi import Stratum
 
 
@@ -70,7 +70,7 @@ def _strata(strata: Sequence[Stratum]) -> str:
     return f"asked of those on which the cheap judge is {', '.join(asked)}"
 
 
-def _money(saved: Saving) -> list[str]:
+def _money(saved: CostSaving) -> list[str]:
     if saved.paid is None:
         return []
     told = [

@@ -48,7 +48,7 @@ from results.statistics.paired_differences import (
     head_to_head,
 )
 from results.statistics.power import SampleSize, needed, smallest_detectable
-from results.statistics.ppi import CheapAndGold, Saving, cheap_and_gold, saving
+from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
 from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_of
@@ -106,7 +106,7 @@ __all__ = [
     "ReferenceVerdicts",
     "NotEstimable",
     "ReplicationResult",
-    "Saving",
+    "CostSaving",
     "DialogueScores",
     "SeedSpread",
     "SignFlip",

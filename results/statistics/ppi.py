@@ -128,7 +128,7 @@ def tuned_weight(y: Floats, f: Floats, rest: Floats) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
+class CostSaving:
     """What the share saved, in US dollars; None where a price is not known.
 
     Attributes:
@@ -153,10 +153,10 @@ class Saving:
         return None not in (self.paid, self.gold_alike) and (self.gold_alike or 0.0) > (self.paid or 0.0)
 
 
-def saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | None) -> Saving:
+def saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | None) -> CostSaving:
     """Money paid and saved, from what each judge's judgments cost."""
     if gold_usd is None or not found.n_gold:
-        return Saving(None, None, None)
+        return CostSaving(None, None, None)
     each = gold_usd / found.n_gold
     paid = None if cheap_usd is None else cheap_usd + gold_usd
-    return Saving(paid, each * found.n, each * found.effective)
+    return CostSaving(paid, each * found.n, each * found.effective)
