@@ -23,7 +23,7 @@ from results.analysis.cheap_gold import Gilded, _estimated
 from results.analysis.contest_results import JudgeSummary
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import CheapAndGold, CostSaving, saving
+from results.statistics.ppi import CheapAndGold, CostSaving, cost_saving
 from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
     NAMES,
@@ -108,5 +108,5 @@ async def gild(
     found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
     saved = CostSaving(None, None, None)
     if isinstance(found, CheapAndGold):
-        saved = saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
+        saved = cost_saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
     return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)

@@ -48,7 +48,7 @@ from results.statistics.paired_differences import (
     head_to_head,
 )
 from results.statistics.power import SampleSize, needed, smallest_detectable
-from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, saving
+from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, cost_saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
 from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_of
@@ -156,7 +156,7 @@ __all__ = [
     "pooled_over_judges",
     "stopping_feasibility",
     "compare_with_published",
-    "saving",
+    "cost_saving",
     "sequence_of",
     "sign_flip",
     "single_order_mcnemar",

@@ -153,7 +153,7 @@ class CostSaving:
         return None not in (self.paid, self.gold_alike) and (self.gold_alike or 0.0) > (self.paid or 0.0)
 
 
-def saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | None) -> CostSaving:
+def cost_saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | None) -> CostSaving:
     """Money paid and saved, from what each judge's judgments cost."""
     if gold_usd is None or not found.n_gold:
         return CostSaving(None, None, None)

@@ -7,7 +7,7 @@ import pytest
 
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import TUNED, CheapAndGold, cheap_and_gold, saving, tuned_weight
+from results.statistics.ppi import TUNED, CheapAndGold, cheap_and_gold, cost_saving, tuned_weight
 
 Generator = np.random.Generator
 
@@ -193,11 +193,11 @@ def test_a_cheap_judge_that_knows_makes_gold_go_further_and_a_blind_one_costs_no
     assert knowing.effective > 400
     assert blind.weight < 0.1
     assert 180 < blind.effective < 220
-    money = saving(knowing, 1.0, 20.0)
+    money = cost_saving(knowing, 1.0, 20.0)
     assert (money.paid, money.gold_everywhere) == (21.0, 100.0)
     assert money.gold_alike is not None
     assert money.gold_alike > 40
-    assert saving(knowing, None, None).paid is None
+    assert cost_saving(knowing, None, None).paid is None
 
 
 def test_cheap_and_gold_mirrors() -> None:
