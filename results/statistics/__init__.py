@@ -63,7 +63,7 @@ from results.statistics.training_seeds import (
     strategy_family,
     strategy_rate,
 )
-from results.statistics.variance_components import Components, Sizes, VarianceTable, variance_table
+from results.statistics.variance_components import Components, DesignSize, VarianceTable, variance_table
 from results.statistics.win_rate import SCOPE, SingleOrder, WinRate, win_rate
 from results.statistics.within_rater_test import WithinRaters, within_raters
 
@@ -111,7 +111,7 @@ __all__ = [
     "SeedSpread",
     "SignFlip",
     "SingleOrder",
-    "Sizes",
+    "DesignSize",
     "StrategyEstimate",
     "StratifiedGold",
     "Stratum",

@@ -56,7 +56,7 @@ class Components:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class DesignSize:
     """A crossed design: training seeds, dialogues, generations, repetitions; all ≥ 1.
 
     Attributes:
@@ -98,7 +98,7 @@ class VarianceTable:
     components: Components
     parts: Mapping[str, float]
     error: float
-    sizes: Sizes
+    sizes: DesignSize
     left_out: int
     requests: int
     afterwards: Mapping[str, float]
@@ -127,7 +127,7 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     if whole.shape[2] < 2:
         return NotEstimable(WHAT, f"{whole.shape[2]} dialogues are complete in every cell of the design")
     seeds, generations, dialogues, _, repetitions = whole.shape
-    sizes = Sizes(seeds, dialogues, generations, repetitions)
+    sizes = DesignSize(seeds, dialogues, generations, repetitions)
     components = components_of(whole)
     parts = parts_of(components, sizes)
     if not sum(parts.values()) > 0.0:
@@ -187,7 +187,7 @@ def _not_negative(components: Components) -> Components:
     )
 
 
-def parts_of(components: Components, sizes: Sizes) -> dict[str, float]:
+def parts_of(components: Components, sizes: DesignSize) -> dict[str, float]:
     """What each source adds to the variance of a mean of such a design; unknown ones add nothing."""
     cells = sizes.seeds * sizes.dialogues
     return {
@@ -199,7 +199,7 @@ def parts_of(components: Components, sizes: Sizes) -> dict[str, float]:
     }
 
 
-def _enlarged(components: Components, sizes: Sizes, requests: int) -> dict[str, Sizes]:
+def _enlarged(components: Components, sizes: DesignSize, requests: int) -> dict[str, DesignSize]:
     """The design with so many requests more, by what they are spent on."""
     judged = 1.0 + 2.0 * sizes.repetitions
     responses = sizes.seeds * sizes.dialogues * sizes.generations

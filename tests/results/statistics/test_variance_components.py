@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from results.statistics import Components, NotEstimable, Sizes, VarianceTable, variance_table
+from results.statistics import Components, NotEstimable, DesignSize, VarianceTable, variance_table
 from results.statistics.variance_components import components_of, parts_of
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -181,6 +181,6 @@ def test_what_more_requests_do_is_foretold() -> None:
 
 def test_the_parts_of_a_known_design() -> None:
     components = Components(0.01, 0.04, 0.02, 0.08, 0.1, 0.16)
-    parts = parts_of(components, Sizes(2, 100, 4, 2))
+    parts = parts_of(components, DesignSize(2, 100, 4, 2))
     expected = [0.01 / 2, 0.04 / 100, 0.02 / 200, 0.08 / 800, 0.16 / (2 * 2 * 800)]
     assert list(parts.values()) == pytest.approx(expected)
