@@ -63,7 +63,7 @@ from results.statistics.training_seeds import (
     strategy_family,
     strategy_rate,
 )
-from results.statistics.variance_components import Components, DesignSize, VarianceTable, variance_table
+from results.statistics.variance_components import VarianceComponents, DesignSize, VarianceTable, variance_table
 from results.statistics.win_rate import SCOPE, SingleOrder, WinRate, win_rate
 from results.statistics.within_rater_test import WithinRaters, within_raters
 
@@ -80,7 +80,7 @@ __all__ = [
     "Calibration",
     "CheapAndGold",
     "JudgmentTable",
-    "Components",
+    "VarianceComponents",
     "ConfidenceSequence",
     "Controlled",
     "CorrectedEstimate",

@@ -33,7 +33,7 @@ SEEDS, DIALOGUES, GENERATIONS, REPETITIONS = "training seeds", "dialogues", "gen
 
 
 @dataclass(frozen=True, slots=True)
-class Components:
+class VarianceComponents:
     """Variances of one verdict's parts, ≥ 0, in squared units of rates; None where the design cannot tell.
 
     Attributes:
@@ -95,7 +95,7 @@ class VarianceTable:
     """
 
     rate: float
-    components: Components
+    components: VarianceComponents
     parts: Mapping[str, float]
     error: float
     sizes: DesignSize
@@ -152,7 +152,7 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     )
 
 
-def components_of(verdicts: Floats) -> Components:
+def components_of(verdicts: Floats) -> VarianceComponents:
     """Components by the method of moments; `verdicts` as in `variance_table`, complete."""
     seeds, generations, dialogues, _, repetitions = verdicts.shape
     repetition = float(verdicts.var(axis=4, ddof=1).mean()) if repetitions > 1 else None
@@ -165,19 +165,19 @@ def components_of(verdicts: Floats) -> Components:
     cells = scores.mean(axis=1)
     if seeds == 1:
         dialogue = float(cells[0].var(ddof=1)) - noise
-        return _not_negative(Components(None, dialogue, None, generation, order, repetition))
+        return _not_negative(VarianceComponents(None, dialogue, None, generation, order, repetition))
     rest = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
     interaction = float((rest**2).sum()) / ((seeds - 1) * (dialogues - 1))
     seed = float(cells.mean(axis=1).var(ddof=1)) - interaction / dialogues
     dialogue = float(cells.mean(axis=0).var(ddof=1)) - interaction / seeds
-    return _not_negative(Components(seed, dialogue, interaction - noise, generation, order, repetition))
+    return _not_negative(VarianceComponents(seed, dialogue, interaction - noise, generation, order, repetition))
 
 
-def _not_negative(components: Components) -> Components:
+def _not_negative(components: VarianceComponents) -> VarianceComponents:
     def least(value: float | None) -> float | None:
         return None if value is None else max(0.0, value)
 
-    return Components(
+    return VarianceComponents(
         seed=least(components.seed),
         dialogue=max(0.0, components.dialogue),
         seed_dialogue=least(components.seed_dialogue),
@@ -187,7 +187,7 @@ def _not_negative(components: Components) -> Components:
     )
 
 
-def parts_of(components: Components, sizes: DesignSize) -> dict[str, float]:
+def parts_of(components: VarianceComponents, sizes: DesignSize) -> dict[str, float]:
     """What each source adds to the variance of a mean of such a design; unknown ones add nothing."""
     cells = sizes.seeds * sizes.dialogues
     return {
@@ -199,7 +199,7 @@ def parts_of(components: Components, sizes: DesignSize) -> dict[str, float]:
     }
 
 
-def _enlarged(components: Components, sizes: DesignSize, requests: int) -> dict[str, DesignSize]:
+def _enlarged(components: VarianceComponents, sizes: DesignSize, requests: int) -> dict[str, DesignSize]:
     """The design with so many requests more, by what they are spent on."""
     judged = 1.0 + 2.0 * sizes.repetitions
     responses = sizes.seeds * sizes.dialogues * sizes.generations

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from results.statistics import Components, NotEstimable, DesignSize, VarianceTable, variance_table
+from results.statistics import VarianceComponents, NotEstimable, DesignSize, VarianceTable, variance_table
 from results.statistics.variance_components import components_of, parts_of
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -75,7 +75,7 @@ def test_a_single_source_is_found_alone(name: str, axis: int) -> None:
     variance = effect.var(axis=3, ddof=1).mean() if name == "order" else np.var(effect, ddof=1)
     assert own == pytest.approx(float(variance), rel=0.15)
     others = [
-        value for other, value in zip(Components.__slots__, astuple(found), strict=True) if other != name
+        value for other, value in zip(VarianceComponents.__slots__, astuple(found), strict=True) if other != name
     ]
     assert max(value or 0.0 for value in others) < own / 8
 
@@ -180,7 +180,7 @@ def test_what_more_requests_do_is_foretold() -> None:
 
 
 def test_the_parts_of_a_known_design() -> None:
-    components = Components(0.01, 0.04, 0.02, 0.08, 0.1, 0.16)
+    components = VarianceComponents(0.01, 0.04, 0.02, 0.08, 0.1, 0.16)
     parts = parts_of(components, DesignSize(2, 100, 4, 2))
     expected = [0.01 / 2, 0.04 / 100, 0.02 / 200, 0.08 / 800, 0.16 / (2 * 2 * 800)]
     assert list(parts.values()) == pytest.approx(expected)
