@@ -128,7 +128,7 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
         return NotEstimable(WHAT, f"{whole.shape[2]} dialogues are complete in every cell of the design")
     seeds, generations, dialogues, _, repetitions = whole.shape
     sizes = DesignSize(seeds, dialogues, generations, repetitions)
-    components = components_of(whole)
+    components = estimate_components(whole)
     parts = parts_of(components, sizes)
     if not sum(parts.values()) > 0.0:
         return NotEstimable(WHAT, "no noise is found in these verdicts, which does not mean that there is none")
@@ -152,7 +152,7 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     )
 
 
-def components_of(verdicts: Floats) -> VarianceComponents:
+def estimate_components(verdicts: Floats) -> VarianceComponents:
     """Components by the method of moments; `verdicts` as in `variance_table`, complete."""
     seeds, generations, dialogues, _, repetitions = verdicts.shape
     repetition = float(verdicts.var(axis=4, ddof=1).mean()) if repetitions > 1 else None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from results.statistics import VarianceComponents, NotEstimable, DesignSize, VarianceTable, variance_table
-from results.statistics.variance_components import components_of, parts_of
+from results.statistics.variance_components import estimate_components, parts_of
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 12), st.just(2), st.integers(1, 3))
@@ -50,7 +50,7 @@ def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed:
 @given(SHAPES)
 def test_what_is_not_repeated_is_not_known(shape: tuple[int, ...]) -> None:
     seeds, generations, _, _, repetitions = shape
-    components = components_of(drawn(shape))
+    components = estimate_components(drawn(shape))
     assert (components.seed is None) == (components.seed_dialogue is None) == (seeds == 1)
     assert (components.generation is None) == (generations == 1)
     assert (components.repetition is None) == (repetitions == 1)
@@ -70,7 +70,7 @@ def test_a_single_source_is_found_alone(name: str, axis: int) -> None:
         effect -= effect.mean(axis=3, keepdims=True)
     places = size + (1,) * (5 - len(size)) if name in nested else [-1 if at == axis else 1 for at in range(5)]
     effect = 0.5 + effect.reshape(places)
-    found = components_of(np.broadcast_to(effect, shape).copy())
+    found = estimate_components(np.broadcast_to(effect, shape).copy())
     own = getattr(found, name)
     variance = effect.var(axis=3, ddof=1).mean() if name == "order" else np.var(effect, ddof=1)
     assert own == pytest.approx(float(variance), rel=0.15)
@@ -154,8 +154,8 @@ def foretold(*, runs: int, extra: int = 1200) -> dict[str, tuple[float, float]]:
 def unbiased(*, runs: int) -> dict[str, tuple[float, float]]:
     """By component: mean estimate, and that of one large design."""
     generator = np.random.default_rng(82)
-    large = components_of(simulated(generator, (60, 8, 400, 8)))
-    found = [components_of(simulated(generator, (4, 2, 120, 2))) for _ in range(runs)]
+    large = estimate_components(simulated(generator, (60, 8, 400, 8)))
+    found = [estimate_components(simulated(generator, (4, 2, 120, 2))) for _ in range(runs)]
     return {
         name: (float(np.mean([getattr(one, name) for one in found])), getattr(large, name))
         for name in ("seed", "dialogue", "seed_dialogue", "generation", "order", "repetition")
