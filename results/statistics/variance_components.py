@@ -129,11 +129,11 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     seeds, generations, dialogues, _, repetitions = whole.shape
     sizes = DesignSize(seeds, dialogues, generations, repetitions)
     components = estimate_components(whole)
-    parts = parts_of(components, sizes)
+    parts = variance_contributions(components, sizes)
     if not sum(parts.values()) > 0.0:
         return NotEstimable(WHAT, "no noise is found in these verdicts, which does not mean that there is none")
     after = {
-        name: float(np.sqrt(sum(parts_of(components, more).values())))
+        name: float(np.sqrt(sum(variance_contributions(components, more).values())))
         for name, more in _enlarged(components, sizes, requests).items()
     }
     return VarianceTable(
@@ -187,7 +187,7 @@ def _not_negative(components: VarianceComponents) -> VarianceComponents:
     )
 
 
-def parts_of(components: VarianceComponents, sizes: DesignSize) -> dict[str, float]:
+def variance_contributions(components: VarianceComponents, sizes: DesignSize) -> dict[str, float]:
     """What each source adds to the variance of a mean of such a design; unknown ones add nothing."""
     cells = sizes.seeds * sizes.dialogues
     return {

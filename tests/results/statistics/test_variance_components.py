@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from results.statistics import VarianceComponents, NotEstimable, DesignSize, VarianceTable, variance_table
-from results.statistics.variance_components import estimate_components, parts_of
+from results.statistics.variance_components import estimate_components, variance_contributions
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 12), st.just(2), st.integers(1, 3))
@@ -181,6 +181,6 @@ def test_what_more_requests_do_is_foretold() -> None:
 
 def test_the_parts_of_a_known_design() -> None:
     components = VarianceComponents(0.01, 0.04, 0.02, 0.08, 0.1, 0.16)
-    parts = parts_of(components, DesignSize(2, 100, 4, 2))
+    parts = variance_contributions(components, DesignSize(2, 100, 4, 2))
     expected = [0.01 / 2, 0.04 / 100, 0.02 / 200, 0.08 / 800, 0.16 / (2 * 2 * 800)]
     assert list(parts.values()) == pytest.approx(expected)
