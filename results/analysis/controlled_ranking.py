@@ -14,7 +14,7 @@ from results.analysis.leaderboard import judged_contests
 from results.db.store import Store
 from results.queries.contest_index import Entry, name_of
 from results.queries.contests import Contest
-from results.statistics import Controlled, NotEstimable, controlled_strengths, dialogue_scores
+from results.statistics import ControlledStrengths, NotEstimable, controlled_strengths, dialogue_scores
 
 _SENTENCE = re.compile(r"[.!?…。！？]+(?=\s|$)")
 _LISTED = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
@@ -41,7 +41,7 @@ class ControlledRanking:
     judge: str
     judge_id: str
     authors: tuple[ResponseSet, ...]
-    strengths: Controlled | NotEstimable
+    strengths: ControlledStrengths | NotEstimable
     emulated: bool
 
 
@@ -94,7 +94,7 @@ def _ranking(
             rows.append((codes[contest.a.id], codes[contest.b.id], float(scores[place]), keys[key]))
             one, other = measured[contest.a.id][key], measured[contest.b.id][key]
             apart.append(np.array(one) - np.array(other))
-    strengths: Controlled | NotEstimable = NotEstimable("controlled strengths", "no dialogue has both orders scored")
+    strengths: ControlledStrengths | NotEstimable = NotEstimable("controlled strengths", "no dialogue has both orders scored")
     if rows:
         first, second, score, dialogue = (np.array(column) for column in zip(*rows, strict=True))
         strengths = controlled_strengths(

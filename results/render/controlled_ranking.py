@@ -12,7 +12,7 @@ from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE
 from results.render.table import Table, table_of
-from results.statistics import Controlled, NotEstimable
+from results.statistics import ControlledStrengths, NotEstimable
 
 
 def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str, Any]:
@@ -42,11 +42,11 @@ def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
     }
 
 
-def _order(found: Controlled) -> list[int]:
+def _order(found: ControlledStrengths) -> list[int]:
     return [int(at) for at in np.argsort(-found.elo, kind="stable")]
 
 
-def _author(ranking: ControlledRanking, found: Controlled, at: int) -> dict[str, Any]:
+def _author(ranking: ControlledRanking, found: ControlledStrengths, at: int) -> dict[str, Any]:
     return {
         "author": name_of(ranking.authors[at]),
         "set": ranking.authors[at].id,

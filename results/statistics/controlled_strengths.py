@@ -58,7 +58,7 @@ class Effect:
 
 
 @dataclass(frozen=True, eq=False)
-class Controlled:
+class ControlledStrengths:
     """Strengths of authors that met, directly or through others; one entry per author in every array.
 
     Attributes:
@@ -102,7 +102,7 @@ def controlled_strengths(
     *,
     seed: int,
     level: float = 0.95,
-) -> Controlled | NotEstimable:
+) -> ControlledStrengths | NotEstimable:
     """Fit all authors and covariates together.
 
     Args:
@@ -145,7 +145,7 @@ def controlled_strengths(
     covariance = centring @ _clustered(who, apart, score, cluster, clusters, full, pairs) @ centring.T
     reach = float(stdtrit(clusters - 1, (1.0 + level) / 2.0)) * np.sqrt(np.diag(covariance))
     log = (centring @ full)[:authors]
-    return Controlled(
+    return ControlledStrengths(
         elo=_elo(log),
         low=np.where(known, _elo(log - reach[:authors]), np.nan),
         high=np.where(known, _elo(log + reach[:authors]), np.nan),

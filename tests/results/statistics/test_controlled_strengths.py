@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from results.statistics import Controlled, NotEstimable, controlled_strengths, strengths
+from results.statistics import ControlledStrengths, NotEstimable, controlled_strengths, strengths
 from results.statistics.bradley_terry import ELO_PER_LOG
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -40,9 +40,9 @@ def meetings(
     }
 
 
-def found(rows: dict[str, Any]) -> Controlled:
+def found(rows: dict[str, Any]) -> ControlledStrengths:
     result = controlled_strengths(**rows, seed=0)
-    assert isinstance(result, Controlled)
+    assert isinstance(result, ControlledStrengths)
     return result
 
 
