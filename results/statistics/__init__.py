@@ -15,7 +15,7 @@ from results.statistics.confidence_sequences import (
     sequence_of,
 )
 from results.statistics.contest_design import Assumed, Design, assume, design
-from results.statistics.controlled_strengths import ControlledStrengths, Effect, controlled_strengths
+from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
 from results.statistics.few_seeds import SeedSpread
 from results.statistics.hypothesis_tests import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
@@ -86,7 +86,7 @@ __all__ = [
     "CorrectedEstimate",
     "Design",
     "PairedDifference",
-    "Effect",
+    "CovariateEffect",
     "Estimand",
     "Estimate",
     "TestFamily",

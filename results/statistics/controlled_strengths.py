@@ -41,7 +41,7 @@ _NO_FINITE = 12.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class CovariateEffect:
     """What a covariate goes with.
 
     Attributes:
@@ -83,7 +83,7 @@ class ControlledStrengths:
     plain: Floats
     extrapolated: NDArray[np.bool_]
     best: CorrectedEstimate | None
-    effects: tuple[Effect, ...]
+    effects: tuple[CovariateEffect, ...]
     level: float
     n: int
     dialogues: int
@@ -153,7 +153,7 @@ def controlled_strengths(
         extrapolated=extrapolated,
         best=_best(log, covariance[:authors, :authors], known, seed, level),
         effects=tuple(
-            Effect(names[at], float(value), float(value - half), float(value + half), float(scales[at]))
+            CovariateEffect(names[at], float(value), float(value - half), float(value + half), float(scales[at]))
             for at, value, half in zip(vary, full[authors:], reach[authors:], strict=True)
         ),
         level=level,
