@@ -14,7 +14,7 @@ from results.statistics.confidence_sequences import (
     judging_order,
     sequence_of,
 )
-from results.statistics.contest_design import Assumed, Design, assume, design
+from results.statistics.contest_design import DesignAssumptions, Design, assume, design
 from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
 from results.statistics.few_seeds import SeedSpread
 from results.statistics.hypothesis_tests import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
@@ -72,7 +72,7 @@ __all__ = [
     "HEAD_TO_HEAD",
     "SCOPE",
     "PairedComparison",
-    "Assumed",
+    "DesignAssumptions",
     "Audit",
     "WinnerEstimate",
     "BiasAdjusted",

@@ -31,7 +31,7 @@ _STEPS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Assumed:
+class DesignAssumptions:
     """What is assumed of a contest before it is judged.
 
     Attributes:
@@ -59,7 +59,7 @@ class Assumed:
             raise ValueError("; ".join(faults))
 
 
-def _faults(assumed: Assumed) -> list[str]:
+def _faults(assumed: DesignAssumptions) -> list[str]:
     if not 0.0 < assumed.rate < 1.0:
         return [f"rate lies between 0 and 1, not at {assumed.rate:g}"]
     least = abs(2.0 * assumed.rate - 1.0)
@@ -94,7 +94,7 @@ def assume(
     repeat_agreement: float | None = None,
     seed_spread: float = 0.3,
     correlation: float = 0.0,
-) -> Assumed:
+) -> DesignAssumptions:
     """Assumptions with usual values in place of those that are not given.
 
     Args:
@@ -103,13 +103,13 @@ def assume(
         repeat_agreement: by default 0.9, or the least that the others allow where that is more.
 
     Raises:
-        ValueError: as `Assumed`.
+        ValueError: as `DesignAssumptions`.
     """
     if consistency is None:  # a rate out of range is refused below
         consistency = max(CONSISTENCY, (1.0 + abs(2.0 * rate - 1.0)) / 2.0)
     if repeat_agreement is None:
         repeat_agreement = max(REPEAT_AGREEMENT, _least_repeat_agreement(rate, consistency))
-    return Assumed(rate, consistency, repeat_agreement, seed_spread, correlation)
+    return DesignAssumptions(rate, consistency, repeat_agreement, seed_spread, correlation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Design:
         note: in words, where normal theory does not serve; "" where it does.
     """
 
-    assumed: Assumed
+    assumed: DesignAssumptions
     dialogues: int
     samples: int
     orders: int
@@ -154,7 +154,7 @@ SEEDS = "over dialogues and training seeds; this judge"
 
 
 def design(
-    assumed: Assumed,
+    assumed: DesignAssumptions,
     dialogues: int,
     *,
     samples: int = 1,
@@ -203,7 +203,7 @@ def design(
     )
 
 
-def score_variance(assumed: Assumed, *, samples: int = 1, orders: int = 2) -> float:
+def score_variance(assumed: DesignAssumptions, *, samples: int = 1, orders: int = 2) -> float:
     """Variance of a dialogue's score over so many orders and samples, in [0, ¼]."""
     alike = assumed.rate * (1.0 - assumed.rate)
     repeated = (1.0 - assumed.repeat_agreement) * (1.0 - 1.0 / samples)

@@ -11,7 +11,7 @@ import click
 from agents.errors import Fault, UserError
 
 if TYPE_CHECKING:
-    from results.statistics import Assumed
+    from results.statistics import DesignAssumptions
 
 
 def design_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,15 +64,15 @@ def foreseen(
     return Foreseen({"design": design_data(planned, takes)}, design_lines(planned, takes))
 
 
-def assumed_of(assumptions: Sequence[str]) -> Assumed:
+def assumed_of(assumptions: Sequence[str]) -> DesignAssumptions:
     """The assumptions that were given, with usual values for the others.
 
     Raises:
         UserError: an unknown name, one given twice, no number, or a value out of its range; all at once.
     """
-    from results.statistics import Assumed, assume
+    from results.statistics import DesignAssumptions, assume
 
-    names = [field.name for field in fields(Assumed)]
+    names = [field.name for field in fields(DesignAssumptions)]
     values: dict[str, float] = {}
     faults = []
     for written in assumptions:
