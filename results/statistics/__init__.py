@@ -14,7 +14,7 @@ from results.statistics.confidence_sequences import (
     judging_order,
     sequence_of,
 )
-from results.statistics.contest_design import DesignAssumptions, Design, assume, design
+from results.statistics.contest_design import DesignAssumptions, Design, design_assumptions, design
 from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
 from results.statistics.few_seeds import SeedSpread
 from results.statistics.hypothesis_tests import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
@@ -123,7 +123,7 @@ __all__ = [
     "against_common_opponent",
     "agreement_of",
     "primary_comparison",
-    "assume",
+    "design_assumptions",
     "audit",
     "best_of",
     "bias_adjusted",

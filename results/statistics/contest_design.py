@@ -88,7 +88,7 @@ def _least_repeat_agreement(rate: float, consistency: float) -> float:
     return max(consistency, 2.0 - consistency - 4.0 * rate * (1.0 - rate))
 
 
-def assume(
+def design_assumptions(
     rate: float = 0.6,
     consistency: float | None = None,
     repeat_agreement: float | None = None,

@@ -70,7 +70,7 @@ def assumed_of(assumptions: Sequence[str]) -> DesignAssumptions:
     Raises:
         UserError: an unknown name, one given twice, no number, or a value out of its range; all at once.
     """
-    from results.statistics import DesignAssumptions, assume
+    from results.statistics import DesignAssumptions, design_assumptions
 
     names = [field.name for field in fields(DesignAssumptions)]
     values: dict[str, float] = {}
@@ -88,7 +88,7 @@ def assumed_of(assumptions: Sequence[str]) -> DesignAssumptions:
     assumed = None
     if not faults:
         try:
-            assumed = assume(**values)
+            assumed = design_assumptions(**values)
         except ValueError as error:
             faults += [Fault(fault) for fault in str(error).split("; ")]
     if assumed is None:

@@ -14,7 +14,7 @@ from results.statistics import (
     Design,
     NotEstimable,
     StrategyEstimate,
-    assume,
+    design_assumptions,
     design,
     interval_of_scores,
     sign_flip,
@@ -55,7 +55,7 @@ def test_the_variance_of_a_score_is_exact_whatever_the_preferences_and_the_bias(
     kinds: list[tuple[float, float, float]], samples: int
 ) -> None:
     given_, both, _ = moments(kinds, samples)
-    assert score_variance(assume(**given_), samples=samples) == pytest.approx(both, abs=1e-9)
+    assert score_variance(design_assumptions(**given_), samples=samples) == pytest.approx(both, abs=1e-9)
 
 
 @given(CHANCES, st.integers(1, 3))
@@ -63,12 +63,12 @@ def test_the_variance_of_one_order_is_exact_without_bias(
     kinds: list[tuple[float, float, float]], samples: int
 ) -> None:
     given_, _, one = moments([(q, q, weight) for q, _, weight in kinds], samples)
-    assert score_variance(assume(**given_), samples=samples, orders=1) == pytest.approx(one, abs=1e-9)
+    assert score_variance(design_assumptions(**given_), samples=samples, orders=1) == pytest.approx(one, abs=1e-9)
 
 
 @given(st.floats(0.02, 0.98), st.integers(2, 3000), st.integers(1, 20), st.integers(2, 8))
 def test_more_of_anything_never_tells_less(rate: float, dialogues: int, samples: int, seeds: int) -> None:
-    assumed = assume(rate)
+    assumed = design_assumptions(rate)
     base = design(assumed, dialogues, samples=samples, seeds=seeds)
     for more in (
         design(assumed, dialogues + 1, samples=samples, seeds=seeds),
@@ -80,7 +80,7 @@ def test_more_of_anything_never_tells_less(rate: float, dialogues: int, samples:
         assert more.detectable_difference <= base.detectable_difference + 1e-12
     assert base.half_width <= base.detectable <= 1
     assert base.requests == dialogues * samples * 2 * seeds
-    mirrored = design(assume(1 - rate), dialogues, samples=samples, seeds=seeds)
+    mirrored = design(design_assumptions(1 - rate), dialogues, samples=samples, seeds=seeds)
     assert mirrored.detectable == pytest.approx(base.detectable)
 
 
@@ -102,17 +102,17 @@ def test_more_of_anything_never_tells_less(rate: float, dialogues: int, samples:
 )
 def test_what_cannot_be_is_not_assumed(given_: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"lies|at least"):
-        assume(**given_)
+        design_assumptions(**given_)
 
 
 def test_usual_values_never_contradict_each_other() -> None:
     for rate in np.linspace(0.001, 0.999, 999):
-        score_variance(assume(float(rate)), samples=10)
+        score_variance(design_assumptions(float(rate)), samples=10)
 
 
 def test_few_on_the_short_side_is_said() -> None:
-    assert "short side" in design(assume(0.99), 250).note
-    assert design(assume(0.9), 250).note == ""
+    assert "short side" in design(design_assumptions(0.99), 250).note
+    assert design(design_assumptions(0.9), 250).note == ""
 
 
 # -- calibration: does the real test have the promised power? ------------------------------------------------
@@ -137,7 +137,7 @@ def just_detectable(n: int, concentration: float, bias: float, samples: int) -> 
         rate = float(chances.mean())
         consistency = float((one * other + (1 - one) * (1 - other)).mean())
         repeats = max(consistency, float((1 - 2 * chances * (1 - chances)).mean()))
-        planned = design(assume(rate, consistency, repeats), n, samples=samples)
+        planned = design(design_assumptions(rate, consistency, repeats), n, samples=samples)
         low, high = (low, mean) if rate - 0.5 > planned.detectable else (mean, high)
     return mean, planned
 
@@ -166,7 +166,7 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
     n = 250
     rate = 0.7
     for _ in range(50):
-        rate = 0.5 + design(assume(rate, 1.0, 1.0, seed_spread=spread), n, seeds=seeds).detectable
+        rate = 0.5 + design(design_assumptions(rate, 1.0, 1.0, seed_spread=spread), n, seeds=seeds).detectable
         rate = min(rate, 0.97)
     odds = np.log(rate / (1 - rate))
     found = 0

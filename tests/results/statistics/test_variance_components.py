@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import design_assumptions, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -30,7 +30,7 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> Floats:
 @given(SHAPES, st.integers(0, 9))
 def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed: int) -> None:
     verdicts = drawn(shape, seed)
-    assume(isinstance(variance_table(verdicts), VarianceTable))
+    design_assumptions(isinstance(variance_table(verdicts), VarianceTable))
     generator = np.random.default_rng(seed)
     one = table_of(verdicts)
     mirrored = table_of(1.0 - verdicts)
@@ -88,7 +88,7 @@ def test_the_error_of_one_sample_of_one_checkpoint_is_that_of_the_scores() -> No
 
 @given(SHAPES, st.integers(1, 5000))
 def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) -> None:
-    assume(isinstance(variance_table(drawn(shape)), VarianceTable))
+    design_assumptions(isinstance(variance_table(drawn(shape)), VarianceTable))
     table = table_of(drawn(shape), requests)
     assert all(error <= table.error + 1e-12 for error in table.afterwards.values())
     assert table.best == min(table.afterwards, key=table.afterwards.__getitem__, default="")
