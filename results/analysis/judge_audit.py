@@ -18,7 +18,7 @@ from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.queries.judge_audits import Audited, Said, audited
 from results.statistics import Calibration, NotEstimable, calibration
-from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, scores_of
 from results.statistics.rated_pairs import RatedPairs
 
@@ -43,7 +43,7 @@ class Audits:
     name: str
     said: Said | None
     audit: Audit
-    over: Mapping[str, Estimate]
+    over: Mapping[str, ClusteredEstimate]
     lane: LaneReport | None
     kin: tuple[str, ...] = ()
     family: str = ""

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from results.render.format import between, percent
-from results.statistics import Bin, Calibration, Estimate, NotEstimable
+from results.statistics import Bin, Calibration, ClusteredEstimate, NotEstimable
 
 
 def calibration_data(found: Calibration | NotEstimable | None) -> dict[str, Any] | None:
@@ -38,7 +38,7 @@ def calibration_lines(found: Calibration | NotEstimable | None) -> list[str]:
     ]
 
 
-def _leaning(overconfidence: Estimate) -> str:
+def _leaning(overconfidence: ClusteredEstimate) -> str:
     """What the interval says, and no more."""
     if overconfidence.low is not None and overconfidence.low > 0.0:
         return "overconfident"
@@ -53,13 +53,13 @@ def _bin(one: Bin) -> str:
     return f"says {percent(one.confidence)}, is right in {span}, n {right.n}"
 
 
-def _plain(found: Estimate) -> str:
+def _plain(found: ClusteredEstimate) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "-"
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def _points(found: Estimate) -> str:
+def _points(found: ClusteredEstimate) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "-"
     return f"{100 * found.value:+.1f} points ({100 * found.low:+.1f} to {100 * found.high:+.1f})"

@@ -17,7 +17,7 @@ from results.analysis.judge_audit import Audits, AuditSummary
 from results.render.calibration import calibration_data, calibration_lines
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons
 from results.render.table import Table
-from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, JudgeBias
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
@@ -146,12 +146,12 @@ def seconds_per_1000(one: Audits) -> float | None:
     return None if one.said is None or one.said.seconds is None else 1000 * one.said.seconds
 
 
-def estimate(found: Estimate) -> str:
+def estimate(found: ClusteredEstimate) -> str:
     """`61.6 % (58.0 to 65.1)`."""
     return "-" if found.value is None else f"{percent(found.value)} ({between(found.low, found.high)})"
 
 
-def points(found: Estimate) -> str:
+def points(found: ClusteredEstimate) -> str:
     """`+4.2 (−0.3 to +8.8)` in points."""
     if found.value is None or found.low is None or found.high is None:
         return "-"
@@ -212,7 +212,7 @@ def within(found: WithinRaters | NotEstimable) -> str:
     return "-" if isinstance(found, NotEstimable) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
 
 
-def points_only(found: Estimate) -> str:
+def points_only(found: ClusteredEstimate) -> str:
     """`+4.2`, in points."""
     return "-" if found.value is None else f"{100 * found.value:+.1f}"
 

@@ -7,7 +7,7 @@ from results.statistics.agreement import PairAgreement, agreement_of
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.bradley_terry import Strengths, strengths
 from results.statistics.calibration import Bin, Calibration, calibration
-from results.statistics.cluster_bootstrap import Estimate, clustered_mean
+from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.confidence_sequences import (
     ConfidenceSequence,
     Estimand,
@@ -88,7 +88,7 @@ __all__ = [
     "PairedDifference",
     "CovariateEffect",
     "Estimand",
-    "Estimate",
+    "ClusteredEstimate",
     "TestFamily",
     "Interval",
     "JudgeBias",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from results.statistics.cluster_bootstrap import Estimate, clustered_mean
+from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ class Bin:
     low: float
     high: float
     confidence: float
-    right: Estimate
+    right: ClusteredEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,15 @@ class Calibration:
         seed: of resampling.
     """
 
-    brier: Estimate
+    brier: ClusteredEstimate
     hard_brier: float
     miscalibration: float
     discrimination: float
     uncertainty: float
     miscalibration_by_chance: float
     confidence: float
-    right: Estimate
-    overconfidence: Estimate
+    right: ClusteredEstimate
+    overconfidence: ClusteredEstimate
     bins: tuple[Bin, ...]
     n: int
     left_out: int
@@ -106,7 +106,7 @@ def calibration(
         raise ValueError("soft verdicts and outcomes lie in [0, 1]")
     confidence, right = folded(p, y)
 
-    def mean(values: Floats, span: tuple[float, float] = (0.0, 1.0)) -> Estimate:
+    def mean(values: Floats, span: tuple[float, float] = (0.0, 1.0)) -> ClusteredEstimate:
         return clustered_mean(values, cluster, seed=seed, level=level, span=span)
 
     miscalibration, discrimination, uncertainty = _parts(p, y)

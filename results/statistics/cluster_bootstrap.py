@@ -31,7 +31,7 @@ RESAMPLES = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ClusteredEstimate:
     """A mean with its interval over clusters.
 
     Attributes:
@@ -51,7 +51,7 @@ class Estimate:
     level: float = 0.95
 
 
-NOTHING = Estimate(None, None, None, 0, 0, "")
+NOTHING = ClusteredEstimate(None, None, None, 0, 0, "")
 
 
 def clustered_mean(
@@ -61,7 +61,7 @@ def clustered_mean(
     seed: int,
     level: float = 0.95,
     span: tuple[float, float] = (0.0, 1.0),
-) -> Estimate:
+) -> ClusteredEstimate:
     """Mean of `values` (nan left out) with an interval by resampling whole clusters.
 
     BCa of the ratio Σ sums / Σ sizes, acceleration by leaving out one cluster at a time (Efron 1987; Davison
@@ -84,7 +84,7 @@ def clustered_mean(
     method = BCA if ends else BOUNDED
     low, high = ends or bounded_mean_interval(np.clip(sums / sizes, 0.0, 1.0), level)
     width = high_end - low_end
-    return Estimate(
+    return ClusteredEstimate(
         value=low_end + width * mean,
         low=low_end + width * min(low, mean),
         high=low_end + width * max(high, mean),

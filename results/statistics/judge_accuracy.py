@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.agreement import FREQUENT, beyond_chance
-from results.statistics.cluster_bootstrap import Estimate, clustered_mean
+from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.scores import consistency, mean_of, position_preference, stability
@@ -39,7 +39,7 @@ class PairOfResponders:
 
     first: str
     second: str
-    agreement: Estimate
+    agreement: ClusteredEstimate
     humans: float | None
     judge: float | None
     kappa: float | NotEstimable
@@ -54,9 +54,9 @@ class JudgeBias:
         difference: judge − humans, in [−1, 1].
     """
 
-    judge: Estimate
+    judge: ClusteredEstimate
     humans: float | None
-    difference: Estimate
+    difference: ClusteredEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,12 @@ class Audit:
         n, incomplete: complete pairs, the others.
     """
 
-    agreement: Estimate
+    agreement: ClusteredEstimate
     low_bound: float | None
     high_bound: float | None
-    centred: Estimate
-    gap_2: Estimate
-    groups: Mapping[str, Estimate]
+    centred: ClusteredEstimate
+    gap_2: ClusteredEstimate
+    groups: Mapping[str, ClusteredEstimate]
     pairs: tuple[PairOfResponders, ...]
     kappa: float | NotEstimable
     consistency: float | None
@@ -139,7 +139,7 @@ def audit(
     ]
     people = pairs.with_human
 
-    def over(mask: NDArray[np.bool_], values: Floats = right) -> Estimate:
+    def over(mask: NDArray[np.bool_], values: Floats = right) -> ClusteredEstimate:
         return clustered_mean(np.where(mask, values, np.nan), pairs.part, seed=seed)
 
     responders = _by_responders(pairs, score, right, seed)
@@ -176,7 +176,7 @@ def agreeing(score: Floats, better: Floats) -> Floats:
     return np.where(better == 0, np.nan, np.where(better > 0, score, 1.0 - score))
 
 
-def more_than(pairs: RatedPairs, one: Floats, other: Floats, *, seed: int) -> Estimate:
+def more_than(pairs: RatedPairs, one: Floats, other: Floats, *, seed: int) -> ClusteredEstimate:
     """By how much one judge agrees more than another, in [−1, 1], over the pairs that both completed.
 
     Args:

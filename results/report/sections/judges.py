@@ -14,7 +14,7 @@ from results.report.context import Judged, Material
 from results.report.judge_agreement import Agreement
 from results.report.sections.section import PlainTable, Row, Section
 from results.report.templates import filled
-from results.statistics.cluster_bootstrap import Estimate
+from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
 
@@ -195,5 +195,5 @@ def _within(found: WithinRaters | NotEstimable) -> str:
     return NONE if isinstance(found, NotEstimable) else f"{points(found.excess)} (p {found.p:.3f})"
 
 
-def _value(found: Estimate) -> str:
+def _value(found: ClusteredEstimate) -> str:
     return percent(found.value)
