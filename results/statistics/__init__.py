@@ -19,7 +19,7 @@ from results.statistics.controlled_strengths import ControlledStrengths, Covaria
 from results.statistics.few_seeds import SeedSpread
 from results.statistics.hypothesis_tests import McNemar, SignFlip, exact_mcnemar, holm, sign_flip
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
-from results.statistics.judge_accuracy import Audit, JudgeBias, PairOfResponders, audit
+from results.statistics.judge_accuracy import Audit, JudgeBias, ResponderPairAgreement, audit
 from results.statistics.judge_pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.length_control import LengthControl, length_controlled
@@ -97,7 +97,7 @@ __all__ = [
     "SampleSize",
     "NonInferiority",
     "PairAgreement",
-    "PairOfResponders",
+    "ResponderPairAgreement",
     "PairScores",
     "PairedScores",
     "PooledRate",

@@ -27,7 +27,7 @@ HUMAN_LLM, LLM_LLM = "human against LLM", "LLM against LLM"
 
 
 @dataclass(frozen=True, slots=True)
-class PairOfResponders:
+class ResponderPairAgreement:
     """Agreement on the pairs of two responders, roles fixed. Shares in [0, 1].
 
     Attributes:
@@ -89,7 +89,7 @@ class Audit:
     centred: ClusteredEstimate
     gap_2: ClusteredEstimate
     groups: Mapping[str, ClusteredEstimate]
-    pairs: tuple[PairOfResponders, ...]
+    pairs: tuple[ResponderPairAgreement, ...]
     kappa: float | NotEstimable
     consistency: float | None
     position_preference: float | None
@@ -200,13 +200,13 @@ def leniency_scores(pairs: RatedPairs, first_mean: Floats, second_mean: Floats) 
 
 def _by_responders(
     pairs: RatedPairs, score: Floats, right: Floats, seed: int
-) -> tuple[PairOfResponders, ...]:
+) -> tuple[ResponderPairAgreement, ...]:
     found = []
     for first, second in sorted(set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))):
         mine = (pairs.first == first) & (pairs.second == second) & ~np.isnan(score)
         humans, judge = mean_of(pairs.better[mine] > 0), mean_of(score[mine])
         found.append(
-            PairOfResponders(
+            ResponderPairAgreement(
                 pairs.names[first],
                 pairs.names[second],
                 clustered_mean(np.where(mine, right, np.nan), pairs.part, seed=seed),
@@ -227,7 +227,7 @@ def _kappa(agreement: float | None, humans: float | None, judge: float | None) -
     return beyond_chance(agreement, humans * judge + (1 - humans) * (1 - judge))
 
 
-def _pooled_kappa(pairs: tuple[PairOfResponders, ...]) -> float | NotEstimable:
+def _pooled_kappa(pairs: tuple[ResponderPairAgreement, ...]) -> float | NotEstimable:
     """Over all pairs: observed and chance agreement summed over the pairs of responders that can be read."""
     observed = expected = total = 0.0
     for pair in pairs:
