@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from results.render.format import between, percent
-from results.statistics import Bin, Calibration, ClusteredEstimate, NotEstimable
+from results.statistics import CalibrationBin, Calibration, ClusteredEstimate, NotEstimable
 
 
 def calibration_data(found: Calibration | NotEstimable | None) -> dict[str, Any] | None:
@@ -47,7 +47,7 @@ def _leaning(overconfidence: ClusteredEstimate) -> str:
     return "neither over- nor underconfident for certain"
 
 
-def _bin(one: Bin) -> str:
+def _bin(one: CalibrationBin) -> str:
     right = one.right
     span = f"{percent(right.value)} ({between(right.low, right.high)})"
     return f"says {percent(one.confidence)}, is right in {span}, n {right.n}"

@@ -6,7 +6,7 @@
 from results.statistics.agreement import PairAgreement, agreement_of
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.bradley_terry import Strengths, strengths
-from results.statistics.calibration import Bin, Calibration, calibration
+from results.statistics.calibration import CalibrationBin, Calibration, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.confidence_sequences import (
     ConfidenceSequence,
@@ -76,7 +76,7 @@ __all__ = [
     "Audit",
     "WinnerEstimate",
     "BiasAdjusted",
-    "Bin",
+    "CalibrationBin",
     "Calibration",
     "CheapAndGold",
     "JudgmentTable",

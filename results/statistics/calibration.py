@@ -31,7 +31,7 @@ _REPEATS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class CalibrationBin:
     """Verdicts of about one confidence.
 
     Attributes:
@@ -75,7 +75,7 @@ class Calibration:
     confidence: float
     right: ClusteredEstimate
     overconfidence: ClusteredEstimate
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
     n: int
     left_out: int
     seed: int
@@ -122,7 +122,7 @@ def calibration(
         right=mean(right),
         overconfidence=mean(confidence - right, (-1.0, 1.0)),
         bins=tuple(
-            Bin(
+            CalibrationBin(
                 float(EDGES[at]),
                 float(EDGES[at + 1]),
                 float(confidence[place == at].mean()),
