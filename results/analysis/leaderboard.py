@@ -21,7 +21,7 @@ from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
 from results.queries.contest_index import Entry, catalogue_of, name_of
 from results.queries.contests import Contest, contests_of
-from results.statistics.bradley_terry import Strengths, strengths
+from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
 from results.statistics.scores import dialogue_scores, order_robust_of
 
@@ -71,7 +71,7 @@ class Ranking:
     judge_id: str
     authors: tuple[ResponseSet, ...]
     names: tuple[str, ...]
-    strengths: Strengths
+    strengths: BradleyTerryStrengths
     rates: Floats
     order_robust: Floats
     meetings: tuple[Meeting, ...]

@@ -5,7 +5,7 @@
 
 from results.statistics.agreement import PairAgreement, agreement_of
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
-from results.statistics.bradley_terry import Strengths, strengths
+from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.calibration import CalibrationBin, Calibration, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.confidence_sequences import (
@@ -116,7 +116,7 @@ __all__ = [
     "StratifiedGold",
     "Stratum",
     "StrengthBounds",
-    "Strengths",
+    "BradleyTerryStrengths",
     "VarianceTable",
     "WinRate",
     "WithinRaters",

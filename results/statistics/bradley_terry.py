@@ -25,7 +25,7 @@ SAME_STRENGTH = 1e-6  # natural logs; strengths closer than this share a rank
 
 
 @dataclass(frozen=True, eq=False)
-class Strengths:
+class BradleyTerryStrengths:
     """Fitted strengths; one entry per author in every array.
 
     Attributes:
@@ -89,7 +89,7 @@ def strengths(
     level: float = 0.95,
     resamples: int = 4000,
     prior_ties: float = PRIOR_TIES,
-) -> Strengths:
+) -> BradleyTerryStrengths:
     """Strengths of all authors, with intervals over dialogues (all meetings in one together).
 
     Args:
@@ -125,7 +125,7 @@ def strengths(
         part = bounds_of(pairs, hub, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples)
         bounds.put(members, part)
     gap = log - log[reference]
-    return Strengths(
+    return BradleyTerryStrengths(
         log=log,
         low=np.minimum(bounds.low, log),
         high=np.maximum(bounds.high, log),

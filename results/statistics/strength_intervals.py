@@ -83,7 +83,7 @@ class PairScores:
 
 @dataclass(frozen=True, eq=False)
 class StrengthBounds:
-    """Ends of intervals, one entry per author in every array; all as in `Strengths`.
+    """Ends of intervals, one entry per author in every array; all as in `BradleyTerryStrengths`.
 
     Attributes:
         low, high: of the log strength, −inf and inf where it has no bound.

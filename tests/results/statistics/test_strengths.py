@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import beta
 
-from results.statistics import Strengths, interval_of_scores, strengths
+from results.statistics import BradleyTerryStrengths, interval_of_scores, strengths
 from results.statistics.bradley_terry import ELO_PER_LOG
 from results.statistics.strength_fits import fit, gaps_of
 
@@ -22,7 +22,7 @@ WON, TIED, LOST = 1.0, 0.5, 0.0
 
 def of_pairs(
     results: dict[tuple[int, int], Floats | list[float]], authors: int, level: float = 0.95
-) -> Strengths:
+) -> BradleyTerryStrengths:
     """Strengths where each pair met in the first dialogues, with these scores of its first."""
     rows = [(a, b, score, at) for (a, b), scores in results.items() for at, score in enumerate(scores)]
     first, second, score, dialogue = (np.array(column) for column in zip(*rows, strict=True))
@@ -31,7 +31,7 @@ def of_pairs(
     )
 
 
-def places(found: Strengths) -> list[tuple[int, int]]:
+def places(found: BradleyTerryStrengths) -> list[tuple[int, int]]:
     return list(zip(found.rank_low.tolist(), found.rank_high.tolist(), strict=True))
 
 
