@@ -29,7 +29,7 @@ _SMALLEST = 1e-300  # a p-value is never 0, however small
 
 
 @dataclass(frozen=True, slots=True)
-class SignFlip:
+class SignFlipTest:
     """A sign-flip test.
 
     Attributes:
@@ -43,7 +43,7 @@ class SignFlip:
     draws: int
 
 
-def sign_flip(differences: Floats, *, seed: int, draws: int = 20_000) -> SignFlip:
+def sign_flip(differences: Floats, *, seed: int, draws: int = 20_000) -> SignFlipTest:
     """Two-sided test that per-dialogue differences are symmetric around 0.
 
     Under the null the two contestants may be exchanged within each dialogue, which flips the difference's
@@ -59,14 +59,14 @@ def sign_flip(differences: Floats, *, seed: int, draws: int = 20_000) -> SignFli
         raise ValueError("a sign-flip test needs one or more differences")
     sizes = np.abs(differences[np.abs(differences) > 1e-9])
     if not sizes.size:
-        return SignFlip(1.0, EXACT_FLIPS, 0)
+        return SignFlipTest(1.0, EXACT_FLIPS, 0)
     steps = _on_a_lattice(sizes)
     if steps is not None:
         observed = abs(int(np.rint((np.sign(differences[np.abs(differences) > 1e-9]) * steps).sum())))
-        return SignFlip(_counted(steps, observed), EXACT_FLIPS, 0)
+        return SignFlipTest(_counted(steps, observed), EXACT_FLIPS, 0)
     if differences.size > _MANY:
         standardised = abs(float(differences.sum())) / float(np.sqrt((differences**2).sum()))
-        return SignFlip(max(2.0 * float(ndtr(-standardised)), _SMALLEST), LIMIT_OF_FLIPS, 0)
+        return SignFlipTest(max(2.0 * float(ndtr(-standardised)), _SMALLEST), LIMIT_OF_FLIPS, 0)
     return _drawn(differences, seed=seed, draws=draws)
 
 
@@ -103,7 +103,7 @@ def _fair_binomial(count: int) -> Floats:
     return np.asarray(np.concatenate([lower[: count + 1 - half], lower[:half][::-1]]), dtype=np.float64)
 
 
-def _drawn(differences: Floats, *, seed: int, draws: int) -> SignFlip:
+def _drawn(differences: Floats, *, seed: int, draws: int) -> SignFlipTest:
     generator = np.random.default_rng(seed)
     n = differences.size
     observed = abs(float(differences.sum())) * (1.0 - 1e-12)
@@ -113,7 +113,7 @@ def _drawn(differences: Floats, *, seed: int, draws: int) -> SignFlip:
         size = min(draws, start + step) - start
         signs = generator.integers(0, 2, size=(size, n), dtype=np.int8) * 2 - 1
         hits += int((np.abs(signs @ differences) >= observed).sum())
-    return SignFlip((1 + hits) / (1 + draws), DRAWN_FLIPS, draws)
+    return SignFlipTest((1 + hits) / (1 + draws), DRAWN_FLIPS, draws)
 
 
 @dataclass(frozen=True, slots=True)
