@@ -18,7 +18,7 @@ from results.queries.contest_index import name_of
 from results.statistics import (
     PairedComparison,
     PairedDifference,
-    McNemar,
+    McNemarTest,
     PairedScores,
     NotEstimable,
     against_common_opponent,
@@ -40,7 +40,7 @@ class SingleOrderTest:
     """Exact McNemar on the verdicts of one order alone; `p_adjusted` after Holm over the family."""
 
     order: str
-    test: McNemar | NotEstimable
+    test: McNemarTest | NotEstimable
     p_adjusted: float | None
 
 
@@ -131,7 +131,7 @@ def compare_two(
             ways[-1].append((head_to_head(direct.columns, name=name, soft=soft), direct.asked))
     mcnemars = [_mcnemars(under, first, second) if single_orders else [] for under in gathered.judges]
     pairs = [pair for of_judge in ways for pair, _ in of_judge]
-    others = [test.p for of_judge in mcnemars for _, test in of_judge if isinstance(test, McNemar)]
+    others = [test.p for of_judge in mcnemars for _, test in of_judge if isinstance(test, McNemarTest)]
     family = adjust_family(pairs, seed=seed, level=LEVEL, others=others)
     tests, adjusted = iter(family.tests), iter(family.others)
     judges = []
@@ -143,7 +143,7 @@ def compare_two(
                 under,
                 replace(answer, against_opponent=through, head_to_head=straight[0] if straight else None),
                 tuple(
-                    SingleOrderTest(order, test, next(adjusted) if isinstance(test, McNemar) else None)
+                    SingleOrderTest(order, test, next(adjusted) if isinstance(test, McNemarTest) else None)
                     for order, test in orders
                 ),
                 _by_group(gathered, of_judge, answer, by, seed) if by else {},
@@ -193,7 +193,7 @@ def over_asked(test: PairedDifference, pair: PairedScores, asked: Marks) -> Pair
 
 def _mcnemars(
     under: UnderJudge, first: ResponseSet, second: ResponseSet
-) -> list[tuple[str, McNemar | NotEstimable]]:
+) -> list[tuple[str, McNemarTest | NotEstimable]]:
     one, other = under.standings[first.id].columns, under.standings[second.id].columns
     orders = (("theirs first", True), ("opponent first", False))
     return [(name, single_order_mcnemar(one, other, a_first=a_first)) for name, a_first in orders]

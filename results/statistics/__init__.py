@@ -17,7 +17,7 @@ from results.statistics.confidence_sequences import (
 from results.statistics.contest_design import DesignAssumptions, Design, design_assumptions, design
 from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
 from results.statistics.few_seeds import SeedSpread
-from results.statistics.hypothesis_tests import McNemar, SignFlipTest, exact_mcnemar, holm, sign_flip
+from results.statistics.hypothesis_tests import McNemarTest, SignFlipTest, exact_mcnemar, holm, sign_flip
 from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
 from results.statistics.judge_accuracy import Audit, JudgeBias, ResponderPairAgreement, audit
 from results.statistics.judge_pooling import PooledRate, disagreement, pooled_over_judges
@@ -93,7 +93,7 @@ __all__ = [
     "Interval",
     "JudgeBias",
     "LengthControl",
-    "McNemar",
+    "McNemarTest",
     "SampleSize",
     "NonInferiority",
     "PairAgreement",

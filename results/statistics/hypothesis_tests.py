@@ -117,7 +117,7 @@ def _drawn(differences: Floats, *, seed: int, draws: int) -> SignFlipTest:
 
 
 @dataclass(frozen=True, slots=True)
-class McNemar:
+class McNemarTest:
     """An exact McNemar test.
 
     Attributes:
@@ -132,7 +132,7 @@ class McNemar:
     n: int
 
 
-def exact_mcnemar(first: Floats, second: Floats) -> McNemar | NotEstimable:
+def exact_mcnemar(first: Floats, second: Floats) -> McNemarTest | NotEstimable:
     """Exact McNemar test on single-order binary verdicts of the same dialogues.
 
     Given the discordant dialogues, wins are Binomial(discordant, ½) under the null; p doubles the smaller
@@ -152,7 +152,7 @@ def exact_mcnemar(first: Floats, second: Floats) -> McNemar | NotEstimable:
     only_second = int(((won == 0.0) & (also == 1.0)).sum())
     discordant = only_first + only_second
     tail = float(bdtr(float(min(only_first, only_second)), discordant, 0.5)) if discordant else 1.0
-    return McNemar(min(1.0, max(_SMALLEST, 2.0 * tail)), only_first, only_second, int(won.size))
+    return McNemarTest(min(1.0, max(_SMALLEST, 2.0 * tail)), only_first, only_second, int(won.size))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

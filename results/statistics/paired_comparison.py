@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from results.statistics.hypothesis_tests import McNemar, exact_mcnemar
+from results.statistics.hypothesis_tests import McNemarTest, exact_mcnemar
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.multiple_testing import TestFamily, adjust_family
 from results.statistics.not_estimable import NotEstimable
@@ -155,7 +155,7 @@ def compare_all(
     return adjust_family(pairs, seed=seed, level=level, resamples=resamples)
 
 
-def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemar | NotEstimable:
+def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemarTest | NotEstimable:
     """Exact McNemar test of two students against a common opponent, on the verdicts of one order alone.
 
     Args:

@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from results.statistics import McNemar, NotEstimable, exact_mcnemar, holm, sign_flip
+from results.statistics import McNemarTest, NotEstimable, exact_mcnemar, holm, sign_flip
 
 GRID = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
 
@@ -78,7 +78,7 @@ def test_however_clear_it_is_p_is_never_0(n: int) -> None:
     assert 0 < sign_flip(np.ones(n), seed=0).p < 1e-200
     assert 0 < sign_flip(np.full(n, np.pi / 4), seed=0).p < 1e-4
     result = exact_mcnemar(np.ones(n), np.zeros(n))
-    assert isinstance(result, McNemar) and 0 < result.p < 1e-200
+    assert isinstance(result, McNemarTest) and 0 < result.p < 1e-200
 
 
 def test_a_test_of_nothing_is_refused() -> None:
@@ -91,7 +91,7 @@ def test_mcnemar_equals_the_reference(only_first: int, only_second: int) -> None
     first = np.r_[np.ones(only_first), np.zeros(only_second), np.ones(7), np.zeros(4), np.nan]
     second = np.r_[np.zeros(only_first), np.ones(only_second), np.ones(7), np.zeros(4), 1.0]
     result = exact_mcnemar(first, second)
-    assert isinstance(result, McNemar)
+    assert isinstance(result, McNemarTest)
     expected = mcnemar([[7, only_first], [only_second, 4]], exact=True).pvalue
     assert result.p == pytest.approx(expected)
     assert (result.only_first, result.only_second) == (only_first, only_second)

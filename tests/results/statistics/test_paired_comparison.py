@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from results.statistics import (
     JudgmentTable,
-    McNemar,
+    McNemarTest,
     PairedScores,
     NotEstimable,
     StrategyEstimate,
@@ -133,7 +133,7 @@ def test_which_comparison_answers() -> None:
 def test_single_order_mcnemar_takes_one_order_alone(contest: MakeContest) -> None:
     one, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
     result = single_order_mcnemar(one, other, a_first=True)
-    assert isinstance(result, McNemar)
+    assert isinstance(result, McNemarTest)
     wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (one, other)]
     assert result.only_first == int(((wins[0] == 1) & (wins[1] == 0)).sum())
     tied = single_order_mcnemar(contest(100, ties=0.2), other, a_first=False)
