@@ -32,7 +32,7 @@ from results.statistics.agreement import (
     B_PREFERRED,
     TIE,
     PairAgreement,
-    agreement_of,
+    judge_agreement,
     krippendorff_alpha,
     majority,
 )
@@ -211,7 +211,7 @@ async def _jury(
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
     models = _asked_alike(jurors)
     agreements = {
-        (one, other): agreement_of(
+        (one, other): judge_agreement(
             answers[one],
             answers[other],
             groups=groups,

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from results.queries.contests import Contest
-from results.statistics.agreement import Floats, PairAgreement, agreement_of, krippendorff_alpha
+from results.statistics.agreement import Floats, PairAgreement, judge_agreement, krippendorff_alpha
 from results.statistics.not_estimable import NotEstimable
 
 
@@ -56,7 +56,7 @@ def agreements_of(pairs: Sequence[Sequence[Contest]], seed: int) -> Agreements:
     for one, other in combinations(judges, 2):
         if asked[one] != asked[other]:
             continue  # another question: of one dimension of empathy, say
-        both = agreement_of(laid[one], laid[other], groups=groups, seed=seed)
+        both = judge_agreement(laid[one], laid[other], groups=groups, seed=seed)
         found.append(Agreement(judges[one], judges[other], both))
     if len(set(asked.values())) > 1:
         return Agreements(tuple(found), None)

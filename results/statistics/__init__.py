@@ -3,7 +3,7 @@
 `docs/statistics.md` gives each formula, its source, its assumptions and when not to use it.
 """
 
-from results.statistics.agreement import PairAgreement, agreement_of
+from results.statistics.agreement import PairAgreement, judge_agreement
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.calibration import CalibrationBin, Calibration, calibration
@@ -121,7 +121,7 @@ __all__ = [
     "WinRate",
     "WithinRaters",
     "against_common_opponent",
-    "agreement_of",
+    "judge_agreement",
     "primary_comparison",
     "design_assumptions",
     "audit",

@@ -51,7 +51,7 @@ class PairAgreement:
     ac1: float | None
 
 
-def agreement_of(
+def judge_agreement(
     first: Floats, second: Floats, *, groups: NDArray[np.int64], seed: int, answers: Sequence[float] = ANSWERS
 ) -> PairAgreement:
     """Agreement of two judges, unit by unit; nan where one gave no answer.

@@ -7,7 +7,7 @@ import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from results.statistics.agreement import (
-    agreement_of,
+    judge_agreement,
     cohen_kappa,
     gwet_ac1,
     krippendorff_alpha,
@@ -51,7 +51,7 @@ def test_ac1_and_kappa_are_gwets_on_his_own_example() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_kappa_equals_a_reference(seed: int) -> None:
     first, second, groups = answers(seed)
-    found = agreement_of(first, second, groups=groups, seed=0)
+    found = judge_agreement(first, second, groups=groups, seed=0)
     table = np.array([[((first == x) & (second == y)).sum() for y in (1, 0.5, 0)] for x in (1, 0.5, 0)])
     assert found.kappa == pytest.approx(cohens_kappa(table).kappa)
     assert found.agreement == pytest.approx(np.trace(table) / table.sum())
@@ -63,8 +63,8 @@ def test_kappa_equals_a_reference(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_exchanging_the_judges_or_the_authors_changes_nothing(seed: int) -> None:
     first, second, groups = answers(seed)
-    one = agreement_of(first, second, groups=groups, seed=0)
-    other = agreement_of(1 - second, 1 - first, groups=groups, seed=0)
+    one = judge_agreement(first, second, groups=groups, seed=0)
+    other = judge_agreement(1 - second, 1 - first, groups=groups, seed=0)
     assert (one.n, one.agreement, one.low, one.high) == (other.n, other.agreement, other.low, other.high)
     assert one.attainable == pytest.approx(other.attainable)
     for name in ("kappa", "alpha", "ac1"):
@@ -76,17 +76,17 @@ def test_what_no_one_answered_is_left_out() -> None:
     first, second, groups = answers(0)
     first[:20] = GAP
     second[10:40] = GAP
-    found = agreement_of(first, second, groups=groups, seed=0)
-    kept = agreement_of(first[40:], second[40:], groups=groups[40:], seed=0)
+    found = judge_agreement(first, second, groups=groups, seed=0)
+    kept = judge_agreement(first[40:], second[40:], groups=groups[40:], seed=0)
     assert (found.n, found.agreement) == (160, kept.agreement)
-    nothing = agreement_of(first[:10], second[:10], groups=groups[:10], seed=0)
+    nothing = judge_agreement(first[:10], second[:10], groups=groups[:10], seed=0)
     assert (nothing.n, nothing.agreement) == (0, None)
     assert isinstance(nothing.kappa, NotEstimable)
 
 
 def test_kappa_is_not_read_where_one_answer_is_nearly_all() -> None:
     first = np.array([1.0] * 96 + [0.0] * 4)
-    found = agreement_of(first, np.roll(first, 4), groups=np.arange(100), seed=0)
+    found = judge_agreement(first, np.roll(first, 4), groups=np.arange(100), seed=0)
     assert found.agreement == 0.92
     assert isinstance(found.kappa, NotEstimable)
     assert isinstance(found.alpha, NotEstimable)
@@ -119,6 +119,6 @@ def test_rank_correlation() -> None:
 
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match="units"):
-        agreement_of(np.zeros(2), np.zeros(3), groups=np.arange(2), seed=0)
+        judge_agreement(np.zeros(2), np.zeros(3), groups=np.arange(2), seed=0)
     with pytest.raises(ValueError, match="none of"):
-        agreement_of(np.full(2, 0.3), np.zeros(2), groups=np.arange(2), seed=0)
+        judge_agreement(np.full(2, 0.3), np.zeros(2), groups=np.arange(2), seed=0)
