@@ -18,7 +18,7 @@ from results.statistics.contest_design import DesignAssumptions, Design, design_
 from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
 from results.statistics.few_seeds import SeedSpread
 from results.statistics.hypothesis_tests import McNemarTest, SignFlipTest, exact_mcnemar, holm, sign_flip
-from results.statistics.intervals import Interval, clopper_pearson, interval_of_scores
+from results.statistics.intervals import Interval, clopper_pearson, score_interval
 from results.statistics.judge_accuracy import Audit, JudgeBias, ResponderPairAgreement, audit
 from results.statistics.judge_pooling import PooledRate, disagreement, pooled_over_judges
 from results.statistics.judgment_table import JudgmentTable
@@ -145,7 +145,7 @@ __all__ = [
     "adjust_family",
     "head_to_head",
     "holm",
-    "interval_of_scores",
+    "score_interval",
     "is_saturated",
     "judging_order",
     "length_controlled",

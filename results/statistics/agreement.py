@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.intervals import Interval, interval_of_scores
+from results.statistics.intervals import Interval, score_interval
 from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
@@ -95,7 +95,7 @@ def judge_agreement(
 def _interval(same: Floats, groups: NDArray[np.int64], seed: int) -> Interval:
     """Over dialogues: each counts with the mean of its units."""
     _, place = np.unique(groups, return_inverse=True)
-    return interval_of_scores(np.bincount(place, same) / np.bincount(place), seed=seed)
+    return score_interval(np.bincount(place, same) / np.bincount(place), seed=seed)
 
 
 def _not_read(shares: Floats) -> NotEstimable | None:

@@ -1,6 +1,6 @@
 """Intervals for the mean of dialogue scores: which one, and how it is computed.
 
-The rule (`interval_of_scores`): BCa over dialogues where there is enough to resample; near 0 and 1, with
+The rule (`score_interval`): BCa over dialogues where there is enough to resample; near 0 and 1, with
 (nearly) constant scores, with few dialogues and with less than ten dialogues' worth of score on either side
 an interval that is valid there, because the bootstrap is not: at a true 0.996 with 250 dialogues BCa covered
 65 %, at 0.88 with 50 dialogues and ties 91 %. Never a zero-width interval.
@@ -50,7 +50,7 @@ class Interval:
     method: str
 
 
-def interval_of_scores(scores: Floats, *, seed: int, level: float = 0.95, resamples: int = 4000) -> Interval:
+def score_interval(scores: Floats, *, seed: int, level: float = 0.95, resamples: int = 4000) -> Interval:
     """Interval for the mean of scores in [0, 1], one score per dialogue.
 
     BCa; where the mean lies within 0.05 of an end, the scores of either author sum to less than ten, fewer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.statistics.intervals import interval_of_scores
+from results.statistics.intervals import score_interval
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.scores import dialogue_scores, mean_of, order_robust
 from results.statistics.win_rate import GENERATION, WinRate, win_rate
@@ -91,7 +91,7 @@ def pooled_over_judges(
     robust = [order_robust(dialogue_scores(columns).by_order[whole]) for columns in contests.values()]
     there = [bounds for bounds in robust if bounds is not None]
     interval = (
-        interval_of_scores(shared, seed=seed, level=level, resamples=resamples) if shared.size else None
+        score_interval(shared, seed=seed, level=level, resamples=resamples) if shared.size else None
     )
     rates = [result.rate for result in own.values() if result.rate is not None]
     on_sign, by_points = disagreement(rates, even=0.5)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.statistics.intervals import Interval, interval_of_scores
+from results.statistics.intervals import Interval, score_interval
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import PairedScores
 from results.statistics.power import SampleSize, needed
@@ -72,7 +72,7 @@ def non_inferior(
     if not pairs.low.size:
         return NotEstimable(WHAT, "no dialogue was to be judged for both")
     lost, won = (
-        interval_of_scores((1.0 + worst) / 2.0, seed=seed, level=level, resamples=resamples)
+        score_interval((1.0 + worst) / 2.0, seed=seed, level=level, resamples=resamples)
         for worst in (pairs.low, pairs.high)
     )
     low, high = 2.0 * lost.low - 1.0, 2.0 * won.high - 1.0

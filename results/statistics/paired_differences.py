@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import sign_flip
-from results.statistics.intervals import interval_of_scores
+from results.statistics.intervals import score_interval
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.power import smallest_detectable, spread_of
 from results.statistics.scores import dialogue_scores
@@ -155,7 +155,7 @@ def paired_difference(pairs: PairedScores, *, seed: int, level: float = 0.95, re
     """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
 
     The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one
-    with guaranteed coverage where the bootstrap does not serve (see `interval_of_scores`).
+    with guaranteed coverage where the bootstrap does not serve (see `score_interval`).
 
     Raises:
         ValueError: a level outside (0, 1).
@@ -190,7 +190,7 @@ def paired_difference(pairs: PairedScores, *, seed: int, level: float = 0.95, re
             seed=seed,
             note="the two share no dialogue that is complete for both: nothing can be compared",
         )
-    interval = interval_of_scores((1.0 + values) / 2.0, seed=seed, level=level, resamples=resamples)
+    interval = score_interval((1.0 + values) / 2.0, seed=seed, level=level, resamples=resamples)
     test = sign_flip(values, seed=seed)
     spread = spread_of(values)
     return PairedDifference(

@@ -1,6 +1,6 @@
 """Intervals for Bradley–Terry strengths, none more certain than the intervals of the pairs' own rates.
 
-Each pair that met has an interval of its rate by the rule of all intervals here (`interval_of_scores`). A
+Each pair that met has an interval of its rate by the rule of all intervals here (`score_interval`). A
 pair whose scores can be resampled is moved to either end of its interval, one at a time, and everything is
 fitted anew; the deviations are added in quadrature, with the correlation of pairs that share dialogues
 (method of variance estimates recovery: Zou and Donner 2008, Stat. Med. 27). Pairs that cannot be resampled
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
-from results.statistics.intervals import Interval, bootstrap_serves, boundary_interval, interval_of_scores
+from results.statistics.intervals import Interval, bootstrap_serves, boundary_interval, score_interval
 from results.statistics.strength_fits import Floats, Ints, fit, flows, gaps_of
 
 Value = Callable[[Floats, bool], Floats]
@@ -176,7 +176,7 @@ class _Ends:
         self.log = fit(wins)
         self._wins, self._gaps = wins, gaps_of(wins[None])[0]
         own = [
-            interval_of_scores(scores[pair], seed=seed, level=level, resamples=resamples)
+            score_interval(scores[pair], seed=seed, level=level, resamples=resamples)
             for pair in self._resampled
         ]
         self._moved = self._gaps_at(own)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from results.statistics.few_seeds import p_value, seed_spread, seeds_reach, welch_degrees
 from results.statistics.hypothesis_tests import holm, sign_flip
-from results.statistics.intervals import check_level, interval_of_scores
+from results.statistics.intervals import check_level, score_interval
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores, order_robust
@@ -214,6 +214,6 @@ class _Alone(NamedTuple):
 def _dialogues_alone(net: Floats, null: float, *, seed: int, level: float, resamples: int) -> _Alone:
     """Interval and test of per-dialogue rates (`null` ½) or differences of rates (`null` 0)."""
     lowest, span = (0.0, 1.0) if null else (-1.0, 2.0)
-    interval = interval_of_scores((net - lowest) / span, seed=seed, level=level, resamples=resamples)
+    interval = score_interval((net - lowest) / span, seed=seed, level=level, resamples=resamples)
     test = sign_flip(net - null, seed=seed)
     return _Alone(lowest + span * interval.low, lowest + span * interval.high, test.p)

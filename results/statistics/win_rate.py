@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.intervals import EXACT, Interval, clopper_pearson, interval_of_scores
+from results.statistics.intervals import EXACT, Interval, clopper_pearson, score_interval
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.scores import (
     DialogueScores,
@@ -163,7 +163,7 @@ def win_rate(
 
     def over(values: Floats) -> Interval | None:
         return (
-            interval_of_scores(values, seed=seed, level=level, resamples=resamples) if values.size else None
+            score_interval(values, seed=seed, level=level, resamples=resamples) if values.size else None
         )
 
     interval = over(chosen)
@@ -217,7 +217,7 @@ def _single_order(
     wins = int((means == 1.0).sum())
     if wins + int((means == 0.0).sum()) == n:
         return SingleOrder(rate, *clopper_pearson(wins, n, level=level), n, EXACT, variance)
-    interval = interval_of_scores(means, seed=seed, level=level, resamples=resamples)
+    interval = score_interval(means, seed=seed, level=level, resamples=resamples)
     return SingleOrder(rate, interval.low, interval.high, n, interval.method, variance)
 
 

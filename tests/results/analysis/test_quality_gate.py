@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from results.analysis.quality_gate import Decision, Requirement, all_of, decide, requirement_of
-from results.statistics import JudgmentTable, WinRate, interval_of_scores, win_rate
+from results.statistics import JudgmentTable, WinRate, score_interval, win_rate
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")
 BOUNDS = st.floats(0.01, 0.99)
@@ -58,8 +58,8 @@ def test_a_gate_is_the_interval_of_the_worst_case_scores(
     size = min(len(first), len(second))
     orders = np.array([first[:size], second[:size]])
     rate = rate_of(orders[0], orders[1])
-    worst = interval_of_scores(np.nan_to_num(orders, nan=0.0).mean(axis=0), seed=0, resamples=400)
-    best = interval_of_scores(np.nan_to_num(orders, nan=1.0).mean(axis=0), seed=0, resamples=400)
+    worst = score_interval(np.nan_to_num(orders, nan=0.0).mean(axis=0), seed=0, resamples=400)
+    best = score_interval(np.nan_to_num(orders, nan=1.0).mean(axis=0), seed=0, resamples=400)
     decision = decide(bound, {"judge": rate})
     assert (decision is Decision.PASSED) == (worst.low > bound)
     assert (decision is Decision.FAILED) == (worst.low <= bound and best.high < bound)

@@ -16,7 +16,7 @@ from results.statistics import (
     StrategyEstimate,
     design_assumptions,
     design,
-    interval_of_scores,
+    score_interval,
     sign_flip,
     strategy_rate,
 )
@@ -155,7 +155,7 @@ def power_of_a_rate(
         scores = verdicts.mean(axis=(1, 2))
         found += sign_flip(2 * scores - 1, seed=run, draws=2000).p <= 0.05
         if run < 50:
-            interval = interval_of_scores(scores, seed=run, resamples=500)
+            interval = score_interval(scores, seed=run, resamples=500)
             widths.append((interval.high - interval.low) / 2)
     return found / runs, float(np.mean(widths)) / planned.half_width
 

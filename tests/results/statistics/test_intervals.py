@@ -22,7 +22,7 @@ from results.statistics.intervals import (
     EXACT,
     bca_interval,
     clopper_pearson,
-    interval_of_scores,
+    score_interval,
 )
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ def simulated_orders(generator: np.random.Generator, mean: float, n: int) -> Flo
 
 
 def by_dialogue(orders: Floats, seed: int) -> tuple[float, float]:
-    interval = interval_of_scores(orders.mean(axis=1), seed=seed, resamples=600)
+    interval = score_interval(orders.mean(axis=1), seed=seed, resamples=600)
     return interval.low, interval.high
 
 
@@ -119,7 +119,7 @@ def coverage_with_ties(
         if bootstrap_alone:
             low, high = bca_interval(scores, seed=run, resamples=600) if np.ptp(scores) else (mean, mean)
         else:
-            interval = interval_of_scores(scores, seed=run, resamples=600)
+            interval = score_interval(scores, seed=run, resamples=600)
             low, high = interval.low, interval.high
         hits += low - 1e-12 <= mean <= high + 1e-12
     return hits / runs
@@ -164,7 +164,7 @@ def test_the_interval_covers_with_few_dialogues() -> None:
     generator = np.random.default_rng(11)
     hits = 0
     for run in range(300):
-        interval = interval_of_scores(simulated_orders(generator, 0.8, 15).mean(axis=1), seed=run)
+        interval = score_interval(simulated_orders(generator, 0.8, 15).mean(axis=1), seed=run)
         hits += interval.low <= 0.8 <= interval.high
     assert hits / 300 >= 0.95
 
@@ -176,8 +176,8 @@ def test_the_interval_covers_with_few_dialogues() -> None:
 )
 def test_mirrored_scores_have_the_mirrored_interval(scores: list[float], seed: int) -> None:
     values = np.array(scores)
-    one = interval_of_scores(values, seed=seed, resamples=200)
-    other = interval_of_scores(1.0 - values, seed=seed, resamples=200)
+    one = score_interval(values, seed=seed, resamples=200)
+    other = score_interval(1.0 - values, seed=seed, resamples=200)
     assert one.low + other.high == pytest.approx(1, abs=1e-9)
     assert one.high + other.low == pytest.approx(1, abs=1e-9)
     assert one.method == other.method
@@ -202,7 +202,7 @@ def test_mirrored_scores_have_the_mirrored_interval(scores: list[float], seed: i
     ],
 )
 def test_which_interval_is_used(scores: Floats, method: str) -> None:
-    assert interval_of_scores(scores, seed=0).method == method
+    assert score_interval(scores, seed=0).method == method
 
 
 @pytest.mark.parametrize(("wins", "n"), [(0, 250), (1, 250), (125, 250), (249, 250), (250, 250), (1, 1)])
@@ -233,7 +233,7 @@ def test_with_many_dialogues_the_limit_law_gives_what_resampling_gives() -> None
 @pytest.mark.parametrize("scores", [[], [1.2], [np.nan, 0.5], [-0.1, 0.5]])
 def test_what_is_no_score_is_refused(scores: list[float]) -> None:
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
-        interval_of_scores(np.array(scores), seed=0)
+        score_interval(np.array(scores), seed=0)
 
 
 def test_constant_scores_are_never_resampled() -> None:

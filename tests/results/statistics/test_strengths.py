@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import beta
 
-from results.statistics import BradleyTerryStrengths, interval_of_scores, strengths
+from results.statistics import BradleyTerryStrengths, score_interval, strengths
 from results.statistics.bradley_terry import ELO_PER_LOG
 from results.statistics.strength_fits import fit, gaps_of
 
@@ -42,7 +42,7 @@ def places(found: BradleyTerryStrengths) -> list[tuple[int, int]]:
 @given(st.lists(st.sampled_from([WON, 0.75, TIED, LOST]), min_size=1, max_size=120))
 def test_two_authors_have_the_interval_of_their_rate(scores: list[float]) -> None:
     found = of_pairs({(0, 1): scores}, 2)
-    rate = interval_of_scores(np.array(scores), seed=0, resamples=600)
+    rate = score_interval(np.array(scores), seed=0, resamples=600)
     ends = logit(np.round([rate.low, rate.high], 9)) / 2
     assert found.low[0] == pytest.approx(min(ends[0], found.log[0]), abs=1e-5)
     assert found.high[0] == pytest.approx(max(ends[1], found.log[0]), abs=1e-5)
