@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import UnscoredReason
-from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Feasibility, stopping_feasibility, sequence_of
+from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Feasibility, stopping_feasibility, confidence_sequence
 from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
@@ -128,7 +128,7 @@ def _up(half_width: float) -> str:
 def _one_sided(dialogues: int, until: Until, lanes: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
     won = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
-    return sequence_of(won, np.arange(dialogues), level=LEVEL, lanes=lanes, estimand=until.estimand)
+    return confidence_sequence(won, np.arange(dialogues), level=LEVEL, lanes=lanes, estimand=until.estimand)
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +254,7 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
 
 def look(columns: JudgmentTable, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
-    return sequence_of(
+    return confidence_sequence(
         columns.rows(columns.dialogue < at),
         np.arange(columns.n_dialogues, dtype=np.int64),
         level=LEVEL,

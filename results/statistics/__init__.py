@@ -12,7 +12,7 @@ from results.statistics.confidence_sequences import (
     ConfidenceSequence,
     Estimand,
     judging_order,
-    sequence_of,
+    confidence_sequence,
 )
 from results.statistics.contest_design import DesignAssumptions, Design, design_assumptions, design
 from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
@@ -157,7 +157,7 @@ __all__ = [
     "stopping_feasibility",
     "compare_with_published",
     "cost_saving",
-    "sequence_of",
+    "confidence_sequence",
     "sign_flip",
     "single_order_mcnemar",
     "smallest_detectable",

@@ -104,7 +104,7 @@ def judging_order(n_dialogues: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permutation(n_dialogues).astype(np.int64)
 
 
-def sequence_of(
+def confidence_sequence(
     columns: JudgmentTable,
     order: NDArray[np.int64],
     *,

@@ -59,7 +59,7 @@ def stopping_feasibility(
 
     Args:
         half_width: as asked for by `--until`, in (0, ½).
-        level, lanes, estimand: as in `sequence_of`.
+        level, lanes, estimand: as in `confidence_sequence`.
 
     Raises:
         ValueError: fewer than one dialogue or lane, or a level or half-width out of range.

@@ -29,7 +29,7 @@ from prompts import Library
 from results.analysis.contest_results import Summary, summarise
 from results.analysis.early_stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
 from results.db.store import Store
-from results.statistics import JudgmentTable, Estimand, sequence_of
+from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
 DECIDED = Until()
 KNOWN = Until(None, Estimand.THESE_DIALOGUES)
@@ -110,7 +110,7 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
     stopped = stopped_at(columns, DECIDED, lanes=1, samples=1)
     order = np.arange(80)
     decided = [
-        at for at in looks(80) if sequence_of(columns.rows(columns.dialogue < at), order, samples=1).decided
+        at for at in looks(80) if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
     ]
     assert stopped.sequence.prefix == (decided[0] if decided else 80)
     assert [at for at, *_ in stopped.path] == [at for at in looks(80) if at <= stopped.sequence.prefix]

@@ -13,7 +13,7 @@ from results.statistics import (
     Estimand,
     judging_order,
     stopping_feasibility,
-    sequence_of,
+    confidence_sequence,
     win_rate,
 )
 from results.statistics.betting_martingale import fractions_for
@@ -31,8 +31,8 @@ def came_in(columns: JudgmentTable, order: NDArray[np.int64], count: int) -> Jud
 def test_relabelling_mirrors(contest: MakeContest, estimand: Estimand) -> None:
     columns = contest(80, mean=0.6, ties=0.1, unscored=0.05)
     order = judging_order(80, 1)
-    one = sequence_of(columns, order, estimand=estimand)
-    other = sequence_of(columns.swap_authors(), order, estimand=estimand)
+    one = confidence_sequence(columns, order, estimand=estimand)
+    other = confidence_sequence(columns.swap_authors(), order, estimand=estimand)
     assert one.low + other.high == pytest.approx(1, abs=1e-6)
     assert one.high + other.low == pytest.approx(1, abs=1e-6)
     assert (one.prefix, one.incomplete) == (other.prefix, other.incomplete)
@@ -63,7 +63,7 @@ def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int
         verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1).ravel()
         columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
         came = int(generator.integers(1, n + 1))
-        sequence = sequence_of(came_in(columns, np.arange(n), came), np.arange(n), estimand=estimand)
+        sequence = confidence_sequence(came_in(columns, np.arange(n), came), np.arange(n), estimand=estimand)
         if "crossed" in sequence.note:
             continue
         total = n if estimand is Estimand.THESE_DIALOGUES else None
@@ -80,14 +80,14 @@ def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int
 @pytest.mark.parametrize("estimand", list(Estimand))
 def test_the_ends_never_widen(contest: MakeContest, estimand: Estimand) -> None:
     columns, order = contest(120, mean=0.7, unscored=0.03), judging_order(120, 2)
-    looks = [sequence_of(came_in(columns, order, at), order, estimand=estimand) for at in range(0, 121, 8)]
+    looks = [confidence_sequence(came_in(columns, order, at), order, estimand=estimand) for at in range(0, 121, 8)]
     assert (np.diff([look.low for look in looks]) >= -1e-7).all()
     assert (np.diff([look.high for look in looks]) <= 1e-7).all()
 
 
 def test_these_dialogues_judged_to_the_end_are_known_exactly(contest: MakeContest) -> None:
     columns = contest(60, mean=0.6)
-    sequence = sequence_of(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
+    sequence = confidence_sequence(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
     rate = win_rate(columns, seed=0).rate
     assert rate is not None
     assert sequence.low == pytest.approx(rate, abs=1e-6)
@@ -97,7 +97,7 @@ def test_these_dialogues_judged_to_the_end_are_known_exactly(contest: MakeContes
 
 def test_incomplete_dialogues_leave_their_bounds_open_to_the_end(contest: MakeContest) -> None:
     columns = contest(60, mean=0.6, unscored=0.1)
-    sequence = sequence_of(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
+    sequence = confidence_sequence(columns, judging_order(60, 0), estimand=Estimand.THESE_DIALOGUES)
     result = win_rate(columns, seed=0)
     assert sequence.low == pytest.approx(result.bound_low, abs=1e-6)
     assert sequence.high == pytest.approx(result.bound_high, abs=1e-6)
@@ -108,7 +108,7 @@ def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
     columns = JudgmentTable.of(
         np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.repeat(np.arange(40) % 2, 2)
     )
-    sequence = sequence_of(columns, judging_order(40, 3))
+    sequence = confidence_sequence(columns, judging_order(40, 3))
     assert not sequence.decided
     assert sequence.note == "judged to the end (40 dialogues), undecided"
 
@@ -117,10 +117,10 @@ def test_126_of_250_is_known_for_these_dialogues_and_decides_nothing() -> None:
     won = np.random.default_rng(0).permutation(np.r_[np.ones(126), np.zeros(124)])
     columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
     order = judging_order(250, 0)
-    population = sequence_of(columns, order)
+    population = confidence_sequence(columns, order)
     assert population.estimand is Estimand.POPULATION
     assert (population.decided, population.known, population.better) == (False, False, "")
-    these = sequence_of(columns, order, estimand=Estimand.THESE_DIALOGUES)
+    these = confidence_sequence(columns, order, estimand=Estimand.THESE_DIALOGUES)
     assert (these.decided, these.known, these.better) == (False, True, "A")
     assert "known for these dialogues" in these.note
 
@@ -132,7 +132,7 @@ def even_contests(estimand: Estimand, runs: int, n: int = 250) -> float:
     for run in range(runs):
         won = (generator.random(n) < 0.5).astype(float)
         columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
-        sequence = sequence_of(columns, judging_order(n, run), estimand=estimand)
+        sequence = confidence_sequence(columns, judging_order(n, run), estimand=estimand)
         assert sequence.decided <= (estimand is Estimand.POPULATION)
         led += bool(sequence.better)
     return led / runs
@@ -153,23 +153,23 @@ def test_only_the_complete_prefix_counts(contest: MakeContest) -> None:
     order = judging_order(50, 4)
     late = order[10]
     pending = ~((columns.dialogue == late) & columns.a_first)
-    sequence = sequence_of(columns.rows(pending), order)
+    sequence = confidence_sequence(columns.rows(pending), order)
     assert (sequence.prefix, sequence.waiting) == (10, 39)
-    same = sequence_of(came_in(columns, order, 10), order)
+    same = confidence_sequence(came_in(columns, order, 10), order)
     assert (sequence.low, sequence.high) == (same.low, same.high)
 
 
 def test_samples_that_are_still_to_come_hold_the_prefix_back(contest: MakeContest) -> None:
     columns = contest(30, samples=2)
     order = judging_order(30, 0)
-    assert sequence_of(columns, order).prefix == 30
-    assert sequence_of(columns, order, samples=3).prefix == 0
-    assert sequence_of(columns, order, samples=1).prefix == 30
+    assert confidence_sequence(columns, order).prefix == 30
+    assert confidence_sequence(columns, order, samples=3).prefix == 0
+    assert confidence_sequence(columns, order, samples=1).prefix == 30
 
 
 def look_all_the_time(columns: JudgmentTable, order: NDArray[np.int64], estimand: Estimand, truth: float) -> bool:
     """Whether the sequence covered `truth` at every look: the ends never widen, so the last look tells."""
-    sequence = sequence_of(columns, order, estimand=estimand)
+    sequence = confidence_sequence(columns, order, estimand=estimand)
     crossed = "crossed" in sequence.note  # then one of them missed it on the way
     return not crossed and sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
 
@@ -202,7 +202,7 @@ def these_dialogues_coverage(mean: float, *, runs: int, n: int) -> float:
     held = 0
     for run in range(runs):
         order = judging_order(n, run)
-        sequence = sequence_of(came_in(columns, order, n - 1), order, estimand=Estimand.THESE_DIALOGUES)
+        sequence = confidence_sequence(came_in(columns, order, n - 1), order, estimand=Estimand.THESE_DIALOGUES)
         held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6 and "crossed" not in sequence.note
     return held / runs
 
@@ -257,7 +257,7 @@ def test_answers_that_arrive_in_a_biased_order_do_not_bias_it(contest: MakeConte
         assert truth is not None
         early = columns.rows(arrival <= 60)
         by_arrival.append(win_rate(early, seed=0, resamples=10).rate)
-        sequence = sequence_of(early, order, estimand=Estimand.THESE_DIALOGUES)
+        sequence = confidence_sequence(early, order, estimand=Estimand.THESE_DIALOGUES)
         held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6
     assert np.mean([rate for rate in by_arrival if rate is not None]) > 0.6
     assert held / runs >= 0.93
@@ -266,10 +266,10 @@ def test_answers_that_arrive_in_a_biased_order_do_not_bias_it(contest: MakeConte
 def test_it_is_decided_when_a_half_is_excluded_and_says_who_is_better(contest: MakeContest) -> None:
     columns = contest(200, mean=0.85)
     order = judging_order(200, 1)
-    sequence = sequence_of(came_in(columns, order, 80), order)
+    sequence = confidence_sequence(came_in(columns, order, 80), order)
     assert (sequence.decided, sequence.better) == (True, "A")
     assert sequence.note == "decided after 80 of 200 dialogues: A is preferred"
-    mirrored = sequence_of(came_in(columns.swap_authors(), order, 80), order)
+    mirrored = confidence_sequence(came_in(columns.swap_authors(), order, 80), order)
     assert (mirrored.decided, mirrored.better) == (True, "B")
 
 
@@ -277,28 +277,28 @@ def test_more_lanes_make_every_sequence_wider(contest: MakeContest) -> None:
     columns = contest(200, mean=0.7)
     order = judging_order(200, 1)
     some = came_in(columns, order, 60)
-    alone, shared = sequence_of(some, order), sequence_of(some, order, lanes=4)
+    alone, shared = confidence_sequence(some, order), confidence_sequence(some, order, lanes=4)
     assert shared.low < alone.low and shared.high > alone.high
 
 
 def test_the_half_width_asked_for(contest: MakeContest) -> None:
     columns = contest(200, mean=0.7)
     order = judging_order(200, 1)
-    assert not sequence_of(came_in(columns, order, 20), order, half_width=0.1).narrow
-    enough = sequence_of(came_in(columns, order, 190), order, half_width=0.1)
+    assert not confidence_sequence(came_in(columns, order, 20), order, half_width=0.1).narrow
+    enough = confidence_sequence(came_in(columns, order, 190), order, half_width=0.1)
     assert enough.narrow and enough.half_width <= 0.1
 
 
 @pytest.mark.parametrize("n", [0, 5])
 def test_before_anything_came_in(n: int) -> None:
-    sequence = sequence_of(JudgmentTable.of([], [], [], n_dialogues=n), judging_order(n, 0))
+    sequence = confidence_sequence(JudgmentTable.of([], [], [], n_dialogues=n), judging_order(n, 0))
     assert (sequence.low, sequence.high, sequence.rate, sequence.prefix) == (0, 1, None, 0)
     assert not sequence.decided
 
 
 def test_all_unscored_leaves_everything_open() -> None:
     columns = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
-    sequence = sequence_of(columns, judging_order(30, 0))
+    sequence = confidence_sequence(columns, judging_order(30, 0))
     assert (sequence.low, sequence.high, sequence.prefix) == (0, 1, 30)
     assert not sequence.decided
 
@@ -306,7 +306,7 @@ def test_all_unscored_leaves_everything_open() -> None:
 def test_an_order_that_is_not_random_is_noticed() -> None:
     outcome = np.repeat(np.r_[np.ones(60), np.zeros(60)], 2)
     columns = JudgmentTable.of(np.repeat(np.arange(120), 2), np.tile([True, False], 120), outcome)
-    sequence = sequence_of(columns, np.arange(120), estimand=Estimand.POPULATION)
+    sequence = confidence_sequence(columns, np.arange(120), estimand=Estimand.POPULATION)
     assert not sequence.decided
     assert "crossed" in sequence.note
 
@@ -328,7 +328,7 @@ def test_the_order_is_a_permutation_of_its_seed_alone() -> None:
 )
 def test_what_cannot_be_asked(order: NDArray[np.int64], options: dict[str, float], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        sequence_of(JudgmentTable.of([], [], [], n_dialogues=3), order, **options)
+        confidence_sequence(JudgmentTable.of([], [], [], n_dialogues=3), order, **options)
 
 
 def test_a_width_out_of_reach_is_said_beforehand() -> None:
@@ -350,5 +350,5 @@ def test_these_dialogues_can_always_be_known(contest: MakeContest) -> None:
 
 def test_what_is_reached_lies_within_what_was_said(contest: MakeContest) -> None:
     said = stopping_feasibility(120, estimand=Estimand.POPULATION)
-    sequence = sequence_of(contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION)
+    sequence = confidence_sequence(contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION)
     assert said.narrowest <= sequence.half_width <= said.widest + 0.02

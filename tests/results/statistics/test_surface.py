@@ -25,7 +25,7 @@ from results.statistics import (
     judging_order,
     length_controlled,
     pooled_over_judges,
-    sequence_of,
+    confidence_sequence,
     strategy_difference,
     win_rate,
 )
@@ -94,7 +94,7 @@ MEASURES: dict[str, Callable[[JudgmentTable, JudgmentTable], Any]] = {
     "length": lambda one, _: length_controlled(one, *WORDS),
     "compare": lambda one, other: compare(one, other, direct=one, seed=1, resamples=200, soft=True),
     "everyone": lambda one, other: compare_all({"x": one, "y": other}, seed=1, resamples=200),
-    "sequence": lambda one, _: _without_arrays(sequence_of(one, judging_order(60, 1))),
+    "sequence": lambda one, _: _without_arrays(confidence_sequence(one, judging_order(60, 1))),
     "strategies": lambda one, other: strategy_difference([one, other], [other, one], seed=1, resamples=200),
 }
 
