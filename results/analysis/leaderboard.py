@@ -23,7 +23,7 @@ from results.queries.contest_index import Entry, catalogue_of, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
-from results.statistics.scores import dialogue_scores, order_robust_of
+from results.statistics.scores import dialogue_scores, order_robust_bounds
 
 Floats = NDArray[np.float64]
 ALL = "all"
@@ -217,7 +217,7 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], see
         a, b = codes[contest.a.id], codes[contest.b.id]
         columns += [(a, b, float(score[at]), place[contest.dialogues[at].key]) for at in complete]
         meetings += _meetings(contest, score[complete])
-        low, high = order_robust_of(contest.columns) or (0.0, 0.0)
+        low, high = order_robust_bounds(contest.columns) or (0.0, 0.0)
         robust[a] += complete.size * np.array([low, high])
         robust[b] += complete.size * np.array([1.0 - high, 1.0 - low])
     if not columns:

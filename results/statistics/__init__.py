@@ -51,7 +51,7 @@ from results.statistics.power import SampleSize, needed, smallest_detectable
 from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, cost_saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
-from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_of
+from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_bounds
 from results.statistics.selection_bias import WinnerEstimate, CorrectedEstimate, best_of, corrected_winner
 from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
 from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
@@ -152,7 +152,7 @@ __all__ = [
     "mean_score",
     "needed",
     "non_inferior",
-    "order_robust_of",
+    "order_robust_bounds",
     "pooled_over_judges",
     "stopping_feasibility",
     "compare_with_published",

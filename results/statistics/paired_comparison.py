@@ -24,7 +24,7 @@ from results.statistics.paired_differences import (
     head_to_head,
 )
 from results.statistics.power import SampleSize, needed, repetition_variance
-from results.statistics.scores import dialogue_scores, mean_score, order_robust_of, spread
+from results.statistics.scores import dialogue_scores, mean_score, order_robust_bounds, spread
 
 SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
 
@@ -101,7 +101,7 @@ def compare(
         head_to_head=straight[0] if straight else None,
         rate_first=rates[0],
         rate_second=rates[1],
-        order_robust=(order_robust_of(first), order_robust_of(second)),
+        order_robust=(order_robust_bounds(first), order_robust_bounds(second)),
         saturated=saturated,
         primary=kind,
         needed=_needed(primary, contests, worth=worth, level=level, soft=soft),

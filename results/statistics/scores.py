@@ -96,7 +96,7 @@ def order_robust(verdicts: Floats) -> tuple[float, float] | None:
     return won, 1.0 - lost
 
 
-def order_robust_of(columns: JudgmentTable) -> tuple[float, float] | None:
+def order_robust_bounds(columns: JudgmentTable) -> tuple[float, float] | None:
     """The order-robust bounds of a contest, over its complete dialogues."""
     scores = dialogue_scores(columns)
     return order_robust(scores.by_order[scores.complete])

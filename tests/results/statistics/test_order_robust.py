@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, logit
 
-from results.statistics import JudgmentTable, WinRate, order_robust_of, pooled_over_judges, strategy_rate, win_rate
+from results.statistics import JudgmentTable, WinRate, order_robust_bounds, pooled_over_judges, strategy_rate, win_rate
 
 MakeContest = Callable[..., JudgmentTable]
 NUMBERS = st.floats(-3, 3, allow_nan=False)
@@ -64,7 +64,7 @@ def test_they_hold_the_rate_mirror_and_are_as_wide_as_the_judge_is_inconsistent(
     assert one.rate - 1e-12 <= high <= 1
     assert (mirrored[0], mirrored[1]) == pytest.approx((1 - high, 1 - low))
     assert high - low == pytest.approx(1 - one.consistency)
-    assert order_robust_of(columns) == pytest.approx((low, high))
+    assert order_robust_bounds(columns) == pytest.approx((low, high))
 
 
 def test_a_judge_of_one_mind_has_bounds_of_no_width_and_one_that_looks_at_the_place_alone_knows_nothing() -> (
