@@ -28,7 +28,7 @@ from results.statistics.scores import dialogue_scores
 from results.statistics.stratified_ppi import (
     NAMES,
     allocation,
-    strata_of,
+    assign_strata,
 )
 
 Floats = NDArray[np.float64]
@@ -70,7 +70,7 @@ def stratified_gold_plan(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
         for dialogue in seeded_order(plan.dialogues, GOLD_SEED)
         if not np.isnan(scores[place[dialogue.key]])
     ]
-    strata = strata_of(scores[[place[dialogue.key] for dialogue in complete]])
+    strata = assign_strata(scores[[place[dialogue.key] for dialogue in complete]])
     members = [
         [one for one, code in zip(complete, strata, strict=True) if code == at] for at in range(len(NAMES))
     ]

@@ -69,7 +69,7 @@ class StratifiedGold:
     strata: tuple[Stratum, ...]
 
 
-def strata_of(cheap: Floats) -> Ints:
+def assign_strata(cheap: Floats) -> Ints:
     """`CONSISTENT` where all verdicts name one author (a score of 0 or 1), `INCONSISTENT` elsewhere.
 
     `cheap`: complete scores only.
@@ -115,7 +115,7 @@ def stratified_cheap_and_gold(
         raise ValueError(f"{cheap.size} cheap and {gold.size} gold scores")
     there = ~np.isnan(cheap)
     f, y = cheap[there], gold[there]
-    stratum = strata_of(f)
+    stratum = assign_strata(f)
     asked = ~np.isnan(y)
     strata = []
     for code, name in enumerate(NAMES):

@@ -18,7 +18,7 @@ from results.statistics import (
     stratified_cheap_and_gold,
 )
 from results.statistics import stratified_ppi as module
-from results.statistics.stratified_ppi import BOUNDED, STRATIFIED, allocation, strata_of
+from results.statistics.stratified_ppi import BOUNDED, STRATIFIED, allocation, assign_strata
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -34,7 +34,7 @@ def test_it_is_unbiased_over_every_sample_that_could_be_drawn(weight: float) -> 
     """With any fixed trust in the cheap judge, and however biased it is."""
     cheap = np.array([1, 1, 0, 1, 0, 0.5, 0.5, 0.5, 0.5])
     truth = np.array([1, 0.5, 0, 0, 1, 0, 1, 0, 0.5])
-    groups = [np.flatnonzero(strata_of(cheap) == code) for code in (0, 1)]
+    groups = [np.flatnonzero(assign_strata(cheap) == code) for code in (0, 1)]
     rates = []
     with patch.object(module, "_weight", return_value=weight), patch.object(module, "FEWEST", 0):
         for one, other in product(combinations(groups[0], 2), combinations(groups[1], 3)):
@@ -42,7 +42,7 @@ def test_it_is_unbiased_over_every_sample_that_could_be_drawn(weight: float) -> 
             for at in (*one, *other):
                 gold[at] = truth[at]
             asked = ~np.isnan(gold)
-            estimate = module._difference(cheap, gold, asked, strata_of(cheap), 0.95)
+            estimate = module._difference(cheap, gold, asked, assign_strata(cheap), 0.95)
             mean = sum(
                 len(group) / cheap.size * np.nanmean(gold[group] - weight * cheap[group]) for group in groups
             )
@@ -106,7 +106,7 @@ def simulated(
 ) -> tuple[Floats, Floats]:
     """250 dialogues whose preference varies; a cheap judge that leans; a gold share by its consistency."""
     cheap, gold = both_judges(generator, mean, bias)
-    stratum = strata_of(cheap)
+    stratum = assign_strata(cheap)
     sizes = [int((stratum == code).sum()) for code in (0, 1)]
     asked = np.zeros(250, dtype=bool)
     for code, count in enumerate(allocation(sizes, round(share * 250))):
