@@ -19,7 +19,7 @@ from results.db.store import Store
 from results.queries.judge_audits import Audited, Said, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, scores_of
+from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, first_preference_rates
 from results.statistics.rated_pairs import RatedPairs
 
 CONTROL = "control"
@@ -103,7 +103,7 @@ async def summarise_audit(
         computed[audit_baselines.RATINGS_OUT_OF_FOLD] = audit_baselines.ratings_out_of_fold(found)
         computed[audit_baselines.AUTHOR_OUT_OF_FOLD] = audit_baselines.author_out_of_fold(found)
     asked = [one for one in found.said if one.provider == CONTROL]
-    beneath = {one.judge: scores_of(one.verdicts) for one in asked} | computed
+    beneath = {one.judge: first_preference_rates(one.verdicts) for one in asked} | computed
     judges = [
         _of_judge(one, found, beneath, lanes or {}, seed, without_kin=without_kin)
         for one in found.said
@@ -138,7 +138,7 @@ def _of_judge(
     kin = tuple(name for name in pairs.names if own & model_makers(name))
     wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
     mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
-    score = scores_of(verdicts)
+    score = first_preference_rates(verdicts)
     return Audits(
         name=said.judge,
         said=said,

@@ -123,7 +123,7 @@ def audit(
     """
     if verdicts.shape[:2] != (len(pairs), 2):
         raise ValueError(f"verdicts of shape {verdicts.shape} for {len(pairs)} pairs")
-    score = scores_of(verdicts)
+    score = first_preference_rates(verdicts)
     right = agreeing(score, pairs.better)
     complete = ~np.isnan(score)
     by_place = verdicts[complete]
@@ -166,7 +166,7 @@ def audit(
     )
 
 
-def scores_of(verdicts: Floats) -> Floats:
+def first_preference_rates(verdicts: Floats) -> Floats:
     """Mean over both orders and all samples; nan where a verdict is lacking."""
     return np.asarray(verdicts.mean(axis=(1, 2)))
 
@@ -180,7 +180,7 @@ def more_than(pairs: RatedPairs, one: Floats, other: Floats, *, seed: int) -> Cl
     """By how much one judge agrees more than another, in [−1, 1], over the pairs that both completed.
 
     Args:
-        one, other: scores per pair, as `scores_of` gives them.
+        one, other: scores per pair, as `first_preference_rates` gives them.
     """
     difference = agreeing(one, pairs.better) - agreeing(other, pairs.better)
     return clustered_mean(difference, pairs.part, seed=seed, span=(-1.0, 1.0))

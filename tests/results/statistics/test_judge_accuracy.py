@@ -16,7 +16,7 @@ from results.statistics.judge_accuracy import (
     audit,
     leniency_scores,
     more_than,
-    scores_of,
+    first_preference_rates,
 )
 from results.statistics.not_estimable import NotEstimable
 
@@ -122,7 +122,7 @@ def test_what_is_missing_is_counted_and_bounded_and_never_scored() -> None:
     said[:50, 1] = np.nan
     found = audit(of, said, seed=0)
     assert (found.n, found.incomplete) == (350, 50)
-    kept = scores_of(said)[50:]
+    kept = first_preference_rates(said)[50:]
     assert found.agreement.value == pytest.approx(agreeing(kept, of.better[50:]).mean())
     assert found.low_bound is not None
     assert found.high_bound is not None
@@ -161,7 +161,7 @@ def test_stability_over_repeats() -> None:
 
 def test_more_than_a_floor_is_paired() -> None:
     of = pairs()
-    one, other = scores_of(verdicts(of, 0.8)), scores_of(verdicts(of, 0.6, seed=5))
+    one, other = first_preference_rates(verdicts(of, 0.8)), first_preference_rates(verdicts(of, 0.6, seed=5))
     found, mirrored = more_than(of, one, other, seed=0), more_than(of, other, one, seed=0)
     assert found.value == pytest.approx((agreeing(one, of.better) - agreeing(other, of.better)).mean())
     assert (found.low, found.high) == pytest.approx((-(mirrored.high or 0), -(mirrored.low or 0)))
