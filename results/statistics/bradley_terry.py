@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from results.statistics.intervals import check_level
 from results.statistics.strength_fits import Floats, Ints, fit
-from results.statistics.strength_intervals import PairScores, StrengthBounds, bounds_of
+from results.statistics.strength_intervals import PairScores, StrengthBounds, strength_bounds
 
 PRIOR_TIES = 1.0  # dialogues, a tie each, added to every pair that met
 ELO_PER_LOG = 400.0 / float(np.log(10.0))
@@ -122,7 +122,7 @@ def strengths(
         code_of = np.searchsorted(members, [first[rows], second[rows]])
         pairs = PairScores.of(code_of[0], code_of[1], score[rows], dialogue[rows], members.size)
         hub = int(np.searchsorted(members, reference[members[0]]))
-        part = bounds_of(pairs, hub, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples)
+        part = strength_bounds(pairs, hub, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples)
         bounds.put(members, part)
     gap = log - log[reference]
     return BradleyTerryStrengths(

@@ -125,7 +125,7 @@ class _Targets(NamedTuple):
     value: Value
 
 
-def bounds_of(
+def strength_bounds(
     pairs: PairScores, reference: int, *, prior_ties: float, seed: int, level: float, resamples: int
 ) -> StrengthBounds:
     """StrengthBounds of all authors of one component of two or more, `reference` being one of them."""
