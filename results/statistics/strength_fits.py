@@ -61,7 +61,7 @@ def flows(wins: Floats, log: Floats, targets: Floats) -> Floats:
     return np.asarray(np.linalg.solve(information + np.full((authors, authors), 1.0 / authors), targets.T).T)
 
 
-def gaps_of(wins: Floats) -> Floats:
+def strength_gaps(wins: Floats) -> Floats:
     """Fitted log strength of i above j, for every matrix of a stack: shape of `wins`.
 
     inf or −inf where no finite optimum is, nan where nothing is said of the two.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
 from results.statistics.intervals import Interval, bootstrap_serves, boundary_interval, score_interval
-from results.statistics.strength_fits import Floats, Ints, fit, flows, gaps_of
+from results.statistics.strength_fits import Floats, Ints, fit, flows, strength_gaps
 
 Value = Callable[[Floats, bool], Floats]
 _NOISE = 1e-9
@@ -174,7 +174,7 @@ class _Ends:
         self._ties[self._guarded] = prior_ties
         wins = pairs.wins(self._rates, self._ties)
         self.log = fit(wins)
-        self._wins, self._gaps = wins, gaps_of(wins[None])[0]
+        self._wins, self._gaps = wins, strength_gaps(wins[None])[0]
         own = [
             score_interval(scores[pair], seed=seed, level=level, resamples=resamples)
             for pair in self._resampled
@@ -189,7 +189,7 @@ class _Ends:
         for place, (pair, interval) in enumerate(zip(self._resampled, own, strict=True)):
             rates[:, place, pair] = _ends_of(interval)
         shape = (2, len(own), self._pairs.authors, self._pairs.authors)
-        return gaps_of(self._pairs.wins(rates.reshape(-1, rates.shape[-1]), self._ties)).reshape(shape)
+        return strength_gaps(self._pairs.wins(rates.reshape(-1, rates.shape[-1]), self._ties)).reshape(shape)
 
     def interval(self, targets: _Targets, level: float) -> tuple[Floats, Floats]:
         """Lower and upper ends of every target at a level."""
@@ -236,7 +236,7 @@ class _Ends:
         down = rises[:, self._guarded] == (sign > 0)
         rates[:, self._guarded] = np.where(down, lows, highs)
         ties = np.where(np.isin(np.arange(self._rates.size), self._guarded), 0.0, self._ties)
-        gaps = gaps_of(self._pairs.wins(rates, ties))
+        gaps = strength_gaps(self._pairs.wins(rates, ties))
         values = np.array([targets.value(gaps[[at]], sign > 0)[0, at] for at in range(centre.size)])
         return np.asarray(np.maximum(sign * (centre - values), 0.0))
 

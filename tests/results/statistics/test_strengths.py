@@ -14,7 +14,7 @@ from scipy.stats import beta
 
 from results.statistics import BradleyTerryStrengths, score_interval, strengths
 from results.statistics.bradley_terry import ELO_PER_LOG
-from results.statistics.strength_fits import fit, gaps_of
+from results.statistics.strength_fits import fit, strength_gaps
 
 Floats = NDArray[np.float64]
 WON, TIED, LOST = 1.0, 0.5, 0.0
@@ -143,7 +143,7 @@ def test_infinite_and_undetermined_gaps() -> None:
     wins = np.zeros((4, 4))
     wins[0, 1] = wins[0, 2] = 5
     wins[0, 3] = wins[3, 0] = 2
-    (gaps,) = gaps_of(wins[None])
+    (gaps,) = strength_gaps(wins[None])
     assert gaps[0, 3] == pytest.approx(0)
     assert gaps[0, 1] == gaps[3, 2] == np.inf
     assert gaps[2, 0] == -np.inf
