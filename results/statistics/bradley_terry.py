@@ -69,7 +69,7 @@ class BradleyTerryStrengths:
         return np.asarray(1000.0 + ELO_PER_LOG * self.log)
 
 
-def wins_of(first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None) -> Floats:
+def win_counts(first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None) -> Floats:
     """Wins from meetings: `score` in [0, 1] is the first's; each counts `weight`."""
     each = np.ones(score.shape) if weight is None else weight
     wins = np.zeros((authors, authors))
@@ -108,7 +108,7 @@ def strengths(
     from scipy.sparse.csgraph import connected_components  # slow to load
 
     _, component = connected_components(csr_array(met.astype(int)), directed=False)
-    wins = wins_of(first, second, score, authors) + 0.5 * prior_ties * met
+    wins = win_counts(first, second, score, authors) + 0.5 * prior_ties * met
     log, expected, reference = np.zeros(authors), np.zeros(authors), np.arange(authors)
     bounds = StrengthBounds.certain(authors)
     for code in np.unique(component):

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from results.paper.cells import published
-from results.statistics.bradley_terry import fit, strengths, wins_of
+from results.statistics.bradley_terry import fit, strengths, win_counts
 from results.statistics.replication import (
     as_family,
     effective_n,
@@ -43,7 +43,7 @@ def tastings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_it_equals_evalica_on_its_own_sample() -> None:
-    strength = np.exp(fit(wins_of(*tastings(), 5)))
+    strength = np.exp(fit(win_counts(*tastings(), 5)))
     assert strength / strength.sum() == pytest.approx(GOLDEN, abs=1e-9)
 
 
@@ -55,13 +55,13 @@ def test_it_equals_evalica_where_it_is_installed() -> None:
     score = generator.choice([0.0, 0.5, 1.0], 300)
     winners = [{1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}[one] for one in score]
     theirs = evalica.bradley_terry(first.tolist(), second.tolist(), winners, tolerance=1e-12, limit=100_000)
-    ours = np.exp(fit(wins_of(first, second, score, 6)))
+    ours = np.exp(fit(win_counts(first, second, score, 6)))
     assert [theirs.scores[code] for code in range(6)] == pytest.approx(ours.tolist(), rel=1e-6)
 
 
 def test_the_wins_expected_are_the_wins_counted() -> None:
     """The condition of the optimum: each author's expected wins are those it has."""
-    wins = wins_of(*tastings(), 5)
+    wins = win_counts(*tastings(), 5)
     log = fit(wins)
     met = wins + wins.T
     expected = (met / (1 + np.exp(log[None, :] - log[:, None]))).sum(axis=1)
