@@ -10,7 +10,7 @@ import numpy as np
 from results.analysis.contest_selection import Gathered, UnderJudge
 from results.analysis.multi_comparison import Everyone
 from results.queries.contest_index import name_of
-from results.statistics import WinnerEstimate, NotEstimable, best_of, dialogue_scores
+from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, dialogue_scores
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,5 @@ def _winner(gathered: Gathered, under: UnderJudge, seed: int, level: float, *, s
     standings = [under.standings[author.id] for author in authors]
     asked = np.all([standing.asked for standing in standings], axis=0)
     scores = [dialogue_scores(standing.columns, soft=soft).score[asked] for standing in standings]
-    best = best_of(np.stack(scores, axis=1), seed=seed, level=level)
+    best = estimate_winner(np.stack(scores, axis=1), seed=seed, level=level)
     return Winner("" if isinstance(best, NotEstimable) else name_of(authors[best.winner]), best)

@@ -52,7 +52,7 @@ from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, cos
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
 from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_bounds
-from results.statistics.selection_bias import WinnerEstimate, CorrectedEstimate, best_of, corrected_winner
+from results.statistics.selection_bias import WinnerEstimate, CorrectedEstimate, estimate_winner, corrected_winner
 from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
 from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
 from results.statistics.strength_intervals import PairScores, StrengthBounds
@@ -125,7 +125,7 @@ __all__ = [
     "primary_comparison",
     "design_assumptions",
     "audit",
-    "best_of",
+    "estimate_winner",
     "bias_adjusted",
     "breakdown",
     "calibration",

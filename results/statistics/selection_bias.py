@@ -76,7 +76,7 @@ class WinnerEstimate:
     seed: int
 
 
-def best_of(scores: Floats, *, seed: int, level: float = 0.95) -> WinnerEstimate | NotEstimable:
+def estimate_winner(scores: Floats, *, seed: int, level: float = 0.95) -> WinnerEstimate | NotEstimable:
     """The best author, corrected.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from results.statistics import WinnerEstimate, NotEstimable, best_of, clopper_pearson, corrected_winner
+from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, clopper_pearson, corrected_winner
 from results.statistics.selection_bias import BONFERRONI, HYBRID
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -20,7 +20,7 @@ def scores_of(means: Floats, n: int, generator: np.random.Generator, spread: flo
 
 
 def found(scores: Floats, seed: int = 0) -> WinnerEstimate:
-    best = best_of(scores, seed=seed)
+    best = estimate_winner(scores, seed=seed)
     assert isinstance(best, WinnerEstimate)
     return best
 
@@ -87,13 +87,13 @@ def test_only_dialogues_that_are_complete_for_all_count() -> None:
 
 
 def test_what_cannot_be_chosen_from() -> None:
-    assert isinstance(best_of(np.zeros((50, 1)), seed=0), NotEstimable)
-    assert isinstance(best_of(np.full((50, 2), np.nan), seed=0), NotEstimable)
+    assert isinstance(estimate_winner(np.zeros((50, 1)), seed=0), NotEstimable)
+    assert isinstance(estimate_winner(np.full((50, 2), np.nan), seed=0), NotEstimable)
     for wrong in (np.zeros(4), np.full((4, 2), 1.1)):
         with pytest.raises(ValueError, match="scores"):
-            best_of(wrong, seed=0)
+            estimate_winner(wrong, seed=0)
     with pytest.raises(ValueError, match="level"):
-        best_of(np.zeros((4, 2)), seed=0, level=1.0)
+        estimate_winner(np.zeros((4, 2)), seed=0, level=1.0)
 
 
 # -- calibration ---------------------------------------------------------------------------------------------
