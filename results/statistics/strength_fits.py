@@ -50,7 +50,7 @@ def _laplacian(weights: Floats) -> Floats:
     return np.asarray(np.eye(degrees.shape[-1]) * degrees[..., None] - weights)
 
 
-def flows(wins: Floats, log: Floats, targets: Floats) -> Floats:
+def solve_information(wins: Floats, log: Floats, targets: Floats) -> Floats:
     """How each target moves with each author's wins: row t is the solution x of (information) x = target t.
 
     The derivative of target t by a win of i over j is x_i − x_j.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
 from results.statistics.intervals import Interval, bootstrap_serves, boundary_interval, score_interval
-from results.statistics.strength_fits import Floats, Ints, fit, flows, strength_gaps
+from results.statistics.strength_fits import Floats, Ints, fit, solve_information, strength_gaps
 
 Value = Callable[[Floats, bool], Floats]
 _NOISE = 1e-9
@@ -193,7 +193,7 @@ class _Ends:
 
     def interval(self, targets: _Targets, level: float) -> tuple[Floats, Floats]:
         """Lower and upper ends of every target at a level."""
-        flow = flows(self._wins, self.log, targets.gradient)
+        flow = solve_information(self._wins, self.log, targets.gradient)
         rises = flow[:, self._pairs.first] >= flow[:, self._pairs.second]  # with the first's wins
         centre = targets.value(self._gaps[None], True)[0]
         wider = float(ndtri((1.0 + level) / 2.0) / ndtri((1.0 + self._level) / 2.0))
