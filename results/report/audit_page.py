@@ -104,7 +104,7 @@ def _judge(one: Audits) -> Markup:
         ("more than with ratings permuted within raters, points", within(found.within)),
         ("where the ratings are 1 and 3", estimate(found.gap_2)),
         *((name, estimate(group)) for name, group in found.groups.items()),
-        ("verdicts for the first place", percent(found.position_preference)),
+        ("verdicts for the first place", percent(found.first_position_rate)),
         ("verdicts for the longer response, more than ratings", points(found.length.difference)),
     ]
     if isinstance(found.own_family, JudgeBias):

@@ -120,7 +120,7 @@ def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
         ),
         Measure(
             "prefers the first place",
-            tuple(percent(one.hard.position_preference) for one in judged),
+            tuple(percent(one.hard.first_position_rate) for one in judged),
             "of the verdicts that are no ties; 50\u00a0% is no preference",
         ),
     ]

@@ -139,7 +139,7 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "worst_case_high": hard.missing_won.high if hard.missing_won else None,
         "ties": hard.ties,
         "consistency": hard.consistency,
-        "position_preference": hard.position_preference,
+        "position_preference": hard.first_position_rate,
         "repetition_stability": hard.repetition_stability,
         "a_first": _single(hard.a_first),
         "b_first": _single(hard.b_first),

@@ -72,7 +72,7 @@ def _rates(material: Material) -> PlainTable:
                 between(*one.hard.order_robust),
                 str(one.hard.n),
                 percent(one.hard.consistency),
-                percent(one.hard.position_preference),
+                percent(one.hard.first_position_rate),
                 reasons(one.unscored),
             )
         )

@@ -18,7 +18,7 @@ from results.statistics.agreement import FREQUENT, beyond_chance
 from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.rated_pairs import RatedPairs
-from results.statistics.scores import consistency, mean_of, position_preference, stability
+from results.statistics.scores import consistency, mean_of, first_position_rate, stability
 from results.statistics.within_rater_test import WHAT, Signs, WithinRaters, within_raters
 
 Floats = NDArray[np.float64]
@@ -92,7 +92,7 @@ class Audit:
     pairs: tuple[ResponderPairAgreement, ...]
     kappa: float | NotEstimable
     consistency: float | None
-    position_preference: float | None
+    first_position_rate: float | None
     length: JudgeBias
     own_family: JudgeBias | NotEstimable
     ties: float | None
@@ -153,7 +153,7 @@ def audit(
         pairs=responders,
         kappa=_pooled_kappa(responders),
         consistency=consistency(by_place),
-        position_preference=position_preference(by_place),
+        first_position_rate=first_position_rate(by_place),
         length=_leaning(pairs, score, pairs.longer, seed),
         own_family=_own_family(pairs, score, family, seed),
         ties=mean_of(by_place == 0.5),

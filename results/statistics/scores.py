@@ -113,7 +113,7 @@ def shared_variance(verdicts: Floats) -> float:
     return float(((first - first.mean()) * (second - second.mean())).mean())
 
 
-def position_preference(verdicts: Floats) -> float | None:
+def first_position_rate(verdicts: Floats) -> float | None:
     """Share of verdicts for the first place: A's wins where A stood first, B's where B did; ties left out.
 
     `verdicts`: as `DialogueScores.by_order`, complete; None where all are ties, or there is none.

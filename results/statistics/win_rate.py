@@ -24,7 +24,7 @@ from results.statistics.scores import (
     dialogue_scores,
     mean_of,
     order_robust,
-    position_preference,
+    first_position_rate,
     spread,
     stability,
 )
@@ -115,7 +115,7 @@ class WinRate:
     order_robust_low: float | None
     order_robust_high: float | None
     tied_both: float | None
-    position_preference: float | None
+    first_position_rate: float | None
     a_first: SingleOrder
     b_first: SingleOrder
     repetition_stability: float | None
@@ -188,7 +188,7 @@ def win_rate(
         order_robust_low=robust_low,
         order_robust_high=robust_high,
         tied_both=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
-        position_preference=position_preference(verdicts),
+        first_position_rate=first_position_rate(verdicts),
         a_first=_single_order(columns, scores, 0, seed=seed, level=level, resamples=resamples),
         b_first=_single_order(columns, scores, 1, seed=seed, level=level, resamples=resamples),
         repetition_stability=stability(hard.by_order),

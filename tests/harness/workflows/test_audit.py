@@ -61,7 +61,7 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     assert round(found["control/ratings"], 4) == 0.5424
     assert found["control/first"] == 0.5
     first = next(one.audit for one in summary.floors if one.name == "control/first")
-    assert (first.consistency, first.position_preference, first.n) == (0.0, 1.0, 1462)
+    assert (first.consistency, first.first_position_rate, first.n) == (0.0, 1.0, 1462)
     async with await Store.open(
         str(tmp_path / "audit.sqlite")
     ) as store:  # and again, from the database alone

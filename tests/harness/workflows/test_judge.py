@@ -190,4 +190,4 @@ async def test_both_orders_cover_the_truth_and_one_order_is_off_by_the_bias(benc
     assert rate.rate == pytest.approx(truth, abs=0.04)
     assert rate.a_first.rate == pytest.approx(truth + bias, abs=0.05)
     assert rate.b_first.rate == pytest.approx(truth - bias, abs=0.05)
-    assert rate.position_preference == pytest.approx(0.5 + bias, abs=0.05)
+    assert rate.first_position_rate == pytest.approx(0.5 + bias, abs=0.05)

@@ -177,7 +177,7 @@ async def test_relabelling_the_authors_mirrors_everything(store: Store) -> None:
     assert one.rate is not None
     assert other.rate == pytest.approx(1.0 - one.rate)
     assert [other.low, other.high] == pytest.approx([1.0 - (one.high or 0), 1.0 - (one.low or 0)])
-    assert (other.consistency, other.position_preference) == (one.consistency, one.position_preference)
+    assert (other.consistency, other.first_position_rate) == (one.consistency, one.first_position_rate)
     assert (other.n, other.incomplete, other.unscored) == (one.n, one.incomplete, one.unscored)
     assert other.a_first.rate == pytest.approx(1.0 - (one.b_first.rate or 0) - unscored_share(contest, False))
 

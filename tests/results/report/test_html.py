@@ -132,7 +132,7 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
             "incomplete dialogues": str(hard.incomplete),
             "ties": presenting.percent(hard.ties),
             "consistency": presenting.percent(hard.consistency),
-            "prefers the first place": presenting.percent(hard.position_preference),
+            "prefers the first place": presenting.percent(hard.first_position_rate),
             "unscored": presenting.reasons(judge.unscored),
             "asked again": "0",
             "cost": presenting.money(judge.contest.cost_usd),

@@ -60,7 +60,7 @@ def numbers(found: Audit) -> list[float | None]:
 def test_always_first_agrees_with_exactly_half_and_is_never_consistent() -> None:
     found = audit(pairs(), always_first(pairs()), seed=0)
     assert found.agreement.value == 0.5
-    assert (found.consistency, found.position_preference) == (0.0, 1.0)
+    assert (found.consistency, found.first_position_rate) == (0.0, 1.0)
     assert found.agreement.low is not None
     assert found.agreement.high is not None
     assert found.agreement.low < 0.5 < found.agreement.high
@@ -72,7 +72,7 @@ def test_a_judge_that_knows_the_ratings_agrees_with_all_of_them() -> None:
     of = pairs()
     found = audit(of, verdicts(of, right=1.0), seed=0)
     assert found.agreement.value == found.consistency == found.kappa == 1.0
-    assert found.position_preference == 0.5
+    assert found.first_position_rate == 0.5
     assert found.agreement.low is not None
     assert 0.85 < found.agreement.low < 1.0
 

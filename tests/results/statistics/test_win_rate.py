@@ -47,7 +47,7 @@ def assert_mirrors(one: WinRate, other: WinRate) -> None:
     same = "n incomplete ties consistency tied_both unscored not_judged repetition_stability interval_method"
     for name in same.split():
         assert getattr(one, name) == getattr(other, name), name
-    assert one.position_preference == pytest.approx(other.position_preference)
+    assert one.first_position_rate == pytest.approx(other.first_position_rate)
 
 
 @settings(max_examples=40, deadline=None)
@@ -120,7 +120,7 @@ def test_a_judge_that_always_says_first_is_no_evidence_for_either_author() -> No
     result = win_rate(always_first(250), seed=0)
     assert result.rate == 0.5
     assert result.consistency == 0
-    assert result.position_preference == 1
+    assert result.first_position_rate == 1
     assert result.low is not None and result.high is not None and result.low < 0.5 < result.high
     assert (result.a_first.rate, result.b_first.rate) == (1, 0)
     assert result.note == "every complete dialogue has the score 0.5"
@@ -131,7 +131,7 @@ def test_a_judge_that_always_prefers_a_gives_one_with_an_honest_interval() -> No
     assert (result.rate, result.high) == (1, 1)
     assert result.low == pytest.approx(0.025 ** (1 / 250))
     assert result.interval_method == "exact binomial (Clopper–Pearson)"
-    assert (result.consistency, result.position_preference) == (1, 0.5)
+    assert (result.consistency, result.first_position_rate) == (1, 0.5)
 
 
 def test_all_ties() -> None:
@@ -139,7 +139,7 @@ def test_all_ties() -> None:
     columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5))
     result = win_rate(columns, seed=0)
     assert (result.rate, result.ties, result.tied_both, result.consistency) == (0.5, 1, 1, 0)
-    assert result.position_preference is None
+    assert result.first_position_rate is None
     assert result.low is not None and result.high is not None and result.low < 0.5 < result.high
 
 
@@ -184,7 +184,7 @@ def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
 ) -> None:
     result = win_rate(columns, seed=0)
     assert (result.rate, result.low, result.high, result.interval_method) == (None, None, None, "")
-    assert (result.ties, result.consistency, result.position_preference) == (None, None, None)
+    assert (result.ties, result.consistency, result.first_position_rate) == (None, None, None)
     assert says in result.note
 
 
@@ -230,7 +230,7 @@ def test_repetition_stability_is_the_share_of_comparisons_whose_samples_agree() 
 
 def test_position_bias_shows_and_cancels(contest: MakeContest) -> None:
     biased = win_rate(contest(4000, mean=0.5, spread=40, position=0.2), seed=0, resamples=200)
-    assert biased.position_preference == pytest.approx(0.7, abs=0.03)
+    assert biased.first_position_rate == pytest.approx(0.7, abs=0.03)
     assert biased.rate == pytest.approx(0.5, abs=0.02)
     assert biased.a_first.rate == pytest.approx(0.7, abs=0.03)
     assert biased.b_first.rate == pytest.approx(0.3, abs=0.03)
