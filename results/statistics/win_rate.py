@@ -114,7 +114,7 @@ class WinRate:
     consistency: float | None
     order_robust_low: float | None
     order_robust_high: float | None
-    tied_both: float | None
+    both_orders_tied: float | None
     first_position_rate: float | None
     a_first: SingleOrder
     b_first: SingleOrder
@@ -187,7 +187,7 @@ def win_rate(
         consistency=consistency(verdicts),
         order_robust_low=robust_low,
         order_robust_high=robust_high,
-        tied_both=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
+        both_orders_tied=mean_of((verdicts[:, 0] == 0.5) & (verdicts[:, 1] == 0.5)),
         first_position_rate=first_position_rate(verdicts),
         a_first=_single_order(columns, scores, 0, seed=seed, level=level, resamples=resamples),
         b_first=_single_order(columns, scores, 1, seed=seed, level=level, resamples=resamples),

@@ -138,7 +138,7 @@ def test_all_ties() -> None:
     n = 30
     columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5))
     result = win_rate(columns, seed=0)
-    assert (result.rate, result.ties, result.tied_both, result.consistency) == (0.5, 1, 1, 0)
+    assert (result.rate, result.ties, result.both_orders_tied, result.consistency) == (0.5, 1, 1, 0)
     assert result.first_position_rate is None
     assert result.low is not None and result.high is not None and result.low < 0.5 < result.high
 
