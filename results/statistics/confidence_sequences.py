@@ -141,8 +141,8 @@ def confidence_sequence(
     entered = order[:prefix]
     alpha = (1.0 - level) / lanes / 2.0
     total = n if estimand is Estimand.THESE_DIALOGUES else None
-    low = lower_end(scores.low[entered], alpha=alpha, total=total, planned=n)
-    high = 1.0 - lower_end(1.0 - scores.high[entered], alpha=alpha, total=total, planned=n)
+    low = lower_confidence_bound(scores.low[entered], alpha=alpha, total=total, planned=n)
+    high = 1.0 - lower_confidence_bound(1.0 - scores.high[entered], alpha=alpha, total=total, planned=n)
     crossed = low > high + _NOISE
     low, high = min(low, high), max(low, high)
     better = "" if crossed else "A" if low > 0.5 + _NOISE else "B" if high < 0.5 - _NOISE else ""
@@ -170,7 +170,7 @@ def confidence_sequence(
     )
 
 
-def lower_end(scores: Floats, *, alpha: float, total: int | None, planned: int) -> float:
+def lower_confidence_bound(scores: Floats, *, alpha: float, total: int | None, planned: int) -> float:
     """Lower confidence bound of the mean now, valid at every time at once with probability 1 − alpha.
 
     Args:

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.confidence_sequences import Estimand, lower_end
+from results.statistics.confidence_sequences import Estimand, lower_confidence_bound
 from results.statistics.intervals import check_level
 
 Floats = NDArray[np.float64]
@@ -74,8 +74,8 @@ def stopping_feasibility(
 
     def half_width_after(count: int, scores: Floats) -> float:
         seen = scores[:count]
-        low = lower_end(seen, alpha=alpha, total=total, planned=dialogues)
-        return (1.0 - lower_end(1.0 - seen, alpha=alpha, total=total, planned=dialogues) - low) / 2.0
+        low = lower_confidence_bound(seen, alpha=alpha, total=total, planned=dialogues)
+        return (1.0 - lower_confidence_bound(1.0 - seen, alpha=alpha, total=total, planned=dialogues) - low) / 2.0
 
     quiet = min(
         (partial(half_width_after, scores=np.full(dialogues, value)) for value in (1.0, 0.5)),
