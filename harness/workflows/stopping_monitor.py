@@ -23,8 +23,8 @@ class Watch:
     told not to ask. What was asked by then is stored like any other answer and counts for nothing here.
     """
 
-    def __init__(self, dialogues: int, until: Until, *, lanes: int, samples: int) -> None:
-        self._until, self._lanes, self._samples = until, lanes, samples
+    def __init__(self, dialogues: int, until: Until, *, n_contests: int, samples: int) -> None:
+        self._until, self._lanes, self._samples = until, n_contests, samples
         self._looks = looks(dialogues)
         self._taken = 0
         self._in = np.zeros(dialogues, dtype=np.int64)

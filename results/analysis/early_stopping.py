@@ -94,16 +94,16 @@ def looks(dialogues: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def check_reach(dialogues: int, until: Until, lanes: int) -> Feasibility:
+def check_reach(dialogues: int, until: Until, n_contests: int) -> Feasibility:
     """What can be reached, before anything is asked.
 
     Raises:
         UserError: no contest over so many dialogues could answer the question.
     """
     reach = stopping_feasibility(
-        dialogues, half_width=until.half_width, level=LEVEL, lanes=lanes, estimand=until.estimand
+        dialogues, half_width=until.half_width, level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )
-    remedy = f"Judge more dialogues, fewer judges at once (now {lanes}), or "
+    remedy = f"Judge more dialogues, fewer judges at once (now {n_contests}), or "
     if not reach.possible:
         raise UserError(
             reach.note,
@@ -111,7 +111,7 @@ def check_reach(dialogues: int, until: Until, lanes: int) -> Feasibility:
             found=f"{until.half_width:g}",
             remedy=remedy + f"ask for {_up(reach.narrowest)} or more. Nothing was asked.",
         )
-    if until.half_width is None and not until.answered(_one_sided(dialogues, until, lanes)):
+    if until.half_width is None and not until.answered(_one_sided(dialogues, until, n_contests)):
         raise UserError(
             f"{dialogues} dialogues cannot decide: not even if one author won them all",
             where="--until",
@@ -125,10 +125,10 @@ def _up(half_width: float) -> str:
     return f"{np.ceil(half_width * 1000) / 1000:.3f}"
 
 
-def _one_sided(dialogues: int, until: Until, lanes: int) -> ConfidenceSequence:
+def _one_sided(dialogues: int, until: Until, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
     won = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
-    return confidence_sequence(won, np.arange(dialogues), level=LEVEL, lanes=lanes, estimand=until.estimand)
+    return confidence_sequence(won, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ def stopped_at(
     columns: JudgmentTable,
     until: Until,
     *,
-    lanes: int,
+    n_contests: int,
     samples: int,
     cost_usd: float | None = None,
     given_up: Collection[Place] = (),
@@ -223,12 +223,12 @@ def stopped_at(
     columns = _with_unanswered(columns, given_up)
     n = columns.n_dialogues
     complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
-    sequence = look(columns, 0, until, lanes, samples)
+    sequence = look(columns, 0, until, n_contests, samples)
     path = []
     for at in looks(n):
         if at > complete:
             break
-        sequence = look(columns, at, until, lanes, samples)
+        sequence = look(columns, at, until, n_contests, samples)
         path.append((at, sequence.low, sequence.high))
         if until.answered(sequence):
             break
@@ -252,13 +252,13 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
-def look(columns: JudgmentTable, at: int, until: Until, lanes: int, samples: int) -> ConfidenceSequence:
+def look(columns: JudgmentTable, at: int, until: Until, n_contests: int, samples: int) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
     return confidence_sequence(
         columns.rows(columns.dialogue < at),
         np.arange(columns.n_dialogues, dtype=np.int64),
         level=LEVEL,
-        lanes=lanes,
+        n_contests=n_contests,
         estimand=until.estimand,
         half_width=until.half_width,
         samples=samples,

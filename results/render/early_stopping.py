@@ -60,7 +60,7 @@ def _judge_data(judge: JudgeSummary, stopped: Stopped) -> dict[str, Any]:
         "low": sequence.low,
         "high": sequence.high,
         "level": sequence.level,
-        "lanes": sequence.lanes,
+        "lanes": sequence.n_contests,
         "interval": METHOD,
         "scope": SCOPE[str(sequence.estimand)],
         "dialogues": sequence.prefix,
@@ -139,10 +139,10 @@ def notes(summary: Summary) -> list[str]:
     told += kin_notes(judge.contest for judge in summary.judges)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
-    lanes = f", for all {sequence.lanes} judges at once" if sequence.lanes > 1 else ""
+    n_contests = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""
     told.append(
         f"Win rate of {judged[0][0].contest.a.author} {SCOPE[str(sequence.estimand)]}. The interval is a "
-        f"{METHOD}: it holds at every look{lanes}, so looking cost nothing. It stands alone: an interval or "
+        f"{METHOD}: it holds at every look{n_contests}, so looking cost nothing. It stands alone: an interval or "
         "test for a fixed number of dialogues does not hold for a contest that stopped on its own answers."
     )
     for judge, stopped in judged:

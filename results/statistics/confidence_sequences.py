@@ -59,7 +59,7 @@ class ConfidenceSequence:
         estimand: what `low` and `high` are about.
         rate: mean score of the prefix's complete dialogues, in [0, 1]; None where there is none.
         low, high: the sequence's interval now, in [0, 1]: with probability `level` it covers the estimand
-            at every time at once, over all `lanes`.
+            at every time at once, over all `n_contests`.
         level: that probability.
         lanes: contests that share 1 − level; each has its equal part.
         prefix: dialogues that entered: the longest prefix of the order with all judgments in.
@@ -80,7 +80,7 @@ class ConfidenceSequence:
     low: float
     high: float
     level: float
-    lanes: int
+    n_contests: int
     prefix: int
     incomplete: int
     waiting: int
@@ -109,7 +109,7 @@ def confidence_sequence(
     order: NDArray[np.int64],
     *,
     level: float = 0.95,
-    lanes: int = 1,
+    n_contests: int = 1,
     estimand: Estimand = Estimand.POPULATION,
     half_width: float | None = None,
     samples: int | None = None,
@@ -132,14 +132,14 @@ def confidence_sequence(
     n = columns.n_dialogues
     if order.shape != (n,) or not np.array_equal(np.sort(order), np.arange(n)):
         raise ValueError(f"the order must name each of {n} dialogues once")
-    if lanes < 1 or (half_width is not None and not 0.0 < half_width < 0.5):
-        raise ValueError(f"lanes {lanes} must be 1 or more, half-width {half_width} within (0, ½)")
+    if n_contests < 1 or (half_width is not None and not 0.0 < half_width < 0.5):
+        raise ValueError(f"lanes {n_contests} must be 1 or more, half-width {half_width} within (0, ½)")
     wanted = columns if samples is None else columns.limit_samples(samples)
     scores = dialogue_scores(wanted, soft=soft)
     arrived = _arrived(wanted, scores, samples)[order]
     prefix = int(np.argmin(arrived)) if not arrived.all() else n
     entered = order[:prefix]
-    alpha = (1.0 - level) / lanes / 2.0
+    alpha = (1.0 - level) / n_contests / 2.0
     total = n if estimand is Estimand.THESE_DIALOGUES else None
     low = lower_confidence_bound(scores.low[entered], alpha=alpha, total=total, planned=n)
     high = 1.0 - lower_confidence_bound(1.0 - scores.high[entered], alpha=alpha, total=total, planned=n)
@@ -155,7 +155,7 @@ def confidence_sequence(
         low=low,
         high=high,
         level=level,
-        lanes=lanes,
+        n_contests=n_contests,
         prefix=prefix,
         incomplete=prefix - int(kept.size),
         waiting=int(arrived[prefix:].sum()),

@@ -52,7 +52,7 @@ def stopping_feasibility(
     *,
     half_width: float | None = None,
     level: float = 0.95,
-    lanes: int = 1,
+    n_contests: int = 1,
     estimand: Estimand = Estimand.POPULATION,
 ) -> Feasibility:
     """What a sequence over so many dialogues can reach.
@@ -65,12 +65,12 @@ def stopping_feasibility(
         ValueError: fewer than one dialogue or lane, or a level or half-width out of range.
     """
     check_level(level)
-    if dialogues < 1 or lanes < 1 or (half_width is not None and not 0.0 < half_width < 0.5):
+    if dialogues < 1 or n_contests < 1 or (half_width is not None and not 0.0 < half_width < 0.5):
         raise ValueError(
-            f"dialogues {dialogues} and lanes {lanes} must be 1 or more, half-width {half_width} in (0, ½)"
+            f"dialogues {dialogues} and lanes {n_contests} must be 1 or more, half-width {half_width} in (0, ½)"
         )
     total = dialogues if estimand is Estimand.THESE_DIALOGUES else None
-    alpha = (1.0 - level) / lanes / 2.0
+    alpha = (1.0 - level) / n_contests / 2.0
 
     def half_width_after(count: int, scores: Floats) -> float:
         seen = scores[:count]

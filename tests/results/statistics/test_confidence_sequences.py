@@ -277,7 +277,7 @@ def test_more_lanes_make_every_sequence_wider(contest: MakeContest) -> None:
     columns = contest(200, mean=0.7)
     order = judging_order(200, 1)
     some = came_in(columns, order, 60)
-    alone, shared = confidence_sequence(some, order), confidence_sequence(some, order, lanes=4)
+    alone, shared = confidence_sequence(some, order), confidence_sequence(some, order, n_contests=4)
     assert shared.low < alone.low and shared.high > alone.high
 
 
