@@ -86,7 +86,7 @@ def _judge_data(one: Audits) -> dict[str, Any]:
         "rater_centred_note": CENTRED,
         "within_raters": None if isinstance(found.within, NotEstimable) else asdict(found.within),
         "within_raters_refused": _reason(found.within),
-        "gap_2": asdict(found.gap_2),
+        "gap_2": asdict(found.rating_gap_2),
         "groups": {name: asdict(estimate) for name, estimate in found.groups.items()},
         "responders": [
             {
@@ -191,7 +191,7 @@ def columns_of(one: Audits) -> dict[str, str]:
         "agreement": percent(found.agreement.value),
         "95 %": between(found.agreement.low, found.agreement.high),
         "within raters": within(found.within),
-        "gap 2": percent(found.gap_2.value),
+        "gap 2": percent(found.rating_gap_2.value),
         "human v LLM": percent(found.groups[HUMAN_LLM].value),
         "LLM v LLM": percent(found.groups[LLM_LLM].value),
         "κ": decimal(found.kappa),

@@ -102,7 +102,7 @@ def _judge(one: Audits) -> Markup:
     facts = [
         ("agreement", estimate(found.agreement)),
         ("more than with ratings permuted within raters, points", within(found.within)),
-        ("where the ratings are 1 and 3", estimate(found.gap_2)),
+        ("where the ratings are 1 and 3", estimate(found.rating_gap_2)),
         *((name, estimate(group)) for name, group in found.groups.items()),
         ("verdicts for the first place", percent(found.first_position_rate)),
         ("verdicts for the longer response, more than ratings", points(found.length.difference)),

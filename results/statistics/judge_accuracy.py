@@ -87,7 +87,7 @@ class Audit:
     low_bound: float | None
     high_bound: float | None
     centred: ClusteredEstimate
-    gap_2: ClusteredEstimate
+    rating_gap_2: ClusteredEstimate
     groups: Mapping[str, ClusteredEstimate]
     pairs: tuple[ResponderPairAgreement, ...]
     kappa: float | NotEstimable
@@ -148,7 +148,7 @@ def audit(
         low_bound=mean_of(bounds[0]),
         high_bound=mean_of(bounds[1]),
         centred=over(pairs.centred != 0, agreeing(score, pairs.centred)),
-        gap_2=over(pairs.gap == 2),
+        rating_gap_2=over(pairs.gap == 2),
         groups={HUMAN_LLM: over(people), LLM_LLM: over(~people)},
         pairs=responders,
         kappa=_pooled_kappa(responders),

@@ -179,7 +179,7 @@ def _audited(line: OfJudge) -> Row:
             line.name,
             _value(found.agreement),
             between(found.agreement.low, found.agreement.high),
-            _value(found.gap_2),
+            _value(found.rating_gap_2),
             _within(found.within),
             percent(found.consistency),
             percent(found.first_position_rate),

@@ -53,7 +53,7 @@ def always_first(of: RatedPairs) -> np.ndarray:
 
 
 def numbers(found: Audit) -> list[float | None]:
-    estimates = [found.agreement, found.centred, found.gap_2, *found.groups.values()]
+    estimates = [found.agreement, found.centred, found.rating_gap_2, *found.groups.values()]
     return [one for each in estimates for one in (each.value, each.low, each.high)]
 
 
