@@ -68,13 +68,13 @@ def score_interval(scores: Floats, *, seed: int, level: float = 0.95, resamples:
     if not scores.size or not (scores.min() >= -SAME and scores.max() <= 1.0 + SAME):
         raise ValueError("an interval needs one or more scores, all in [0, 1]")
     values = np.clip(scores, 0.0, 1.0)
-    if bootstrap_serves(values):
+    if bootstrap_is_valid(values):
         low, high = bca_interval(values, seed=seed, level=level, resamples=resamples)
         return Interval(max(0.0, low), min(1.0, high), BCA)
     return boundary_interval(values, level=level)
 
 
-def bootstrap_serves(scores: Floats) -> bool:
+def bootstrap_is_valid(scores: Floats) -> bool:
     """Whether resampling these scores gives an interval that can be believed."""
     if scores.size < FEW_DIALOGUES or abs(float(scores.mean()) - 0.5) > 0.5 - NEAR_THE_EDGE + SAME:
         return False
@@ -87,7 +87,7 @@ def standard_error(scores: Floats) -> float:
 
     Where the scores cannot be resampled, that of a normal mean whose interval is as wide as the guaranteed.
     """
-    if bootstrap_serves(scores):
+    if bootstrap_is_valid(scores):
         return float(scores.std(ddof=1) / np.sqrt(scores.size))
     interval = boundary_interval(scores, level=0.95)
     return (interval.high - interval.low) / (2.0 * float(ndtri(0.975)))

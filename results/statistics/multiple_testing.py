@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import holm
-from results.statistics.intervals import MANY, bootstrap_serves, boundary_interval, check_level
+from results.statistics.intervals import MANY, bootstrap_is_valid, boundary_interval, check_level
 from results.statistics.paired_differences import PairedDifference, PairedScores, paired_difference, stacked_differences
 
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def adjust_family(
     if size < 2:
         return TestFamily(size, tuple(single), level, None, tuple(others))
     scores = {place: _scores(differences[:, place]) for place in tested}
-    served = [place for place in tested if bootstrap_serves(scores[place])]
+    served = [place for place in tested if bootstrap_is_valid(scores[place])]
     share = (1.0 - level) / size
     critical = None
     if served:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from results.statistics.intervals import bootstrap_serves, boundary_interval, check_level
+from results.statistics.intervals import bootstrap_is_valid, boundary_interval, check_level
 from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ def estimate_winner(scores: Floats, *, seed: int, level: float = 0.95) -> Winner
     winner = int(np.argmax(np.round(means, 12)))
     own = values[:, winner]
     corrected = None
-    if bootstrap_serves(own):
+    if bootstrap_is_valid(own):
         covariance = np.cov(values, rowvar=False) / n
         step = _step(values) / n
         corrected = corrected_winner(means, covariance, winner, seed=seed, level=level, step=step)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
-from results.statistics.intervals import Interval, bootstrap_serves, boundary_interval, score_interval
+from results.statistics.intervals import Interval, bootstrap_is_valid, boundary_interval, score_interval
 from results.statistics.strength_fits import Floats, Ints, fit, solve_information, strength_gaps
 
 Value = Callable[[Floats, bool], Floats]
@@ -167,7 +167,7 @@ class _Ends:
         self._pairs, self._level = pairs, level
         scores = [pairs.of_pair(pair) for pair in range(len(pairs))]
         self._scores = scores
-        self._resampled = np.flatnonzero([bootstrap_serves(one) for one in scores])
+        self._resampled = np.flatnonzero([bootstrap_is_valid(one) for one in scores])
         self._guarded = np.setdiff1d(np.arange(len(pairs)), self._resampled)
         self._rates = np.array([float(one.mean()) for one in scores])
         self._ties = np.zeros(len(pairs))
