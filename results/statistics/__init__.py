@@ -47,7 +47,7 @@ from results.statistics.paired_differences import (
     paired_difference,
     head_to_head,
 )
-from results.statistics.power import SampleSize, needed, smallest_detectable
+from results.statistics.power import SampleSize, needed, minimum_detectable_effect
 from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, cost_saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
@@ -160,7 +160,7 @@ __all__ = [
     "confidence_sequence",
     "sign_flip",
     "single_order_mcnemar",
-    "smallest_detectable",
+    "minimum_detectable_effect",
     "strategy_difference",
     "strategy_family",
     "strategy_non_inferior",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from results.statistics.hypothesis_tests import sign_flip
 from results.statistics.intervals import score_interval
 from results.statistics.judgment_table import JudgmentTable
-from results.statistics.power import smallest_detectable, spread_of
+from results.statistics.power import minimum_detectable_effect, spread_of
 from results.statistics.scores import dialogue_scores
 from results.statistics.win_rate import SCOPE
 
@@ -213,7 +213,7 @@ def paired_difference(pairs: PairedScores, *, seed: int, level: float = 0.95, re
         bound_high=bound_high,
         discordant=float((np.abs(values) > 1e-9).mean()),
         spread=spread,
-        detectable=smallest_detectable(spread, int(values.size), level=level),
+        detectable=minimum_detectable_effect(spread, int(values.size), level=level),
         seed=seed,
         note=_note(values),
     )

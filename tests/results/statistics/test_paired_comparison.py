@@ -26,7 +26,7 @@ from results.statistics import (
     is_saturated,
     needed,
     single_order_mcnemar,
-    smallest_detectable,
+    minimum_detectable_effect,
     strategy_difference,
     strategy_family,
     strategy_rate,
@@ -265,7 +265,7 @@ def test_the_paired_interval_covers() -> None:
 def test_what_is_detectable_is_detected_four_times_in_five() -> None:
     generator = np.random.default_rng(13)
     n = 250
-    effect = smallest_detectable(np.sqrt(0.4), n)
+    effect = minimum_detectable_effect(np.sqrt(0.4), n)
     assert effect is not None
     shares = [0.2 + effect / 2, 0.6, 0.2 - effect / 2]
     p_values = [
@@ -277,13 +277,13 @@ def test_what_is_detectable_is_detected_four_times_in_five() -> None:
 
 def test_more_dialogues_detect_less_and_the_two_are_inverse() -> None:
     spread = 0.6
-    smallest = smallest_detectable(spread, 250)
+    smallest = minimum_detectable_effect(spread, 250)
     assert smallest is not None
     assert needed(smallest, spread, 250).dialogues == 250
     assert needed(smallest, spread, 100).more_dialogues == 150
     assert needed(smallest / 2, spread, 250).dialogues == pytest.approx(1000, abs=1)
-    assert smallest_detectable(0.0, 250) is None
-    assert smallest_detectable(0.5, 0) is None
+    assert minimum_detectable_effect(0.0, 250) is None
+    assert minimum_detectable_effect(0.5, 0) is None
 
 
 def test_the_plan_never_looks_at_the_observed_effect(contest: MakeContest) -> None:
