@@ -74,7 +74,7 @@ def welch_degrees(groups: Sequence[SeedSpread]) -> float:
     return max(least, total**2 / weighted) if weighted > 0.0 else least
 
 
-def seeds_reach(groups: Sequence[SeedSpread], degrees: float, tail: float) -> tuple[float, float]:
+def seed_margin(groups: Sequence[SeedSpread], degrees: float, tail: float) -> tuple[float, float]:
     """How far below and above the estimate the seeds reach at this upper tail probability.
 
     Of the first strategy's rate; with two, of the first minus the second.
@@ -99,6 +99,6 @@ def p_value(groups: Sequence[SeedSpread], degrees: float, deviation: float, erro
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
         tail = float(np.exp(middle)) / 2.0
-        reach = np.hypot(seeds_reach(groups, degrees, tail)[side], float(ndtri(tail)) * error)
+        reach = np.hypot(seed_margin(groups, degrees, tail)[side], float(ndtri(tail)) * error)
         low, high = (middle, high) if reach >= abs(deviation) else (low, middle)
     return float(np.exp(high))

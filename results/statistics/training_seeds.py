@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.few_seeds import p_value, seed_spread, seeds_reach, welch_degrees
+from results.statistics.few_seeds import p_value, seed_spread, seed_margin, welch_degrees
 from results.statistics.hypothesis_tests import holm, sign_flip
 from results.statistics.intervals import check_level, score_interval
 from results.statistics.judgment_table import JudgmentTable
@@ -174,7 +174,7 @@ def _estimate(
     alone = _dialogues_alone(net, null, seed=seed, level=level, resamples=resamples)
     spreads = [seed_spread(table.mean(axis=1), n) for table in tables]
     degrees = welch_degrees(spreads)
-    below, above = seeds_reach(spreads, degrees, (1.0 - level) / 2.0)
+    below, above = seed_margin(spreads, degrees, (1.0 - level) / 2.0)
     error = float(np.std(net, ddof=1) / np.sqrt(n))
     p = min(1.0, max(p_value(spreads, degrees, estimate - null, error), alone.p))
     robust = _order_robust(groups[0], complete) if len(groups) == 1 else (None, None)

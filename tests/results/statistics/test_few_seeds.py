@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp, ttest_ind
 
 from results.statistics import JudgmentTable, StrategyEstimate, strategy_difference, strategy_rate
-from results.statistics.few_seeds import SeedSpread, p_value, seed_spread, seeds_reach, welch_degrees
+from results.statistics.few_seeds import SeedSpread, p_value, seed_spread, seed_margin, welch_degrees
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 RATES = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6).map(np.array)
@@ -22,18 +22,18 @@ RATES = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6).map(np.array)
 @given(RATES, st.integers(2, 500), st.floats(0.001, 0.4))
 def test_it_mirrors_and_stays_within_the_range_of_rates(rates: Floats, n: int, tail: float) -> None:
     there, back = seed_spread(rates, n), seed_spread(1 - rates, n)
-    below, above = seeds_reach([there], len(rates) - 1, tail)
-    assert (below, above) == pytest.approx(seeds_reach([back], len(rates) - 1, tail)[::-1], abs=1e-9)
+    below, above = seed_margin([there], len(rates) - 1, tail)
+    assert (below, above) == pytest.approx(seed_margin([back], len(rates) - 1, tail)[::-1], abs=1e-9)
     centre = float(expit(there.centre))
     assert 0 <= below <= centre and 0 <= above <= 1 - centre
-    wider = seeds_reach([there], len(rates) - 1, tail / 2)
+    wider = seed_margin([there], len(rates) - 1, tail / 2)
     assert wider[0] >= below and wider[1] >= above
 
 
 def test_without_noise_of_dialogues_it_is_the_t_test_of_the_log_odds() -> None:
     odds = np.array([0.3, 1.1, 0.6, 0.9])
     spread = SeedSpread(float(odds.mean()), float(odds.std(ddof=1) / 2), 4)
-    below, above = seeds_reach([spread], welch_degrees([spread]), 0.025)
+    below, above = seed_margin([spread], welch_degrees([spread]), 0.025)
     low, high = student.interval(0.95, 3, odds.mean(), odds.std(ddof=1) / 2)
     centre = expit(odds.mean())
     assert (centre - below, centre + above) == pytest.approx((expit(low), expit(high)))
@@ -65,7 +65,7 @@ def test_the_p_value_is_the_level_at_which_the_interval_just_reaches_the_null(
     if 1e-9 < p < 0.999:
         reach = [
             np.hypot(side, error * student.isf(p / 2, 10**9))
-            for side in seeds_reach(spreads, len(rates) - 1, p / 2)
+            for side in seed_margin(spreads, len(rates) - 1, p / 2)
         ]
         assert reach[0 if deviation > 0 else 1] == pytest.approx(abs(deviation), rel=1e-3, abs=1e-6)
 
@@ -85,7 +85,7 @@ def test_two_seeds_that_happen_to_agree_do_not_claim_that_all_would() -> None:
     result = strategy_rate(twins, seed=0)
     assert isinstance(result, StrategyEstimate)
     assert result.degrees == 1
-    by_seeds = seeds_reach([seed_spread(np.array([t.outcome.mean() for t in twins]), 250)], 1, 0.025)
+    by_seeds = seed_margin([seed_spread(np.array([t.outcome.mean() for t in twins]), 250)], 1, 0.025)
     assert result.estimate - result.low >= by_seeds[0]
 
 
