@@ -24,7 +24,7 @@ from scipy.special import expit, stdtrit
 
 from results.statistics.bradley_terry import ELO_PER_LOG, PRIOR_TIES
 from results.statistics.intervals import check_level
-from results.statistics.length_control import EITHER_SIDE, FEWEST
+from results.statistics.length_control import MIN_SHARE_EITHER_SIDE, FEWEST
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.selection_bias import CorrectedEstimate, corrected_winner
 
@@ -257,7 +257,7 @@ def _extrapolated(first: Ints, second: Ints, covariates: Floats, authors: int) -
     met = np.bincount(first, minlength=authors) + np.bincount(second, minlength=authors)
     more = np.bincount(first, difference > 0, authors) + np.bincount(second, difference < 0, authors)
     less = np.bincount(first, difference < 0, authors) + np.bincount(second, difference > 0, authors)
-    return np.asarray(np.minimum(more, less) < EITHER_SIDE * met)
+    return np.asarray(np.minimum(more, less) < MIN_SHARE_EITHER_SIDE * met)
 
 
 def _told_apart(who: Floats, apart: Floats) -> bool:

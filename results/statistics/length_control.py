@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 WHAT = "length-controlled win rate"
 WORDING = "association given length"
 UNIT = "in words, unpenalised"  # AlpacaEval 2 counts characters and penalises its coefficients
-EITHER_SIDE = 0.10  # share of dialogues that must lie on either side of equal length
+MIN_SHARE_EITHER_SIDE = 0.10  # share of dialogues that must lie on either side of equal length
 FEWEST = 20  # dialogues
 _STEPS = 60
 _NO_FINITE = 12.0  # log-odds beyond which the likelihood has no maximum worth the name
@@ -98,11 +98,11 @@ def length_controlled(
     if outcome.size < FEWEST:
         return NotEstimable(WHAT, f"{outcome.size} complete dialogues, at least {FEWEST} are needed")
     longer, shorter = float((apart > 0).mean()), float((apart < 0).mean())
-    if min(longer, shorter) < EITHER_SIDE:
+    if min(longer, shorter) < MIN_SHARE_EITHER_SIDE:
         sides = (
             f"A's response is longer in {_share(longer)} of the dialogues and shorter in {_share(shorter)}"
         )
-        must = f"at least {_share(EITHER_SIDE)} must lie on either side of equal length"
+        must = f"at least {_share(MIN_SHARE_EITHER_SIDE)} must lie on either side of equal length"
         return NotEstimable(WHAT, f"{sides}; {must}")
     others = differing(outcome)
     if others < FEW_THAT_DIFFER:
