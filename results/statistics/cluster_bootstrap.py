@@ -19,7 +19,7 @@ from results.statistics.intervals import (
     FEW_THAT_DIFFER,
     NEAR_THE_EDGE,
     SAME,
-    SHORT_SIDE,
+    MIN_SHORT_SIDE,
     check_level,
 )
 
@@ -99,7 +99,7 @@ def _serves(sums: Floats, sizes: Floats, mean: float) -> bool:
     off = np.abs(sums - mean * sizes) > SAME
     short_side = min(float((sums / sizes).sum()), float((1.0 - sums / sizes).sum()))
     enough = sizes.size >= FEW_DIALOGUES and int(off.sum()) >= FEW_THAT_DIFFER
-    return enough and short_side >= SHORT_SIDE and abs(mean - 0.5) < 0.5 - NEAR_THE_EDGE
+    return enough and short_side >= MIN_SHORT_SIDE and abs(mean - 0.5) < 0.5 - NEAR_THE_EDGE
 
 
 def _bca(sums: Floats, sizes: Floats, mean: float, seed: int, level: float) -> tuple[float, float]:
