@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 from results.statistics.betting_martingale import bounded_mean_interval
 from results.statistics.intervals import (
     FEW_DIALOGUES,
-    FEW_THAT_DIFFER,
+    MIN_DIFFERING_DIALOGUES,
     NEAR_THE_EDGE,
     SAME,
     MIN_SHORT_SIDE,
@@ -98,7 +98,7 @@ def clustered_mean(
 def _serves(sums: Floats, sizes: Floats, mean: float) -> bool:
     off = np.abs(sums - mean * sizes) > SAME
     short_side = min(float((sums / sizes).sum()), float((1.0 - sums / sizes).sum()))
-    enough = sizes.size >= FEW_DIALOGUES and int(off.sum()) >= FEW_THAT_DIFFER
+    enough = sizes.size >= FEW_DIALOGUES and int(off.sum()) >= MIN_DIFFERING_DIALOGUES
     return enough and short_side >= MIN_SHORT_SIDE and abs(mean - 0.5) < 0.5 - NEAR_THE_EDGE
 
 

@@ -26,7 +26,7 @@ BOUNDED = "bounded mean (betting)"
 
 NEAR_THE_EDGE = 0.05  # rates above 1 − this and below it
 FEW_DIALOGUES = 20  # below this nothing is resampled
-FEW_THAT_DIFFER = 10  # the bootstrap needs at least this many scores that are not the commonest one
+MIN_DIFFERING_DIALOGUES = 10  # the bootstrap needs at least this many scores that are not the commonest one
 MIN_SHORT_SIDE = 10.0  # and at least so much score, in dialogues, for either author
 SAME = 1e-9  # two scores closer than this are the same: soft scores carry rounding noise
 
@@ -79,7 +79,7 @@ def bootstrap_is_valid(scores: Floats) -> bool:
     if scores.size < FEW_DIALOGUES or abs(float(scores.mean()) - 0.5) > 0.5 - NEAR_THE_EDGE + SAME:
         return False
     short_side = float(min(scores.sum(), (1.0 - scores).sum()))
-    return short_side >= MIN_SHORT_SIDE - SAME and differing(scores) >= FEW_THAT_DIFFER
+    return short_side >= MIN_SHORT_SIDE - SAME and differing(scores) >= MIN_DIFFERING_DIALOGUES
 
 
 def standard_error(scores: Floats) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
-from results.statistics.intervals import FEW_THAT_DIFFER, check_level, differing
+from results.statistics.intervals import MIN_DIFFERING_DIALOGUES, check_level, differing
 from results.statistics.judgment_table import JudgmentTable
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores
@@ -105,9 +105,9 @@ def length_controlled(
         must = f"at least {_share(MIN_SHARE_EITHER_SIDE)} must lie on either side of equal length"
         return NotEstimable(WHAT, f"{sides}; {must}")
     others = differing(outcome)
-    if others < FEW_THAT_DIFFER:
+    if others < MIN_DIFFERING_DIALOGUES:
         same = f"{outcome.size - others} of {outcome.size} dialogues have one and the same score"
-        return NotEstimable(WHAT, f"{same}; at least {FEW_THAT_DIFFER} must have another")
+        return NotEstimable(WHAT, f"{same}; at least {MIN_DIFFERING_DIALOGUES} must have another")
     scale = float(apart.std())
     design = np.stack([np.ones(outcome.size), np.tanh(apart / scale)], axis=1)
     fit = fit_fractional_logit(design, outcome)
