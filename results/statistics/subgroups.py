@@ -15,7 +15,7 @@ from results.statistics.judgment_table import JudgmentTable
 from results.statistics.paired_differences import PairedDifference, PairedScores, paired_difference
 from results.statistics.win_rate import WinRate, win_rate
 
-ENOUGH_FOR_AN_INTERVAL = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
+MIN_GROUP_SIZE = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
 
 
 def breakdown(
@@ -43,7 +43,7 @@ def breakdown(
         result = win_rate(
             columns.select_dialogues(of_group), seed=seed, level=level, resamples=resamples, soft=soft
         )
-        found[name] = _without_interval(result) if result.n < ENOUGH_FOR_AN_INTERVAL else result
+        found[name] = _without_interval(result) if result.n < MIN_GROUP_SIZE else result
     return found
 
 
@@ -65,7 +65,7 @@ def difference_breakdown(
     for name, of_group in _groups(groups, pairs.first.size).items():
         result = paired_difference(pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples)
         result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
-        if 0 < result.n < ENOUGH_FOR_AN_INTERVAL:
+        if 0 < result.n < MIN_GROUP_SIZE:
             note = _few(result.n, result.note)
             result = replace(result, low=None, high=None, interval_method="", note=note)
         found[name] = result
