@@ -26,7 +26,7 @@ from results.statistics.paired_differences import (
 from results.statistics.power import SampleSize, needed, repetition_variance
 from results.statistics.scores import dialogue_scores, mean_score, order_robust_bounds, spread
 
-SATURATED = 0.9  # a rate against the common opponent above which it no longer tells students apart
+SATURATION_RATE = 0.9  # a rate against the common opponent above which it no longer tells students apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def compare(
 
 def is_saturated(rate: float | None) -> bool:
     """Whether an opponent that loses this often no longer tells students apart; None does not say."""
-    return rate is not None and rate > SATURATED + 1e-9
+    return rate is not None and rate > SATURATION_RATE + 1e-9
 
 
 def primary_comparison(through: PairedScores, straight: PairedScores | None = None, *, saturated: bool) -> PairedScores:
