@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import UserError
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 from harness.terminal.output import print_json, print_line, print_message, print_text
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None
     from results.render.format import between, percent
 
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
-    write_whole(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
+    atomic_write(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
     if as_json:
         print_json(ordered, indented=False)
         return

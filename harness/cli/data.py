@@ -61,7 +61,7 @@ def fetch(source: Path | None, to: Path | None) -> None:
 def clean(out: Path, data: str | None) -> None:
     """Write a copy of a dataset whose texts have commas where EmpatheticDialogues writes _comma_."""
     from agents.files.text import read_bytes
-    from harness.atomic_write import write_whole
+    from harness.atomic_write import atomic_write
     from harness.data.dataset import locate, without_comma_words
 
     place = locate(data)
@@ -71,7 +71,7 @@ def clean(out: Path, data: str | None) -> None:
         )
     text, count = without_comma_words(read_bytes(place, "the dataset"), str(place))
     try:
-        write_whole(out, text)
+        atomic_write(out, text)
     except OSError as error:
         raise UserError("the copy cannot be written", where="--out", found=str(error)) from error
     print_line(f"{count:,} commas put in place: {out}")
@@ -203,11 +203,11 @@ def split(
 
 
 def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
-    from harness.atomic_write import write_whole
+    from harness.atomic_write import atomic_write
 
     try:
         for name, of in rows.items():
-            write_whole(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
+            atomic_write(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
     except OSError as error:
         raise UserError("the split cannot be written", where="--out", found=str(error)) from error
     print_message(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}")

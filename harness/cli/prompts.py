@@ -83,7 +83,7 @@ def show(name: str, prompts_folder: Path | None) -> None:
 @prompts_option
 def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     """Copy prompts into a folder, to change them there and use them with --prompts DIR."""
-    from harness.atomic_write import write_whole
+    from harness.atomic_write import atomic_write
 
     known = library(prompts_folder)
     chosen = [get_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
@@ -100,7 +100,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     for prompt in chosen:
         place = to / f"{prompt.name}.md"
         try:
-            write_whole(place, _file(prompt))
+            atomic_write(place, _file(prompt))
         except OSError as error:
             raise UserError("the copy cannot be written", where=str(place), found=str(error)) from error
         print_line(str(place))

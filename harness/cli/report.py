@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from agents.errors import UserError
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 from harness.cli.options.common import db_option, run, snapshot_option
 from harness.terminal.output import print_document, print_message
 
@@ -82,7 +82,7 @@ def write_page(path: Path, page: str) -> None:
         UserError: it cannot be written there.
     """
     try:
-        write_whole(path, page)
+        atomic_write(path, page)
     except OSError as error:
         raise UserError(
             "the page cannot be written",

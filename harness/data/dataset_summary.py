@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agents.figure_style import render_figure, figure_format
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import Rated
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import dialogues_of
 
@@ -101,7 +101,7 @@ def plot(description: Description, path: Path) -> None:
     """
     form = figure_format(path, "--plot")
     path.parent.stat()  # a folder that is not there is a slip of the pen
-    write_whole(path, render_figure(partial(_figure, description), {form: {"dpi": 150}})[form])
+    atomic_write(path, render_figure(partial(_figure, description), {form: {"dpi": 150}})[form])
 
 
 def _figure(description: Description) -> Figure:

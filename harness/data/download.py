@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from agents.errors import UserError
 from agents.files.text import read_bytes
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 from harness.data.dataset import REAL_SHA256, read
 from prompts.released import COMMIT, REPOSITORY
 
@@ -59,7 +59,7 @@ def fetch(
     dataset = read(content, where)
     if source != to:
         try:
-            write_whole(to, content)
+            atomic_write(to, content)
         except OSError as error:
             raise UserError("the dataset cannot be written", where=str(to), found=str(error)) from error
     return len(dataset.dialogues)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 from harness.data.download import ROOT, downloaded
 from prompts import released
 
@@ -46,7 +46,7 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
         raise UserError("these are not the published prompts", where=str(source or root), faults=faults)
     try:
         for name, content in contents.items():
-            write_whole(to / name, content)
+            atomic_write(to / name, content)
     except OSError as error:
         raise UserError("the prompts cannot be written", where=str(to), found=str(error)) from error
     return len(contents)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 
 SpentOf = Callable[[str], Awaitable[float]]
 
@@ -45,7 +45,7 @@ class Purse:
         """
         if run_id not in self._runs:
             self._runs.append(run_id)
-            write_whole(self._place, json.dumps(self._runs) + "\n")
+            atomic_write(self._place, json.dumps(self._runs) + "\n")
         if self.ceiling_usd is None:
             yield None
             return

@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.hashing import content_id
 from harness import provenance
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 from harness.study.context import World
 from harness.study.stage_cache import Made, Ready
 from harness.workflows.judge import JUDGING
@@ -86,5 +86,5 @@ async def write_report(world: World, store: Store, run_id: str, ready: Ready) ->
 
     page = await render(store, run_id)
     place = ready.folder(world.folder / "reports").with_suffix(".html")
-    write_whole(place, page)
+    atomic_write(place, page)
     return Made(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.near(place), "run": run_id})

@@ -22,7 +22,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.hashing import content_id
-from harness.atomic_write import write_whole
+from harness.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Memory:
 
     def keep(self, record: Record) -> None:
         """It is finished."""
-        write_whole(self._place(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
+        atomic_write(self._place(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
         self._failed(record.key).unlink(missing_ok=True)
 
     def failed(self, key: str) -> str:
@@ -141,7 +141,7 @@ class Memory:
 
     def fail(self, key: str, name: str, why: str) -> None:
         """It failed, and why."""
-        write_whole(self._failed(key), json.dumps({"name": name, "why": why}, ensure_ascii=False) + "\n")
+        atomic_write(self._failed(key), json.dumps({"name": name, "why": why}, ensure_ascii=False) + "\n")
 
     @contextmanager
     def held(self) -> Iterator[None]:

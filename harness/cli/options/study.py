@@ -181,7 +181,7 @@ class Given:
         """What `empathy status` needs to look at the same study."""
         import json
 
-        from harness.atomic_write import write_whole
+        from harness.atomic_write import atomic_write
 
         told = {
             "study": str(Path(self.named).resolve()) if Path(self.named).is_file() else self.named,
@@ -193,7 +193,7 @@ class Given:
             "prompts": str(self.prompts_folder) if self.prompts_folder else None,
             "models": str(self.calls.models_file) if self.calls.models_file else None,
         }
-        write_whole(self.folder / "studies" / f"{study.name}.json", json.dumps(told, indent=1) + "\n")
+        atomic_write(self.folder / "studies" / f"{study.name}.json", json.dumps(told, indent=1) + "\n")
 
 
 def _is_there(db: str) -> bool:
