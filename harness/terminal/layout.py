@@ -56,7 +56,7 @@ class Layout:
     styles: tuple[str, ...]
 
 
-def width_of(text: str) -> int:
+def display_width(text: str) -> int:
     """Cells of a terminal that a text takes: two for a wide character."""
     if text.isascii():
         return len(text)
@@ -123,7 +123,7 @@ class _Grid:
 
 
 def _width(text: str) -> int:
-    return max(map(width_of, text.split("\n")))
+    return max(map(display_width, text.split("\n")))
 
 
 def _fitted(grid: _Grid, width: int) -> tuple[int, ...] | None:
@@ -281,22 +281,22 @@ def _words(text: str) -> list[str]:
 
 
 def _longest_word(text: str) -> int:
-    return max(width_of(word) for line in text.split("\n") for word in _words(line))
+    return max(display_width(word) for line in text.split("\n") for word in _words(line))
 
 
 def _longest_number(cells: Sequence[str]) -> int:
     """Characters of the longest number in these cells, with what belongs to it; 0 where there is none."""
     words = (word for cell in cells for line in cell.split("\n") for word in _words(line))
-    return max((width_of(word) for word in words if _NUMBER.fullmatch(word)), default=0)
+    return max((display_width(word) for word in words if _NUMBER.fullmatch(word)), default=0)
 
 
 def _wrapped_line(text: str, width: int) -> list[str]:
-    if width_of(text) <= width:
+    if display_width(text) <= width:
         return [text]
     lines, line = [], ""
     for word in _words(text):
         longer = f"{line} {word}" if line else word
-        if width_of(longer) <= width:
+        if display_width(longer) <= width:
             line = longer
             continue
         if line:
@@ -309,7 +309,7 @@ def _wrapped_line(text: str, width: int) -> list[str]:
 def _folded(word: str, width: int) -> list[str]:
     """A word in pieces of at most so many characters."""
     pieces, rest = [], word
-    while width_of(rest) > width:
+    while display_width(rest) > width:
         size = _piece(rest, width)
         pieces.append(rest[:size])
         rest = rest[size:]
@@ -330,7 +330,7 @@ def _prefix(text: str, width: int) -> int:
     """How many characters of a text fit in so many cells of a terminal; at least one."""
     size, taken = 0, 0
     for char in text:
-        taken += width_of(char)
+        taken += display_width(char)
         if taken > width:
             break
         size += 1
