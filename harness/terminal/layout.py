@@ -73,7 +73,7 @@ def wrapped(text: str, width: int | None) -> tuple[str, ...]:
     return tuple(line for part in text.split("\n") for line in _wrapped_line(part, width))
 
 
-def layouts(table: Table, width: int | None, encoding: str = "utf-8") -> list[Layout]:
+def lay_out_table(table: Table, width: int | None, encoding: str = "utf-8") -> list[Layout]:
     """The table in one part, or in as many as it takes.
 
     Args:

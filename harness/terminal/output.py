@@ -128,9 +128,9 @@ def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[
 
 def _has_room(table: Table, columns: int, height: int, encoding: str) -> bool:
     """Whether a terminal holds the table as it is, each row in one line."""
-    from harness.terminal.layout import layouts
+    from harness.terminal.layout import lay_out_table
 
-    first, *more = layouts(table, columns, encoding)
+    first, *more = lay_out_table(table, columns, encoding)
     return (
         not more
         and len(first.rows) + 3 < height
@@ -178,10 +178,10 @@ def renderables(
         encoding: that of the output.
         ruled: with lines around and between its cells.
     """
-    from harness.terminal.layout import layouts
+    from harness.terminal.layout import lay_out_table
 
     parts: list[RenderableType] = []
-    for layout in layouts(table, width, encoding):
+    for layout in lay_out_table(table, width, encoding):
         parts += [_line(line, "bold") for line in layout.title]
         parts.append(_drawn(layout, ruled=ruled))
         parts += [_line(line, "dim") for line in layout.caption]

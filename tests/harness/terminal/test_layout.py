@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from agents.output_escape import visible_text
 from harness.terminal import output
-from harness.terminal.layout import layouts, wrapped
+from harness.terminal.layout import lay_out_table, wrapped
 from results.render.table import Table, table_of
 from tests.hostile import HOSTILE
 
@@ -54,15 +54,15 @@ def test_every_number_is_shown_whole_for_every_judge(width: int | None, judges: 
 
 
 def test_where_there_is_room_it_stays_whole_and_names_are_folded_first() -> None:
-    assert [len(layouts(table(2), width)) for width in (None, 200)] == [1, 1]
-    needed = next(width for width in range(60, 200) if len(layouts(table(2), width)[0].rows) == 2)
+    assert [len(lay_out_table(table(2), width)) for width in (None, 200)] == [1, 1]
+    needed = next(width for width in range(60, 200) if len(lay_out_table(table(2), width)[0].rows) == 2)
     folded = "\n".join(printed(table(2), needed))
     assert "$0.5223" in folded
     assert "a-model-of-a-long-name-1" not in folded
 
 
 def test_a_table_of_many_rows_is_parted_by_columns_and_names_stand_in_each_part() -> None:
-    parts = layouts(table(12), 60)
+    parts = lay_out_table(table(12), 60)
     assert len(parts) > 1
     assert all(len(part.rows) == 12 for part in parts)
     assert [part.title for part in parts[1:]] == [()] * (len(parts) - 1)
@@ -76,7 +76,7 @@ def test_a_turned_row_is_named_by_all_that_says_what_it_is() -> None:
         made.add_column(head, justify="right")
     made.add_row("openai/gpt-4o", "against base", *NUMBERS)
     made.add_row("", "head to head", *NUMBERS)
-    heads = [text_of(list(head)) for part in layouts(made, 40) for head in part.heads[1:]]
+    heads = [text_of(list(head)) for part in lay_out_table(made, 40) for head in part.heads[1:]]
     assert heads == ["openai/gpt-4o,againstbase", "openai/gpt-4o,headtohead"]
 
 
@@ -136,6 +136,6 @@ def test_heads_are_in_one_line_where_there_is_room() -> None:
 def test_what_the_encoding_has_not_is_escaped_and_still_fits() -> None:
     made = table_of("κ – 95 %", ("name", "n"))
     made.add_row("模型🙂" * 4, "1")
-    for layout in layouts(made, 40, "ascii"):
+    for layout in lay_out_table(made, 40, "ascii"):
         for row in layout.rows:
             assert all(line.isascii() and len(line) <= 40 for lines in row.cells for line in lines)
