@@ -65,7 +65,7 @@ def display_width(text: str) -> int:
     return cell_len(text)
 
 
-def wrapped(text: str, width: int | None) -> tuple[str, ...]:
+def wrap_text(text: str, width: int | None) -> tuple[str, ...]:
     """A visible text in lines of at most so many characters: broken at spaces, never within a number; a word
     that is too long is folded, after a separator where there is one in reach."""
     if width is None:
@@ -254,16 +254,16 @@ def _squeezed(part: _Grid, width: int) -> tuple[int, ...]:
 
 
 def _laid_out(grid: _Grid, widths: Sequence[int], width: int | None) -> Layout:
-    heads = tuple(wrapped(column.head, size) for column, size in zip(grid.columns, widths, strict=True))
+    heads = tuple(wrap_text(column.head, size) for column, size in zip(grid.columns, widths, strict=True))
     rows = tuple(
         Line(
-            tuple(wrapped(str(cell), size) for cell, size in zip(row.cells, widths, strict=True)),
+            tuple(wrap_text(str(cell), size) for cell, size in zip(row.cells, widths, strict=True)),
             row.style,
             row.ends,
         )
         for row in grid.rows
     )
-    title, caption = (wrapped(text, width) if text else () for text in (grid.title, grid.caption))
+    title, caption = (wrap_text(text, width) if text else () for text in (grid.title, grid.caption))
     justify = tuple(one.justify for one in grid.columns)
     return Layout(
         title, caption, tuple(widths), heads, rows, justify, tuple(one.style for one in grid.columns)

@@ -80,13 +80,13 @@ class StatusLine:
 
     def show(self, text: str, *, ends: bool = False) -> None:
         """Show this instead of what was there, wrapped at the terminal's width; `ends` leaves it."""
-        from harness.terminal.layout import wrapped
+        from harness.terminal.layout import wrap_text
 
         if not self.is_terminal:
             print_message(text)
             return
         shown = visible_text(text, one_line=True, encoding=_encoding(sys.stderr))
-        lines = wrapped(shown, _size(sys.stderr)[0] - 1)
+        lines = wrap_text(shown, _size(sys.stderr)[0] - 1)
         over = ERASE_LINE + f"{LINE_UP}{ERASE_LINE}" * (self._height - 1)
         self._height = 0 if ends else len(lines)
         sys.stderr.write(over + "\n".join(lines) + ("\n" if ends else ""))
@@ -140,11 +140,11 @@ def _has_room(table: Table, columns: int, height: int, encoding: str) -> bool:
 
 def _fitting(rows: Sequence[str], columns: int, height: int, encoding: str) -> list[str]:
     """The rows wrapped, as many as there is room for, and how many there are beyond."""
-    from harness.terminal.layout import wrapped
+    from harness.terminal.layout import wrap_text
 
     lines: list[str] = []
     for number, row in enumerate(rows):
-        own = wrapped(visible_text(row, one_line=True, encoding=encoding), columns)
+        own = wrap_text(visible_text(row, one_line=True, encoding=encoding), columns)
         if len(lines) + len(own) + 2 > height:
             return [*lines[: height - 2], f"and {len(rows) - number} more"]
         lines += own
@@ -222,9 +222,9 @@ def _wrapped(text: object, stream: TextIO) -> str:
     width = width_of_terminal(stream)
     if width is None:
         return shown
-    from harness.terminal.layout import wrapped
+    from harness.terminal.layout import wrap_text
 
-    return "\n".join(wrapped(shown, width))
+    return "\n".join(wrap_text(shown, width))
 
 
 def _draw(stream: TextIO, parts: Iterable[RenderableType]) -> None:

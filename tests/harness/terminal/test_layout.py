@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from agents.output_escape import visible_text
 from harness.terminal import output
-from harness.terminal.layout import lay_out_table, wrapped
+from harness.terminal.layout import lay_out_table, wrap_text
 from results.render.table import Table, table_of
 from tests.hostile import HOSTILE
 
@@ -111,7 +111,7 @@ def test_nothing_is_wider_than_the_terminal(rows: list[list[str]], width: int) -
 
 @given(st.text(st.sampled_from("ab -.:/5,%$模"), max_size=60), st.integers(2, 30))
 def test_wrapping_loses_nothing_but_the_spaces_that_it_breaks_at(text: str, width: int) -> None:
-    lines = wrapped(text, width)
+    lines = wrap_text(text, width)
     assert all(cell_len(line) <= width for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
 
@@ -126,7 +126,7 @@ def test_numbers_are_not_wrapped_apart_from_what_belongs_to_them() -> None:
         for width in range(14, 30):
             number = re.search(r"[-+\d].*[\d%]", text)
             assert number is not None
-            assert any(number[0] in line for line in wrapped(text, width))
+            assert any(number[0] in line for line in wrap_text(text, width))
 
 
 def test_heads_are_in_one_line_where_there_is_room() -> None:
