@@ -33,7 +33,7 @@ from harness.cli.options.training import (
     settings_given,
     settings_options,
 )
-from harness.cli.train_output import made_lines, plan_data, plan_lines
+from harness.cli.train_output import checkpoint_lines, plan_data, plan_lines
 from harness.terminal.output import print_json, print_line, print_message
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -233,7 +233,7 @@ def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint]
         if asked.as_json:
             print_json(dict(one.record))
         else:
-            for line in made_lines(one):
+            for line in checkpoint_lines(one):
                 print_line(line)
     if asked.repo:
         hub_upload.upload(made[-1].path, asked.repo, "model")

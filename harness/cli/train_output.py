@@ -41,7 +41,7 @@ class Progress:
         self._line.show(line, ends=ends)
 
 
-def made_lines(made: Checkpoint) -> Iterator[str]:
+def checkpoint_lines(made: Checkpoint) -> Iterator[str]:
     """What a training came to, and what the check after it found."""
     record = made.record
     losses, margins = record["losses"], record["margins"]

@@ -16,7 +16,7 @@ from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.post_training_check import Health
 from finetune.trainer import Step
 from harness.cli.train import train
-from harness.cli.train_output import Progress, made_lines
+from harness.cli.train_output import Progress, checkpoint_lines
 from results.db.store import Store
 from results.queries.checkpoints import Registered, checkpoints_of, lineage
 
@@ -90,13 +90,13 @@ def test_a_training_says_in_four_lines_what_it_came_to() -> None:
         "steps": 1200,
         "health": health.told(),
     }
-    assert list(made_lines(Checkpoint(Path("c/kind"), record))) == [
+    assert list(checkpoint_lines(Checkpoint(Path("c/kind"), record))) == [
         "c/kind: dpo checkpoint kind, loss 0.6931 to 0.4000 in 1,200 steps, margin 0.000 to 1.250",
         "  16 dialogues held out: loss 2.000 (base 2.500, parent 2.100)",
         "  responses: 22 words, 50% distinct, 25% cut at 128 tokens",
         "  general text: loss 3.000 (base 3.000), perplexity × 1.00",
     ]
-    (alone,) = made_lines(Checkpoint(Path("c/kind"), {**record, "health": {}, "margins": {}}))
+    (alone,) = checkpoint_lines(Checkpoint(Path("c/kind"), {**record, "health": {}, "margins": {}}))
     assert alone.endswith("in 1,200 steps")
 
 
