@@ -45,7 +45,7 @@ def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
         "soft": soft,
         "emulated": is_any_emulated(gathered),
         "left_out_as_kin": list(gathered.left_out),
-        "looks_at_test": looks_of(gathered),
+        "looks_at_test": test_set_uses_by_author(gathered),
     }
 
 
@@ -67,7 +67,7 @@ def is_any_emulated(gathered: Gathered) -> bool:
     return any(is_emulated(under.model) for under in gathered.judges)
 
 
-def looks_of(gathered: Gathered) -> dict[str, int]:
+def test_set_uses_by_author(gathered: Gathered) -> dict[str, int]:
     """Each author's test-set uses."""
     return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
 

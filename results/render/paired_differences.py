@@ -8,7 +8,7 @@ from agents.models.family import self_preference_warning
 from agents.types import Split
 from results.analysis.contest_selection import Gathered
 from results.queries.contest_index import name_of
-from results.render.comparison_data import has_students, is_any_emulated, looks_of, scope_of
+from results.render.comparison_data import has_students, is_any_emulated, test_set_uses_by_author, scope_of
 from results.render.format import EMULATED_NOTE, percent
 from results.render.table import Table
 from results.statistics import PairedDifference
@@ -93,7 +93,7 @@ def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
     if soft:
         told.append(SOFT)
     if gathered.split in (Split.TEST, Split.ALL):
-        uses = ", ".join(f"{name} {count}" for name, count in looks_of(gathered).items())
+        uses = ", ".join(f"{name} {count}" for name, count in test_set_uses_by_author(gathered).items())
         told.append(
             f"Test-set uses so far: {uses} (distinct opponents and judges; judging or summarising again is "
             "none). Choose on --split development; a choice made here flatters what it chooses."
