@@ -279,7 +279,7 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
     winners = winners_of(found)
     return Shown(
         {**everyone_data(found), "best": winners_data(winners)},
-        telling.everyone_table(found),
+        telling.multi_comparison_table(found),
         winners_lines(winners),
         telling.everyone_notes(found),
     )

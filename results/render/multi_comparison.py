@@ -20,7 +20,7 @@ from results.render.table import Table
 from results.statistics import HEAD_TO_HEAD
 
 
-def everyone_table(of: Everyone) -> Table:
+def multi_comparison_table(of: Everyone) -> Table:
     """One row a test; within a judge, the best first."""
     opponent, interval = name_of(of.gathered.opponent), interval_head(of.family_size)
     if of.pairwise:
