@@ -281,7 +281,7 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
         {**everyone_data(found), "best": winners_data(winners)},
         telling.multi_comparison_table(found),
         winners_lines(winners),
-        telling.everyone_notes(found),
+        telling.multi_comparison_notes(found),
     )
 
 

@@ -56,7 +56,7 @@ def _rates(place: Place) -> tuple[str, str, str, str]:
     return percent(test.rate_first), together, between(rate.low, rate.high), between(*rate.order_robust)
 
 
-def everyone_notes(of: Everyone) -> list[str]:
+def multi_comparison_notes(of: Everyone) -> list[str]:
     """What a reader of the table must know."""
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
