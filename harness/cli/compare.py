@@ -273,12 +273,12 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
     from results.analysis.multi_comparison import compare_everyone
     from results.render import multi_comparison as telling
     from results.render.best_author import winners_data, winners_lines
-    from results.render.comparison_data import everyone_data
+    from results.render.comparison_data import multi_comparison_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
     winners = winners_of(found)
     return Shown(
-        {**everyone_data(found), "best": winners_data(winners)},
+        {**multi_comparison_data(found), "best": winners_data(winners)},
         telling.multi_comparison_table(found),
         winners_lines(winners),
         telling.multi_comparison_notes(found),

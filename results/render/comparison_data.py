@@ -147,7 +147,7 @@ def _needed_data(found: SampleSize | None) -> dict[str, Any] | None:
     return {name: getattr(found, name) for name in names}
 
 
-def everyone_data(of: Everyone) -> dict[str, Any]:
+def multi_comparison_data(of: Everyone) -> dict[str, Any]:
     """Every author against one opponent, as plain data."""
     return {
         **_head(of.gathered, of.seed, soft=of.soft),
