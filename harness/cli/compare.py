@@ -242,7 +242,7 @@ def _two(
     found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
     shown = Shown(
         compared_data(found),
-        telling.compared_table(found),
+        telling.comparison_table(found),
         telling.compared_lines(found),
         telling.compared_notes(found),
     )

@@ -24,7 +24,7 @@ from results.render.table import Table
 from results.statistics import PairedDifference, NotEstimable
 
 
-def compared_table(of: Compared) -> Table:
+def comparison_table(of: Compared) -> Table:
     """One row a test; the primary one of each judge is marked."""
     first, second = (name_of(one) for one in of.gathered.authors)
     columns = ["judge", "how", "first", "second", "difference", interval_head(of.family_size)]
