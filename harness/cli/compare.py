@@ -244,7 +244,7 @@ def _two(
         compared_data(found),
         telling.comparison_table(found),
         telling.compared_lines(found),
-        telling.compared_notes(found),
+        telling.comparison_notes(found),
     )
     if margin is None:
         return shown

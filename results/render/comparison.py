@@ -120,7 +120,7 @@ def _robust(of: Compared, one: JudgeAnswer) -> list[tuple[str, tuple[float, floa
     return list(zip(names, one.answer.order_robust, strict=True))
 
 
-def compared_notes(of: Compared) -> list[str]:
+def comparison_notes(of: Compared) -> list[str]:
     """What a reader of the table must know."""
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
