@@ -243,7 +243,7 @@ def _two(
     shown = Shown(
         compared_data(found),
         telling.comparison_table(found),
-        telling.compared_lines(found),
+        telling.comparison_lines(found),
         telling.comparison_notes(found),
     )
     if margin is None:

@@ -52,7 +52,7 @@ def _mcnemar_cells(one: SingleOrderTest) -> tuple[str, ...]:
     return (*won, "-", "-", p_value(one.test.p), p_value(one.p_adjusted), str(one.test.n), "-")
 
 
-def compared_lines(of: Compared) -> list[str]:
+def comparison_lines(of: Compared) -> list[str]:
     """The answers, one sentence a judge, and what belongs to them."""
     first, second = (name_of(one) for one in of.gathered.authors)
     lines = []
