@@ -26,7 +26,7 @@ CONTROL = "control"
 
 
 @dataclass(frozen=True, eq=False)
-class Audits:
+class JudgeAuditResult:
     """One judge's audit and what it has over the floors.
 
     Attributes:
@@ -61,8 +61,8 @@ class AuditSummary:
     """An audit on one split: judges first, then floors."""
 
     found: Audited
-    judges: tuple[Audits, ...]
-    floors: tuple[Audits, ...]
+    judges: tuple[JudgeAuditResult, ...]
+    floors: tuple[JudgeAuditResult, ...]
     interrupted: bool = False
 
     @property
@@ -110,7 +110,7 @@ async def summarise_audit(
         if one.provider != CONTROL
     ]
     below = [
-        Audits(
+        JudgeAuditResult(
             one.judge,
             one,
             audit(pairs, one.verdicts, seed=seed, permuted=found.permuted),
@@ -121,7 +121,7 @@ async def summarise_audit(
     ]
     for name, score in computed.items():
         both = np.repeat(score[:, None, None], 2, axis=1)
-        below.append(Audits(name, None, audit(pairs, both, seed=seed, permuted=found.permuted), {}, None))
+        below.append(JudgeAuditResult(name, None, audit(pairs, both, seed=seed, permuted=found.permuted), {}, None))
     return AuditSummary(found, tuple(judges), tuple(below), interrupted)
 
 
@@ -133,13 +133,13 @@ def _of_judge(
     seed: int,
     *,
     without_kin: bool,
-) -> Audits:
+) -> JudgeAuditResult:
     own, pairs = model_makers(f"{said.provider}/{said.model}"), found.pairs
     kin = tuple(name for name in pairs.names if own & model_makers(name))
     wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
     mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
     score = first_preference_rates(verdicts)
-    return Audits(
+    return JudgeAuditResult(
         name=said.judge,
         said=said,
         audit=audit(mine, verdicts, seed=seed, family=frozenset(kin), permuted=found.permuted[:, wanted]),

@@ -13,7 +13,7 @@ from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from agents.types import Split
 from results.analysis.audit_baselines import LENIENCY
-from results.analysis.judge_audit import Audits, AuditSummary
+from results.analysis.judge_audit import JudgeAuditResult, AuditSummary
 from results.render.calibration import calibration_data, calibration_lines
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons
 from results.render.table import Table
@@ -70,7 +70,7 @@ def _emulated(summary: AuditSummary) -> bool:
     return any(one.said is not None and is_emulated(one.said.model) for one in summary.judges)
 
 
-def _judge_data(one: Audits) -> dict[str, Any]:
+def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
     found, said = one.audit, one.said
     return {
         "judge": one.name,
@@ -134,14 +134,14 @@ def _reason(value: object) -> str:
     return value.reason if isinstance(value, NotEstimable) else ""
 
 
-def cost_per_1000(one: Audits) -> float | None:
+def cost_per_1000(one: JudgeAuditResult) -> float | None:
     """US dollars for a thousand judgments; None where not known or none was made."""
     if one.said is None or one.said.cost_usd is None or not one.said.judgments:
         return None
     return 1000 * one.said.cost_usd / one.said.judgments
 
 
-def seconds_per_1000(one: Audits) -> float | None:
+def seconds_per_1000(one: JudgeAuditResult) -> float | None:
     """Seconds of waiting for a thousand judgments, one after another; divide by the calls in flight."""
     return None if one.said is None or one.said.seconds is None else 1000 * one.said.seconds
 
@@ -182,7 +182,7 @@ def as_table(summary: AuditSummary) -> Table:
     return table
 
 
-def columns_of(one: Audits) -> dict[str, str]:
+def columns_of(one: JudgeAuditResult) -> dict[str, str]:
     """One row of the table, by heading."""
     found = one.audit
     family = found.own_family
@@ -236,7 +236,7 @@ def notes(summary: AuditSummary) -> list[str]:
     return told
 
 
-def _kin_note(one: Audits) -> str:
+def _kin_note(one: JudgeAuditResult) -> str:
     if not one.kin:
         return ""
     told = self_preference_warning(one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin])
@@ -249,7 +249,7 @@ def _humans_longer(summary: AuditSummary) -> float | None:
     return next((one.audit.length.humans for one in every if one.audit.length.humans is not None), None)
 
 
-def trust(one: Audits) -> list[str]:
+def trust(one: JudgeAuditResult) -> list[str]:
     """What a judge may be trusted for, a line each; from intervals alone, never from a point estimate."""
     found, lines = one.audit, []
     beaten = [name for name, more in one.over.items() if more.low is not None and more.low > 0]
@@ -294,7 +294,7 @@ def _within_line(found: WithinRaters | NotEstimable) -> list[str]:
     return [f"not shown to know more than who rated and who responded: {told}"]
 
 
-def _by_how_much(one: Audits, names: Sequence[str]) -> str:
+def _by_how_much(one: JudgeAuditResult, names: Sequence[str]) -> str:
     """`control/longer, +4.1 (+1.1 to +7.3) points; …`."""
     return "; ".join(f"{name}, {points(one.over[name])} points" for name in names)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from agents.output_escape import html_page
-from results.analysis.judge_audit import Audits, AuditSummary
+from results.analysis.judge_audit import JudgeAuditResult, AuditSummary
 from results.render.charts import Estimate, interval_plot
 from results.render.format import EMULATED_NOTE, percent
 from results.render.judge_audit import columns_of, decimal, estimate, notes, page_title, points, trust, within
@@ -95,7 +95,7 @@ def _table(summary: AuditSummary) -> Markup:
     return Markup('<div class="scroll"><table><tr><th>judge</th>{}</tr>\n{}</table></div>').format(head, rows)
 
 
-def _judge(one: Audits) -> Markup:
+def _judge(one: JudgeAuditResult) -> Markup:
     found = one.audit
     lines = [Markup("<h3>{}</h3><ul>").format(one.name)]
     lines += [Markup("<li>{}</li>").format(line.removeprefix(f"{one.name}: ")) for line in trust(one)]
