@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from agents.control_judges import ratings_model
-from results.queries.judge_audits import Audited
+from results.queries.judge_audits import AuditData
 from results.statistics.judge_accuracy import leniency_scores
 
 Floats = NDArray[np.float64]
@@ -26,19 +26,19 @@ FOLDS = 10
 PENALTY = 0.05  # as in `scripts.fit_control_judge`
 
 
-def leniency(found: Audited) -> Floats:
+def leniency(found: AuditData) -> Floats:
     """Score per pair of the judge that knows only what each rater gave their other responses."""
     return leniency_scores(found.pairs, found.elsewhere[:, 0], found.elsewhere[:, 1])
 
 
-def folds_of(found: Audited) -> NDArray[np.int64]:
+def folds_of(found: AuditData) -> NDArray[np.int64]:
     """Per pair its fold; all of a rating task are in one."""
     parts = sorted({dialogue.part for dialogue in found.dialogues})
     fold = {part: at % FOLDS for at, part in enumerate(parts)}
     return np.array([fold[found.dialogues[place].part] for place in found.dialogue_of], dtype=np.int64)
 
 
-def ratings_out_of_fold(found: Audited) -> Floats:
+def ratings_out_of_fold(found: AuditData) -> Floats:
     """Score per pair of `control/ratings`, fitted on the other folds; ½ for all where there is one fold."""
     folds, better = folds_of(found), found.pairs.better
     counted = [
@@ -56,7 +56,7 @@ def ratings_out_of_fold(found: Audited) -> Floats:
     return score
 
 
-def author_out_of_fold(found: Audited) -> Floats:
+def author_out_of_fold(found: AuditData) -> Floats:
     """Score per pair of the judge that prefers the responder with the higher mean in the other folds."""
     folds, pairs = folds_of(found), found.pairs
     parts = sorted({dialogue.part for dialogue in found.dialogues})

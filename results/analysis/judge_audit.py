@@ -16,7 +16,7 @@ from agents.types import Split
 from results.analysis import audit_baselines
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
-from results.queries.judge_audits import Audited, Said, audited
+from results.queries.judge_audits import AuditData, Said, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, first_preference_rates
@@ -60,7 +60,7 @@ class JudgeAuditResult:
 class AuditSummary:
     """An audit on one split: judges first, then floors."""
 
-    found: Audited
+    found: AuditData
     judges: tuple[JudgeAuditResult, ...]
     floors: tuple[JudgeAuditResult, ...]
     interrupted: bool = False
@@ -127,7 +127,7 @@ async def summarise_audit(
 
 def _of_judge(
     said: Said,
-    found: Audited,
+    found: AuditData,
     beneath: Mapping[str, Floats],
     lanes: Mapping[str, LaneReport],
     seed: int,

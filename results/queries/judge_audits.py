@@ -69,7 +69,7 @@ class Said:
 
 
 @dataclass(frozen=True, eq=False)
-class Audited:
+class AuditData:
     """An audit run.
 
     Attributes:
@@ -96,7 +96,7 @@ class Audited:
     permuted: Signs
 
 
-async def audited(store: Store, run_id: str, only: frozenset[str] | None = None) -> Audited:
+async def audited(store: Store, run_id: str, only: frozenset[str] | None = None) -> AuditData:
     """Read an audit run.
 
     Args:
@@ -122,7 +122,7 @@ async def audited(store: Store, run_id: str, only: frozenset[str] | None = None)
     parts = {part: at for at, part in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
     tasks = np.array([parts[dialogue.part] for dialogue in dialogues], dtype=np.int64)
     permuted = permuted_order(ratings, tasks, places, pairs.first, pairs.second, seed=int(spec["seed"]))
-    return Audited(
+    return AuditData(
         run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(said), permuted
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from agents.models.family import model_makers
 from results.db.schema import RunRow, table
 from results.db.store import Store
-from results.queries.judge_audits import AUDIT, Audited, audited
+from results.queries.judge_audits import AUDIT, AuditData, audited
 from results.report.batch_queries import rows_of
 from results.report.examples import CONTROL
 from results.statistics.judge_accuracy import Audit, audit, leniency_scores
@@ -62,7 +62,7 @@ async def audits_of(store: Store, judge_ids: Collection[str]) -> tuple[AuditOnSp
     return tuple(_on_split(one, judge_ids) for one in found)
 
 
-def _on_split(one: Audited, judge_ids: Collection[str]) -> AuditOnSplit:
+def _on_split(one: AuditData, judge_ids: Collection[str]) -> AuditOnSplit:
     seed, pairs = int(one.spec["seed"]), one.pairs
     lines = []
     for said in one.said:

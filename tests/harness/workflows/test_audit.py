@@ -20,7 +20,7 @@ from prompts import Library
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarise_audit
 from results.db.store import Store
-from results.queries.judge_audits import Audited, audited
+from results.queries.judge_audits import AuditData, audited
 from results.statistics import WithinRaters
 from results.statistics.judge_accuracy import agreeing
 
@@ -100,7 +100,7 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
     assert all(len(set(folds[part == one])) == 1 for one in set(part[:200]))
 
 
-async def stored(tmp_path: Path, plan: object) -> Audited:
+async def stored(tmp_path: Path, plan: object) -> AuditData:
     """The plan's pairs as read from a database in which nothing has been asked yet."""
     async with await Store.open(str(tmp_path / "audit.sqlite")) as store:
         run_id, invocation = await store.begin("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
