@@ -16,7 +16,7 @@ from agents.types import Split
 from results.analysis import audit_baselines
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
-from results.queries.judge_audits import AuditData, Said, audited
+from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, first_preference_rates
@@ -41,7 +41,7 @@ class JudgeAuditResult:
     """
 
     name: str
-    said: Said | None
+    said: JudgeVerdicts | None
     audit: Audit
     over: Mapping[str, ClusteredEstimate]
     lane: LaneReport | None
@@ -126,7 +126,7 @@ async def summarise_audit(
 
 
 def _of_judge(
-    said: Said,
+    said: JudgeVerdicts,
     found: AuditData,
     beneath: Mapping[str, Floats],
     lanes: Mapping[str, LaneReport],
@@ -160,5 +160,5 @@ def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | No
     return calibration(likely, (pairs.better > 0).astype(np.float64), pairs.part, seed=seed)
 
 
-def _lane(said: Said, lanes: Mapping[str, LaneReport]) -> LaneReport | None:
+def _lane(said: JudgeVerdicts, lanes: Mapping[str, LaneReport]) -> LaneReport | None:
     return lanes.get(f"{said.provider}/{said.model}")

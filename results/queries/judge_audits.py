@@ -32,7 +32,7 @@ _FIRST_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class JudgeVerdicts:
     """What one judge said of an audit's pairs.
 
     Attributes:
@@ -92,7 +92,7 @@ class AuditData:
     texts: tuple[tuple[str, str], ...]
     elsewhere: Floats
     ratings: NDArray[np.int64]
-    said: tuple[Said, ...]
+    said: tuple[JudgeVerdicts, ...]
     permuted: Signs
 
 
@@ -194,7 +194,7 @@ async def _said(
     spec: Mapping[str, Any],
     index: Mapping[tuple[str, str], tuple[int, int]],
     pairs: int,
-) -> Said:
+) -> JudgeVerdicts:
     counting: dict[tuple[int, int, int], Any] = {}
     again = set()
     costs, latencies = {}, {}
@@ -223,7 +223,7 @@ async def _said(
     if verdicts.size > len(counting):
         reasons["no answer"] += verdicts.size - len(counting)
     timed = [seconds for seconds in latencies.values() if seconds is not None]
-    return Said(
+    return JudgeVerdicts(
         judge_id=judge.id,
         judge=judge.name,
         provider=judge.provider,
