@@ -15,7 +15,7 @@ from harness.cli.options.common import db_option, json_option, run, snapshot_opt
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from results.analysis.contest_selection import Gathered
+    from results.analysis.contest_selection import ContestSelection
     from results.analysis.noninferiority import Margins
     from results.queries.contest_index import Catalogue
     from results.render.table import Table
@@ -107,7 +107,7 @@ def compare(
     one_side = generations is not None
     _check_sides(authors, everyone=everyone, pairwise=pairwise, one_side=one_side)
 
-    async def main() -> tuple[Gathered, list[list[str]]]:
+    async def main() -> tuple[ContestSelection, list[list[str]]]:
         from results.analysis.contest_selection import gather
         from results.db.store import Store
         from results.queries.contest_index import catalogue_of
@@ -226,7 +226,7 @@ def _refuse_for_two_only(*, everyone: bool) -> None:
 
 
 def _two(
-    gathered: Gathered,
+    gathered: ContestSelection,
     seed: int,
     *,
     soft: bool,
@@ -260,7 +260,7 @@ def _with_margin(shown: Shown, margins: Margins) -> Shown:
     return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
 
 
-def _noise(gathered: Gathered, generations: int, *, soft: bool) -> Shown:
+def _noise(gathered: ContestSelection, generations: int, *, soft: bool) -> Shown:
     from results.analysis.variance import noise_of
     from results.render.variance import noise_data, noise_lines, noise_notes
 
@@ -268,7 +268,7 @@ def _noise(gathered: Gathered, generations: int, *, soft: bool) -> Shown:
     return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
 
 
-def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> Shown:
+def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> Shown:
     from results.analysis.best_author import winners_of
     from results.analysis.multi_comparison import compare_everyone
     from results.render import multi_comparison as telling
@@ -285,7 +285,7 @@ def _everyone(gathered: Gathered, seed: int, *, pairwise: bool, soft: bool) -> S
     )
 
 
-def _strategies(gathered: Gathered, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
+def _strategies(gathered: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
     from results.analysis.training_seeds import compare_strategies
     from results.render import training_seeds as telling
     from results.render.comparison_data import strategies_data

@@ -1,6 +1,6 @@
 """Two authors compared: the statistics of the gathered contests, with all printed tests as one family.
 
-From `Gathered` to frozen results; the database and the table's looks are others' business.
+From `ContestSelection` to frozen results; the database and the table's looks are others' business.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import ResponseSet
-from results.analysis.contest_selection import Gathered, UnderJudge
+from results.analysis.contest_selection import ContestSelection, UnderJudge
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedComparison,
@@ -76,7 +76,7 @@ class Compared:
         disagree: in words, where judges that are models disagree; "" where they do not.
     """
 
-    gathered: Gathered
+    gathered: ContestSelection
     judges: tuple[JudgeAnswer, ...]
     family_size: int
     seed: int
@@ -88,7 +88,7 @@ class Compared:
 
 
 def compare_two(
-    gathered: Gathered,
+    gathered: ContestSelection,
     *,
     seed: int,
     soft: bool = False,
@@ -155,7 +155,7 @@ def compare_two(
 
 
 def _by_group(
-    gathered: Gathered, ways: Sequence[tuple[PairedScores, Marks]], answer: PairedComparison, by: str, seed: int
+    gathered: ContestSelection, ways: Sequence[tuple[PairedScores, Marks]], answer: PairedComparison, by: str, seed: int
 ) -> dict[str, PairedDifference]:
     """The primary comparison, by a property of the dialogues that were to be judged in it."""
     pairs, asked = next(way for way in ways if way[0].kind == answer.primary)
@@ -166,7 +166,7 @@ def _by_group(
     return difference_breakdown(pairs, properties, seed=seed, level=LEVEL)
 
 
-def check_soft(gathered: Gathered) -> None:
+def check_soft(gathered: ContestSelection) -> None:
     """Raise UserError where a judge gave no probabilities."""
     silent = sorted(
         under.judge

@@ -88,7 +88,7 @@ class UnderJudge:
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
+class ContestSelection:
     """The contests that a comparison is made of.
 
     Attributes:
@@ -119,7 +119,7 @@ async def gather(
     split: Split = Split.TEST,
     without_kin: bool = False,
     snapshots: Collection[str] = (),
-) -> Gathered:
+) -> ContestSelection:
     """The contests of these authors against one opponent; with no authors, of all that any judge judged so.
 
     Args:
@@ -283,7 +283,7 @@ async def _load(
     entries: Sequence[Entry],
     split: Split,
     snapshots: Collection[str],
-) -> Gathered:
+) -> ContestSelection:
     wanted: dict[tuple[str, str, str], Entry] = {}
     for judge_id in judge_ids:
         pairs = [(of.id, opponent.id) for of in sets]
@@ -308,7 +308,7 @@ async def _load(
             under.standings[first] = standing
         else:
             under.direct[first, second] = standing
-    return Gathered(catalogue, opponent, sets, dialogues, tuple(judges.values()), str(split))
+    return ContestSelection(catalogue, opponent, sets, dialogues, tuple(judges.values()), str(split))
 
 
 def _fullest(entries: Sequence[Entry], judge_id: str, first: str, second: str) -> Entry | None:

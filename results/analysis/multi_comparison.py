@@ -8,7 +8,7 @@ from itertools import combinations
 
 from agents.errors import UserError
 from results.analysis.comparison import LEVEL, Marks, check_soft, over_asked
-from results.analysis.contest_selection import Gathered, Standing, UnderJudge
+from results.analysis.contest_selection import ContestSelection, Standing, UnderJudge
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedDifference,
@@ -54,7 +54,7 @@ class Everyone:
         saturated: by judge, the authors that beat the opponent too often for it to tell them apart.
     """
 
-    gathered: Gathered
+    gathered: ContestSelection
     places: tuple[Place, ...]
     pairwise: bool
     family_size: int
@@ -77,7 +77,7 @@ class _Row:
 
 
 def compare_everyone(
-    gathered: Gathered, *, seed: int, pairwise: bool = False, soft: bool = False
+    gathered: ContestSelection, *, seed: int, pairwise: bool = False, soft: bool = False
 ) -> Everyone:
     """Every author against the opponent, or all pairs of authors by way of it, as one family.
 

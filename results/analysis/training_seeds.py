@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agents.types import ResponseSet
 from results.analysis.comparison import LEVEL, check_soft
-from results.analysis.contest_selection import Gathered
+from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
 from results.statistics import NotEstimable, StrategyEstimate, is_saturated, mean_score, strategy_family
 
@@ -25,7 +25,7 @@ class Strategies:
         seed, level, soft: as asked for.
     """
 
-    gathered: Gathered
+    gathered: ContestSelection
     groups: tuple[tuple[ResponseSet, ...], ...]
     estimates: Mapping[str, StrategyEstimate | NotEstimable]
     family_size: int
@@ -35,7 +35,7 @@ class Strategies:
     soft: bool
 
 
-def compare_strategies(gathered: Gathered, first: int, *, seed: int, soft: bool = False) -> Strategies:
+def compare_strategies(gathered: ContestSelection, first: int, *, seed: int, soft: bool = False) -> Strategies:
     """The gathered authors are checkpoints: the first so many of one strategy, the others of another.
 
     Args:

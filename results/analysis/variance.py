@@ -10,7 +10,7 @@ import numpy as np
 from agents.errors import UserError
 from agents.types import ResponseSet
 from results.analysis.comparison import check_soft
-from results.analysis.contest_selection import Gathered, UnderJudge
+from results.analysis.contest_selection import ContestSelection, UnderJudge
 from results.statistics import NotEstimable, VarianceTable, dialogue_scores, variance_table
 
 
@@ -25,13 +25,13 @@ class Noise:
         soft: as asked for.
     """
 
-    gathered: Gathered
+    gathered: ContestSelection
     checkpoints: tuple[tuple[ResponseSet, ...], ...]
     tables: Mapping[str, VarianceTable | NotEstimable]
     soft: bool
 
 
-def noise_of(gathered: Gathered, generations: int, *, requests: int = 1000, soft: bool = False) -> Noise:
+def noise_of(gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False) -> Noise:
     """The gathered authors are so many generations of each training seed's checkpoint, in the order given.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.models.spec import is_emulated
 from results.analysis.comparison import Compared, JudgeAnswer, SingleOrderTest
-from results.analysis.contest_selection import Gathered, UnderJudge
+from results.analysis.contest_selection import ContestSelection, UnderJudge
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
@@ -35,7 +35,7 @@ def compared_data(of: Compared) -> dict[str, Any]:
     }
 
 
-def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
+def _head(gathered: ContestSelection, seed: int, *, soft: bool) -> dict[str, Any]:
     return {
         "authors": [name_of(of) for of in gathered.authors],
         "sets": [of.id for of in gathered.authors],
@@ -49,7 +49,7 @@ def _head(gathered: Gathered, seed: int, *, soft: bool) -> dict[str, Any]:
     }
 
 
-def scope_of(gathered: Gathered) -> str:
+def scope_of(gathered: ContestSelection) -> str:
     """What the intervals cover; where students are compared, that these are checkpoints and no strategies."""
     if not has_students(gathered):
         return SCOPE
@@ -57,17 +57,17 @@ def scope_of(gathered: Gathered) -> str:
     return SCOPE.replace("this training", these)
 
 
-def has_students(gathered: Gathered) -> bool:
+def has_students(gathered: ContestSelection) -> bool:
     """Whether any of the compared is a student."""
     return any(of.author.startswith("student:") for of in gathered.authors)
 
 
-def is_any_emulated(gathered: Gathered) -> bool:
+def is_any_emulated(gathered: ContestSelection) -> bool:
     """Whether any judge is the emulator's."""
     return any(is_emulated(under.model) for under in gathered.judges)
 
 
-def test_set_uses_by_author(gathered: Gathered) -> dict[str, int]:
+def test_set_uses_by_author(gathered: ContestSelection) -> dict[str, int]:
     """Each author's test-set uses."""
     return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agents.models.family import self_preference_warning
 from agents.types import Split
-from results.analysis.contest_selection import Gathered
+from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
 from results.render.comparison_data import has_students, is_any_emulated, test_set_uses_by_author, scope_of
 from results.render.format import EMULATED_NOTE, percent
@@ -36,7 +36,7 @@ def p_value(p: float | None) -> str:
     return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def table_of(what: str, gathered: Gathered, size: int, columns: Sequence[str], *, soft: bool) -> Table:
+def table_of(what: str, gathered: ContestSelection, size: int, columns: Sequence[str], *, soft: bool) -> Table:
     """An empty table of tests; its title says how many make up the family."""
     family = "one test" if size < 2 else f"a family of {size} tests (Holm)"
     title = f"{what}{', soft' if soft else ''}: {family}, {gathered.split} split"
@@ -75,7 +75,7 @@ def left_out_notes(who: str, test: PairedDifference) -> list[str]:
     ]
 
 
-def saturation_note(gathered: Gathered, judge: str, names: Sequence[str], remedy: str) -> str:
+def saturation_note(gathered: ContestSelection, judge: str, names: Sequence[str], remedy: str) -> str:
     """That an opponent loses to these so often that it cannot tell them apart, and what to do."""
     return (
         f"{judge}: {name_of(gathered.opponent)} saturates against {', '.join(names)} (over 90 %) and can "
@@ -83,7 +83,7 @@ def saturation_note(gathered: Gathered, judge: str, names: Sequence[str], remedy
     )
 
 
-def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
+def common_notes(gathered: ContestSelection, *, soft: bool) -> list[str]:
     """What must be known of every comparison: who answered, who is kin, and the test-set uses."""
     told = [EMULATED_NOTE] if is_any_emulated(gathered) else []
     told += [note for under in gathered.judges if (note := under.answering_model_note)]
@@ -103,7 +103,7 @@ def common_notes(gathered: Gathered, *, soft: bool) -> list[str]:
     return told
 
 
-def scope_note(gathered: Gathered) -> str:
+def scope_note(gathered: ContestSelection) -> str:
     """What the intervals of a table cover."""
     strategies = f" {SEVERAL_SEEDS}" if has_students(gathered) else ""
     return f"Scope of every interval: {scope_of(gathered)}.{strategies}"
