@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.analysis.contest_selection import ContestSelection, UnderJudge
+from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import Everyone
 from results.queries.contest_index import name_of
 from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, dialogue_scores
@@ -32,7 +32,7 @@ def winners_of(everyone: Everyone) -> Mapping[str, Winner]:
     }
 
 
-def _winner(gathered: ContestSelection, under: UnderJudge, seed: int, level: float, *, soft: bool) -> Winner:
+def _winner(gathered: ContestSelection, under: JudgeContests, seed: int, level: float, *, soft: bool) -> Winner:
     authors = [author for author in gathered.authors if author.id in under.standings]
     standings = [under.standings[author.id] for author in authors]
     asked = np.all([standing.asked for standing in standings], axis=0)

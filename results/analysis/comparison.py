@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import ResponseSet
-from results.analysis.contest_selection import ContestSelection, UnderJudge
+from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedComparison,
@@ -56,7 +56,7 @@ class JudgeAnswer:
         unshared: dialogues that were to be judged for only one of the two.
     """
 
-    under: UnderJudge
+    under: JudgeContests
     answer: PairedComparison
     single_orders: tuple[SingleOrderTest, ...]
     groups: Mapping[str, PairedDifference]
@@ -192,7 +192,7 @@ def over_asked(test: PairedDifference, pair: PairedScores, asked: Marks) -> Pair
 
 
 def _mcnemars(
-    under: UnderJudge, first: ResponseSet, second: ResponseSet
+    under: JudgeContests, first: ResponseSet, second: ResponseSet
 ) -> list[tuple[str, McNemarTest | NotEstimable]]:
     one, other = under.standings[first.id].columns, under.standings[second.id].columns
     orders = (("theirs first", True), ("opponent first", False))

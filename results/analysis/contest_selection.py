@@ -46,7 +46,7 @@ class Standing:
 
 
 @dataclass(frozen=True, eq=False)
-class UnderJudge:
+class JudgeContests:
     """What one judge said of the authors.
 
     Attributes:
@@ -105,7 +105,7 @@ class ContestSelection:
     opponent: ResponseSet
     authors: tuple[ResponseSet, ...]
     dialogues: tuple[Dialogue, ...]
-    judges: tuple[UnderJudge, ...]
+    judges: tuple[JudgeContests, ...]
     split: str
     left_out: tuple[str, ...] = ()
 
@@ -299,10 +299,10 @@ async def _load(
     everything = {dialogue.key: dialogue for contest in found.values() for dialogue in contest.dialogues}
     dialogues = tuple(seeded_order(everything.values(), 0))
     codes = {dialogue.key: at for at, dialogue in enumerate(dialogues)}
-    judges: dict[str, UnderJudge] = {}
+    judges: dict[str, JudgeContests] = {}
     for (judge_id, first, second), contest in found.items():
         entry = wanted[judge_id, first, second]
-        under = judges.setdefault(judge_id, UnderJudge(judge_id, entry.judge, entry.provider, entry.model))
+        under = judges.setdefault(judge_id, JudgeContests(judge_id, entry.judge, entry.provider, entry.model))
         standing = _standing(entry, contest, first, codes)
         if second == opponent.id:
             under.standings[first] = standing

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from agents.errors import UserError
 from results.analysis.comparison import LEVEL, Marks, check_soft, over_asked
-from results.analysis.contest_selection import ContestSelection, Standing, UnderJudge
+from results.analysis.contest_selection import ContestSelection, Standing, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedDifference,
@@ -34,7 +34,7 @@ class Place:
         test: their difference; by way of the opponent or head to head, as its `kind` says.
     """
 
-    under: UnderJudge
+    under: JudgeContests
     first: str
     second: str
     rate: WinRate | None
@@ -68,7 +68,7 @@ class Everyone:
 class _Row:
     """A place before it is tested: its two sides, and which dialogues were to be judged for both."""
 
-    under: UnderJudge
+    under: JudgeContests
     first: str
     second: str
     rate: WinRate | None
@@ -131,7 +131,7 @@ def _own_rate(standing: Standing, seed: int, *, soft: bool) -> WinRate:
 
 
 def _pair(
-    under: UnderJudge, first: str, second: str, names: Mapping[str, str], over: Sequence[str], *, soft: bool
+    under: JudgeContests, first: str, second: str, names: Mapping[str, str], over: Sequence[str], *, soft: bool
 ) -> _Row:
     """Two authors, by their sets' ids, in the way that answers."""
     one, other = under.standings[first], under.standings[second]

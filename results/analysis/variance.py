@@ -10,7 +10,7 @@ import numpy as np
 from agents.errors import UserError
 from agents.types import ResponseSet
 from results.analysis.comparison import check_soft
-from results.analysis.contest_selection import ContestSelection, UnderJudge
+from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.statistics import NotEstimable, VarianceTable, dialogue_scores, variance_table
 
 
@@ -53,7 +53,7 @@ def noise_of(gathered: ContestSelection, generations: int, *, requests: int = 10
 
 
 def _table(
-    under: UnderJudge, checkpoints: tuple[tuple[ResponseSet, ...], ...], requests: int, *, soft: bool
+    under: JudgeContests, checkpoints: tuple[tuple[ResponseSet, ...], ...], requests: int, *, soft: bool
 ) -> VarianceTable | NotEstimable:
     standings = [[under.standings[one.id] for one in generations] for generations in checkpoints]
     asked = np.all([standing.asked for row in standings for standing in row], axis=0)

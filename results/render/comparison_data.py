@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.models.spec import is_emulated
 from results.analysis.comparison import Compared, JudgeAnswer, SingleOrderTest
-from results.analysis.contest_selection import ContestSelection, UnderJudge
+from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
@@ -91,7 +91,7 @@ def _answer_data(one: JudgeAnswer, level: float) -> dict[str, Any]:
     }
 
 
-def _judge(under: UnderJudge) -> dict[str, Any]:
+def _judge(under: JudgeContests) -> dict[str, Any]:
     standings = [*under.standings.values(), *under.direct.values()]
     return {
         "judge": under.judge,
