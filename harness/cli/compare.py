@@ -108,7 +108,7 @@ def compare(
     _check_sides(authors, everyone=everyone, pairwise=pairwise, one_side=one_side)
 
     async def main() -> tuple[ContestSelection, list[list[str]]]:
-        from results.analysis.contest_selection import gather
+        from results.analysis.contest_selection import select_contests
         from results.db.store import Store
         from results.queries.contest_index import catalogue_of
 
@@ -117,7 +117,7 @@ def compare(
             names = [name for group in groups for name in group]
             if everyone or len(groups) == 1 or len(names) > 2:
                 _refuse_for_two_only(everyone=everyone or one_side)
-            asked = await gather(
+            asked = await select_contests(
                 store,
                 names,
                 opponent,

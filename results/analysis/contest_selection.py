@@ -110,7 +110,7 @@ class ContestSelection:
     left_out: tuple[str, ...] = ()
 
 
-async def gather(
+async def select_contests(
     store: Store,
     authors: Sequence[str],
     opponent: str,
