@@ -29,7 +29,7 @@ CONTROL = "control"
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class AuthorContest:
     """One author against the opponent (or against another), with codes common to a whole gathering.
 
     Attributes:
@@ -59,8 +59,8 @@ class JudgeContests:
     judge: str
     provider: str
     model: str
-    standings: dict[str, Standing] = field(default_factory=dict)
-    direct: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    standings: dict[str, AuthorContest] = field(default_factory=dict)
+    direct: dict[tuple[str, str], AuthorContest] = field(default_factory=dict)
 
     @property
     def is_control(self) -> bool:
@@ -326,10 +326,10 @@ def _contest(contests: Sequence[Contest], judge_id: str, entry: Entry) -> Contes
     )
 
 
-def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int]) -> Standing:
+def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int]) -> AuthorContest:
     """The contest with the first author as A and dialogues by their common code."""
     columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
     mine = [codes[dialogue.key] for dialogue in contest.dialogues]
     asked = np.zeros(len(codes), dtype=np.bool_)
     asked[mine] = True
-    return Standing(entry, columns.reindex(mine, len(codes)), asked, contest.answerers)
+    return AuthorContest(entry, columns.reindex(mine, len(codes)), asked, contest.answerers)

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from agents.errors import UserError
 from results.analysis.comparison import LEVEL, Marks, check_soft, over_asked
-from results.analysis.contest_selection import ContestSelection, Standing, JudgeContests
+from results.analysis.contest_selection import ContestSelection, AuthorContest, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedDifference,
@@ -126,7 +126,7 @@ def compare_everyone(
     return Everyone(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)
 
 
-def _own_rate(standing: Standing, seed: int, *, soft: bool) -> WinRate:
+def _own_rate(standing: AuthorContest, seed: int, *, soft: bool) -> WinRate:
     return win_rate(standing.columns.select_dialogues(standing.asked), seed=seed, soft=soft)
 
 
