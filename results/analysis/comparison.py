@@ -64,7 +64,7 @@ class JudgeAnswer:
 
 
 @dataclass(frozen=True)
-class Compared:
+class PairComparison:
     """Two authors by way of a common opponent, by every judge.
 
     Attributes:
@@ -95,7 +95,7 @@ def compare_two(
     worth: float = 0.05,
     single_orders: bool = False,
     by: str = "",
-) -> Compared:
+) -> PairComparison:
     """Is the first author better than the second? All tests over all judges are one family.
 
     Args:
@@ -151,7 +151,7 @@ def compare_two(
             )
         )
     disagree = _disagreement(judges, gathered.authors)
-    return Compared(gathered, tuple(judges), family.size, seed, LEVEL, soft, worth, by, disagree)
+    return PairComparison(gathered, tuple(judges), family.size, seed, LEVEL, soft, worth, by, disagree)
 
 
 def _by_group(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from results.analysis.comparison import Compared, JudgeAnswer
+from results.analysis.comparison import PairComparison, JudgeAnswer
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
 from results.statistics import (
@@ -38,7 +38,7 @@ class Margins:
     how: Mapping[str, str]
 
 
-def margins_of(compared: Compared, margin: float) -> Margins:
+def margins_of(compared: PairComparison, margin: float) -> Margins:
     """Two authors: by the comparison that answers the question for each judge."""
     first, second = (name_of(author) for author in compared.gathered.authors)
     level = 1.0 - (1.0 - compared.level) / len(compared.judges)
@@ -50,7 +50,7 @@ def margins_of(compared: Compared, margin: float) -> Margins:
 
 
 def _non_inferior(
-    compared: Compared, answer: JudgeAnswer, margin: float, level: float
+    compared: PairComparison, answer: JudgeAnswer, margin: float, level: float
 ) -> NonInferiority | NotEstimable:
     first, second = compared.gathered.authors
     under = answer.under

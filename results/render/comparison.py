@@ -5,7 +5,7 @@ Computes nothing. What every line means stands in `docs/comparing.md`.
 
 from __future__ import annotations
 
-from results.analysis.comparison import Compared, JudgeAnswer, SingleOrderTest
+from results.analysis.comparison import PairComparison, JudgeAnswer, SingleOrderTest
 from results.queries.contest_index import name_of
 from results.render.comparison_data import verdict
 from results.render.format import ORDER_ROBUST_NOTE, between
@@ -24,7 +24,7 @@ from results.render.table import Table
 from results.statistics import PairedDifference, NotEstimable
 
 
-def comparison_table(of: Compared) -> Table:
+def comparison_table(of: PairComparison) -> Table:
     """One row a test; the primary one of each judge is marked."""
     first, second = (name_of(one) for one in of.gathered.authors)
     columns = ["judge", "how", "first", "second", "difference", interval_head(of.family_size)]
@@ -52,7 +52,7 @@ def _mcnemar_cells(one: SingleOrderTest) -> tuple[str, ...]:
     return (*won, "-", "-", p_value(one.test.p), p_value(one.p_adjusted), str(one.test.n), "-")
 
 
-def comparison_lines(of: Compared) -> list[str]:
+def comparison_lines(of: PairComparison) -> list[str]:
     """The answers, one sentence a judge, and what belongs to them."""
     first, second = (name_of(one) for one in of.gathered.authors)
     lines = []
@@ -115,12 +115,12 @@ def _more(one: JudgeAnswer) -> str:
     return told + "."
 
 
-def _robust(of: Compared, one: JudgeAnswer) -> list[tuple[str, tuple[float, float] | None]]:
+def _robust(of: PairComparison, one: JudgeAnswer) -> list[tuple[str, tuple[float, float] | None]]:
     names = [name_of(author) for author in of.gathered.authors]
     return list(zip(names, one.answer.order_robust, strict=True))
 
 
-def comparison_notes(of: Compared) -> list[str]:
+def comparison_notes(of: PairComparison) -> list[str]:
     """What a reader of the table must know."""
     told = common_notes(of.gathered, soft=of.soft)
     told.append(

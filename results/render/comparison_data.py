@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.comparison import Compared, JudgeAnswer, SingleOrderTest
+from results.analysis.comparison import PairComparison, JudgeAnswer, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
@@ -22,7 +22,7 @@ def verdict(test: PairedDifference, level: float = 0.95) -> str:
     return "first" if test.difference > 0 else "second"
 
 
-def compared_data(of: Compared) -> dict[str, Any]:
+def compared_data(of: PairComparison) -> dict[str, Any]:
     """Two authors compared, as plain data; rates in [0, 1], differences in [−1, 1]."""
     return {
         **_head(of.gathered, of.seed, soft=of.soft),
