@@ -45,7 +45,7 @@ class SingleOrderTest:
 
 
 @dataclass(frozen=True)
-class JudgeAnswer:
+class JudgeComparison:
     """One judge's answer to "is the first better than the second?".
 
     Attributes:
@@ -77,7 +77,7 @@ class PairComparison:
     """
 
     gathered: ContestSelection
-    judges: tuple[JudgeAnswer, ...]
+    judges: tuple[JudgeComparison, ...]
     family_size: int
     seed: int
     level: float
@@ -139,7 +139,7 @@ def compare_two(
         through, *straight = [over_asked(next(tests), *way) for way in of_judge]
         one, other = under.standings[first.id], under.standings[second.id]
         judges.append(
-            JudgeAnswer(
+            JudgeComparison(
                 under,
                 replace(answer, against_opponent=through, head_to_head=straight[0] if straight else None),
                 tuple(
@@ -199,7 +199,7 @@ def _mcnemars(
     return [(name, single_order_mcnemar(one, other, a_first=a_first)) for name, a_first in orders]
 
 
-def _disagreement(judges: Sequence[JudgeAnswer], authors: Sequence[ResponseSet]) -> str:
+def _disagreement(judges: Sequence[JudgeComparison], authors: Sequence[ResponseSet]) -> str:
     """What must be said where models disagree on the sign, or by more than 10 points."""
     found = {
         one.under.judge: one.answer.answer.difference

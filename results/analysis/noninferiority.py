@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from results.analysis.comparison import PairComparison, JudgeAnswer
+from results.analysis.comparison import PairComparison, JudgeComparison
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
 from results.statistics import (
@@ -50,7 +50,7 @@ def margins_of(compared: PairComparison, margin: float) -> Margins:
 
 
 def _non_inferior(
-    compared: PairComparison, answer: JudgeAnswer, margin: float, level: float
+    compared: PairComparison, answer: JudgeComparison, margin: float, level: float
 ) -> NonInferiority | NotEstimable:
     first, second = compared.gathered.authors
     under = answer.under

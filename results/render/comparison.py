@@ -5,7 +5,7 @@ Computes nothing. What every line means stands in `docs/comparing.md`.
 
 from __future__ import annotations
 
-from results.analysis.comparison import PairComparison, JudgeAnswer, SingleOrderTest
+from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
 from results.queries.contest_index import name_of
 from results.render.comparison_data import verdict
 from results.render.format import ORDER_ROBUST_NOTE, between
@@ -65,7 +65,7 @@ def comparison_lines(of: PairComparison) -> list[str]:
     return lines
 
 
-def _group_lines(one: JudgeAnswer, by: str) -> list[str]:
+def _group_lines(one: JudgeComparison, by: str) -> list[str]:
     """The primary comparison by a property of the dialogues, a line a group."""
     if not one.groups:
         return []
@@ -78,7 +78,7 @@ def _group_lines(one: JudgeAnswer, by: str) -> list[str]:
     return lines
 
 
-def _sentence(one: JudgeAnswer, first: str, second: str, level: float) -> str:
+def _sentence(one: JudgeComparison, first: str, second: str, level: float) -> str:
     test = one.answer.answer
     found = verdict(test, level)
     if not found:
@@ -101,7 +101,7 @@ def _told(test: PairedDifference, found: str, first: str, second: str) -> str:
     return f"{better} is better than {worse}: {by}"
 
 
-def _more(one: JudgeAnswer) -> str:
+def _more(one: JudgeComparison) -> str:
     found = one.answer.needed
     if found is None:
         return ""
@@ -115,7 +115,7 @@ def _more(one: JudgeAnswer) -> str:
     return told + "."
 
 
-def _robust(of: PairComparison, one: JudgeAnswer) -> list[tuple[str, tuple[float, float] | None]]:
+def _robust(of: PairComparison, one: JudgeComparison) -> list[tuple[str, tuple[float, float] | None]]:
     names = [name_of(author) for author in of.gathered.authors]
     return list(zip(names, one.answer.order_robust, strict=True))
 

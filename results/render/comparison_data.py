@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.comparison import PairComparison, JudgeAnswer, SingleOrderTest
+from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import Everyone, Place
 from results.analysis.training_seeds import Strategies
@@ -72,7 +72,7 @@ def test_set_uses_by_author(gathered: ContestSelection) -> dict[str, int]:
     return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
 
 
-def _answer_data(one: JudgeAnswer, level: float) -> dict[str, Any]:
+def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
     answer = one.answer
     return {
         **_judge(one.under),
