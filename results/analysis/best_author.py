@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.analysis.contest_selection import ContestSelection, JudgeContests
-from results.analysis.multi_comparison import Everyone
+from results.analysis.multi_comparison import MultiComparison
 from results.queries.contest_index import name_of
 from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, dialogue_scores
 
@@ -21,7 +21,7 @@ class Winner:
     best: WinnerEstimate | NotEstimable
 
 
-def winners_of(everyone: Everyone) -> Mapping[str, Winner]:
+def winners_of(everyone: MultiComparison) -> Mapping[str, Winner]:
     """By the judge's name, from two authors on; empty for pairs of authors."""
     if everyone.pairwise or len(everyone.gathered.authors) < 2:
         return {}

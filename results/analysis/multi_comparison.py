@@ -42,7 +42,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Everyone:
+class MultiComparison:
     """Every author against one opponent, or every pair of them.
 
     Attributes:
@@ -78,7 +78,7 @@ class _Row:
 
 def compare_everyone(
     gathered: ContestSelection, *, seed: int, pairwise: bool = False, soft: bool = False
-) -> Everyone:
+) -> MultiComparison:
     """Every author against the opponent, or all pairs of authors by way of it, as one family.
 
     A pair is compared head to head where the opponent saturates against either and the two were so judged.
@@ -123,7 +123,7 @@ def compare_everyone(
         Place(row.under, row.first, row.second, row.rate, over_asked(test, row.pairs, row.asked))
         for row, test in zip(rows, family.tests, strict=True)
     )
-    return Everyone(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)
+    return MultiComparison(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)
 
 
 def _own_rate(standing: AuthorContest, seed: int, *, soft: bool) -> WinRate:

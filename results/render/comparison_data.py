@@ -7,7 +7,7 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
-from results.analysis.multi_comparison import Everyone, Place
+from results.analysis.multi_comparison import MultiComparison, Place
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
 from results.statistics import SCOPE, PairedDifference, SampleSize, NotEstimable, StrategyEstimate
@@ -147,7 +147,7 @@ def _needed_data(found: SampleSize | None) -> dict[str, Any] | None:
     return {name: getattr(found, name) for name in names}
 
 
-def multi_comparison_data(of: Everyone) -> dict[str, Any]:
+def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
     """Every author against one opponent, as plain data."""
     return {
         **_head(of.gathered, of.seed, soft=of.soft),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.multi_comparison import Everyone, Place
+from results.analysis.multi_comparison import MultiComparison, Place
 from results.queries.contest_index import name_of
 from results.render.format import ORDER_ROBUST_NOTE, between, percent
 from results.render.paired_differences import (
@@ -20,7 +20,7 @@ from results.render.table import Table
 from results.statistics import HEAD_TO_HEAD
 
 
-def multi_comparison_table(of: Everyone) -> Table:
+def multi_comparison_table(of: MultiComparison) -> Table:
     """One row a test; within a judge, the best first."""
     opponent, interval = name_of(of.gathered.opponent), interval_head(of.family_size)
     if of.pairwise:
@@ -56,7 +56,7 @@ def _rates(place: Place) -> tuple[str, str, str, str]:
     return percent(test.rate_first), together, between(rate.low, rate.high), between(*rate.order_robust)
 
 
-def multi_comparison_notes(of: Everyone) -> list[str]:
+def multi_comparison_notes(of: MultiComparison) -> list[str]:
     """What a reader of the table must know."""
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
@@ -83,11 +83,11 @@ def multi_comparison_notes(of: Everyone) -> list[str]:
     return told
 
 
-def _who(of: Everyone, place: Place) -> str:
+def _who(of: MultiComparison, place: Place) -> str:
     return f"{place.first} – {place.second}" if of.pairwise else place.first
 
 
-def _saturation(of: Everyone, judge: str, names: Sequence[str]) -> str:
+def _saturation(of: MultiComparison, judge: str, names: Sequence[str]) -> str:
     so_judged = any(
         place.under.judge == judge and place.test.kind == HEAD_TO_HEAD for place in of.places if of.pairwise
     )
