@@ -24,7 +24,7 @@ from results.statistics import (
 
 
 @dataclass(frozen=True)
-class Place:
+class ComparisonRow:
     """One row of the table: an author against the opponent, or two authors.
 
     Attributes:
@@ -55,7 +55,7 @@ class MultiComparison:
     """
 
     gathered: ContestSelection
-    places: tuple[Place, ...]
+    places: tuple[ComparisonRow, ...]
     pairwise: bool
     family_size: int
     seed: int
@@ -120,7 +120,7 @@ def compare_everyone(
         )
     family = adjust_family([row.pairs for row in rows], seed=seed, level=LEVEL)
     places = tuple(
-        Place(row.under, row.first, row.second, row.rate, over_asked(test, row.pairs, row.asked))
+        ComparisonRow(row.under, row.first, row.second, row.rate, over_asked(test, row.pairs, row.asked))
         for row, test in zip(rows, family.tests, strict=True)
     )
     return MultiComparison(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)

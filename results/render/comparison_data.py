@@ -7,7 +7,7 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
-from results.analysis.multi_comparison import MultiComparison, Place
+from results.analysis.multi_comparison import MultiComparison, ComparisonRow
 from results.analysis.training_seeds import Strategies
 from results.queries.contest_index import name_of
 from results.statistics import SCOPE, PairedDifference, SampleSize, NotEstimable, StrategyEstimate
@@ -162,7 +162,7 @@ def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
     }
 
 
-def _place_data(place: Place, level: float) -> dict[str, Any]:
+def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
     rate = place.rate
     own = None
     if rate is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.multi_comparison import MultiComparison, Place
+from results.analysis.multi_comparison import MultiComparison, ComparisonRow
 from results.queries.contest_index import name_of
 from results.render.format import ORDER_ROBUST_NOTE, between, percent
 from results.render.paired_differences import (
@@ -45,7 +45,7 @@ def multi_comparison_table(of: MultiComparison) -> Table:
     return table
 
 
-def _rates(place: Place) -> tuple[str, str, str, str]:
+def _rates(place: ComparisonRow) -> tuple[str, str, str, str]:
     """The win rate, its simultaneous interval, the one that it would have alone, its order-robust bounds."""
     test, rate = place.test, place.rate
     together = "-"
@@ -83,7 +83,7 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
     return told
 
 
-def _who(of: MultiComparison, place: Place) -> str:
+def _who(of: MultiComparison, place: ComparisonRow) -> str:
     return f"{place.first} – {place.second}" if of.pairwise else place.first
 
 
