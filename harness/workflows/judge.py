@@ -26,7 +26,7 @@ from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_judges
 from harness.workflows.stopping_monitor import Watch
 from results.analysis.contest_results import SEED, Summary, summarise
-from results.analysis.early_stopping import Place, Until
+from results.analysis.early_stopping import JudgmentIndex, Until
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
 from results.queries.contests import contests_of
@@ -121,7 +121,7 @@ class Plan:
 
 
 async def _ask_watched(
-    watch: Watch, place: Place, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
+    watch: Watch, place: JudgmentIndex, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
 ) -> None:
     """Ask, where the question is still open when this dialogue's turn comes."""
     if not await watch.may_ask(place[0]):

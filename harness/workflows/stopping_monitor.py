@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agents.types import Judgment, Preference, Verdict
-from results.analysis.early_stopping import Place, Until, complete_prefix, look, looks
+from results.analysis.early_stopping import JudgmentIndex, Until, complete_prefix, look, looks
 from results.statistics import JudgmentTable
 
 LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
@@ -28,10 +28,10 @@ class Watch:
         self._looks = looks(dialogues)
         self._taken = 0
         self._in = np.zeros(dialogues, dtype=np.int64)
-        self._outcome: dict[Place, float] = {}
+        self._outcome: dict[JudgmentIndex, float] = {}
         self._closed = False
         self._changed = asyncio.Event()
-        self.given_up: set[Place] = set()
+        self.given_up: set[JudgmentIndex] = set()
         self.answered = False
 
     async def may_ask(self, position: int) -> bool:
@@ -40,7 +40,7 @@ class Watch:
             await self._changed.wait()
         return not self.answered
 
-    def told(self, place: Place, judgment: Judgment) -> None:
+    def told(self, place: JudgmentIndex, judgment: Judgment) -> None:
         """A judgment is in."""
         outcome = judgment.outcome
         if isinstance(outcome, Verdict):
@@ -49,7 +49,7 @@ class Watch:
         else:
             self._take(place, float("nan"))
 
-    def give_up(self, place: Place) -> None:
+    def give_up(self, place: JudgmentIndex) -> None:
         """A judgment was tried and got no answer."""
         self.given_up.add(place)
         self._take(place, float("nan"))
@@ -64,7 +64,7 @@ class Watch:
         ahead = min(self._taken + LOOKS_AHEAD, len(self._looks)) - 1
         return self._looks[ahead] if self._looks else 0
 
-    def _take(self, place: Place, outcome: float) -> None:
+    def _take(self, place: JudgmentIndex, outcome: float) -> None:
         if place in self._outcome:
             return
         self._outcome[place] = outcome

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from results.analysis.early_stopping import Place, Stopped, Until, stopped_at
+from results.analysis.early_stopping import JudgmentIndex, Stopped, Until, stopped_at
 from results.analysis.endpoint_report import LaneReport, RunReport
 from results.db.store import Store
 from results.queries.contests import Contest, contests_of
@@ -72,7 +72,7 @@ async def summarise(
     run_id: str,
     seed: int = SEED,
     report: RunReport | None = None,
-    given_up: Mapping[str, Collection[Place]] | None = None,
+    given_up: Mapping[str, Collection[JudgmentIndex]] | None = None,
     snapshots: Collection[str] = (),
 ) -> Summary:
     """A run's result, from the database alone (and what this invocation did, where there was one).

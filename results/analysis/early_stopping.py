@@ -25,7 +25,7 @@ LEVEL = 0.95
 LOOK_EVERY = 10  # dialogues, and from a hundred on a tenth of those judged
 EXACT = 1e-6  # half-width of an interval that is one number
 
-Place = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
+JudgmentIndex = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def stopped_at(
     n_contests: int,
     samples: int,
     cost_usd: float | None = None,
-    given_up: Collection[Place] = (),
+    given_up: Collection[JudgmentIndex] = (),
 ) -> Stopped:
     """Where a contest stands, from its judgments alone: the looks are taken anew, from the first on.
 
@@ -265,7 +265,7 @@ def look(columns: JudgmentTable, at: int, until: Until, n_contests: int, samples
     )
 
 
-def _with_unanswered(columns: JudgmentTable, given_up: Collection[Place]) -> JudgmentTable:
+def _with_unanswered(columns: JudgmentTable, given_up: Collection[JudgmentIndex]) -> JudgmentTable:
     """The columns with a row, unscored, for every judgment that was tried and got no answer."""
     there = set(
         zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
