@@ -13,7 +13,7 @@ from results.statistics import NotEstimable, StrategyEstimate, is_saturated, mea
 
 
 @dataclass(frozen=True)
-class Strategies:
+class SeedComparison:
     """One strategy's win rate against the opponent, or the difference of two strategies' win rates.
 
     Attributes:
@@ -35,7 +35,7 @@ class Strategies:
     soft: bool
 
 
-def compare_strategies(gathered: ContestSelection, first: int, *, seed: int, soft: bool = False) -> Strategies:
+def compare_strategies(gathered: ContestSelection, first: int, *, seed: int, soft: bool = False) -> SeedComparison:
     """The gathered authors are checkpoints: the first so many of one strategy, the others of another.
 
     Args:
@@ -66,4 +66,4 @@ def compare_strategies(gathered: ContestSelection, first: int, *, seed: int, sof
         for under in gathered.judges
     }
     over = {judge: names for judge, names in saturated.items() if names}
-    return Strategies(gathered, groups, estimates, told, over, seed, LEVEL, soft)
+    return SeedComparison(gathered, groups, estimates, told, over, seed, LEVEL, soft)

@@ -8,7 +8,7 @@ from agents.models.spec import is_emulated
 from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import MultiComparison, ComparisonRow
-from results.analysis.training_seeds import Strategies
+from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
 from results.statistics import SCOPE, PairedDifference, SampleSize, NotEstimable, StrategyEstimate
 
@@ -180,7 +180,7 @@ def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
     }
 
 
-def strategies_data(of: Strategies) -> dict[str, Any]:
+def strategies_data(of: SeedComparison) -> dict[str, Any]:
     """A strategy's win rate, or two strategies' difference, as plain data."""
     rows = []
     for under in of.gathered.judges:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from results.analysis.training_seeds import Strategies
+from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
 from results.render.format import between, percent
 from results.render.paired_differences import common_notes, p_value, points, saturation_note, span
 from results.statistics import NotEstimable, StrategyEstimate
 
 
-def strategies_lines(of: Strategies) -> list[str]:
+def strategies_lines(of: SeedComparison) -> list[str]:
     """Who is meant, then one line a judge."""
     groups = [" + ".join(name_of(one) for one in group) for group in of.groups]
     heads = ("Strategy",) if len(groups) == 1 else ("First", "Second")
@@ -40,7 +40,7 @@ def _line(found: StrategyEstimate, level: float) -> str:
     )
 
 
-def strategies_notes(of: Strategies) -> list[str]:
+def strategies_notes(of: SeedComparison) -> list[str]:
     """What a reader must know."""
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
