@@ -38,7 +38,7 @@ from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
     from harness.workflows.judge import Plan
-    from results.analysis.breakdowns import Beside
+    from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import Summary
     from results.analysis.early_stopping import Until
     from results.db.store import Store
@@ -177,7 +177,7 @@ def judge(
         )
         return
 
-    async def main() -> tuple[Summary, str, Beside] | None:
+    async def main() -> tuple[Summary, str, Breakdowns] | None:
         from harness.data.author_resolver import author_of
         from harness.data.dataset import load
         from harness.workflows.judge import judge_contest, plan_judging

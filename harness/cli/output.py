@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agents.types import ResponseSet
     from harness.engine.run import Settings
     from harness.workflows.judge_cost import Asking
-    from results.analysis.breakdowns import Beside
+    from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import Summary
     from results.analysis.endpoint_report import LaneReport
     from results.db.store import Store
@@ -63,14 +63,14 @@ async def agree(store: Store, plan: Asking, settings: Settings, retry_unscored: 
         raise click.Abort
 
 
-def show(summary: Summary, as_json: bool, more: Beside | None = None) -> None:
+def show(summary: Summary, as_json: bool, more: Breakdowns | None = None) -> None:
     """The result, and what stands beside it: to stdout."""
-    from results.analysis.breakdowns import Beside
+    from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
     from results.render.breakdowns import told, with_beside
 
-    more = more or Beside()
+    more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
     if as_json:
         data = with_beside(shown.as_data(summary), more)

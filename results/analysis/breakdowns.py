@@ -28,7 +28,7 @@ CONTROL = "control"
 
 
 @dataclass(frozen=True)
-class Beside:
+class Breakdowns:
     """What stands beside the win rates of a run.
 
     Attributes:
@@ -48,7 +48,7 @@ class Beside:
 
 async def beside(
     store: Store, summary: Summary, *, seed: int, by: str | None = None, length: bool = False
-) -> Beside:
+) -> Breakdowns:
     """All of it that was asked for; pooling wherever several models judged to the end.
 
     Raises:
@@ -61,7 +61,7 @@ async def beside(
                 where="--by" if by else "--length-control",
                 remedy="Leave --until away to judge every dialogue.",
             )
-        return Beside(looks=await _looks(store, summary))
+        return Breakdowns(looks=await _looks(store, summary))
     groups, lengths = {}, {}
     for judge in summary.judges:
         contest = judge.contest
@@ -72,7 +72,7 @@ async def beside(
             words = [await _words(store, of.id, contest) for of in (contest.a, contest.b)]
             lengths[contest.judge_id] = length_controlled(contest.columns, *words)
     looks = await _looks(store, summary)
-    return Beside(_pooled(summary, seed), by or "", groups, lengths, looks)
+    return Breakdowns(_pooled(summary, seed), by or "", groups, lengths, looks)
 
 
 async def _looks(store: Store, summary: Summary) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from results.analysis.breakdowns import Beside
+from results.analysis.breakdowns import Breakdowns
 from results.analysis.contest_results import JudgeSummary, Summary
 from results.render.format import between, percent
 from results.statistics import (
@@ -16,7 +16,7 @@ from results.statistics import (
 )
 
 
-def with_beside(data: dict[str, Any], of: Beside) -> dict[str, Any]:
+def with_beside(data: dict[str, Any], of: Breakdowns) -> dict[str, Any]:
     """A summary's data with what stands beside it; nothing is added that was not asked for or cannot be."""
     if of.pooled is not None:
         data["pooled"] = _pooled_data(of.pooled)
@@ -84,7 +84,7 @@ def _length_data(found: LengthControl | NotEstimable) -> dict[str, Any]:
     }
 
 
-def told(summary: Summary, of: Beside) -> list[str]:
+def told(summary: Summary, of: Breakdowns) -> list[str]:
     """The same as lines for people."""
     lines = [] if of.pooled is None else [_pooled_line(of.pooled)]
     for judge in summary.judges:
