@@ -68,12 +68,12 @@ def show(summary: Summary, as_json: bool, more: Breakdowns | None = None) -> Non
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import told, with_beside
+    from results.render.breakdowns import told, add_breakdowns
 
     more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
     if as_json:
-        data = with_beside(shown.as_data(summary), more)
+        data = add_breakdowns(shown.as_data(summary), more)
         print_json(data)
         return
     print_table(shown.as_table(summary))

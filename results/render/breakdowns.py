@@ -16,7 +16,7 @@ from results.statistics import (
 )
 
 
-def with_beside(data: dict[str, Any], of: Breakdowns) -> dict[str, Any]:
+def add_breakdowns(data: dict[str, Any], of: Breakdowns) -> dict[str, Any]:
     """A summary's data with what stands beside it; nothing is added that was not asked for or cannot be."""
     if of.pooled is not None:
         data["pooled"] = _pooled_data(of.pooled)
