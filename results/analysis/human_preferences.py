@@ -25,7 +25,7 @@ from agents.files.faults import Faults
 from agents.files.table import Table, read_table
 from agents.files.text import read_bytes
 from agents.models.registry import EMULATED
-from results.analysis.judge_panel import Juror
+from results.analysis.judge_panel import PanelJudge
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, audited
@@ -125,7 +125,7 @@ def _form(faults: Faults, table: Table) -> str:
     return f"It needs the columns {', '.join(COLUMNS)}." if lacking else ""
 
 
-def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
+def adjusted_by_people(juror: PanelJudge, people: Floats) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
     """A judge's rate corrected by people's preferences on a share of the same comparisons, in both ways.
 
     The plug-in (sensitivity and specificity), and prediction-powered inference with people as the gold judge.
@@ -138,7 +138,7 @@ def adjusted_by_people(juror: Juror, people: Floats) -> tuple[BiasAdjusted | Not
     return bias_adjusted(scores[there], reference), cheap_and_gold(scores, people)
 
 
-async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasAdjusted | NotEstimable]:
+async def adjusted_by_audit(store: Store, jurors: Sequence[PanelJudge]) -> list[BiasAdjusted | NotEstimable]:
     """Per judge, a sensitivity analysis from its largest audit in this database; never a headline."""
     runs = table(RunRow).c
     wanted = select(runs.id).where(runs.kind == AUDIT).order_by(runs.created_at)
@@ -154,7 +154,7 @@ async def adjusted_by_audit(store: Store, jurors: Sequence[Juror]) -> list[BiasA
     return [_by_audit(juror, best.get(juror.entry.judge_id)) for juror in jurors]
 
 
-def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
+def _by_audit(juror: PanelJudge, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
     if best is None:
         return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
     scores = dialogue_scores(juror.columns).score
@@ -162,7 +162,7 @@ def _by_audit(juror: Juror, best: tuple[Floats, str] | None) -> BiasAdjusted | N
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
 
 
-def _audit_of(juror: Juror) -> str:
+def _audit_of(juror: PanelJudge) -> str:
     """The command that audits a judge."""
     entry = juror.entry
     emulated = entry.model.startswith(EMULATED)

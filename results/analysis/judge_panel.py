@@ -44,7 +44,7 @@ CONTROL = "control"
 
 
 @dataclass(frozen=True, eq=False)
-class Juror:
+class PanelJudge:
     """One judge's contest of the pair.
 
     Attributes:
@@ -99,7 +99,7 @@ class Jury:
     b: ResponseSet
     split: str
     dialogues: tuple[Dialogue, ...]
-    jurors: tuple[Juror, ...]
+    jurors: tuple[PanelJudge, ...]
     left_out: tuple[str, ...]
     agreements: dict[tuple[int, int], PairAgreement]
     alike: tuple[int, ...]
@@ -145,7 +145,7 @@ async def jury_of(
         asked = np.zeros(len(codes), dtype=bool)
         asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
         rate = win_rate(columns.select_dialogues(asked), seed=seed)
-        jurors.append(Juror(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
+        jurors.append(PanelJudge(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
     jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
     first = next(iter(contests.values()))
     sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)
@@ -201,7 +201,7 @@ async def _jury(
     sets: tuple[ResponseSet, ResponseSet],
     split: str,
     dialogues: tuple[Dialogue, ...],
-    jurors: list[Juror],
+    jurors: list[PanelJudge],
     left_out: list[str],
     seed: int,
 ) -> Jury:
@@ -244,7 +244,7 @@ async def _jury(
     )
 
 
-def _asked_alike(jurors: Sequence[Juror]) -> list[int]:
+def _asked_alike(jurors: Sequence[PanelJudge]) -> list[int]:
     """The models that were asked with the same words: those of the prompt that most were asked with.
 
     Judges of one dimension of empathy answer another question; they are no jury with the others.

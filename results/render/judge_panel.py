@@ -7,7 +7,7 @@ from typing import Any
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.human_preferences import Corrected
-from results.analysis.judge_panel import Juror, Jury
+from results.analysis.judge_panel import PanelJudge, Jury
 from results.queries.contest_index import name_of
 from results.render.bias_correction import corrections_data, people_data
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
@@ -65,7 +65,7 @@ def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
     }
 
 
-def _juror_data(at: int, juror: Juror, corrected: Corrected) -> dict[str, Any]:
+def _juror_data(at: int, juror: PanelJudge, corrected: Corrected) -> dict[str, Any]:
     rate = juror.rate
     told: dict[str, Any] = {
         "judge": juror.name,
