@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prompts import Prompt
     from results.analysis.contest_results import Summary
     from results.analysis.human_preferences import Corrected
-    from results.analysis.judge_panel import Jury
+    from results.analysis.judge_panel import JudgePanel
     from results.db.store import Store
 
 
@@ -104,7 +104,7 @@ def rejudge(
     settings = calls.settings()
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
-    async def main() -> tuple[Jury, Corrected, Summary | None]:
+    async def main() -> tuple[JudgePanel, Corrected, Summary | None]:
         from harness.cli.output import agree, leave_out_kin
         from harness.workflows.judge import judge_contest
         from harness.workflows.rejudge import judged
@@ -162,7 +162,7 @@ def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> l
     return [get_prompt(ours, name, "--judge-prompt") for name in wanted]
 
 
-async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity: bool) -> Corrected:
+async def _corrected(store: Store, jury: JudgePanel, people: Path | None, sensitivity: bool) -> Corrected:
     from results.analysis.human_preferences import (
         Corrected,
         adjusted_by_audit,
@@ -181,7 +181,7 @@ async def _corrected(store: Store, jury: Jury, people: Path | None, sensitivity:
     return Corrected(by_people, by_audit, told)
 
 
-def show(jury: Jury, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
+def show(jury: JudgePanel, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
     """The jury, and what was asked for it: to stdout."""
     from results.render import bias_correction as presenting_corrected
     from results.render import contest as presenting

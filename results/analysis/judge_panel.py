@@ -78,7 +78,7 @@ class PanelJudge:
 
 
 @dataclass(frozen=True, eq=False)
-class Jury:
+class JudgePanel:
     """All judges of one pair of authors.
 
     Attributes:
@@ -112,7 +112,7 @@ class Jury:
 
 async def jury_of(
     store: Store, a: str, b: str, split: str, *, seed: int = 0, without_kin: bool = False
-) -> Jury:
+) -> JudgePanel:
     """The jury of two sets of responses (by their ids) on one split.
 
     Raises:
@@ -204,7 +204,7 @@ async def _jury(
     jurors: list[PanelJudge],
     left_out: list[str],
     seed: int,
-) -> Jury:
+) -> JudgePanel:
     samples = min(spread(juror.columns, juror.columns.outcome).shape[2] for juror in jurors)
     laid_out = [spread(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
     answers = np.stack([one.reshape(-1) for one in laid_out])
@@ -228,7 +228,7 @@ async def _jury(
         contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
         pooled = pooled_over_judges(contests, seed=seed)
     ranks = await orders_compared(store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors])
-    return Jury(
+    return JudgePanel(
         *sets,
         split,
         dialogues,

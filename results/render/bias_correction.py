@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from results.analysis.human_preferences import Corrected
-from results.analysis.judge_panel import Jury
+from results.analysis.judge_panel import JudgePanel
 from results.render.format import between, percent
 from results.render.table import Table, table_of
 from results.statistics.bias_correction import BiasAdjusted
@@ -41,7 +41,7 @@ def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
     return {"refused": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
-def corrections_table(jury: Jury, corrected: Corrected) -> Table | None:
+def corrections_table(jury: JudgePanel, corrected: Corrected) -> Table | None:
     """Every judge's rate corrected, where there is anything to correct it by; None where there is not."""
     if not corrected.by_people and not corrected.by_audit:
         return None
@@ -87,7 +87,7 @@ def _powered(found: CheapAndGold | NotEstimable) -> tuple[str, ...]:
     return (percent(found.rate), between(found.low, found.high), asked, f"{found.effective:.0f}")
 
 
-def corrections(jury: Jury, corrected: Corrected) -> list[str]:
+def corrections(jury: JudgePanel, corrected: Corrected) -> list[str]:
     """What a reader of that table must know: methods, assumptions, why a rate was refused."""
     told: list[str] = []
     every: list[tuple[int, BiasAdjusted | CheapAndGold | NotEstimable]] = [

@@ -7,7 +7,7 @@ from typing import Any
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.human_preferences import Corrected
-from results.analysis.judge_panel import PanelJudge, Jury
+from results.analysis.judge_panel import PanelJudge, JudgePanel
 from results.queries.contest_index import name_of
 from results.render.bias_correction import corrections_data, people_data
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
@@ -18,7 +18,7 @@ from results.statistics.not_estimable import NotEstimable
 ROBUST = "order-robust"
 
 
-def as_data(jury: Jury, corrected: Corrected | None = None) -> dict[str, Any]:
+def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, Any]:
     """A jury as plain data; rates in [0, 1]."""
     more = corrected or Corrected()
     return {
@@ -110,7 +110,7 @@ def _value(value: float | NotEstimable) -> float | str:
     return value if isinstance(value, float) else str(value)
 
 
-def as_tables(jury: Jury) -> list[Table]:
+def as_tables(jury: JudgePanel) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
     judges = table_of(
@@ -174,7 +174,7 @@ def as_tables(jury: Jury) -> list[Table]:
     return tables
 
 
-def _worth_showing(jury: Jury, one: int, other: int) -> bool:
+def _worth_showing(jury: JudgePanel, one: int, other: int) -> bool:
     """Judges asked alike, or one model asked in two ways; the data have all."""
     first, second = jury.jurors[one].entry, jury.jurors[other].entry
     controls = [at for at in (one, other) if jury.jurors[at].is_control]
@@ -187,7 +187,7 @@ def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
 
-def notes(jury: Jury) -> list[str]:
+def notes(jury: JudgePanel) -> list[str]:
     """What a reader of the tables must know."""
     told = []
     if any(is_emulated(juror.entry.model) for juror in jury.jurors):
