@@ -108,7 +108,7 @@ def rejudge(
         from harness.cli.output import agree, leave_out_kin
         from harness.workflows.judge import judge_contest
         from harness.workflows.rejudge import judged
-        from results.analysis.judge_panel import jury_of
+        from results.analysis.judge_panel import load_panel
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
@@ -127,7 +127,7 @@ def rejudge(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
             ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
-            jury = await jury_of(store, *ids, found.split, seed=own_seed, without_kin=without_kin)
+            jury = await load_panel(store, *ids, found.split, seed=own_seed, without_kin=without_kin)
             return jury, await _corrected(store, jury, people, sensitivity), summary
 
     jury, corrected, summary = run(main())

@@ -110,7 +110,7 @@ class JudgePanel:
     seed: int
 
 
-async def jury_of(
+async def load_panel(
     store: Store, a: str, b: str, split: str, *, seed: int = 0, without_kin: bool = False
 ) -> JudgePanel:
     """The jury of two sets of responses (by their ids) on one split.
