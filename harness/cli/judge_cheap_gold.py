@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.cli.options.common import CallOptions
     from harness.engine.run import Settings
     from harness.workflows.judge import Plan
-    from results.analysis.cheap_gold import Gilded
+    from results.analysis.cheap_gold import CheapGoldResult
     from results.db.store import Store
 
 DEFAULT_SHARE = 0.2
@@ -109,7 +109,7 @@ def judge_cheap_and_gold(
     from harness.cli.options.common import run
     from harness.cli.output import agree, leave
 
-    async def main() -> Gilded | None:
+    async def main() -> CheapGoldResult | None:
         from harness.data.author_resolver import author_of
         from harness.data.dataset import load
         from harness.workflows.judge import plan_judging
@@ -174,7 +174,7 @@ async def _tell_size(
     show_estimate(found, as_json)
 
 
-def show(done: Gilded, as_json: bool) -> None:
+def show(done: CheapGoldResult, as_json: bool) -> None:
     """The estimate beside either judge's own: to stdout."""
 
     from results.render import cheap_gold as presenting

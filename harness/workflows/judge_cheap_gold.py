@@ -19,7 +19,7 @@ from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from harness.engine.run import Settings
 from harness.workflows.judge import Plan, judge_contest
-from results.analysis.cheap_gold import Gilded, _estimated
+from results.analysis.cheap_gold import CheapGoldResult, _estimated
 from results.analysis.contest_results import JudgeSummary
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
@@ -88,7 +88,7 @@ async def gild(
     *,
     retry_unscored: bool = False,
     stratified: bool = False,
-) -> Gilded:
+) -> CheapGoldResult:
     """Ask both judges what is not answered yet, and combine them.
 
     Args:
@@ -101,7 +101,7 @@ async def gild(
     cheap = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
     if cheap.interrupted:
         why = NotEstimable("cheap and gold estimate", "interrupted before the gold judge was asked")
-        return Gilded(cheap, cheap, why, CostSaving(None, None, None), 0.0)
+        return CheapGoldResult(cheap, cheap, why, CostSaving(None, None, None), 0.0)
     if stratified:
         gold = stratified_gold_plan(plan, gold, cheap.judges[0])
     gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
@@ -109,4 +109,4 @@ async def gild(
     saved = CostSaving(None, None, None)
     if isinstance(found, CheapAndGold):
         saved = cost_saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
-    return Gilded(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)
+    return CheapGoldResult(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Gilded:
+class CheapGoldResult:
     """What came of it.
 
     Attributes:

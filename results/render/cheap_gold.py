@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
-from results.analysis.cheap_gold import Gilded
+from results.analysis.cheap_gold import CheapGoldResult
 from results.render import contest
 from results.render.format import EMULATED_NOTE, between, money, percent
 from results.statistics.not_estimable import NotEstimable
@@ -16,7 +16,7 @@ from results.statistics.ppi import CostSaving
 from results.statistics.stratified_ppi import Stratum
 
 
-def as_data(done: Gilded) -> dict[str, Any]:
+def as_data(done: CheapGoldResult) -> dict[str, Any]:
     """All of it as plain data; rates in [0, 1], money in US dollars."""
     found = done.estimate
     return {
@@ -29,7 +29,7 @@ def as_data(done: Gilded) -> dict[str, Any]:
     }
 
 
-def lines(done: Gilded) -> list[str]:
+def lines(done: CheapGoldResult) -> list[str]:
     """The same for people."""
     contests = [summary.judges[0].contest for summary in (done.cheap, done.gold)]
     told = []
