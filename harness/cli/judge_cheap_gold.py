@@ -113,7 +113,7 @@ def judge_cheap_and_gold(
         from harness.data.author_resolver import author_of
         from harness.data.dataset import load
         from harness.workflows.judge import plan_judging
-        from harness.workflows.judge_cheap_gold import gild, gold_plan
+        from harness.workflows.judge_cheap_gold import judge_cheap_gold, gold_plan
         from results.db.store import Store
 
         dataset = load(data)
@@ -142,7 +142,7 @@ def judge_cheap_and_gold(
                 if not calls.yes and not calls.emulate:
                     await agree(store, plan, settings)
                     await agree(store, of_gold, settings)
-                return await gild(
+                return await judge_cheap_gold(
                     store,
                     registry,
                     plan,

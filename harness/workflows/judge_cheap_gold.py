@@ -79,7 +79,7 @@ def stratified_gold_plan(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
     return replace(gold, dialogues=tuple(one for one in plan.dialogues if one.key in chosen))
 
 
-async def gild(
+async def judge_cheap_gold(
     store: Store,
     registry: Registry,
     plan: Plan,
