@@ -113,7 +113,7 @@ def judge_cheap_and_gold(
         from harness.data.author_resolver import author_of
         from harness.data.dataset import load
         from harness.workflows.judge import plan_judging
-        from harness.workflows.judge_cheap_gold import judge_cheap_gold, gold_plan
+        from harness.workflows.judge_cheap_gold import judge_cheap_gold, gold_subset
         from results.db.store import Store
 
         dataset = load(data)
@@ -135,7 +135,7 @@ def judge_cheap_and_gold(
                     samples=samples,
                     seed=seed,
                 )
-                of_gold = gold_plan(plan, second, share)
+                of_gold = gold_subset(plan, second, share)
                 if dry_run:
                     await _tell_size(store, (plan, of_gold), settings, as_json, retry_unscored)
                     return None

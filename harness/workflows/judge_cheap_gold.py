@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 GOLD_SEED = 20260701  # apart from the seed of the order, so that --limit and the share are independent draws
 
 
-def gold_plan(plan: Plan, gold: Judge, share: float) -> Plan:
+def gold_subset(plan: Plan, gold: Judge, share: float) -> Plan:
     """The gold judge's plan: a random share of the dialogues, the same for the same dialogues and share.
 
     Raises:
@@ -92,7 +92,7 @@ async def judge_cheap_gold(
     """Ask both judges what is not answered yet, and combine them.
 
     Args:
-        plan: of the cheap judge alone.  gold: as `gold_plan` gives it.
+        plan: of the cheap judge alone.  gold: as `gold_subset` gives it.
         stratified: the gold judge's dialogues are drawn anew, by `stratified_gold_plan`.
 
     Raises:
