@@ -57,7 +57,7 @@ def gold_subset(plan: Plan, gold: Judge, share: float) -> Plan:
     return replace(plan, dialogues=kept, judges=(gold,))
 
 
-def stratified_gold_plan(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
+def stratified_gold_subset(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
     """As many dialogues as in `gold`, more of them where the cheap judge is inconsistent.
 
     Dialogues that the cheap judge has not judged to the end are in no stratum. The least of each stratum is
@@ -93,7 +93,7 @@ async def judge_cheap_gold(
 
     Args:
         plan: of the cheap judge alone.  gold: as `gold_subset` gives it.
-        stratified: the gold judge's dialogues are drawn anew, by `stratified_gold_plan`.
+        stratified: the gold judge's dialogues are drawn anew, by `stratified_gold_subset`.
 
     Raises:
         UserError: as `judge_contest`.
@@ -103,7 +103,7 @@ async def judge_cheap_gold(
         why = NotEstimable("cheap and gold estimate", "interrupted before the gold judge was asked")
         return CheapGoldResult(cheap, cheap, why, CostSaving(None, None, None), 0.0)
     if stratified:
-        gold = stratified_gold_plan(plan, gold, cheap.judges[0])
+        gold = stratified_gold_subset(plan, gold, cheap.judges[0])
     gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
     found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
     saved = CostSaving(None, None, None)
