@@ -43,12 +43,12 @@ def _estimated(
     cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
 ) -> tuple[CheapAndGold | NotEstimable, tuple[Stratum, ...]]:
     if not stratified:
-        return combined(cheap, gold), ()
+        return ppi_estimate(cheap, gold), ()
     result = stratified_cheap_and_gold(*_scores_of(cheap, gold))
     return (result, ()) if isinstance(result, NotEstimable) else (result.estimate, result.strata)
 
 
-def combined(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
+def ppi_estimate(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
     """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
     return cheap_and_gold(*_scores_of(cheap, gold), level=level)
 
