@@ -13,7 +13,7 @@ from harness.cli.options.common import data_option, db_option, json_option, run,
 from harness.terminal.output import print_document, print_message, print_text
 
 if TYPE_CHECKING:
-    from results.paper.collect import Found
+    from results.paper.collect import PaperContest
 
 CELLS = click.option(
     "--cells",
@@ -104,7 +104,7 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
             print_message(f"{path}")
 
 
-async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Found]:
+async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[PaperContest]:
     """What the database has; nothing where there is no database yet."""
     from results.db.store import Store
     from results.paper.collect import found_contests, read_cells

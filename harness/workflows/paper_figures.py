@@ -22,7 +22,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
-from results.paper.collect import Found, cells_of
+from results.paper.collect import PaperContest, cells_of
 from results.paper.deviations import OUR_PROMPT
 from results.paper.figures import Bar, Chart
 from results.paper.table1 import Ours
@@ -39,7 +39,7 @@ OVER_BASE = "win rate over the base, %"
 EMULATED = "EMULATED: answers of this machine's emulator, not of any real model"
 
 
-def charts(contests: list[Found], dataset: Dataset | None) -> list[Chart]:
+def charts(contests: list[PaperContest], dataset: Dataset | None) -> list[Chart]:
     """Figures 1, 3, 4 and 6 to 10; 3 and 4 only with the dataset."""
     ours = cells_of(contests)
     made = [_against_bases(contests)]
@@ -116,8 +116,8 @@ def _bar(ours: Ours | None) -> Bar:
 
 
 def _pick(
-    contests: list[Found], wanted: Mapping[str, object], opponent: Mapping[str, object], judge: str
-) -> Found | None:
+    contests: list[PaperContest], wanted: Mapping[str, object], opponent: Mapping[str, object], judge: str
+) -> PaperContest | None:
     """The contest that counts of those whose author and opponent have these attributes."""
     fit = [
         one
@@ -129,11 +129,11 @@ def _pick(
     return max(fit, key=lambda one: (one.entry.is_plain, one.entry.size), default=None)
 
 
-def _ours(found: Found | None) -> Ours | None:
+def _ours(found: PaperContest | None) -> Ours | None:
     return None if found is None else found.ours
 
 
-def _against_bases(contests: list[Found]) -> Chart:
+def _against_bases(contests: list[PaperContest]) -> Chart:
     found = [
         _pick(contests, {"is_teacher": True}, {"is_base": True, "base": base}, GEMINI)
         for base in (LLAMA, MISTRAL)
@@ -148,7 +148,7 @@ def _against_bases(contests: list[Found]) -> Chart:
     )
 
 
-def _against_students(contests: list[Found]) -> Chart:
+def _against_students(contests: list[PaperContest]) -> Chart:
     """The students' best were chosen on test in the paper; ours are whatever was judged against GPT-4o."""
     found = [
         _pick(contests, {"base": base, "stage": SFT_DPO}, {"is_teacher": True}, GEMINI)
@@ -165,7 +165,7 @@ def _against_students(contests: list[Found]) -> Chart:
     )
 
 
-def _direct(contests: list[Found]) -> Chart:
+def _direct(contests: list[PaperContest]) -> Chart:
     llms = ["GPT-4", "LLaMA", "Gemini", "Mixtral", "Combined"]
     wanted = {"base": LLAMA, "method": Method.DIRECT}
     series = {

@@ -44,7 +44,7 @@ CELL_COLUMNS = ("author", "student", "stage", "method", "strategy")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class PaperContest:
     """One contest of the database, its author told apart from its opponent.
 
     Attributes:
@@ -94,7 +94,7 @@ async def found_contests(
     *,
     seed: int = 0,
     without_kin: bool = False,
-) -> list[Found]:
+) -> list[PaperContest]:
     """All contests on the test split in which either author tells what it is; both ways round.
 
     Judged for the whole of empathy; of one model's ways of asking, the default's.
@@ -123,7 +123,7 @@ def _both_ways(
     named: Mapping[str, Described],
     trained: Mapping[str, Registered],
     seed: int,
-) -> list[Found]:
+) -> list[PaperContest]:
     a, b = (named.get(of.name) or told_of(of, trained) for of in (contest.a, contest.b))
     sampling = orjson.loads(entry.sampling)
     found = []
@@ -134,7 +134,7 @@ def _both_ways(
             if ours is not None:
                 scores = _scores(contest, columns)
                 judge = judge_of(entry.model)
-                found.append(Found(entry, ours, of.name, of.id, author, opponent, judge, scores))
+                found.append(PaperContest(entry, ours, of.name, of.id, author, opponent, judge, scores))
     return found
 
 
@@ -144,9 +144,9 @@ def _scores(contest: Contest, columns: JudgmentTable) -> Scores:
     return {dialogue.key: float(one) for dialogue, one in pairs if not np.isnan(one)}
 
 
-def claims_of(contests: Sequence[Found]) -> list[Contrast]:
+def claims_of(contests: Sequence[PaperContest]) -> list[Contrast]:
     """The paper's claims, with ours where the contests that they are about were judged."""
-    by_cell: dict[Cell, list[Found]] = {}
+    by_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
         cell = cell_of(one.author, one.opponent, one.judge)
         if cell is not None:
@@ -167,25 +167,25 @@ def claims_of(contests: Sequence[Found]) -> list[Contrast]:
     return contrasts({cell: _fullest(of).scores for cell, of in by_cell.items()}, Others(direct, against))
 
 
-def _is_direct(one: Found, stage: str) -> bool:
+def _is_direct(one: PaperContest, stage: str) -> bool:
     author, opponent = one.author, one.opponent
     is_base = opponent.is_base and opponent.base == author.base == LLAMA
     return is_base and one.judge == GPT_4O and (author.method, author.stage) == (Method.DIRECT, stage)
 
 
-def _is_against_teacher(one: Found, base: str) -> bool:
+def _is_against_teacher(one: PaperContest, base: str) -> bool:
     author = one.author
     return (one.judge, author.base, author.stage) == (GEMINI, base, SFT_DPO) and one.opponent.is_teacher
 
 
-def _fullest(found: Sequence[Found]) -> Found:
+def _fullest(found: Sequence[PaperContest]) -> PaperContest:
     """Of several contests that could stand for one the one that counts."""
     return max(found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size))
 
 
-def cells_of(contests: list[Found]) -> dict[Cell, Ours]:
+def cells_of(contests: list[PaperContest]) -> dict[Cell, Ours]:
     """Of each cell the contest that counts; how many other students could have stood there is told."""
-    of_cell: dict[Cell, list[Found]] = {}
+    of_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
         cell = cell_of(one.author, one.opponent, one.judge)
         if cell is not None:
@@ -193,7 +193,7 @@ def cells_of(contests: list[Found]) -> dict[Cell, Ours]:
     return {cell: _chosen(found) for cell, found in of_cell.items()}
 
 
-def _chosen(found: Sequence[Found]) -> Ours:
+def _chosen(found: Sequence[PaperContest]) -> Ours:
     ours = _fullest(found).ours
     sets = len({one.set_id for one in found})
     told = f"one of {sets} such students (or sets of responses) that were judged: the fullest, the newest"
