@@ -25,7 +25,7 @@ from results.paper.cells import (
 from results.paper.collect import PaperContest, cells_of
 from results.paper.deviations import OUR_PROMPT
 from results.paper.figures import Bar, Chart
-from results.paper.table1 import Ours
+from results.paper.table1 import CellResult
 
 SHOWN_RESPONDERS = {
     "human": "Human",
@@ -67,7 +67,7 @@ def _of_cells(
     number: str,
     title: str,
     series: Mapping[str, Sequence[tuple[str, str, str, str, str]]],
-    ours: Mapping[Cell, Ours],
+    ours: Mapping[Cell, CellResult],
 ) -> Chart:
     return _chart(
         number,
@@ -85,7 +85,7 @@ def _chart(
     title: str,
     axis: str,
     groups: Sequence[str],
-    series: Mapping[str, Sequence[Ours | None]],
+    series: Mapping[str, Sequence[CellResult | None]],
     *,
     note: str,
     published: Mapping[str, Sequence[float | None]] | None = None,
@@ -111,7 +111,7 @@ def _chart(
     )
 
 
-def _bar(ours: Ours | None) -> Bar:
+def _bar(ours: CellResult | None) -> Bar:
     return Bar(None) if ours is None else Bar(100 * ours.rate, 100 * ours.low, 100 * ours.high)
 
 
@@ -129,7 +129,7 @@ def _pick(
     return max(fit, key=lambda one: (one.entry.is_plain, one.entry.size), default=None)
 
 
-def _ours(found: PaperContest | None) -> Ours | None:
+def _ours(found: PaperContest | None) -> CellResult | None:
     return None if found is None else found.ours
 
 

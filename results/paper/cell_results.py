@@ -11,7 +11,7 @@ import numpy as np
 from agents.types import ResponseSet
 from results.paper.cells import Described, described, described_by
 from results.paper.deviations import of_judging, of_responses, of_training
-from results.paper.table1 import Ours
+from results.paper.table1 import CellResult
 from results.queries.checkpoints import Registered
 from results.queries.contests import Contest
 from results.statistics import JudgmentTable, dialogue_scores, win_rate
@@ -36,7 +36,7 @@ def ours_of(
     seed: int,
     trained: Mapping[str, Registered] | None = None,
     sampling: Mapping[str, Any] | None = None,
-) -> Ours | None:
+) -> CellResult | None:
     """The result of a contest for its author A; None where no dialogue has both its verdicts.
 
     Args:
@@ -55,7 +55,7 @@ def ours_of(
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)
         told += [*of_responses(of), *(of_training(known.record) if known else ())]
-    return Ours(
+    return CellResult(
         rate=rate.rate,
         low=rate.low,
         high=rate.high,

@@ -34,7 +34,7 @@ from results.paper.cells import (
     succeeds,
 )
 from results.paper.contrasts import Contrast, Others, Scores, contrasts
-from results.paper.table1 import Ours
+from results.paper.table1 import CellResult
 from results.queries.checkpoints import Registered, checkpoints_of
 from results.queries.contest_index import Entry, catalogue_of
 from results.queries.contests import Contest, contests_of
@@ -56,7 +56,7 @@ class PaperContest:
     """
 
     entry: Entry
-    ours: Ours
+    ours: CellResult
     name: str
     set_id: str
     author: Described
@@ -183,7 +183,7 @@ def _fullest(found: Sequence[PaperContest]) -> PaperContest:
     return max(found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size))
 
 
-def cells_of(contests: list[PaperContest]) -> dict[Cell, Ours]:
+def cells_of(contests: list[PaperContest]) -> dict[Cell, CellResult]:
     """Of each cell the contest that counts; how many other students could have stood there is told."""
     of_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
@@ -193,7 +193,7 @@ def cells_of(contests: list[PaperContest]) -> dict[Cell, Ours]:
     return {cell: _chosen(found) for cell, found in of_cell.items()}
 
 
-def _chosen(found: Sequence[PaperContest]) -> Ours:
+def _chosen(found: Sequence[PaperContest]) -> CellResult:
     ours = _fullest(found).ours
     sets = len({one.set_id for one in found})
     told = f"one of {sets} such students (or sets of responses) that were judged: the fullest, the newest"

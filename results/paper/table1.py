@@ -27,7 +27,7 @@ KIN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class CellResult:
     """Our result for one cell.
 
     Attributes:
@@ -66,7 +66,7 @@ class Table1:
         alike: like with like: single orders with the published value, which is one.
     """
 
-    ours: Mapping[Cell, Ours]
+    ours: Mapping[Cell, CellResult]
     compared: Mapping[Cell, ReplicationResult]
     alike: Mapping[Cell, Alike] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class Table1:
         return any(told.startswith(EMULATED) for told in self.differences)
 
 
-def table1(ours: Mapping[Cell, Ours]) -> Table1:
+def table1(ours: Mapping[Cell, CellResult]) -> Table1:
     """Compare what was run with what was published."""
     cells = [cell for cell in published() if cell in ours]
     single = [

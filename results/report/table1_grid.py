@@ -13,7 +13,7 @@ from typing import Any
 from results.paper.cell_results import ours_of, told_of
 from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, cell_of, judge_of, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
-from results.paper.table1 import Ours, Table1, notes, table1
+from results.paper.table1 import CellResult, Table1, notes, table1
 from results.queries.checkpoints import Registered
 from results.queries.contests import Contest
 from results.report.author_roles import CUT_BASE, Role, role_of
@@ -35,7 +35,7 @@ class Entry:
 
     method: str
     strategy: str
-    ours: Ours | None
+    ours: CellResult | None
     published: float | None
     compared: ReplicationResult | None
 
@@ -89,7 +89,7 @@ def grid_of(
         run: where the contests are from.
         seed: of the resampling.
     """
-    ours: dict[Place, Ours] = {}
+    ours: dict[Place, CellResult] = {}
     cells: dict[Place, Cell] = {}
     for contest in contests:
         for mirrored in (False, True):
@@ -127,7 +127,7 @@ def _place(
 
 
 def _line(
-    head: tuple[str, str], step: str, ours: Mapping[Place, Ours], cells: Mapping[Place, Cell], table: Table1
+    head: tuple[str, str], step: str, ours: Mapping[Place, CellResult], cells: Mapping[Place, Cell], table: Table1
 ) -> Line:
     base, judge = head
     model = judge.partition("/")[2]

@@ -11,7 +11,7 @@ from agents.types import ResponseSet
 from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published, succeeds
 from results.paper.deviations import of_judging, of_responses, of_training
 from results.paper.latex import as_latex
-from results.paper.table1 import Ours, as_markdown, table1
+from results.paper.table1 import CellResult, as_markdown, table1
 
 BASE = "base:meta-llama/Llama-3.1-8B"
 LLAMA = "meta-llama/Llama-3.1-8B"
@@ -93,7 +93,7 @@ def test_every_known_difference_is_told() -> None:
 
 def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
     cell = next(iter(published()))
-    ours = Ours(0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), kin=True)
+    ours = CellResult(0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), kin=True)
     table = table1({cell: ours})
     markdown, latex = as_markdown(table), as_latex(table)
     assert markdown.count("60.0†") == 1

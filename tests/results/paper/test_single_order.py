@@ -7,7 +7,7 @@ import pytest
 from results.paper.cells import GEMINI, GPT_4O, Cell, published
 from results.paper.latex import as_latex
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST, alike_of
-from results.paper.table1 import Ours, as_csv, as_markdown, rows, table1
+from results.paper.table1 import CellResult, as_csv, as_markdown, rows, table1
 from results.statistics import SingleOrder
 from results.statistics.replication import compare_with_published
 
@@ -19,9 +19,9 @@ def order(rate: float) -> SingleOrder:
     return SingleOrder(rate, rate - 0.06, rate + 0.06, 250, "", rate * (1 - rate))
 
 
-def cell_of(cell: Cell, base_first: float, student_first: float) -> Ours:
+def cell_of(cell: Cell, base_first: float, student_first: float) -> CellResult:
     balanced = (base_first + student_first) / 2
-    return Ours(
+    return CellResult(
         balanced,
         balanced - 0.05,
         balanced + 0.05,
