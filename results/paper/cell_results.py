@@ -18,7 +18,7 @@ from results.statistics import JudgmentTable, dialogue_scores, win_rate
 from results.statistics.scores import shared_variance
 
 
-def told_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
+def describe_author(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
     """What an author is: by its record where it was registered, else by its name and how it was made."""
     known = trained.get(of.author)
     if known is not None:

@@ -18,7 +18,7 @@ from agents.files.table import read_table
 from agents.files.text import read_bytes
 from agents.types import Method
 from results.db.store import Store
-from results.paper.cell_results import ours_of, told_of
+from results.paper.cell_results import ours_of, describe_author
 from results.paper.cells import (
     GEMINI,
     GPT_4O,
@@ -124,7 +124,7 @@ def _both_ways(
     trained: Mapping[str, Registered],
     seed: int,
 ) -> list[PaperContest]:
-    a, b = (named.get(of.name) or told_of(of, trained) for of in (contest.a, contest.b))
+    a, b = (named.get(of.name) or describe_author(of, trained) for of in (contest.a, contest.b))
     sampling = orjson.loads(entry.sampling)
     found = []
     for mirrored, of, author, opponent in ((False, contest.a, a, b), (True, contest.b, b, a)):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.paper.cell_results import ours_of, told_of
+from results.paper.cell_results import ours_of, describe_author
 from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, cell_of, judge_of, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import CellResult, Table1, notes, table1
@@ -118,7 +118,7 @@ def _place(
     against_base = role_of(opponent, trained).is_base and not opponent.author.startswith(CUT_BASE)
     if role_of(author, trained) is not Role.STUDENT or not against_base:
         return None, None
-    told, base = told_of(author, trained), told_of(opponent, trained)
+    told, base = describe_author(author, trained), describe_author(opponent, trained)
     if told.method not in METHODS or not (told.stage and told.strategy):
         return None, None
     shown = told.base or opponent.author.partition(":")[2]
