@@ -17,7 +17,7 @@ from harness.terminal.output import print_json, print_notes, print_table
 if TYPE_CHECKING:
     from results.analysis.contest_selection import ContestSelection
     from results.analysis.noninferiority import Margins
-    from results.queries.contest_index import Catalogue
+    from results.queries.contest_index import ContestIndex
     from results.render.table import Table
 
 WIDTH = 132
@@ -191,7 +191,7 @@ def _other_sides(authors: Sequence[str]) -> UserError:
     )
 
 
-def _groups(authors: Sequence[str], catalogue: Catalogue, *, one_side: bool) -> list[list[str]]:
+def _groups(authors: Sequence[str], catalogue: ContestIndex, *, one_side: bool) -> list[list[str]]:
     """The authors of each side: one, or a strategy's several training seeds.
 
     Raises:

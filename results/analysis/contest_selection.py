@@ -21,7 +21,7 @@ from agents.models.response_model import answering_model_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
-from results.queries.contest_index import Catalogue, Entry, catalogue_of, name_of
+from results.queries.contest_index import ContestIndex, Entry, catalogue_of, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics import JudgmentTable
 
@@ -101,7 +101,7 @@ class ContestSelection:
         left_out: judges left out as kin.
     """
 
-    catalogue: Catalogue
+    catalogue: ContestIndex
     opponent: ResponseSet
     authors: tuple[ResponseSet, ...]
     dialogues: tuple[Dialogue, ...]
@@ -160,13 +160,13 @@ async def select_contests(
     return replace(found, left_out=tuple(sorted(kin)))
 
 
-def _mentioning(catalogue: Catalogue, name: str, entries: Sequence[Entry]) -> list[Entry] | None:
+def _mentioning(catalogue: ContestIndex, name: str, entries: Sequence[Entry]) -> list[Entry] | None:
     """Those of the contests that have the author; None (all contests) where none has."""
     ids = {of.id for of in catalogue.sets_named(name)}
     return [entry for entry in entries if entry.sets & ids] or None
 
 
-def _chosen_judges(catalogue: Catalogue, names: Sequence[str]) -> list[set[str]]:
+def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[str]]:
     """For each name, the ids of the ways of judging that have it.
 
     Raises:
@@ -238,7 +238,7 @@ def _judges_of(
 
 
 def _not_judged(
-    catalogue: Catalogue,
+    catalogue: ContestIndex,
     there: Sequence[Entry],
     sets: Sequence[ResponseSet],
     opponent: ResponseSet,
@@ -276,7 +276,7 @@ def _not_judged(
 
 async def _load(
     store: Store,
-    catalogue: Catalogue,
+    catalogue: ContestIndex,
     sets: tuple[ResponseSet, ...],
     opponent: ResponseSet,
     judge_ids: Sequence[str],

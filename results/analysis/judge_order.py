@@ -12,7 +12,7 @@ import numpy as np
 
 from agents.types import ResponseSet
 from results.db.store import Store
-from results.queries.contest_index import Catalogue, Entry
+from results.queries.contest_index import ContestIndex, Entry
 from results.queries.contests import Contest, contests_of
 from results.statistics.agreement import rank_correlation
 from results.statistics.not_estimable import NotEstimable
@@ -22,7 +22,7 @@ FEWEST = 3  # authors: two are in one order or in the other
 
 
 async def orders_compared(
-    store: Store, catalogue: Catalogue, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
+    store: Store, catalogue: ContestIndex, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
 ) -> dict[tuple[int, int], float | NotEstimable]:
     """By two judges' places in `judge_ids`, τ-b of the authors that both judged against the opponent."""
     loaded: dict[str, list[Contest]] = {}

@@ -22,7 +22,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import orders_compared
 from results.db.store import Store
-from results.queries.contest_index import Catalogue, Entry, catalogue_of
+from results.queries.contest_index import ContestIndex, Entry, catalogue_of
 from results.queries.contests import Contest, contests_of
 from results.queries.student_lineage import taught
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
@@ -197,7 +197,7 @@ def recoded(contest: Contest, first: str, codes: dict[str, int]) -> JudgmentTabl
 
 async def _jury(
     store: Store,
-    catalogue: Catalogue,
+    catalogue: ContestIndex,
     sets: tuple[ResponseSet, ResponseSet],
     split: str,
     dialogues: tuple[Dialogue, ...],

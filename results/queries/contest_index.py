@@ -79,7 +79,7 @@ def name_of(of: ResponseSet) -> str:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class ContestIndex:
     """All contests in a database.
 
     Attributes:
@@ -163,7 +163,7 @@ class Catalogue:
         return counted((entry.judge_id, entry.a.id, entry.b.id) for entry in used)[of.id]
 
 
-async def catalogue_of(store: Store) -> Catalogue:
+async def catalogue_of(store: Store) -> ContestIndex:
     """Every contest of every run in a database."""
     contest, judge, run = table(ContestRow).c, table(JudgeRow).c, table(RunRow).c
     wanted = (
@@ -217,4 +217,4 @@ async def catalogue_of(store: Store) -> Catalogue:
                 kin=family_matches(f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told),
             )
         )
-    return Catalogue(entries, store.database.shown)
+    return ContestIndex(entries, store.database.shown)
