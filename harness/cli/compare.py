@@ -110,10 +110,10 @@ def compare(
     async def main() -> tuple[ContestSelection, list[list[str]]]:
         from results.analysis.contest_selection import select_contests
         from results.db.store import Store
-        from results.queries.contest_index import catalogue_of
+        from results.queries.contest_index import load_contest_index
 
         async with await Store.open(db, create=False) as store:
-            groups = _groups(authors, await catalogue_of(store), one_side=one_side)
+            groups = _groups(authors, await load_contest_index(store), one_side=one_side)
             names = [name for group in groups for name in group]
             if everyone or len(groups) == 1 or len(names) > 2:
                 _refuse_for_two_only(everyone=everyone or one_side)

@@ -20,7 +20,7 @@ from harness.data.author_resolver import Author
 from harness.workflows.judge import Plan
 from results.db.schema import RunRow, table
 from results.db.store import Store
-from results.queries.contest_index import catalogue_of
+from results.queries.contest_index import load_contest_index
 from results.queries.contests import run_dialogues
 from results.queries.judge_audits import AUDIT
 from results.report import find_run
@@ -72,7 +72,7 @@ async def judged(store: Store, written: str) -> Judged:
     kind = await store.read(
         lambda connection: connection.execute(select(kinds.kind).where(kinds.id == run_id)).scalar_one()
     )
-    entries = [entry for entry in (await catalogue_of(store)).entries if entry.run_id == run_id]
+    entries = [entry for entry in (await load_contest_index(store)).entries if entry.run_id == run_id]
     if not entries:
         raise UserError(
             "this run is about no contest",

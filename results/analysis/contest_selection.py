@@ -21,7 +21,7 @@ from agents.models.response_model import answering_model_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, Entry, catalogue_of, name_of
+from results.queries.contest_index import ContestIndex, Entry, load_contest_index, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics import JudgmentTable
 
@@ -132,7 +132,7 @@ async def select_contests(
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
             judged to the end, or only by kin that are left out.
     """
-    catalogue = await catalogue_of(store)
+    catalogue = await load_contest_index(store)
     there = [entry for entry in catalogue.entries if entry.split == split]
     full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
     chosen = _chosen_judges(catalogue, judges)

@@ -22,7 +22,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import orders_compared
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, Entry, catalogue_of
+from results.queries.contest_index import ContestIndex, Entry, load_contest_index
 from results.queries.contests import Contest, contests_of
 from results.queries.student_lineage import taught
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
@@ -118,7 +118,7 @@ async def load_panel(
     Raises:
         UserError: nobody judged them to the end, or only kin did and kin are left out.
     """
-    catalogue = await catalogue_of(store)
+    catalogue = await load_contest_index(store)
     entries = [
         entry
         for entry in catalogue.entries

@@ -19,7 +19,7 @@ from agents.models.spec import is_emulated
 from agents.types import ResponseSet
 from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
-from results.queries.contest_index import Entry, catalogue_of, name_of
+from results.queries.contest_index import Entry, load_contest_index, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
@@ -132,7 +132,7 @@ async def judged_contests(
     Raises:
         UserError: nothing was judged to the end on this split, or a judge is not known.
     """
-    catalogue = await catalogue_of(store)
+    catalogue = await load_contest_index(store)
     there = [entry for entry in catalogue.entries if entry.split == split]
     full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
     chosen = _chosen(full, judges)

@@ -36,7 +36,7 @@ from results.paper.cells import (
 from results.paper.contrasts import Contrast, Others, Scores, contrasts
 from results.paper.table1 import CellResult
 from results.queries.checkpoints import Registered, checkpoints_of
-from results.queries.contest_index import Entry, catalogue_of
+from results.queries.contest_index import Entry, load_contest_index
 from results.queries.contests import Contest, contests_of
 from results.statistics import JudgmentTable, dialogue_scores
 
@@ -99,7 +99,7 @@ async def found_contests(
 
     Judged for the whole of empathy; of one model's ways of asking, the default's.
     """
-    catalogue = await catalogue_of(store)
+    catalogue = await load_contest_index(store)
     entries: dict[tuple[str, frozenset[str]], Entry] = {}
     for entry in catalogue.entries:
         key = (entry.judge_id, entry.sets)

@@ -163,7 +163,7 @@ class ContestIndex:
         return counted((entry.judge_id, entry.a.id, entry.b.id) for entry in used)[of.id]
 
 
-async def catalogue_of(store: Store) -> ContestIndex:
+async def load_contest_index(store: Store) -> ContestIndex:
     """Every contest of every run in a database."""
     contest, judge, run = table(ContestRow).c, table(JudgeRow).c, table(RunRow).c
     wanted = (
