@@ -21,7 +21,7 @@ from agents.models.response_model import answering_model_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, Entry, load_contest_index, name_of
+from results.queries.contest_index import ContestIndex, ContestEntry, load_contest_index, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics import JudgmentTable
 
@@ -39,7 +39,7 @@ class AuthorContest:
         answerers: answering name → number of answers.
     """
 
-    entry: Entry
+    entry: ContestEntry
     columns: JudgmentTable
     asked: NDArray[np.bool_]
     answerers: Mapping[str, int] = field(default_factory=dict)
@@ -160,7 +160,7 @@ async def select_contests(
     return replace(found, left_out=tuple(sorted(kin)))
 
 
-def _mentioning(catalogue: ContestIndex, name: str, entries: Sequence[Entry]) -> list[Entry] | None:
+def _mentioning(catalogue: ContestIndex, name: str, entries: Sequence[ContestEntry]) -> list[ContestEntry] | None:
     """Those of the contests that have the author; None (all contests) where none has."""
     ids = {of.id for of in catalogue.sets_named(name)}
     return [entry for entry in entries if entry.sets & ids] or None
@@ -192,7 +192,7 @@ def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[st
     return found
 
 
-def _all_against(entries: Sequence[Entry], opponent: ResponseSet) -> tuple[ResponseSet, ...]:
+def _all_against(entries: Sequence[ContestEntry], opponent: ResponseSet) -> tuple[ResponseSet, ...]:
     found = {of.id: of for entry in entries for of in (entry.a, entry.b) if of.id != opponent.id}
     return tuple(sorted(found.values(), key=lambda of: (name_of(of), of.id)))
 
@@ -208,7 +208,7 @@ def _check_different(sets: Sequence[ResponseSet], opponent: ResponseSet) -> None
 
 
 def _judges_of(
-    entries: Sequence[Entry], sets: Sequence[ResponseSet], opponent: ResponseSet, chosen: Sequence[set[str]]
+    entries: Sequence[ContestEntry], sets: Sequence[ResponseSet], opponent: ResponseSet, chosen: Sequence[set[str]]
 ) -> list[str]:
     """The judges that judged every author against the opponent; none where a named one did not.
 
@@ -239,7 +239,7 @@ def _judges_of(
 
 def _not_judged(
     catalogue: ContestIndex,
-    there: Sequence[Entry],
+    there: Sequence[ContestEntry],
     sets: Sequence[ResponseSet],
     opponent: ResponseSet,
     judges: Sequence[str],
@@ -280,11 +280,11 @@ async def _load(
     sets: tuple[ResponseSet, ...],
     opponent: ResponseSet,
     judge_ids: Sequence[str],
-    entries: Sequence[Entry],
+    entries: Sequence[ContestEntry],
     split: Split,
     snapshots: Collection[str],
 ) -> ContestSelection:
-    wanted: dict[tuple[str, str, str], Entry] = {}
+    wanted: dict[tuple[str, str, str], ContestEntry] = {}
     for judge_id in judge_ids:
         pairs = [(of.id, opponent.id) for of in sets]
         pairs += [(one.id, other.id) for at, one in enumerate(sets) for other in sets[at + 1 :]]
@@ -311,14 +311,14 @@ async def _load(
     return ContestSelection(catalogue, opponent, sets, dialogues, tuple(judges.values()), str(split))
 
 
-def _fullest(entries: Sequence[Entry], judge_id: str, first: str, second: str) -> Entry | None:
+def _fullest(entries: Sequence[ContestEntry], judge_id: str, first: str, second: str) -> ContestEntry | None:
     """Of the runs that have a contest, the one that counts."""
     pair = frozenset((first, second))
     found = [entry for entry in entries if entry.judge_id == judge_id and entry.sets == pair]
     return max(found, key=lambda one: one.size, default=None)
 
 
-def _contest(contests: Sequence[Contest], judge_id: str, entry: Entry) -> Contest:
+def _contest(contests: Sequence[Contest], judge_id: str, entry: ContestEntry) -> Contest:
     return next(
         contest
         for contest in contests
@@ -326,7 +326,7 @@ def _contest(contests: Sequence[Contest], judge_id: str, entry: Entry) -> Contes
     )
 
 
-def _standing(entry: Entry, contest: Contest, first: str, codes: dict[str, int]) -> AuthorContest:
+def _standing(entry: ContestEntry, contest: Contest, first: str, codes: dict[str, int]) -> AuthorContest:
     """The contest with the first author as A and dialogues by their common code."""
     columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
     mine = [codes[dialogue.key] for dialogue in contest.dialogues]

@@ -12,7 +12,7 @@ from agents.models.spec import is_emulated
 from agents.types import ResponseSet
 from results.analysis.leaderboard import judged_contests
 from results.db.store import Store
-from results.queries.contest_index import Entry, name_of
+from results.queries.contest_index import ContestEntry, name_of
 from results.queries.contests import Contest
 from results.statistics import ControlledStrengths, NotEstimable, controlled_strengths, dialogue_scores
 
@@ -74,7 +74,7 @@ async def _measured(store: Store, set_id: str) -> dict[str, list[float]]:
 
 def _ranking(
     judge_id: str,
-    contests: Sequence[tuple[Entry, Contest]],
+    contests: Sequence[tuple[ContestEntry, Contest]],
     measured: Mapping[str, Mapping[str, Sequence[float]]],
     seed: int,
 ) -> ControlledRanking:

@@ -1,6 +1,6 @@
 """Whether two judges put the authors in one order: by their mean scores against one opponent.
 
-From the database alone; each judge's contest of a pair that counts (`Entry.size`).
+From the database alone; each judge's contest of a pair that counts (`ContestEntry.size`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from agents.types import ResponseSet
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, Entry
+from results.queries.contest_index import ContestIndex, ContestEntry
 from results.queries.contests import Contest, contests_of
 from results.statistics.agreement import rank_correlation
 from results.statistics.not_estimable import NotEstimable
@@ -28,7 +28,7 @@ async def orders_compared(
     loaded: dict[str, list[Contest]] = {}
     rates = []
     for judge_id in judge_ids:
-        fullest: dict[str, Entry] = {}
+        fullest: dict[str, ContestEntry] = {}
         for entry in catalogue.entries:
             if entry.judge_id == judge_id and opponent.id in entry.sets and entry.split == split:
                 (author,) = entry.sets - {opponent.id}
@@ -45,7 +45,7 @@ async def orders_compared(
 
 
 async def _rates(
-    store: Store, entries: dict[str, Entry], loaded: dict[str, list[Contest]]
+    store: Store, entries: dict[str, ContestEntry], loaded: dict[str, list[Contest]]
 ) -> dict[str, float]:
     """By set, its mean score against the opponent over complete dialogues; `loaded` runs are kept."""
     found = {}

@@ -22,7 +22,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import orders_compared
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, Entry, load_contest_index
+from results.queries.contest_index import ContestIndex, ContestEntry, load_contest_index
 from results.queries.contests import Contest, contests_of
 from results.queries.student_lineage import taught
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
@@ -55,7 +55,7 @@ class PanelJudge:
         answerer_note: who answered under its name, where it was not that model alone; else "".
     """
 
-    entry: Entry
+    entry: ContestEntry
     columns: JudgmentTable
     rate: WinRate
     cost_usd: float | None
@@ -173,12 +173,12 @@ async def without_kin(
     return kept, [judge.name for judge in judges if kin[judge.id]]
 
 
-def _fullest(entries: Sequence[Entry], judge_id: str) -> Entry:
+def _fullest(entries: Sequence[ContestEntry], judge_id: str) -> ContestEntry:
     """Of the runs that have a judge's contest, the one that counts."""
     return max((one for one in entries if one.judge_id == judge_id), key=lambda one: one.size)
 
 
-async def contests_by_entry(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, str], Contest]:
+async def contests_by_entry(store: Store, entries: Sequence[ContestEntry]) -> dict[tuple[str, str], Contest]:
     """By judge and run, the contests of these entries (all of one pair of authors)."""
     found = {}
     for run_id in dict.fromkeys(entry.run_id for entry in entries):

@@ -19,7 +19,7 @@ from agents.models.spec import is_emulated
 from agents.types import ResponseSet
 from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
-from results.queries.contest_index import Entry, load_contest_index, name_of
+from results.queries.contest_index import ContestEntry, load_contest_index, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
@@ -126,7 +126,7 @@ async def leaderboard_of(
 
 async def judged_contests(
     store: Store, judges: Sequence[str] = (), *, split: str = "test", without_kin: bool = False
-) -> tuple[dict[str, list[tuple[Entry, Contest]]], int]:
+) -> tuple[dict[str, list[tuple[ContestEntry, Contest]]], int]:
     """By judge id, each pair's fullest contest; and how many contests that stopped were passed over.
 
     Raises:
@@ -148,13 +148,13 @@ async def judged_contests(
             if elsewhere
             else "Judge something with: empathy judge A B --judge MODEL",
         )
-    fullest: dict[tuple[str, frozenset[str]], Entry] = {}
+    fullest: dict[tuple[str, frozenset[str]], ContestEntry] = {}
     for entry in chosen:
         key = (entry.judge_id, entry.sets)
         if key not in fullest or entry.size > fullest[key].size:
             fullest[key] = entry
     contests = await _contests(store, list(fullest.values()))
-    by_judge: dict[str, list[tuple[Entry, Contest]]] = {}
+    by_judge: dict[str, list[tuple[ContestEntry, Contest]]] = {}
     for (judge_id, _), entry in sorted(
         fullest.items(), key=lambda item: (item[1].judge, item[0][0], sorted(item[0][1]))
     ):
@@ -162,7 +162,7 @@ async def judged_contests(
     return by_judge, sum(entry.stopped for entry in there)
 
 
-def _asked_alike(models: Sequence[tuple[Entry, Contest]]) -> list[tuple[Entry, Contest]]:
+def _asked_alike(models: Sequence[tuple[ContestEntry, Contest]]) -> list[tuple[ContestEntry, Contest]]:
     """Those asked with the prompt that most judges were asked with: other words are another question."""
     judges = {entry.judge_id: entry.prompt_version for entry, _ in models}
     prompts = Counter(judges.values())
@@ -171,7 +171,7 @@ def _asked_alike(models: Sequence[tuple[Entry, Contest]]) -> list[tuple[Entry, C
     return [pair for pair in models if pair[0].prompt_version == commonest]
 
 
-def _chosen(entries: Sequence[Entry], judges: Sequence[str]) -> list[Entry]:
+def _chosen(entries: Sequence[ContestEntry], judges: Sequence[str]) -> list[ContestEntry]:
     if not judges or ALL in judges:
         return list(entries)
     chosen = []
@@ -190,7 +190,7 @@ def _chosen(entries: Sequence[Entry], judges: Sequence[str]) -> list[Entry]:
     return chosen
 
 
-async def _contests(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, frozenset[str]], Contest]:
+async def _contests(store: Store, entries: Sequence[ContestEntry]) -> dict[tuple[str, frozenset[str]], Contest]:
     found = {}
     for run_id in sorted({entry.run_id for entry in entries}):
         wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
@@ -201,7 +201,7 @@ async def _contests(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, f
     return found
 
 
-def _ranking(judge: str, judge_id: str, of: Sequence[tuple[Entry, Contest]], seed: int) -> Ranking | None:
+def _ranking(judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest]], seed: int) -> Ranking | None:
     """From the contests of one judge, or of several; None where no dialogue is complete."""
     sets = {one.id: one for _, contest in of for one in (contest.a, contest.b)}
     authors = tuple(sorted(sets.values(), key=lambda one: (name_of(one), one.id)))

@@ -36,7 +36,7 @@ from results.paper.cells import (
 from results.paper.contrasts import Contrast, Others, Scores, contrasts
 from results.paper.table1 import CellResult
 from results.queries.checkpoints import Registered, checkpoints_of
-from results.queries.contest_index import Entry, load_contest_index
+from results.queries.contest_index import ContestEntry, load_contest_index
 from results.queries.contests import Contest, contests_of
 from results.statistics import JudgmentTable, dialogue_scores
 
@@ -55,7 +55,7 @@ class PaperContest:
         scores: by dialogue, of the complete ones; in [0, 1].
     """
 
-    entry: Entry
+    entry: ContestEntry
     ours: CellResult
     name: str
     set_id: str
@@ -100,7 +100,7 @@ async def found_contests(
     Judged for the whole of empathy; of one model's ways of asking, the default's.
     """
     catalogue = await load_contest_index(store)
-    entries: dict[tuple[str, frozenset[str]], Entry] = {}
+    entries: dict[tuple[str, frozenset[str]], ContestEntry] = {}
     for entry in catalogue.entries:
         key = (entry.judge_id, entry.sets)
         wanted = entry.split == "test" and not entry.stopped and entry.provider != "control"
@@ -118,7 +118,7 @@ async def found_contests(
 
 
 def _both_ways(
-    entry: Entry,
+    entry: ContestEntry,
     contest: Contest,
     named: Mapping[str, Described],
     trained: Mapping[str, Registered],

@@ -25,7 +25,7 @@ from results.queries.test_set_uses import USES_TEST, counted
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ContestEntry:
     """One contest of one run, as the catalogue knows it.
 
     Attributes:
@@ -87,10 +87,10 @@ class ContestIndex:
         where: the database, for messages.
     """
 
-    entries: Sequence[Entry]
+    entries: Sequence[ContestEntry]
     where: str
 
-    def sets_named(self, name: str, among: Iterable[Entry] | None = None) -> list[ResponseSet]:
+    def sets_named(self, name: str, among: Iterable[ContestEntry] | None = None) -> list[ResponseSet]:
         """The sets that a name means (of any age), among these contests; `base` means every base's.
 
         A file that is there is known by what it holds now, under whatever name it was judged.
@@ -111,7 +111,7 @@ class ContestIndex:
                     found[of.id] = of
         return [found[set_id] for set_id in sorted(found)]
 
-    def author(self, name: str, among: Iterable[Entry] | None = None) -> ResponseSet:
+    def author(self, name: str, among: Iterable[ContestEntry] | None = None) -> ResponseSet:
         """The one set that a name means.
 
         Raises:
@@ -199,7 +199,7 @@ async def load_contest_index(store: Store) -> ContestIndex:
     for row in rows:
         spec = orjson.loads(row.spec)
         entries.append(
-            Entry(
+            ContestEntry(
                 run_id=row.run_id,
                 created_at=row.created_at,
                 split=str(spec.get("split", "")),
