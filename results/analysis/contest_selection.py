@@ -162,7 +162,7 @@ async def select_contests(
 
 def _mentioning(catalogue: ContestIndex, name: str, entries: Sequence[ContestEntry]) -> list[ContestEntry] | None:
     """Those of the contests that have the author; None (all contests) where none has."""
-    ids = {of.id for of in catalogue.sets_named(name)}
+    ids = {of.id for of in catalogue.response_sets_named(name)}
     return [entry for entry in entries if entry.sets & ids] or None
 
 
