@@ -157,7 +157,7 @@ class ContestIndex:
             at = end
         return [name for name in names if name]
 
-    def looks_at_test(self, of: ResponseSet) -> int:
+    def test_set_uses(self, of: ResponseSet) -> int:
         """The test-set uses of a set of responses."""
         used = (entry for entry in self.entries if entry.split in USES_TEST)
         return counted((entry.judge_id, entry.a.id, entry.b.id) for entry in used)[of.id]

@@ -69,7 +69,7 @@ def is_any_emulated(gathered: ContestSelection) -> bool:
 
 def test_set_uses_by_author(gathered: ContestSelection) -> dict[str, int]:
     """Each author's test-set uses."""
-    return {name_of(of): gathered.catalogue.looks_at_test(of) for of in gathered.authors}
+    return {name_of(of): gathered.catalogue.test_set_uses(of) for of in gathered.authors}
 
 
 def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
