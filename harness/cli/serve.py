@@ -21,7 +21,7 @@ from harness.cli.options.serving import base_option, memory_options
 from harness.terminal.output import print_json, print_line, print_message, print_text
 
 if TYPE_CHECKING:
-    from harness.serving.checkpoint_resolver import Cast
+    from harness.serving.checkpoint_resolver import ServedModels
     from serve.lora_adapter import Adapter
     from serve.memory_plan import ServePlan
     from serve.served_model import Dtype
@@ -138,7 +138,7 @@ def start(
         sys.exit(INTERRUPTED)
 
 
-def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[Cast, Dtype, Path, str, list[Adapter], ServePlan]:
+def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, Path, str, list[Adapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server

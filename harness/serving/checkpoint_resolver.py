@@ -42,7 +42,7 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Cast:
+class ServedModels:
     """A base on this machine, and who is served with it."""
 
     base: Located
@@ -105,7 +105,7 @@ def cast(
     base: str = "",
     students: Sequence[Path] = (),
     registered: Sequence[Path] = (),
-) -> Cast:
+) -> ServedModels:
     """Who these names are.
 
     Args:
@@ -151,7 +151,7 @@ def cast(
                     "this is another base", found=repr(name), remedy=f"Here it is: {kind}:{shown}."
                 )
             contestants.append(Contestant(f"{kind}:{shown}", cut=kind == BASE_CUT))
-    return Cast(located, tuple(contestants))
+    return ServedModels(located, tuple(contestants))
 
 
 def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:

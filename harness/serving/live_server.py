@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle
 from finetune.tokenizer_identity import asking_of
-from harness.serving.checkpoint_resolver import Cast
+from harness.serving.checkpoint_resolver import ServedModels
 from serve.lora_adapter import Adapter, shelved
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
@@ -27,7 +27,7 @@ STATE = Path("runs/serve.json")
 SHELF = Path("runs/adapters")
 
 
-def running(cast: Cast) -> tuple[str, str, Dtype] | None:
+def running(cast: ServedModels) -> tuple[str, str, Dtype] | None:
     """Address, key and dtype of a server of ours that is running with this base; None where there is none."""
     state = read_json(STATE)
     if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
@@ -39,7 +39,7 @@ def running(cast: Cast) -> tuple[str, str, Dtype] | None:
 
 
 @contextlib.contextmanager
-def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Iterator[None]:
+def remembered(server: Server, who: ServedModels, dtype: Dtype, *, merged: bool) -> Iterator[None]:
     """A file, for our eyes only, by which other commands find a running server; gone with it."""
     told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
     told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
@@ -55,7 +55,7 @@ def remembered(server: Server, who: Cast, dtype: Dtype, *, merged: bool) -> Iter
             STATE.unlink(missing_ok=True)
 
 
-def _askings(who: Cast) -> list[str]:
+def _askings(who: ServedModels) -> list[str]:
     """How the base is asked in either form; "" for one that it cannot be asked in."""
     ids = []
     for form in PromptStyle:

@@ -19,7 +19,7 @@ from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.model_loader import Located
 from finetune.tokenizer_identity import check_asking
 from harness.serving.backends import Serving
-from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, Cast, Contestant, short_name
+from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, Contestant, short_name
 from harness.serving.hardware import device_here
 from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
@@ -55,7 +55,7 @@ async def served(
         tell=partial(world.tell, name),
     )
     async with await Store.open(world.db) as store:
-        who = await settled(store, Cast(base, tuple(by_author.values())), how, world.library)
+        who = await settled(store, ServedModels(base, tuple(by_author.values())), how, world.library)
         plan = plan_responding(chosen, [responder(one, who, how, world.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):

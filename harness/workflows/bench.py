@@ -16,7 +16,7 @@ from agents.models.spec import Model
 from harness.data.author_resolver import Author, author_of
 from harness.engine.run import Settings
 from harness.serving.backends import Serving
-from harness.serving.checkpoint_resolver import Cast
+from harness.serving.checkpoint_resolver import ServedModels
 from harness.workflows import generate, judge
 from harness.workflows.generate_students import respond
 from harness.workflows.generation_plan import Chosen, responder_of
@@ -41,7 +41,7 @@ class Bench:
         requirements: the gate; none for none.
     """
 
-    who: Cast
+    who: ServedModels
     how: Serving
     chosen: Chosen
     judges: tuple[Judge, ...]

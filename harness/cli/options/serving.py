@@ -16,7 +16,7 @@ from harness.terminal.output import print_message, print_text
 
 if TYPE_CHECKING:
     from harness.serving.backends import Serving
-    from harness.serving.checkpoint_resolver import Cast
+    from harness.serving.checkpoint_resolver import ServedModels
     from serve.served_model import Dtype
 
 KEY = "EMPATHY_SERVE_KEY"
@@ -106,13 +106,13 @@ class ServingOptions:
             raise UserError("these exclude each other", found=found, remedy="Leave one of them out.")
         return made
 
-    def cast(self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()) -> Cast:
+    def cast(self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()) -> ServedModels:
         """Who these names are; `registered` are folders that the database knows of."""
         from harness.serving.checkpoint_resolver import cast
 
         return cast(names, base=self.base, students=self.places, registered=registered)
 
-    def serving(self, who: Cast, preset: str, *, quiet: bool) -> Serving:
+    def serving(self, who: ServedModels, preset: str, *, quiet: bool) -> Serving:
         """How they are asked; a server of ours that is running with this base is used."""
         from harness.serving.backends import Serving
         from harness.serving.hardware import device_here
@@ -143,7 +143,7 @@ class ServingOptions:
         )
 
 
-def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: Cast) -> Dtype:
+def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: ServedModels) -> Dtype:
     """The running server's dtype, where nothing says another.
 
     Raises:
