@@ -23,7 +23,7 @@ from finetune.checkpoint import Checkpoint
 from finetune.merge_lora import RECORD as MERGED_RECORD
 from finetune.merge_lora import merge
 from finetune.model_loader import check_weights
-from harness.serving.checkpoint_resolver import ServedModels, Contestant
+from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor
 from harness.serving.hardware import fitting, wanted
 from harness.serving.live_server import SHELF, on_shelf, prepare
 from serve import sampling_presets
@@ -93,7 +93,7 @@ class Room:
 
 @contextlib.asynccontextmanager
 async def opened(
-    who: ServedModels, part: Sequence[Contestant], how: Serving, models: Sequence[Model], dtype: Dtype
+    who: ServedModels, part: Sequence[ServedAuthor], how: Serving, models: Sequence[Model], dtype: Dtype
 ) -> AsyncIterator[Room]:
     """What answers for these contestants.
 
@@ -125,7 +125,7 @@ def _wanted(how: Serving, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[Contestant], base: Path, engine: Engine = "vllm") -> list[Adapter]:
+def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: Engine = "vllm") -> list[Adapter]:
     """The students' adapters, read through.
 
     Args:
@@ -156,7 +156,7 @@ def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[st
 
 
 def _weights(
-    who: ServedModels, part: Sequence[Contestant], how: Serving, dtype: Dtype
+    who: ServedModels, part: Sequence[ServedAuthor], how: Serving, dtype: Dtype
 ) -> tuple[Path, str, list[Adapter]]:
     """What is loaded: the base with adapters, or one merged student; and under which name."""
     (one, *_) = part

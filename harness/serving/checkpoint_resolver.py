@@ -24,7 +24,7 @@ PLACE = "checkpoints"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class ServedAuthor:
     """One author that is served.
 
     Attributes:
@@ -46,7 +46,7 @@ class ServedModels:
     """A base on this machine, and who is served with it."""
 
     base: Located
-    contestants: tuple[Contestant, ...]
+    contestants: tuple[ServedAuthor, ...]
 
     @property
     def base_name(self) -> str:
@@ -54,7 +54,7 @@ class ServedModels:
         return f"{BASE}:{short_name(self.base.base.name)}"
 
     @property
-    def students(self) -> tuple[Contestant, ...]:
+    def students(self) -> tuple[ServedAuthor, ...]:
         """Those with a checkpoint."""
         return tuple(one for one in self.contestants if one.checkpoint is not None)
 
@@ -118,11 +118,11 @@ def cast(
     """
     found = _known(students, registered)
     faults: list[Fault] = []
-    contestants: list[Contestant] = []
+    contestants: list[ServedAuthor] = []
     for name in dict.fromkeys(names):
         if name.startswith(STUDENT):
             try:
-                contestants.append(Contestant(name, _student(name, found)))
+                contestants.append(ServedAuthor(name, _student(name, found)))
             except UserError as error:
                 faults.append(error.fault)
                 faults += error.faults
@@ -150,7 +150,7 @@ def cast(
                 raise UserError(
                     "this is another base", found=repr(name), remedy=f"Here it is: {kind}:{shown}."
                 )
-            contestants.append(Contestant(f"{kind}:{shown}", cut=kind == BASE_CUT))
+            contestants.append(ServedAuthor(f"{kind}:{shown}", cut=kind == BASE_CUT))
     return ServedModels(located, tuple(contestants))
 
 

@@ -19,7 +19,7 @@ from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.model_loader import Located
 from finetune.tokenizer_identity import check_asking
 from harness.serving.backends import Serving
-from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, Contestant, short_name
+from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
 from harness.serving.hardware import device_here
 from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
@@ -80,15 +80,15 @@ async def generate_students(world: World, chosen: Chosen, ready: Ready) -> Made:
         return await responses_made(store, summary, [mine], chosen.dialogues())
 
 
-def contestant_of(world: World, ready: Ready, base: Located) -> Contestant:
+def contestant_of(world: World, ready: Ready, base: Located) -> ServedAuthor:
     """Who a stage's author is: a student that was trained (or chosen), or the base."""
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
         made = read_checkpoint(world.folder / trained[0]["folder"])
         check_asking(made, base.folder)
-        return Contestant(f"{STUDENT}{made.name}", made)
+        return ServedAuthor(f"{STUDENT}{made.name}", made)
     cut = CUT_BASE in ready.stage.title.split(" ")
-    return Contestant(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
+    return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
 
 
 def _learner(world: World, ready: Ready) -> Learner:

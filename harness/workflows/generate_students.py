@@ -28,7 +28,7 @@ from finetune.tokenizer_identity import Asking, asking_of, unasked
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
 from harness.serving.backends import Room, Serving, opened
-from harness.serving.checkpoint_resolver import BASE, ServedModels, Contestant
+from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import Chosen, plan_responding
@@ -51,7 +51,7 @@ def dtype_of(cast: ServedModels, how: Serving) -> Dtype:
     return how.dtype or sampling_presets.dtype_of(how.preset, cast.config) or cast.dtype
 
 
-def served(one: Contestant, cast: ServedModels, how: Serving) -> Served:
+def served(one: ServedAuthor, cast: ServedModels, how: Serving) -> Served:
     """Who answers, by content."""
     made = one.checkpoint
     # what a server of somebody else's does with a question is taken on trust, as its weights are
@@ -72,7 +72,7 @@ def served(one: Contestant, cast: ServedModels, how: Serving) -> Served:
     )
 
 
-def responder(one: Contestant, cast: ServedModels, how: Serving, library: Library) -> Responder:
+def responder(one: ServedAuthor, cast: ServedModels, how: Serving, library: Library) -> Responder:
     """One contestant as an author of direct responses, every value resolved; its address comes later.
 
     Raises:
@@ -109,7 +109,7 @@ def responder(one: Contestant, cast: ServedModels, how: Serving, library: Librar
     )
 
 
-def _form(one: Contestant, cast: ServedModels) -> PromptStyle:
+def _form(one: ServedAuthor, cast: ServedModels) -> PromptStyle:
     """As a student was trained; a base as its students are asked, where they are, else in plain form."""
     if one.checkpoint is not None:
         return one.checkpoint.form
@@ -117,7 +117,7 @@ def _form(one: Contestant, cast: ServedModels) -> PromptStyle:
     return forms.pop() if len(forms) == 1 else PromptStyle.PLAIN
 
 
-def _model(one: Contestant, cast: ServedModels, how: Serving, rendering: PromptFormat, preset: Preset) -> Model:
+def _model(one: ServedAuthor, cast: ServedModels, how: Serving, rendering: PromptFormat, preset: Preset) -> Model:
     protocol = rendering.protocol
     extra = preset.extra_with(_options(one, cast, rendering.form))
     capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
@@ -126,7 +126,7 @@ def _model(one: Contestant, cast: ServedModels, how: Serving, rendering: PromptF
     return Model(PROVIDER, name, protocol, capabilities, base_url="http://served/v1", identity=identity)
 
 
-def _options(one: Contestant, cast: ServedModels, form: PromptStyle) -> dict[str, Any]:
+def _options(one: ServedAuthor, cast: ServedModels, form: PromptStyle) -> dict[str, Any]:
     """What the chat template is told: as a student was trained; of a base, as it is now."""
     if form is PromptStyle.PLAIN:
         return {}
@@ -146,10 +146,10 @@ async def settled(store: Store, who: ServedModels, how: Serving, library: Librar
     Raises:
         UserError: as `responder`.
     """
-    by_model: dict[str, list[Contestant]] = {}
+    by_model: dict[str, list[ServedAuthor]] = {}
     for one in (replace(each, known_before=False) for each in who.contestants):
         by_model.setdefault(one.author if one.checkpoint is not None else BASE, []).append(one)
-    contestants: dict[str, Contestant] = {}
+    contestants: dict[str, ServedAuthor] = {}
     for group in by_model.values():
         before = [replace(one, known_before=True) for one in group]
         askings = {
@@ -161,7 +161,7 @@ async def settled(store: Store, who: ServedModels, how: Serving, library: Librar
     return replace(who, contestants=tuple(contestants[one.author] for one in who.contestants))
 
 
-def _asked_now(one: Contestant, cast: ServedModels, how: Serving) -> str:
+def _asked_now(one: ServedAuthor, cast: ServedModels, how: Serving) -> str:
     now = served(one, cast, how)
     return " ".join([now.asking, now.ends, now.adapter_config]).strip()
 
@@ -235,7 +235,7 @@ async def _served_run(
     how: Serving,
     settings: Settings,
     responders: Sequence[Responder],
-    part: Sequence[Contestant],
+    part: Sequence[ServedAuthor],
     retry_unusable: bool,
 ) -> Summary:
     """One server's share, the server started again where it died on the way."""
@@ -286,7 +286,7 @@ class _Guarded:
         """Whoever opened the room closes it."""
 
 
-def _parts(who: ServedModels, how: Serving) -> list[list[Contestant]]:
+def _parts(who: ServedModels, how: Serving) -> list[list[ServedAuthor]]:
     """Who is served together: all, or where students are merged, the base and then each of them."""
     if not how.merged:
         return [list(who.contestants)]

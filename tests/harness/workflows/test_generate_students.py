@@ -25,7 +25,7 @@ from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.run import Settings
 from harness.serving.backends import Room, Serving
-from harness.serving.checkpoint_resolver import ServedModels, Contestant, cast, named_folder
+from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, cast, named_folder
 from harness.serving.hardware import fitting
 from harness.workflows import generate_students
 from harness.workflows.generate import Summary
@@ -113,7 +113,7 @@ class Rooms:
 
     @contextlib.asynccontextmanager
     async def __call__(
-        self, who: ServedModels, part: Sequence[Contestant], how: Serving, models: Sequence[Model], dtype: str
+        self, who: ServedModels, part: Sequence[ServedAuthor], how: Serving, models: Sequence[Model], dtype: str
     ) -> AsyncIterator[Room]:
         self.opened.append([one.author for one in part])
         self.dead = self.dead and self.for_good
