@@ -154,7 +154,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             beside = [one for one in stored if one == BASE_CUT or one in known_names(serving.places)]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
             only = ServingOptions(**{**vars(serving), "places": places})
-            who = only.cast([f"student:{made.name}", BASE, *beside])
+            who = only.select_served_models([f"student:{made.name}", BASE, *beside])
             how = only.serving(who, rest["preset"], quiet=calls.quiet)
             chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
             judges = calls.registry().expanded(rest["judges"])

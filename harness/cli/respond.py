@@ -141,7 +141,7 @@ def respond(
                 from harness.workflows import generate_students as kitchen
                 from harness.workflows.records import folders_of
 
-                who = serving.cast(local, await folders_of(store, local))
+                who = serving.select_served_models(local, await folders_of(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
                 settings = calls.settings()
                 who = await kitchen.settled(store, who, how, prompts)

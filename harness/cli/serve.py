@@ -142,7 +142,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
-    from harness.serving.checkpoint_resolver import cast, checkpoint_folders
+    from harness.serving.checkpoint_resolver import select_served_models, checkpoint_folders
     from harness.serving.hardware import device_here, fitting, wanted
     from serve.null_adapter import beside
 
@@ -155,7 +155,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
             found=f"{len(names)} students",
             remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
         )
-    who = cast([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
+    who = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
     there = live_server.running(who)
     if there is not None:
         raise UserError(

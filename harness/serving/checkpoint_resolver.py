@@ -99,7 +99,7 @@ def known_names(places: Sequence[Path] = ()) -> set[str]:
     return {f"{STUDENT}{name}" for name in _known(places)}
 
 
-def cast(
+def select_served_models(
     names: Sequence[str],
     *,
     base: str = "",

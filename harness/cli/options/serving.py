@@ -106,11 +106,11 @@ class ServingOptions:
             raise UserError("these exclude each other", found=found, remedy="Leave one of them out.")
         return made
 
-    def cast(self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()) -> ServedModels:
+    def select_served_models(self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()) -> ServedModels:
         """Who these names are; `registered` are folders that the database knows of."""
-        from harness.serving.checkpoint_resolver import cast
+        from harness.serving.checkpoint_resolver import select_served_models
 
-        return cast(names, base=self.base, students=self.places, registered=registered)
+        return select_served_models(names, base=self.base, students=self.places, registered=registered)
 
     def serving(self, who: ServedModels, preset: str, *, quiet: bool) -> Serving:
         """How they are asked; a server of ours that is running with this base is used."""

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
-from harness.serving.checkpoint_resolver import cast, check_names, named_folder
+from harness.serving.checkpoint_resolver import select_served_models, check_names, named_folder
 from tests.harness.workflows.test_generate_students import base_at, student_at
 
 
@@ -30,9 +30,9 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
     monkeypatch.chdir(place)
     monkeypatch.setenv("EMPATHY_CHECKPOINTS", "runs")
     uses = (
-        lambda: cast(["student:final"]),
-        lambda: cast(["student:final"], students=[first, second]),
-        lambda: cast(["student:final"], registered=[first]),
+        lambda: select_served_models(["student:final"]),
+        lambda: select_served_models(["student:final"], students=[first, second]),
+        lambda: select_served_models(["student:final"], registered=[first]),
         lambda: named_folder("student:final"),
         lambda: check_names([first, second]),
     )
@@ -40,15 +40,15 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
         with pytest.raises(UserError) as error:
             use()
         assert "runs/a/final" in str(error.value) and "runs/b/final" in str(error.value)
-    (one,) = cast(["student:final"], students=[second]).contestants
+    (one,) = select_served_models(["student:final"], students=[second]).contestants
     assert one.checkpoint is not None and one.checkpoint.path == second
-    cast(["base"], base=str(place / "base"))  # the name is not used
+    select_served_models(["base"], base=str(place / "base"))  # the name is not used
 
 
 def test_copies_of_one_checkpoint_are_one_student(place: Path) -> None:
     shutil.rmtree(place / "runs/b")
     shutil.copytree(place / "runs/a/final", place / "runs/b/final")
-    (one,) = cast(["student:final"], students=[place / "runs/a", place / "runs/b"]).contestants
+    (one,) = select_served_models(["student:final"], students=[place / "runs/a", place / "runs/b"]).contestants
     assert one.checkpoint is not None
 
 
@@ -69,10 +69,10 @@ def test_a_checkpoint_finds_its_base_from_any_working_folder(
         path.write_text(text)
         for working in (home, elsewhere, folder):
             monkeypatch.chdir(working)
-            who = cast(["student:kind"], students=[folder])
+            who = select_served_models(["student:kind"], students=[folder])
             assert who.base.folder.resolve() == base.resolve()
             assert read_checkpoint(folder).base_place != ""
     shutil.move(home, moved)
     monkeypatch.chdir(elsewhere)
-    who = cast(["student:kind"], students=[moved / "checkpoints" / "kind"])
+    who = select_served_models(["student:kind"], students=[moved / "checkpoints" / "kind"])
     assert who.base.folder.resolve() == (moved / "models" / "base").resolve()

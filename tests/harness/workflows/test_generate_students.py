@@ -25,7 +25,7 @@ from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.run import Settings
 from harness.serving.backends import Room, Serving
-from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, cast, named_folder
+from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, named_folder
 from harness.serving.hardware import fitting
 from harness.workflows import generate_students
 from harness.workflows.generate import Summary
@@ -143,7 +143,7 @@ def rooms(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rooms]:
 
 
 def who(place: Path, *names: str) -> ServedModels:
-    return cast(names, students=[place / "checkpoints"])
+    return select_served_models(names, students=[place / "checkpoints"])
 
 
 async def asked(store: Store, people: ServedModels, how: Serving | None = None, limit: int = 5) -> Summary:
@@ -158,10 +158,10 @@ async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
     await asked(store, who(place, "student:kind", "base"))
     monkeypatch.chdir(place / "checkpoints" / "curt")
     with pytest.raises(UserError, match="no student of this name"):
-        cast(["student:kind"])
+        select_served_models(["student:kind"])
     known = await folders_of(store, ["student:kind", "base"])
     assert known == [place / "checkpoints" / "kind"]
-    (one,) = cast(["student:kind"], registered=known).contestants
+    (one,) = select_served_models(["student:kind"], registered=known).contestants
     assert one.checkpoint is not None
     assert one.checkpoint.name == "kind"
     assert named_folder("student:kind", known) == known[0]
@@ -338,7 +338,7 @@ OTHERS: list[tuple[str, Any]] = [
 def test_an_adapter_of_another_base(place: Path) -> None:
     other = base_at(place / "other", 2.0)
     with pytest.raises(UserError, match="does not match the adapter"):
-        cast(["student:kind"], base=str(other), students=[place / "checkpoints"])
+        select_served_models(["student:kind"], base=str(other), students=[place / "checkpoints"])
     student_at(place / "checkpoints" / "stranger", other)
     with pytest.raises(UserError, match="several bases"):
         who(place, "base")
@@ -355,11 +355,11 @@ def test_a_name_that_nobody_has(place: Path, name: str, told: str) -> None:
 
 def test_a_missing_base_a_base_without_tokenizer_and_a_quantised_one(place: Path) -> None:
     with pytest.raises(UserError, match="no such model folder"):
-        cast(["base"], base=str(place / "nowhere"))
+        select_served_models(["base"], base=str(place / "nowhere"))
     bare = base_at(place / "bare", quantization_config={"bits": 4})
     (bare / "tokenizer.json").unlink()
     with pytest.raises(UserError) as error:
-        cast(["base"], base=str(bare))
+        select_served_models(["base"], base=str(bare))
     assert "no tokenizer" in str(error.value)
     assert "quantised" in str(error.value)
 
