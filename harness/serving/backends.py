@@ -77,7 +77,7 @@ class Serving:
 
 
 @dataclass(frozen=True)
-class Room:
+class InferenceBackend:
     """What answers, while it is open.
 
     Attributes:
@@ -94,7 +94,7 @@ class Room:
 @contextlib.asynccontextmanager
 async def opened(
     who: ServedModels, part: Sequence[ServedAuthor], how: Serving, models: Sequence[Model], dtype: Dtype
-) -> AsyncIterator[Room]:
+) -> AsyncIterator[InferenceBackend]:
     """What answers for these contestants.
 
     Raises:
@@ -180,7 +180,7 @@ async def _started(
 
 
 @contextlib.asynccontextmanager
-async def _asked(server: Server) -> AsyncIterator[Room]:
+async def _asked(server: Server) -> AsyncIterator[InferenceBackend]:
     session = _session(server.url)
     try:
 
@@ -190,7 +190,7 @@ async def _asked(server: Server) -> AsyncIterator[Room]:
         def dead() -> str:
             return str(died(server)) if server.ours and not server.lives() else ""
 
-        yield Room(client, dead, server)
+        yield InferenceBackend(client, dead, server)
     finally:
         await session.close()
 
@@ -203,11 +203,11 @@ def _session(url: str) -> aiohttp.ClientSession:
 
 
 @contextlib.asynccontextmanager
-async def _in_process(make: Callable[[], Any]) -> AsyncIterator[Room]:
+async def _in_process(make: Callable[[], Any]) -> AsyncIterator[InferenceBackend]:
     engine = await asyncio.to_thread(make)
     batcher = Batcher(engine)
     try:
-        yield Room(lambda model: batcher.client())
+        yield InferenceBackend(lambda model: batcher.client())
     finally:
         await batcher.close()
         if hasattr(engine, "close"):

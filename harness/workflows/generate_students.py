@@ -27,7 +27,7 @@ from finetune.checkpoint import beyond_settings
 from finetune.tokenizer_identity import Asking, asking_of, unasked
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
-from harness.serving.backends import Room, Serving, opened
+from harness.serving.backends import InferenceBackend, Serving, opened
 from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
@@ -256,14 +256,14 @@ async def _served_run(
     return replace(summary, lanes=_added(done))
 
 
-def _client(room: Room, model: Model) -> ModelClient:
+def _client(room: InferenceBackend, model: Model) -> ModelClient:
     return _Guarded(room.client(model), room)
 
 
 class _Guarded:
     """A client whose server, once dead, is not knocked at again and again."""
 
-    def __init__(self, inner: ModelClient, room: Room) -> None:
+    def __init__(self, inner: ModelClient, room: InferenceBackend) -> None:
         self._inner, self._room = inner, room
 
     async def complete(self, call: ModelRequest) -> Completion:

@@ -21,7 +21,7 @@ from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
-from harness.serving.backends import Room, Serving, opened
+from harness.serving.backends import InferenceBackend, Serving, opened
 from harness.serving.checkpoint_resolver import cast
 from harness.workflows import generate_students
 from harness.workflows.generate_students import respond
@@ -42,7 +42,7 @@ class Killing:
 
     left = 3
 
-    def __init__(self, room: Room, model: Model) -> None:
+    def __init__(self, room: InferenceBackend, model: Model) -> None:
         self._room, self._inner = room, room.client(model)
 
     async def complete(self, call: ModelRequest) -> Completion:
@@ -63,13 +63,13 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rooms: list[Room] = []
+    rooms: list[InferenceBackend] = []
 
     @contextlib.asynccontextmanager
-    async def killing(*what: Any) -> AsyncIterator[Room]:
+    async def killing(*what: Any) -> AsyncIterator[InferenceBackend]:
         async with opened(*what) as room:
             rooms.append(room)
-            yield Room(lambda model: Killing(room, model), room.died, room.server)
+            yield InferenceBackend(lambda model: Killing(room, model), room.died, room.server)
 
     monkeypatch.setattr(generate_students, "opened", killing)
     people = cast(["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]])

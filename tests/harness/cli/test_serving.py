@@ -16,7 +16,7 @@ from agents.messages import Completion, FinishReason
 from agents.student_prompt import rendering
 from finetune.checkpoint import hash_file, weights_id
 from harness.serving import live_server
-from harness.serving.backends import Room
+from harness.serving.backends import InferenceBackend
 from harness.workflows import generate_students
 
 Run = Callable[..., Any]
@@ -103,8 +103,8 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
             """Nothing."""
 
     @contextlib.asynccontextmanager
-    async def opened(who: Any, part: Sequence[Any], how: Any, models: Any, dtype: str) -> AsyncIterator[Room]:
-        yield Room(lambda model: Client())
+    async def opened(who: Any, part: Sequence[Any], how: Any, models: Any, dtype: str) -> AsyncIterator[InferenceBackend]:
+        yield InferenceBackend(lambda model: Client())
 
     monkeypatch.setattr(generate_students, "opened", opened)
     return calls

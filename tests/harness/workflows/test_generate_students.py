@@ -24,7 +24,7 @@ from finetune.tokenizer_identity import Asking
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.run import Settings
-from harness.serving.backends import Room, Serving
+from harness.serving.backends import InferenceBackend, Serving
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, named_folder
 from harness.serving.hardware import fitting
 from harness.workflows import generate_students
@@ -114,10 +114,10 @@ class Rooms:
     @contextlib.asynccontextmanager
     async def __call__(
         self, who: ServedModels, part: Sequence[ServedAuthor], how: Serving, models: Sequence[Model], dtype: str
-    ) -> AsyncIterator[Room]:
+    ) -> AsyncIterator[InferenceBackend]:
         self.opened.append([one.author for one in part])
         self.dead = self.dead and self.for_good
-        yield Room(lambda model: self, lambda: "it died" if self.dead else "")
+        yield InferenceBackend(lambda model: self, lambda: "it died" if self.dead else "")
 
     async def complete(self, call: ModelRequest) -> Completion:
         if len(self.asked) >= self.dies_after:
