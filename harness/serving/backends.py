@@ -41,7 +41,7 @@ SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServingConfig:
     """How base and students are asked.
 
     Attributes:
@@ -93,7 +93,7 @@ class InferenceBackend:
 
 @contextlib.asynccontextmanager
 async def opened(
-    who: ServedModels, part: Sequence[ServedAuthor], how: Serving, models: Sequence[Model], dtype: Dtype
+    who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, models: Sequence[Model], dtype: Dtype
 ) -> AsyncIterator[InferenceBackend]:
     """What answers for these contestants.
 
@@ -121,7 +121,7 @@ async def opened(
                 yield room
 
 
-def _wanted(how: Serving, dtype: Dtype) -> Wanted:
+def _wanted(how: ServingConfig, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
@@ -156,7 +156,7 @@ def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[st
 
 
 def _weights(
-    who: ServedModels, part: Sequence[ServedAuthor], how: Serving, dtype: Dtype
+    who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, dtype: Dtype
 ) -> tuple[Path, str, list[Adapter]]:
     """What is loaded: the base with adapters, or one merged student; and under which name."""
     (one, *_) = part

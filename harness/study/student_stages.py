@@ -18,7 +18,7 @@ from agents.model_files.weights import check_base
 from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.model_loader import Located
 from finetune.tokenizer_identity import check_asking
-from harness.serving.backends import Serving
+from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
 from harness.serving.hardware import device_here
 from harness.study.config import CUT_BASE, Learner
@@ -48,7 +48,7 @@ async def served(
     by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}
     study = world.study
     name = f"serve {learner.name}, {len(by_author)} authors together"
-    how = Serving(
+    how = ServingConfig(
         through=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else device_here(),

@@ -15,7 +15,7 @@ from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.data.author_resolver import Author, author_of
 from harness.engine.run import Settings
-from harness.serving.backends import Serving
+from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels
 from harness.workflows import generate, judge
 from harness.workflows.generate_students import respond
@@ -42,7 +42,7 @@ class Bench:
     """
 
     who: ServedModels
-    how: Serving
+    how: ServingConfig
     chosen: Chosen
     judges: tuple[Judge, ...]
     stored: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ def _decided(one: Requirement, contests: Mapping[str, Summary]) -> Decision:
     return decide(one.bound, {judge.contest.judge: judge.hard for judge in contests[one.opponent].judges})
 
 
-def _named(author: str, how: Serving, *, merged: bool = False) -> str:
+def _named(author: str, how: ServingConfig, *, merged: bool = False) -> str:
     name = how.set_name
     if merged:
         name = f"{name or 'cut'}-merged"

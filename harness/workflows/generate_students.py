@@ -27,7 +27,7 @@ from finetune.checkpoint import beyond_settings
 from finetune.tokenizer_identity import Asking, asking_of, unasked
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
-from harness.serving.backends import InferenceBackend, Serving, opened
+from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
@@ -46,12 +46,12 @@ TRIES_OF_A_SERVER = 3
 AT_ONCE = 256
 
 
-def dtype_of(cast: ServedModels, how: Serving) -> Dtype:
+def dtype_of(cast: ServedModels, how: ServingConfig) -> Dtype:
     """What the models compute in."""
     return how.dtype or sampling_presets.dtype_of(how.preset, cast.config) or cast.dtype
 
 
-def served(one: ServedAuthor, cast: ServedModels, how: Serving) -> Served:
+def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> Served:
     """Who answers, by content."""
     made = one.checkpoint
     # what a server of somebody else's does with a question is taken on trust, as its weights are
@@ -72,7 +72,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: Serving) -> Served:
     )
 
 
-def responder(one: ServedAuthor, cast: ServedModels, how: Serving, library: Library) -> Responder:
+def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library: Library) -> Responder:
     """One contestant as an author of direct responses, every value resolved; its address comes later.
 
     Raises:
@@ -117,7 +117,7 @@ def _form(one: ServedAuthor, cast: ServedModels) -> PromptStyle:
     return forms.pop() if len(forms) == 1 else PromptStyle.PLAIN
 
 
-def _model(one: ServedAuthor, cast: ServedModels, how: Serving, rendering: PromptFormat, preset: Preset) -> Model:
+def _model(one: ServedAuthor, cast: ServedModels, how: ServingConfig, rendering: PromptFormat, preset: Preset) -> Model:
     protocol = rendering.protocol
     extra = preset.extra_with(_options(one, cast, rendering.form))
     capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
@@ -137,7 +137,7 @@ def _options(one: ServedAuthor, cast: ServedModels, form: PromptStyle) -> dict[s
     return asking_of(cast.base.folder, form).named_options()
 
 
-async def settled(store: Store, who: ServedModels, how: Serving, library: Library) -> ServedModels:
+async def settled(store: Store, who: ServedModels, how: ServingConfig, library: Library) -> ServedModels:
     """The same cast, where those keep their identity who answered before it held how they are asked.
 
     Their first answers are taken for ones that were asked as they would be now; from then on another
@@ -161,7 +161,7 @@ async def settled(store: Store, who: ServedModels, how: Serving, library: Librar
     return replace(who, contestants=tuple(contestants[one.author] for one in who.contestants))
 
 
-def _asked_now(one: ServedAuthor, cast: ServedModels, how: Serving) -> str:
+def _asked_now(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> str:
     now = served(one, cast, how)
     return " ".join([now.asking, now.ends, now.adapter_config]).strip()
 
@@ -171,7 +171,7 @@ async def respond(
     registry: Registry,
     chosen: Chosen,
     who: ServedModels,
-    how: Serving,
+    how: ServingConfig,
     settings: Settings,
     library: Library,
     *,
@@ -205,7 +205,7 @@ async def respond(
     return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
 
 
-def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chosen, how: Serving) -> None:
+def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chosen, how: ServingConfig) -> None:
     """Make sure that a base has an embedding for whatever it is asked; tell what it takes for its own marks.
 
     Raises:
@@ -232,7 +232,7 @@ async def _served_run(
     registry: Registry,
     chosen: Chosen,
     who: ServedModels,
-    how: Serving,
+    how: ServingConfig,
     settings: Settings,
     responders: Sequence[Responder],
     part: Sequence[ServedAuthor],
@@ -286,7 +286,7 @@ class _Guarded:
         """Whoever opened the room closes it."""
 
 
-def _parts(who: ServedModels, how: Serving) -> list[list[ServedAuthor]]:
+def _parts(who: ServedModels, how: ServingConfig) -> list[list[ServedAuthor]]:
     """Who is served together: all, or where students are merged, the base and then each of them."""
     if not how.merged:
         return [list(who.contestants)]

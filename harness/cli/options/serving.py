@@ -15,7 +15,7 @@ from agents.errors import UserError
 from harness.terminal.output import print_message, print_text
 
 if TYPE_CHECKING:
-    from harness.serving.backends import Serving
+    from harness.serving.backends import ServingConfig
     from harness.serving.checkpoint_resolver import ServedModels
     from serve.served_model import Dtype
 
@@ -112,9 +112,9 @@ class ServingOptions:
 
         return select_served_models(names, base=self.base, students=self.places, registered=registered)
 
-    def serving(self, who: ServedModels, preset: str, *, quiet: bool) -> Serving:
+    def serving(self, who: ServedModels, preset: str, *, quiet: bool) -> ServingConfig:
         """How they are asked; a server of ours that is running with this base is used."""
-        from harness.serving.backends import Serving
+        from harness.serving.backends import ServingConfig
         from harness.serving.hardware import device_here
         from harness.serving.live_server import running
 
@@ -127,7 +127,7 @@ class ServingOptions:
             dtype = _dtype(dtype, preset, there[2], who)
             if not quiet:
                 print_message(f"Asking the server that is running at {url} ({dtype}).")
-        return Serving(
+        return ServingConfig(
             through=through,
             preset=preset,
             seed=self.sampling_seed,

@@ -24,7 +24,7 @@ from finetune.tokenizer_identity import Asking
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.run import Settings
-from harness.serving.backends import InferenceBackend, Serving
+from harness.serving.backends import InferenceBackend, ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, named_folder
 from harness.serving.hardware import fitting
 from harness.workflows import generate_students
@@ -113,7 +113,7 @@ class Rooms:
 
     @contextlib.asynccontextmanager
     async def __call__(
-        self, who: ServedModels, part: Sequence[ServedAuthor], how: Serving, models: Sequence[Model], dtype: str
+        self, who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, models: Sequence[Model], dtype: str
     ) -> AsyncIterator[InferenceBackend]:
         self.opened.append([one.author for one in part])
         self.dead = self.dead and self.for_good
@@ -146,9 +146,9 @@ def who(place: Path, *names: str) -> ServedModels:
     return select_served_models(names, students=[place / "checkpoints"])
 
 
-async def asked(store: Store, people: ServedModels, how: Serving | None = None, limit: int = 5) -> Summary:
+async def asked(store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5) -> Summary:
     chosen = Chosen(sample(), Split.TEST, limit)
-    return await respond(store, Registry(None, {}), chosen, people, how or Serving(), SETTINGS, LIBRARY)
+    return await respond(store, Registry(None, {}), chosen, people, how or ServingConfig(), SETTINGS, LIBRARY)
 
 
 async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
@@ -194,7 +194,7 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
     room, people = rooms(), who(place, "student:kind", "base", "base-cut")
 
     async def sets(preset: str = "") -> list[str]:
-        return [one.of.id for one in (await asked(store, people, Serving(preset=preset))).sets]
+        return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
         monkeypatch.setattr(generate_students, "asking_of", lambda folder, form: Asking(name, (2,)))
@@ -228,13 +228,13 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
     for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
         path.write_text(json.dumps({**record, **recorded}))
         people = who(place, "student:kind", "base")
-        student, base = (responder(one, people, Serving(), LIBRARY) for one in people.contestants)
+        student, base = (responder(one, people, ServingConfig(), LIBRARY) for one in people.contestants)
         assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
         before = [replace(one, known_before=True) for one in people.contestants]
         older = replace(people, contestants=tuple(before))
         for one in before:
-            assert "chat_template" not in responder(one, older, Serving(), LIBRARY).model.capabilities.extra or (
+            assert "chat_template" not in responder(one, older, ServingConfig(), LIBRARY).model.capabilities.extra or (
                 one.checkpoint is not None and recorded
             )
 
@@ -287,7 +287,7 @@ async def test_presets_are_sets_of_their_own_and_cut_as_they_say(
 ) -> None:
     rooms()
     people = who(place, "student:kind", "base", "base-cut")
-    await asked(store, people, Serving(preset="paper"))
+    await asked(store, people, ServingConfig(preset="paper"))
     texts = {
         name: next(iter((await author_of(f"{name}@paper", sample(), store)).responses.values())).text
         for name in ("student:kind", "base", "base-cut")
@@ -303,7 +303,7 @@ async def test_merged_students_take_turns_under_a_name_of_their_own(
 ) -> None:
     room = rooms()
     people = who(place, "student:kind", "student:curt", "base")
-    await asked(store, people, Serving(merged=True))
+    await asked(store, people, ServingConfig(merged=True))
     assert room.opened == [["base:tiny-base"], ["student:kind"], ["student:curt"]]
     assert (await author_of("student:kind@cut-merged", sample(), store)).responses
     await asked(store, people)  # the base is the same base
@@ -313,9 +313,9 @@ async def test_merged_students_take_turns_under_a_name_of_their_own(
 
 def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
     people = who(place, "student:kind", "base")
-    how = Serving()
+    how = ServingConfig()
 
-    def identity(at: int, how: Serving) -> str:
+    def identity(at: int, how: ServingConfig) -> str:
         return responder(people.contestants[at], people, how, LIBRARY).model.identity
 
     assert identity(0, how) == identity(0, replace(how, through="offline", preset="paper"))
@@ -376,7 +376,7 @@ def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "rendering": "rendering-1:other"}))
     people = who(place, "student:kind")
     with pytest.raises(UserError, match="another prompt"):
-        responder(people.contestants[0], people, Serving(), LIBRARY)
+        responder(people.contestants[0], people, ServingConfig(), LIBRARY)
 
 
 def test_too_little_memory_names_what_would_fit(place: Path) -> None:
