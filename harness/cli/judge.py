@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from harness.workflows.judge import Plan
     from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import Summary
-    from results.analysis.early_stopping import Until
+    from results.analysis.early_stopping import StoppingRule
     from results.db.store import Store
 
 PROPERTIES = ("sentiment", "emotion")
@@ -250,7 +250,7 @@ def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
     assumed_of(assumptions)
 
 
-def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Until | None:
+def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> StoppingRule | None:
     """What is judged until; nothing that needs every dialogue may be asked for with it."""
     if until is None:
         return None

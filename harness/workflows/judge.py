@@ -26,7 +26,7 @@ from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_judges
 from harness.workflows.stopping_monitor import Watch
 from results.analysis.contest_results import SEED, Summary, summarise
-from results.analysis.early_stopping import JudgmentIndex, Until
+from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
 from results.queries.contests import contests_of
@@ -61,7 +61,7 @@ class Plan:
     seed: int = SEED
     split: str = Split.TEST
     data_sha256: str = ""
-    until: Until | None = None
+    until: StoppingRule | None = None
 
     @property
     def kind(self) -> str:
@@ -150,7 +150,7 @@ def plan_judging(
     limit: int | None = None,
     samples: int = 1,
     seed: int = SEED,
-    until: Until | None = None,
+    until: StoppingRule | None = None,
 ) -> Plan:
     """The plan for judging A against B on the dialogues of a split that both answered.
 

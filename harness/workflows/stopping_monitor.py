@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agents.types import Judgment, Preference, Verdict
-from results.analysis.early_stopping import JudgmentIndex, Until, complete_prefix, look, looks
+from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, look, looks
 from results.statistics import JudgmentTable
 
 LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
@@ -23,7 +23,7 @@ class Watch:
     told not to ask. What was asked by then is stored like any other answer and counts for nothing here.
     """
 
-    def __init__(self, dialogues: int, until: Until, *, n_contests: int, samples: int) -> None:
+    def __init__(self, dialogues: int, until: StoppingRule, *, n_contests: int, samples: int) -> None:
         self._until, self._lanes, self._samples = until, n_contests, samples
         self._looks = looks(dialogues)
         self._taken = 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from results.analysis.early_stopping import JudgmentIndex, Stopped, Until, stopped_at
+from results.analysis.early_stopping import JudgmentIndex, Stopped, StoppingRule, stopped_at
 from results.analysis.endpoint_report import LaneReport, RunReport
 from results.db.store import Store
 from results.queries.contests import Contest, contests_of
@@ -82,7 +82,7 @@ async def summarise(
         snapshots: as `contests_of` takes them.
     """
     spec = orjson.loads(await store.spec_of(run_id))
-    until = Until.of_spec(spec)
+    until = StoppingRule.of_spec(spec)
     contests = await contests_of(store, run_id, snapshots)
     unanswered = await store.unanswered_usd(run_id)
     judges = []

@@ -29,7 +29,7 @@ JudgmentIndex = tuple[int, bool, int]  # dialogue's position, whether A stood fi
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
+class StoppingRule:
     """What a contest is judged until.
 
     Attributes:
@@ -46,7 +46,7 @@ class Until:
         return {"until": self.half_width or DECIDED, "estimand": str(self.estimand)}
 
     @classmethod
-    def of_spec(cls, spec: Mapping[str, Any]) -> Until | None:
+    def of_spec(cls, spec: Mapping[str, Any]) -> StoppingRule | None:
         """What a run of this spec is judged until; None where to the end."""
         if "until" not in spec:
             return None
@@ -61,7 +61,7 @@ class Until:
         return ANSWER[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
 
 
-def until_of(text: str, estimand: str = Estimand.POPULATION) -> Until:
+def until_of(text: str, estimand: str = Estimand.POPULATION) -> StoppingRule:
     """`decided`, or a half-width such as `0.10`. Of these dialogues a contest is not decided, but known.
 
     Raises:
@@ -69,7 +69,7 @@ def until_of(text: str, estimand: str = Estimand.POPULATION) -> Until:
     """
     about = Estimand(estimand.replace("-", " "))
     if text == DECIDED:
-        return Until(None, about)
+        return StoppingRule(None, about)
     try:
         half_width = float(text)
     except ValueError:
@@ -81,7 +81,7 @@ def until_of(text: str, estimand: str = Estimand.POPULATION) -> Until:
             found=repr(text),
             remedy="Write --until decided, or the half-width in the unit of rates: --until 0.10.",
         )
-    return Until(half_width, about)
+    return StoppingRule(half_width, about)
 
 
 def looks(dialogues: int) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ def looks(dialogues: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def check_reach(dialogues: int, until: Until, n_contests: int) -> Feasibility:
+def check_reach(dialogues: int, until: StoppingRule, n_contests: int) -> Feasibility:
     """What can be reached, before anything is asked.
 
     Raises:
@@ -125,7 +125,7 @@ def _up(half_width: float) -> str:
     return f"{np.ceil(half_width * 1000) / 1000:.3f}"
 
 
-def _one_sided(dialogues: int, until: Until, n_contests: int) -> ConfidenceSequence:
+def _one_sided(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
     won = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
     return confidence_sequence(won, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand)
@@ -149,7 +149,7 @@ class Stopped:
         cost_usd: of what was asked; None where a price is not known.
     """
 
-    until: Until
+    until: StoppingRule
     sequence: ConfidenceSequence
     answered: bool
     finished: bool
@@ -206,7 +206,7 @@ class Stopped:
 
 def stopped_at(
     columns: JudgmentTable,
-    until: Until,
+    until: StoppingRule,
     *,
     n_contests: int,
     samples: int,
@@ -252,7 +252,7 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
-def look(columns: JudgmentTable, at: int, until: Until, n_contests: int, samples: int) -> ConfidenceSequence:
+def look(columns: JudgmentTable, at: int, until: StoppingRule, n_contests: int, samples: int) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
     return confidence_sequence(
         columns.rows(columns.dialogue < at),

@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeSummary, Summary
-from results.analysis.early_stopping import Stopped, Until
+from results.analysis.early_stopping import Stopped, StoppingRule
 from results.render.contest import answerer_data, answerer_notes, kin_notes
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons
 from results.render.table import Table
@@ -120,7 +120,7 @@ def as_table(summary: Summary) -> Table:
     return table
 
 
-def _until(until: Until) -> str:
+def _until(until: StoppingRule) -> str:
     return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 

@@ -27,12 +27,12 @@ from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, Watch
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import Stopped, Until, check_reach, looks, stopped_at, until_of
+from results.analysis.early_stopping import Stopped, StoppingRule, check_reach, looks, stopped_at, until_of
 from results.db.store import Store
 from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
-DECIDED = Until()
-KNOWN = Until(None, Estimand.THESE_DIALOGUES)
+DECIDED = StoppingRule()
+KNOWN = StoppingRule(None, Estimand.THESE_DIALOGUES)
 
 
 def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> JudgmentTable:
@@ -149,7 +149,7 @@ def test_an_early_end_and_no_end_are_told() -> None:
 
 def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
     even = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
-    stopped = stopped_at(even, Until(0.05, Estimand.THESE_DIALOGUES), n_contests=1, samples=1)
+    stopped = stopped_at(even, StoppingRule(0.05, Estimand.THESE_DIALOGUES), n_contests=1, samples=1)
     assert stopped.answered
     assert stopped.is_exact
     assert "known for these dialogues" in stopped.note()
@@ -170,7 +170,7 @@ def test_runs_of_either_estimand_that_are_stored_keep_their_meaning() -> None:
     for estimand in Estimand:
         for asked in ("decided", 0.1):
             spec = {"until": asked, "estimand": str(estimand)}
-            until = Until.of_spec(spec)
+            until = StoppingRule.of_spec(spec)
             assert until is not None
             assert until.estimand is estimand
             assert until.spec == spec
@@ -179,7 +179,7 @@ def test_runs_of_either_estimand_that_are_stored_keep_their_meaning() -> None:
 def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
     columns = contest(np.random.default_rng(3), 300, 0.7)
     for estimand in Estimand:
-        stopped = stopped_at(columns, Until(0.1, estimand), n_contests=1, samples=1)
+        stopped = stopped_at(columns, StoppingRule(0.1, estimand), n_contests=1, samples=1)
         assert stopped.answered
         assert stopped.sequence.half_width <= 0.1 + 1e-9
         assert stopped.sequence.prefix < 300
@@ -213,10 +213,10 @@ def test_all_unscored_is_never_decided() -> None:
 
 def test_what_is_asked_for_is_read_or_told() -> None:
     assert until_of("decided") == DECIDED
-    assert until_of("0.10", "population") == Until(0.1, Estimand.POPULATION)
-    for until in (DECIDED, Until(0.1, Estimand.POPULATION)):
-        assert Until.of_spec(until.spec) == until
-    assert Until.of_spec({"split": "test"}) is None
+    assert until_of("0.10", "population") == StoppingRule(0.1, Estimand.POPULATION)
+    for until in (DECIDED, StoppingRule(0.1, Estimand.POPULATION)):
+        assert StoppingRule.of_spec(until.spec) == until
+    assert StoppingRule.of_spec({"split": "test"}) is None
     for wrong in ("soon", "0", "0.5", "-0.1", "nan", "inf", ""):
         with pytest.raises(UserError, match="--until"):
             until_of(wrong)
@@ -224,11 +224,11 @@ def test_what_is_asked_for_is_read_or_told() -> None:
 
 def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
     with pytest.raises(UserError, match="cannot reach a half-width"):
-        check_reach(250, Until(0.005, Estimand.POPULATION), 1)
+        check_reach(250, StoppingRule(0.005, Estimand.POPULATION), 1)
     with pytest.raises(UserError, match="cannot decide"):
-        check_reach(5, Until(None, Estimand.POPULATION), 1)
+        check_reach(5, StoppingRule(None, Estimand.POPULATION), 1)
     check_reach(5, KNOWN, 1)  # at the fifth of five the answer is exact
-    assert "may not be enough" in check_reach(250, Until(0.05, Estimand.POPULATION), 1).note
+    assert "may not be enough" in check_reach(250, StoppingRule(0.05, Estimand.POPULATION), 1).note
 
 
 # -- holding a lane back -------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def stand_in(registry: Registry, emulator: Running, name: str) -> Model:
 
 
 async def plan_of(
-    dataset: Dataset, store: Store, models: list[Model], until: Until | None = DECIDED, a: str = "llama-2-70b"
+    dataset: Dataset, store: Store, models: list[Model], until: StoppingRule | None = DECIDED, a: str = "llama-2-70b"
 ) -> Plan:
     authors = [await author_of(f"dataset:{name}", dataset, store) for name in (a, "human")]
     judges = [Judge(model, Library(None)["judge/pairwise"]) for model in models]
