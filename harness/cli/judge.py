@@ -254,7 +254,7 @@ def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Stopp
     """What is judged until; nothing that needs every dialogue may be asked for with it."""
     if until is None:
         return None
-    from results.analysis.early_stopping import until_of
+    from results.analysis.early_stopping import parse_stopping_rule
 
     if any(alone):
         raise UserError(
@@ -263,7 +263,7 @@ def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Stopp
             found="--by, --length-control or --report beside it",
             remedy="Leave --until away to judge every dialogue.",
         )
-    return until_of(until, estimand)
+    return parse_stopping_rule(until, estimand)
 
 
 def _tell_reach(plan: Plan) -> None:

@@ -61,7 +61,7 @@ class StoppingRule:
         return ANSWER[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
 
 
-def until_of(text: str, estimand: str = Estimand.POPULATION) -> StoppingRule:
+def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> StoppingRule:
     """`decided`, or a half-width such as `0.10`. Of these dialogues a contest is not decided, but known.
 
     Raises:

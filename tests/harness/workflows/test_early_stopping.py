@@ -27,7 +27,7 @@ from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, Watch
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import Stopped, StoppingRule, check_reach, looks, stopped_at, until_of
+from results.analysis.early_stopping import Stopped, StoppingRule, check_reach, looks, stopped_at, parse_stopping_rule
 from results.db.store import Store
 from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
@@ -212,14 +212,14 @@ def test_all_unscored_is_never_decided() -> None:
 
 
 def test_what_is_asked_for_is_read_or_told() -> None:
-    assert until_of("decided") == DECIDED
-    assert until_of("0.10", "population") == StoppingRule(0.1, Estimand.POPULATION)
+    assert parse_stopping_rule("decided") == DECIDED
+    assert parse_stopping_rule("0.10", "population") == StoppingRule(0.1, Estimand.POPULATION)
     for until in (DECIDED, StoppingRule(0.1, Estimand.POPULATION)):
         assert StoppingRule.of_spec(until.spec) == until
     assert StoppingRule.of_spec({"split": "test"}) is None
     for wrong in ("soon", "0", "0.5", "-0.1", "nan", "inf", ""):
         with pytest.raises(UserError, match="--until"):
-            until_of(wrong)
+            parse_stopping_rule(wrong)
 
 
 def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
