@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from results.analysis.early_stopping import JudgmentIndex, Stopped, StoppingRule, stopped_at
+from results.analysis.early_stopping import JudgmentIndex, StoppingResult, StoppingRule, stopped_at
 from results.analysis.endpoint_report import LaneReport, RunReport
 from results.db.store import Store
 from results.queries.contests import Contest, contests_of
@@ -30,7 +30,7 @@ class JudgeSummary:
     hard: WinRate
     soft: WinRate | None
     lane: LaneReport | None
-    stopped: Stopped | None = None
+    stopped: StoppingResult | None = None
     unanswered_usd: float = 0.0
 
     @property

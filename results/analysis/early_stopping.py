@@ -132,7 +132,7 @@ def _one_sided(dialogues: int, until: StoppingRule, n_contests: int) -> Confiden
 
 
 @dataclass(frozen=True, eq=False)
-class Stopped:
+class StoppingResult:
     """Where a contest that is judged until its question is answered stands.
 
     It stands alone: no interval or test for a fixed number of dialogues holds beside it.
@@ -212,7 +212,7 @@ def stopped_at(
     samples: int,
     cost_usd: float | None = None,
     given_up: Collection[JudgmentIndex] = (),
-) -> Stopped:
+) -> StoppingResult:
     """Where a contest stands, from its judgments alone: the looks are taken anew, from the first on.
 
     Args:
@@ -233,7 +233,7 @@ def stopped_at(
         if until.answered(sequence):
             break
     answered = until.answered(sequence)
-    return Stopped(
+    return StoppingResult(
         until=until,
         sequence=sequence,
         answered=answered,

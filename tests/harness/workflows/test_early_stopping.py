@@ -27,7 +27,7 @@ from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, Watch
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import Stopped, StoppingRule, check_reach, looks, stopped_at, parse_stopping_rule
+from results.analysis.early_stopping import StoppingResult, StoppingRule, check_reach, looks, stopped_at, parse_stopping_rule
 from results.db.store import Store
 from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
@@ -290,7 +290,7 @@ async def plan_of(
 QUIET = Settings(quiet=True)
 
 
-def _end_of(stopped: Stopped) -> tuple[Any, ...]:
+def _end_of(stopped: StoppingResult) -> tuple[Any, ...]:
     sequence = stopped.sequence
     return stopped.looked, sequence.low, sequence.high, sequence.rate, sequence.prefix
 
