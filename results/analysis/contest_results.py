@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from results.analysis.early_stopping import JudgmentIndex, StoppingResult, StoppingRule, stopped_at
+from results.analysis.early_stopping import JudgmentIndex, StoppingResult, StoppingRule, stopping_result
 from results.analysis.endpoint_report import LaneReport, RunReport
 from results.db.store import Store
 from results.queries.contests import Contest, contests_of
@@ -91,7 +91,7 @@ async def summarise(
         lane = report.lanes.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
         stopped = None
         if until is not None:
-            stopped = stopped_at(
+            stopped = stopping_result(
                 contest.columns,
                 until,
                 lanes=len(contests),

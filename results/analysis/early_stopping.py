@@ -204,7 +204,7 @@ class StoppingResult:
         return f"not answered yet after {of}; go on with the same command"
 
 
-def stopped_at(
+def stopping_result(
     columns: JudgmentTable,
     until: StoppingRule,
     *,

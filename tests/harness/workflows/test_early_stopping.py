@@ -27,7 +27,7 @@ from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, Watch
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import StoppingResult, StoppingRule, check_reach, looks, stopped_at, parse_stopping_rule
+from results.analysis.early_stopping import StoppingResult, StoppingRule, check_reach, looks, stopping_result, parse_stopping_rule
 from results.db.store import Store
 from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
@@ -86,14 +86,14 @@ def test_looks_do_not_depend_on_how_many_dialogues_there_are() -> None:
 def test_the_answer_does_not_depend_on_what_arrived_when(seed: int, rate: float, samples: int) -> None:
     rng = np.random.default_rng(seed)
     columns = contest(rng, 60, rate, samples)
-    whole = stopped_at(columns, DECIDED, n_contests=2, samples=samples)
+    whole = stopping_result(columns, DECIDED, n_contests=2, samples=samples)
     watch = Watch(60, DECIDED, n_contests=2, samples=samples)
     tell(watch, columns, rng.permutation(len(columns)))
     assert watch.answered == whole.answered
     # what comes after the look that answered changes nothing
     before = columns.dialogue < whole.sequence.prefix
     kept = before | (rng.random(len(columns)) < 0.5)
-    again = stopped_at(columns.rows(kept), DECIDED, n_contests=2, samples=samples)
+    again = stopping_result(columns.rows(kept), DECIDED, n_contests=2, samples=samples)
     assert (again.note(), again.sequence.low, again.sequence.high, again.looked) == (
         whole.note(),
         whole.sequence.low,
@@ -107,7 +107,7 @@ def test_the_answer_does_not_depend_on_what_arrived_when(seed: int, rate: float,
 @given(some.integers(0, 10_000))
 def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
     columns = contest(np.random.default_rng(seed), 80, 0.8)
-    stopped = stopped_at(columns, DECIDED, n_contests=1, samples=1)
+    stopped = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     order = np.arange(80)
     decided = [
         at for at in looks(80) if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
@@ -123,8 +123,8 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
 @given(some.integers(0, 10_000))
 def test_relabelling_mirrors_the_answer(seed: int) -> None:
     columns = contest(np.random.default_rng(seed), 50, 0.75)
-    one = stopped_at(columns, DECIDED, n_contests=1, samples=1)
-    other = stopped_at(columns.swap_authors(), DECIDED, n_contests=1, samples=1)
+    one = stopping_result(columns, DECIDED, n_contests=1, samples=1)
+    other = stopping_result(columns.swap_authors(), DECIDED, n_contests=1, samples=1)
     assert one.sequence.low == pytest.approx(1 - other.sequence.high)
     assert (one.looked, one.saved) == (other.looked, other.saved)
     assert one.note("x", "y") == other.note("y", "x")
@@ -132,24 +132,24 @@ def test_relabelling_mirrors_the_answer(seed: int) -> None:
 
 def test_an_early_end_and_no_end_are_told() -> None:
     won = contest(np.random.default_rng(0), 100, 0.999)
-    stopped = stopped_at(won, DECIDED, n_contests=1, samples=1, cost_usd=2.0)
+    stopped = stopping_result(won, DECIDED, n_contests=1, samples=1, cost_usd=2.0)
     assert stopped.note("mine", "base") == "decided after 10 of 100 dialogues: mine is preferred"
-    first = stopped_at(won.rows(won.dialogue < 10), DECIDED, n_contests=1, samples=1, cost_usd=2.0)
+    first = stopping_result(won.rows(won.dialogue < 10), DECIDED, n_contests=1, samples=1, cost_usd=2.0)
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
     even = JudgmentTable.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
-    open_to_the_end = stopped_at(even, DECIDED, n_contests=1, samples=1)
+    open_to_the_end = stopping_result(even, DECIDED, n_contests=1, samples=1)
     assert open_to_the_end.note() == "judged to the end (40 dialogues), undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
     assert not open_to_the_end.is_exact
-    assert stopped_at(even, KNOWN, n_contests=1, samples=1).is_exact
-    some_of_it = stopped_at(even.rows(even.dialogue < 25), DECIDED, n_contests=1, samples=1)
+    assert stopping_result(even, KNOWN, n_contests=1, samples=1).is_exact
+    some_of_it = stopping_result(even.rows(even.dialogue < 25), DECIDED, n_contests=1, samples=1)
     assert some_of_it.sequence.prefix == 20
     assert not some_of_it.finished
 
 
 def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
     even = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
-    stopped = stopped_at(even, StoppingRule(0.05, Estimand.THESE_DIALOGUES), n_contests=1, samples=1)
+    stopped = stopping_result(even, StoppingRule(0.05, Estimand.THESE_DIALOGUES), n_contests=1, samples=1)
     assert stopped.answered
     assert stopped.is_exact
     assert "known for these dialogues" in stopped.note()
@@ -158,10 +158,10 @@ def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
 def test_126_of_250_is_not_decided_but_known_for_these_dialogues() -> None:
     won = np.random.default_rng(1).permutation(np.r_[np.ones(126), np.zeros(124)])
     columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
-    decided = stopped_at(columns, DECIDED, n_contests=1, samples=1)
+    decided = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     assert (decided.answered, decided.finished, decided.sequence.decided) == (False, True, False)
     assert "undecided" in decided.note()
-    known = stopped_at(columns, KNOWN, n_contests=1, samples=1)
+    known = stopping_result(columns, KNOWN, n_contests=1, samples=1)
     assert (known.answered, known.sequence.known, known.sequence.decided) == (True, True, False)
     assert "decided" not in known.note()
 
@@ -179,7 +179,7 @@ def test_runs_of_either_estimand_that_are_stored_keep_their_meaning() -> None:
 def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
     columns = contest(np.random.default_rng(3), 300, 0.7)
     for estimand in Estimand:
-        stopped = stopped_at(columns, StoppingRule(0.1, estimand), n_contests=1, samples=1)
+        stopped = stopping_result(columns, StoppingRule(0.1, estimand), n_contests=1, samples=1)
         assert stopped.answered
         assert stopped.sequence.half_width <= 0.1 + 1e-9
         assert stopped.sequence.prefix < 300
@@ -188,7 +188,7 @@ def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
 
 def test_more_lanes_take_longer() -> None:
     columns = contest(np.random.default_rng(5), 250, 0.65)
-    after = [stopped_at(columns, DECIDED, n_contests=n_contests, samples=1).sequence.prefix for n_contests in (1, 5, 50)]
+    after = [stopping_result(columns, DECIDED, n_contests=n_contests, samples=1).sequence.prefix for n_contests in (1, 5, 50)]
     assert after == sorted(after)
     assert after[0] < after[-1]
 
@@ -196,17 +196,17 @@ def test_more_lanes_take_longer() -> None:
 def test_what_got_no_answer_enters_by_its_bounds_and_not_at_all_where_it_was_never_asked() -> None:
     columns = contest(np.random.default_rng(0), 40, 0.95)
     lacking = columns.rows(~((columns.dialogue == 3) & columns.a_first))
-    waiting = stopped_at(lacking, DECIDED, n_contests=1, samples=1)
+    waiting = stopping_result(lacking, DECIDED, n_contests=1, samples=1)
     assert (waiting.sequence.prefix, waiting.answered) == (0, False)
-    over = stopped_at(lacking, DECIDED, n_contests=1, samples=1, given_up=[(3, True, 0)])
+    over = stopping_result(lacking, DECIDED, n_contests=1, samples=1, given_up=[(3, True, 0)])
     assert over.sequence.incomplete == 1
     assert over.sequence.prefix >= 10
-    assert over.sequence.low <= stopped_at(columns, DECIDED, n_contests=1, samples=1).sequence.low
+    assert over.sequence.low <= stopping_result(columns, DECIDED, n_contests=1, samples=1).sequence.low
 
 
 def test_all_unscored_is_never_decided() -> None:
     nothing = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
-    stopped = stopped_at(nothing, DECIDED, n_contests=1, samples=1)
+    stopped = stopping_result(nothing, DECIDED, n_contests=1, samples=1)
     assert (stopped.sequence.rate, stopped.sequence.low, stopped.sequence.high) == (None, 0, 1)
     assert (stopped.finished, stopped.answered, stopped.is_exact) == (True, False, False)
 
