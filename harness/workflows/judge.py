@@ -24,7 +24,7 @@ from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_judges
-from harness.workflows.stopping_monitor import Watch
+from harness.workflows.stopping_monitor import StoppingMonitor
 from results.analysis.contest_results import SEED, Summary, summarise
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
@@ -105,7 +105,7 @@ class Plan:
             a, b = self.a.responses[dialogue.key], self.b.responses[dialogue.key]
             yield from Comparison(dialogue, a, b).both_orders()
 
-    def work(self, judge: Judge, retries: Retries, watch: Watch | None = None) -> Iterator[Work]:
+    def work(self, judge: Judge, retries: Retries, watch: StoppingMonitor | None = None) -> Iterator[Work]:
         """One piece of work per judgment of this judge; `watch` holds it back, and ends it."""
         for number, comparison in enumerate(self.comparisons()):
             for sample in range(self.samples):
@@ -121,7 +121,7 @@ class Plan:
 
 
 async def _ask_watched(
-    watch: Watch, place: JudgmentIndex, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
+    watch: StoppingMonitor, place: JudgmentIndex, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
 ) -> None:
     """Ask, where the question is still open when this dialogue's turn comes."""
     if not await watch.may_ask(place[0]):
@@ -238,13 +238,13 @@ def _as_named(summary: Summary, plan: Plan) -> Summary:
     return replace(summary, judges=tuple(judges))
 
 
-def _watches(plan: Plan) -> dict[str, Watch]:
+def _watches(plan: Plan) -> dict[str, StoppingMonitor]:
     """One for each judge of a plan whose contests stop when they are answered."""
     if plan.until is None:
         return {}
     lanes = len(plan.judges)
     return {
-        judge.id: Watch(len(plan.dialogues), plan.until, lanes=lanes, samples=plan.samples)
+        judge.id: StoppingMonitor(len(plan.dialogues), plan.until, lanes=lanes, samples=plan.samples)
         for judge in plan.judges
     }
 
@@ -256,7 +256,7 @@ async def judge_all(
     settings: Settings,
     *,
     retry_unscored: bool = False,
-    watches: Mapping[str, Watch] | None = None,
+    watches: Mapping[str, StoppingMonitor] | None = None,
 ) -> RunReport:
     """Judge and store; what a run of the plan did. `watches`, by judge, end what is answered.
 

@@ -16,7 +16,7 @@ LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them i
 _A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5, Preference.SECOND: 0.0}
 
 
-class Watch:
+class StoppingMonitor:
     """Follows one contest while it is judged, and holds its lane back to a few looks ahead.
 
     Work waits in `may_ask` until the looks before it have been taken; where one answered the question, it is

@@ -24,7 +24,7 @@ from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
 from harness.workflows.judge import Plan, judge_contest, plan_judging
-from harness.workflows.stopping_monitor import LOOKS_AHEAD, Watch
+from harness.workflows.stopping_monitor import LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
 from results.analysis.early_stopping import StoppingResult, StoppingRule, check_reach, looks, stopping_result, parse_stopping_rule
@@ -56,7 +56,7 @@ def told(outcome: float, *, a_first: bool) -> Judgment:
     return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Verdict(preference))
 
 
-def tell(watch: Watch, columns: JudgmentTable, rows: np.ndarray[Any, Any]) -> None:
+def tell(watch: StoppingMonitor, columns: JudgmentTable, rows: np.ndarray[Any, Any]) -> None:
     """Let judgments arrive in this order."""
     for row in rows.tolist():
         a_first = bool(columns.a_first[row])
@@ -87,7 +87,7 @@ def test_the_answer_does_not_depend_on_what_arrived_when(seed: int, rate: float,
     rng = np.random.default_rng(seed)
     columns = contest(rng, 60, rate, samples)
     whole = stopping_result(columns, DECIDED, n_contests=2, samples=samples)
-    watch = Watch(60, DECIDED, n_contests=2, samples=samples)
+    watch = StoppingMonitor(60, DECIDED, n_contests=2, samples=samples)
     tell(watch, columns, rng.permutation(len(columns)))
     assert watch.answered == whole.answered
     # what comes after the look that answered changes nothing
@@ -235,7 +235,7 @@ def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
 
 
 async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -> None:
-    watch = Watch(100, DECIDED, n_contests=1, samples=1)
+    watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     columns = contest(np.random.default_rng(0), 100, 0.999)
     open_to = looks(100)[LOOKS_AHEAD - 1]
     assert await watch.may_ask(open_to - 1)
@@ -248,7 +248,7 @@ async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -
 
 
 async def test_a_lane_that_stops_leaves_nobody_waiting() -> None:
-    watch = Watch(100, DECIDED, n_contests=1, samples=1)
+    watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     waiting = asyncio.ensure_future(watch.may_ask(99))
     await asyncio.sleep(0)
     watch.close()
@@ -344,9 +344,9 @@ async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
 async def killed(judging: Coroutine[Any, Any, Summary], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a run die as soon as so many judgments are in."""
     run = asyncio.ensure_future(judging)
-    tell_it, count = Watch.told, 0
+    tell_it, count = StoppingMonitor.told, 0
 
-    def dying(self: Watch, place: Any, judgment: Judgment) -> None:
+    def dying(self: StoppingMonitor, place: Any, judgment: Judgment) -> None:
         nonlocal count
         count += 1
         tell_it(self, place, judgment)
@@ -354,7 +354,7 @@ async def killed(judging: Coroutine[Any, Any, Summary], after: int, monkeypatch:
             run.cancel()
 
     with monkeypatch.context() as patched:
-        patched.setattr(Watch, "told", dying)
+        patched.setattr(StoppingMonitor, "told", dying)
         with pytest.raises(asyncio.CancelledError):
             await run
 
