@@ -270,9 +270,9 @@ def _tell_reach(plan: Plan) -> None:
     """What --until can reach with these dialogues, before anything is asked."""
     if plan.until is None:
         return
-    from results.analysis.early_stopping import check_reach
+    from results.analysis.early_stopping import check_feasible
 
-    reach = check_reach(len(plan.dialogues), plan.until, len(plan.judges))
+    reach = check_feasible(len(plan.dialogues), plan.until, len(plan.judges))
     if plan.until.half_width is not None:
         print_message(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.")
 

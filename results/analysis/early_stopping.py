@@ -94,7 +94,7 @@ def looks(dialogues: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def check_reach(dialogues: int, until: StoppingRule, n_contests: int) -> Feasibility:
+def check_feasible(dialogues: int, until: StoppingRule, n_contests: int) -> Feasibility:
     """What can be reached, before anything is asked.
 
     Raises:

@@ -27,7 +27,7 @@ from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import StoppingResult, StoppingRule, check_reach, looks, stopping_result, parse_stopping_rule
+from results.analysis.early_stopping import StoppingResult, StoppingRule, check_feasible, looks, stopping_result, parse_stopping_rule
 from results.db.store import Store
 from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
@@ -224,11 +224,11 @@ def test_what_is_asked_for_is_read_or_told() -> None:
 
 def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
     with pytest.raises(UserError, match="cannot reach a half-width"):
-        check_reach(250, StoppingRule(0.005, Estimand.POPULATION), 1)
+        check_feasible(250, StoppingRule(0.005, Estimand.POPULATION), 1)
     with pytest.raises(UserError, match="cannot decide"):
-        check_reach(5, StoppingRule(None, Estimand.POPULATION), 1)
-    check_reach(5, KNOWN, 1)  # at the fifth of five the answer is exact
-    assert "may not be enough" in check_reach(250, StoppingRule(0.05, Estimand.POPULATION), 1).note
+        check_feasible(5, StoppingRule(None, Estimand.POPULATION), 1)
+    check_feasible(5, KNOWN, 1)  # at the fifth of five the answer is exact
+    assert "may not be enough" in check_feasible(250, StoppingRule(0.05, Estimand.POPULATION), 1).note
 
 
 # -- holding a lane back -------------------------------------------------------------------------------
