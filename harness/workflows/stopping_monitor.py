@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agents.types import Judgment, Preference, Verdict
-from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, look, looks
+from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, look, interim_looks
 from results.statistics import JudgmentTable
 
 LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
@@ -25,7 +25,7 @@ class StoppingMonitor:
 
     def __init__(self, dialogues: int, until: StoppingRule, *, n_contests: int, samples: int) -> None:
         self._until, self._lanes, self._samples = until, n_contests, samples
-        self._looks = looks(dialogues)
+        self._looks = interim_looks(dialogues)
         self._taken = 0
         self._in = np.zeros(dialogues, dtype=np.int64)
         self._outcome: dict[JudgmentIndex, float] = {}

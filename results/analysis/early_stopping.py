@@ -84,7 +84,7 @@ def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> Stopp
     return StoppingRule(half_width, about)
 
 
-def looks(dialogues: int) -> tuple[int, ...]:
+def interim_looks(dialogues: int) -> tuple[int, ...]:
     """After how many dialogues is looked: every ten, from a hundred on after a tenth more; last, the end."""
     found: list[int] = []
     at = 0
@@ -225,7 +225,7 @@ def stopping_result(
     complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
     sequence = look(columns, 0, until, n_contests, samples)
     path = []
-    for at in looks(n):
+    for at in interim_looks(n):
         if at > complete:
             break
         sequence = look(columns, at, until, n_contests, samples)

@@ -27,7 +27,7 @@ from harness.workflows.judge import Plan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import StoppingResult, StoppingRule, check_feasible, looks, stopping_result, parse_stopping_rule
+from results.analysis.early_stopping import StoppingResult, StoppingRule, check_feasible, interim_looks, stopping_result, parse_stopping_rule
 from results.db.store import Store
 from results.statistics import JudgmentTable, Estimand, confidence_sequence
 
@@ -69,7 +69,7 @@ def tell(watch: StoppingMonitor, columns: JudgmentTable, rows: np.ndarray[Any, A
 
 @given(some.integers(0, 20_000))
 def test_looks_grow_to_the_end_and_are_few(dialogues: int) -> None:
-    found = looks(dialogues)
+    found = interim_looks(dialogues)
     assert list(found) == sorted(set(found))
     assert (found[-1:] == (dialogues,)) is (dialogues > 0)
     assert len(found) <= 80
@@ -78,7 +78,7 @@ def test_looks_grow_to_the_end_and_are_few(dialogues: int) -> None:
 
 
 def test_looks_do_not_depend_on_how_many_dialogues_there_are() -> None:
-    assert looks(1000)[:15] == looks(250)[:15]
+    assert interim_looks(1000)[:15] == interim_looks(250)[:15]
 
 
 @settings(max_examples=25, deadline=None)
@@ -110,10 +110,10 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
     stopped = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     order = np.arange(80)
     decided = [
-        at for at in looks(80) if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
+        at for at in interim_looks(80) if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
     ]
     assert stopped.sequence.prefix == (decided[0] if decided else 80)
-    assert [at for at, *_ in stopped.path] == [at for at in looks(80) if at <= stopped.sequence.prefix]
+    assert [at for at, *_ in stopped.path] == [at for at in interim_looks(80) if at <= stopped.sequence.prefix]
     assert stopped.path[-1][1:] == (stopped.sequence.low, stopped.sequence.high)
     assert (np.diff([low for _, low, _ in stopped.path]) >= -1e-7).all()
     assert stopped.answered is bool(decided)
@@ -237,7 +237,7 @@ def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
 async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -> None:
     watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     columns = contest(np.random.default_rng(0), 100, 0.999)
-    open_to = looks(100)[LOOKS_AHEAD - 1]
+    open_to = interim_looks(100)[LOOKS_AHEAD - 1]
     assert await watch.may_ask(open_to - 1)
     waiting = [asyncio.ensure_future(watch.may_ask(at)) for at in (open_to, 99)]
     await asyncio.sleep(0)
