@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agents.types import Judgment, Preference, Verdict
-from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, look, interim_looks
+from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, interim_look, interim_looks
 from results.statistics import JudgmentTable
 
 LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
@@ -76,7 +76,7 @@ class StoppingMonitor:
         complete = complete_prefix(self._in, self._samples)
         before = self._taken
         while not self.answered and self._taken < len(self._looks) and self._looks[self._taken] <= complete:
-            sequence = look(
+            sequence = interim_look(
                 self._columns(), self._looks[self._taken], self._until, self._lanes, self._samples
             )
             self.answered = self._until.answered(sequence)

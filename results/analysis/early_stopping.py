@@ -223,12 +223,12 @@ def stopping_result(
     columns = _with_unanswered(columns, given_up)
     n = columns.n_dialogues
     complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
-    sequence = look(columns, 0, until, n_contests, samples)
+    sequence = interim_look(columns, 0, until, n_contests, samples)
     path = []
     for at in interim_looks(n):
         if at > complete:
             break
-        sequence = look(columns, at, until, n_contests, samples)
+        sequence = interim_look(columns, at, until, n_contests, samples)
         path.append((at, sequence.low, sequence.high))
         if until.answered(sequence):
             break
@@ -252,7 +252,7 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
-def look(columns: JudgmentTable, at: int, until: StoppingRule, n_contests: int, samples: int) -> ConfidenceSequence:
+def interim_look(columns: JudgmentTable, at: int, until: StoppingRule, n_contests: int, samples: int) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
     return confidence_sequence(
         columns.rows(columns.dialogue < at),
