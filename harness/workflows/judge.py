@@ -124,7 +124,7 @@ async def _ask_watched(
     watch: StoppingMonitor, place: JudgmentIndex, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
 ) -> None:
     """Ask, where the question is still open when this dialogue's turn comes."""
-    if not await watch.may_ask(place[0]):
+    if not await watch.wait_for_turn(place[0]):
         return
     sample = place[2]
     call = judge.call(comparison, sample, attempt)

@@ -19,7 +19,7 @@ _A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5
 class StoppingMonitor:
     """Follows one contest while it is judged, and holds its lane back to a few looks ahead.
 
-    Work waits in `may_ask` until the looks before it have been taken; where one answered the question, it is
+    Work waits in `wait_for_turn` until the looks before it have been taken; where one answered the question, it is
     told not to ask. What was asked by then is stored like any other answer and counts for nothing here.
     """
 
@@ -34,7 +34,7 @@ class StoppingMonitor:
         self.given_up: set[JudgmentIndex] = set()
         self.answered = False
 
-    async def may_ask(self, position: int) -> bool:
+    async def wait_for_turn(self, position: int) -> bool:
         """Wait until a dialogue's turn; False where the question is answered by then."""
         while not (self.answered or self._closed or position < self._open_to):
             await self._changed.wait()

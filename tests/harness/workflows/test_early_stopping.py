@@ -238,8 +238,8 @@ async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -
     watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     columns = contest(np.random.default_rng(0), 100, 0.999)
     open_to = interim_looks(100)[LOOKS_AHEAD - 1]
-    assert await watch.may_ask(open_to - 1)
-    waiting = [asyncio.ensure_future(watch.may_ask(at)) for at in (open_to, 99)]
+    assert await watch.wait_for_turn(open_to - 1)
+    waiting = [asyncio.ensure_future(watch.wait_for_turn(at)) for at in (open_to, 99)]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
     tell(watch, columns, np.flatnonzero(columns.dialogue < 10))
@@ -249,7 +249,7 @@ async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -
 
 async def test_a_lane_that_stops_leaves_nobody_waiting() -> None:
     watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
-    waiting = asyncio.ensure_future(watch.may_ask(99))
+    waiting = asyncio.ensure_future(watch.wait_for_turn(99))
     await asyncio.sleep(0)
     watch.close()
     assert await waiting  # it asks, and is told why the lane stopped
