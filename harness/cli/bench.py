@@ -144,7 +144,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             from harness.serving.checkpoint_resolver import BASE_CUT, checkpoint_folders, known_names
             from harness.workflows.bench import Bench
             from harness.workflows.bench import bench as benched
-            from harness.workflows.generation_plan import Chosen
+            from harness.workflows.generation_plan import DialogueSubset
             from results.db.store import Store
             from results.report import render
 
@@ -156,7 +156,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             only = ServingOptions(**{**vars(serving), "places": places})
             who = only.select_served_models([f"student:{made.name}", BASE, *beside])
             how = only.serving(who, rest["preset"], quiet=calls.quiet)
-            chosen = Chosen(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
+            chosen = DialogueSubset(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
             judges = calls.registry().expanded(rest["judges"])
             named = tuple(dict.fromkeys([*judges, *asked]))
             with calls.models(named) as (registry, models):

@@ -98,10 +98,10 @@ def improve(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.workflows.generation_plan import Chosen, plan_improving
+        from harness.workflows.generation_plan import DialogueSubset, plan_improving
         from results.db.store import Store
 
-        chosen = Chosen(load(data), Split(split), limit, seed)
+        chosen = DialogueSubset(load(data), Split(split), limit, seed)
         with calls.models(tuple(dict.fromkeys(teachers))) as (registry, models):
             async with await Store.open(db) as store:
                 plan = await plan_improving(

@@ -27,7 +27,7 @@ from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
 from harness.workflows.generate import Plan
-from harness.workflows.generation_plan import Chosen, plan_improving, plan_responding, responder_of
+from harness.workflows.generation_plan import DialogueSubset, plan_improving, plan_responding, responder_of
 
 CARD = "card"
 KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
@@ -152,7 +152,7 @@ class Graph:
         """What a teacher is asked."""
         study, world = self.study, self.world
         return await plan_improving(
-            Chosen(world.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
+            DialogueSubset(world.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
             world.store,
             world.library,
             [world.models[teacher]],
@@ -210,10 +210,10 @@ class Graph:
         do = partial(stages.train, self.world, of_step, student.step, student.name, learner)
         self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
 
-    def dialogues(self, split: Split) -> Chosen:
+    def dialogues(self, split: Split) -> DialogueSubset:
         """What is judged on."""
         data = self.study.data
-        return Chosen(self.world.dataset, split, data.limit or None, data.seed)
+        return DialogueSubset(self.world.dataset, split, data.limit or None, data.seed)
 
     def _responses(self, word: str, learner: Learner | None, student: Student | None, split: Split) -> str:
         """The stage that makes a contestant's responses; the name itself where they are there already."""

@@ -28,13 +28,13 @@ from harness.study.stage_cache import Made, Ready
 from harness.study.stages import Interrupted, NotFinished, base_place, responses_made, threads
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
-from harness.workflows.generation_plan import Chosen, plan_responding
+from harness.workflows.generation_plan import DialogueSubset, plan_responding
 from results.db.store import Store
 
 
 @asynccontextmanager
 async def served(
-    world: World, learner: Learner, chosen: Chosen, group: Sequence[Ready]
+    world: World, learner: Learner, chosen: DialogueSubset, group: Sequence[Ready]
 ) -> AsyncIterator[Summary]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
@@ -63,7 +63,7 @@ async def served(
         yield summary
 
 
-async def generate_students(world: World, chosen: Chosen, ready: Ready) -> Made:
+async def generate_students(world: World, chosen: DialogueSubset, ready: Ready) -> Made:
     """One author's responses, out of what was made together."""
     summary: Summary = ready.opened
     if summary.interrupted:

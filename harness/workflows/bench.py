@@ -19,7 +19,7 @@ from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels
 from harness.workflows import generate, judge
 from harness.workflows.generate_students import respond
-from harness.workflows.generation_plan import Chosen, responder_of
+from harness.workflows.generation_plan import DialogueSubset, responder_of
 from prompts import Library
 from results.analysis.contest_results import Summary
 from results.analysis.quality_gate import BASE, Decision, Requirement, all_of, decide
@@ -43,7 +43,7 @@ class Bench:
 
     who: ServedModels
     how: ServingConfig
-    chosen: Chosen
+    chosen: DialogueSubset
     judges: tuple[Judge, ...]
     stored: tuple[str, ...] = ()
     models: Mapping[str, Model] | None = None

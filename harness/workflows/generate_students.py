@@ -31,7 +31,7 @@ from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
-from harness.workflows.generation_plan import Chosen, plan_responding
+from harness.workflows.generation_plan import DialogueSubset, plan_responding
 from harness.workflows.records import put_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import LaneReport
@@ -169,7 +169,7 @@ def _asked_now(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> str
 async def respond(
     store: Store,
     registry: Registry,
-    chosen: Chosen,
+    chosen: DialogueSubset,
     who: ServedModels,
     how: ServingConfig,
     settings: Settings,
@@ -205,7 +205,7 @@ async def respond(
     return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
 
 
-def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chosen, how: ServingConfig) -> None:
+def check_questions(folder: Path, responders: Sequence[Responder], chosen: DialogueSubset, how: ServingConfig) -> None:
     """Make sure that a base has an embedding for whatever it is asked; tell what it takes for its own marks.
 
     Raises:
@@ -230,7 +230,7 @@ def check_questions(folder: Path, responders: Sequence[Responder], chosen: Chose
 async def _served_run(
     store: Store,
     registry: Registry,
-    chosen: Chosen,
+    chosen: DialogueSubset,
     who: ServedModels,
     how: ServingConfig,
     settings: Settings,

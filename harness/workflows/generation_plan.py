@@ -32,7 +32,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Chosen:
+class DialogueSubset:
     """Which dialogues, of which dataset.
 
     Attributes:
@@ -99,14 +99,14 @@ def responder_of(
     )
 
 
-def plan_responding(chosen: Chosen, responders: Sequence[Responder]) -> Plan:
+def plan_responding(chosen: DialogueSubset, responders: Sequence[Responder]) -> Plan:
     """The plan for direct responses to the chosen dialogues."""
     dialogues = chosen.dialogues()
     return Plan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)
 
 
 async def plan_improving(
-    chosen: Chosen,
+    chosen: DialogueSubset,
     store: Store,
     library: Library,
     teachers: Sequence[Model],
@@ -166,7 +166,7 @@ def _check_writes(model: Model) -> None:
 
 
 async def _base(
-    chosen: Chosen,
+    chosen: DialogueSubset,
     store: Store,
     library: Library,
     teacher: Model,

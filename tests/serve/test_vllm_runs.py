@@ -25,7 +25,7 @@ from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import cast
 from harness.workflows import generate_students
 from harness.workflows.generate_students import respond
-from harness.workflows.generation_plan import Chosen
+from harness.workflows.generation_plan import DialogueSubset
 from prompts import Library
 from results.db.schema import CompletionRow, table
 from results.db.store import Store
@@ -76,7 +76,7 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
     told: list[str] = []
     how = ServingConfig(memory_mib=8000, tell=told.append)
     settings = Settings(Limits(max_in_flight=2), quiet=True)
-    chosen = Chosen(sample(), Split.TEST, DIALOGUES)
+    chosen = DialogueSubset(sample(), Split.TEST, DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         summary = await respond(store, Registry(None, {}), chosen, people, how, settings, Library())
         assert [one.responses for one in summary.sets] == [DIALOGUES, DIALOGUES]

@@ -24,7 +24,7 @@ from harness.engine.run import Settings
 from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import (
-    Chosen,
+    DialogueSubset,
     plan_improving,
     plan_responding,
     responder_of,
@@ -69,8 +69,8 @@ async def models() -> AsyncIterator[Models]:
         await each.close()
 
 
-def chosen(split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset | None = None) -> Chosen:
-    return Chosen(dataset or sample(), split, limit)
+def chosen(split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset | None = None) -> DialogueSubset:
+    return DialogueSubset(dataset or sample(), split, limit)
 
 
 async def improving(store: Store, model: Model, over: str, strategies: str, **more: Any) -> Plan:

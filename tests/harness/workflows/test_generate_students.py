@@ -30,7 +30,7 @@ from harness.serving.hardware import fitting
 from harness.workflows import generate_students
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder
-from harness.workflows.generation_plan import Chosen
+from harness.workflows.generation_plan import DialogueSubset
 from harness.workflows.records import folders_of
 from prompts import Library
 from results.db.store import Store
@@ -147,7 +147,7 @@ def who(place: Path, *names: str) -> ServedModels:
 
 
 async def asked(store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5) -> Summary:
-    chosen = Chosen(sample(), Split.TEST, limit)
+    chosen = DialogueSubset(sample(), Split.TEST, limit)
     return await respond(store, Registry(None, {}), chosen, people, how or ServingConfig(), SETTINGS, LIBRARY)
 
 
