@@ -89,12 +89,12 @@ def improve(
     The improved responses are the author TEACHER@STRATEGY-over-human (or -over-llm). Every answer is
     stored as it arrives: run the same command again and only what is missing is asked.
     """
-    from harness.workflows.generation_plan import strategies_of
+    from harness.workflows.generation_plan import parse_strategies
 
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
     kinds = _kinds(over, initial)
-    chosen_strategies = strategies_of(strategies)
+    chosen_strategies = parse_strategies(strategies)
 
     async def main() -> Summary | None:
         from harness.data.dataset import load

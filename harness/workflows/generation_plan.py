@@ -52,7 +52,7 @@ class DialogueSubset:
         return tuple(seeded_order(dialogues_of(self.dataset, self.split), self.seed)[: self.limit])
 
 
-def strategies_of(text: str) -> tuple[Strategy, ...]:
+def parse_strategies(text: str) -> tuple[Strategy, ...]:
     """`all`, or names with commas between them, each once.
 
     Raises:

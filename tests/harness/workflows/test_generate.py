@@ -28,7 +28,7 @@ from harness.workflows.generation_plan import (
     plan_improving,
     plan_responding,
     responder_of,
-    strategies_of,
+    parse_strategies,
 )
 from prompts import Library
 from results.db.schema import CompletionRow, ResponseRow, table
@@ -77,7 +77,7 @@ async def improving(store: Store, model: Model, over: str, strategies: str, **mo
     limit = more.pop("limit", 6)
     split = more.pop("split", Split.TRAIN)
     return await plan_improving(
-        chosen(split, limit), store, LIBRARY, [model], over.split(","), strategies_of(strategies), **more
+        chosen(split, limit), store, LIBRARY, [model], over.split(","), parse_strategies(strategies), **more
     )
 
 
@@ -260,12 +260,12 @@ async def test_a_name_never_comes_to_mean_two_sets(store: Store, models: Models)
 @pytest.mark.parametrize("text", ["", "naive,kind", "all,naive"])
 def test_strategies_that_are_none(text: str) -> None:
     with pytest.raises(UserError, match="no such strategy"):
-        strategies_of(text)
+        parse_strategies(text)
 
 
 def test_strategies_by_name() -> None:
-    assert strategies_of("all") == tuple(Strategy)
-    assert strategies_of("naive, sequential,naive") == (Strategy.NAIVE, Strategy.SEQUENTIAL)
+    assert parse_strategies("all") == tuple(Strategy)
+    assert parse_strategies("naive, sequential,naive") == (Strategy.NAIVE, Strategy.SEQUENTIAL)
 
 
 async def test_a_control_judge_writes_nothing(store: Store) -> None:
