@@ -115,14 +115,14 @@ def respond(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.workflows.generation_plan import DialogueSubset, plan_responding, responder_of
+        from harness.workflows.generation_plan import DialogueSubset, plan_responding, direct_responder
         from results.db.store import Store
 
         chosen = DialogueSubset(load(data), Split(split), limit, seed)
         with calls.models(tuple(name for name in named if name not in local)) as (registry, models):
             async with await Store.open(db) as store:
                 others = [
-                    responder_of(
+                    direct_responder(
                         model,
                         prompts,
                         preset="" if local else preset,

@@ -27,7 +27,7 @@ from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
 from harness.workflows.generate import Plan
-from harness.workflows.generation_plan import DialogueSubset, plan_improving, plan_responding, responder_of
+from harness.workflows.generation_plan import DialogueSubset, plan_improving, plan_responding, direct_responder
 
 CARD = "card"
 KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
@@ -260,7 +260,7 @@ class Graph:
 
     def responder(self, model: Model) -> Responder:
         """A model as an author of direct responses, as the study has it asked."""
-        return responder_of(model, self.world.library, fidelity=self.study.fidelity)
+        return direct_responder(model, self.world.library, fidelity=self.study.fidelity)
 
     def _judge(self, a: str, b: str, judge: str, split: Split) -> str:
         model = self.world.models[judge]

@@ -19,7 +19,7 @@ from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels
 from harness.workflows import generate, judge
 from harness.workflows.generate_students import respond
-from harness.workflows.generation_plan import DialogueSubset, responder_of
+from harness.workflows.generation_plan import DialogueSubset, direct_responder
 from prompts import Library
 from results.analysis.contest_results import Summary
 from results.analysis.quality_gate import BASE, Decision, Requirement, all_of, decide
@@ -95,7 +95,7 @@ async def bench(
         UserError: an opponent has no responses to these dialogues; as `respond` and `judge_contest`.
     """
     chosen, models = what.chosen, what.models or {}
-    others = [responder_of(model, library) for model in models.values()]
+    others = [direct_responder(model, library) for model in models.values()]
     made = await respond(store, registry, chosen, what.who, what.how, settings, library, others=others)
     unfinished = made.interrupted or any(lane.stopped or lane.failed for lane in made.lanes.values())
     contests: dict[str, Summary] = {}

@@ -72,7 +72,7 @@ def parse_strategies(text: str) -> tuple[Strategy, ...]:
     return tuple(dict.fromkeys(Strategy(name) for name in names))
 
 
-def responder_of(
+def direct_responder(
     model: Model,
     library: Library,
     *,
@@ -178,7 +178,7 @@ async def _base(
     if kind == HUMAN:
         return Base.of_author(await author_of("dataset:human", chosen.dataset, store)), HUMAN
     if not initial:
-        return Base.asked(responder_of(teacher, library, fidelity=fidelity)), LLM
+        return Base.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
     author = await author_of(initial, chosen.dataset, store)
     reads = await reads_of(store, author.set.id)
     flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}
