@@ -115,7 +115,7 @@ def respond(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.workflows.generation_plan import DialogueSubset, plan_responding, direct_responder
+        from harness.workflows.generation_plan import DialogueSubset, plan_responses, direct_responder
         from results.db.store import Store
 
         chosen = DialogueSubset(load(data), Split(split), limit, seed)
@@ -134,7 +134,7 @@ def respond(
                     for model in models
                 ]
                 if not local:
-                    plan = plan_responding(chosen, others)
+                    plan = plan_responses(chosen, others)
                     return await carry_out(
                         store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                     )
@@ -146,7 +146,7 @@ def respond(
                 settings = calls.settings()
                 who = await kitchen.settled(store, who, how, prompts)
                 made = [kitchen.responder(one, who, how, prompts) for one in who.contestants]
-                plan = plan_responding(chosen, [*made, *others])
+                plan = plan_responses(chosen, [*made, *others])
                 if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
                     return None
                 return await kitchen.respond(

@@ -29,7 +29,7 @@ from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.scheduler import Standing, State, standings
 from harness.workflows.generation_cost import STAND_IN, USUAL_TOKENS, Forecast, forecast
-from harness.workflows.generation_plan import plan_responding
+from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import Plan as JudgingPlan
 from harness.workflows.judge_cost import Estimate, estimate
 
@@ -111,7 +111,7 @@ async def _responding(graph: Graph, found: Sequence[Standing]) -> list[Line]:
         if one.stage.kind == "respond":
             name, _, split = one.stage.title.rpartition(" ")
             model = next(model for model in graph.world.models.values() if model.id == name)
-            plan = plan_responding(graph.dialogues(Split(split)), [graph.responder(model)])
+            plan = plan_responses(graph.dialogues(Split(split)), [graph.responder(model)])
             (cost,) = await forecast(graph.world.store, plan, graph.world.settings)
             lines.append(_line("respond", one.stage.title, (1, int(one.state is State.DONE)), cost))
     return lines

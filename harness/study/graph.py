@@ -27,7 +27,7 @@ from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
 from harness.workflows.generate import Plan
-from harness.workflows.generation_plan import DialogueSubset, plan_improving, plan_responding, direct_responder
+from harness.workflows.generation_plan import DialogueSubset, plan_improving, plan_responses, direct_responder
 
 CARD = "card"
 KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
@@ -221,7 +221,7 @@ class Graph:
             return word
         if learner is None:
             model = self.world.models[word]
-            plan = plan_responding(self.dialogues(split), [self.responder(model)])
+            plan = plan_responses(self.dialogues(split), [self.responder(model)])
             return self._asking("respond", f"{model.id} {split}", plan)
         needs = [f"base {learner.name}"]
         title = f"{learner.name} {word}"

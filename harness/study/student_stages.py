@@ -28,7 +28,7 @@ from harness.study.stage_cache import Made, Ready
 from harness.study.stages import Interrupted, NotFinished, base_place, responses_made, threads
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
-from harness.workflows.generation_plan import DialogueSubset, plan_responding
+from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from results.db.store import Store
 
 
@@ -56,7 +56,7 @@ async def served(
     )
     async with await Store.open(world.db) as store:
         who = await settled(store, ServedModels(base, tuple(by_author.values())), how, world.library)
-        plan = plan_responding(chosen, [responder(one, who, how, world.library) for one in who.contestants])
+        plan = plan_responses(chosen, [responder(one, who, how, world.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):
             summary = await respond(store, world.registry, chosen, who, how, world.settings, world.library)

@@ -31,7 +31,7 @@ from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
-from harness.workflows.generation_plan import DialogueSubset, plan_responding
+from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from harness.workflows.records import put_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import LaneReport
@@ -186,12 +186,12 @@ async def respond(
     who = await settled(store, who, how, library)
     responders = [responder(one, who, how, library) for one in who.contestants]
     await put_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
-    whole = plan_responding(chosen, (*responders, *others))
+    whole = plan_responses(chosen, (*responders, *others))
     lanes: list[dict[str, LaneReport]] = []
     settings = _wide(settings, responders)
     for part in _parts(who, how):
         ours = [one for one in responders if one.name in {each.author for each in part}]
-        if not await _missing(store, plan_responding(chosen, ours), settings, again=retry_unusable):
+        if not await _missing(store, plan_responses(chosen, ours), settings, again=retry_unusable):
             continue
         if not how.url or how.trusted:
             check_questions(who.base.folder, ours, chosen, how)
@@ -239,7 +239,7 @@ async def _served_run(
     retry_unusable: bool,
 ) -> Summary:
     """One server's share, the server started again where it died on the way."""
-    plan = plan_responding(chosen, responders)
+    plan = plan_responses(chosen, responders)
     done: list[dict[str, LaneReport]] = []
     for tries in range(1, TRIES_OF_A_SERVER + 1):
         async with opened(who, part, how, plan.models, dtype_of(who, how)) as room:

@@ -99,7 +99,7 @@ def direct_responder(
     )
 
 
-def plan_responding(chosen: DialogueSubset, responders: Sequence[Responder]) -> Plan:
+def plan_responses(chosen: DialogueSubset, responders: Sequence[Responder]) -> Plan:
     """The plan for direct responses to the chosen dialogues."""
     dialogues = chosen.dialogues()
     return Plan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)

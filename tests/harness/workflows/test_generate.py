@@ -26,7 +26,7 @@ from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import (
     DialogueSubset,
     plan_improving,
-    plan_responding,
+    plan_responses,
     direct_responder,
     parse_strategies,
 )
@@ -160,7 +160,7 @@ async def test_what_was_made_does_not_depend_on_concurrency_or_order(tmp_path: P
 
 async def test_contestants_respond_to_the_test_split(store: Store, models: Models) -> None:
     several = await models("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet-4-5")
-    plan = plan_responding(chosen(Split.TEST, None), [direct_responder(model, LIBRARY) for model in several])
+    plan = plan_responses(chosen(Split.TEST, None), [direct_responder(model, LIBRARY) for model in several])
     summary = await run(store, plan)
     assert summary.kind == "responding"
     for model, of in zip(several, summary.sets, strict=True):
@@ -235,10 +235,10 @@ async def test_another_authors_initial_responses(store: Store, models: Models) -
     teacher, other = await models("openai/gpt-4o", "google/gemini-2.0-flash")
     with pytest.raises(UserError, match="empathy respond"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
-    await run(store, plan_responding(chosen(Split.TEST), [direct_responder(other, LIBRARY)]))
+    await run(store, plan_responses(chosen(Split.TEST), [direct_responder(other, LIBRARY)]))
     with pytest.raises(UserError, match="no response to any"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
-    await run(store, plan_responding(chosen(), [direct_responder(other, LIBRARY)]))
+    await run(store, plan_responses(chosen(), [direct_responder(other, LIBRARY)]))
     plan = await improving(store, teacher, "llm", "naive", initial=other.id)
     summary = await run(store, plan)
     assert [of.name for of in summary.sets] == [f"{teacher.id}@naive-over-{other.id}"]
@@ -279,7 +279,7 @@ async def test_a_control_judge_writes_nothing(store: Store) -> None:
 async def test_a_temperature_that_a_model_does_not_take_is_told(store: Store, models: Models) -> None:
     several = await models("openai/gpt-4o", "openai/o4-mini")
     plans = [
-        plan_responding(chosen(), [direct_responder(model, LIBRARY, temperature=wanted) for model in several])
+        plan_responses(chosen(), [direct_responder(model, LIBRARY, temperature=wanted) for model in several])
         for wanted in (None, 0.5)
     ]
     assert [plan.unheeded for plan in plans] == [(), ("openai/emulated-o4-mini",)]
