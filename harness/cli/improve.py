@@ -98,13 +98,13 @@ def improve(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.workflows.generation_plan import DialogueSubset, plan_improving
+        from harness.workflows.generation_plan import DialogueSubset, plan_improvements
         from results.db.store import Store
 
         chosen = DialogueSubset(load(data), Split(split), limit, seed)
         with calls.models(tuple(dict.fromkeys(teachers))) as (registry, models):
             async with await Store.open(db) as store:
-                plan = await plan_improving(
+                plan = await plan_improvements(
                     chosen,
                     store,
                     prompts,

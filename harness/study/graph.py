@@ -27,7 +27,7 @@ from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
 from harness.workflows.generate import Plan
-from harness.workflows.generation_plan import DialogueSubset, plan_improving, plan_responses, direct_responder
+from harness.workflows.generation_plan import DialogueSubset, plan_improvements, plan_responses, direct_responder
 
 CARD = "card"
 KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
@@ -151,7 +151,7 @@ class Graph:
     async def improving(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> Plan:
         """What a teacher is asked."""
         study, world = self.study, self.world
-        return await plan_improving(
+        return await plan_improvements(
             DialogueSubset(world.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
             world.store,
             world.library,

@@ -105,7 +105,7 @@ def plan_responses(chosen: DialogueSubset, responders: Sequence[Responder]) -> P
     return Plan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)
 
 
-async def plan_improving(
+async def plan_improvements(
     chosen: DialogueSubset,
     store: Store,
     library: Library,

@@ -25,7 +25,7 @@ from harness.workflows.generate import Plan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import (
     DialogueSubset,
-    plan_improving,
+    plan_improvements,
     plan_responses,
     direct_responder,
     parse_strategies,
@@ -76,7 +76,7 @@ def chosen(split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset |
 async def improving(store: Store, model: Model, over: str, strategies: str, **more: Any) -> Plan:
     limit = more.pop("limit", 6)
     split = more.pop("split", Split.TRAIN)
-    return await plan_improving(
+    return await plan_improvements(
         chosen(split, limit), store, LIBRARY, [model], over.split(","), parse_strategies(strategies), **more
     )
 
