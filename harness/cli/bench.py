@@ -142,7 +142,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             from finetune.checkpoint import read_checkpoint
             from harness.data.dataset import load
             from harness.serving.checkpoint_resolver import BASE_CUT, checkpoint_folders, known_names
-            from harness.workflows.bench import Bench
+            from harness.workflows.bench import BenchPlan
             from harness.workflows.bench import bench as benched
             from harness.workflows.generation_plan import DialogueSubset
             from results.db.store import Store
@@ -161,7 +161,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             named = tuple(dict.fromkeys([*judges, *asked]))
             with calls.models(named) as (registry, models):
                 by_name = dict(zip(named, models, strict=True))
-                what = Bench(
+                what = BenchPlan(
                     who,
                     how,
                     chosen,

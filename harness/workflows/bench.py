@@ -27,7 +27,7 @@ from results.db.store import Store
 
 
 @dataclass(frozen=True)
-class Bench:
+class BenchPlan:
     """What is benched.
 
     Attributes:
@@ -87,7 +87,7 @@ class Result:
 
 
 async def bench(
-    store: Store, registry: Registry, what: Bench, settings: Settings, library: Library
+    store: Store, registry: Registry, what: BenchPlan, settings: Settings, library: Library
 ) -> Result:
     """Generate, judge and sum up.
 
@@ -110,7 +110,7 @@ async def bench(
     return Result(what.student, made, contests, gates)
 
 
-async def _opponents(store: Store, what: Bench) -> list[tuple[str, Author]]:
+async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
     """The base first; by the name they were given."""
     dataset = what.chosen.dataset
     base = await author_of(_named(what.who.base_name, what.how), dataset, store)
@@ -124,7 +124,7 @@ async def _opponents(store: Store, what: Bench) -> list[tuple[str, Author]]:
     return [(BASE, base), *[(name, await author_of(written, dataset, store)) for name, written in named]]
 
 
-def _plan(what: Bench, student: Author, opponent: Author) -> judge.Plan:
+def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.Plan:
     chosen = what.chosen
     plan = judge.plan_judging(
         chosen.dataset, student, opponent, what.judges, split=chosen.split, seed=chosen.seed
