@@ -32,7 +32,7 @@ from harness.terminal.output import print_json, print_message, print_notes, prin
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Checkpoint
-    from harness.workflows.bench import Result
+    from harness.workflows.bench import BenchResult
 
 INTERRUPTED, UNFINISHED = 130, 3
 SEEN = (
@@ -137,8 +137,8 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     )
     stored = tuple(name for name in against if name not in asked)
 
-    def do(folder: Path, report: bool) -> tuple[Result, dict[str, str]]:
-        async def main() -> tuple[Result, dict[str, str]]:
+    def do(folder: Path, report: bool) -> tuple[BenchResult, dict[str, str]]:
+        async def main() -> tuple[BenchResult, dict[str, str]]:
             from finetune.checkpoint import read_checkpoint
             from harness.data.dataset import load
             from harness.serving.checkpoint_resolver import BASE_CUT, checkpoint_folders, known_names
@@ -185,7 +185,7 @@ def _held_out(made: Checkpoint) -> bool:
     return bool((made.record.get("health") or {}).get("slice") == "held out")
 
 
-def _show(result: Result, as_json: bool) -> None:
+def _show(result: BenchResult, as_json: bool) -> None:
     """Tables for people, or one document for programs."""
     from harness.cli import generate_output as telling
     from harness.cli import quality_gate_output
@@ -202,7 +202,7 @@ def _show(result: Result, as_json: bool) -> None:
     print_notes(quality_gate_output.lines(result), dim=False)
 
 
-def _data(result: Result) -> dict[str, Any]:
+def _data(result: BenchResult) -> dict[str, Any]:
     from harness.cli import generate_output as telling
     from harness.cli import quality_gate_output
     from results.render import contest as presenting
@@ -231,7 +231,7 @@ def _as_file(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def _leave(result: Result) -> None:
+def _leave(result: BenchResult) -> None:
     """Exit as the gate says; an unfinished run is undecided."""
     if result.generated.interrupted or any(one.interrupted for one in result.contests.values()):
         print_message("Interrupted; everything answered is stored. Go on with the same command.")

@@ -14,7 +14,7 @@ from harness.atomic_write import atomic_write
 from harness.terminal.output import print_json, print_line, print_message, print_text
 
 if TYPE_CHECKING:
-    from harness.workflows.bench import Result
+    from harness.workflows.bench import BenchResult
 
 INTERRUPTED = 130
 LEADERBOARD = "leaderboard.json"
@@ -65,7 +65,7 @@ def _state(folder: Path) -> tuple[int, ...]:
         return ()
 
 
-def _row(result: Result) -> dict[str, Any]:
+def _row(result: BenchResult) -> dict[str, Any]:
     rates = {
         f"{opponent} by {judge.contest.judge}": {
             "rate": judge.hard.rate,

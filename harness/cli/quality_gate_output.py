@@ -9,12 +9,12 @@ from results.render.contest import worst_case
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.workflows.bench import Result
+    from harness.workflows.bench import BenchResult
     from results.analysis.quality_gate import Requirement
     from results.statistics import Interval, WinRate
 
 
-def lines(result: Result) -> list[str]:
+def lines(result: BenchResult) -> list[str]:
     """One line a gate, then one for each judge: "[0.504, 0.628], missing judgments lost"."""
     shown = []
     for requirement, decision in result.gates.items():
@@ -23,7 +23,7 @@ def lines(result: Result) -> list[str]:
     return shown
 
 
-def as_data(result: Result) -> dict[str, Any]:
+def as_data(result: BenchResult) -> dict[str, Any]:
     """By requirement and judge: the bound and the two intervals that it is held against."""
     return {
         str(requirement): {
@@ -34,7 +34,7 @@ def as_data(result: Result) -> dict[str, Any]:
     }
 
 
-def _rates(result: Result, requirement: Requirement) -> Iterator[tuple[str, WinRate]]:
+def _rates(result: BenchResult, requirement: Requirement) -> Iterator[tuple[str, WinRate]]:
     summary = result.contests.get(requirement.opponent)
     for judge in summary.judges if summary else ():
         yield judge.contest.judge, judge.hard

@@ -56,7 +56,7 @@ class BenchPlan:
 
 
 @dataclass(frozen=True)
-class Result:
+class BenchResult:
     """What came of it.
 
     Attributes:
@@ -88,7 +88,7 @@ class Result:
 
 async def bench(
     store: Store, registry: Registry, what: BenchPlan, settings: Settings, library: Library
-) -> Result:
+) -> BenchResult:
     """Generate, judge and sum up.
 
     Raises:
@@ -107,7 +107,7 @@ async def bench(
             if contests[name].interrupted:
                 break
     gates = {one: _decided(one, contests) for one in what.requirements}
-    return Result(what.student, made, contests, gates)
+    return BenchResult(what.student, made, contests, gates)
 
 
 async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
