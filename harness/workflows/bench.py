@@ -22,7 +22,7 @@ from harness.workflows.generate_students import respond
 from harness.workflows.generation_plan import DialogueSubset, direct_responder
 from prompts import Library
 from results.analysis.contest_results import Summary
-from results.analysis.quality_gate import BASE, Decision, Requirement, all_of, decide
+from results.analysis.quality_gate import BASE, GateDecision, Requirement, all_of, decide
 from results.db.store import Store
 
 
@@ -68,10 +68,10 @@ class BenchResult:
     student: str
     generated: generate.Summary
     contests: Mapping[str, Summary]
-    gates: Mapping[Requirement, Decision]
+    gates: Mapping[Requirement, GateDecision]
 
     @property
-    def decision(self) -> Decision:
+    def decision(self) -> GateDecision:
         """Of all requirements together."""
         return all_of(list(self.gates.values()))
 
@@ -136,9 +136,9 @@ def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.Plan:
     return replace(plan, dialogues=kept)
 
 
-def _decided(one: Requirement, contests: Mapping[str, Summary]) -> Decision:
+def _decided(one: Requirement, contests: Mapping[str, Summary]) -> GateDecision:
     if one.opponent not in contests:
-        return Decision.UNDECIDED
+        return GateDecision.UNDECIDED
     return decide(one.bound, {judge.contest.judge: judge.hard for judge in contests[one.opponent].judges})
 
 

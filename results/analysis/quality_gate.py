@@ -22,7 +22,7 @@ _WRITTEN = re.compile(
 )
 
 
-class Decision(IntEnum):
+class GateDecision(IntEnum):
     """Of a gate; the values are exit codes."""
 
     PASSED = 0
@@ -74,25 +74,25 @@ def requirement_of(written: str, opponents: Sequence[str]) -> Requirement:
     return Requirement(opponent, bound, margin)
 
 
-def decide(bound: float, rates: Mapping[str, WinRate]) -> Decision:
+def decide(bound: float, rates: Mapping[str, WinRate]) -> GateDecision:
     """One requirement against every judge's win rate, by the judge's name: failed by one is failed."""
     decisions = [_one(bound, rate) for rate in rates.values()]
-    if Decision.FAILED in decisions:
-        return Decision.FAILED
-    return Decision.UNDECIDED if Decision.UNDECIDED in decisions or not decisions else Decision.PASSED
+    if GateDecision.FAILED in decisions:
+        return GateDecision.FAILED
+    return GateDecision.UNDECIDED if GateDecision.UNDECIDED in decisions or not decisions else GateDecision.PASSED
 
 
-def all_of(decisions: Sequence[Decision]) -> Decision:
+def all_of(decisions: Sequence[GateDecision]) -> GateDecision:
     """Several requirements: all must be passed."""
-    for decision in (Decision.FAILED, Decision.UNDECIDED):
+    for decision in (GateDecision.FAILED, GateDecision.UNDECIDED):
         if decision in decisions:
             return decision
-    return Decision.PASSED
+    return GateDecision.PASSED
 
 
-def _one(bound: float, rate: WinRate) -> Decision:
+def _one(bound: float, rate: WinRate) -> GateDecision:
     if rate.missing_lost is None or rate.missing_won is None:
-        return Decision.UNDECIDED
+        return GateDecision.UNDECIDED
     if rate.missing_lost.low > bound:
-        return Decision.PASSED
-    return Decision.FAILED if rate.missing_won.high < bound else Decision.UNDECIDED
+        return GateDecision.PASSED
+    return GateDecision.FAILED if rate.missing_won.high < bound else GateDecision.UNDECIDED

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from results.analysis.quality_gate import Decision, Requirement, all_of, decide, requirement_of
+from results.analysis.quality_gate import GateDecision, Requirement, all_of, decide, requirement_of
 from results.statistics import JudgmentTable, WinRate, score_interval, win_rate
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")
@@ -47,7 +47,7 @@ def test_the_case_of_the_method() -> None:
     )
     assert rate.missing_lost is not None
     assert (rate.missing_lost.low, rate.missing_lost.high) == pytest.approx((0.504, 0.628), abs=1e-9)
-    assert decide(0.55, {"judge": rate}) is Decision.UNDECIDED
+    assert decide(0.55, {"judge": rate}) is GateDecision.UNDECIDED
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,8 +61,8 @@ def test_a_gate_is_the_interval_of_the_worst_case_scores(
     worst = score_interval(np.nan_to_num(orders, nan=0.0).mean(axis=0), seed=0, resamples=400)
     best = score_interval(np.nan_to_num(orders, nan=1.0).mean(axis=0), seed=0, resamples=400)
     decision = decide(bound, {"judge": rate})
-    assert (decision is Decision.PASSED) == (worst.low > bound)
-    assert (decision is Decision.FAILED) == (worst.low <= bound and best.high < bound)
+    assert (decision is GateDecision.PASSED) == (worst.low > bound)
+    assert (decision is GateDecision.FAILED) == (worst.low <= bound and best.high < bound)
 
 
 @settings(max_examples=40, deadline=None)
@@ -74,13 +74,13 @@ def test_what_is_missing_never_turns_a_gate_but_only_leaves_it_open(
     before = decide(bound, {"judge": rate_of(results)})
     for filled in (WON, LOST, TIED):
         after = decide(bound, {"judge": rate_of(np.nan_to_num(results, nan=filled))})
-        assert {before, after} != {Decision.PASSED, Decision.FAILED}
+        assert {before, after} != {GateDecision.PASSED, GateDecision.FAILED}
 
 
-def wrong_decisions(truth: float, missing: float, runs: int, *, selective: bool) -> dict[Decision, float]:
+def wrong_decisions(truth: float, missing: float, runs: int, *, selective: bool) -> dict[GateDecision, float]:
     """How often a gate exactly at the true rate decides; `selective`: only what would be lost is missing."""
     generator = np.random.default_rng(7)
-    shares = dict.fromkeys(Decision, 0.0)
+    shares = dict.fromkeys(GateDecision, 0.0)
     for _ in range(runs):
         results = (generator.random(250) < truth).astype(float)
         rows = np.flatnonzero(results == LOST) if selective else np.arange(250)
@@ -95,8 +95,8 @@ def wrong_decisions(truth: float, missing: float, runs: int, *, selective: bool)
 def test_a_gate_exactly_at_the_truth_is_rarely_passed_or_failed(missing: float, *, selective: bool) -> None:
     """Nominal 2.5 % on either side; the point bound passed 14, 41 and 53 % at 5, 10 and 20 % missing."""
     shares = wrong_decisions(0.6, missing, 300, selective=selective)
-    assert shares[Decision.PASSED] <= 0.05
-    assert shares[Decision.FAILED] <= 0.05
+    assert shares[GateDecision.PASSED] <= 0.05
+    assert shares[GateDecision.FAILED] <= 0.05
 
 
 @pytest.mark.slow
@@ -105,23 +105,23 @@ def test_a_gate_exactly_at_the_truth_is_rarely_passed_or_failed(missing: float, 
 @pytest.mark.parametrize("selective", [False, True])
 def test_a_gate_exactly_at_the_truth_at_length(truth: float, missing: float, *, selective: bool) -> None:
     shares = wrong_decisions(truth, missing, 2000, selective=selective)
-    assert shares[Decision.PASSED] <= 0.035
-    assert shares[Decision.FAILED] <= 0.035
+    assert shares[GateDecision.PASSED] <= 0.035
+    assert shares[GateDecision.FAILED] <= 0.035
 
 
 def test_every_judge_counts() -> None:
     good, bad, even = counts(180, 70), counts(60, 190), counts(130, 120)
-    assert decide(0.5, {"a": good, "b": good}) is Decision.PASSED
-    assert decide(0.5, {"a": good, "b": even}) is Decision.UNDECIDED
-    assert decide(0.5, {"a": good, "b": even, "c": bad}) is Decision.FAILED
-    assert decide(0.5, {}) is Decision.UNDECIDED
-    assert all_of([]) is Decision.PASSED
-    assert (int(Decision.PASSED), int(Decision.FAILED), int(Decision.UNDECIDED)) == (0, 1, 3)
+    assert decide(0.5, {"a": good, "b": good}) is GateDecision.PASSED
+    assert decide(0.5, {"a": good, "b": even}) is GateDecision.UNDECIDED
+    assert decide(0.5, {"a": good, "b": even, "c": bad}) is GateDecision.FAILED
+    assert decide(0.5, {}) is GateDecision.UNDECIDED
+    assert all_of([]) is GateDecision.PASSED
+    assert (int(GateDecision.PASSED), int(GateDecision.FAILED), int(GateDecision.UNDECIDED)) == (0, 1, 3)
 
 
 def test_nothing_judged_is_undecided() -> None:
-    assert decide(0.5, {"judge": counts(0, 0, 40)}) is Decision.UNDECIDED
-    assert decide(0.5, {"judge": counts(0, 0, 0)}) is Decision.UNDECIDED
+    assert decide(0.5, {"judge": counts(0, 0, 40)}) is GateDecision.UNDECIDED
+    assert decide(0.5, {"judge": counts(0, 0, 0)}) is GateDecision.UNDECIDED
 
 
 def test_as_users_write_it() -> None:
