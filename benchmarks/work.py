@@ -12,7 +12,7 @@ from agents.models.spec import Model
 from agents.types import Dialogue, Response, ResponseSet
 from harness.data.author_resolver import Author
 from harness.data.dataset import sample
-from harness.workflows.judge import Plan
+from harness.workflows.judge import JudgingPlan
 from prompts import Library
 
 
@@ -42,8 +42,8 @@ def emulated_model(url: str) -> tuple[Registry, Model]:
     return registry, model
 
 
-def plan(pairs: int, model: Model, samples: int = 1, salt: str = "") -> Plan:
+def plan(pairs: int, model: Model, samples: int = 1, salt: str = "") -> JudgingPlan:
     """Both orders of every pair, by one judge."""
     dialogues, a, b = authors(pairs, salt)
     judge = Judge(model, Library()[DEFAULT_PROMPT])
-    return Plan(a, b, dialogues, (judge,), samples)
+    return JudgingPlan(a, b, dialogues, (judge,), samples)

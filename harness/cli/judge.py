@@ -37,7 +37,7 @@ from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
-    from harness.workflows.judge import Plan
+    from harness.workflows.judge import JudgingPlan
     from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import Summary
     from results.analysis.early_stopping import StoppingRule
@@ -266,7 +266,7 @@ def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> Stopp
     return parse_stopping_rule(until, estimand)
 
 
-def _tell_reach(plan: Plan) -> None:
+def _tell_reach(plan: JudgingPlan) -> None:
     """What --until can reach with these dialogues, before anything is asked."""
     if plan.until is None:
         return

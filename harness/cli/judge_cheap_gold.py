@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agents.types import Split
     from harness.cli.options.common import CallOptions
     from harness.engine.run import Settings
-    from harness.workflows.judge import Plan
+    from harness.workflows.judge import JudgingPlan
     from results.analysis.cheap_gold import CheapGoldResult
     from results.db.store import Store
 
@@ -161,7 +161,7 @@ def judge_cheap_and_gold(
 
 
 async def _tell_size(
-    store: Store, plans: Sequence[Plan], settings: Settings, as_json: bool, retry_unscored: bool
+    store: Store, plans: Sequence[JudgingPlan], settings: Settings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What both judges would take; nothing is asked."""
     from harness.workflows.judge_cost import estimate, show_estimate

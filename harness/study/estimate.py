@@ -30,7 +30,7 @@ from harness.study.graph import Graph, Student
 from harness.study.scheduler import Standing, State, standings
 from harness.workflows.generation_cost import STAND_IN, USUAL_TOKENS, Forecast, forecast
 from harness.workflows.generation_plan import plan_responses
-from harness.workflows.judge import Plan as JudgingPlan
+from harness.workflows.judge import JudgingPlan as JudgingPlan
 from harness.workflows.judge_cost import Estimate, estimate
 
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers

@@ -124,7 +124,7 @@ async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
     return [(BASE, base), *[(name, await author_of(written, dataset, store)) for name, written in named]]
 
 
-def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.Plan:
+def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPlan:
     chosen = what.chosen
     plan = judge.plan_judging(
         chosen.dataset, student, opponent, what.judges, split=chosen.split, seed=chosen.seed

@@ -39,7 +39,7 @@ Retries = Mapping[tuple[str, str, str, int], int]
 
 
 @dataclass(frozen=True)
-class Plan:
+class JudgingPlan:
     """What is to be judged.
 
     Attributes:
@@ -84,7 +84,7 @@ class Plan:
             "data_sha256": self.data_sha256,
         }
 
-    def adapted(self, adaptations: Mapping[str, Adaptation]) -> Plan:
+    def adapted(self, adaptations: Mapping[str, Adaptation]) -> JudgingPlan:
         """The plan with models, by id, asked under the settings that they accept."""
         judges = tuple(
             replace(judge, model=judge.model.adapted(adaptations[judge.model.id]))
@@ -151,7 +151,7 @@ def plan_judging(
     samples: int = 1,
     seed: int = SEED,
     until: StoppingRule | None = None,
-) -> Plan:
+) -> JudgingPlan:
     """The plan for judging A against B on the dialogues of a split that both answered.
 
     Raises:
@@ -171,13 +171,13 @@ def plan_judging(
         )
     ordered = seeded_order(both, seed)[:limit]
     different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge
-    return Plan(a, b, tuple(ordered), different, samples, seed, split, dataset.sha256, until)
+    return JudgingPlan(a, b, tuple(ordered), different, samples, seed, split, dataset.sha256, until)
 
 
 async def judge_contest(
     store: Store,
     registry: Registry,
-    plan: Plan,
+    plan: JudgingPlan,
     settings: Settings,
     *,
     retry_unscored: bool = False,
@@ -226,7 +226,7 @@ def _adapted_words(model: str, adaptation: Adaptation) -> str:
     )
 
 
-def _as_named(summary: Summary, plan: Plan) -> Summary:
+def _as_named(summary: Summary, plan: JudgingPlan) -> Summary:
     """The summary with the authors as they were named now: a copied file is known by its content, and may
     have been stored under another name."""
     sets = {author.set.id: author.set for author in (plan.a, plan.b)}
@@ -238,7 +238,7 @@ def _as_named(summary: Summary, plan: Plan) -> Summary:
     return replace(summary, judges=tuple(judges))
 
 
-def _watches(plan: Plan) -> dict[str, StoppingMonitor]:
+def _watches(plan: JudgingPlan) -> dict[str, StoppingMonitor]:
     """One for each judge of a plan whose contests stop when they are answered."""
     if plan.until is None:
         return {}
@@ -252,7 +252,7 @@ def _watches(plan: Plan) -> dict[str, StoppingMonitor]:
 async def judge_all(
     store: Store,
     registry: Registry,
-    plan: Plan,
+    plan: JudgingPlan,
     settings: Settings,
     *,
     retry_unscored: bool = False,
@@ -289,7 +289,7 @@ async def judge_all(
     return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
 
 
-async def answerers_of(store: Store, plan: Plan) -> dict[str, str]:
+async def answerers_of(store: Store, plan: JudgingPlan) -> dict[str, str]:
     """For each judge of a plan, the name under which most of its stored answers in that contest came."""
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {

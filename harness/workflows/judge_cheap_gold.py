@@ -18,7 +18,7 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from harness.engine.run import Settings
-from harness.workflows.judge import Plan, judge_contest
+from harness.workflows.judge import JudgingPlan, judge_contest
 from results.analysis.cheap_gold import CheapGoldResult, _estimated
 from results.analysis.contest_results import JudgeSummary
 from results.db.store import Store
@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 GOLD_SEED = 20260701  # apart from the seed of the order, so that --limit and the share are independent draws
 
 
-def gold_subset(plan: Plan, gold: Judge, share: float) -> Plan:
+def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
     """The gold judge's plan: a random share of the dialogues, the same for the same dialogues and share.
 
     Raises:
@@ -57,7 +57,7 @@ def gold_subset(plan: Plan, gold: Judge, share: float) -> Plan:
     return replace(plan, dialogues=kept, judges=(gold,))
 
 
-def stratified_gold_subset(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
+def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: JudgeSummary) -> JudgingPlan:
     """As many dialogues as in `gold`, more of them where the cheap judge is inconsistent.
 
     Dialogues that the cheap judge has not judged to the end are in no stratum. The least of each stratum is
@@ -82,8 +82,8 @@ def stratified_gold_subset(plan: Plan, gold: Plan, cheap: JudgeSummary) -> Plan:
 async def judge_cheap_gold(
     store: Store,
     registry: Registry,
-    plan: Plan,
-    gold: Plan,
+    plan: JudgingPlan,
+    gold: JudgingPlan,
     settings: Settings,
     *,
     retry_unscored: bool = False,

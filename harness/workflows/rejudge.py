@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.types import Dialogue, ResponseSet
 from harness.data.author_resolver import Author
-from harness.workflows.judge import Plan
+from harness.workflows.judge import JudgingPlan
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.contest_index import load_contest_index
@@ -47,9 +47,9 @@ class Judged:
         """Where its dialogues come from."""
         return str(self.spec.get("split", ""))
 
-    def plan(self, judges: Sequence[Judge], samples: int | None = None) -> Plan:
+    def plan(self, judges: Sequence[Judge], samples: int | None = None) -> JudgingPlan:
         """The plan of asking these judges the same."""
-        return Plan(
+        return JudgingPlan(
             self.a,
             self.b,
             self.dialogues,

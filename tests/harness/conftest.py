@@ -20,7 +20,7 @@ from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.workflows.judge import Plan, judge_contest, plan_judging
+from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from prompts import Library
 from results.analysis.contest_results import Summary
 from results.db.store import Store
@@ -65,7 +65,7 @@ class Bench:
             },
         )
 
-    async def plan(self, *judges: str, samples: int = 1, **asked: Any) -> Plan:
+    async def plan(self, *judges: str, samples: int = 1, **asked: Any) -> JudgingPlan:
         """GPT-4 against the human responders, on all dialogues of the sample unless told otherwise."""
         data, registry = dataset.load("sample"), self.registry()
         prompt = Library()[DEFAULT_PROMPT]
@@ -82,7 +82,7 @@ class Bench:
         return replace(model, identity=self.definition) if self.definition and model.base_url else model
 
     async def judge(
-        self, plan: Plan, *, retry_unscored: bool = False, keys: dict[str, str] | None = None, **changed: Any
+        self, plan: JudgingPlan, *, retry_unscored: bool = False, keys: dict[str, str] | None = None, **changed: Any
     ) -> Summary:
         """Judge a plan, with these settings changed."""
         settings = replace(SETTINGS, **changed)

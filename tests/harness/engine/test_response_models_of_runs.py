@@ -12,7 +12,7 @@ import pytest
 from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
-from harness.workflows.judge import Plan
+from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.render.contest import as_data, notes
@@ -118,7 +118,7 @@ async def test_a_404_of_a_retired_model_stops_with_its_successor(bench: Make) ->
 # -- elsewhere -------------------------------------------------------------------------------------------
 
 
-async def mixed(bench: Make) -> tuple[Bench, Plan, Summary]:
+async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, Summary]:
     house = elsewhere(await bench(other_model="successor-9", other_model_after=N + 1))
     plan = await house.plan(GPT, limit=N)
     return house, plan, await house.judge(plan, limits=ONE_BY_ONE)

@@ -23,7 +23,7 @@ from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.workflows.judge import Plan, judge_contest, plan_judging
+from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
@@ -281,7 +281,7 @@ def stand_in(registry: Registry, emulator: Running, name: str) -> Model:
 
 async def plan_of(
     dataset: Dataset, store: Store, models: list[Model], until: StoppingRule | None = DECIDED, a: str = "llama-2-70b"
-) -> Plan:
+) -> JudgingPlan:
     authors = [await author_of(f"dataset:{name}", dataset, store) for name in (a, "human")]
     judges = [Judge(model, Library(None)["judge/pairwise"]) for model in models]
     return plan_judging(dataset, *authors, judges, split=Split.ALL, until=until)

@@ -14,7 +14,7 @@ from harness.emulator.config import Options
 from harness.engine import outage
 from harness.engine.budget import price_of
 from harness.engine.failure_streak import LONGEST
-from harness.workflows.judge import Plan
+from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.db.store import Store
@@ -65,7 +65,7 @@ async def verdicts(store: Store) -> Verdicts:
     }
 
 
-def with_traits(plan: Plan, **capabilities: Any) -> Plan:
+def with_traits(plan: JudgingPlan, **capabilities: Any) -> JudgingPlan:
     """The plan with every judge asked under other settings."""
     judges = tuple(
         replace(judge, model=replace(judge.model, capabilities=replace(judge.model.capabilities, **capabilities)))
