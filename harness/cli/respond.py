@@ -28,7 +28,7 @@ from harness.cli.output import end
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import Plan, Summary
+    from harness.workflows.generate import GenerationPlan, Summary
     from results.db.store import Store
 
 SPLITS = click.Choice([split.value for split in Split])
@@ -174,7 +174,7 @@ def _check_authors(authors: tuple[str, ...]) -> None:
             )
 
 
-async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
+async def agreed(store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
     from harness.workflows.generation_cost import forecast, lines, show_forecast
 
@@ -198,7 +198,7 @@ async def agreed(store: Store, plan: Plan, calls: CallOptions, *, dry_run: bool,
 async def carry_out(
     store: Store,
     registry: Registry,
-    plan: Plan,
+    plan: GenerationPlan,
     calls: CallOptions,
     *,
     dry_run: bool,

@@ -26,7 +26,7 @@ from harness.study.context import World
 from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
-from harness.workflows.generate import Plan
+from harness.workflows.generate import GenerationPlan
 from harness.workflows.generation_plan import DialogueSubset, plan_improvements, plan_responses, direct_responder
 
 CARD = "card"
@@ -148,7 +148,7 @@ class Graph:
         self.stages.setdefault(stage.name, stage)
         return stage.name
 
-    async def improving(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> Plan:
+    async def improving(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> GenerationPlan:
         """What a teacher is asked."""
         study, world = self.study, self.world
         return await plan_improvements(
@@ -175,7 +175,7 @@ class Graph:
         """The methods that ask a teacher."""
         return tuple(method for method in self.study.teaching.methods if method != Method.DIRECT)
 
-    def _asking(self, kind: str, title: str, plan: Plan) -> str:
+    def _asking(self, kind: str, title: str, plan: GenerationPlan) -> str:
         uses = frozenset(model.id for model in plan.models)
         do = partial(stages.ask, self.world, plan)
         return self._add(Stage(kind, title, plan.spec, do, uses=uses))

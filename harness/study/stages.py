@@ -33,7 +33,7 @@ from harness.study.report_run import one_run, write_report
 from harness.study.stage_cache import Made, Ready
 from harness.study.train_worker import in_child
 from harness.workflows.build_dataset import build
-from harness.workflows.generate import Plan, Summary, generate
+from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.judge import judge_contest, plan_judging
 from harness.workflows.judge_cost import estimate
@@ -54,7 +54,7 @@ class Interrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
-async def ask(world: World, plan: Plan, ready: Ready) -> Made:
+async def ask(world: World, plan: GenerationPlan, ready: Ready) -> Made:
     """Improve or respond: every response of a plan that is not there yet."""
     async with await Store.open(world.db) as store:
         cost = _most([each.maximum_usd for each in await _costs(store, world, plan)])
@@ -293,7 +293,7 @@ def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
     return sorted(one.id for one in responses if one.dialogue in keys)
 
 
-async def _costs(store: Store, world: World, plan: Plan) -> list[Any]:
+async def _costs(store: Store, world: World, plan: GenerationPlan) -> list[Any]:
     return await forecast(store, plan, world.settings) if world.purse.ceiling_usd is not None else []
 
 

@@ -64,7 +64,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Plan:
+class GenerationPlan:
     """What is to be made.
 
     Attributes:
@@ -162,7 +162,7 @@ class Summary:
 
 
 async def generate(
-    store: Store, registry: Registry, plan: Plan, settings: Settings, *, retry_unusable: bool = False
+    store: Store, registry: Registry, plan: GenerationPlan, settings: Settings, *, retry_unusable: bool = False
 ) -> Summary:
     """Make every response of a plan that is not there yet, store, and summarise.
 
@@ -201,7 +201,7 @@ def _of(base: Base, dialogues: Sequence[Dialogue]) -> list[Response]:
     return [base.responses[one.key] for one in dialogues if one.key in base.responses]
 
 
-async def _check_names(store: Store, plan: Plan) -> None:
+async def _check_names(store: Store, plan: GenerationPlan) -> None:
     """A name means one set: a second one made in another way needs another name."""
     faults = []
     for of in plan.sets:
@@ -242,7 +242,7 @@ def _points(made: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-async def _tries(store: Store, plan: Plan, *, again: bool) -> Tries:
+async def _tries(store: Store, plan: GenerationPlan, *, again: bool) -> Tries:
     """For every answer that was asked more than once, or is to be now: the number of the last attempt."""
     found: dict[tuple[str, str], dict[int, int]] = {}
     contestants = {agent.set.id for agent in plan.agents if isinstance(agent, Responder)}

@@ -29,7 +29,7 @@ from harness.engine.limits import Limits
 from harness.engine.run import Settings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
-from harness.workflows.generate import Plan, Summary, generate
+from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from harness.workflows.records import put_checkpoints
@@ -302,7 +302,7 @@ def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
     return replace(settings, lane_limits={**limits, **settings.lane_limits})
 
 
-async def _missing(store: Store, plan: Plan, settings: Settings, *, again: bool) -> bool:
+async def _missing(store: Store, plan: GenerationPlan, settings: Settings, *, again: bool) -> bool:
     """Whether there is anything left to ask."""
     return again or any(one.calls for one in await forecast(store, plan, settings))
 

@@ -24,7 +24,7 @@ from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
-from harness.workflows.generate import Plan
+from harness.workflows.generate import GenerationPlan
 from results.db.store import Store
 from results.queries.responses import reads_of
 from results.render.format import money
@@ -55,7 +55,7 @@ class Forecast:
     maximum_usd: float | None
 
 
-async def forecast(store: Store, plan: Plan, settings: Settings) -> list[Forecast]:
+async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> list[Forecast]:
     """A forecast for each model of a plan; asks nothing.
 
     Raises:
@@ -71,7 +71,7 @@ async def forecast(store: Store, plan: Plan, settings: Settings) -> list[Forecas
     return found
 
 
-def _forecast(plan: Plan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> Forecast:
+def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> Forecast:
     price = price_of(model, dict(settings.prices))
     asked: set[str] = set()
     known: set[str] = set()
@@ -100,7 +100,7 @@ def _forecast(plan: Plan, model: Model, there: set[tuple[str, str, int]], settin
     )
 
 
-def _calls(plan: Plan, model: Model) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
+def _calls(plan: GenerationPlan, model: Model) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
     for dialogue in plan.dialogues:
         for agent in plan.agents_of(model):
             if not plan.can(agent, dialogue):

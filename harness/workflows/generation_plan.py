@@ -19,7 +19,7 @@ from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Split, Strategy
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset
 from harness.data.splits import check_no_leak, dialogues_of
-from harness.workflows.generate import Base, Plan
+from harness.workflows.generate import Base, GenerationPlan
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import outcome_of, reads_of
@@ -99,10 +99,10 @@ def direct_responder(
     )
 
 
-def plan_responses(chosen: DialogueSubset, responders: Sequence[Responder]) -> Plan:
+def plan_responses(chosen: DialogueSubset, responders: Sequence[Responder]) -> GenerationPlan:
     """The plan for direct responses to the chosen dialogues."""
     dialogues = chosen.dialogues()
-    return Plan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)
+    return GenerationPlan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)
 
 
 async def plan_improvements(
@@ -117,7 +117,7 @@ async def plan_improvements(
     fidelity: Fidelity = Fidelity.PAPER,
     temperature: float | None = None,
     tag: str = "",
-) -> Plan:
+) -> GenerationPlan:
     """The plan for every teacher's improvements of every kind of response with every strategy.
 
     Args:
@@ -156,7 +156,7 @@ async def plan_improvements(
                 )
                 for strategy in strategies
             ]
-    return Plan(tuple(agents), dialogues, bases, chosen.split, chosen.dataset.sha256)
+    return GenerationPlan(tuple(agents), dialogues, bases, chosen.split, chosen.dataset.sha256)
 
 
 def _check_writes(model: Model) -> None:

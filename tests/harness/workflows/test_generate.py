@@ -21,7 +21,7 @@ from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.workflows.generate import Plan, Summary, generate
+from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import (
     DialogueSubset,
@@ -73,7 +73,7 @@ def chosen(split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset |
     return DialogueSubset(dataset or sample(), split, limit)
 
 
-async def improving(store: Store, model: Model, over: str, strategies: str, **more: Any) -> Plan:
+async def improving(store: Store, model: Model, over: str, strategies: str, **more: Any) -> GenerationPlan:
     limit = more.pop("limit", 6)
     split = more.pop("split", Split.TRAIN)
     return await plan_improvements(
@@ -81,7 +81,7 @@ async def improving(store: Store, model: Model, over: str, strategies: str, **mo
     )
 
 
-async def run(store: Store, plan: Plan, **more: Any) -> Summary:
+async def run(store: Store, plan: GenerationPlan, **more: Any) -> Summary:
     return await generate(store, Registry(None, {}), plan, SETTINGS, **more)
 
 
