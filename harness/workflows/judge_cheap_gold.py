@@ -20,7 +20,7 @@ from agents.seeded_order import seeded_order
 from harness.engine.run import Settings
 from harness.workflows.judge import JudgingPlan, judge_contest
 from results.analysis.cheap_gold import CheapGoldResult, _estimated
-from results.analysis.contest_results import JudgeSummary
+from results.analysis.contest_results import JudgeResult
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, CostSaving, cost_saving
@@ -57,7 +57,7 @@ def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
     return replace(plan, dialogues=kept, judges=(gold,))
 
 
-def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: JudgeSummary) -> JudgingPlan:
+def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: JudgeResult) -> JudgingPlan:
     """As many dialogues as in `gold`, more of them where the cheap judge is inconsistent.
 
     Dialogues that the cheap judge has not judged to the end are in no stratum. The least of each stratum is

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.analysis.contest_results import JudgeSummary, Summary
+from results.analysis.contest_results import JudgeResult, Summary
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold
 from results.statistics.scores import dialogue_scores
@@ -40,7 +40,7 @@ class CheapGoldResult:
 
 
 def _estimated(
-    cheap: JudgeSummary, gold: JudgeSummary, *, stratified: bool
+    cheap: JudgeResult, gold: JudgeResult, *, stratified: bool
 ) -> tuple[CheapAndGold | NotEstimable, tuple[Stratum, ...]]:
     if not stratified:
         return ppi_estimate(cheap, gold), ()
@@ -48,12 +48,12 @@ def _estimated(
     return (result, ()) if isinstance(result, NotEstimable) else (result.estimate, result.strata)
 
 
-def ppi_estimate(cheap: JudgeSummary, gold: JudgeSummary, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
+def ppi_estimate(cheap: JudgeResult, gold: JudgeResult, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
     """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
     return cheap_and_gold(*_scores_of(cheap, gold), level=level)
 
 
-def _scores_of(cheap: JudgeSummary, gold: JudgeSummary) -> tuple[Floats, Floats]:
+def _scores_of(cheap: JudgeResult, gold: JudgeResult) -> tuple[Floats, Floats]:
     """Either judge's score of every dialogue of the cheap one, nan where there is none."""
     place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
     of_gold = np.full(len(place), np.nan)

@@ -19,7 +19,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class JudgeSummary:
+class JudgeResult:
     """One judge's result: the contest, its win rate, what its lane did in this invocation.
 
     Where `stopped` is there, it alone is the result: the win rates' intervals do not hold beside it.
@@ -62,7 +62,7 @@ class Summary:
 
     run_id: str
     spec: Mapping[str, Any]
-    judges: tuple[JudgeSummary, ...]
+    judges: tuple[JudgeResult, ...]
     interrupted: bool = False
     adapted: tuple[str, ...] = ()
 
@@ -100,7 +100,7 @@ async def summarise(
                 given_up=(given_up or {}).get(contest.judge_id, ()),
             )
         usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
-        judges.append(JudgeSummary(contest, hard, _soft(contest, seed), lane, stopped, usd))
+        judges.append(JudgeResult(contest, hard, _soft(contest, seed), lane, stopped, usd))
     return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
-from results.analysis.contest_results import JudgeSummary, Summary
+from results.analysis.contest_results import JudgeResult, Summary
 from results.render.format import between, percent
 from results.statistics import (
     LengthControl,
@@ -122,7 +122,7 @@ def _length_line(found: LengthControl | NotEstimable) -> str:
     )
 
 
-def _group_lines(judge: JudgeSummary, by: str, groups: Mapping[str, WinRate]) -> list[str]:
+def _group_lines(judge: JudgeResult, by: str, groups: Mapping[str, WinRate]) -> list[str]:
     width = max((len(name) for name in groups), default=0)
     lines = [f"{judge.contest.judge}, by {by}:"]
     for name, one in groups.items():

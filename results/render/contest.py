@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeSummary, Summary
+from results.analysis.contest_results import JudgeResult, Summary
 from results.queries.contests import Contest
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
 from results.render.table import Table
@@ -42,7 +42,7 @@ def answerer_data(contest: Contest) -> dict[str, Any]:
     }
 
 
-def _judge_data(judge: JudgeSummary) -> dict[str, Any]:
+def _judge_data(judge: JudgeResult) -> dict[str, Any]:
     rate, contest, lane = judge.hard, judge.contest, judge.lane
     return {
         "judge": contest.judge,
@@ -125,7 +125,7 @@ def _single(order: SingleOrder) -> dict[str, Any]:
     return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
 
 
-def _is_emulated(judge: JudgeSummary) -> bool:
+def _is_emulated(judge: JudgeResult) -> bool:
     return is_emulated(judge.contest.judge_model)
 
 
@@ -156,7 +156,7 @@ def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return [name for name in LEFT_OUT_EMPTY if all(row[name] in NOTHING for row in rows)]
 
 
-def _row(judge: JudgeSummary) -> dict[str, str]:
+def _row(judge: JudgeResult) -> dict[str, str]:
     rate, contest, lane = judge.hard, judge.contest, judge.lane
     soft = judge.soft
     return {
@@ -234,7 +234,7 @@ def notes(summary: Summary) -> list[str]:
     return [*told, *summary.adapted]
 
 
-def _intervals(judge: JudgeSummary) -> str:
+def _intervals(judge: JudgeResult) -> str:
     """The numbers whose intervals the table has no room for."""
     numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
     numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeSummary, Summary
+from results.analysis.contest_results import JudgeResult, Summary
 from results.analysis.early_stopping import StoppingResult, StoppingRule
 from results.render.contest import answerer_data, answerer_notes, kin_notes
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons
@@ -34,7 +34,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _stopped(summary: Summary) -> list[tuple[JudgeSummary, StoppingResult]]:
+def _stopped(summary: Summary) -> list[tuple[JudgeResult, StoppingResult]]:
     return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
 
 
@@ -42,7 +42,7 @@ def _emulated(summary: Summary) -> bool:
     return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
 
 
-def _judge_data(judge: JudgeSummary, stopped: StoppingResult) -> dict[str, Any]:
+def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
     contest, lane, sequence = judge.contest, judge.lane, stopped.sequence
     return {
         "judge": contest.judge,
@@ -124,7 +124,7 @@ def _until(until: StoppingRule) -> str:
     return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 
-def _answer(judge: JudgeSummary, stopped: StoppingResult) -> str:
+def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
     contest, better = judge.contest, stopped.sequence.better
     if better:
         aside = " (on these dialogues)" if stopped.sequence.known else ""
