@@ -27,7 +27,7 @@ from harness.engine.budget import price_of
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
-from harness.workflows.judge import judge_all
+from harness.workflows.judge import run_judging
 from results.db.store import Store
 
 
@@ -88,7 +88,7 @@ def main() -> None:
     )
 
     async def judge_them(store: Store) -> dict[str, Any]:
-        lane = (await judge_all(store, registry, plan, settings)).lanes[model.id]
+        lane = (await run_judging(store, registry, plan, settings)).lanes[model.id]
         return {
             "answered": lane.made + lane.reused,
             "made": lane.made,

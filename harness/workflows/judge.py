@@ -191,7 +191,7 @@ async def judge_contest(
     adapted: list[str] = []
     for _ in range(MOST_ADAPTATIONS):
         watches = _watches(plan)
-        report = await judge_all(
+        report = await run_judging(
             store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches
         )
         adaptations = report.adaptations
@@ -249,7 +249,7 @@ def _watches(plan: JudgingPlan) -> dict[str, StoppingMonitor]:
     }
 
 
-async def judge_all(
+async def run_judging(
     store: Store,
     registry: Registry,
     plan: JudgingPlan,
