@@ -276,7 +276,7 @@ async def run_judging(
         )
 
     watched = watches or {}
-    names = await answerers_of(store, plan) if settings.require_one_model else {}
+    names = await answering_models(store, plan) if settings.require_one_model else {}
     sources = [
         Source(
             judge.model,
@@ -289,7 +289,7 @@ async def run_judging(
     return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
 
 
-async def answerers_of(store: Store, plan: JudgingPlan) -> dict[str, str]:
+async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
     """For each judge of a plan, the name under which most of its stored answers in that contest came."""
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {
