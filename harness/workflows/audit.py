@@ -25,7 +25,7 @@ from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
-from harness.workflows.judge import Retries, retries_of
+from harness.workflows.judge import Retries, next_attempts
 from harness.workflows.records import put_judges
 from prompts import Prompt
 from results.analysis import audit_baselines
@@ -202,7 +202,7 @@ async def run_audit(
     Raises:
         UserError: as `run_calls`.
     """
-    retries = await retries_of(store, plan.judges) if retry_unscored else {}
+    retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
         await store.put_dialogues(plan.dialogues)

@@ -263,7 +263,7 @@ async def run_judging(
     Raises:
         UserError: as `run_calls`.
     """
-    retries = await retries_of(store, plan.judges) if retry_unscored else {}
+    retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
         await store.put_dialogues(plan.dialogues)
@@ -299,7 +299,7 @@ async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
     }
 
 
-async def retries_of(store: Store, judges: Sequence[Judge]) -> Retries:
+async def next_attempts(store: Store, judges: Sequence[Judge]) -> Retries:
     """For every judgment that is unscored: the number of the next attempt; for the others, of the last."""
     last = await store.last_attempts([judge.id for judge in judges])
     return {place: attempt + (not scored) for place, (attempt, scored) in last.items()}

@@ -21,7 +21,7 @@ from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
-from harness.workflows.judge import Retries, retries_of
+from harness.workflows.judge import Retries, next_attempts
 from results.db.store import Store
 from results.render.format import money
 
@@ -79,7 +79,7 @@ async def estimate(
     Raises:
         UserError: a retired judge would be asked.
     """
-    retries = await retries_of(store, plan.judges) if retry_unscored else {}
+    retries = await next_attempts(store, plan.judges) if retry_unscored else {}
     found = [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
     calls = {judge.model: one.calls for judge, one in zip(plan.judges, found, strict=True)}
     check_not_retired(calls, settings.allow_retired)
