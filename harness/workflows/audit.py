@@ -26,7 +26,7 @@ from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.judge import Retries, next_attempts
-from harness.workflows.records import put_judges
+from harness.workflows.records import save_judges
 from prompts import Prompt
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarise_audit
@@ -208,7 +208,7 @@ async def run_audit(
         await store.put_dialogues(plan.dialogues)
         for of, responses in zip(plan.sets, plan.responses, strict=True):
             await store.put_responses(of, [responses[dialogue.key] for dialogue in plan.dialogues])
-        await put_judges(store, plan.judges)
+        await save_judges(store, plan.judges)
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [

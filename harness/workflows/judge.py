@@ -23,7 +23,7 @@ from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
-from harness.workflows.records import put_judges
+from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
 from results.analysis.contest_results import SEED, Summary, summarise
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
@@ -269,7 +269,7 @@ async def run_judging(
         await store.put_dialogues(plan.dialogues)
         for author in (plan.a, plan.b):
             await store.put_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
-        await put_judges(store, plan.judges)
+        await save_judges(store, plan.judges)
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
         await store.put_contests(
             run_id, [(judge.id, plan.a.set.id, plan.b.set.id, plan.samples) for judge in plan.judges]

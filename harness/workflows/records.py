@@ -14,7 +14,7 @@ from results.db.store import Store
 from results.queries.checkpoints import STUDENT, checkpoints_of, put_checkpoint
 
 
-async def put_judges(store: Store, judges: Iterable[Judge]) -> None:
+async def save_judges(store: Store, judges: Iterable[Judge]) -> None:
     """Keep judges, with the prompts they are asked with."""
     for judge in judges:
         if not judge.is_control:
