@@ -218,12 +218,12 @@ def _begin(asked: Asked, out: Path) -> Asked:
 
 def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
     """Register what was trained and what it went on from, show it, upload it where that was agreed to."""
-    from harness.workflows.records import put_checkpoints
+    from harness.workflows.records import save_checkpoints
     from results.db.store import Store
 
     async def register() -> None:
         async with await Store.open(asked.db) as store:
-            await put_checkpoints(store, [*parents, *made])
+            await save_checkpoints(store, [*parents, *made])
 
     try:
         run(register())

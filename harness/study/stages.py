@@ -37,7 +37,7 @@ from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.judge import judge_contest, plan_judging
 from harness.workflows.judge_cost import estimate
-from harness.workflows.records import put_checkpoints
+from harness.workflows.records import save_checkpoints
 from harness.workflows.response_sets import SetSummary
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
@@ -146,7 +146,7 @@ async def train(
     }
     got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
     async with await Store.open(world.db) as store:
-        await put_checkpoints(store, [read_checkpoint(out)])
+        await save_checkpoints(store, [read_checkpoint(out)])
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
 
 

@@ -32,7 +32,7 @@ from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
-from harness.workflows.records import put_checkpoints
+from harness.workflows.records import save_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
@@ -185,7 +185,7 @@ async def respond(
     """
     who = await settled(store, who, how, library)
     responders = [responder(one, who, how, library) for one in who.contestants]
-    await put_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
+    await save_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
     whole = plan_responses(chosen, (*responders, *others))
     lanes: list[dict[str, LaneReport]] = []
     settings = _wide(settings, responders)

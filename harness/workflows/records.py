@@ -37,7 +37,7 @@ async def put_prompt(store: Store, prompt: Prompt) -> None:
     await store.put_prompt(prompt.version, prompt.name, text)
 
 
-async def put_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> None:
+async def save_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> None:
     """Register students, each with all that its folder says of it."""
     for made in checkpoints:
         await put_checkpoint(store, made.id, made.record, made.metrics, str(made.path.resolve()))
