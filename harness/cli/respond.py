@@ -139,9 +139,9 @@ def respond(
                         store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                     )
                 from harness.workflows import generate_students as kitchen
-                from harness.workflows.records import folders_of
+                from harness.workflows.records import last_seen_folders
 
-                who = serving.select_served_models(local, await folders_of(store, local))
+                who = serving.select_served_models(local, await last_seen_folders(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
                 settings = calls.settings()
                 who = await kitchen.settled(store, who, how, prompts)

@@ -43,7 +43,7 @@ async def save_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> N
         await put_checkpoint(store, made.id, made.record, made.metrics, str(made.path.resolve()))
 
 
-async def folders_of(store: Store, names: Iterable[str]) -> list[Path]:
+async def last_seen_folders(store: Store, names: Iterable[str]) -> list[Path]:
     """Where those of these names that are students lay when they were last seen, the newest first."""
     wanted = [name for name in names if name.startswith(STUDENT)]
     found = await store.read(lambda connection: checkpoints_of(connection, wanted))

@@ -11,12 +11,12 @@ from harness.cli.options.common import run
 def folder_of(named: str, db: str) -> Path:
     """A checkpoint's folder by its path, or by `student:NAME`: in the usual places, or as registered."""
     from harness.serving.checkpoint_resolver import is_student, named_folder
-    from harness.workflows.records import folders_of
+    from harness.workflows.records import last_seen_folders
     from results.db.store import Store
 
     async def registered() -> list[Path]:
         async with await Store.open(db, create=False) as store:
-            return await folders_of(store, [named])
+            return await last_seen_folders(store, [named])
 
     if not is_student(named):
         return Path(named)

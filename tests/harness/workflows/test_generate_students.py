@@ -31,7 +31,7 @@ from harness.workflows import generate_students
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder
 from harness.workflows.generation_plan import DialogueSubset
-from harness.workflows.records import folders_of
+from harness.workflows.records import last_seen_folders
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import Endings, endings_of
@@ -159,7 +159,7 @@ async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
     monkeypatch.chdir(place / "checkpoints" / "curt")
     with pytest.raises(UserError, match="no student of this name"):
         select_served_models(["student:kind"])
-    known = await folders_of(store, ["student:kind", "base"])
+    known = await last_seen_folders(store, ["student:kind", "base"])
     assert known == [place / "checkpoints" / "kind"]
     (one,) = select_served_models(["student:kind"], registered=known).contestants
     assert one.checkpoint is not None
