@@ -27,7 +27,7 @@ from results.report import find_run
 
 
 @dataclass(frozen=True)
-class Judged:
+class StoredContest:
     """A run that can be judged again.
 
     Attributes:
@@ -61,7 +61,7 @@ class Judged:
         )
 
 
-async def judged(store: Store, written: str) -> Judged:
+async def judged(store: Store, written: str) -> StoredContest:
     """The run that `written` means: an id, the beginning of one, or "last".
 
     Raises:
@@ -84,7 +84,7 @@ async def judged(store: Store, written: str) -> Judged:
     dialogues = tuple(await run_dialogues(store, run_id))
     first = entries[0]
     a, b = [await _author(store, of, dialogues) for of in (first.a, first.b)]
-    return Judged(run_id, orjson.loads(await store.spec_of(run_id)), a, b, dialogues)
+    return StoredContest(run_id, orjson.loads(await store.spec_of(run_id)), a, b, dialogues)
 
 
 async def _author(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> Author:
