@@ -143,9 +143,9 @@ def reread(db: str, as_json: bool) -> None:
     from harness.cli import reparse_output as presenting
     from harness.workflows.reparse import reparse
     from results.db.store import Store
-    from results.queries.parser_versions import Reparsed
+    from results.queries.parser_versions import ReparseResult
 
-    async def main() -> list[Reparsed]:
+    async def main() -> list[ReparseResult]:
         async with await Store.open(db, create=False) as store:
             return await reparse(store)
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.verdicts.parser import VERDICT_PARSER
-from results.queries.parser_versions import Reparsed
+from results.queries.parser_versions import ReparseResult
 from results.render.table import Table, table_of
 
 
-def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
+def as_data(judges: Sequence[ReparseResult]) -> dict[str, Any]:
     """As plain data."""
     return {
         "parser": VERDICT_PARSER,
@@ -28,7 +28,7 @@ def as_data(judges: Sequence[Reparsed]) -> dict[str, Any]:
     }
 
 
-def as_table(judges: Sequence[Reparsed]) -> Table:
+def as_table(judges: Sequence[ReparseResult]) -> Table:
     """One row a judge."""
     heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
     shown = table_of(f"Judgments read by {VERDICT_PARSER}", ("judge", *heads))

@@ -19,13 +19,13 @@ from results.db.bulk import insert_new
 from results.db.mappers import completion_of, judgment_row, parser_order
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
 from results.db.store import CHUNK, Store
-from results.queries.parser_versions import Reparsed, newest_readings, readings_of
+from results.queries.parser_versions import ReparseResult, newest_readings, readings_of
 
 _judgments, _completions, _judges = table(JudgmentRow), table(CompletionRow), table(JudgeRow)
 _PLACE = ("judge_id", "dialogue", "first", "second", "sample", "attempt", "call_key")
 
 
-async def reparse(store: Store) -> list[Reparsed]:
+async def reparse(store: Store) -> list[ReparseResult]:
     """Read all stored answers that only older parsers have read; by the judges' names.
 
     Raises:
@@ -38,7 +38,7 @@ async def reparse(store: Store) -> list[Reparsed]:
     return [await _reparse_judge(store, judge) for judge in judges]
 
 
-async def _reparse_judge(store: Store, judge: Any) -> Reparsed:
+async def _reparse_judge(store: Store, judge: Any) -> ReparseResult:
     rows = await _readings(store, judge.id)
     current = parser_order(VERDICT_PARSER)
     outdated = [row for row in newest_readings(rows, _place) if parser_order(row.parser) < current]
@@ -46,7 +46,7 @@ async def _reparse_judge(store: Store, judge: Any) -> Reparsed:
     for start in range(0, len(outdated), CHUNK):
         await _reread(store, outdated[start : start + CHUNK], answers)
     after = await _readings(store, judge.id) if outdated else rows
-    return Reparsed(
+    return ReparseResult(
         judge.name, judge.id, readings_of(rows, _place), readings_of(after, _place), len(outdated)
     )
 

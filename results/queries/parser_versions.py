@@ -119,7 +119,7 @@ def _by_judgment(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> list
 
 
 @dataclass(frozen=True, slots=True)
-class Reparsed:
+class ReparseResult:
     """What re-reading did to one judge's judgments.
 
     Attributes:
