@@ -13,7 +13,7 @@ from agents.models.response_model import answering_model_note
 from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
 from harness.workflows.generate import Summary
-from harness.workflows.response_sets import SetSummary
+from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import LaneReport
 from results.render.format import EMULATED_NOTE, money
 from results.render.table import Table
@@ -33,7 +33,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _set_data(one: SetSummary) -> dict[str, Any]:
+def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     return {
         "author": one.name,
         "set": one.of.id,
@@ -88,7 +88,7 @@ def as_table(summary: Summary) -> Table:
     return table
 
 
-def _counted(one: SetSummary) -> dict[str, int]:
+def _counted(one: ResponseSetSummary) -> dict[str, int]:
     """What is worth a column only where there is any of it."""
     return {
         "missing": one.missing,

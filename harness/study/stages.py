@@ -38,7 +38,7 @@ from harness.workflows.generation_cost import forecast
 from harness.workflows.judge import judge_contest, plan_judging
 from harness.workflows.judge_cost import estimate
 from harness.workflows.records import save_checkpoints
-from harness.workflows.response_sets import SetSummary
+from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.statistics.judgment_table import JudgmentTable
@@ -68,7 +68,7 @@ async def ask(world: World, plan: GenerationPlan, ready: Ready) -> Made:
 
 
 async def responses_made(
-    store: Store, summary: Summary, sets: Sequence[SetSummary], dialogues: Iterable[Dialogue]
+    store: Store, summary: Summary, sets: Sequence[ResponseSetSummary], dialogues: Iterable[Dialogue]
 ) -> Made:
     """The output of a run that made responses: of every set, which response each dialogue has.
 

@@ -28,7 +28,7 @@ from harness.data.author_resolver import Author
 from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_prompt
-from harness.workflows.response_sets import SetSummary, summarise
+from harness.workflows.response_sets import ResponseSetSummary, summarise
 from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of
@@ -155,7 +155,7 @@ class Summary:
     run_id: str
     kind: str
     spec: Mapping[str, Any]
-    sets: tuple[SetSummary, ...]
+    sets: tuple[ResponseSetSummary, ...]
     lanes: Mapping[str, LaneReport]
     cost_usd: float | None
     interrupted: bool = False

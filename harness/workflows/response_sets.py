@@ -13,7 +13,7 @@ from results.queries.responses import Outcome, cost_of, endings_of, outcome_of, 
 
 
 @dataclass(frozen=True)
-class SetSummary:
+class ResponseSetSummary:
     """What there is of one set, over the run's dialogues.
 
     Attributes:
@@ -48,7 +48,7 @@ class SetSummary:
         return self.of.name
 
 
-async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> SetSummary:
+async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> ResponseSetSummary:
     """What there is of one set, from the database alone."""
     keys = {dialogue.key for dialogue in dialogues}
     responses = {one.dialogue: one for one in await store.responses(of.id) if one.dialogue in keys}
@@ -58,7 +58,7 @@ async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
     words = [len(one.text.split()) for one in responses.values()]
     flaws = Counter(one.flaw for one in outcomes.values() if one.flaw)
     told = set(responses) | {key for key, one in outcomes.items() if one.flaw}
-    return SetSummary(
+    return ResponseSetSummary(
         of=of,
         dialogues=len(keys),
         responses=len(responses),
