@@ -12,7 +12,7 @@ from harness.cli.options.common import CallOptions, calls_options, json_option, 
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
-    from harness.workflows.doctor import Diagnosis
+    from harness.workflows.doctor import ModelDiagnosis
 
 
 @click.command()
@@ -41,7 +41,7 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
         sys.exit(1)
 
 
-async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diagnosis]:
+async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[ModelDiagnosis]:
     from agents.clients.http import HttpClient, open_session
     from agents.clients.model_list import fetch_shutdown_dates
     from agents.clients.proxy import check_proxies
@@ -74,7 +74,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Diag
             ]
 
 
-def _print(diagnoses: list[Diagnosis]) -> None:
+def _print(diagnoses: list[ModelDiagnosis]) -> None:
     from harness.workflows.doctor import facts
 
     for diagnosis in diagnoses:

@@ -35,7 +35,7 @@ _WITH_LOGPROBS = (ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS, ApiPr
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class ModelDiagnosis:
     """What one model at one address said of itself.
 
     Attributes:
@@ -82,7 +82,7 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-async def diagnose(model: Model, open_client: Any, price: Price | None) -> Diagnosis:
+async def diagnose(model: Model, open_client: Any, price: Price | None) -> ModelDiagnosis:
     """Ask a model for everything that it may accept, and again without what it refuses.
 
     Args:
@@ -108,7 +108,7 @@ async def diagnose(model: Model, open_client: Any, price: Price | None) -> Diagn
             return _read(asked, completion, tuple(refused), cost, requests)
         finally:
             await client.close()
-    return Diagnosis(
+    return ModelDiagnosis(
         model.id, model.base_url, error, model.capabilities, tuple(refused), price=cost, requests=requests
     )
 
@@ -141,7 +141,7 @@ def _read(
     refused: tuple[str, ...],
     price: tuple[float, float] | None,
     requests: int,
-) -> Diagnosis:
+) -> ModelDiagnosis:
     capabilities, output = model.capabilities, completion.usage.output_tokens
     if output is None:
         thinks = capabilities.thinking
@@ -154,7 +154,7 @@ def _read(
     elif verdict == "text" and tops and not thinks:
         verdict = "logprobs"
     room = ROOM_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
-    return Diagnosis(
+    return ModelDiagnosis(
         model=model.id,
         address=model.base_url,
         error="",
@@ -178,7 +178,7 @@ def _read(
     )
 
 
-def facts(diagnosis: Diagnosis) -> Mapping[str, str]:
+def facts(diagnosis: ModelDiagnosis) -> Mapping[str, str]:
     """The diagnosis for people, a name and a value a line."""
     if diagnosis.error:
         return {"address": diagnosis.address, "error": diagnosis.error}

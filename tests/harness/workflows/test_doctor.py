@@ -18,7 +18,7 @@ from harness.cli.doctor import doctor
 from harness.emulator.config import Options
 from harness.emulator.server_process import spawn
 from harness.engine.budget import Price
-from harness.workflows.doctor import MOST_REQUESTS, Diagnosis, diagnose, facts
+from harness.workflows.doctor import MOST_REQUESTS, ModelDiagnosis, diagnose, facts
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, KEY, Start
 
 THINKER = "openai/emulated-o4-mini"
@@ -39,7 +39,7 @@ def registry_at(root: str, models: Path | None = None) -> Registry:
     return Registry(models, names | keys)
 
 
-async def diagnosis_of(root: str, name: str, models: Path | None = None) -> Diagnosis:
+async def diagnosis_of(root: str, name: str, models: Path | None = None) -> ModelDiagnosis:
     model = registry_at(root, models).model(name)
     session = open_session()
 
