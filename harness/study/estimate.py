@@ -31,7 +31,7 @@ from harness.study.scheduler import Standing, State, standings
 from harness.workflows.generation_cost import STAND_IN, USUAL_TOKENS, Forecast, forecast
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan as JudgingPlan
-from harness.workflows.judge_cost import Estimate, estimate
+from harness.workflows.judge_cost import CostEstimate, estimate
 
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
 CARD_TERAFLOPS = 60.0  # assumed: what an RTX 4090 keeps up in bf16 LoRA training; not yet measured
@@ -275,7 +275,7 @@ async def _judging(graph: Graph, found: Sequence[Standing]) -> list[Line]:
         by = graph.judge(model)
         mine = [one for one in found if one.stage.kind == "judge" and f" by {by.name}" in one.stage.name]
         left = [one for one in mine if one.state is not State.DONE]
-        total = Estimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        total = CostEstimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for split in dict.fromkeys(str(one.stage.settings["split"]) for one in left):
             times = sum(one.stage.settings["split"] == split for one in left)
             (one_contest,) = await estimate(world.store, _stand_ins(graph, by, Split(split)), world.settings)
@@ -310,11 +310,11 @@ def _stand_ins(graph: Graph, by: Judge, split: Split) -> JudgingPlan:
     return JudgingPlan(authors[0], authors[1], dialogues, (by,), graph.study.judging.samples)
 
 
-def _sum(total: Estimate, one: Estimate, times: int) -> Estimate:
+def _sum(total: CostEstimate, one: CostEstimate, times: int) -> CostEstimate:
     def plus(left: float | None, right: float | None) -> float | None:
         return None if left is None or right is None else left + times * right
 
-    return Estimate(
+    return CostEstimate(
         total.judge,
         total.calls + times * one.calls,
         0,

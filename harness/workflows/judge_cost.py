@@ -48,7 +48,7 @@ class Asking(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CostEstimate:
     """What one judge's share would take.
 
     Attributes:
@@ -73,7 +73,7 @@ class Estimate:
 
 async def estimate(
     store: Store, plan: Asking, settings: Settings, *, retry_unscored: bool = False
-) -> list[Estimate]:
+) -> list[CostEstimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
 
     Raises:
@@ -88,7 +88,7 @@ async def estimate(
 
 async def _estimate(
     store: Store, plan: Asking, judge: Judge, settings: Settings, retries: Retries
-) -> Estimate:
+) -> CostEstimate:
     price = price_of(judge.model, dict(settings.prices))
     asked: set[str] = set()
     size = known = 0
@@ -106,7 +106,7 @@ async def _estimate(
     thinking = judge.model.capabilities.thinking
     each = judge.sampling.max_output_tokens if thinking else VERDICT_TOKENS
     tokens, output = size * FIRST_TOKENS_PER_BYTE, len(asked) * min(each, judge.sampling.max_output_tokens)
-    return Estimate(
+    return CostEstimate(
         judge=judge.name,
         calls=len(asked),
         known=known,
@@ -145,7 +145,7 @@ def _seconds(judge: Judge, calls: int, tokens: float, settings: Settings) -> flo
 
 
 def show_estimate(
-    estimates: Sequence[Estimate],
+    estimates: Sequence[CostEstimate],
     as_json: bool,
     *,
     data: Mapping[str, Any] | None = None,
@@ -164,7 +164,7 @@ def show_estimate(
     print_line("Nothing was asked.")
 
 
-def told(each: Estimate) -> list[str]:
+def told(each: CostEstimate) -> list[str]:
     """An estimate as lines for people."""
     time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
     return [
