@@ -29,7 +29,7 @@ CHUNK = 500
 VERDICT_TOKENS = 4.0
 
 
-class Asking(Protocol):
+class ComparisonPlan(Protocol):
     """A plan of comparisons that judges are to be asked about: a contest's, or an audit's."""
 
     @property
@@ -72,7 +72,7 @@ class CostEstimate:
 
 
 async def estimate(
-    store: Store, plan: Asking, settings: Settings, *, retry_unscored: bool = False
+    store: Store, plan: ComparisonPlan, settings: Settings, *, retry_unscored: bool = False
 ) -> list[CostEstimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
 
@@ -87,7 +87,7 @@ async def estimate(
 
 
 async def _estimate(
-    store: Store, plan: Asking, judge: Judge, settings: Settings, retries: Retries
+    store: Store, plan: ComparisonPlan, judge: Judge, settings: Settings, retries: Retries
 ) -> CostEstimate:
     price = price_of(judge.model, dict(settings.prices))
     asked: set[str] = set()
@@ -118,7 +118,7 @@ async def _estimate(
     )
 
 
-def _calls(plan: Asking, judge: Judge, retries: Retries) -> Iterator[ModelRequest]:
+def _calls(plan: ComparisonPlan, judge: Judge, retries: Retries) -> Iterator[ModelRequest]:
     for comparison in plan.comparisons():
         for sample in range(plan.samples):
             place = (judge.id, comparison.first.id, comparison.second.id, sample)
