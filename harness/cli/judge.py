@@ -202,10 +202,10 @@ def judge(
                 )
                 _tell_reach(plan)
                 if dry_run:
-                    from harness.workflows.judge_cost import estimate, show_estimate
+                    from harness.workflows.judge_cost import estimate, print_cost_estimate
 
                     could = foreseen(assumptions, worth, len(plan.dialogues), samples=plan.samples)
-                    show_estimate(
+                    print_cost_estimate(
                         await estimate(store, plan, settings, retry_unscored=retry_unscored),
                         as_json,
                         data=could.data,

@@ -164,14 +164,14 @@ async def _tell_size(
     store: Store, plans: Sequence[JudgingPlan], settings: Settings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What both judges would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate, show_estimate
+    from harness.workflows.judge_cost import estimate, print_cost_estimate
 
     found = [
         each
         for plan in plans
         for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
     ]
-    show_estimate(found, as_json)
+    print_cost_estimate(found, as_json)
 
 
 def show(done: CheapGoldResult, as_json: bool) -> None:

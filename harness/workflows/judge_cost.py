@@ -144,7 +144,7 @@ def _seconds(judge: Judge, calls: int, tokens: float, settings: Settings) -> flo
     return max(needed) if len(needed) > 1 else None
 
 
-def show_estimate(
+def print_cost_estimate(
     estimates: Sequence[CostEstimate],
     as_json: bool,
     *,
