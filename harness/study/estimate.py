@@ -28,7 +28,7 @@ from harness.data.training_set_spec import Recipe
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.scheduler import Standing, State, standings
-from harness.workflows.generation_cost import STAND_IN, USUAL_TOKENS, Forecast, forecast
+from harness.workflows.generation_cost import STAND_IN, USUAL_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan as JudgingPlan
 from harness.workflows.judge_cost import CostEstimate, estimate
@@ -118,7 +118,7 @@ async def _responding(graph: Graph, found: Sequence[Standing]) -> list[Line]:
 
 
 def _line(
-    kind: str, what: str, count: tuple[int, int], cost: Forecast, *, bound: str = "", note: str = ""
+    kind: str, what: str, count: tuple[int, int], cost: GenerationCost, *, bound: str = "", note: str = ""
 ) -> Line:
     return Line(
         kind,

@@ -34,7 +34,7 @@ STAND_IN = "a response of the usual length " * 7
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class GenerationCost:
     """What one model's share would take.
 
     Attributes:
@@ -55,7 +55,7 @@ class Forecast:
     maximum_usd: float | None
 
 
-async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> list[Forecast]:
+async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> list[GenerationCost]:
     """A forecast for each model of a plan; asks nothing.
 
     Raises:
@@ -71,7 +71,7 @@ async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> li
     return found
 
 
-def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> Forecast:
+def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> GenerationCost:
     price = price_of(model, dict(settings.prices))
     asked: set[str] = set()
     known: set[str] = set()
@@ -88,7 +88,7 @@ def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int
     each = USUAL_TOKENS + (1000 if model.capabilities.thinking else 0)
     given, made = size * FIRST_TOKENS_PER_BYTE, float(len(asked) * each)
     expected = None if price is None else given * price.input_usd + made * price.output_usd
-    return Forecast(
+    return GenerationCost(
         model=model.id,
         calls=len(asked),
         known=len(known),
@@ -139,7 +139,7 @@ def _seconds(model: Model, calls: int, tokens: float, settings: Settings) -> flo
     return max(needed) if len(needed) > 1 else None
 
 
-def lines(forecasts: Sequence[Forecast]) -> Iterator[str]:
+def lines(forecasts: Sequence[GenerationCost]) -> Iterator[str]:
     """A forecast for people."""
     for each in forecasts:
         time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
@@ -151,7 +151,7 @@ def lines(forecasts: Sequence[Forecast]) -> Iterator[str]:
         yield f"    at most {money(each.maximum_usd)}, every allowed retry charged in full"
 
 
-def show_forecast(forecasts: Sequence[Forecast], as_json: bool) -> None:
+def show_forecast(forecasts: Sequence[GenerationCost], as_json: bool) -> None:
     """The forecasts: to stdout."""
     if as_json:
         told: dict[str, Any] = {"dry_run": True, "models": [asdict(each) for each in forecasts]}
