@@ -176,7 +176,7 @@ def _check_authors(authors: tuple[str, ...]) -> None:
 
 async def agreed(store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
-    from harness.workflows.generation_cost import forecast, lines, show_forecast
+    from harness.workflows.generation_cost import forecast, lines, print_generation_cost
 
     settings = calls.settings()
     for name in plan.unheeded:
@@ -184,7 +184,7 @@ async def agreed(store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_
     if any(map(is_retired, plan.models)):
         await forecast(store, plan, settings)  # refuses what would be asked
     if dry_run:
-        show_forecast(await forecast(store, plan, settings), as_json)
+        print_generation_cost(await forecast(store, plan, settings), as_json)
         return False
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
         costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]

@@ -151,7 +151,7 @@ def lines(forecasts: Sequence[GenerationCost]) -> Iterator[str]:
         yield f"    at most {money(each.maximum_usd)}, every allowed retry charged in full"
 
 
-def show_forecast(forecasts: Sequence[GenerationCost], as_json: bool) -> None:
+def print_generation_cost(forecasts: Sequence[GenerationCost], as_json: bool) -> None:
     """The forecasts: to stdout."""
     if as_json:
         told: dict[str, Any] = {"dry_run": True, "models": [asdict(each) for each in forecasts]}
