@@ -127,10 +127,10 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
     against = tuple(dict.fromkeys(rest["against"]))
 
     from agents.author_names import is_served
-    from results.analysis.quality_gate import BASE, requirement_of
+    from results.analysis.quality_gate import BASE, parse_requirement
 
     prompt = get_prompt(prompts, rest["judge_prompt"], "--judge-prompt")
-    wanted = tuple(requirement_of(written, (BASE, *against)) for written in requirements)
+    wanted = tuple(parse_requirement(written, (BASE, *against)) for written in requirements)
     apart = ("dataset:", "file:", "control/")
     asked = tuple(
         name for name in against if not name.startswith(apart) and not is_served(name) and "@" not in name

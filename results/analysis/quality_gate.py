@@ -53,7 +53,7 @@ class Requirement:
         return f"{opponent}win_rate>{self.bound:g}"
 
 
-def requirement_of(written: str, opponents: Sequence[str]) -> Requirement:
+def parse_requirement(written: str, opponents: Sequence[str]) -> Requirement:
     """A requirement as users write it.
 
     Raises:

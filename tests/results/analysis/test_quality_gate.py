@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from results.analysis.quality_gate import GateDecision, Requirement, all_of, decide, requirement_of
+from results.analysis.quality_gate import GateDecision, Requirement, all_of, decide, parse_requirement
 from results.statistics import JudgmentTable, WinRate, score_interval, win_rate
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")
@@ -126,17 +126,17 @@ def test_nothing_judged_is_undecided() -> None:
 
 def test_as_users_write_it() -> None:
     opponents = ("base", "openai/gpt-4o", "dataset:human")
-    assert requirement_of("win_rate>0.55", opponents) == Requirement("base", 0.55)
-    assert requirement_of(" win_rate > .5 ", opponents) == Requirement("base", 0.5)
-    assert requirement_of("openai/gpt-4o.win_rate>0.3", opponents) == Requirement("openai/gpt-4o", 0.3)
-    assert requirement_of("openai/gpt-4o.deficit < 0.03", opponents).bound == pytest.approx(0.485)
+    assert parse_requirement("win_rate>0.55", opponents) == Requirement("base", 0.55)
+    assert parse_requirement(" win_rate > .5 ", opponents) == Requirement("base", 0.5)
+    assert parse_requirement("openai/gpt-4o.win_rate>0.3", opponents) == Requirement("openai/gpt-4o", 0.3)
+    assert parse_requirement("openai/gpt-4o.deficit < 0.03", opponents).bound == pytest.approx(0.485)
     for each in (
         Requirement("base", 0.55),
         Requirement("openai/gpt-4o", 0.3),
-        requirement_of("deficit<.1", opponents),
-        requirement_of("openai/gpt-4o.deficit<0.03", opponents),
+        parse_requirement("deficit<.1", opponents),
+        parse_requirement("openai/gpt-4o.deficit<0.03", opponents),
     ):
-        assert requirement_of(str(each), opponents) == each
+        assert parse_requirement(str(each), opponents) == each
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_as_users_write_it() -> None:
 )
 def test_what_is_none(written: str) -> None:
     with pytest.raises(UserError, match="--require"):
-        requirement_of(written, ("base",))
+        parse_requirement(written, ("base",))
