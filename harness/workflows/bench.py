@@ -22,7 +22,7 @@ from harness.workflows.generate_students import respond
 from harness.workflows.generation_plan import DialogueSubset, direct_responder
 from prompts import Library
 from results.analysis.contest_results import Summary
-from results.analysis.quality_gate import BASE, GateDecision, Requirement, all_of, decide
+from results.analysis.quality_gate import BASE, GateDecision, Requirement, combine_decisions, decide
 from results.db.store import Store
 
 
@@ -73,7 +73,7 @@ class BenchResult:
     @property
     def decision(self) -> GateDecision:
         """Of all requirements together."""
-        return all_of(list(self.gates.values()))
+        return combine_decisions(list(self.gates.values()))
 
     @property
     def stopped(self) -> str:

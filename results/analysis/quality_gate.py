@@ -82,7 +82,7 @@ def decide(bound: float, rates: Mapping[str, WinRate]) -> GateDecision:
     return GateDecision.UNDECIDED if GateDecision.UNDECIDED in decisions or not decisions else GateDecision.PASSED
 
 
-def all_of(decisions: Sequence[GateDecision]) -> GateDecision:
+def combine_decisions(decisions: Sequence[GateDecision]) -> GateDecision:
     """Several requirements: all must be passed."""
     for decision in (GateDecision.FAILED, GateDecision.UNDECIDED):
         if decision in decisions:

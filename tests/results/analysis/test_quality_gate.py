@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from results.analysis.quality_gate import GateDecision, Requirement, all_of, decide, parse_requirement
+from results.analysis.quality_gate import GateDecision, Requirement, combine_decisions, decide, parse_requirement
 from results.statistics import JudgmentTable, WinRate, score_interval, win_rate
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")
@@ -115,7 +115,7 @@ def test_every_judge_counts() -> None:
     assert decide(0.5, {"a": good, "b": even}) is GateDecision.UNDECIDED
     assert decide(0.5, {"a": good, "b": even, "c": bad}) is GateDecision.FAILED
     assert decide(0.5, {}) is GateDecision.UNDECIDED
-    assert all_of([]) is GateDecision.PASSED
+    assert combine_decisions([]) is GateDecision.PASSED
     assert (int(GateDecision.PASSED), int(GateDecision.FAILED), int(GateDecision.UNDECIDED)) == (0, 1, 3)
 
 
