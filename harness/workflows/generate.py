@@ -33,7 +33,7 @@ from results.analysis.endpoint_report import LaneReport
 from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of
 
-Agent = Responder | Improver
+ResponseAgent = Responder | Improver
 Tries = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
 
 
@@ -75,7 +75,7 @@ class GenerationPlan:
         data_sha256: the dataset's content.
     """
 
-    agents: tuple[Agent, ...]
+    agents: tuple[ResponseAgent, ...]
     dialogues: tuple[Dialogue, ...]
     bases: Mapping[str, Base]
     split: str = Split.TRAIN
@@ -113,11 +113,11 @@ class GenerationPlan:
         asked = [base.set for base in self.bases.values() if base.responder is not None]
         return (*asked, *(agent.set for agent in self.agents))
 
-    def agents_of(self, model: Model) -> list[Agent]:
+    def agents_of(self, model: Model) -> list[ResponseAgent]:
         """The agents that ask a model."""
         return [agent for agent in self.agents if agent.model == model]
 
-    def can(self, agent: Agent, dialogue: Dialogue) -> bool:
+    def can(self, agent: ResponseAgent, dialogue: Dialogue) -> bool:
         """Whether there is something for the agent to do with this dialogue."""
         if isinstance(agent, Responder):
             return True
@@ -138,7 +138,7 @@ class GenerationPlan:
         """How many pieces of work `work` gives."""
         return sum(self.can(agent, one) for one in self.dialogues for agent in self.agents_of(model))
 
-    async def _do(self, agent: Agent, dialogue: Dialogue, tries: Tries, client: ModelClient) -> None:
+    async def _do(self, agent: ResponseAgent, dialogue: Dialogue, tries: Tries, client: ModelClient) -> None:
         again = tries.get((agent.set.id, dialogue.key))
         if isinstance(agent, Responder):
             await agent.respond(client, dialogue, again)
