@@ -34,7 +34,7 @@ from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of
 
 ResponseAgent = Responder | Improver
-Tries = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
+AttemptCounts = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Base:
         """Responses that are asked for when they are needed."""
         return cls(responder.set, {}, responder)
 
-    async def original(self, client: ModelClient, dialogue: Dialogue, tries: Tries) -> Response | None:
+    async def original(self, client: ModelClient, dialogue: Dialogue, tries: AttemptCounts) -> Response | None:
         """The response to improve; None where there is none that is worth improving."""
         if self.responder is None:
             return self.responses[dialogue.key]
@@ -124,7 +124,7 @@ class GenerationPlan:
         base = self.bases[agent.base.id]
         return base.responder is not None or dialogue.key in base.responses
 
-    def work(self, model: Model, tries: Tries) -> Iterator[Work]:
+    def work(self, model: Model, tries: AttemptCounts) -> Iterator[Work]:
         """One piece of work per dialogue and set, the sets of one dialogue one after another."""
         for dialogue in self.dialogues:
             for agent in self.agents_of(model):
@@ -138,7 +138,7 @@ class GenerationPlan:
         """How many pieces of work `work` gives."""
         return sum(self.can(agent, one) for one in self.dialogues for agent in self.agents_of(model))
 
-    async def _do(self, agent: ResponseAgent, dialogue: Dialogue, tries: Tries, client: ModelClient) -> None:
+    async def _do(self, agent: ResponseAgent, dialogue: Dialogue, tries: AttemptCounts, client: ModelClient) -> None:
         again = tries.get((agent.set.id, dialogue.key))
         if isinstance(agent, Responder):
             await agent.respond(client, dialogue, again)
@@ -242,7 +242,7 @@ def _points(made: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-async def _tries(store: Store, plan: GenerationPlan, *, again: bool) -> Tries:
+async def _tries(store: Store, plan: GenerationPlan, *, again: bool) -> AttemptCounts:
     """For every answer that was asked more than once, or is to be now: the number of the last attempt."""
     found: dict[tuple[str, str], dict[int, int]] = {}
     contestants = {agent.set.id for agent in plan.agents if isinstance(agent, Responder)}
