@@ -38,7 +38,7 @@ AttemptCounts = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) â
 
 
 @dataclass(frozen=True)
-class Base:
+class InitialResponses:
     """What is improved: stored responses, or those that a responder is asked for on the way."""
 
     set: ResponseSet
@@ -46,12 +46,12 @@ class Base:
     responder: Responder | None = None
 
     @classmethod
-    def of_author(cls, author: Author) -> Base:
+    def of_author(cls, author: Author) -> InitialResponses:
         """Responses that are there."""
         return cls(author.set, author.responses)
 
     @classmethod
-    def asked(cls, responder: Responder) -> Base:
+    def asked(cls, responder: Responder) -> InitialResponses:
         """Responses that are asked for when they are needed."""
         return cls(responder.set, {}, responder)
 
@@ -77,7 +77,7 @@ class GenerationPlan:
 
     agents: tuple[ResponseAgent, ...]
     dialogues: tuple[Dialogue, ...]
-    bases: Mapping[str, Base]
+    bases: Mapping[str, InitialResponses]
     split: str = Split.TRAIN
     data_sha256: str = ""
 
@@ -197,7 +197,7 @@ def _wants_sampling(sampling: Sampling) -> bool:
     return sampling.temperature is not None or sampling.top_p is not None
 
 
-def _of(base: Base, dialogues: Sequence[Dialogue]) -> list[Response]:
+def _of(base: InitialResponses, dialogues: Sequence[Dialogue]) -> list[Response]:
     return [base.responses[one.key] for one in dialogues if one.key in base.responses]
 
 

@@ -19,7 +19,7 @@ from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Split, Strategy
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset
 from harness.data.splits import check_no_leak, dialogues_of
-from harness.workflows.generate import Base, GenerationPlan
+from harness.workflows.generate import InitialResponses, GenerationPlan
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import outcome_of, reads_of
@@ -130,7 +130,7 @@ async def plan_improvements(
         UserError: the author of `initial` has no responses, or none to these dialogues.
     """
     dialogues = chosen.dialogues()
-    bases: dict[str, Base] = {}
+    bases: dict[str, InitialResponses] = {}
     agents = []
     for teacher in teachers:
         _check_writes(teacher)
@@ -173,15 +173,15 @@ async def _base(
     kind: str,
     initial: str,
     fidelity: Fidelity,
-) -> tuple[Base, str]:
+) -> tuple[InitialResponses, str]:
     """What is improved, and its name within a preset's."""
     if kind == HUMAN:
-        return Base.of_author(await author_of("dataset:human", chosen.dataset, store)), HUMAN
+        return InitialResponses.of_author(await author_of("dataset:human", chosen.dataset, store)), HUMAN
     if not initial:
-        return Base.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
+        return InitialResponses.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
     author = await author_of(initial, chosen.dataset, store)
     reads = await reads_of(store, author.set.id)
     flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}
     fit = {key: response for key, response in author.responses.items() if key not in flawed}
     name = LLM if author.name == teacher.id else author.name
-    return Base(author.set, fit), name
+    return InitialResponses(author.set, fit), name
