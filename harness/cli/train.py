@@ -162,7 +162,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @base_options
 @json_option
 @settings_options
-def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json: bool, **rest: Any) -> None:
+def plan(base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, as_json: bool, **rest: Any) -> None:
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = settings_given(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
@@ -174,14 +174,14 @@ def plan(base: str, data: Path, card_mib: int, form: str, revision: str, as_json
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = lengths_of(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.said, card_mib), of) for name, of in lengths.items()
+        (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of) for name, of in lengths.items()
     ]
     if as_json:
         told = [plan_data(stage, of.left_out) for stage, of in stages]
-        whole = {"base": base, "card_mib": card_mib, "measured": measured, "stages": told}
+        whole = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": told}
         print_json(whole)
         return
-    print_line(f"{base}: {shape.parameters:,} parameters; a card of {card_mib / 1024:.2f} GiB")
+    print_line(f"{base}: {shape.parameters:,} parameters; a card of {gpu_memory_mib / 1024:.2f} GiB")
     if not measured:
         print_line("Lengths are estimated from characters: the base's tokenizer is not at hand.")
     for stage, of in stages:

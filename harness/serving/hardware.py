@@ -33,7 +33,7 @@ def wanted(
     if device == "cpu":
         memory_mib = memory_mib or machine_mib()
         fraction = fraction or CPU_FRACTION
-    return Wanted(device, dtype, memory_mib or card_mib() or CARD_MIB, fraction or FRACTION, **more)
+    return Wanted(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or FRACTION, **more)
 
 
 def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
@@ -61,10 +61,10 @@ def would_fit(made: ServePlan) -> str:
 
 def device_here() -> Device:
     """ "cuda" where there is a card."""
-    return "cuda" if card_mib() else "cpu"
+    return "cuda" if gpu_memory_mib() else "cpu"
 
 
-def card_mib() -> int:
+def gpu_memory_mib() -> int:
     """The whole memory of the first card; 0 where there is none."""
     if shutil.which("nvidia-smi") is None:
         return 0

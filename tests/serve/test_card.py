@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from finetune.memory_plan import CONFIGS
-from harness.serving.hardware import card_mib
+from harness.serving.hardware import gpu_memory_mib
 from serve.memory_plan import Wanted, command, plan
 from serve.vllm_server import LOOPBACK, free_port, started
 
@@ -35,7 +35,7 @@ CONFIG = {
 
 @pytest.mark.parametrize("loras", [0, 4])
 def test_the_plans_tokens_are_within_a_tenth_of_vllms_own(tiny: Any, tmp_path: Path, loras: int) -> None:
-    memory = card_mib()
+    memory = gpu_memory_mib()
     made = plan(CONFIG, [], Wanted(memory_mib=memory, spare_loras=loras, least_rank=8))
     if not memory or not made.fits:
         pytest.skip(f"needs a card that holds the model; found {memory} MiB")
