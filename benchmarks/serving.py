@@ -34,7 +34,7 @@ from agents.student_prompt import rendering
 from agents.types import Dialogue, Split
 from harness.data.dataset import load
 from harness.data.splits import dialogues_of
-from harness.serving.hardware import device_here, machine_mib
+from harness.serving.hardware import device_here, available_memory_mib
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan
 from serve.null_adapter import beside
@@ -142,7 +142,7 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
 def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) -> Any:
     device = device_here()
     name, adapters = beside(folder, "base", adapters, device, log.parent / "shelf")
-    memory = CARD_MIB if device == "cuda" else machine_mib()
+    memory = CARD_MIB if device == "cuda" else available_memory_mib()
     made = plan(read_json(folder / "config.json"), adapters, Wanted(device, dtype, memory, FRACTION))
     port = free_port()
     words = [*command(made, folder, name, LOOPBACK, port), *lora_modules(adapters)]

@@ -31,7 +31,7 @@ def wanted(
         more: what else is wanted, as `Wanted` names it.
     """
     if device == "cpu":
-        memory_mib = memory_mib or machine_mib()
+        memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
     return Wanted(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or FRACTION, **more)
 
@@ -76,7 +76,7 @@ def gpu_memory_mib() -> int:
         return 0
 
 
-def machine_mib() -> int:
+def available_memory_mib() -> int:
     """The machine's memory that is free or can be."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
