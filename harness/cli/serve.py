@@ -268,9 +268,9 @@ def _plan_lines(made: ServePlan) -> Iterator[str]:
         f"{told['max_num_seqs']} sequences at once, of {told['max_model_len']:,} tokens at most"
     )
     if not made.fits:
-        from harness.serving.hardware import would_fit
+        from harness.serving.hardware import describe_fitting_plans
 
-        yield f"Does not fit. What would: {would_fit(made)}."
+        yield f"Does not fit. What would: {describe_fitting_plans(made)}."
 
 
 def _show(url: str, key: str, models: list[str], as_json: bool) -> None:

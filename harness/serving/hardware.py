@@ -49,12 +49,12 @@ def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePl
             "there is too little memory to serve this",
             found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
             f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
-            remedy=f"What would fit: {would_fit(made)}.",
+            remedy=f"What would fit: {describe_fitting_plans(made)}.",
         )
     return made
 
 
-def would_fit(made: ServePlan) -> str:
+def describe_fitting_plans(made: ServePlan) -> str:
     """What would fit in words: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
     return ", or ".join([*(way.told for way in made.ways), "a smaller base"])
 
