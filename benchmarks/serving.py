@@ -34,7 +34,7 @@ from agents.student_prompt import rendering
 from agents.types import Dialogue, Split
 from harness.data.dataset import load
 from harness.data.splits import dialogues_of
-from harness.serving.hardware import device_here, available_memory_mib
+from harness.serving.hardware import default_device, available_memory_mib
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, lora_modules, plan
 from serve.null_adapter import beside
@@ -126,13 +126,13 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     loaded: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
-    model = PeftModel.from_pretrained(loaded, adapter.folder).to(device_here()).eval()
-    if device_here() == "cpu":
+    model = PeftModel.from_pretrained(loaded, adapter.folder).to(default_device()).eval()
+    if default_device() == "cpu":
         torch.set_num_threads(1)  # a small model with more waits for itself
     how = rendering()
     began = time.perf_counter()
     for dialogue in asked:  # one round: it is long enough
-        ids = torch.tensor([how.prompt_ids(how.turn(dialogue), tokenizer)], device=device_here())
+        ids = torch.tensor([how.prompt_ids(how.turn(dialogue), tokenizer)], device=default_device())
         with torch.inference_mode():
             options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
             model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)
@@ -140,7 +140,7 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
 
 
 def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) -> Any:
-    device = device_here()
+    device = default_device()
     name, adapters = beside(folder, "base", adapters, device, log.parent / "shelf")
     memory = CARD_MIB if device == "cuda" else available_memory_mib()
     made = plan(read_json(folder / "config.json"), adapters, Wanted(device, dtype, memory, FRACTION))

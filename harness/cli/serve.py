@@ -143,7 +143,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import select_served_models, checkpoint_folders
-    from harness.serving.hardware import device_here, fitting, wanted
+    from harness.serving.hardware import default_device, fitting, wanted
     from serve.null_adapter import beside
 
     places = [*rest["first"], *rest["more"]]
@@ -163,7 +163,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
             found=there[0],
             remedy="Use it: other commands find it and load the students that it lacks. Or end it first.",
         )
-    dtype, device = rest["dtype"] or who.dtype, device_here()
+    dtype, device = rest["dtype"] or who.dtype, default_device()
     folder, name, adapters = who.base.folder, who.base_name, []
     if merged:
         (one,) = who.students

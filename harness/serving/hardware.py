@@ -59,7 +59,7 @@ def describe_fitting_plans(made: ServePlan) -> str:
     return ", or ".join([*(way.told for way in made.ways), "a smaller base"])
 
 
-def device_here() -> Device:
+def default_device() -> Device:
     """ "cuda" where there is a card."""
     return "cuda" if gpu_memory_mib() else "cpu"
 

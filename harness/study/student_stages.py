@@ -20,7 +20,7 @@ from finetune.model_loader import Located
 from finetune.tokenizer_identity import check_asking
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
-from harness.serving.hardware import device_here
+from harness.serving.hardware import default_device
 from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
 from harness.study.progress import counted
@@ -51,7 +51,7 @@ async def served(
     how = ServingConfig(
         through=study.generation.through,
         preset=study.generation.preset,
-        device="cpu" if study.training.device == "cpu" else device_here(),
+        device="cpu" if study.training.device == "cpu" else default_device(),
         tell=partial(world.tell, name),
     )
     async with await Store.open(world.db) as store:

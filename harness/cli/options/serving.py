@@ -115,7 +115,7 @@ class ServingOptions:
     def serving(self, who: ServedModels, preset: str, *, quiet: bool) -> ServingConfig:
         """How they are asked; a server of ours that is running with this base is used."""
         from harness.serving.backends import ServingConfig
-        from harness.serving.hardware import device_here
+        from harness.serving.hardware import default_device
         from harness.serving.live_server import running
 
         through = "offline" if self.offline else self.through
@@ -133,7 +133,7 @@ class ServingOptions:
             seed=self.sampling_seed,
             merged=self.merged,
             dtype=dtype,
-            device=device_here(),
+            device=default_device(),
             url=url.rstrip("/").removesuffix("/v1"),
             key=key,
             trusted=trusted,
