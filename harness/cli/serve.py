@@ -143,7 +143,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import select_served_models, checkpoint_folders
-    from harness.serving.hardware import default_device, fitting, wanted
+    from harness.serving.hardware import default_device, plan_serving, wanted
     from serve.null_adapter import beside
 
     places = [*rest["first"], *rest["more"]]
@@ -175,7 +175,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
         adapters = backends.adapters_of(who.contestants, folder)
         name, adapters = beside(folder, name, adapters, device, live_server.SHELF, more=more)
     asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
-    return who, dtype, folder, name, adapters, fitting(folder, adapters, asked)
+    return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 
 
 def _sizes(rest: dict[str, Any]) -> dict[str, Any]:

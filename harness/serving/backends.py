@@ -24,7 +24,7 @@ from finetune.merge_lora import RECORD as MERGED_RECORD
 from finetune.merge_lora import merge
 from finetune.model_loader import check_weights
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor
-from harness.serving.hardware import fitting, wanted
+from harness.serving.hardware import plan_serving, wanted
 from harness.serving.live_server import SHELF, on_shelf, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
@@ -112,7 +112,7 @@ async def opened(
     else:
         await asyncio.to_thread(check_weights, folder)
         name, adapters = beside(folder, name, adapters, how.device, SHELF)
-        made = fitting(folder, adapters, _wanted(how, dtype))
+        made = plan_serving(folder, adapters, _wanted(how, dtype))
         if how.through == "offline":
             async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
                 yield room

@@ -36,7 +36,7 @@ def wanted(
     return Wanted(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or FRACTION, **more)
 
 
-def fitting(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+def plan_serving(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
     """The plan, which must fit.
 
     Raises:

@@ -26,7 +26,7 @@ from harness.data.dataset import sample
 from harness.engine.run import Settings
 from harness.serving.backends import InferenceBackend, ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, named_folder
-from harness.serving.hardware import fitting
+from harness.serving.hardware import plan_serving
 from harness.workflows import generate_students
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder
@@ -381,4 +381,4 @@ def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
 
 def test_too_little_memory_names_what_would_fit(place: Path) -> None:
     with pytest.raises(UserError, match=r"What would fit.*GiB of memory"):
-        fitting(place / "tiny-base", [], Wanted("cuda", "fp32", 1200))
+        plan_serving(place / "tiny-base", [], Wanted("cuda", "fp32", 1200))
