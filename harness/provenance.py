@@ -31,7 +31,7 @@ _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/]*@")  # of postgresql://USER:PASS
 _SHORTEST_SECRET = 8
 
 
-def command_line(environ: Mapping[str, str] = os.environ) -> str:
+def redacted_command_line(environ: Mapping[str, str] = os.environ) -> str:
     """The command that was given, as it could be given again, without anything secret.
 
     Hidden are the values of flags that hold a key, passwords in addresses, and whatever stands in a

@@ -127,7 +127,7 @@ async def run_calls(
     if settings.budget_usd is not None:
         _check_prices(prices)
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
-    run_id, invocation_id = await store.begin(kind, spec, command=provenance.command_line(), context=context)
+    run_id, invocation_id = await store.begin(kind, spec, command=provenance.redacted_command_line(), context=context)
     interrupted = asyncio.Event()
     lanes: list[Lane] = []
     answerers: list[AnswererClient] = []

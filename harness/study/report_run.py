@@ -70,7 +70,7 @@ async def one_run(
         "taught": sorted({str(one["set"]) for one in asked}),
     }
     context = provenance.context(study=study.source)
-    run_id, invocation = await store.begin(JUDGING, spec, command=provenance.command_line(), context=context)
+    run_id, invocation = await store.begin(JUDGING, spec, command=provenance.redacted_command_line(), context=context)
     try:
         async with store.together():
             await store.put_run_dialogues(run_id, dialogues)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.provenance import command_line
+from harness.provenance import redacted_command_line
 
 Run = Callable[..., Any]
 JUDGE = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", "--limit", "2", "--yes")
@@ -145,7 +145,7 @@ def test_the_command_is_recorded_without_secrets(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/empathy", *words])
     environ = {"OPENAI_API_KEY": "sk-test-0123456789", "MY_TOKEN": "", "SHORT_KEY": "A", "HOME": "judge"}
-    assert command_line(environ) == recorded
+    assert redacted_command_line(environ) == recorded
 
 
 def test_a_recorded_command_names_no_key_of_the_environment(
