@@ -29,7 +29,7 @@ from harness.workflows.judge import Retries, next_attempts
 from harness.workflows.records import save_judges
 from prompts import Prompt
 from results.analysis import audit_baselines
-from results.analysis.judge_audit import AuditSummary, summarise_audit
+from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, pairs_of
 
@@ -197,7 +197,7 @@ async def run_audit(
     """Ask what is not answered yet, store, and summarise.
 
     Args:
-        without_kin: as `summarise_audit`; all pairs are asked about.
+        without_kin: as `summarize_audit`; all pairs are asked about.
 
     Raises:
         UserError: as `run_calls`.
@@ -215,6 +215,6 @@ async def run_audit(
         Source(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
     ]
     report = await run_calls(store, registry, settings, AUDIT, plan.spec, describe, sources)
-    return await summarise_audit(
+    return await summarize_audit(
         store, report.run_id, report.lanes, interrupted=report.interrupted, without_kin=without_kin
     )

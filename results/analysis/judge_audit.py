@@ -80,7 +80,7 @@ class AuditSummary:
         return float(np.where(mine.first == person, mine.better < 0, mine.better > 0).mean())
 
 
-async def summarise_audit(
+async def summarize_audit(
     store: Store,
     run_id: str,
     lanes: Mapping[str, LaneReport] | None = None,

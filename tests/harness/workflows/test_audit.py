@@ -18,7 +18,7 @@ from harness.engine.run import Settings
 from harness.workflows.audit import plan_audit, run_audit
 from prompts import Library
 from results.analysis import audit_baselines
-from results.analysis.judge_audit import AuditSummary, summarise_audit
+from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
 from results.queries.judge_audits import AuditData, audited
 from results.statistics import WithinRaters
@@ -65,7 +65,7 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     async with await Store.open(
         str(tmp_path / "audit.sqlite")
     ) as store:  # and again, from the database alone
-        again = await summarise_audit(store, summary.found.run_id)
+        again = await summarize_audit(store, summary.found.run_id)
     assert agreement(again) == found
 
 
