@@ -82,7 +82,7 @@ class AuditPlan:
         }
 
     @property
-    def of_models(self) -> AuditPlan:
+    def without_control_judges(self) -> AuditPlan:
         """The same of the judges that are asked for money alone."""
         return replace(self, judges=tuple(judge for judge in self.judges if not judge.is_control))
 
