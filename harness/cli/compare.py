@@ -235,11 +235,11 @@ def _two(
     by: str,
     margin: float | None,
 ) -> Shown:
-    from results.analysis.comparison import compare_two
+    from results.analysis.comparison import compare_pair
     from results.render import comparison as telling
     from results.render.comparison_data import compared_data
 
-    found = compare_two(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
+    found = compare_pair(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
     shown = Shown(
         compared_data(found),
         telling.comparison_table(found),

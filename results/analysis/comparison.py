@@ -87,7 +87,7 @@ class PairComparison:
     disagree: str
 
 
-def compare_two(
+def compare_pair(
     gathered: ContestSelection,
     *,
     seed: int,
