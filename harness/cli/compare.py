@@ -286,11 +286,11 @@ def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bo
 
 
 def _strategies(gathered: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
-    from results.analysis.training_seeds import compare_strategies
+    from results.analysis.training_seeds import compare_training_seeds
     from results.render import training_seeds as telling
     from results.render.comparison_data import strategies_data
 
-    found = compare_strategies(gathered, first, seed=seed, soft=soft)
+    found = compare_training_seeds(gathered, first, seed=seed, soft=soft)
     shown = Shown(
         strategies_data(found), None, telling.strategies_lines(found), telling.strategies_notes(found)
     )
