@@ -136,7 +136,7 @@ def compare_pair(
     tests, adjusted = iter(family.tests), iter(family.others)
     judges = []
     for under, answer, of_judge, orders in zip(gathered.judges, answers, ways, mcnemars, strict=True):
-        through, *straight = [over_asked(next(tests), *way) for way in of_judge]
+        through, *straight = [select_judged(next(tests), *way) for way in of_judge]
         one, other = under.standings[first.id], under.standings[second.id]
         judges.append(
             JudgeComparison(
@@ -180,7 +180,7 @@ def check_soft(gathered: ContestSelection) -> None:
         )
 
 
-def over_asked(test: PairedDifference, pair: PairedScores, asked: Marks) -> PairedDifference:
+def select_judged(test: PairedDifference, pair: PairedScores, asked: Marks) -> PairedDifference:
     """The bounds and what is left out are over the dialogues that were to be judged in this very test."""
     n = int(asked.sum())
     return replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from agents.errors import UserError
-from results.analysis.comparison import LEVEL, Marks, check_soft, over_asked
+from results.analysis.comparison import LEVEL, Marks, check_soft, select_judged
 from results.analysis.contest_selection import ContestSelection, AuthorContest, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
@@ -120,7 +120,7 @@ def compare_everyone(
         )
     family = adjust_family([row.pairs for row in rows], seed=seed, level=LEVEL)
     places = tuple(
-        ComparisonRow(row.under, row.first, row.second, row.rate, over_asked(test, row.pairs, row.asked))
+        ComparisonRow(row.under, row.first, row.second, row.rate, select_judged(test, row.pairs, row.asked))
         for row, test in zip(rows, family.tests, strict=True)
     )
     return MultiComparison(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)
