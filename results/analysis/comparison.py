@@ -106,7 +106,7 @@ def compare_pair(
     """
     first, second = gathered.authors
     if soft:
-        check_soft(gathered)
+        check_has_soft_verdicts(gathered)
     name = f"{name_of(first)} – {name_of(second)}"
     answers: list[PairedComparison] = []
     ways: list[list[tuple[PairedScores, Marks]]] = []
@@ -166,7 +166,7 @@ def _by_group(
     return difference_breakdown(pairs, properties, seed=seed, level=LEVEL)
 
 
-def check_soft(gathered: ContestSelection) -> None:
+def check_has_soft_verdicts(gathered: ContestSelection) -> None:
     """Raise UserError where a judge gave no probabilities."""
     silent = sorted(
         under.judge

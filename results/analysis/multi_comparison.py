@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from agents.errors import UserError
-from results.analysis.comparison import LEVEL, Marks, check_soft, select_judged
+from results.analysis.comparison import LEVEL, Marks, check_has_soft_verdicts, select_judged
 from results.analysis.contest_selection import ContestSelection, AuthorContest, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
@@ -87,7 +87,7 @@ def compare_everyone(
         UserError: soft verdicts of a judge that gave none, or pairs of a single author.
     """
     if soft:
-        check_soft(gathered)
+        check_has_soft_verdicts(gathered)
     rows: list[_Row] = []
     saturated: dict[str, list[str]] = {}
     names = {of.id: name_of(of) for of in gathered.authors}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.types import ResponseSet
-from results.analysis.comparison import LEVEL, check_soft
+from results.analysis.comparison import LEVEL, check_has_soft_verdicts
 from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
 from results.statistics import NotEstimable, StrategyEstimate, is_saturated, mean_score, strategy_family
@@ -45,7 +45,7 @@ def compare_training_seeds(gathered: ContestSelection, first: int, *, seed: int,
         UserError: soft verdicts of a judge that gave none.
     """
     if soft:
-        check_soft(gathered)
+        check_has_soft_verdicts(gathered)
     groups = tuple(group for group in (gathered.authors[:first], gathered.authors[first:]) if group)
     estimates = strategy_family(
         {

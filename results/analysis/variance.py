@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.errors import UserError
 from agents.types import ResponseSet
-from results.analysis.comparison import check_soft
+from results.analysis.comparison import check_has_soft_verdicts
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.statistics import NotEstimable, VarianceTable, dialogue_scores, variance_table
 
@@ -38,7 +38,7 @@ def noise_of(gathered: ContestSelection, generations: int, *, requests: int = 10
         UserError: the authors are no multiple of the generations, or soft verdicts of a judge without any.
     """
     if soft:
-        check_soft(gathered)
+        check_has_soft_verdicts(gathered)
     authors = gathered.authors
     if len(authors) % generations:
         raise UserError(
