@@ -14,14 +14,14 @@ from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, di
 
 
 @dataclass(frozen=True)
-class Winner:
+class BestAuthor:
     """One judge's best author, or why nothing can be said of it; `author` is "" then."""
 
     author: str
     best: WinnerEstimate | NotEstimable
 
 
-def winners_of(everyone: MultiComparison) -> Mapping[str, Winner]:
+def winners_of(everyone: MultiComparison) -> Mapping[str, BestAuthor]:
     """By the judge's name, from two authors on; empty for pairs of authors."""
     if everyone.pairwise or len(everyone.gathered.authors) < 2:
         return {}
@@ -32,10 +32,10 @@ def winners_of(everyone: MultiComparison) -> Mapping[str, Winner]:
     }
 
 
-def _winner(gathered: ContestSelection, under: JudgeContests, seed: int, level: float, *, soft: bool) -> Winner:
+def _winner(gathered: ContestSelection, under: JudgeContests, seed: int, level: float, *, soft: bool) -> BestAuthor:
     authors = [author for author in gathered.authors if author.id in under.standings]
     standings = [under.standings[author.id] for author in authors]
     asked = np.all([standing.asked for standing in standings], axis=0)
     scores = [dialogue_scores(standing.columns, soft=soft).score[asked] for standing in standings]
     best = estimate_winner(np.stack(scores, axis=1), seed=seed, level=level)
-    return Winner("" if isinstance(best, NotEstimable) else name_of(authors[best.winner]), best)
+    return BestAuthor("" if isinstance(best, NotEstimable) else name_of(authors[best.winner]), best)

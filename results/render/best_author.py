@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from results.analysis.best_author import Winner
+from results.analysis.best_author import BestAuthor
 from results.render.format import between, percent
 from results.statistics import NotEstimable
 
@@ -16,7 +16,7 @@ MEANING = (
 )
 
 
-def winners_data(winners: Mapping[str, Winner]) -> dict[str, Any]:
+def winners_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
     """By judge: the best author, observed and corrected; rates in [0, 1]."""
     return {
         judge: {"author": None, "refused": winner.best.reason}
@@ -26,13 +26,13 @@ def winners_data(winners: Mapping[str, Winner]) -> dict[str, Any]:
     }
 
 
-def winners_lines(winners: Mapping[str, Winner]) -> list[str]:
+def winners_lines(winners: Mapping[str, BestAuthor]) -> list[str]:
     """One line a judge, then what it means."""
     lines = [f"{judge}: {_line(winner)}" for judge, winner in winners.items()]
     return [*lines, MEANING] if lines else []
 
 
-def _line(winner: Winner) -> str:
+def _line(winner: BestAuthor) -> str:
     best = winner.best
     if isinstance(best, NotEstimable):
         return f"{best}."
