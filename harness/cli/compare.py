@@ -269,14 +269,14 @@ def _noise(gathered: ContestSelection, generations: int, *, soft: bool) -> Shown
 
 
 def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> Shown:
-    from results.analysis.best_author import winners_of
+    from results.analysis.best_author import best_authors
     from results.analysis.multi_comparison import compare_everyone
     from results.render import multi_comparison as telling
     from results.render.best_author import winners_data, winners_lines
     from results.render.comparison_data import multi_comparison_data
 
     found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
-    winners = winners_of(found)
+    winners = best_authors(found)
     return Shown(
         {**multi_comparison_data(found), "best": winners_data(winners)},
         telling.multi_comparison_table(found),

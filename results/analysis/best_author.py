@@ -21,7 +21,7 @@ class BestAuthor:
     best: WinnerEstimate | NotEstimable
 
 
-def winners_of(everyone: MultiComparison) -> Mapping[str, BestAuthor]:
+def best_authors(everyone: MultiComparison) -> Mapping[str, BestAuthor]:
     """By the judge's name, from two authors on; empty for pairs of authors."""
     if everyone.pairwise or len(everyone.gathered.authors) < 2:
         return {}
