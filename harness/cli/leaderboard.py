@@ -99,7 +99,7 @@ def leaderboard(
         return
 
     async def main() -> dict[str, bytes]:
-        from results.analysis.leaderboard import leaderboard_of
+        from results.analysis.leaderboard import load_leaderboard
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
@@ -113,7 +113,7 @@ def leaderboard(
                 made["battles"] = as_lines(await battles(store))
             if [*wanted] == ["battles"]:
                 return made
-            board = await leaderboard_of(store, judges, split=split, seed=seed, without_kin=without_kin)
+            board = await load_leaderboard(store, judges, split=split, seed=seed, without_kin=without_kin)
             if not wanted:
                 _show(board, as_json)
                 return {}

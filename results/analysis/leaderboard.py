@@ -101,7 +101,7 @@ class Leaderboard:
     passed_over: int
 
 
-async def leaderboard_of(
+async def load_leaderboard(
     store: Store, judges: Sequence[str] = (), *, split: str = "test", seed: int = 0, without_kin: bool = False
 ) -> Leaderboard:
     """Rank everybody.
