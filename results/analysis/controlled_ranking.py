@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.models.spec import is_emulated
 from agents.types import ResponseSet
-from results.analysis.leaderboard import judged_contests
+from results.analysis.leaderboard import complete_contests
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, name_of
 from results.queries.contests import Contest
@@ -51,9 +51,9 @@ async def controlled_rankings(
     """By judge, from the contests that the leaderboard ranks.
 
     Raises:
-        UserError: as `judged_contests`.
+        UserError: as `complete_contests`.
     """
-    by_judge, _ = await judged_contests(store, judges, split=split, without_kin=without_kin)
+    by_judge, _ = await complete_contests(store, judges, split=split, without_kin=without_kin)
     sets = {
         author.id: author
         for contests in by_judge.values()

@@ -113,7 +113,7 @@ async def load_leaderboard(
     Raises:
         UserError: nothing was judged to the end on this split, or a judge is not known.
     """
-    by_judge, passed_over = await judged_contests(store, judges, split=split, without_kin=without_kin)
+    by_judge, passed_over = await complete_contests(store, judges, split=split, without_kin=without_kin)
     rankings = [_ranking(of[0][0].judge, judge_id, of, seed) for judge_id, of in by_judge.items()]
     models = _asked_alike([pair for of in by_judge.values() for pair in of if pair[0].provider != CONTROL])
     if len({entry.judge_id for entry, _ in models}) > 1:
@@ -124,7 +124,7 @@ async def load_leaderboard(
     return Leaderboard(split, tuple(found), passed_over)
 
 
-async def judged_contests(
+async def complete_contests(
     store: Store, judges: Sequence[str] = (), *, split: str = "test", without_kin: bool = False
 ) -> tuple[dict[str, list[tuple[ContestEntry, Contest]]], int]:
     """By judge id, each pair's fullest contest; and how many contests that stopped were passed over.
