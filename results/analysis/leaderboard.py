@@ -31,7 +31,7 @@ POOLED = "all judges, pooled"
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class ContestScore:
     """What one contest says of one author: its dialogue scores, for the exports.
 
     Attributes:
@@ -74,7 +74,7 @@ class Ranking:
     strengths: BradleyTerryStrengths
     rates: Floats
     order_robust: Floats
-    meetings: tuple[Meeting, ...]
+    meetings: tuple[ContestScore, ...]
     kin: frozenset[str]
     emulated: bool
     answerer_notes: tuple[str, ...] = ()
@@ -241,15 +241,15 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest
     )
 
 
-def _meetings(contest: Contest, score: Floats) -> list[Meeting]:
+def _meetings(contest: Contest, score: Floats) -> list[ContestScore]:
     if not score.size:
         return []
     wins, losses = int((score > 0.5).sum()), int((score < 0.5).sum())
     draws, rate = int(score.size) - wins - losses, float(score.mean())
     error = standard_error(score)
     return [
-        Meeting(contest.a.id, contest.b.id, wins, losses, draws, rate, error),
-        Meeting(contest.b.id, contest.a.id, losses, wins, draws, 1.0 - rate, error),
+        ContestScore(contest.a.id, contest.b.id, wins, losses, draws, rate, error),
+        ContestScore(contest.b.id, contest.a.id, losses, wins, draws, 1.0 - rate, error),
     ]
 
 

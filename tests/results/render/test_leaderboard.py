@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from agents.types import ResponseSet
-from results.analysis.leaderboard import Leaderboard, Meeting, Ranking
+from results.analysis.leaderboard import Leaderboard, ContestScore, Ranking
 from results.render.leaderboard import as_alpaca, as_csv, as_data, as_markdown, as_tables, rows_of
 from results.statistics import strengths
 from results.statistics.intervals import standard_error
@@ -31,8 +31,8 @@ def ranking(scores: list[float]) -> Ranking:
         rates=np.array([found.mean(), 1 - found.mean()]),
         order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
         meetings=(
-            Meeting(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
-            Meeting(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
+            ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
+            ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
         ),
         kin=frozenset(),
         emulated=False,
