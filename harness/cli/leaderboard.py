@@ -21,7 +21,7 @@ from harness.terminal.output import (
 )
 
 if TYPE_CHECKING:
-    from results.analysis.leaderboard import Leaderboard, Ranking
+    from results.analysis.leaderboard import Leaderboard, JudgeRanking
     from results.db.store import Store
 
 FORMATS = {
@@ -211,7 +211,7 @@ async def _written(
     return made
 
 
-async def _lengths(store: Store, ranking: Ranking) -> dict[str, float]:
+async def _lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:
     """By set id, the mean length of its stored responses in characters."""
     found = {}
     for of in ranking.authors:

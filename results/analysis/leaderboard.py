@@ -51,7 +51,7 @@ class ContestScore:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class JudgeRanking:
     """One judge's order of the authors (or all judges' together).
 
     Attributes:
@@ -97,7 +97,7 @@ class Leaderboard:
     """
 
     split: str
-    rankings: tuple[Ranking, ...]
+    rankings: tuple[JudgeRanking, ...]
     passed_over: int
 
 
@@ -201,7 +201,7 @@ async def _contests(store: Store, entries: Sequence[ContestEntry]) -> dict[tuple
     return found
 
 
-def _ranking(judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest]], seed: int) -> Ranking | None:
+def _ranking(judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest]], seed: int) -> JudgeRanking | None:
     """From the contests of one judge, or of several; None where no dialogue is complete."""
     sets = {one.id: one for _, contest in of for one in (contest.a, contest.b)}
     authors = tuple(sorted(sets.values(), key=lambda one: (name_of(one), one.id)))
@@ -226,7 +226,7 @@ def _ranking(judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest
     score = np.array([row[2] for row in columns])
     total = np.bincount(first, score, len(authors)) + np.bincount(second, 1.0 - score, len(authors))
     count = np.bincount(first, minlength=len(authors)) + np.bincount(second, minlength=len(authors))
-    return Ranking(
+    return JudgeRanking(
         judge=judge,
         judge_id=judge_id,
         authors=authors,

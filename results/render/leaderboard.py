@@ -11,7 +11,7 @@ import numpy as np
 from agents.author_names import is_called
 from agents.errors import UserError
 from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
-from results.analysis.leaderboard import Leaderboard, Ranking
+from results.analysis.leaderboard import Leaderboard, JudgeRanking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent
 from results.render.table import Table
@@ -46,7 +46,7 @@ ALPACA = (
 )
 
 
-def rows_of(ranking: Ranking) -> list[dict[str, Any]]:
+def rows_of(ranking: JudgeRanking) -> list[dict[str, Any]]:
     """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1].
 
     An end of an interval that the data do not bound is None.
@@ -167,7 +167,7 @@ def as_tables(board: Leaderboard) -> list[Table]:
     return tables
 
 
-def as_alpaca(ranking: Ranking, baseline: str, lengths: Mapping[str, float]) -> str:
+def as_alpaca(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
     """AlpacaEval's leaderboard.csv: everybody's win rate against one author, in percent.
 
     Args:
@@ -239,7 +239,7 @@ def notes(board: Leaderboard) -> list[str]:
     return told
 
 
-def commonest_opponent(rankings: Sequence[Ranking]) -> str:
+def commonest_opponent(rankings: Sequence[JudgeRanking]) -> str:
     """The author that most others met: AlpacaEval's baseline where none is named."""
     counts: dict[str, set[str]] = {}
     names: dict[str, str] = {}

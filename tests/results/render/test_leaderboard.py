@@ -10,19 +10,19 @@ import orjson
 import pytest
 
 from agents.types import ResponseSet
-from results.analysis.leaderboard import Leaderboard, ContestScore, Ranking
+from results.analysis.leaderboard import Leaderboard, ContestScore, JudgeRanking
 from results.render.leaderboard import as_alpaca, as_csv, as_data, as_markdown, as_tables, rows_of
 from results.statistics import strengths
 from results.statistics.intervals import standard_error
 
 
-def ranking(scores: list[float]) -> Ranking:
+def ranking(scores: list[float]) -> JudgeRanking:
     """Two authors, the first with these scores."""
     n = len(scores)
     zeros, found = np.zeros(n, dtype=int), np.array(scores)
     authors = tuple(ResponseSet(f"set-1:{name}", name, "default", "") for name in ("best", "other"))
     wins, error = int((found > 0.5).sum()), standard_error(found)
-    return Ranking(
+    return JudgeRanking(
         judge="a judge",
         judge_id="judge-1:x",
         authors=authors,
