@@ -15,7 +15,7 @@ from results.statistics import NotEstimable, VarianceTable, dialogue_scores, var
 
 
 @dataclass(frozen=True)
-class Noise:
+class VarianceAnalysis:
     """A variance table for every judge.
 
     Attributes:
@@ -31,7 +31,7 @@ class Noise:
     soft: bool
 
 
-def noise_of(gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False) -> Noise:
+def noise_of(gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False) -> VarianceAnalysis:
     """The gathered authors are so many generations of each training seed's checkpoint, in the order given.
 
     Raises:
@@ -49,7 +49,7 @@ def noise_of(gathered: ContestSelection, generations: int, *, requests: int = 10
         )
     checkpoints = tuple(authors[start : start + generations] for start in range(0, len(authors), generations))
     tables = {under.judge: _table(under, checkpoints, requests, soft=soft) for under in gathered.judges}
-    return Noise(gathered, checkpoints, tables, soft)
+    return VarianceAnalysis(gathered, checkpoints, tables, soft)
 
 
 def _table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from results.analysis.variance import Noise
+from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
 from results.render.format import percent
@@ -22,7 +22,7 @@ SOURCES = {
 }
 
 
-def noise_data(noise: Noise) -> dict[str, Any]:
+def noise_data(noise: VarianceAnalysis) -> dict[str, Any]:
     """By judge: components, what they add to the squared standard error, and what more requests would do."""
     return {
         "checkpoints": [[name_of(one) for one in generations] for generations in noise.checkpoints],
@@ -39,7 +39,7 @@ def noise_data(noise: Noise) -> dict[str, Any]:
     }
 
 
-def noise_lines(noise: Noise) -> list[str]:
+def noise_lines(noise: VarianceAnalysis) -> list[str]:
     """One table a judge."""
     lines = [
         f"{len(noise.checkpoints)} training seeds with {len(noise.checkpoints[0])} generations each, against "
@@ -83,7 +83,7 @@ def _part(table: VarianceTable, name: str) -> str:
     return percent(table.parts[name] / table.error**2)
 
 
-def noise_notes(noise: Noise) -> list[str]:
+def noise_notes(noise: VarianceAnalysis) -> list[str]:
     """What a reader must know."""
     return [
         *common_notes(noise.gathered, soft=noise.soft),
