@@ -261,10 +261,10 @@ def _with_margin(shown: Shown, margins: Margins) -> Shown:
 
 
 def _noise(gathered: ContestSelection, generations: int, *, soft: bool) -> Shown:
-    from results.analysis.variance import noise_of
+    from results.analysis.variance import analyze_variance
     from results.render.variance import noise_data, noise_lines, noise_notes
 
-    noise = noise_of(gathered, generations, soft=soft)
+    noise = analyze_variance(gathered, generations, soft=soft)
     return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
 
 
