@@ -248,9 +248,9 @@ def _two(
     )
     if margin is None:
         return shown
-    from results.analysis.noninferiority import margins_of
+    from results.analysis.noninferiority import noninferiority_margins
 
-    return _with_margin(shown, margins_of(found, margin))
+    return _with_margin(shown, noninferiority_margins(found, margin))
 
 
 def _with_margin(shown: Shown, margins: Margins) -> Shown:

@@ -38,7 +38,7 @@ class Margins:
     how: Mapping[str, str]
 
 
-def margins_of(compared: PairComparison, margin: float) -> Margins:
+def noninferiority_margins(compared: PairComparison, margin: float) -> Margins:
     """Two authors: by the comparison that answers the question for each judge."""
     first, second = (name_of(author) for author in compared.gathered.authors)
     level = 1.0 - (1.0 - compared.level) / len(compared.judges)
