@@ -296,9 +296,9 @@ def _strategies(gathered: ContestSelection, first: int, seed: int, *, soft: bool
     )
     if margin is None:
         return shown
-    from results.analysis.noninferiority import strategy_margins_of
+    from results.analysis.noninferiority import seed_noninferiority_margins
 
-    return _with_margin(shown, strategy_margins_of(found, margin))
+    return _with_margin(shown, seed_noninferiority_margins(found, margin))
 
 
 def _show(shown: Shown, *, as_json: bool) -> None:

@@ -64,7 +64,7 @@ def _non_inferior(
     return non_inferior(pairs.select_dialogues(asked), margin, seed=compared.seed, level=level)
 
 
-def strategy_margins_of(strategies: SeedComparison, margin: float) -> Margins:
+def seed_noninferiority_margins(strategies: SeedComparison, margin: float) -> Margins:
     """Two strategies, or one and the opponent: their estimates are simultaneous over the judges already."""
     names = [" + ".join(name_of(author) for author in group) for group in strategies.groups]
     names.append(name_of(strategies.gathered.opponent))
