@@ -16,7 +16,7 @@ from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from results.analysis.contest_selection import ContestSelection
-    from results.analysis.noninferiority import Margins
+    from results.analysis.noninferiority import NonInferiorityMargins
     from results.queries.contest_index import ContestIndex
     from results.render.table import Table
 
@@ -253,7 +253,7 @@ def _two(
     return _with_margin(shown, noninferiority_margins(found, margin))
 
 
-def _with_margin(shown: Shown, margins: Margins) -> Shown:
+def _with_margin(shown: Shown, margins: NonInferiorityMargins) -> Shown:
     from results.render.noninferiority import margins_data, margins_lines
 
     data = {**shown.data, "non_inferiority": margins_data(margins)}

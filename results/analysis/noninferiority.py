@@ -21,7 +21,7 @@ from results.statistics import (
 
 
 @dataclass(frozen=True)
-class Margins:
+class NonInferiorityMargins:
     """A margin, held against every judge's comparison.
 
     Attributes:
@@ -38,7 +38,7 @@ class Margins:
     how: Mapping[str, str]
 
 
-def noninferiority_margins(compared: PairComparison, margin: float) -> Margins:
+def noninferiority_margins(compared: PairComparison, margin: float) -> NonInferiorityMargins:
     """Two authors: by the comparison that answers the question for each judge."""
     first, second = (name_of(author) for author in compared.gathered.authors)
     level = 1.0 - (1.0 - compared.level) / len(compared.judges)
@@ -46,7 +46,7 @@ def noninferiority_margins(compared: PairComparison, margin: float) -> Margins:
         answer.under.judge: _non_inferior(compared, answer, margin, level) for answer in compared.judges
     }
     how = {answer.under.judge: answer.answer.primary for answer in compared.judges}
-    return Margins(first, second, margin, judges, how)
+    return NonInferiorityMargins(first, second, margin, judges, how)
 
 
 def _non_inferior(
@@ -64,7 +64,7 @@ def _non_inferior(
     return non_inferior(pairs.select_dialogues(asked), margin, seed=compared.seed, level=level)
 
 
-def seed_noninferiority_margins(strategies: SeedComparison, margin: float) -> Margins:
+def seed_noninferiority_margins(strategies: SeedComparison, margin: float) -> NonInferiorityMargins:
     """Two strategies, or one and the opponent: their estimates are simultaneous over the judges already."""
     names = [" + ".join(name_of(author) for author in group) for group in strategies.groups]
     names.append(name_of(strategies.gathered.opponent))
@@ -75,4 +75,4 @@ def seed_noninferiority_margins(strategies: SeedComparison, margin: float) -> Ma
         for judge, estimate in strategies.estimates.items()
     }
     how = COMMON_OPPONENT if len(strategies.groups) > 1 else "against the opponent"
-    return Margins(names[0], names[1], margin, judges, dict.fromkeys(judges, how))
+    return NonInferiorityMargins(names[0], names[1], margin, judges, dict.fromkeys(judges, how))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from results.analysis.noninferiority import Margins
+from results.analysis.noninferiority import NonInferiorityMargins
 from results.render.paired_differences import points, span
 from results.statistics import NonInferiority, NotEstimable
 
 
-def margins_data(margins: Margins) -> dict[str, Any]:
+def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
     """By judge: the verdict and what it rests on, or why it is refused; differences in [−1, 1]."""
     return {
         "margin": margins.margin,
@@ -25,7 +25,7 @@ def margins_data(margins: Margins) -> dict[str, Any]:
     }
 
 
-def margins_lines(margins: Margins) -> list[str]:
+def margins_lines(margins: NonInferiorityMargins) -> list[str]:
     """One sentence a judge."""
     return [
         f"{judge}: {result}." if isinstance(result, NotEstimable) else f"{judge}: {_sentence(margins, result)}"
@@ -33,7 +33,7 @@ def margins_lines(margins: Margins) -> list[str]:
     ]
 
 
-def _sentence(margins: Margins, result: NonInferiority) -> str:
+def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:
     within = f"{margins.second} within {_plain(result.margin)} points"
     verdicts = {
         "non-inferior": f"{margins.first} is as good as {within}",
