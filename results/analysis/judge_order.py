@@ -21,7 +21,7 @@ from results.statistics.scores import dialogue_scores
 FEWEST = 3  # authors: two are in one order or in the other
 
 
-async def orders_compared(
+async def compare_judge_orders(
     store: Store, catalogue: ContestIndex, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
 ) -> dict[tuple[int, int], float | NotEstimable]:
     """By two judges' places in `judge_ids`, τ-b of the authors that both judged against the opponent."""

@@ -20,7 +20,7 @@ from agents.judge import Judge
 from agents.models.family import FamilyMatch, self_preference_warning, family_matches
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
-from results.analysis.judge_order import orders_compared
+from results.analysis.judge_order import compare_judge_orders
 from results.db.store import Store
 from results.queries.contest_index import ContestIndex, ContestEntry, load_contest_index
 from results.queries.contests import Contest, contests_of
@@ -227,7 +227,7 @@ async def _jury(
         verdict = win_rate(_majority(answers[models], len(dialogues), samples), seed=seed)
         contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
         pooled = pooled_over_judges(contests, seed=seed)
-    ranks = await orders_compared(store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors])
+    ranks = await compare_judge_orders(store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors])
     return JudgePanel(
         *sets,
         split,
