@@ -107,14 +107,14 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
 async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[PaperContest]:
     """What the database has; nothing where there is no database yet."""
     from results.db.store import Store
-    from results.paper.collect import found_contests, read_cells
+    from results.paper.collect import select_paper_contests, read_cells
 
     named = read_cells(cells) if cells is not None else {}
     if not _there(db):
         print_message(f"There is no database at {db}: nothing of ours is shown.")
         return []
     async with await Store.open(db, create=False) as store:
-        return await found_contests(store, named, without_kin=without_kin)
+        return await select_paper_contests(store, named, without_kin=without_kin)
 
 
 def _there(db: str) -> bool:

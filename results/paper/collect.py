@@ -88,7 +88,7 @@ def read_cells(path: Path) -> dict[str, Described]:
     return named
 
 
-async def found_contests(
+async def select_paper_contests(
     store: Store,
     named: Mapping[str, Described] | None = None,
     *,
