@@ -144,7 +144,7 @@ def _scores(contest: Contest, columns: JudgmentTable) -> Scores:
     return {dialogue.key: float(one) for dialogue, one in pairs if not np.isnan(one)}
 
 
-def claims_of(contests: Sequence[PaperContest]) -> list[Contrast]:
+def paper_claims(contests: Sequence[PaperContest]) -> list[Contrast]:
     """The paper's claims, with ours where the contests that they are about were judged."""
     by_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
