@@ -49,11 +49,11 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     """
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
-    from results.paper.collect import cells_of, paper_claims
+    from results.paper.collect import table1_cells, paper_claims
     from results.paper.latex import as_latex
 
     contests = run(_contests(db, cells, without_kin))
-    found, claims = layout.table1(cells_of(contests)), paper_claims(contests)
+    found, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
     told = {
         "rows": layout.rows(found),
         "notes": layout.notes(found),

@@ -22,7 +22,7 @@ from results.paper.cells import (
     Cell,
     published,
 )
-from results.paper.collect import PaperContest, cells_of
+from results.paper.collect import PaperContest, table1_cells
 from results.paper.deviations import OUR_PROMPT
 from results.paper.figures import Bar, Chart
 from results.paper.table1 import CellResult
@@ -41,7 +41,7 @@ EMULATED = "EMULATED: answers of this machine's emulator, not of any real model"
 
 def charts(contests: list[PaperContest], dataset: Dataset | None) -> list[Chart]:
     """Figures 1, 3, 4 and 6 to 10; 3 and 4 only with the dataset."""
-    ours = cells_of(contests)
+    ours = table1_cells(contests)
     made = [_against_bases(contests)]
     if dataset is not None:
         made += [_ratings(dataset), _pairs(dataset)]

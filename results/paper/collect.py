@@ -183,7 +183,7 @@ def _fullest(found: Sequence[PaperContest]) -> PaperContest:
     return max(found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size))
 
 
-def cells_of(contests: list[PaperContest]) -> dict[Cell, CellResult]:
+def table1_cells(contests: list[PaperContest]) -> dict[Cell, CellResult]:
     """Of each cell the contest that counts; how many other students could have stood there is told."""
     of_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
