@@ -13,7 +13,7 @@ from harness.cli.options.common import data_option, db_option, json_option, run
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.workflows.profile import Profiles
+    from harness.workflows.profile import ResponseProfiles
 
 
 @click.command()
@@ -37,7 +37,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     from harness.workflows.profile import as_data, as_table, notes, profiles
     from results.db.store import Store
 
-    async def main(place: str, *, create: bool) -> Profiles:
+    async def main(place: str, *, create: bool) -> ResponseProfiles:
         dataset = load(data)
         async with await Store.open(place, create=create) as store:
             return await profiles(authors, dataset, store, Split(split))

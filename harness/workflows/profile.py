@@ -20,7 +20,7 @@ SHOWN_IDS = 8
 
 
 @dataclass(frozen=True)
-class Profiles:
+class ResponseProfiles:
     """Profiles of several authors over the same dialogues.
 
     Attributes:
@@ -37,7 +37,7 @@ class Profiles:
 
 async def profiles(
     names: Sequence[str], dataset: Dataset, store: Store, split: Split = Split.TEST
-) -> Profiles:
+) -> ResponseProfiles:
     """The profiles of authors, over the dialogues of a split that all of them answered.
 
     Raises:
@@ -63,10 +63,10 @@ async def profiles(
         )
         for author in authors
     }
-    return Profiles(of, len(common), str(split), answered)
+    return ResponseProfiles(of, len(common), str(split), answered)
 
 
-def as_data(found: Profiles) -> dict[str, Any]:
+def as_data(found: ResponseProfiles) -> dict[str, Any]:
     """For `--json`; the word lists are part of it."""
     return {
         "split": found.split,
@@ -80,7 +80,7 @@ def as_data(found: Profiles) -> dict[str, Any]:
     }
 
 
-def as_table(found: Profiles) -> Table:
+def as_table(found: ResponseProfiles) -> Table:
     """One column an author."""
     title = f"Response profiles: {found.dialogues:,} dialogues of the {found.split} split"
     table = table_of(title, ("", *found.of))
@@ -104,7 +104,7 @@ def _rows(one: Profile) -> dict[str, str]:
     }
 
 
-def notes(found: Profiles) -> list[str]:
+def notes(found: ResponseProfiles) -> list[str]:
     """What is to be said beside the table: openings, flagged responses to read, the word lists."""
     told = []
     for name, one in found.of.items():
