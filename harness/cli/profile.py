@@ -34,13 +34,13 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     Over the dialogues that all authors answered. Descriptive; the word lists are shown.
     """
     from harness.data.dataset import load
-    from harness.workflows.profile import as_data, as_table, notes, profiles
+    from harness.workflows.profile import as_data, as_table, notes, profile_responses
     from results.db.store import Store
 
     async def main(place: str, *, create: bool) -> ResponseProfiles:
         dataset = load(data)
         async with await Store.open(place, create=create) as store:
-            return await profiles(authors, dataset, store, Split(split))
+            return await profile_responses(authors, dataset, store, Split(split))
 
     with TemporaryDirectory() as nowhere:  # where there is no database yet, none is left behind
         there = "://" in db or Path(db).exists()

@@ -35,7 +35,7 @@ class ResponseProfiles:
     answered: Mapping[str, int]
 
 
-async def profiles(
+async def profile_responses(
     names: Sequence[str], dataset: Dataset, store: Store, split: Split = Split.TEST
 ) -> ResponseProfiles:
     """The profiles of authors, over the dialogues of a split that all of them answered.
