@@ -1,7 +1,7 @@
 """What others write and read: responses in (AlpacaEval's, FastChat's, CSV), battles out and in again.
 
 Imported answers become stored responses under their generator's name, so they can be judged like any
-author's. `battles.jsonl` holds every judgment of a database, one a line:
+author's. `export_judgments.jsonl` holds every judgment of a database, one a line:
 
     {"question_id": "sample:001_conv:001", "model_a": "student:x", "model_b": "base", "winner": "model_a", …}
 
@@ -146,7 +146,7 @@ async def _answerers(store: Store, set_id: str) -> dict[str, list[str]]:
     return found
 
 
-async def battles(store: Store) -> list[dict[str, Any]]:
+async def export_judgments(store: Store) -> list[dict[str, Any]]:
     """Every judgment in a database as its newest parser read it, in an order of its own content."""
     judgment, judge, dialogue = table(JudgmentRow), table(JudgeRow).c, table(DialogueRow).c
     wanted = (
