@@ -108,9 +108,9 @@ def leaderboard(
                 return {}
             made: dict[str, bytes] = {}
             if "battles" in wanted:
-                from harness.workflows.interchange import as_lines, export_judgments
+                from harness.workflows.interchange import to_json_lines, export_judgments
 
-                made["battles"] = as_lines(await export_judgments(store))
+                made["battles"] = to_json_lines(await export_judgments(store))
             if [*wanted] == ["battles"]:
                 return made
             board = await load_leaderboard(store, judges, split=split, seed=seed, without_kin=without_kin)

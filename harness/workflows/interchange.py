@@ -211,7 +211,7 @@ def _battle(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def as_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def to_json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as JSON lines."""
     return json_lines(rows)
 
