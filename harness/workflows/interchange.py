@@ -216,7 +216,7 @@ def to_json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return json_lines(rows)
 
 
-def judgments_of(content: bytes) -> Iterator[Judgment]:
+def parse_judgments(content: bytes) -> Iterator[Judgment]:
     """The judgments that exported battles hold: as stored, without the raw text of the unscored."""
     for line in content.splitlines():
         row = orjson.loads(line)

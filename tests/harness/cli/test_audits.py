@@ -16,7 +16,7 @@ import pytest
 from agents.types import Split
 from harness.data.dataset import sample
 from harness.data.splits import dialogues_of
-from harness.workflows.interchange import judgments_of
+from harness.workflows.interchange import parse_judgments
 from results.analysis.controlled_ranking import COVARIATES
 from results.db.mappers import judgment_row
 
@@ -246,7 +246,7 @@ def test_a_leaderboard_ranks_everybody_and_every_format_says_the_same(
 def test_battles_read_back_to_the_same_judgments(empathy: Run, judged: str, workplace: Path) -> None:
     assert empathy("leaderboard", "--format", "battles", "--out", ".").code == 0
     content = (workplace / "battles.jsonl").read_bytes()
-    found = [judgment_row(judgment) for judgment in judgments_of(content)]
+    found = [judgment_row(judgment) for judgment in parse_judgments(content)]
     with sqlite3.connect(workplace / "runs/empathy.sqlite") as connection:
         connection.row_factory = sqlite3.Row
         stored = [dict(row) for row in connection.execute("SELECT * FROM judgment")]
