@@ -182,13 +182,13 @@ def _formats(formats: str, out: Path | None) -> list[str]:
 
 async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     from harness.data.dataset import load
-    from harness.workflows.interchange import read_import, store_answers
+    from harness.workflows.interchange import read_import, import_responses
     from results.db.store import Store
 
     dataset = load(data)
     author = read_import(path, dataset.dialogues, name)
     async with await Store.open(db) as store:
-        await store_answers(store, author, dataset.dialogues)
+        await import_responses(store, author, dataset.dialogues)
     print_line(f"{author.set.author}: {len(author.responses)} responses kept. Judge them by this name.")
 
 

@@ -88,7 +88,7 @@ def _check_name(author: str, path: Path) -> None:
         raise UserError(what, where=str(path), found=repr(author), remedy="Give another: --as NAME")
 
 
-async def store_answers(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> None:
+async def import_responses(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> None:
     """Keep an imported author's responses.
 
     Raises:

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from harness.data.dataset import sample
-from harness.workflows.interchange import read_import, store_answers
+from harness.workflows.interchange import read_import, import_responses
 from results.db.store import Store
 
 DIALOGUES = sample().dialogues
@@ -82,7 +82,7 @@ async def test_a_duplicate_author_is_an_error_that_says_what_to_do(tmp_path: Pat
     one = read_import(written(tmp_path / "a.json", outputs(2)), DIALOGUES)
     other = read_import(written(tmp_path / "b.json", outputs(3)), DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
-        await store_answers(store, one, DIALOGUES)
-        await store_answers(store, one, DIALOGUES)
+        await import_responses(store, one, DIALOGUES)
+        await import_responses(store, one, DIALOGUES)
         with pytest.raises(UserError, match="--as NAME"):
-            await store_answers(store, other, DIALOGUES)
+            await import_responses(store, other, DIALOGUES)
