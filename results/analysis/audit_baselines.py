@@ -31,7 +31,7 @@ def leniency(found: AuditData) -> Floats:
     return leniency_scores(found.pairs, found.elsewhere[:, 0], found.elsewhere[:, 1])
 
 
-def folds_of(found: AuditData) -> NDArray[np.int64]:
+def assign_folds(found: AuditData) -> NDArray[np.int64]:
     """Per pair its fold; all of a rating task are in one."""
     parts = sorted({dialogue.part for dialogue in found.dialogues})
     fold = {part: at % FOLDS for at, part in enumerate(parts)}
@@ -40,7 +40,7 @@ def folds_of(found: AuditData) -> NDArray[np.int64]:
 
 def ratings_out_of_fold(found: AuditData) -> Floats:
     """Score per pair of `control/ratings`, fitted on the other folds; ½ for all where there is one fold."""
-    folds, better = folds_of(found), found.pairs.better
+    folds, better = assign_folds(found), found.pairs.better
     counted = [
         [ratings_model.features(text, found.dialogues[place].utterance) for text in texts]
         for place, texts in zip(found.dialogue_of, found.texts, strict=True)
@@ -58,7 +58,7 @@ def ratings_out_of_fold(found: AuditData) -> Floats:
 
 def author_out_of_fold(found: AuditData) -> Floats:
     """Score per pair of the judge that prefers the responder with the higher mean in the other folds."""
-    folds, pairs = folds_of(found), found.pairs
+    folds, pairs = assign_folds(found), found.pairs
     parts = sorted({dialogue.part for dialogue in found.dialogues})
     of_dialogue = np.array([parts.index(dialogue.part) % FOLDS for dialogue in found.dialogues])
     score = np.full(len(pairs), 0.5)

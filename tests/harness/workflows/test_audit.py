@@ -95,7 +95,7 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
         0.5781, abs=2e-3
     )  # as the fit's script
     assert 0.6 < agreeing(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
-    folds = audit_baselines.folds_of(found)
+    folds = audit_baselines.assign_folds(found)
     part = np.array([found.dialogues[place].part for place in found.dialogue_of])
     assert all(len(set(folds[part == one])) == 1 for one in set(part[:200]))
 
