@@ -42,7 +42,7 @@ from serve.sampling_presets import Preset, read_json
 from serve.served_model import Dtype, Served
 
 PROVIDER = "vllm"
-TRIES_OF_A_SERVER = 3
+MAX_SERVER_STARTS = 3
 AT_ONCE = 256
 
 
@@ -241,7 +241,7 @@ async def _served_run(
     """One server's share, the server started again where it died on the way."""
     plan = plan_responses(chosen, responders)
     done: list[dict[str, LaneReport]] = []
-    for tries in range(1, TRIES_OF_A_SERVER + 1):
+    for tries in range(1, MAX_SERVER_STARTS + 1):
         async with opened(who, part, how, plan.models, dtype_of(who, how)) as room:
             clients = {model: _client(room, model) for model in plan.models}
             own = replace(settings, own=clients)
@@ -251,7 +251,7 @@ async def _served_run(
             dead = room.died()
         if not dead or summary.interrupted:
             break
-        if tries < TRIES_OF_A_SERVER:
+        if tries < MAX_SERVER_STARTS:
             how.tell(f"the server died; what was answered is stored. Starting it again.\n{dead}")
     return replace(summary, lanes=_added(done))
 
