@@ -43,7 +43,7 @@ from serve.served_model import Dtype, Served
 
 PROVIDER = "vllm"
 MAX_SERVER_STARTS = 3
-AT_ONCE = 256
+MAX_CONCURRENT = 256
 
 
 def dtype_of(cast: ServedModels, how: ServingConfig) -> Dtype:
@@ -298,7 +298,7 @@ def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
     """As many calls in flight as a server takes at once, where nothing else is said."""
     if settings.limits.max_in_flight is not None:
         return settings
-    limits = {one.model.id: Limits(max_in_flight=AT_ONCE) for one in responders}
+    limits = {one.model.id: Limits(max_in_flight=MAX_CONCURRENT) for one in responders}
     return replace(settings, lane_limits={**limits, **settings.lane_limits})
 
 
