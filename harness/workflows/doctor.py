@@ -27,7 +27,7 @@ DIALOGUE = {
     "response_1": "I am so sorry. Fifteen years together, and now that silence: it must hurt.",
     "response_2": "You can get another dog.",
 }
-MOST_REQUESTS = 7
+MAX_REQUESTS = 7
 ROOM_TOKENS = 2048  # for a model that thinks first
 THINKING_TOKENS = 16  # an answer of one character that took so many was thought about
 TOP_LOGPROBS = 20
@@ -93,7 +93,7 @@ async def diagnose(model: Model, open_client: Any, price: Price | None) -> Model
     cost = None if price is None else (price.input_usd * 1e6, price.output_usd * 1e6)
     refused: list[str] = []
     requests, error = 0, "it refuses one parameter after another"
-    while requests < MOST_REQUESTS:
+    while requests < MAX_REQUESTS:
         requests += 1
         client: ModelClient = open_client(asked)
         try:

@@ -18,7 +18,7 @@ from harness.cli.doctor import doctor
 from harness.emulator.config import Options
 from harness.emulator.server_process import spawn
 from harness.engine.budget import Price
-from harness.workflows.doctor import MOST_REQUESTS, ModelDiagnosis, diagnose, facts
+from harness.workflows.doctor import MAX_REQUESTS, ModelDiagnosis, diagnose, facts
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, KEY, Start
 
 THINKER = "openai/emulated-o4-mini"
@@ -118,7 +118,7 @@ async def test_a_model_that_does_not_answer(emulator: Start, name: str, fault: s
     found = await diagnosis_of(running.url, name)
     assert found.error
     assert KEY not in found.error
-    assert found.requests <= MOST_REQUESTS
+    assert found.requests <= MAX_REQUESTS
     assert found.to_dict()["entry"] == ""
     assert facts(found)["error"] == found.error
 
