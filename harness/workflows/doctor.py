@@ -28,7 +28,7 @@ DIALOGUE = {
     "response_2": "You can get another dog.",
 }
 MAX_REQUESTS = 7
-ROOM_TOKENS = 2048  # for a model that thinks first
+OUTPUT_TOKENS = 2048  # for a model that thinks first
 THINKING_TOKENS = 16  # an answer of one character that took so many was thought about
 TOP_LOGPROBS = 20
 _WITH_LOGPROBS = (ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS, ApiProtocol.GEMINI_GENERATE)
@@ -125,7 +125,7 @@ def _call(model: Model) -> ModelRequest:
     plain = model.protocol is ApiProtocol.OPENAI_COMPLETIONS
     prompt = Library()[DEFAULT_PROMPT]
     sampling = Sampling(
-        ROOM_TOKENS,
+        OUTPUT_TOKENS,
         temperature=0.0,
         seed=0,
         top_logprobs=model.capabilities.max_top_logprobs or None,
@@ -153,7 +153,7 @@ def _read(
         verdict = "text"
     elif verdict == "text" and tops and not thinks:
         verdict = "logprobs"
-    room = ROOM_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
+    room = OUTPUT_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
     return ModelDiagnosis(
         model=model.id,
         address=model.base_url,
