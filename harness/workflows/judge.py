@@ -32,7 +32,7 @@ from results.db.store import Store
 from results.queries.contests import contests_of
 
 LEAST_BUDGET_USD = 1e-9  # buys nothing
-MOST_ADAPTATIONS = 6  # one for each parameter that a model may refuse
+MAX_ADAPTATIONS = 6  # one for each parameter that a model may refuse
 JUDGING = "judging"
 JUDGING_UNTIL = "judging until known"  # its contests may be judged in part: other tools pass it over
 Retries = Mapping[tuple[str, str, str, int], int]
@@ -189,7 +189,7 @@ async def judge_contest(
         UserError: as `run_calls`.
     """
     adapted: list[str] = []
-    for _ in range(MOST_ADAPTATIONS):
+    for _ in range(MAX_ADAPTATIONS):
         watches = _watches(plan)
         report = await run_judging(
             store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches
