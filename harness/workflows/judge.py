@@ -31,7 +31,7 @@ from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
 from results.queries.contests import contests_of
 
-LEAST_BUDGET_USD = 1e-9  # buys nothing
+MIN_BUDGET_USD = 1e-9  # buys nothing
 MAX_ADAPTATIONS = 6  # one for each parameter that a model may refuse
 JUDGING = "judging"
 JUDGING_UNTIL = "judging until known"  # its contests may be judged in part: other tools pass it over
@@ -214,7 +214,7 @@ async def _reduced_budget(store: Store, run_id: str, settings: Settings) -> Sett
     if settings.budget_usd is None:
         return settings
     left = settings.budget_usd - await store.spent_usd(run_id)
-    return replace(settings, budget_usd=max(LEAST_BUDGET_USD, left))
+    return replace(settings, budget_usd=max(MIN_BUDGET_USD, left))
 
 
 def _adapted_words(model: str, adaptation: Adaptation) -> str:
