@@ -11,7 +11,7 @@ from agents.types import Judgment, Preference, Verdict
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, interim_look, interim_looks
 from results.statistics import JudgmentTable
 
-LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
+INTERIM_LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
 
 _A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5, Preference.SECOND: 0.0}
 
@@ -61,7 +61,7 @@ class StoppingMonitor:
 
     @property
     def _open_to(self) -> int:
-        ahead = min(self._taken + LOOKS_AHEAD, len(self._looks)) - 1
+        ahead = min(self._taken + INTERIM_LOOKS_AHEAD, len(self._looks)) - 1
         return self._looks[ahead] if self._looks else 0
 
     def _take(self, place: JudgmentIndex, outcome: float) -> None:

@@ -24,7 +24,7 @@ from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
-from harness.workflows.stopping_monitor import LOOKS_AHEAD, StoppingMonitor
+from harness.workflows.stopping_monitor import INTERIM_LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
 from results.analysis.early_stopping import StoppingResult, StoppingRule, check_feasible, interim_looks, stopping_result, parse_stopping_rule
@@ -237,7 +237,7 @@ def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
 async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -> None:
     watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     columns = contest(np.random.default_rng(0), 100, 0.999)
-    open_to = interim_looks(100)[LOOKS_AHEAD - 1]
+    open_to = interim_looks(100)[INTERIM_LOOKS_AHEAD - 1]
     assert await watch.wait_for_turn(open_to - 1)
     waiting = [asyncio.ensure_future(watch.wait_for_turn(at)) for at in (open_to, 99)]
     await asyncio.sleep(0)
