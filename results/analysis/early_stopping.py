@@ -22,7 +22,7 @@ from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
 LEVEL = 0.95
-LOOK_EVERY = 10  # dialogues, and from a hundred on a tenth of those judged
+DIALOGUES_PER_LOOK = 10  # dialogues, and from a hundred on a tenth of those judged
 EXACT = 1e-6  # half-width of an interval that is one number
 
 JudgmentIndex = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
@@ -89,7 +89,7 @@ def interim_looks(dialogues: int) -> tuple[int, ...]:
     found: list[int] = []
     at = 0
     while at < dialogues:
-        at = min(dialogues, max(at + LOOK_EVERY, at + at // 10))
+        at = min(dialogues, max(at + DIALOGUES_PER_LOOK, at + at // 10))
         found.append(at)
     return tuple(found)
 
