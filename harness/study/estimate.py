@@ -28,7 +28,7 @@ from harness.data.training_set_spec import Recipe
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.scheduler import Standing, State, standings
-from harness.workflows.generation_cost import STAND_IN, USUAL_TOKENS, GenerationCost, forecast
+from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan as JudgingPlan
 from harness.workflows.judge_cost import CostEstimate, estimate
@@ -249,7 +249,7 @@ def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
             len(graph.dialogues(Split(one.stage.title.rsplit(" ", 1)[1])).dialogues()) for one in asked
         )
         each = prompts / max(len(asked), 1)
-        tokens = round(each * (len(bases) * most + (len(asked) - len(bases)) * USUAL_TOKENS))
+        tokens = round(each * (len(bases) * most + (len(asked) - len(bases)) * TYPICAL_OUTPUT_TOKENS))
         starts = START_SECONDS * len({one.stage.together for one in left})
         lines.append(
             Line(

@@ -29,7 +29,7 @@ from results.db.store import Store
 from results.queries.responses import reads_of
 from results.render.format import money
 
-USUAL_TOKENS = 60  # of a response of some 40 words
+TYPICAL_OUTPUT_TOKENS = 60  # of a response of some 40 words
 STAND_IN = "a response of the usual length " * 7
 
 
@@ -85,7 +85,7 @@ def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int
         asked.add(call.key)
         size += len(call.body)
         most += price.upper_bound(call) if price is not None else 0.0
-    each = USUAL_TOKENS + (1000 if model.capabilities.thinking else 0)
+    each = TYPICAL_OUTPUT_TOKENS + (1000 if model.capabilities.thinking else 0)
     given, made = size * FIRST_TOKENS_PER_BYTE, float(len(asked) * each)
     expected = None if price is None else given * price.input_usd + made * price.output_usd
     return GenerationCost(
