@@ -118,7 +118,7 @@ def start(
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
-    told = [*command(made, folder, name, host, port), *lora_modules(live_server.on_shelf(adapters))]
+    told = [*command(made, folder, name, host, port), *lora_modules(live_server.cached_adapters(adapters))]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:

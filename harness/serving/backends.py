@@ -25,7 +25,7 @@ from finetune.merge_lora import merge
 from finetune.model_loader import check_weights
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor
 from harness.serving.hardware import plan_serving, wanted
-from harness.serving.live_server import SHELF, on_shelf, prepare
+from harness.serving.live_server import SHELF, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
 from serve.lora_adapter import Adapter, Engine, read_adapter
@@ -172,7 +172,7 @@ async def _started(
 ) -> AsyncIterator[Server]:
     needs_vllm()
     port = free_port()
-    told = [*command(made, folder, name, LOOPBACK, port), *lora_modules(on_shelf(adapters))]
+    told = [*command(made, folder, name, LOOPBACK, port), *lora_modules(cached_adapters(adapters))]
     with contextlib.ExitStack() as stack:
         starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
         server = await asyncio.to_thread(stack.enter_context, starting)

@@ -66,7 +66,7 @@ def _askings(who: ServedModels) -> list[str]:
     return ids
 
 
-def on_shelf(adapters: Sequence[Adapter]) -> list[Adapter]:
+def cached_adapters(adapters: Sequence[Adapter]) -> list[Adapter]:
     """The same adapters by paths that say their content."""
     return [shelved(one, SHELF) for one in adapters]
 
@@ -82,7 +82,7 @@ def prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model]
         UserError: one cannot be loaded there; it does not serve a model.
     """
     there = server.models()
-    for one in on_shelf(adapters):
+    for one in cached_adapters(adapters):
         root = there.get(one.name, {}).get("root")
         held = None if root is None else Path(str(root))
         if held == one.folder.resolve():

@@ -9,7 +9,7 @@ import pytest
 
 from agents.errors import UserError
 from agents.models.spec import Model, ApiProtocol
-from harness.serving.live_server import on_shelf, prepare
+from harness.serving.live_server import cached_adapters, prepare
 from serve.lora_adapter import Adapter, read_adapter
 from serve.vllm_server import Server
 from tests.serve.test_lora_adapter import write
@@ -66,7 +66,7 @@ def test_what_another_has_loaded_is_left_alone_where_the_server_is_not_ours() ->
     prepare(server, [student(1.0)], MODELS, trusted=False)
     assert server.told == ["load student:a"]
     prepare(server, [student(1.0)], MODELS, trusted=True)
-    assert server.there["student:a"]["root"] == str(on_shelf([student(1.0)])[0].folder.resolve())
+    assert server.there["student:a"]["root"] == str(cached_adapters([student(1.0)])[0].folder.resolve())
 
 
 def test_a_server_of_something_else() -> None:
