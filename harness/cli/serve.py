@@ -173,7 +173,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
         check_weights(folder)
         more = bool(rest["spare_loras"])
         adapters = backends.adapters_of(who.contestants, folder)
-        name, adapters = beside(folder, name, adapters, device, live_server.SHELF, more=more)
+        name, adapters = beside(folder, name, adapters, device, live_server.ADAPTER_CACHE, more=more)
     asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 

@@ -25,7 +25,7 @@ from finetune.merge_lora import merge
 from finetune.model_loader import check_weights
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor
 from harness.serving.hardware import plan_serving, wanted
-from harness.serving.live_server import SHELF, cached_adapters, prepare
+from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
 from serve.lora_adapter import Adapter, Engine, read_adapter
@@ -111,7 +111,7 @@ async def opened(
             yield room
     else:
         await asyncio.to_thread(check_weights, folder)
-        name, adapters = beside(folder, name, adapters, how.device, SHELF)
+        name, adapters = beside(folder, name, adapters, how.device, ADAPTER_CACHE)
         made = plan_serving(folder, adapters, _wanted(how, dtype))
         if how.through == "offline":
             async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:

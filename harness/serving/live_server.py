@@ -24,7 +24,7 @@ from serve.served_model import Dtype
 from serve.vllm_server import Server
 
 STATE = Path("runs/serve.json")
-SHELF = Path("runs/adapters")
+ADAPTER_CACHE = Path("runs/adapters")
 
 
 def running(cast: ServedModels) -> tuple[str, str, Dtype] | None:
@@ -68,7 +68,7 @@ def _askings(who: ServedModels) -> list[str]:
 
 def cached_adapters(adapters: Sequence[Adapter]) -> list[Adapter]:
     """The same adapters by paths that say their content."""
-    return [shelved(one, SHELF) for one in adapters]
+    return [shelved(one, ADAPTER_CACHE) for one in adapters]
 
 
 def prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool) -> None:
@@ -88,7 +88,7 @@ def prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model]
         if held == one.folder.resolve():
             continue
         if held is not None:
-            if not trusted and held.parent != SHELF.resolve():
+            if not trusted and held.parent != ADAPTER_CACHE.resolve():
                 continue
             server.unload(one.name)
         server.load(one.name, one.folder)
