@@ -23,13 +23,13 @@ from serve.sampling_presets import read_json
 from serve.served_model import Dtype
 from serve.vllm_server import Server
 
-STATE = Path("runs/serve.json")
+STATE_FILE = Path("runs/serve.json")
 ADAPTER_CACHE = Path("runs/adapters")
 
 
 def running(cast: ServedModels) -> tuple[str, str, Dtype] | None:
     """Address, key and dtype of a server of ours that is running with this base; None where there is none."""
-    state = read_json(STATE)
+    state = read_json(STATE_FILE)
     if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
         return None
     if state.get("asking", _askings(cast)) != _askings(cast):
@@ -44,15 +44,15 @@ def remembered(server: Server, who: ServedModels, dtype: Dtype, *, merged: bool)
     told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
     told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
     told["asking"] = _askings(who)
-    STATE.parent.mkdir(parents=True, exist_ok=True)
-    STATE.unlink(missing_ok=True)
-    with os.fdopen(os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    STATE_FILE.parent.mkdir(parents=True, exist_ok=True)
+    STATE_FILE.unlink(missing_ok=True)
+    with os.fdopen(os.open(STATE_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(told, file)
     try:
         yield
     finally:
-        if read_json(STATE).get("pid") == os.getpid():
-            STATE.unlink(missing_ok=True)
+        if read_json(STATE_FILE).get("pid") == os.getpid():
+            STATE_FILE.unlink(missing_ok=True)
 
 
 def _askings(who: ServedModels) -> list[str]:
