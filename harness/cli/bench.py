@@ -141,7 +141,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
         async def main() -> tuple[BenchResult, dict[str, str]]:
             from finetune.checkpoint import read_checkpoint
             from harness.data.dataset import load
-            from harness.serving.checkpoint_resolver import BASE_CUT, checkpoint_folders, known_names
+            from harness.serving.checkpoint_resolver import BASE_CUT, checkpoint_folders, known_student_names
             from harness.workflows.bench import BenchPlan
             from harness.workflows.bench import bench as benched
             from harness.workflows.generation_plan import DialogueSubset
@@ -151,7 +151,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
             made = read_checkpoint(folder)
             if rest["split"] == Split.DEVELOPMENT and not _held_out(made):
                 print_message(f"{folder}: {SEEN}")
-            beside = [one for one in stored if one == BASE_CUT or one in known_names(serving.places)]
+            beside = [one for one in stored if one == BASE_CUT or one in known_student_names(serving.places)]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
             only = ServingOptions(**{**vars(serving), "places": places})
             who = only.select_served_models([f"student:{made.name}", BASE, *beside])

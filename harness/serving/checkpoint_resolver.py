@@ -90,7 +90,7 @@ def named_folder(name: str, registered: Sequence[Path] = ()) -> Path:
     return _student(name, _known((), registered)).path
 
 
-def known_names(places: Sequence[Path] = ()) -> set[str]:
+def known_student_names(places: Sequence[Path] = ()) -> set[str]:
     """Every `student:NAME` in these folders, or in the usual places.
 
     Raises:
