@@ -173,10 +173,10 @@ def check_names(places: Sequence[Path]) -> None:
     """
     if places:
         for name, made in _known(places).items():
-            check_distinct(name, made)
+            check_single_checkpoint(name, made)
 
 
-def check_distinct(name: str, made: Sequence[Checkpoint]) -> None:
+def check_single_checkpoint(name: str, made: Sequence[Checkpoint]) -> None:
     """Make sure that a name is one checkpoint's, wherever its copies lie.
 
     Raises:
@@ -223,7 +223,7 @@ def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str,
 def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint:
     bare = name.removeprefix(STUDENT)
     if bare in found:
-        check_distinct(bare, found[bare])
+        check_single_checkpoint(bare, found[bare])
         return read_checkpoint(found[bare][0].path)
     there = ", ".join(sorted(found)[:8]) or "none"
     raise UserError(
