@@ -81,7 +81,7 @@ def is_student(name: str) -> bool:
     return name.startswith(STUDENT)
 
 
-def named_folder(name: str, registered: Sequence[Path] = ()) -> Path:
+def parse_student_folder(name: str, registered: Sequence[Path] = ()) -> Path:
     """The folder of `student:NAME`, in the usual places or as registered.
 
     Raises:

@@ -10,7 +10,7 @@ from harness.cli.options.common import run
 
 def folder_of(named: str, db: str) -> Path:
     """A checkpoint's folder by its path, or by `student:NAME`: in the usual places, or as registered."""
-    from harness.serving.checkpoint_resolver import is_student, named_folder
+    from harness.serving.checkpoint_resolver import is_student, parse_student_folder
     from harness.workflows.records import last_seen_folders
     from results.db.store import Store
 
@@ -24,4 +24,4 @@ def folder_of(named: str, db: str) -> Path:
         known = run(registered())
     except UserError:  # no database: then only where checkpoints are is looked
         known = []
-    return named_folder(named, known)
+    return parse_student_folder(named, known)

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
-from harness.serving.checkpoint_resolver import select_served_models, check_names, named_folder
+from harness.serving.checkpoint_resolver import select_served_models, check_names, parse_student_folder
 from tests.harness.workflows.test_generate_students import base_at, student_at
 
 
@@ -33,7 +33,7 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
         lambda: select_served_models(["student:final"]),
         lambda: select_served_models(["student:final"], students=[first, second]),
         lambda: select_served_models(["student:final"], registered=[first]),
-        lambda: named_folder("student:final"),
+        lambda: parse_student_folder("student:final"),
         lambda: check_names([first, second]),
     )
     for use in uses:

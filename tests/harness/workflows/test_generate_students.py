@@ -25,7 +25,7 @@ from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.run import Settings
 from harness.serving.backends import InferenceBackend, ServingConfig
-from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, named_folder
+from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, parse_student_folder
 from harness.serving.hardware import plan_serving
 from harness.workflows import generate_students
 from harness.workflows.generate import Summary
@@ -164,7 +164,7 @@ async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
     (one,) = select_served_models(["student:kind"], registered=known).contestants
     assert one.checkpoint is not None
     assert one.checkpoint.name == "kind"
-    assert named_folder("student:kind", known) == known[0]
+    assert parse_student_folder("student:kind", known) == known[0]
 
 
 async def test_students_and_base_are_asked_together_once(
