@@ -50,8 +50,8 @@ from results.queries.contest_index import name_of
 from results.queries.parser_versions import newest_readings
 
 OURS = ("dataset:", "file:", "control/", "-")
-WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}
-_PREFERENCES = {name: preference for preference, name in WINNERS.items()}
+BATTLE_WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}
+_PREFERENCES = {name: preference for preference, name in BATTLE_WINNERS.items()}
 
 
 def read_import(path: Path, dialogues: Sequence[Dialogue], name: str = "") -> Author:
@@ -191,7 +191,7 @@ def _battle(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
         "question_id": row.question,
         "model_a": authors[row.first],
         "model_b": authors[row.second],
-        "winner": None if preference is None else WINNERS[preference],
+        "winner": None if preference is None else BATTLE_WINNERS[preference],
         "judge": row.name,
         "turn": 1,
         "tstamp": row.answered_at,
