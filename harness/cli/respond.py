@@ -179,7 +179,7 @@ async def agreed(store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_
     from harness.workflows.generation_cost import forecast, lines, print_generation_cost
 
     settings = calls.settings()
-    for name in plan.unheeded:
+    for name in plan.ignored_parameters:
         print_message(f"{name} takes no temperature and no top-p: its own are used, and recorded so.")
     if any(map(is_retired, plan.models)):
         await forecast(store, plan, settings)  # refuses what would be asked

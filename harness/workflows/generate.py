@@ -102,7 +102,7 @@ class GenerationPlan:
         return tuple(dict.fromkeys(agent.model for agent in self.agents))
 
     @property
-    def unheeded(self) -> tuple[str, ...]:
+    def ignored_parameters(self) -> tuple[str, ...]:
         """The models that are to have a temperature or top-p, and take none."""
         wanted = [agent.model for agent in self.agents if _wants_sampling(agent.sampling)]
         return tuple(dict.fromkeys(model.id for model in wanted if not model.capabilities.temperature))

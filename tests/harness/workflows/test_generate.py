@@ -282,4 +282,4 @@ async def test_a_temperature_that_a_model_does_not_take_is_told(store: Store, mo
         plan_responses(chosen(), [direct_responder(model, LIBRARY, temperature=wanted) for model in several])
         for wanted in (None, 0.5)
     ]
-    assert [plan.unheeded for plan in plans] == [(), ("openai/emulated-o4-mini",)]
+    assert [plan.ignored_parameters for plan in plans] == [(), ("openai/emulated-o4-mini",)]
