@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 
 Log = Callable[[int, dict[str, Any]], None]
 
 
-def train(stage: str, base: str, data: Path, out: Path, parent: str, settings: Settings, log: Log) -> None:
+def train(stage: str, base: str, data: Path, out: Path, parent: str, settings: TrainingConfig, log: Log) -> None:
     """Train `settings.max_steps` steps.
 
     Args:

@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.model_files.decoder_config import parse_decoder_config
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, GIB, config_of, plan_stage
 from finetune.sequence_lengths import Stage, lengths_of
@@ -102,7 +102,7 @@ def main() -> None:
         base = told.base or str(random_base(told.random, place) if told.random else _tiny(place))
         data = Path(told.data) if told.data else _sample(place)
         dtype = told.dtype or ("bf16" if told.base or told.random else "fp32")
-        settings = Settings(dtype=dtype, max_steps=told.steps)
+        settings = TrainingConfig(dtype=dtype, max_steps=told.steps)
         began = time.monotonic()
         speed = side_by_side(base, data, settings, place, told.repeats)
         Console(width=100).print(_speeds(speed, told.steps, dtype))
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def side_by_side(
-    base: str, data: Path, settings: Settings, place: Path, repeats: int
+    base: str, data: Path, settings: TrainingConfig, place: Path, repeats: int
 ) -> dict[tuple[Stage, str], list[Ran]]:
     """Every run, by stage and who trained."""
     parent = place / "sft-ours-0"  # which is trained first, and DPO goes on from
@@ -127,7 +127,7 @@ def side_by_side(
     return found
 
 
-def peaks(base: str, data: Path, settings: Settings, place: Path, card_mib: int = CARD_MIB) -> list[Peak]:
+def peaks(base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = CARD_MIB) -> list[Peak]:
     """Peak memory of both stages on the longest rows, the card capped; [] where there is no card."""
     import torch
 
@@ -167,7 +167,7 @@ def child(
     stage: Stage,
     base: str,
     data: Path,
-    settings: Settings,
+    settings: TrainingConfig,
     out: Path,
     parent: Path,
     card_mib: int = 0,
@@ -225,7 +225,7 @@ def _child() -> None:
 
     job = json.loads(sys.stdin.read())
     training_libraries()
-    settings, seen = Settings(**job["settings"]), []
+    settings, seen = TrainingConfig(**job["settings"]), []
     cuda = torch.cuda.is_available()
     if cuda and job["card_mib"]:
         total = torch.cuda.get_device_properties(0).total_memory
@@ -249,7 +249,7 @@ def _child() -> None:
     print(json.dumps(asdict(Ran(tokens / seconds, tokens / of_cpu, allocated, reserved))))
 
 
-def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: Settings, log: Any) -> None:
+def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfig, log: Any) -> None:
     from finetune.dpo import train_dpo
     from finetune.pipeline import How
     from finetune.sft import train_sft

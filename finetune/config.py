@@ -22,7 +22,7 @@ Reference = Literal["sft", "base"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainingConfig:
     """How a student is trained, SFT and DPO alike; `beta`, `loss` and `reference` count for DPO alone.
 
     Attributes:
@@ -122,7 +122,7 @@ SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
 LOSSES = ("sigmoid", "hinge", "ipo")
 
 
-def settings_of(given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, where: str = "") -> Settings:
+def settings_of(given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, where: str = "") -> TrainingConfig:
     """Settings from a study file's table or from flags, over the fidelity's defaults.
 
     Args:
@@ -131,7 +131,7 @@ def settings_of(given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, w
     Raises:
         UserError: with every unknown key and every value out of range at once.
     """
-    known = {one.name: one for one in fields(Settings)}
+    known = {one.name: one for one in fields(TrainingConfig)}
     faults = [_unknown(key, known, where) for key in given if key not in known]
     values: dict[str, Any] = {"reference": "base"} if fidelity is Fidelity.RELEASED else {}
     for key, value in given.items():
@@ -144,7 +144,7 @@ def settings_of(given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, w
             faults.append(Fault(f"must be {wanted.__name__}", _place(where, key), repr(value)))
         else:
             values[key] = value
-    settings = Settings(**values)
+    settings = TrainingConfig(**values)
     faults += _out_of_range(settings, where)
     if faults:
         raise UserError("the training settings cannot be used", where=where, faults=faults)
@@ -153,15 +153,15 @@ def settings_of(given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, w
 
 def table() -> list[tuple[str, str, str]]:
     """(name, default, source) of every setting, for the documentation and `train plan`."""
-    return [(one.name, str(one.default), SOURCES[one.name]) for one in fields(Settings)]
+    return [(one.name, str(one.default), SOURCES[one.name]) for one in fields(TrainingConfig)]
 
 
-def with_seed(settings: Settings, seed: int) -> Settings:
+def with_seed(settings: TrainingConfig, seed: int) -> TrainingConfig:
     """The same recipe with another seed."""
     return replace(settings, seed=seed)
 
 
-def _out_of_range(settings: Settings, where: str) -> list[Fault]:
+def _out_of_range(settings: TrainingConfig, where: str) -> list[Fault]:
     s = settings
     checks = [
         ("rank", s.rank >= 1, "must be 1 or more"),

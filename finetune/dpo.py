@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import needed_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
@@ -27,7 +27,7 @@ def train_dpo(
     parent: Path,
     data: Path,
     out: Path,
-    settings: Settings | None = None,
+    settings: TrainingConfig | None = None,
     *,
     base: str = "",
     name: str = "",
@@ -43,7 +43,7 @@ def train_dpo(
         UserError: for everything that a user can mend; among it a base that does not match the adapter.
     """
     training_libraries()
-    settings = settings or Settings()
+    settings = settings or TrainingConfig()
     how = how or How()
     trackers = reporters(how.report_to)
     started = read_checkpoint(parent)
@@ -137,7 +137,7 @@ def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
     return trainer
 
 
-def _precompute(trainer: Any, settings: Settings) -> None:
+def _precompute(trainer: Any, settings: TrainingConfig) -> None:
     """The base's log-probabilities once, by the trainer's own function (trl 1.16 is pinned)."""
     from trl.trainer.utils import hash_module
 

@@ -9,12 +9,12 @@ from typing import Any
 from agents.errors import Fault, UserError
 from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, layer_type_names, layers_of, matches, unmatched_targets
 from agents.model_files.weights import CONFIG, load_json_object, tensors_of, weight_files
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 
 WHERE = "--target-modules"
 
 
-def target_names(settings: Settings) -> str | list[str]:
+def target_names(settings: TrainingConfig) -> str | list[str]:
     """The recipe's target modules as peft takes them: "all-linear", or names.
 
     Raises:
@@ -30,7 +30,7 @@ def target_names(settings: Settings) -> str | list[str]:
     return names
 
 
-def check_targets(settings: Settings, base: Path) -> None:
+def check_targets(settings: TrainingConfig, base: Path) -> None:
     """Make sure that a recipe's target modules are layers of this base.
 
     Raises:

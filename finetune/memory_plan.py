@@ -26,7 +26,7 @@ from typing import Any, Literal
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig
 from agents.model_files.weights import json_faults
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 
 GIB = 2**30
 CARD_MIB = 24_564  # an RTX 4090
@@ -110,7 +110,7 @@ def config_of(base: str, revision: str = "") -> Mapping[str, Any]:
         raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error
 
 
-def memory(shape: DecoderConfig, settings: Settings, stage: Literal["sft", "dpo"], longest: int, said: int) -> Memory:
+def memory(shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int) -> Memory:
     """The peak of one stage.
 
     Args:
@@ -143,7 +143,7 @@ def memory(shape: DecoderConfig, settings: Settings, stage: Literal["sft", "dpo"
 
 def plan_stage(
     shape: DecoderConfig,
-    settings: Settings,
+    settings: TrainingConfig,
     stage: Literal["sft", "dpo"],
     lengths: tuple[int, ...],
     said: tuple[int, ...],
@@ -176,7 +176,7 @@ def plan_stage(
 
 
 def _ways(
-    shape: DecoderConfig, settings: Settings, stage: Literal["sft", "dpo"], longest: int, said: int, card: int
+    shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int, card: int
 ) -> tuple[str, ...]:
     """Changes that add up until it fits; the last says so where nothing helps."""
     from dataclasses import replace

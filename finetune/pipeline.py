@@ -28,7 +28,7 @@ from finetune.checkpoint import (
     read_checkpoint,
     write_record,
 )
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_folder import teachers_of
 from finetune.dataset_reader import DatasetFolder, rendering_matches
 from finetune.dependencies import is_folder, versions
@@ -58,7 +58,7 @@ class Task:
     out: Path
     name: str
     data: DatasetFolder
-    settings: Settings
+    settings: TrainingConfig
     rendering: PromptFormat
     base_folder: Path
     base: Base

@@ -10,7 +10,7 @@ from agents.errors import UserError
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import rendering
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import DatasetFolder
 from finetune.tokenization import Prepared, Room, prepare_examples, prepare_pairs
 
@@ -35,7 +35,7 @@ class Lengths:
 
 
 def lengths_of(
-    data: DatasetFolder, base: str, settings: Settings, form: str = "auto", revision: str = ""
+    data: DatasetFolder, base: str, settings: TrainingConfig, form: str = "auto", revision: str = ""
 ) -> tuple[dict[Stage, Lengths], bool]:
     """Every stage that the dataset has rows for; and whether tokens were counted (or estimated).
 

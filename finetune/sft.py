@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.checkpoint import Checkpoint
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import needed_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.lora_targets import check_targets, target_names
@@ -30,7 +30,7 @@ def train_sft(
     base: str,
     data: Path,
     out: Path,
-    settings: Settings | None = None,
+    settings: TrainingConfig | None = None,
     *,
     revision: str = "",
     form: str = "auto",
@@ -48,7 +48,7 @@ def train_sft(
         UserError: for everything that a user can mend.
     """
     training_libraries()
-    settings = settings or Settings()
+    settings = settings or TrainingConfig()
     how = how or How()
     trackers = reporters(how.report_to)
     found = locate(base, revision)
@@ -82,7 +82,7 @@ def train_sft(
     return train(task, make, how)
 
 
-def lora(settings: Settings) -> Any:
+def lora(settings: TrainingConfig) -> Any:
     """The adapter's shape as peft's `LoraConfig`."""
     from peft import LoraConfig
 

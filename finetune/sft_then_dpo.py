@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from finetune.checkpoint import Checkpoint
-from finetune.config import Settings, with_seed
+from finetune.config import TrainingConfig, with_seed
 from finetune.dataset_reader import needed_rows, read
 from finetune.dpo import train_dpo
 from finetune.pipeline import How
@@ -16,9 +16,9 @@ def train_two_step(
     base: str,
     data: Path,
     out: Path,
-    settings: Settings | None = None,
+    settings: TrainingConfig | None = None,
     *,
-    dpo_settings: Settings | None = None,
+    dpo_settings: TrainingConfig | None = None,
     revision: str = "",
     form: str = "auto",
     name: str = "",
@@ -33,7 +33,7 @@ def train_two_step(
     Raises:
         UserError: as `train_sft` and `train_dpo`; a dataset without pairs is refused before anything runs.
     """
-    settings = settings or Settings()
+    settings = settings or TrainingConfig()
     folder = read(data)
     for stage in ("sft", "dpo"):
         needed_rows(folder, stage)
@@ -48,9 +48,9 @@ def train_seeds(
     data: Path,
     out: Path,
     seeds: tuple[int, ...],
-    settings: Settings | None = None,
+    settings: TrainingConfig | None = None,
     *,
-    dpo_settings: Settings | None = None,
+    dpo_settings: TrainingConfig | None = None,
     revision: str = "",
     form: str = "auto",
     name: str = "",
@@ -63,7 +63,7 @@ def train_seeds(
     """
     made = []
     for seed in seeds:
-        first = with_seed(settings or Settings(), seed)
+        first = with_seed(settings or TrainingConfig(), seed)
         second = with_seed(dpo_settings, seed) if dpo_settings else None
         made.append(
             train_two_step(

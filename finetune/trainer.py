@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import EmpathyError, UserError
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.metrics import line_of, metrics_of
 from finetune.work_dir import Work, mark_whole, step_of
 
@@ -60,7 +60,7 @@ class Step:
 
 
 def arguments(
-    settings: Settings, state: Path, device: str, report_to: Sequence[str], name: str
+    settings: TrainingConfig, state: Path, device: str, report_to: Sequence[str], name: str
 ) -> dict[str, Any]:
     """The arguments that SFTConfig and DPOConfig share: all that matters is said, no default relied on.
 
@@ -136,7 +136,7 @@ def run(trainer: Any, work: Work, stage: str, steps: int, watch: Watch | None) -
 
 
 @contextmanager
-def told_clearly(settings: Settings, work: Work, tell: Callable[[str], None]) -> Iterator[None]:
+def told_clearly(settings: TrainingConfig, work: Work, tell: Callable[[str], None]) -> Iterator[None]:
     """Turn the two ways in which a machine runs out into words; the last save stays.
 
     Args:
@@ -169,7 +169,7 @@ def told_clearly(settings: Settings, work: Work, tell: Callable[[str], None]) ->
         raise
 
 
-def ways_to_save_memory(settings: Settings) -> list[str]:
+def ways_to_save_memory(settings: TrainingConfig) -> list[str]:
     """What is not turned on yet and would save memory, the cheapest first; the effective batch stays."""
     ways = []
     if not settings.activation_checkpointing:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finetune.checkpoint import Checkpoint
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.memory_plan import StagePlan
 from finetune.post_training_check import Health
 from finetune.trainer import Step
@@ -72,7 +72,7 @@ def health_lines(health: Health) -> Iterator[str]:
     )
 
 
-def plan_lines(plan: StagePlan, settings: Settings, left_out: Mapping[str, int]) -> Iterator[str]:
+def plan_lines(plan: StagePlan, settings: TrainingConfig, left_out: Mapping[str, int]) -> Iterator[str]:
     """One stage's plan; `left_out` are rows that would not be trained on, by reason."""
     rows = "pairs" if plan.stage == "dpo" else "rows"
     yield (

@@ -127,7 +127,7 @@ def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """One step of fine-tuning: the checkpoint's id, losses, and what its record says."""
-    from finetune.config import Settings
+    from finetune.config import TrainingConfig
     from finetune.dpo import train_dpo
     from finetune.pipeline import How
     from finetune.sft import train_sft
@@ -137,7 +137,7 @@ def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")
 
     how = How(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
-    data, out, settings = Path(job["data"]), Path(job["out"]), Settings(**job["settings"])
+    data, out, settings = Path(job["data"]), Path(job["out"]), TrainingConfig(**job["settings"])
     if job["parent"]:
         made = train_dpo(
             Path(job["parent"]), data, out, settings, base=job["base"], name=job["name"], how=how

@@ -14,13 +14,13 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint, weights_id
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
 from finetune.dependencies import reporters, training_libraries
 from finetune.pipeline import How
 
 HOW = How(cpu=True, new_tokens=4)
-SETTINGS = Settings(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=6, save_steps=2)
+SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=6, save_steps=2)
 
 
 def test_no_torch_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ class TestWhileTraining:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
         monkeypatch.setattr(SFTTrainer, "training_step", full)
-        settings = Settings(dtype="fp32", activation_checkpointing=False, max_steps=1)
+        settings = TrainingConfig(dtype="fp32", activation_checkpointing=False, max_steps=1)
         with pytest.raises(UserError) as told:
             train_sft(str(tiny_llama), dataset, tmp_path / "o", settings, how=HOW)
         assert "--activation-checkpointing; --precompute-reference (DPO); --micro-batch 1" in str(told.value)
@@ -199,7 +199,7 @@ class TestWhileTraining:
         from finetune.sft import train_sft
 
         with pytest.raises(UserError, match=r"no row is left.*28 rows left out"):
-            train_sft(str(tiny_llama), dataset, tmp_path / "l", Settings(max_length=64), how=HOW)
+            train_sft(str(tiny_llama), dataset, tmp_path / "l", TrainingConfig(max_length=64), how=HOW)
         assert list(tmp_path.iterdir()) == []
 
     def test_dpo_from_a_dpo_checkpoint_or_another_prompt(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.training import longest_rows, peaks, random_base
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, GIB
 
@@ -29,7 +29,7 @@ def test_8b_parameters_train_on_a_card_of_24_gb_as_planned(dataset: Path, tmp_pa
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available() or torch.cuda.mem_get_info()[1] < CARD_MIB * 2**20:
         pytest.skip("needs a card of 24 GB or more")
-    settings = Settings(max_steps=4)
+    settings = TrainingConfig(max_steps=4)
     found = peaks(str(random_base(LLAMA, tmp_path)), dataset, settings, tmp_path)
     assert [peak.stage for peak in found] == ["sft", "dpo"]
     for peak in found:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from agents.types import Fidelity
-from finetune.config import PAPER, SOURCES, Settings, settings_of, table
+from finetune.config import PAPER, SOURCES, TrainingConfig, settings_of, table
 
 
 def test_the_papers_numbers() -> None:
-    s = Settings()
+    s = TrainingConfig()
     stated = (s.rank, s.learning_rate, s.epochs, s.dtype, s.batch_size, s.beta, s.loss)
     assert stated == (8, 5e-5, 3.0, "bf16", 2, 0.1, "sigmoid")
     assert {name for name, source in SOURCES.items() if source.startswith(PAPER)} == {
@@ -28,7 +28,7 @@ def test_the_papers_numbers() -> None:
         0,
         16,
     )
-    assert set(SOURCES) == {one.name for one in fields(Settings)} == {name for name, _, _ in table()}
+    assert set(SOURCES) == {one.name for one in fields(TrainingConfig)} == {name for name, _, _ in table()}
 
 
 def test_released_takes_the_base_as_reference() -> None:
@@ -41,7 +41,7 @@ def test_released_takes_the_base_as_reference() -> None:
 def test_a_micro_batch_changes_neither_effective_batch_nor_steps(
     batch: int, accumulation: int, rows: int, epochs: int
 ) -> None:
-    whole = Settings(batch_size=batch, accumulation=accumulation, epochs=float(epochs))
+    whole = TrainingConfig(batch_size=batch, accumulation=accumulation, epochs=float(epochs))
     for micro in (size for size in range(1, batch * accumulation + 1) if batch * accumulation % size == 0):
         small = settings_of(
             {"batch_size": batch, "accumulation": accumulation, "epochs": epochs, "micro_batch": micro}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.hub_cards import model_card
 from finetune.post_training_check import Health
 
@@ -22,7 +22,7 @@ def record(revision: str = "0f404baf", **more: Any) -> dict[str, Any]:
         "base": {"name": "meta-llama/Llama-3.1-8B", "revision": revision, "weights": "weights-1:a"},
         "data": {"name": "over-llm-2", "id": "dataset-1:b", "rows": 800, "rows_used": 799},
         "parent": {"name": "llama-over-llm-2-sft", "id": "checkpoint-1:c", "record": {"settings": {}}},
-        "settings": asdict(Settings()),
+        "settings": asdict(TrainingConfig()),
         "form": "plain",
         "steps": 150,
         "losses": {"first": 0.6931, "last": 0.41},

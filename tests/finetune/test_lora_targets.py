@@ -9,11 +9,11 @@ import pytest
 
 from agents.errors import UserError
 from agents.model_files.layers import layers_of, embedding_rows
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.lora_targets import check_targets, target_names, tied_faults
 from tests.agents.model_files.test_lora import ENDS, LAYERS, write
 
-RECIPE = Settings()
+RECIPE = TrainingConfig()
 
 
 def base_at(folder: Path, *, head: bool = True, config: str = '{"model_type": "llama"}') -> Path:
@@ -24,7 +24,7 @@ def base_at(folder: Path, *, head: bool = True, config: str = '{"model_type": "l
     return folder
 
 
-def targets(names: str) -> Settings:
+def targets(names: str) -> TrainingConfig:
     return replace(RECIPE, target_modules=names)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
@@ -19,7 +19,7 @@ def test_the_sizes_of_the_two_bases() -> None:
     assert LLAMA.parameters == 8_030_261_248
     assert MISTRAL.parameters == 7_248_023_552
     assert LLAMA.lora_parameters(8) == 20_971_520
-    assert memory(LLAMA, Settings(), "sft", 300, 100).gib()["weights"] == 14.96
+    assert memory(LLAMA, TrainingConfig(), "sft", 300, 100).gib()["weights"] == 14.96
     assert round(CARD_MIB * 2**20 / GIB, 2) == 23.99
 
 
@@ -29,7 +29,7 @@ def test_the_sizes_of_the_two_bases() -> None:
 def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
     longest: int, checkpointing: bool, stage: str, shape: DecoderConfig
 ) -> None:
-    settings = Settings(activation_checkpointing=checkpointing)
+    settings = TrainingConfig(activation_checkpointing=checkpointing)
     name = "dpo" if stage == "dpo" else "sft"
     now = memory(shape, settings, name, longest, longest)
     assert now.total == sum(getattr(now, part) for part in now.__slots__)
@@ -38,30 +38,30 @@ def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
         memory(shape, settings, "dpo", longest, longest).total
         > memory(shape, settings, "sft", longest, longest).total
     )
-    small = Settings(activation_checkpointing=checkpointing, micro_batch=1)
+    small = TrainingConfig(activation_checkpointing=checkpointing, micro_batch=1)
     assert memory(shape, small, name, longest, longest).total < now.total
-    with_it, without = Settings(), Settings(activation_checkpointing=False)
+    with_it, without = TrainingConfig(), TrainingConfig(activation_checkpointing=False)
     assert memory(shape, with_it, name, longest, 9).total < memory(shape, without, name, longest, 9).total
 
 
 def test_the_papers_recipe_fits_the_card_and_says_what_to_turn_on_where_it_does_not() -> None:
     lengths, said = (400,) * 1900, (130,) * 1900
     for stage in ("sft", "dpo"):
-        plan = plan_stage(LLAMA, Settings(), "dpo" if stage == "dpo" else "sft", lengths, said)
+        plan = plan_stage(LLAMA, TrainingConfig(), "dpo" if stage == "dpo" else "sft", lengths, said)
         assert plan.fits and plan.ways == ()
-    tight = plan_stage(LLAMA, Settings(activation_checkpointing=False), "dpo", lengths, said)
+    tight = plan_stage(LLAMA, TrainingConfig(activation_checkpointing=False), "dpo", lengths, said)
     assert not tight.fits
     assert tight.ways == ("--activation-checkpointing",)
-    small = plan_stage(LLAMA, Settings(), "sft", lengths, said, card_mib=12_000)
+    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, said, card_mib=12_000)
     assert not small.fits
     assert "a smaller base" in small.ways[-1]
 
 
 def test_steps_and_tokens() -> None:
-    plan = plan_stage(LLAMA, Settings(), "sft", (300,) * 1900, (100,) * 1900)
+    plan = plan_stage(LLAMA, TrainingConfig(), "sft", (300,) * 1900, (100,) * 1900)
     assert plan.steps == 3 * 119  # 1,900 rows in steps of 16
     assert plan.tokens == 3 * 1900 * 300
-    trial = plan_stage(LLAMA, Settings(max_steps=2), "sft", (300,) * 1900, (100,) * 1900)
+    trial = plan_stage(LLAMA, TrainingConfig(max_steps=2), "sft", (300,) * 1900, (100,) * 1900)
     assert (trial.steps, trial.tokens) == (2, 2 * 16 * 300)
 
 

@@ -13,7 +13,7 @@ from agents.model_files.decoder_config import parse_decoder_config
 from agents.student_prompt import PromptFormat, rendering
 from finetune import post_training_check
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import Pair, read
 from finetune.memory_plan import config_of
 from finetune.pipeline import How
@@ -22,8 +22,8 @@ from finetune.trainer import Step
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-SFT = Settings(dtype="fp32", learning_rate=1e-2, accumulation=1, epochs=3.0, save_steps=20)
-DPO = Settings(dtype="fp32", learning_rate=2e-3, accumulation=1, epochs=2.0, save_steps=20)
+SFT = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, epochs=3.0, save_steps=20)
+DPO = TrainingConfig(dtype="fp32", learning_rate=2e-3, accumulation=1, epochs=2.0, save_steps=20)
 HOW = How(cpu=True, new_tokens=12)
 
 
@@ -74,7 +74,7 @@ def test_the_loss_is_of_completion_tokens_alone_and_the_end_is_learned(
     from finetune.sft import train_sft
 
     data, how = read(dataset), rendering()
-    whole = Settings(dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1)
+    whole = TrainingConfig(dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1)
     first = train_sft(str(tiny_llama), dataset, tmp_path / "one", whole, how=HOW).record["losses"]["first"]
     model, tokenizer = _student(None, tiny_llama)
     rows = [how.encode(one.turn, one.response, tokenizer) for one in data.sft]
@@ -92,7 +92,7 @@ def test_micro_batches_give_the_same_first_loss(tiny_llama: Path, dataset: Path,
 
     losses = []
     for micro in (0, 1):
-        settings = Settings(dtype="fp32", batch_size=4, accumulation=2, micro_batch=micro, max_steps=2)
+        settings = TrainingConfig(dtype="fp32", batch_size=4, accumulation=2, micro_batch=micro, max_steps=2)
         made = train_sft(str(tiny_llama), dataset, tmp_path / f"m{micro}", settings, how=HOW)
         losses.append([row["loss"] for row in _metrics(made)])
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
@@ -126,7 +126,7 @@ def test_precomputed_reference_gives_the_same_losses(
 
     losses = []
     for before in (False, True):
-        settings = Settings(
+        settings = TrainingConfig(
             dtype="fp32",
             learning_rate=2e-3,
             accumulation=1,
@@ -194,7 +194,7 @@ def test_the_same_command_again_trains_nothing(
 def test_seed_decides_the_result(tiny_mistral: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.sft_then_dpo import train_seeds
 
-    settings = Settings(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=2)
+    settings = TrainingConfig(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=2)
     made = train_seeds(str(tiny_mistral), dataset, tmp_path / "m", (1, 2), settings, how=HOW)
     assert [one.name for one in made] == ["m-seed-1", "m-seed-2"]
     assert made[0].record["adapter"] != made[1].record["adapter"]
@@ -207,14 +207,14 @@ def test_an_instruct_student_is_trained_in_its_own_form_in_bf16(
 ) -> None:
     from finetune.sft_then_dpo import train_two_step
 
-    settings = Settings(learning_rate=1e-2, accumulation=1, max_steps=12)
-    second = Settings(learning_rate=1e-3, accumulation=1, max_steps=2)
+    settings = TrainingConfig(learning_rate=1e-2, accumulation=1, max_steps=12)
+    second = TrainingConfig(learning_rate=1e-3, accumulation=1, max_steps=2)
     made = train_two_step(str(tiny_instruct), dataset, tmp_path / "i", settings, dpo_settings=second, how=HOW)
     first = read_checkpoint(tmp_path / "i-sft")
     assert (first.form, made.form) == ("chat", "chat")
     assert first.record["losses"]["last"] < first.record["losses"]["first"]
     assert made.record["losses"]["first"] == pytest.approx(math.log(2), abs=0.01)  # bf16 rounds
-    plain = Settings(learning_rate=1e-2, accumulation=1, max_steps=1)
+    plain = TrainingConfig(learning_rate=1e-2, accumulation=1, max_steps=1)
     from finetune.sft import train_sft
 
     other = train_sft(str(tiny_instruct), dataset, tmp_path / "p", plain, form="plain", how=HOW)
@@ -225,7 +225,7 @@ def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Pa
     from finetune.sft import train_sft
 
     seen: list[Step] = []
-    settings = Settings(dtype="fp32", accumulation=1, max_steps=3)
+    settings = TrainingConfig(dtype="fp32", accumulation=1, max_steps=3)
     train_sft(
         str(tiny_llama), dataset, tmp_path / "w", settings, how=How(cpu=True, new_tokens=4, watch=seen.append)
     )

@@ -12,7 +12,7 @@ import pytest
 from agents.errors import UserError
 from agents.student_prompt import CONTROL_TOKEN, PromptStyle, PromptFormat, rendering
 from agents.types import Dialogue
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.dataset_reader import Example, Pair
 from finetune.pipeline import How
 from finetune.tokenization import SAME_SIDES, Room, prepare_examples, prepare_pairs
@@ -20,7 +20,7 @@ from finetune.tokenization import SAME_SIDES, Room, prepare_examples, prepare_pa
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-SETTINGS = Settings(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=4)
+SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=4)
 HOW = How(cpu=True, new_tokens=4)
 
 
@@ -135,7 +135,7 @@ def test_target_modules_are_looked_at_before_anything_runs(
 ) -> None:
     from finetune.sft_then_dpo import train_two_step
 
-    settings = Settings(dtype="fp32", max_steps=4, target_modules=names)
+    settings = TrainingConfig(dtype="fp32", max_steps=4, target_modules=names)
     with pytest.raises(UserError):
         train_two_step(str(tiny_llama), dataset, tmp_path / "o", settings, how=HOW)
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.pipeline import How
 
 pytest.importorskip("torch")
@@ -55,7 +55,7 @@ def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: 
     from finetune.sft_then_dpo import train_two_step
 
     undisturbed, killed = tmp_path / "a", tmp_path / "b"
-    settings = Settings(**SETTINGS)
+    settings = TrainingConfig(**SETTINGS)
     how = How(cpu=True, new_tokens=4)
     train_two_step(str(tiny_llama), dataset, undisturbed, settings, how=how)
     for stage, step in (("sft", 8), ("dpo", 5)):
@@ -93,7 +93,7 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
         if getattr(step, "step", 0) == 8:
             raise StopError
 
-    settings = Settings(**SETTINGS)
+    settings = TrainingConfig(**SETTINGS)
     with pytest.raises(StopError):
         train_sft(
             str(tiny_llama), dataset, tmp_path / "c", settings, how=How(cpu=True, new_tokens=4, watch=stop)
@@ -119,11 +119,11 @@ def test_unfinished_work_of_another_recipe_is_not_gone_on_with(
     def interrupt(step: object) -> None:
         raise KeyboardInterrupt
 
-    settings = Settings(**SETTINGS)
+    settings = TrainingConfig(**SETTINGS)
     out, base = tmp_path / "e", str(tiny_llama)
     with pytest.raises(KeyboardInterrupt):
         train_sft(base, dataset, out, settings, how=How(cpu=True, watch=interrupt))
-    other = Settings(**{**SETTINGS, "learning_rate": 1e-3, "max_steps": 1})
+    other = TrainingConfig(**{**SETTINGS, "learning_rate": 1e-3, "max_steps": 1})
     with pytest.raises(UserError, match=r"another recipe.*learning_rate"):
         train_sft(base, dataset, out, other, how=How(cpu=True))
     made = train_sft(base, dataset, out, other, how=How(cpu=True, restart=True, new_tokens=4))

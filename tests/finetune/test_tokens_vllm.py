@@ -20,7 +20,7 @@ import pytest
 
 from agents.student_prompt import default_style, rendering
 from agents.types import Dialogue
-from finetune.config import Settings
+from finetune.config import TrainingConfig
 from finetune.pipeline import How
 
 pytest.importorskip("torch")
@@ -99,7 +99,7 @@ def test_a_server_reads_the_ids_that_were_trained(
     from finetune.sft import train_sft
 
     base = request.getfixturevalue(which)
-    settings = Settings(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
+    settings = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
     made = train_sft(str(base), dataset, tmp_path / "s", settings, how=How(cpu=True, new_tokens=4))
     tokenizer = load_tokenizer(made.path)
     how = rendering(default_style(tokenizer))

@@ -36,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     """The tiny base, and two students that learned to say different things."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # a tiny model with more waits for itself
-    from finetune.config import Settings
+    from finetune.config import TrainingConfig
     from finetune.dataset_folder import Origin, write
     from finetune.pipeline import How
     from finetune.sft import train_sft
@@ -51,7 +51,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
         origin = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
         by_id = {one.id: one for one in dialogues}
         write(place / f"data-{name}", Rows(tuple(rows), (), ()), by_id, rendering(), origin)
-        settings = Settings(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
+        settings = TrainingConfig(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
         how = How(cpu=True, new_tokens=4)
         students[name] = train_sft(str(base), place / f"data-{name}", out, settings, how=how).path

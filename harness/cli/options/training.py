@@ -11,7 +11,7 @@ import click
 from agents.errors import UserError
 from agents.student_prompt import PromptStyle
 from agents.types import Fidelity
-from finetune.config import SOURCES, Settings, settings_of
+from finetune.config import SOURCES, TrainingConfig, settings_of
 from finetune.pipeline import How
 from harness.cli.options.common import db_option, json_option
 from harness.cli.train_output import Progress
@@ -22,7 +22,7 @@ Command = Callable[..., Any]
 
 def settings_options(command: Command) -> Command:
     """One flag per setting; only those given count, over the fidelity's defaults."""
-    for one in reversed(fields(Settings)):
+    for one in reversed(fields(TrainingConfig)):
         flag = f"--{one.name.replace('_', '-')}"
         assert one.default is not MISSING
         help_ = f"Default {one.default}; {SOURCES[one.name]}."
@@ -81,7 +81,7 @@ class Asked:
     """
 
     how: How
-    settings: Settings
+    settings: TrainingConfig
     as_json: bool
     repo: str | None
     db: str
@@ -109,7 +109,7 @@ class Asked:
         return cls(how, settings_given(given), seeds=seeds, **rest)
 
 
-def settings_given(given: dict[str, Any]) -> Settings:
+def settings_given(given: dict[str, Any]) -> TrainingConfig:
     """The settings that were given, over the fidelity's defaults.
 
     Raises:
