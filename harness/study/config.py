@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from agents.judge import DEFAULT_PROMPT
 from agents.types import Fidelity, Split
-from finetune.config import Settings as TrainingSettings
+from finetune.config import TrainingConfig as TrainingSettings
 from harness.engine.limits import Limits
 
 STEPS = ("sft", "dpo")

@@ -14,7 +14,7 @@ from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
 from agents.models.registry import Registry
 from agents.types import Fidelity, Method, Split, Strategy
-from finetune.config import Settings as TrainingSettings
+from finetune.config import TrainingConfig as TrainingSettings
 from finetune.config import settings_of
 from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
 from harness.engine.limits import Limits

@@ -18,7 +18,7 @@ from agents.model_files.decoder_config import parse_decoder_config
 from agents.seeded_order import seeded_order
 from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet, Split
-from finetune.config import Settings as TrainingSettings
+from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dialogue_selection import LOW_RATED, Membership, membership
 from finetune.memory_plan import StagePlan, config_of, plan_stage
 from harness.data.author_resolver import Author

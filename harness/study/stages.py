@@ -22,7 +22,7 @@ from agents.hashing import content_id
 from agents.judge import Judge
 from agents.types import Dialogue, Response, Split
 from finetune.checkpoint import read_checkpoint
-from finetune.config import Settings as TrainingSettings
+from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dataset_folder import MANIFEST, dataset_id
 from harness.data.author_resolver import Author, author_of
 from harness.data.training_set_spec import Recipe
