@@ -251,10 +251,10 @@ def _child() -> None:
 
 def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfig, log: Any) -> None:
     from finetune.dpo import train_dpo
-    from finetune.pipeline import How
+    from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
 
-    how = How(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
+    how = TrainOptions(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
     if job["stage"] == "sft":
         train_sft(job["base"], data, out, settings, how=how)
     else:

@@ -16,7 +16,7 @@ from finetune.config import TrainingConfig
 from finetune.dataset_reader import needed_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
-from finetune.pipeline import How, Made, Task, student_rendering, train
+from finetune.pipeline import TrainOptions, Made, Task, student_rendering, train
 from finetune.tokenization import prepare_pairs
 from finetune.tokenizer_identity import asking_of, check_asking
 from finetune.trainer import REFERENCE, arguments
@@ -31,7 +31,7 @@ def train_dpo(
     *,
     base: str = "",
     name: str = "",
-    how: How | None = None,
+    how: TrainOptions | None = None,
 ) -> Checkpoint:
     """Train an SFT checkpoint on a dataset's pairs; the same call goes on where a killed one stopped.
 
@@ -44,7 +44,7 @@ def train_dpo(
     """
     training_libraries()
     settings = settings or TrainingConfig()
-    how = how or How()
+    how = how or TrainOptions()
     trackers = reporters(how.report_to)
     started = read_checkpoint(parent)
     if started.stage != "sft":

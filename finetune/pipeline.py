@@ -95,7 +95,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class TrainOptions:
     """What changes nothing in a recipe, but for the device.
 
     Attributes:
@@ -115,7 +115,7 @@ class How:
     cpu: bool = False
 
 
-def train(task: Task, make: Callable[[Task, Work], Made], how: How) -> Checkpoint:
+def train(task: Task, make: Callable[[Task, Work], Made], how: TrainOptions) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
 
     Raises:

@@ -19,7 +19,7 @@ from finetune.model_loader import (
     locate,
     room_of,
 )
-from finetune.pipeline import How, Made, Task, student_rendering, train
+from finetune.pipeline import TrainOptions, Made, Task, student_rendering, train
 from finetune.tokenization import prepare_examples
 from finetune.tokenizer_identity import asking_of
 from finetune.trainer import arguments
@@ -35,7 +35,7 @@ def train_sft(
     revision: str = "",
     form: str = "auto",
     name: str = "",
-    how: How | None = None,
+    how: TrainOptions | None = None,
 ) -> Checkpoint:
     """Fine-tune `base` on a dataset's SFT rows; the same call goes on where a killed one stopped.
 
@@ -49,7 +49,7 @@ def train_sft(
     """
     training_libraries()
     settings = settings or TrainingConfig()
-    how = how or How()
+    how = how or TrainOptions()
     trackers = reporters(how.report_to)
     found = locate(base, revision)
     check_weights(found.folder)

@@ -8,7 +8,7 @@ from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig, with_seed
 from finetune.dataset_reader import needed_rows, read
 from finetune.dpo import train_dpo
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 from finetune.sft import train_sft
 
 
@@ -22,7 +22,7 @@ def train_two_step(
     revision: str = "",
     form: str = "auto",
     name: str = "",
-    how: How | None = None,
+    how: TrainOptions | None = None,
 ) -> Checkpoint:
     """Fine-tune in two steps; what is trained already is not trained again.
 
@@ -54,7 +54,7 @@ def train_seeds(
     revision: str = "",
     form: str = "auto",
     name: str = "",
-    how: How | None = None,
+    how: TrainOptions | None = None,
 ) -> list[Checkpoint]:
     """The same recipe once per seed, into `OUT-seed-N`: what a claim about a recipe needs.
 

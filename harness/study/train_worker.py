@@ -129,14 +129,14 @@ def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """One step of fine-tuning: the checkpoint's id, losses, and what its record says."""
     from finetune.config import TrainingConfig
     from finetune.dpo import train_dpo
-    from finetune.pipeline import How
+    from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
     from finetune.trainer import Step
 
     def watch(step: Step) -> None:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")
 
-    how = How(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
+    how = TrainOptions(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
     data, out, settings = Path(job["data"]), Path(job["out"]), TrainingConfig(**job["settings"])
     if job["parent"]:
         made = train_dpo(

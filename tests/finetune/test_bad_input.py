@@ -17,9 +17,9 @@ from finetune.checkpoint import read_checkpoint, weights_id
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
 from finetune.dependencies import reporters, training_libraries
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 
-HOW = How(cpu=True, new_tokens=4)
+HOW = TrainOptions(cpu=True, new_tokens=4)
 SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=6, save_steps=2)
 
 

@@ -12,13 +12,13 @@ import pytest
 from agents.errors import UserError
 from finetune.checkpoint import weights_id
 from finetune.config import TrainingConfig
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=4)
-HOW = How(cpu=True, new_tokens=4)
+HOW = TrainOptions(cpu=True, new_tokens=4)
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 

@@ -13,13 +13,13 @@ from agents.errors import UserError
 from agents.model_files.safetensors_format import read_header
 from finetune.checkpoint import hash_file, read_checkpoint, weights_id
 from finetune.config import TrainingConfig
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=12)
-HOW = How(cpu=True, new_tokens=4)
+HOW = TrainOptions(cpu=True, new_tokens=4)
 
 
 @pytest.mark.parametrize("family", ["tiny_llama", "tiny_mistral"])

@@ -16,7 +16,7 @@ from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Pair, read
 from finetune.memory_plan import config_of
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 from finetune.trainer import Step
 
 pytest.importorskip("torch")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.train
 
 SFT = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, epochs=3.0, save_steps=20)
 DPO = TrainingConfig(dtype="fp32", learning_rate=2e-3, accumulation=1, epochs=2.0, save_steps=20)
-HOW = How(cpu=True, new_tokens=12)
+HOW = TrainOptions(cpu=True, new_tokens=12)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_the_same_command_again_trains_nothing(
 
     steps: list[Step] = []
     lines: list[str] = []
-    how = How(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
+    how = TrainOptions(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
     again = train_two_step(str(tiny_llama), dataset, trained[1].path, SFT, dpo_settings=DPO, how=how)
     assert again == trained[1]
     assert steps == []
@@ -227,7 +227,7 @@ def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Pa
     seen: list[Step] = []
     settings = TrainingConfig(dtype="fp32", accumulation=1, max_steps=3)
     train_sft(
-        str(tiny_llama), dataset, tmp_path / "w", settings, how=How(cpu=True, new_tokens=4, watch=seen.append)
+        str(tiny_llama), dataset, tmp_path / "w", settings, how=TrainOptions(cpu=True, new_tokens=4, watch=seen.append)
     )
     assert [(step.step, step.steps, step.steps_now) for step in seen] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
     assert seen[-1].tokens > seen[0].tokens > 0

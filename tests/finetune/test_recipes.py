@@ -14,14 +14,14 @@ from agents.student_prompt import CONTROL_TOKEN, PromptStyle, PromptFormat, rend
 from agents.types import Dialogue
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Example, Pair
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 from finetune.tokenization import SAME_SIDES, Room, prepare_examples, prepare_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=4)
-HOW = How(cpu=True, new_tokens=4)
+HOW = TrainOptions(cpu=True, new_tokens=4)
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from agents.errors import UserError
 from agents.student_prompt import PromptStyle
 from finetune.checkpoint import read_checkpoint
 from finetune.config import TrainingConfig
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=4)
-HOW = How(cpu=True, new_tokens=4)
+HOW = TrainOptions(cpu=True, new_tokens=4)
 
 
 Change = Callable[[dict[str, Any]], None]

@@ -21,7 +21,7 @@ import pytest
 from agents.student_prompt import default_style, rendering
 from agents.types import Dialogue
 from finetune.config import TrainingConfig
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 
 pytest.importorskip("torch")
 pytest.importorskip("vllm")
@@ -100,7 +100,7 @@ def test_a_server_reads_the_ids_that_were_trained(
 
     base = request.getfixturevalue(which)
     settings = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
-    made = train_sft(str(base), dataset, tmp_path / "s", settings, how=How(cpu=True, new_tokens=4))
+    made = train_sft(str(base), dataset, tmp_path / "s", settings, how=TrainOptions(cpu=True, new_tokens=4))
     tokenizer = load_tokenizer(made.path)
     how = rendering(default_style(tokenizer))
     turn = how.turn(DIALOGUE)

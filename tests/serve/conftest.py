@@ -38,7 +38,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     torch.set_num_threads(1)  # a tiny model with more waits for itself
     from finetune.config import TrainingConfig
     from finetune.dataset_folder import Origin, write
-    from finetune.pipeline import How
+    from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
     from finetune.tiny_model import build
     from finetune.training_rows import Rows, SftRow
@@ -53,6 +53,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
         write(place / f"data-{name}", Rows(tuple(rows), (), ()), by_id, rendering(), origin)
         settings = TrainingConfig(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
-        how = How(cpu=True, new_tokens=4)
+        how = TrainOptions(cpu=True, new_tokens=4)
         students[name] = train_sft(str(base), place / f"data-{name}", out, settings, how=how).path
     return Tiny(base, students, rendering())

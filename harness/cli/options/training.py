@@ -12,7 +12,7 @@ from agents.errors import UserError
 from agents.student_prompt import PromptStyle
 from agents.types import Fidelity
 from finetune.config import SOURCES, TrainingConfig, settings_of
-from finetune.pipeline import How
+from finetune.pipeline import TrainOptions
 from harness.cli.options.common import db_option, json_option
 from harness.cli.train_output import Progress
 from harness.terminal.output import print_message
@@ -80,7 +80,7 @@ class Asked:
         seeds: of several trainings; () for the one of the settings.
     """
 
-    how: How
+    how: TrainOptions
     settings: TrainingConfig
     as_json: bool
     repo: str | None
@@ -98,7 +98,7 @@ class Asked:
         if seeds and given["repo"]:
             remedy = "Upload the one you choose: the same command with its --seed, --out and --push-to-hub."
             raise UserError("these exclude each other", where="--seeds, --push-to-hub", remedy=remedy)
-        how = How(
+        how = TrainOptions(
             watch=Progress(),
             tell=print_message,
             report_to=tuple(given.pop("report_to")),
