@@ -254,11 +254,11 @@ def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfi
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
 
-    how = TrainOptions(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
+    options = TrainOptions(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
     if job["stage"] == "sft":
-        train_sft(job["base"], data, out, settings, how=how)
+        train_sft(job["base"], data, out, settings, options=options)
     else:
-        train_dpo(Path(job["parent"]), data, out, settings, base=job["base"], how=how)
+        train_dpo(Path(job["parent"]), data, out, settings, base=job["base"], options=options)
 
 
 def _tiny(place: Path) -> Path:

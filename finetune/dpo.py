@@ -31,7 +31,7 @@ def train_dpo(
     *,
     base: str = "",
     name: str = "",
-    how: TrainOptions | None = None,
+    options: TrainOptions | None = None,
 ) -> Checkpoint:
     """Train an SFT checkpoint on a dataset's pairs; the same call goes on where a killed one stopped.
 
@@ -44,8 +44,8 @@ def train_dpo(
     """
     training_libraries()
     settings = settings or TrainingConfig()
-    how = how or TrainOptions()
-    trackers = reporters(how.report_to)
+    options = options or TrainOptions()
+    trackers = reporters(options.report_to)
     started = read_checkpoint(parent)
     if started.stage != "sft":
         raise UserError(
@@ -76,7 +76,7 @@ def train_dpo(
             remedy="Train the SFT step again: its template can be told not to think.",
         )
     prepared = prepare_pairs(folder.dpo, tokenizer, rendering, room)
-    device = device_for(settings.dtype, cpu=how.cpu)
+    device = device_for(settings.dtype, cpu=options.cpu)
     task = Task(
         "dpo",
         out,
@@ -96,7 +96,7 @@ def train_dpo(
     def make(task: Task, work: Work) -> Made:
         return Made(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
 
-    return train(task, make, how)
+    return train(task, make, options)
 
 
 def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:

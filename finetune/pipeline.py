@@ -115,20 +115,20 @@ class TrainOptions:
     cpu: bool = False
 
 
-def train(task: Task, make: Callable[[Task, Work], Made], how: TrainOptions) -> Checkpoint:
+def train(task: Task, make: Callable[[Task, Work], Made], options: TrainOptions) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
 
     Raises:
         UserError: the machine ran out of something, a loss is not a number, `out` is taken; nothing
             half-written is left at `out`.
     """
-    tell = how.tell
+    tell = options.tell
     recipe = task.recipe()
     done = finished(task.out, recipe)
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done
-    with working(task.out, recipe, restart=how.restart) as work, told_clearly(task.settings, work, tell):
+    with working(task.out, recipe, restart=options.restart) as work, told_clearly(task.settings, work, tell):
         tell(f"{task.stage}: {task.prepared.told()}")
         for note in notes_on(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")
@@ -138,7 +138,7 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: TrainOptions) -> 
         began = time.monotonic()
         with tracked(work):
             made = make(task, work)
-            run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), how.watch)
+            run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.watch)
         tell(f"{task.stage}: checking for forgetting and collapse")
         model = made.trainer.accelerator.unwrap_model(made.trainer.model)
         found = post_training_check.check(
@@ -148,7 +148,7 @@ def train(task: Task, make: Callable[[Task, Work], Made], how: TrainOptions) -> 
             task.data,
             task.settings.seed,
             parent=made.began_from,
-            new_tokens=how.new_tokens,
+            new_tokens=options.new_tokens,
             context=max_context_tokens(load_json_object(task.base_folder / CONFIG)),
         )
         for warning in found.warnings:

@@ -35,7 +35,7 @@ def train_sft(
     revision: str = "",
     form: str = "auto",
     name: str = "",
-    how: TrainOptions | None = None,
+    options: TrainOptions | None = None,
 ) -> Checkpoint:
     """Fine-tune `base` on a dataset's SFT rows; the same call goes on where a killed one stopped.
 
@@ -49,8 +49,8 @@ def train_sft(
     """
     training_libraries()
     settings = settings or TrainingConfig()
-    how = how or TrainOptions()
-    trackers = reporters(how.report_to)
+    options = options or TrainOptions()
+    trackers = reporters(options.report_to)
     found = locate(base, revision)
     check_weights(found.folder)
     check_targets(settings, found.folder)
@@ -60,7 +60,7 @@ def train_sft(
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
     prepared = prepare_examples(folder.sft, tokenizer, rendering, room)
-    device = device_for(settings.dtype, cpu=how.cpu)
+    device = device_for(settings.dtype, cpu=options.cpu)
     task = Task(
         "sft",
         out,
@@ -79,7 +79,7 @@ def train_sft(
     def make(task: Task, work: Work) -> Made:
         return Made(_trainer(task, work, trackers))
 
-    return train(task, make, how)
+    return train(task, make, options)
 
 
 def lora(settings: TrainingConfig) -> Any:

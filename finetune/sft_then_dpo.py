@@ -22,7 +22,7 @@ def train_two_step(
     revision: str = "",
     form: str = "auto",
     name: str = "",
-    how: TrainOptions | None = None,
+    options: TrainOptions | None = None,
 ) -> Checkpoint:
     """Fine-tune in two steps; what is trained already is not trained again.
 
@@ -39,8 +39,8 @@ def train_two_step(
         needed_rows(folder, stage)
     name = name or out.name
     first = sft_folder(out)
-    train_sft(base, data, first, settings, revision=revision, form=form, name=f"{name}-sft", how=how)
-    return train_dpo(first, data, out, dpo_settings or settings, name=name, how=how)
+    train_sft(base, data, first, settings, revision=revision, form=form, name=f"{name}-sft", options=options)
+    return train_dpo(first, data, out, dpo_settings or settings, name=name, options=options)
 
 
 def train_seeds(
@@ -54,7 +54,7 @@ def train_seeds(
     revision: str = "",
     form: str = "auto",
     name: str = "",
-    how: TrainOptions | None = None,
+    options: TrainOptions | None = None,
 ) -> list[Checkpoint]:
     """The same recipe once per seed, into `OUT-seed-N`: what a claim about a recipe needs.
 
@@ -75,7 +75,7 @@ def train_seeds(
                 revision=revision,
                 form=form,
                 name=of_seed(name, seed) if name else "",
-                how=how,
+                options=options,
             )
         )
     return made

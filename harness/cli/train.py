@@ -71,7 +71,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
     from finetune.sft import train_sft
     from finetune.sft_then_dpo import of_seed
 
-    how, settings = asked.how, asked.settings
+    options, settings = asked.options, asked.settings
     trainings = [(out, name, settings)]
     if asked.seeds:
         trainings = [
@@ -83,7 +83,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
             for seed in asked.seeds
         ]
     for place, named, of in trainings:
-        made = train_sft(base, data, place, of, revision=revision, form=form, name=named, how=how)
+        made = train_sft(base, data, place, of, revision=revision, form=form, name=named, options=options)
         _end(asked, [made])
 
 
@@ -102,7 +102,7 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
     asked = _begin(asked, out)
     from finetune.dpo import train_dpo
 
-    made = train_dpo(started, data, out, asked.settings, base=base, name=name, how=asked.how)
+    made = train_dpo(started, data, out, asked.settings, base=base, name=name, options=asked.options)
     _end(asked, [made], [read_checkpoint(started)])
 
 
@@ -122,13 +122,13 @@ def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: s
     asked = _begin(Asked.take(rest), out)
     from finetune.sft_then_dpo import sft_folder, train_seeds, train_two_step
 
-    how, settings = asked.how, asked.settings
+    options, settings = asked.options, asked.settings
     if asked.seeds:
         made = train_seeds(
-            base, data, out, asked.seeds, settings, revision=revision, form=form, name=name, how=how
+            base, data, out, asked.seeds, settings, revision=revision, form=form, name=name, options=options
         )
     else:
-        made = [train_two_step(base, data, out, settings, revision=revision, form=form, name=name, how=how)]
+        made = [train_two_step(base, data, out, settings, revision=revision, form=form, name=name, options=options)]
     _end(asked, made, [read_checkpoint(sft_folder(one.path)) for one in made])
 
 

@@ -136,15 +136,15 @@ def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     def watch(step: Step) -> None:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")
 
-    how = TrainOptions(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
+    options = TrainOptions(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
     data, out, settings = Path(job["data"]), Path(job["out"]), TrainingConfig(**job["settings"])
     if job["parent"]:
         made = train_dpo(
-            Path(job["parent"]), data, out, settings, base=job["base"], name=job["name"], how=how
+            Path(job["parent"]), data, out, settings, base=job["base"], name=job["name"], options=options
         )
     else:
         base, revision, form = job["base"], job["revision"], job["form"]
-        made = train_sft(base, data, out, settings, revision=revision, form=form, name=job["name"], how=how)
+        made = train_sft(base, data, out, settings, revision=revision, form=form, name=job["name"], options=options)
     told = made.record
     names = ("losses", "margins", "seconds", "steps", "health", "device")
     return {"id": made.id, **{name: told[name] for name in names}}

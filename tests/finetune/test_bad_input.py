@@ -100,7 +100,7 @@ class TestWhileTraining:
         monkeypatch.setattr(SFTTrainer, "training_step", full)
         settings = TrainingConfig(dtype="fp32", activation_checkpointing=False, max_steps=1)
         with pytest.raises(UserError) as told:
-            train_sft(str(tiny_llama), dataset, tmp_path / "o", settings, how=HOW)
+            train_sft(str(tiny_llama), dataset, tmp_path / "o", settings, options=HOW)
         assert "--activation-checkpointing; --precompute-reference (DPO); --micro-batch 1" in str(told.value)
         assert not (tmp_path / "o").exists()
 
@@ -120,12 +120,12 @@ class TestWhileTraining:
 
         monkeypatch.setattr(SFTTrainer, "compute_loss", poisoned)
         with pytest.raises(UserError, match=r"loss and the grad_norm of step 5.*save of step 4 is kept"):
-            train_sft(str(tiny_llama), dataset, tmp_path / "n", SETTINGS, how=HOW)
+            train_sft(str(tiny_llama), dataset, tmp_path / "n", SETTINGS, options=HOW)
         assert not (tmp_path / "n").exists()
         assert (tmp_path / "n.partial/state/checkpoint-4/whole").is_file()
         monkeypatch.undo()
-        made = train_sft(str(tiny_llama), dataset, tmp_path / "n", SETTINGS, how=HOW)
-        undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, how=HOW)
+        made = train_sft(str(tiny_llama), dataset, tmp_path / "n", SETTINGS, options=HOW)
+        undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, options=HOW)
         assert made.record["adapter"] == undisturbed.record["adapter"]
 
     @pytest.mark.parametrize("file", ["optimizer.pt", "adapter_model.safetensors", "trainer_state.json"])
@@ -139,14 +139,14 @@ class TestWhileTraining:
             if step.step == 5:
                 raise KeyboardInterrupt
 
-        undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, how=HOW)
+        undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, options=HOW)
         with pytest.raises(KeyboardInterrupt):
-            train_sft(str(tiny_llama), dataset, tmp_path / "d", SETTINGS, how=replace(HOW, watch=stop))
+            train_sft(str(tiny_llama), dataset, tmp_path / "d", SETTINGS, options=replace(HOW, watch=stop))
         damaged = tmp_path / "d.partial/state/checkpoint-4" / file
         damaged.write_bytes(damaged.read_bytes()[:100])
         lines: list[str] = []
         made = train_sft(
-            str(tiny_llama), dataset, tmp_path / "d", SETTINGS, how=replace(HOW, tell=lines.append)
+            str(tiny_llama), dataset, tmp_path / "d", SETTINGS, options=replace(HOW, tell=lines.append)
         )
         assert made.record["adapter"] == undisturbed.record["adapter"]
         assert any("checkpoint-4" in line and file in line for line in lines)
@@ -169,10 +169,10 @@ class TestWhileTraining:
         else:
             monkeypatch.setattr(pipeline, "write_record", full)
         with pytest.raises(UserError, match=r"disk is full.*goes on from the last whole save"):
-            train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, how=HOW)
+            train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, options=HOW)
         assert not (tmp_path / "f").exists()
         monkeypatch.undo()
-        assert train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, how=HOW).record["steps"] == 6
+        assert train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, options=HOW).record["steps"] == 6
 
     @pytest.mark.parametrize(
         "most_bytes", [100_000, 200_000]
@@ -189,17 +189,17 @@ class TestWhileTraining:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
         try:
             with pytest.raises(UserError, match="the disk is full"):
-                train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, how=HOW)
+                train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, options=HOW)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert not (tmp_path / "f").exists()
-        assert train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, how=HOW).record["steps"] == 6
+        assert train_sft(str(tiny_llama), dataset, tmp_path / "f", SETTINGS, options=HOW).record["steps"] == 6
 
     def test_all_rows_too_long(self, tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
         from finetune.sft import train_sft
 
         with pytest.raises(UserError, match=r"no row is left.*28 rows left out"):
-            train_sft(str(tiny_llama), dataset, tmp_path / "l", TrainingConfig(max_length=64), how=HOW)
+            train_sft(str(tiny_llama), dataset, tmp_path / "l", TrainingConfig(max_length=64), options=HOW)
         assert list(tmp_path.iterdir()) == []
 
     def test_dpo_from_a_dpo_checkpoint_or_another_prompt(
@@ -208,12 +208,12 @@ class TestWhileTraining:
         from finetune.dpo import train_dpo
         from finetune.sft_then_dpo import train_two_step
 
-        made = train_two_step(str(tiny_llama), dataset, tmp_path / "t", SETTINGS, how=HOW)
+        made = train_two_step(str(tiny_llama), dataset, tmp_path / "t", SETTINGS, options=HOW)
         with pytest.raises(UserError, match="begins from an SFT checkpoint"):
-            train_dpo(made.path, dataset, tmp_path / "x", SETTINGS, how=HOW)
+            train_dpo(made.path, dataset, tmp_path / "x", SETTINGS, options=HOW)
         with pytest.raises(UserError, match="no such model folder"):
             train_dpo(
-                tmp_path / "t-sft", dataset, tmp_path / "x", SETTINGS, base=str(tmp_path / "gone"), how=HOW
+                tmp_path / "t-sft", dataset, tmp_path / "x", SETTINGS, base=str(tmp_path / "gone"), options=HOW
             )
         (made.path / "adapter_model.safetensors").write_bytes(b"other")
         with pytest.raises(UserError, match="not the adapter that the record describes"):
@@ -227,9 +227,9 @@ class TestWhileTraining:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(UserError, match=r"cannot be had.*not in the cache"):
-            train_sft("nobody/nothing", dataset, tmp_path / "x", SETTINGS, how=HOW)
+            train_sft("nobody/nothing", dataset, tmp_path / "x", SETTINGS, options=HOW)
         with pytest.raises(UserError, match="no such model folder"):
-            train_sft("./nothing", dataset, tmp_path / "x", SETTINGS, how=HOW)
+            train_sft("./nothing", dataset, tmp_path / "x", SETTINGS, options=HOW)
 
     def test_two_steps_need_pairs_before_anything_runs(
         self, tiny_llama: Path, tmp_path: Path, make_dialogues: Any, make_rows: Any
@@ -244,7 +244,7 @@ class TestWhileTraining:
         only = Rows(make_rows(dialogues).sft, (), ())
         write(tmp_path / "data", only, dialogues, rendering(), Origin("low-rated", Fidelity.PAPER))
         with pytest.raises(UserError, match="no DPO rows"):
-            train_two_step(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, how=HOW)
+            train_two_step(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)
         assert not (tmp_path / "x-sft").exists() and not (tmp_path / "x-sft.partial").exists()
 
     def test_a_dataset_of_another_prompt(self, tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
@@ -259,4 +259,4 @@ class TestWhileTraining:
         path.write_text(json.dumps(manifest))
         read(tmp_path / "data")
         with pytest.raises(UserError, match="another direct prompt"):
-            train_sft(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, how=HOW)
+            train_sft(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)

@@ -67,7 +67,7 @@ def test_weights_that_are_not_the_models_are_refused_by_every_loader(
     change, name = WRONG[kind]
     base = rewritten(tiny_llama, tmp_path / "base", change)
     for use in (
-        lambda: train_sft(str(base), dataset, tmp_path / "out", SETTINGS, how=HOW),
+        lambda: train_sft(str(base), dataset, tmp_path / "out", SETTINGS, options=HOW),
         lambda: check_weights(base),
         lambda: load_model(base, "fp32", "cpu"),
         lambda: TransformersEngine(base, "base", {}, dtype="fp32", device="cpu"),
@@ -95,7 +95,7 @@ def test_merging_twice_gives_one_hash_and_every_loader_the_same_bytes(
     from finetune.sft import train_sft
     from serve.transformers_engine import TransformersEngine
 
-    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     records = [merge(tmp_path / "s", tmp_path / name) for name in ("one", "two")]
     assert records[0]["weights"] == records[1]["weights"] == weights_id(tmp_path / "one")
     for folder in (tiny_llama, tmp_path / "one"):

@@ -34,7 +34,7 @@ def test_merged_equals_adapter(
     from finetune.sft import train_sft
 
     base = request.getfixturevalue(family)
-    train_sft(str(base), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    train_sft(str(base), dataset, tmp_path / "s", SETTINGS, options=HOW)
     record = merge(tmp_path / "s", tmp_path / "merged")
     assert record["largest_logit_difference"] < 1e-4
     assert record["checkpoint"] == read_checkpoint(tmp_path / "s").id
@@ -66,12 +66,12 @@ def test_another_base_is_refused(tiny_llama: Path, tiny_mistral: Path, dataset: 
     from finetune.sft import train_sft
     from finetune.tiny_model import build
 
-    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     with pytest.raises(UserError, match="does not match the adapter"):
         merge(tmp_path / "s", tmp_path / "m", base=str(tiny_mistral))
     twin = build(tmp_path / "twin", "llama", seed=2)  # the same shape, other weights
     with pytest.raises(UserError, match="does not match the adapter"):
-        train_dpo(tmp_path / "s", dataset, tmp_path / "d", SETTINGS, base=str(twin), how=HOW)
+        train_dpo(tmp_path / "s", dataset, tmp_path / "d", SETTINGS, base=str(twin), options=HOW)
     assert not (tmp_path / "m").exists() and not (tmp_path / "d").exists()
     moved = tmp_path / "moved"
     tiny_llama_copy = build(moved, "llama")  # the same seed: the same weights elsewhere
@@ -87,7 +87,7 @@ def test_a_merge_that_is_its_base_is_no_student(tiny_llama: Path, dataset: Path,
     from finetune.sft import train_sft
     from serve.lora_adapter import read_adapter
 
-    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW).path
+    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW).path
     for scale, refused in ((1e-30, "every update is rounded away"), (0.0, "every update is zero")):
         path = made / "adapter_model.safetensors"
         factors = {"lora_A": 1.0, "lora_B": scale}
@@ -100,7 +100,7 @@ def test_a_merge_that_is_its_base_is_no_student(tiny_llama: Path, dataset: Path,
         assert not (tmp_path / "m").exists()
     for use in (
         lambda: read_adapter("student:s", made, tiny_llama, beside=False),
-        lambda: train_dpo(made, dataset, tmp_path / "d", SETTINGS, how=HOW),
+        lambda: train_dpo(made, dataset, tmp_path / "d", SETTINGS, options=HOW),
     ):
         with pytest.raises(UserError, match="every update is zero"):
             use()
@@ -131,7 +131,7 @@ def test_a_bases_generation_config_is_carried_over_as_it_stands(
     (base / "generation_config.json").unlink(missing_ok=True)
     if config is not None:
         (base / "generation_config.json").write_text(json.dumps(config, indent=3))
-    train_sft(str(base), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    train_sft(str(base), dataset, tmp_path / "s", SETTINGS, options=HOW)
     merge(tmp_path / "s", tmp_path / "m")
     there = tmp_path / "m" / "generation_config.json"
     assert there.exists() == (config is not None)
@@ -148,7 +148,7 @@ def test_an_adapter_with_large_updates_is_merged_by_the_size_of_its_logits(
     from finetune.merge_lora import merge
     from finetune.sft import train_sft
 
-    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW).path
+    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW).path
     path = made / "adapter_model.safetensors"
     save_file({name: one * 30 for name, one in load_file(path).items()}, path)
     record = json.loads((made / "checkpoint.json").read_text())
@@ -165,7 +165,7 @@ def test_an_adapter_that_peft_cannot_merge_is_told(tiny_llama: Path, dataset: Pa
     from finetune.model_loader import load_model
     from finetune.sft import train_sft
 
-    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW).path
+    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW).path
     config = LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], lora_bias=True, task_type="CAUSAL_LM")
     model = get_peft_model(load_model(tiny_llama, "fp32", "cpu"), config)
     for parameter in model.parameters():

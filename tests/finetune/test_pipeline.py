@@ -35,7 +35,7 @@ def trained(
     from finetune.sft_then_dpo import train_two_step
 
     out = tmp_path_factory.mktemp("checkpoints") / "student"
-    made = train_two_step(str(tiny_llama), dataset, out, SFT, dpo_settings=DPO, how=HOW)
+    made = train_two_step(str(tiny_llama), dataset, out, SFT, dpo_settings=DPO, options=HOW)
     return read_checkpoint(out.with_name("student-sft")), made
 
 
@@ -52,9 +52,9 @@ def _student(folder: Path | None, base: Path) -> tuple[Any, Any]:
     return (PeftModel.from_pretrained(model, folder) if folder else model).eval(), load_tokenizer(base)
 
 
-def _logp(model: Any, tokenizer: Any, how: PromptFormat, pair: Pair, text: str) -> float:
+def _logp(model: Any, tokenizer: Any, options: PromptFormat, pair: Pair, text: str) -> float:
     """Log-probability of a response, summed over its tokens, the end of sequence included."""
-    row = how.encode(pair.turn, text, tokenizer)
+    row = options.encode(pair.turn, text, tokenizer)
     return -post_training_check.mean_loss(model, [(len(row.prompt), row.prompt + row.completion)]) * len(
         row.completion
     )
@@ -73,11 +73,11 @@ def test_the_loss_is_of_completion_tokens_alone_and_the_end_is_learned(
 ) -> None:
     from finetune.sft import train_sft
 
-    data, how = read(dataset), rendering()
+    data, options = read(dataset), rendering()
     whole = TrainingConfig(dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1)
-    first = train_sft(str(tiny_llama), dataset, tmp_path / "one", whole, how=HOW).record["losses"]["first"]
+    first = train_sft(str(tiny_llama), dataset, tmp_path / "one", whole, options=HOW).record["losses"]["first"]
     model, tokenizer = _student(None, tiny_llama)
-    rows = [how.encode(one.turn, one.response, tokenizer) for one in data.sft]
+    rows = [options.encode(one.turn, one.response, tokenizer) for one in data.sft]
     expected = post_training_check.mean_loss(
         model, [(len(row.prompt), row.prompt + row.completion) for row in rows]
     )
@@ -93,7 +93,7 @@ def test_micro_batches_give_the_same_first_loss(tiny_llama: Path, dataset: Path,
     losses = []
     for micro in (0, 1):
         settings = TrainingConfig(dtype="fp32", batch_size=4, accumulation=2, micro_batch=micro, max_steps=2)
-        made = train_sft(str(tiny_llama), dataset, tmp_path / f"m{micro}", settings, how=HOW)
+        made = train_sft(str(tiny_llama), dataset, tmp_path / f"m{micro}", settings, options=HOW)
         losses.append([row["loss"] for row in _metrics(made)])
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
@@ -105,14 +105,14 @@ def test_dpo_begins_at_ln_2_and_raises_the_margin_of_held_out_pairs(
     assert dpo.record["losses"]["first"] == pytest.approx(math.log(2), abs=1e-6)
     assert dpo.record["margins"]["first"] == pytest.approx(0, abs=1e-6)
     assert dpo.record["parent"] == {"name": "student-sft", "id": sft.id, "record": sft.record}
-    pairs, how = read(dataset).held_out_dpo, rendering()
+    pairs, options = read(dataset).held_out_dpo, rendering()
     assert pairs
     margins = {}
     for made in trained:
         model, tokenizer = _student(made.path, tiny_llama)
         margins[made.stage] = [
-            _logp(model, tokenizer, how, pair, pair.chosen)
-            - _logp(model, tokenizer, how, pair, pair.rejected)
+            _logp(model, tokenizer, options, pair, pair.chosen)
+            - _logp(model, tokenizer, options, pair, pair.rejected)
             for pair in pairs
         ]
     assert all(after > before + 1 for before, after in zip(margins["sft"], margins["dpo"], strict=True))
@@ -134,7 +134,7 @@ def test_precomputed_reference_gives_the_same_losses(
             reference="base" if reference == "base" else "sft",
             precompute_reference=before,
         )
-        made = train_dpo(trained[0].path, dataset, tmp_path / f"p{before}", settings, how=HOW)
+        made = train_dpo(trained[0].path, dataset, tmp_path / f"p{before}", settings, options=HOW)
         losses.append([row["loss"] for row in _metrics(made)])
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     is_ln_2 = losses[0][0] == pytest.approx(math.log(2), abs=1e-6)
@@ -184,8 +184,8 @@ def test_the_same_command_again_trains_nothing(
 
     steps: list[Step] = []
     lines: list[str] = []
-    how = TrainOptions(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
-    again = train_two_step(str(tiny_llama), dataset, trained[1].path, SFT, dpo_settings=DPO, how=how)
+    options = TrainOptions(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
+    again = train_two_step(str(tiny_llama), dataset, trained[1].path, SFT, dpo_settings=DPO, options=options)
     assert again == trained[1]
     assert steps == []
     assert [line for line in lines if "nothing to do" in line] == lines
@@ -195,10 +195,10 @@ def test_seed_decides_the_result(tiny_mistral: Path, dataset: Path, tmp_path: Pa
     from finetune.sft_then_dpo import train_seeds
 
     settings = TrainingConfig(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=2)
-    made = train_seeds(str(tiny_mistral), dataset, tmp_path / "m", (1, 2), settings, how=HOW)
+    made = train_seeds(str(tiny_mistral), dataset, tmp_path / "m", (1, 2), settings, options=HOW)
     assert [one.name for one in made] == ["m-seed-1", "m-seed-2"]
     assert made[0].record["adapter"] != made[1].record["adapter"]
-    again = train_seeds(str(tiny_mistral), dataset, tmp_path / "n", (1,), settings, how=HOW)
+    again = train_seeds(str(tiny_mistral), dataset, tmp_path / "n", (1,), settings, options=HOW)
     assert again[0].record["adapter"] == made[0].record["adapter"]
 
 
@@ -209,7 +209,7 @@ def test_an_instruct_student_is_trained_in_its_own_form_in_bf16(
 
     settings = TrainingConfig(learning_rate=1e-2, accumulation=1, max_steps=12)
     second = TrainingConfig(learning_rate=1e-3, accumulation=1, max_steps=2)
-    made = train_two_step(str(tiny_instruct), dataset, tmp_path / "i", settings, dpo_settings=second, how=HOW)
+    made = train_two_step(str(tiny_instruct), dataset, tmp_path / "i", settings, dpo_settings=second, options=HOW)
     first = read_checkpoint(tmp_path / "i-sft")
     assert (first.form, made.form) == ("chat", "chat")
     assert first.record["losses"]["last"] < first.record["losses"]["first"]
@@ -217,7 +217,7 @@ def test_an_instruct_student_is_trained_in_its_own_form_in_bf16(
     plain = TrainingConfig(learning_rate=1e-2, accumulation=1, max_steps=1)
     from finetune.sft import train_sft
 
-    other = train_sft(str(tiny_instruct), dataset, tmp_path / "p", plain, form="plain", how=HOW)
+    other = train_sft(str(tiny_instruct), dataset, tmp_path / "p", plain, form="plain", options=HOW)
     assert other.form == "plain"
 
 
@@ -227,7 +227,7 @@ def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Pa
     seen: list[Step] = []
     settings = TrainingConfig(dtype="fp32", accumulation=1, max_steps=3)
     train_sft(
-        str(tiny_llama), dataset, tmp_path / "w", settings, how=TrainOptions(cpu=True, new_tokens=4, watch=seen.append)
+        str(tiny_llama), dataset, tmp_path / "w", settings, options=TrainOptions(cpu=True, new_tokens=4, watch=seen.append)
     )
     assert [(step.step, step.steps, step.steps_now) for step in seen] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
     assert seen[-1].tokens > seen[0].tokens > 0

@@ -56,8 +56,8 @@ def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: 
 
     undisturbed, killed = tmp_path / "a", tmp_path / "b"
     settings = TrainingConfig(**SETTINGS)
-    how = TrainOptions(cpu=True, new_tokens=4)
-    train_two_step(str(tiny_llama), dataset, undisturbed, settings, how=how)
+    options = TrainOptions(cpu=True, new_tokens=4)
+    train_two_step(str(tiny_llama), dataset, undisturbed, settings, options=options)
     for stage, step in (("sft", 8), ("dpo", 5)):
         arguments = [str(tiny_llama), str(dataset), str(killed), stage, str(step), json.dumps(SETTINGS)]
         done = subprocess.run(
@@ -73,7 +73,7 @@ def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: 
     assert read_checkpoint(tmp_path / "b-sft").stage == "sft"  # the first step was finished by the second run
     told: list[str] = []
     train_two_step(
-        str(tiny_llama), dataset, killed, settings, how=TrainOptions(cpu=True, new_tokens=4, tell=told.append)
+        str(tiny_llama), dataset, killed, settings, options=TrainOptions(cpu=True, new_tokens=4, tell=told.append)
     )
     assert "dpo: going on from step 3" in told
     for suffix in ("-sft", ""):
@@ -96,7 +96,7 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
     settings = TrainingConfig(**SETTINGS)
     with pytest.raises(StopError):
         train_sft(
-            str(tiny_llama), dataset, tmp_path / "c", settings, how=TrainOptions(cpu=True, new_tokens=4, watch=stop)
+            str(tiny_llama), dataset, tmp_path / "c", settings, options=TrainOptions(cpu=True, new_tokens=4, watch=stop)
         )
     state = tmp_path / "c.partial/state"
     assert sorted(path.name for path in state.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-6"]
@@ -104,10 +104,10 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
     (state / "checkpoint-6/adapter_model.safetensors").write_bytes(b"cut off")
     told: list[str] = []
     train_sft(
-        str(tiny_llama), dataset, tmp_path / "c", settings, how=TrainOptions(cpu=True, new_tokens=4, tell=told.append)
+        str(tiny_llama), dataset, tmp_path / "c", settings, options=TrainOptions(cpu=True, new_tokens=4, tell=told.append)
     )
     assert "sft: going on from step 3" in told
-    train_sft(str(tiny_llama), dataset, tmp_path / "d", settings, how=TrainOptions(cpu=True, new_tokens=4))
+    train_sft(str(tiny_llama), dataset, tmp_path / "d", settings, options=TrainOptions(cpu=True, new_tokens=4))
     assert _losses(tmp_path / "c") == _losses(tmp_path / "d")
 
 
@@ -122,11 +122,11 @@ def test_unfinished_work_of_another_recipe_is_not_gone_on_with(
     settings = TrainingConfig(**SETTINGS)
     out, base = tmp_path / "e", str(tiny_llama)
     with pytest.raises(KeyboardInterrupt):
-        train_sft(base, dataset, out, settings, how=TrainOptions(cpu=True, watch=interrupt))
+        train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True, watch=interrupt))
     other = TrainingConfig(**{**SETTINGS, "learning_rate": 1e-3, "max_steps": 1})
     with pytest.raises(UserError, match=r"another recipe.*learning_rate"):
-        train_sft(base, dataset, out, other, how=TrainOptions(cpu=True))
-    made = train_sft(base, dataset, out, other, how=TrainOptions(cpu=True, restart=True, new_tokens=4))
+        train_sft(base, dataset, out, other, options=TrainOptions(cpu=True))
+    made = train_sft(base, dataset, out, other, options=TrainOptions(cpu=True, restart=True, new_tokens=4))
     assert made.record["steps"] == 1
     with pytest.raises(UserError, match="something already"):
-        train_sft(base, dataset, out, settings, how=TrainOptions(cpu=True))
+        train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True))

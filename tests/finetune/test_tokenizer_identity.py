@@ -109,11 +109,11 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
     from finetune.tokenizer_identity import asking_of, check_asking
     from harness.serving.checkpoint_resolver import cast
 
-    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     assert made.record["asking"] == asking_of(tiny_llama, PromptStyle.PLAIN).id
     other = mended(tiny_llama, tmp_path / "other", _no_bos)
     uses = (
-        lambda: train_dpo(made.path, dataset, tmp_path / "d", SETTINGS, base=str(other), how=HOW),
+        lambda: train_dpo(made.path, dataset, tmp_path / "d", SETTINGS, base=str(other), options=HOW),
         lambda: merge(made.path, tmp_path / "m", base=str(other)),
         lambda: cast(["student:s"], base=str(other), students=[made.path]),
     )
@@ -136,7 +136,7 @@ def test_a_record_from_before_is_the_same_recipe(tiny_llama: Path, dataset: Path
     from finetune.sft import train_sft
     from finetune.work_dir import recipe_id
 
-    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     recipe = {
         "stage": "sft",
         "base": made.base.weights,
@@ -150,7 +150,7 @@ def test_a_record_from_before_is_the_same_recipe(tiny_llama: Path, dataset: Path
     later = ("asking", "template_options")
     record = {key: value for key, value in made.record.items() if key not in later}
     (made.path / "checkpoint.json").write_text(json.dumps({**record, "recipe": recipe_id(recipe)}))
-    again = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, how=HOW)
+    again = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     assert again.id == made.id
     assert again.record["recipe"] == recipe_id(recipe)
 
@@ -161,11 +161,11 @@ def test_a_base_that_does_not_put_its_bos_is_named_before_training(
     from finetune.sft import train_sft
 
     lines: list[str] = []
-    how = replace(HOW, tell=lines.append)
-    train_sft(str(tiny_llama), dataset, tmp_path / "a", SETTINGS, how=how)
+    options = replace(HOW, tell=lines.append)
+    train_sft(str(tiny_llama), dataset, tmp_path / "a", SETTINGS, options=options)
     assert not any("beginning of sequence" in line for line in lines)
     base = mended(tiny_llama, tmp_path / "base", _no_bos)
-    train_sft(str(base), dataset, tmp_path / "b", SETTINGS, how=how)
+    train_sft(str(base), dataset, tmp_path / "b", SETTINGS, options=options)
     named = [number for number, line in enumerate(lines) if "beginning of sequence" in line]
     assert named and named[0] < next(n for n, line in enumerate(lines) if "checking" in line and n > named[0])
 

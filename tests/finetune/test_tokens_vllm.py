@@ -100,11 +100,11 @@ def test_a_server_reads_the_ids_that_were_trained(
 
     base = request.getfixturevalue(which)
     settings = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
-    made = train_sft(str(base), dataset, tmp_path / "s", settings, how=TrainOptions(cpu=True, new_tokens=4))
+    made = train_sft(str(base), dataset, tmp_path / "s", settings, options=TrainOptions(cpu=True, new_tokens=4))
     tokenizer = load_tokenizer(made.path)
-    how = rendering(default_style(tokenizer))
-    turn = how.turn(DIALOGUE)
-    ids = how.prompt_ids(turn, tokenizer)
+    options = rendering(default_style(tokenizer))
+    turn = options.turn(DIALOGUE)
+    ids = options.prompt_ids(turn, tokenizer)
     model = PeftModel.from_pretrained(load_model(base, "fp32", "cpu"), made.path).eval()
     with torch.no_grad():
         out = model.generate(
@@ -117,10 +117,10 @@ def test_a_server_reads_the_ids_that_were_trained(
 
     with _server(base, "--enable-lora", "--lora-modules", f"trained={made.path}") as url:
         common = {"model": "trained", "max_tokens": 8, "temperature": 0, "return_token_ids": True}
-        (message,) = how.messages(DIALOGUE)
-        body = {"prompt": how.prompt_text(turn, tokenizer), "add_special_tokens": how.adds_special_tokens}
+        (message,) = options.messages(DIALOGUE)
+        body = {"prompt": options.prompt_text(turn, tokenizer), "add_special_tokens": options.adds_special_tokens}
         answers = [_post(f"{url}/v1/completions", {**common, **body})]
-        if how.adds_special_tokens:
+        if options.adds_special_tokens:
             answers.append(_post(f"{url}/v1/completions", {**common, "prompt": message.content}))
             assert answers[1]["choices"][0]["prompt_token_ids"] == ids
         else:

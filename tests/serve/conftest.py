@@ -53,6 +53,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
         write(place / f"data-{name}", Rows(tuple(rows), (), ()), by_id, rendering(), origin)
         settings = TrainingConfig(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
-        how = TrainOptions(cpu=True, new_tokens=4)
-        students[name] = train_sft(str(base), place / f"data-{name}", out, settings, how=how).path
+        options = TrainOptions(cpu=True, new_tokens=4)
+        students[name] = train_sft(str(base), place / f"data-{name}", out, settings, options=options).path
     return Tiny(base, students, rendering())

@@ -80,7 +80,7 @@ class Asked:
         seeds: of several trainings; () for the one of the settings.
     """
 
-    how: TrainOptions
+    options: TrainOptions
     settings: TrainingConfig
     as_json: bool
     repo: str | None
@@ -98,7 +98,7 @@ class Asked:
         if seeds and given["repo"]:
             remedy = "Upload the one you choose: the same command with its --seed, --out and --push-to-hub."
             raise UserError("these exclude each other", where="--seeds, --push-to-hub", remedy=remedy)
-        how = TrainOptions(
+        options = TrainOptions(
             watch=Progress(),
             tell=print_message,
             report_to=tuple(given.pop("report_to")),
@@ -106,7 +106,7 @@ class Asked:
             cpu=given.pop("cpu"),
         )
         rest = {name: given.pop(name) for name in ("as_json", "repo", "db")}
-        return cls(how, settings_given(given), seeds=seeds, **rest)
+        return cls(options, settings_given(given), seeds=seeds, **rest)
 
 
 def settings_given(given: dict[str, Any]) -> TrainingConfig:
