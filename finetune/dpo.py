@@ -20,7 +20,7 @@ from finetune.pipeline import TrainOptions, Made, Task, student_rendering, train
 from finetune.tokenization import prepare_pairs
 from finetune.tokenizer_identity import asking_of, check_asking
 from finetune.trainer import REFERENCE, arguments
-from finetune.work_dir import Work
+from finetune.work_dir import WorkDir
 
 
 def train_dpo(
@@ -93,13 +93,13 @@ def train_dpo(
         started,
     )
 
-    def make(task: Task, work: Work) -> Made:
+    def make(task: Task, work: WorkDir) -> Made:
         return Made(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
 
     return train(task, make, options)
 
 
-def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
+def _trainer(task: Task, work: WorkDir, trackers: list[str]) -> Any:
     from datasets import Dataset
     from peft import PeftModel
     from transformers import set_seed

@@ -38,7 +38,7 @@ from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.tokenization import Prepared
 from finetune.tokenizer_identity import Asking
 from finetune.trainer import Watch, run, told_clearly, tracked
-from finetune.work_dir import Work, finished, recipe_id, step_of, working
+from finetune.work_dir import WorkDir, finished, recipe_id, step_of, working
 
 Tell = Callable[[str], None]
 
@@ -115,7 +115,7 @@ class TrainOptions:
     cpu: bool = False
 
 
-def train(task: Task, make: Callable[[Task, Work], Made], options: TrainOptions) -> Checkpoint:
+def train(task: Task, make: Callable[[Task, WorkDir], Made], options: TrainOptions) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
 
     Raises:
@@ -192,7 +192,7 @@ def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
 
 
 def _write(
-    task: Task, work: Work, model: Any, found: post_training_check.Health, seconds: float, steps: int
+    task: Task, work: WorkDir, model: Any, found: post_training_check.Health, seconds: float, steps: int
 ) -> None:
     final = work.final
     adapter = model.peft_config["default"]

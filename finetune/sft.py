@@ -23,7 +23,7 @@ from finetune.pipeline import TrainOptions, Made, Task, student_rendering, train
 from finetune.tokenization import prepare_examples
 from finetune.tokenizer_identity import asking_of
 from finetune.trainer import arguments
-from finetune.work_dir import Work
+from finetune.work_dir import WorkDir
 
 
 def train_sft(
@@ -76,7 +76,7 @@ def train_sft(
         asking_of(found.folder, rendering.form),
     )
 
-    def make(task: Task, work: Work) -> Made:
+    def make(task: Task, work: WorkDir) -> Made:
         return Made(_trainer(task, work, trackers))
 
     return train(task, make, options)
@@ -96,7 +96,7 @@ def lora(settings: TrainingConfig) -> Any:
     )
 
 
-def _trainer(task: Task, work: Work, trackers: list[str]) -> Any:
+def _trainer(task: Task, work: WorkDir, trackers: list[str]) -> Any:
     from datasets import Dataset
     from peft import get_peft_model
     from transformers import set_seed

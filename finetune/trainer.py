@@ -21,7 +21,7 @@ from typing import Any
 from agents.errors import EmpathyError, UserError
 from finetune.config import TrainingConfig
 from finetune.metrics import line_of, metrics_of
-from finetune.work_dir import Work, mark_whole, step_of
+from finetune.work_dir import WorkDir, mark_whole, step_of
 
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
@@ -100,7 +100,7 @@ def arguments(
 
 
 @contextmanager
-def tracked(work: Work) -> Iterator[None]:
+def tracked(work: WorkDir) -> Iterator[None]:
     """Trackers write where it lasts: TensorBoard into the work folder; what they print goes to stderr."""
     wanted = {"TENSORBOARD_LOGGING_DIR": str(work.tensorboard), "WANDB_PROJECT": PROJECT}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
@@ -113,7 +113,7 @@ def tracked(work: Work) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def run(trainer: Any, work: Work, stage: str, steps: int, watch: Watch | None) -> None:
+def run(trainer: Any, work: WorkDir, stage: str, steps: int, watch: Watch | None) -> None:
     """Train to the end, from the last whole save where there is one.
 
     Args:
@@ -136,7 +136,7 @@ def run(trainer: Any, work: Work, stage: str, steps: int, watch: Watch | None) -
 
 
 @contextmanager
-def told_clearly(settings: TrainingConfig, work: Work, tell: Callable[[str], None]) -> Iterator[None]:
+def told_clearly(settings: TrainingConfig, work: WorkDir, tell: Callable[[str], None]) -> Iterator[None]:
     """Turn the two ways in which a machine runs out into words; the last save stays.
 
     Args:
@@ -182,7 +182,7 @@ def ways_to_save_memory(settings: TrainingConfig) -> list[str]:
     return ways
 
 
-def _callback(work: Work, stage: str, watch: Watch | None) -> Any:
+def _callback(work: WorkDir, stage: str, watch: Watch | None) -> Any:
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):  # type: ignore[misc,unused-ignore]  # untyped without transformers
@@ -230,7 +230,7 @@ def _callback(work: Work, stage: str, watch: Watch | None) -> Any:
     return Watching()
 
 
-def _refuse_nan(logs: dict[str, Any], step: int, work: Work) -> None:
+def _refuse_nan(logs: dict[str, Any], step: int, work: WorkDir) -> None:
     wrong = [name for name in ("loss", "grad_norm") if not math.isfinite(float(logs.get(name, 0.0)))]
     if wrong:
         save = work.last_save()

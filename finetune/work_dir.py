@@ -33,7 +33,7 @@ WHOLE = "whole"  # written into a save after everything else: its files and thei
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkDir:
     """An unfinished training's folder."""
 
     out: Path
@@ -183,7 +183,7 @@ def _recorded_before(there: Checkpoint, recipe: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def working(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> Iterator[Work]:
+def working(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> Iterator[WorkDir]:
     """The folder for this training, new or as it was left; no other process may hold it.
 
     Args:
@@ -193,7 +193,7 @@ def working(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> I
         UserError: unfinished work of another recipe is there, or another process is at it.
     """
     partial = out.with_name(out.name + ".partial")
-    work = Work(out, partial, recipe_id(recipe))
+    work = WorkDir(out, partial, recipe_id(recipe))
     try:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from finetune.work_dir import WHOLE, Work, damage_of, mark_whole
+from finetune.work_dir import WHOLE, WorkDir, damage_of, mark_whole
 from tests.agents.model_files.test_lora import write
 
 FILES = ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json")
 
 
-def save_at(work: Work, step: int) -> Path:
+def save_at(work: WorkDir, step: int) -> Path:
     """A save as a trainer leaves it, marked whole."""
     folder = work.state / f"checkpoint-{step}"
     folder.mkdir(parents=True)
@@ -32,8 +32,8 @@ def save_at(work: Work, step: int) -> Path:
     return folder
 
 
-def work_at(folder: Path) -> Work:
-    return Work(folder / "out", folder / "out.partial", "recipe-1:x")
+def work_at(folder: Path) -> WorkDir:
+    return WorkDir(folder / "out", folder / "out.partial", "recipe-1:x")
 
 
 @given(st.sampled_from(FILES), st.sampled_from(["cut", "flip", "gone", "empty"]), st.integers(0, 10_000))
