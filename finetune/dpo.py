@@ -16,7 +16,7 @@ from finetune.config import TrainingConfig
 from finetune.dataset_reader import needed_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
-from finetune.pipeline import TrainOptions, Made, Task, student_rendering, train
+from finetune.pipeline import TrainOptions, Made, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_pairs
 from finetune.tokenizer_identity import asking_of, check_asking
 from finetune.trainer import REFERENCE, arguments
@@ -77,7 +77,7 @@ def train_dpo(
         )
     prepared = prepare_pairs(folder.dpo, tokenizer, rendering, room)
     device = device_for(settings.dtype, cpu=options.cpu)
-    task = Task(
+    task = TrainingJob(
         "dpo",
         out,
         name or out.name,
@@ -93,13 +93,13 @@ def train_dpo(
         started,
     )
 
-    def make(task: Task, work: WorkDir) -> Made:
+    def make(task: TrainingJob, work: WorkDir) -> Made:
         return Made(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
 
     return train(task, make, options)
 
 
-def _trainer(task: Task, work: WorkDir, trackers: list[str]) -> Any:
+def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
     from datasets import Dataset
     from peft import PeftModel
     from transformers import set_seed

@@ -44,7 +44,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TrainingJob:
     """All that decides one training, found and checked before anything slow begins.
 
     Attributes:
@@ -115,7 +115,7 @@ class TrainOptions:
     cpu: bool = False
 
 
-def train(task: Task, make: Callable[[Task, WorkDir], Made], options: TrainOptions) -> Checkpoint:
+def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], Made], options: TrainOptions) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
 
     Raises:
@@ -192,7 +192,7 @@ def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
 
 
 def _write(
-    task: Task, work: WorkDir, model: Any, found: post_training_check.Health, seconds: float, steps: int
+    task: TrainingJob, work: WorkDir, model: Any, found: post_training_check.Health, seconds: float, steps: int
 ) -> None:
     final = work.final
     adapter = model.peft_config["default"]
@@ -210,7 +210,7 @@ def _write(
 
 
 def _record(
-    task: Task,
+    task: TrainingJob,
     model: Any,
     metrics: list[dict[str, Any]],
     found: post_training_check.Health,

@@ -19,7 +19,7 @@ from finetune.model_loader import (
     locate,
     room_of,
 )
-from finetune.pipeline import TrainOptions, Made, Task, student_rendering, train
+from finetune.pipeline import TrainOptions, Made, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_examples
 from finetune.tokenizer_identity import asking_of
 from finetune.trainer import arguments
@@ -61,7 +61,7 @@ def train_sft(
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
     prepared = prepare_examples(folder.sft, tokenizer, rendering, room)
     device = device_for(settings.dtype, cpu=options.cpu)
-    task = Task(
+    task = TrainingJob(
         "sft",
         out,
         name or out.name,
@@ -76,7 +76,7 @@ def train_sft(
         asking_of(found.folder, rendering.form),
     )
 
-    def make(task: Task, work: WorkDir) -> Made:
+    def make(task: TrainingJob, work: WorkDir) -> Made:
         return Made(_trainer(task, work, trackers))
 
     return train(task, make, options)
@@ -96,7 +96,7 @@ def lora(settings: TrainingConfig) -> Any:
     )
 
 
-def _trainer(task: Task, work: WorkDir, trackers: list[str]) -> Any:
+def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
     from datasets import Dataset
     from peft import get_peft_model
     from transformers import set_seed
