@@ -16,7 +16,7 @@ from finetune.config import TrainingConfig
 from finetune.dataset_reader import needed_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
-from finetune.pipeline import TrainOptions, Made, TrainingJob, student_rendering, train
+from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_pairs
 from finetune.tokenizer_identity import asking_of, check_asking
 from finetune.trainer import REFERENCE, arguments
@@ -93,8 +93,8 @@ def train_dpo(
         started,
     )
 
-    def make(task: TrainingJob, work: WorkDir) -> Made:
-        return Made(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
+    def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:
+        return PreparedTrainer(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
 
     return train(task, make, options)
 

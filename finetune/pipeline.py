@@ -87,7 +87,7 @@ class TrainingJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class PreparedTrainer:
     """A trainer ready to run, and the adapter that its student began from ("" for the base)."""
 
     trainer: Any
@@ -115,7 +115,7 @@ class TrainOptions:
     cpu: bool = False
 
 
-def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], Made], options: TrainOptions) -> Checkpoint:
+def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrainer], options: TrainOptions) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
 
     Raises:

@@ -19,7 +19,7 @@ from finetune.model_loader import (
     locate,
     room_of,
 )
-from finetune.pipeline import TrainOptions, Made, TrainingJob, student_rendering, train
+from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_examples
 from finetune.tokenizer_identity import asking_of
 from finetune.trainer import arguments
@@ -76,8 +76,8 @@ def train_sft(
         asking_of(found.folder, rendering.form),
     )
 
-    def make(task: TrainingJob, work: WorkDir) -> Made:
-        return Made(_trainer(task, work, trackers))
+    def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:
+        return PreparedTrainer(_trainer(task, work, trackers))
 
     return train(task, make, options)
 
