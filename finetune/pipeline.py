@@ -37,7 +37,7 @@ from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.tokenization import Prepared
 from finetune.tokenizer_identity import Asking
-from finetune.trainer import Watch, run, told_clearly, tracked
+from finetune.trainer import Watch, run, told_clearly, tracker_environment
 from finetune.work_dir import WorkDir, finished, recipe_id, step_of, working
 
 Tell = Callable[[str], None]
@@ -136,7 +136,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
         if save:
             tell(f"{task.stage}: going on from step {step_of(save)}")
         began = time.monotonic()
-        with tracked(work):
+        with tracker_environment(work):
             made = make(task, work)
             run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.watch)
         tell(f"{task.stage}: checking for forgetting and collapse")

@@ -100,7 +100,7 @@ def arguments(
 
 
 @contextmanager
-def tracked(work: WorkDir) -> Iterator[None]:
+def tracker_environment(work: WorkDir) -> Iterator[None]:
     """Trackers write where it lasts: TensorBoard into the work folder; what they print goes to stderr."""
     wanted = {"TENSORBOARD_LOGGING_DIR": str(work.tensorboard), "WANDB_PROJECT": PROJECT}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
