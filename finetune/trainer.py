@@ -136,7 +136,7 @@ def run(trainer: Any, work: WorkDir, stage: str, steps: int, watch: Watch | None
 
 
 @contextmanager
-def told_clearly(settings: TrainingConfig, work: WorkDir, tell: Callable[[str], None]) -> Iterator[None]:
+def translate_errors(settings: TrainingConfig, work: WorkDir, tell: Callable[[str], None]) -> Iterator[None]:
     """Turn the two ways in which a machine runs out into words; the last save stays.
 
     Args:
