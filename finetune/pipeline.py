@@ -38,7 +38,7 @@ from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.tokenization import Prepared
 from finetune.tokenizer_identity import Asking
 from finetune.trainer import Watch, run, translate_errors, tracker_environment
-from finetune.work_dir import WorkDir, finished, recipe_id, step_of, working
+from finetune.work_dir import WorkDir, finished, recipe_id, step_of, locked_work_dir
 
 Tell = Callable[[str], None]
 
@@ -128,7 +128,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done
-    with working(task.out, recipe, restart=options.restart) as work, translate_errors(task.settings, work, tell):
+    with locked_work_dir(task.out, recipe, restart=options.restart) as work, translate_errors(task.settings, work, tell):
         tell(f"{task.stage}: {task.prepared.told()}")
         for note in notes_on(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")

@@ -183,7 +183,7 @@ def _recorded_before(there: Checkpoint, recipe: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def working(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> Iterator[WorkDir]:
+def locked_work_dir(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> Iterator[WorkDir]:
     """The folder for this training, new or as it was left; no other process may hold it.
 
     Args:
