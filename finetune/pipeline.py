@@ -38,7 +38,7 @@ from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.tokenization import Prepared
 from finetune.tokenizer_identity import Asking
 from finetune.trainer import Watch, run, translate_errors, tracker_environment
-from finetune.work_dir import WorkDir, finished, recipe_id, step_of, locked_work_dir
+from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, step_of, locked_work_dir
 
 Tell = Callable[[str], None]
 
@@ -124,7 +124,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
     """
     tell = options.tell
     recipe = task.recipe()
-    done = finished(task.out, recipe)
+    done = existing_checkpoint(task.out, recipe)
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done

@@ -154,7 +154,7 @@ def recipe_id(recipe: Mapping[str, Any]) -> str:
     return content_id("recipe-1", dict(recipe))
 
 
-def finished(out: Path, recipe: Mapping[str, Any]) -> Checkpoint | None:
+def existing_checkpoint(out: Path, recipe: Mapping[str, Any]) -> Checkpoint | None:
     """The checkpoint at OUT, where this very recipe made it; None where OUT is free.
 
     Raises:
@@ -213,7 +213,7 @@ def locked_work_dir(out: Path, recipe: Mapping[str, Any], *, restart: bool = Fal
             told.write_text(json.dumps(dict(recipe), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         shutil.rmtree(work.final, ignore_errors=True)
         if out.is_dir():
-            out.rmdir()  # empty, or `finished` would have refused it
+            out.rmdir()  # empty, or `existing_checkpoint` would have refused it
         yield work
 
 
