@@ -22,7 +22,7 @@ from agents.model_files.weights import load_json_object, tensors_of, weight_file
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base, weights_id
 from finetune.dependencies import training_libraries
 from finetune.lora_targets import tied_faults
-from finetune.model_loader import Located, dtype_of, load_model, load_tokenizer, locate
+from finetune.model_loader import LocalModel, dtype_of, load_model, load_tokenizer, locate
 from finetune.tiny_model import corpus
 from finetune.tokenizer_identity import check_asking
 
@@ -95,7 +95,7 @@ def merge(
 
 
 def _write(
-    made: Checkpoint, found: Located, folder: Path, dtype: str, *, cpu: bool, tell: Callable[[str], None]
+    made: Checkpoint, found: LocalModel, folder: Path, dtype: str, *, cpu: bool, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """The merged model's folder and its record, held against the adapter."""
     import torch

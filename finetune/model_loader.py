@@ -29,14 +29,14 @@ FEW_PARAMETERS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocalModel:
     """A base model on this machine."""
 
     folder: Path
     base: Base
 
 
-def locate(name: str, revision: str = "") -> Located:
+def locate(name: str, revision: str = "") -> LocalModel:
     """The base's folder, from the Hub where it is not one already, and its identity by content.
 
     Raises:
@@ -67,9 +67,9 @@ def locate(name: str, revision: str = "") -> Located:
     return _located(folder, name, folder.name)
 
 
-def _located(folder: Path, name: str, revision: str) -> Located:
+def _located(folder: Path, name: str, revision: str) -> LocalModel:
     check_base(folder)
-    return Located(folder, Base(name, revision, weights_id(folder)))
+    return LocalModel(folder, Base(name, revision, weights_id(folder)))
 
 
 def locate_tokenizer(name: str, revision: str = "") -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.errors import Fault, UserError
 from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
-from finetune.model_loader import Located, locate
+from finetune.model_loader import LocalModel, locate
 from finetune.tokenizer_identity import check_asking
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
@@ -45,7 +45,7 @@ class ServedAuthor:
 class ServedModels:
     """A base on this machine, and who is served with it."""
 
-    base: Located
+    base: LocalModel
     contestants: tuple[ServedAuthor, ...]
 
     @property
@@ -233,7 +233,7 @@ def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint
     )
 
 
-def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> Located:
+def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> LocalModel:
     if base:
         revisions = {one.base.revision for one in made if one.base.name == base}
         return locate(base, revisions.pop() if len(revisions) == 1 else "")

@@ -16,7 +16,7 @@ from agents.errors import UserError
 from agents.hashing import content_id
 from agents.model_files.weights import check_base
 from finetune.checkpoint import Base, read_checkpoint, weights_id
-from finetune.model_loader import Located
+from finetune.model_loader import LocalModel
 from finetune.tokenizer_identity import check_asking
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
@@ -80,7 +80,7 @@ async def generate_students(world: World, chosen: DialogueSubset, ready: Ready) 
         return await responses_made(store, summary, [mine], chosen.dialogues())
 
 
-def contestant_of(world: World, ready: Ready, base: Located) -> ServedAuthor:
+def contestant_of(world: World, ready: Ready, base: LocalModel) -> ServedAuthor:
     """Who a stage's author is: a student that was trained (or chosen), or the base."""
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
@@ -95,7 +95,7 @@ def _learner(world: World, ready: Ready) -> Learner:
     return next(one for one in world.study.learners if f"base {one.name}" in ready.needs)
 
 
-def _located(world: World, learner: Learner, ready: Ready) -> Located:
+def _located(world: World, learner: Learner, ready: Ready) -> LocalModel:
     """The base as its stage recorded it.
 
     Raises:
@@ -112,4 +112,4 @@ def _located(world: World, learner: Learner, ready: Ready) -> Located:
             found=weights,
             remedy=f"Put {told['weights']} back, or begin the study anew elsewhere.",
         )
-    return Located(folder, Base(place, told["revision"], weights))
+    return LocalModel(folder, Base(place, told["revision"], weights))
