@@ -192,7 +192,7 @@ def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
 
 
 def _write(
-    task: TrainingJob, work: WorkDir, model: Any, found: post_training_check.Health, seconds: float, steps: int
+    task: TrainingJob, work: WorkDir, model: Any, found: post_training_check.PostTrainingCheck, seconds: float, steps: int
 ) -> None:
     final = work.final
     adapter = model.peft_config["default"]
@@ -213,7 +213,7 @@ def _record(
     task: TrainingJob,
     model: Any,
     metrics: list[dict[str, Any]],
-    found: post_training_check.Health,
+    found: post_training_check.PostTrainingCheck,
     seconds: float,
     steps: int,
     adapter: str,

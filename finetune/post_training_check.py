@@ -30,7 +30,7 @@ MANY_CUT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class PostTrainingCheck:
     """What the check found; losses are means per token in nats, shares are in [0, 1].
 
     Attributes:
@@ -57,7 +57,7 @@ class Health:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Health | None:
+    def of(cls, record: Mapping[str, Any]) -> PostTrainingCheck | None:
         """What stands in a checkpoint's record; None where nothing was checked.
 
         >>> Health.of(read_checkpoint(folder).record).distinct
@@ -100,7 +100,7 @@ def check(
     parent: str = "",
     new_tokens: int = NEW_TOKENS,
     context: int = 0,
-) -> Health:
+) -> PostTrainingCheck:
     """Check a peft model whose `default` adapter is the student.
 
     Args:
@@ -128,7 +128,7 @@ def check(
     words = sum(len(text.split()) for text in responses) / max(len(responses), 1)
     cut = sum(ended for _, ended in said) / max(len(said), 1)
     distinct = len(set(responses)) / max(len(responses), 1)
-    return Health(
+    return PostTrainingCheck(
         slice=name,
         dialogues=len(examples),
         loss_base=round(loss_base, 4),

@@ -10,7 +10,7 @@ from typing import Any
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
 from finetune.memory_plan import StagePlan
-from finetune.post_training_check import Health
+from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import Step
 from harness.terminal.output import StatusLine
 from results.render.format import clock
@@ -51,11 +51,11 @@ def checkpoint_lines(made: Checkpoint) -> Iterator[str]:
     if margins:
         told.append(f"margin {margins['first']:.3f} to {margins['last']:.3f}")
     yield f"{made.path}: {', '.join(told)}"
-    if health := Health.of(record):
+    if health := PostTrainingCheck.of(record):
         yield from health_lines(health)
 
 
-def health_lines(health: Health) -> Iterator[str]:
+def health_lines(health: PostTrainingCheck) -> Iterator[str]:
     """The check for forgetting and collapse in three lines."""
     parent = f", parent {health.loss_parent:.3f}" if health.loss_parent != health.loss_base else ""
     yield (

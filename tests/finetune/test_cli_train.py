@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, read_checkpoint
-from finetune.post_training_check import Health
+from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import Step
 from harness.cli.train import train
 from harness.cli.train_output import Progress, checkpoint_lines
@@ -81,7 +81,7 @@ def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixtu
 
 
 def test_a_training_says_in_four_lines_what_it_came_to() -> None:
-    health = Health("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.0, 21.6, 0.25, 0.5, 128, ("collapse",))
+    health = PostTrainingCheck("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.0, 21.6, 0.25, 0.5, 128, ("collapse",))
     record = {
         "name": "kind",
         "stage": "dpo",

@@ -9,9 +9,9 @@ import pytest
 
 from finetune.config import TrainingConfig
 from finetune.hub_cards import model_card
-from finetune.post_training_check import Health
+from finetune.post_training_check import PostTrainingCheck
 
-HEALTH = Health("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.5, 21.5, 0.25, 0.5, 128, ("forgetting: a lot",))
+HEALTH = PostTrainingCheck("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.5, 21.5, 0.25, 0.5, 128, ("forgetting: a lot",))
 
 
 def record(revision: str = "0f404baf", **more: Any) -> dict[str, Any]:
@@ -63,5 +63,5 @@ def test_a_base_in_a_folder_is_no_model_of_the_hub() -> None:
 
 
 def test_the_check_is_read_back_as_it_was() -> None:
-    assert Health.of(record()) == HEALTH
-    assert Health.of({}) is None
+    assert PostTrainingCheck.of(record()) == HEALTH
+    assert PostTrainingCheck.of({}) is None
