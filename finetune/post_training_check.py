@@ -70,7 +70,7 @@ class PostTrainingCheck:
         return {**asdict(self), "warnings": list(self.warnings)}
 
 
-def slice_of(
+def select_check_examples(
     data: DatasetFolder,
     seed: int,
     dialogues: int = DIALOGUES,
@@ -112,7 +112,7 @@ def check(
     def fits(one: Example) -> bool:
         return len(_ids(tokenizer, rendering, one)[1]) <= most
 
-    name, examples = slice_of(data, seed, fits=fits)
+    name, examples = select_check_examples(data, seed, fits=fits)
     texts = [_ids(tokenizer, rendering, one) for one in examples]
     general = [(0, ids[: context or len(ids)]) for ids in _general(tokenizer)]
     with _asking(model):
