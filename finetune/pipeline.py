@@ -36,7 +36,7 @@ from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, ends_of, metrics_of
 from finetune.tokenization import Prepared
-from finetune.tokenizer_identity import Asking
+from finetune.tokenizer_identity import PromptEncoding
 from finetune.trainer import Watch, run, translate_errors, tracker_environment
 from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, step_of, locked_work_dir
 
@@ -65,7 +65,7 @@ class TrainingJob:
     tokenizer: Any
     prepared: Prepared
     device: str
-    asking: Asking
+    asking: PromptEncoding
     parent: Checkpoint | None = None
 
     def recipe(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ FILES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class PromptEncoding:
     """How a base is asked in one form.
 
     Attributes:
@@ -50,7 +50,7 @@ class Asking:
         return dict(self.options)
 
 
-def asking_of(folder: Path, form: PromptStyle) -> Asking:
+def asking_of(folder: Path, form: PromptStyle) -> PromptEncoding:
     """How the base in `folder` is asked in this form.
 
     Where transformers is not installed, or the folder holds no tokenizer that it could load, this is not
@@ -60,7 +60,7 @@ def asking_of(folder: Path, form: PromptStyle) -> Asking:
         UserError: the form is chat and the template cannot be used.
     """
     if find_spec("transformers") is None or not _has_tokenizer(folder):
-        return Asking()
+        return PromptEncoding()
     return _asking_of(folder.resolve(), form, _stamps(folder))
 
 
@@ -120,12 +120,12 @@ def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> Asking:
+def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> PromptEncoding:
     tokenizer = _tokenizer(folder, stamps)
     generation, config = load_json_object(folder / "generation_config.json"), load_json_object(folder / CONFIG)
     options = template_options(tokenizer) if form is PromptStyle.CHAT else {}
     ends = end_token_ids(tokenizer, generation, config)
-    return Asking(tokenizer_identity(tokenizer, form), ends, tuple(sorted(options.items())))
+    return PromptEncoding(tokenizer_identity(tokenizer, form), ends, tuple(sorted(options.items())))
 
 
 def _has_tokenizer(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from agents.models.spec import Model
 from agents.student_prompt import PromptStyle, rendering
 from agents.types import Split
 from finetune.checkpoint import hash_file, weights_id
-from finetune.tokenizer_identity import Asking
+from finetune.tokenizer_identity import PromptEncoding
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.run import Settings
@@ -197,7 +197,7 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
         return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
-        monkeypatch.setattr(generate_students, "asking_of", lambda folder, form: Asking(name, (2,)))
+        monkeypatch.setattr(generate_students, "asking_of", lambda folder, form: PromptEncoding(name, (2,)))
         return await sets(preset)
 
     older = await sets()  # how they are asked is not known: as before it was part of what they are
@@ -222,7 +222,7 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
     path = place / "checkpoints" / "kind" / "checkpoint.json"
     options = (("enable_thinking", False),)
     monkeypatch.setattr(
-        generate_students, "asking_of", lambda folder, form: Asking("asking-1:a", (2,), options)
+        generate_students, "asking_of", lambda folder, form: PromptEncoding("asking-1:a", (2,), options)
     )
     record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(PromptStyle.CHAT).id}
     for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
