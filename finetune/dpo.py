@@ -18,7 +18,7 @@ from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_pairs
-from finetune.tokenizer_identity import asking_of, check_asking
+from finetune.tokenizer_identity import load_prompt_encoding, check_asking
 from finetune.trainer import REFERENCE, arguments
 from finetune.work_dir import WorkDir
 
@@ -67,7 +67,7 @@ def train_dpo(
     if rendering.id != started.record["rendering"]:
         found_ = f"{started.record['rendering']}, now {rendering.id}"
         raise UserError("the SFT step was trained with another prompt", where=str(parent), found=found_)
-    asking = asking_of(found.folder, started.form)
+    asking = load_prompt_encoding(found.folder, started.form)
     if asking.named_options() != (started.record.get("template_options") or {}):
         raise UserError(
             "the SFT step was trained with another rendering of the chat template",

@@ -21,7 +21,7 @@ from finetune.model_loader import (
 )
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_examples
-from finetune.tokenizer_identity import asking_of
+from finetune.tokenizer_identity import load_prompt_encoding
 from finetune.trainer import arguments
 from finetune.work_dir import WorkDir
 
@@ -73,7 +73,7 @@ def train_sft(
         tokenizer,
         prepared,
         device,
-        asking_of(found.folder, rendering.form),
+        load_prompt_encoding(found.folder, rendering.form),
     )
 
     def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:

@@ -50,7 +50,7 @@ class PromptEncoding:
         return dict(self.options)
 
 
-def asking_of(folder: Path, form: PromptStyle) -> PromptEncoding:
+def load_prompt_encoding(folder: Path, form: PromptStyle) -> PromptEncoding:
     """How the base in `folder` is asked in this form.
 
     Where transformers is not installed, or the folder holds no tokenizer that it could load, this is not
@@ -72,8 +72,8 @@ def check_asking(checkpoint: Checkpoint, folder: Path) -> None:
     Raises:
         UserError: the base's tokenizer or template is another one by now.
     """
-    here = asking_of(folder, checkpoint.form).id
-    recorded = str(checkpoint.record.get("asking", "")) or asking_of(checkpoint.path, checkpoint.form).id
+    here = load_prompt_encoding(folder, checkpoint.form).id
+    recorded = str(checkpoint.record.get("asking", "")) or load_prompt_encoding(checkpoint.path, checkpoint.form).id
     if here and recorded and here != recorded:
         raise UserError(
             "the base's tokenizer or template is not the one that the student was trained with",

@@ -16,7 +16,7 @@ from pathlib import Path
 from agents.errors import UserError
 from agents.models.spec import Model
 from agents.student_prompt import PromptStyle
-from finetune.tokenizer_identity import asking_of
+from finetune.tokenizer_identity import load_prompt_encoding
 from harness.serving.checkpoint_resolver import ServedModels
 from serve.lora_adapter import Adapter, shelved
 from serve.sampling_presets import read_json
@@ -60,7 +60,7 @@ def _askings(who: ServedModels) -> list[str]:
     ids = []
     for form in PromptStyle:
         try:
-            ids.append(asking_of(who.base.folder, form).id)
+            ids.append(load_prompt_encoding(who.base.folder, form).id)
         except UserError:
             ids.append("")
     return ids

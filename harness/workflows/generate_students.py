@@ -24,7 +24,7 @@ from agents.student_prompt import PromptStyle, PromptFormat
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import beyond_settings
-from finetune.tokenizer_identity import PromptEncoding, asking_of, unasked
+from finetune.tokenizer_identity import PromptEncoding, load_prompt_encoding, unasked
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
@@ -56,7 +56,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> Served:
     made = one.checkpoint
     # what a server of somebody else's does with a question is taken on trust, as its weights are
     on_trust = one.known_before or bool(how.url and not how.trusted)
-    asking = PromptEncoding() if on_trust else asking_of(cast.base.folder, _form(one, cast))
+    asking = PromptEncoding() if on_trust else load_prompt_encoding(cast.base.folder, _form(one, cast))
     return Served(
         weights=cast.base.base.weights,
         adapter=str(made.record["adapter"]) if made is not None else "",
@@ -134,7 +134,7 @@ def _options(one: ServedAuthor, cast: ServedModels, form: PromptStyle) -> dict[s
         return dict(one.checkpoint.record.get("template_options") or {})
     if one.known_before:
         return {}
-    return asking_of(cast.base.folder, form).named_options()
+    return load_prompt_encoding(cast.base.folder, form).named_options()
 
 
 async def settled(store: Store, who: ServedModels, how: ServingConfig, library: Library) -> ServedModels:

@@ -83,34 +83,34 @@ MENDED: list[tuple[Change, str, bool]] = [
 def test_what_counts_of_a_tokenizers_files(
     tiny_llama: Path, tmp_path: Path, change: Change, name: str, counts: bool
 ) -> None:
-    from finetune.tokenizer_identity import asking_of
+    from finetune.tokenizer_identity import load_prompt_encoding
 
     other = mended(tiny_llama, tmp_path / "other", change, name)
-    here, there = asking_of(tiny_llama, PromptStyle.PLAIN), asking_of(other, PromptStyle.PLAIN)
+    here, there = load_prompt_encoding(tiny_llama, PromptStyle.PLAIN), load_prompt_encoding(other, PromptStyle.PLAIN)
     assert here.id
     assert (here.id != there.id) is counts
 
 
 def test_a_template_counts_in_chat_form_alone(tiny_instruct: Path, tmp_path: Path) -> None:
-    from finetune.tokenizer_identity import asking_of
+    from finetune.tokenizer_identity import load_prompt_encoding
 
     other = tmp_path / "other"
     shutil.copytree(tiny_instruct, other)
     path = other / "chat_template.jinja"
     path.write_text("Be kind." + path.read_text(encoding="utf-8"), encoding="utf-8")
-    assert asking_of(tiny_instruct, PromptStyle.PLAIN) == asking_of(other, PromptStyle.PLAIN)
-    assert asking_of(tiny_instruct, PromptStyle.CHAT).id != asking_of(other, PromptStyle.CHAT).id
+    assert load_prompt_encoding(tiny_instruct, PromptStyle.PLAIN) == load_prompt_encoding(other, PromptStyle.PLAIN)
+    assert load_prompt_encoding(tiny_instruct, PromptStyle.CHAT).id != load_prompt_encoding(other, PromptStyle.CHAT).id
 
 
 def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.dpo import train_dpo
     from finetune.merge_lora import merge
     from finetune.sft import train_sft
-    from finetune.tokenizer_identity import asking_of, check_asking
+    from finetune.tokenizer_identity import load_prompt_encoding, check_asking
     from harness.serving.checkpoint_resolver import cast
 
     made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
-    assert made.record["asking"] == asking_of(tiny_llama, PromptStyle.PLAIN).id
+    assert made.record["asking"] == load_prompt_encoding(tiny_llama, PromptStyle.PLAIN).id
     other = mended(tiny_llama, tmp_path / "other", _no_bos)
     uses = (
         lambda: train_dpo(made.path, dataset, tmp_path / "d", SETTINGS, base=str(other), options=HOW),

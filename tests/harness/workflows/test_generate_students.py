@@ -197,7 +197,7 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
         return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
-        monkeypatch.setattr(generate_students, "asking_of", lambda folder, form: PromptEncoding(name, (2,)))
+        monkeypatch.setattr(generate_students, "load_prompt_encoding", lambda folder, form: PromptEncoding(name, (2,)))
         return await sets(preset)
 
     older = await sets()  # how they are asked is not known: as before it was part of what they are
