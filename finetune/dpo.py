@@ -18,7 +18,7 @@ from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_pairs
-from finetune.tokenizer_identity import load_prompt_encoding, check_asking
+from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
 from finetune.trainer import REFERENCE, arguments
 from finetune.work_dir import WorkDir
 
@@ -58,7 +58,7 @@ def train_dpo(
     same_base(started, found.base)
     check_weights(found.folder)
     check_adapter(parent, found.folder)
-    check_asking(started, found.folder)
+    check_prompt_encoding(started, found.folder)
     folder = read(data)
     needed_rows(folder, "dpo")
     room = room_of(found.folder, settings.max_length)

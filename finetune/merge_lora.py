@@ -24,7 +24,7 @@ from finetune.dependencies import training_libraries
 from finetune.lora_targets import tied_faults
 from finetune.model_loader import LocalModel, dtype_of, load_model, load_tokenizer, locate
 from finetune.tiny_model import corpus
-from finetune.tokenizer_identity import check_asking
+from finetune.tokenizer_identity import check_prompt_encoding
 
 RECORD = "merged.json"
 GENERATION = "generation_config.json"
@@ -78,7 +78,7 @@ def merge(
     found = locate(base or made.base_place, "" if base else made.base.revision)
     same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
-    check_asking(made, found.folder)
+    check_prompt_encoding(made, found.folder)
     if faults := tied_faults(load_json_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)):
         raise UserError("this adapter cannot be merged", where=str(checkpoint), faults=faults)
     try:

@@ -64,7 +64,7 @@ def load_prompt_encoding(folder: Path, form: PromptStyle) -> PromptEncoding:
     return _asking_of(folder.resolve(), form, _stamps(folder))
 
 
-def check_asking(checkpoint: Checkpoint, folder: Path) -> None:
+def check_prompt_encoding(checkpoint: Checkpoint, folder: Path) -> None:
     """Make sure that a student would be asked as it was trained.
 
     Of a checkpoint that does not record how, its own copy of the tokenizer is taken.

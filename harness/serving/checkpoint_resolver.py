@@ -15,7 +15,7 @@ from typing import Any
 from agents.errors import Fault, UserError
 from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
 from finetune.model_loader import LocalModel, locate
-from finetune.tokenizer_identity import check_asking
+from finetune.tokenizer_identity import check_prompt_encoding
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
 
@@ -137,7 +137,7 @@ def select_served_models(
         if one.checkpoint is not None:
             try:
                 same_base(one.checkpoint, located.base)
-                check_asking(one.checkpoint, located.folder)
+                check_prompt_encoding(one.checkpoint, located.folder)
             except UserError as error:
                 wrong.append(error.fault)
     if wrong:

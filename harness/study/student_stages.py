@@ -17,7 +17,7 @@ from agents.hashing import content_id
 from agents.model_files.weights import check_base
 from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.model_loader import LocalModel
-from finetune.tokenizer_identity import check_asking
+from finetune.tokenizer_identity import check_prompt_encoding
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
 from harness.serving.hardware import default_device
@@ -85,7 +85,7 @@ def contestant_of(world: World, ready: Ready, base: LocalModel) -> ServedAuthor:
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
         made = read_checkpoint(world.folder / trained[0]["folder"])
-        check_asking(made, base.folder)
+        check_prompt_encoding(made, base.folder)
         return ServedAuthor(f"{STUDENT}{made.name}", made)
     cut = CUT_BASE in ready.stage.title.split(" ")
     return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)

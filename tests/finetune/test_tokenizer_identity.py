@@ -106,7 +106,7 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
     from finetune.dpo import train_dpo
     from finetune.merge_lora import merge
     from finetune.sft import train_sft
-    from finetune.tokenizer_identity import load_prompt_encoding, check_asking
+    from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
     from harness.serving.checkpoint_resolver import cast
 
     made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
@@ -127,7 +127,7 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
             with pytest.raises(UserError) as error:
                 use()
             assert "trained with" in str(error.value)
-        check_asking(read_checkpoint(made.path), tiny_llama)
+        check_prompt_encoding(read_checkpoint(made.path), tiny_llama)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["other", "s"]
 
 
