@@ -84,7 +84,7 @@ def check_prompt_encoding(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Unasked:
+class PromptProblems:
     """Questions that a base cannot be asked as they are meant.
 
     Attributes:
@@ -96,14 +96,14 @@ class Unasked:
     control: Mapping[str, int]
 
 
-def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> Unasked:
+def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> PromptProblems:
     """What of these turns the base in `folder` cannot be asked as it is meant; nothing where it is not known.
 
     Raises:
         UserError: the form is chat and the template cannot be used.
     """
     if find_spec("transformers") is None or not _has_tokenizer(folder):
-        return Unasked({}, {})
+        return PromptProblems({}, {})
     tokenizer, words = _tokenizer(folder.resolve(), _stamps(folder)), embedding_rows(layers_of(folder))
     beyond: Counter[str] = Counter()
     control: Counter[str] = Counter()
@@ -111,7 +111,7 @@ def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> Unas
         control.update(rendering.control_tokens(turn, tokenizer))
         ids = {one for one in rendering.prompt_ids(turn, tokenizer) if words and one >= words}
         beyond.update(str(tokenizer.decode([one])) for one in ids)
-    return Unasked(beyond, control)
+    return PromptProblems(beyond, control)
 
 
 @lru_cache(maxsize=8)
