@@ -96,7 +96,7 @@ class PromptProblems:
     control: Mapping[str, int]
 
 
-def unasked(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> PromptProblems:
+def find_prompt_problems(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> PromptProblems:
     """What of these turns the base in `folder` cannot be asked as it is meant; nothing where it is not known.
 
     Raises:

@@ -24,7 +24,7 @@ from agents.student_prompt import PromptStyle, PromptFormat
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import beyond_settings
-from finetune.tokenizer_identity import PromptEncoding, load_prompt_encoding, unasked
+from finetune.tokenizer_identity import PromptEncoding, load_prompt_encoding, find_prompt_problems
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
@@ -213,7 +213,7 @@ def check_questions(folder: Path, responders: Sequence[Responder], chosen: Dialo
     """
     renderings = {one.rendering.form: one.rendering for one in responders}
     for rendering in renderings.values():
-        found = unasked(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
+        found = find_prompt_problems(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
         if found.beyond:
             told = ", ".join(f"{token!r} ({count})" for token, count in list(found.beyond.items())[:8])
             raise UserError(
