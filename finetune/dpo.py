@@ -68,11 +68,11 @@ def train_dpo(
         found_ = f"{started.record['rendering']}, now {rendering.id}"
         raise UserError("the SFT step was trained with another prompt", where=str(parent), found=found_)
     asking = load_prompt_encoding(found.folder, started.form)
-    if asking.named_options() != (started.record.get("template_options") or {}):
+    if asking.template_kwargs() != (started.record.get("template_options") or {}):
         raise UserError(
             "the SFT step was trained with another rendering of the chat template",
             where=str(parent),
-            found=f"{started.record.get('template_options') or 'nothing'}, now {asking.named_options()}",
+            found=f"{started.record.get('template_options') or 'nothing'}, now {asking.template_kwargs()}",
             remedy="Train the SFT step again: its template can be told not to think.",
         )
     prepared = prepare_pairs(folder.dpo, tokenizer, rendering, room)

@@ -244,7 +244,7 @@ def _record(
         "form": str(task.rendering.form),
         "rendering": task.rendering.id,
         "asking": task.asking.id,
-        "template_options": task.asking.named_options(),
+        "template_options": task.asking.template_kwargs(),
         "prompt": {"name": task.rendering.prompt.name, "version": task.rendering.prompt.version},
         "adapter": adapter,
         "recipe": recipe_id(task.recipe()),

@@ -45,7 +45,7 @@ class PromptEncoding:
     ends: tuple[int, ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
 
-    def named_options(self) -> dict[str, Any]:
+    def template_kwargs(self) -> dict[str, Any]:
         """The options by name."""
         return dict(self.options)
 

@@ -134,7 +134,7 @@ def _options(one: ServedAuthor, cast: ServedModels, form: PromptStyle) -> dict[s
         return dict(one.checkpoint.record.get("template_options") or {})
     if one.known_before:
         return {}
-    return load_prompt_encoding(cast.base.folder, form).named_options()
+    return load_prompt_encoding(cast.base.folder, form).template_kwargs()
 
 
 async def settled(store: Store, who: ServedModels, how: ServingConfig, library: Library) -> ServedModels:
