@@ -167,7 +167,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     (folder / RECORD).write_text(text, encoding="utf-8")
 
 
-def same_base(checkpoint: Checkpoint, found: Base) -> None:
+def check_same_base(checkpoint: Checkpoint, found: Base) -> None:
     """Make sure that this is the base that the adapter was trained on.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base
+from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import needed_rows, read
 from finetune.dependencies import reporters, training_libraries
@@ -55,7 +55,7 @@ def train_dpo(
             remedy="Name the SFT step's folder with --from.",
         )
     found = locate(base or started.base_place, "" if base else started.base.revision)
-    same_base(started, found.base)
+    check_same_base(started, found.base)
     check_weights(found.folder)
     check_adapter(parent, found.folder)
     check_prompt_encoding(started, found.folder)

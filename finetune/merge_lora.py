@@ -19,7 +19,7 @@ from typing import Any
 from agents.errors import UserError
 from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
 from agents.model_files.weights import load_json_object, tensors_of, weight_files
-from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, same_base, weights_id
+from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base, weights_id
 from finetune.dependencies import training_libraries
 from finetune.lora_targets import tied_faults
 from finetune.model_loader import LocalModel, dtype_of, load_model, load_tokenizer, locate
@@ -76,7 +76,7 @@ def merge(
         raise UserError("there is something already", where=str(out), remedy="Name a new folder with --out.")
     made = read_checkpoint(checkpoint)
     found = locate(base or made.base_place, "" if base else made.base.revision)
-    same_base(made, found.base)
+    check_same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
     check_prompt_encoding(made, found.folder)
     if faults := tied_faults(load_json_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)):

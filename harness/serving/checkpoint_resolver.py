@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, same_base
+from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, check_same_base
 from finetune.model_loader import LocalModel, locate
 from finetune.tokenizer_identity import check_prompt_encoding
 from serve.sampling_presets import read_json
@@ -136,7 +136,7 @@ def select_served_models(
     for one in contestants:
         if one.checkpoint is not None:
             try:
-                same_base(one.checkpoint, located.base)
+                check_same_base(one.checkpoint, located.base)
                 check_prompt_encoding(one.checkpoint, located.folder)
             except UserError as error:
                 wrong.append(error.fault)
