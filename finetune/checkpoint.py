@@ -183,7 +183,7 @@ def check_same_base(checkpoint: Checkpoint, found: Base) -> None:
         )
 
 
-def beyond_settings(made: Checkpoint) -> str:
+def extra_adapter_config_id(made: Checkpoint) -> str:
     """Content id of what the adapter's config says and the record's settings do not; "" where they agree.
 
     An adapter that was saved anew by other means may have another scale with the same tensors.

@@ -23,7 +23,7 @@ from agents.responder import Responder
 from agents.student_prompt import PromptStyle, PromptFormat
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
-from finetune.checkpoint import beyond_settings
+from finetune.checkpoint import extra_adapter_config_id
 from finetune.tokenizer_identity import PromptEncoding, load_prompt_encoding, find_prompt_problems
 from harness.engine.limits import Limits
 from harness.engine.run import Settings
@@ -68,7 +68,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> Served:
         address=how.url if how.url and not how.trusted else "",
         asking=asking.id,
         ends=" ".join(map(str, asking.ends)),
-        adapter_config="" if made is None or one.known_before else beyond_settings(made),
+        adapter_config="" if made is None or one.known_before else extra_adapter_config_id(made),
     )
 
 
