@@ -96,7 +96,7 @@ class Checkpoint:
         return Base(**self.record["base"])
 
     @property
-    def base_place(self) -> str:
+    def base_location(self) -> str:
         """Where the base is, from any working folder: a folder's path, or a model's name on the Hub.
 
         A folder is looked for where it lay as seen from this one, then under its name from here on upwards;

@@ -54,7 +54,7 @@ def train_dpo(
             found=f"a {started.stage} checkpoint",
             remedy="Name the SFT step's folder with --from.",
         )
-    found = locate(base or started.base_place, "" if base else started.base.revision)
+    found = locate(base or started.base_location, "" if base else started.base.revision)
     check_same_base(started, found.base)
     check_weights(found.folder)
     check_adapter(parent, found.folder)

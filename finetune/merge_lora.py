@@ -75,7 +75,7 @@ def merge(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("there is something already", where=str(out), remedy="Name a new folder with --out.")
     made = read_checkpoint(checkpoint)
-    found = locate(base or made.base_place, "" if base else made.base.revision)
+    found = locate(base or made.base_location, "" if base else made.base.revision)
     check_same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
     check_prompt_encoding(made, found.folder)

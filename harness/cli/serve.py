@@ -214,7 +214,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
-        base = read_checkpoint(folders[0]).base_place
+        base = read_checkpoint(folders[0]).base_location
     if not base:
         raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
     # a plan needs no weights: without them an adapter is held against its own config alone

@@ -243,7 +243,7 @@ def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> LocalM
     bases = {one.base.weights: one for one in made if not wanted or short_name(one.base.name) in wanted}
     if len(bases) == 1:
         (one,) = bases.values()
-        return locate(one.base_place, "" if Path(one.base_place).is_dir() else one.base.revision)
+        return locate(one.base_location, "" if Path(one.base_location).is_dir() else one.base.revision)
     raise UserError(
         "which base is meant is not known" if not bases else "several bases are meant",
         where="--base",

@@ -133,7 +133,7 @@ async def train(
     tiny = learner.base.startswith(TINY)
     job = {
         "do": "train",
-        "base": base_place(world, base),
+        "base": base_location(world, base),
         "revision": base["revision"],
         "form": learner.form,
         "data": str(world.folder / data["folder"]),
@@ -156,7 +156,7 @@ def threads(learner: Learner) -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1"} if learner.base.startswith(TINY) else {}
 
 
-def base_place(world: World, base: Mapping[str, Any]) -> str:
+def base_location(world: World, base: Mapping[str, Any]) -> str:
     """Where a base is: its name on the Hub or its folder."""
     return str(base["base"]) or str(world.folder / base["folder"])
 

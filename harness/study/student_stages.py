@@ -25,7 +25,7 @@ from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
-from harness.study.stages import Interrupted, NotFinished, base_place, responses_made, threads
+from harness.study.stages import Interrupted, NotFinished, base_location, responses_made, threads
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -102,7 +102,7 @@ def _located(world: World, learner: Learner, ready: Ready) -> LocalModel:
         UserError: the folder holds other weights by now.
     """
     told = ready.needs[f"base {learner.name}"].result
-    place = base_place(world, told)
+    place = base_location(world, told)
     folder = Path(told["at"]) if told["at"] else Path(place)
     weights = weights_id(folder)
     if weights != told["weights"]:

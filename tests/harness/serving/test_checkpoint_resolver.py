@@ -71,7 +71,7 @@ def test_a_checkpoint_finds_its_base_from_any_working_folder(
             monkeypatch.chdir(working)
             who = select_served_models(["student:kind"], students=[folder])
             assert who.base.folder.resolve() == base.resolve()
-            assert read_checkpoint(folder).base_place != ""
+            assert read_checkpoint(folder).base_location != ""
     shutil.move(home, moved)
     monkeypatch.chdir(elsewhere)
     who = select_served_models(["student:kind"], students=[moved / "checkpoints" / "kind"])
