@@ -27,7 +27,7 @@ from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.lora import adapter_faults
 from agents.model_files.weights import CONFIG, load_json_object, weight_files
 from agents.student_prompt import PromptStyle
-from finetune.metrics import METRICS, metrics_of
+from finetune.metrics import METRICS, read_metrics
 
 RECORD = "checkpoint.json"
 VERSION = 1
@@ -116,7 +116,7 @@ class Checkpoint:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """Every optimiser step, read from the folder; [] where its file is not there."""
-        return metrics_of(self.path / METRICS)
+        return read_metrics(self.path / METRICS)
 
     @property
     def id(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 METRICS = "metrics.jsonl"
 
 
-def metrics_of(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The steps written so far; a last line that was cut off is left out."""
     if not path.is_file():
         return []

@@ -34,7 +34,7 @@ from finetune.dataset_reader import DatasetFolder, rendering_matches
 from finetune.dependencies import is_folder, versions
 from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
-from finetune.metrics import METRICS, ends_of, metrics_of
+from finetune.metrics import METRICS, ends_of, read_metrics
 from finetune.tokenization import Prepared
 from finetune.tokenizer_identity import PromptEncoding
 from finetune.trainer import Watch, run, translate_errors, tracker_environment
@@ -199,7 +199,7 @@ def _write(
     adapter.base_model_name_or_path, adapter.revision = task.base.name, task.base.revision or None
     model.save_pretrained(final, safe_serialization=True, selected_adapters=["default"])
     task.tokenizer.save_pretrained(final)
-    metrics = metrics_of(work.metrics)
+    metrics = read_metrics(work.metrics)
     (final / METRICS).write_bytes(work.metrics.read_bytes())
     if work.tensorboard.is_dir():
         shutil.copytree(work.tensorboard, final / work.tensorboard.name)

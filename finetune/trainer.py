@@ -20,7 +20,7 @@ from typing import Any
 
 from agents.errors import EmpathyError, UserError
 from finetune.config import TrainingConfig
-from finetune.metrics import line_of, metrics_of
+from finetune.metrics import line_of, read_metrics
 from finetune.work_dir import WorkDir, mark_whole, step_of
 
 PROJECT = "empathy-harness"  # in trackers
@@ -191,7 +191,7 @@ def _callback(work: WorkDir, stage: str, watch: Watch | None) -> Any:
             self.first = 0
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            kept = [row for row in metrics_of(work.metrics) if row["step"] <= state.global_step]
+            kept = [row for row in read_metrics(work.metrics) if row["step"] <= state.global_step]
             work.metrics.write_text("".join(line_of(row) for row in kept), encoding="utf-8")
             self.began, self.first = time.monotonic(), state.global_step
 
