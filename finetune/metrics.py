@@ -23,7 +23,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def line_of(row: Mapping[str, Any]) -> str:
+def format_metrics_line(row: Mapping[str, Any]) -> str:
     """One step as it is written."""
     return json.dumps(dict(row), ensure_ascii=False) + "\n"
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from agents.errors import EmpathyError, UserError
 from finetune.config import TrainingConfig
-from finetune.metrics import line_of, read_metrics
+from finetune.metrics import format_metrics_line, read_metrics
 from finetune.work_dir import WorkDir, mark_whole, step_of
 
 PROJECT = "empathy-harness"  # in trackers
@@ -192,7 +192,7 @@ def _callback(work: WorkDir, stage: str, watch: Watch | None) -> Any:
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             kept = [row for row in read_metrics(work.metrics) if row["step"] <= state.global_step]
-            work.metrics.write_text("".join(line_of(row) for row in kept), encoding="utf-8")
+            work.metrics.write_text("".join(format_metrics_line(row) for row in kept), encoding="utf-8")
             self.began, self.first = time.monotonic(), state.global_step
 
         def on_log(
@@ -204,7 +204,7 @@ def _callback(work: WorkDir, stage: str, watch: Watch | None) -> Any:
             seconds = time.monotonic() - self.began
             row = {"stage": stage, "step": state.global_step, **logs, "seconds": round(seconds, 3)}
             with work.metrics.open("a", encoding="utf-8") as file:
-                file.write(line_of(row))
+                file.write(format_metrics_line(row))
             if watch is not None:
                 watch(
                     Step(
