@@ -28,7 +28,7 @@ def format_metrics_line(row: Mapping[str, Any]) -> str:
     return json.dumps(dict(row), ensure_ascii=False) + "\n"
 
 
-def ends_of(metrics: Sequence[Mapping[str, Any]], key: str) -> dict[str, float]:
+def first_and_last(metrics: Sequence[Mapping[str, Any]], key: str) -> dict[str, float]:
     """`first`, `last` and `mean_of_last_tenth` of one metric; {} where no step has it."""
     values = [float(row[key]) for row in metrics if key in row]
     if not values:

@@ -34,7 +34,7 @@ from finetune.dataset_reader import DatasetFolder, rendering_matches
 from finetune.dependencies import is_folder, versions
 from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
-from finetune.metrics import METRICS, ends_of, read_metrics
+from finetune.metrics import METRICS, first_and_last, read_metrics
 from finetune.tokenization import Prepared
 from finetune.tokenizer_identity import PromptEncoding
 from finetune.trainer import Watch, run, translate_errors, tracker_environment
@@ -249,8 +249,8 @@ def _record(
         "adapter": adapter,
         "recipe": recipe_id(task.recipe()),
         "steps": steps,
-        "losses": ends_of(metrics, "loss"),
-        "margins": ends_of(metrics, "rewards/margins") if task.stage == "dpo" else {},
+        "losses": first_and_last(metrics, "loss"),
+        "margins": first_and_last(metrics, "rewards/margins") if task.stage == "dpo" else {},
         "health": found.told(),
         "trainable_parameters": trainable,
         "seconds": seconds,
