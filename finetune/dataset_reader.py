@@ -96,7 +96,7 @@ def read(folder: Path) -> DatasetFolder:
     )
 
 
-def needed_rows(data: DatasetFolder, stage: str) -> None:
+def check_has_rows(data: DatasetFolder, stage: str) -> None:
     """Make sure that the dataset has rows for this stage.
 
     Raises:

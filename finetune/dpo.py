@@ -13,7 +13,7 @@ from typing import Any
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import needed_rows, read
+from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
@@ -60,7 +60,7 @@ def train_dpo(
     check_adapter(parent, found.folder)
     check_prompt_encoding(started, found.folder)
     folder = read(data)
-    needed_rows(folder, "dpo")
+    check_has_rows(folder, "dpo")
     room = room_of(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, started.form)

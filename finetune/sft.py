@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import needed_rows, read
+from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.lora_targets import check_targets, target_names
 from finetune.model_loader import (
@@ -55,7 +55,7 @@ def train_sft(
     check_weights(found.folder)
     check_targets(settings, found.folder)
     folder = read(data)
-    needed_rows(folder, "sft")
+    check_has_rows(folder, "sft")
     room = room_of(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))

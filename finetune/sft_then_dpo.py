@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig, with_seed
-from finetune.dataset_reader import needed_rows, read
+from finetune.dataset_reader import check_has_rows, read
 from finetune.dpo import train_dpo
 from finetune.pipeline import TrainOptions
 from finetune.sft import train_sft
@@ -36,7 +36,7 @@ def train_two_step(
     settings = settings or TrainingConfig()
     folder = read(data)
     for stage in ("sft", "dpo"):
-        needed_rows(folder, stage)
+        check_has_rows(folder, stage)
     name = name or out.name
     first = sft_folder(out)
     train_sft(base, data, first, settings, revision=revision, form=form, name=f"{name}-sft", options=options)

@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.student_prompt import RESPONSE_CUE, rendering
 from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import Origin, dataset_id, to_parquet, write
-from finetune.dataset_reader import needed_rows, read
+from finetune.dataset_reader import check_has_rows, read
 from finetune.training_rows import DpoRow, Rows, SftRow
 
 ORIGIN = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
@@ -163,6 +163,6 @@ def test_a_dataset_without_pairs_cannot_train_dpo(tmp_path: Path) -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
     write(tmp_path / "d", Rows((SftRow("d", "human", "Oh."),), (), ()), dialogues, rendering(), ORIGIN)
     data = read(tmp_path / "d")
-    needed_rows(data, "sft")
+    check_has_rows(data, "sft")
     with pytest.raises(UserError, match=r"no DPO rows.*empathy train sft"):
-        needed_rows(data, "dpo")
+        check_has_rows(data, "dpo")
