@@ -115,7 +115,7 @@ def check_has_rows(data: DatasetFolder, stage: str) -> None:
         )
 
 
-def rendering_matches(data: DatasetFolder, rendering_id: str) -> bool:
+def matches_rendering(data: DatasetFolder, rendering_id: str) -> bool:
     """Whether the rows were rendered with the words that a student would be asked with now."""
     return bool(data.manifest["rendering"] == rendering_id)
 

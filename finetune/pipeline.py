@@ -30,7 +30,7 @@ from finetune.checkpoint import (
 )
 from finetune.config import TrainingConfig
 from finetune.dataset_folder import teachers_of
-from finetune.dataset_reader import DatasetFolder, rendering_matches
+from finetune.dataset_reader import DatasetFolder, matches_rendering
 from finetune.dependencies import is_folder, versions
 from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
@@ -181,7 +181,7 @@ def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
         UserError: the dataset was made with another direct prompt than the present one; a student would
             be asked with other words than it was trained on.
     """
-    if not rendering_matches(data, rendering(PromptStyle.PLAIN).id):
+    if not matches_rendering(data, rendering(PromptStyle.PLAIN).id):
         raise UserError(
             "the dataset was made with another direct prompt than the present one",
             where=str(data.path),
