@@ -130,7 +130,7 @@ def dataset_id(manifest: Mapping[str, Any]) -> str:
     return content_id("dataset-1", dict(manifest))
 
 
-def teachers_of(manifest: Mapping[str, Any]) -> list[str]:
+def teacher_names(manifest: Mapping[str, Any]) -> list[str]:
     """Whose responses a student learns from, people's aside; empty where the manifest names nobody.
 
     The teacher, whose responses it improved, the LLMs of direct distillation.

@@ -29,7 +29,7 @@ from finetune.checkpoint import (
     write_record,
 )
 from finetune.config import TrainingConfig
-from finetune.dataset_folder import teachers_of
+from finetune.dataset_folder import teacher_names
 from finetune.dataset_reader import DatasetFolder, matches_rendering
 from finetune.dependencies import is_folder, versions
 from finetune.hub_cards import model_card
@@ -235,7 +235,7 @@ def _record(
             "method": manifest["method"],
             "fidelity": manifest.get("fidelity", ""),
             "strategy": manifest.get("strategy", ""),
-            "taught_by": teachers_of(manifest),
+            "taught_by": teacher_names(manifest),
             "rows": len(task.data.sft if task.stage == "sft" else task.data.dpo),
             "rows_used": len(task.prepared.rows),
             "left_out": task.prepared.left_out,
