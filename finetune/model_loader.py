@@ -18,7 +18,7 @@ from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, chec
 from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
 from finetune.dependencies import is_folder, offline
-from finetune.tokenization import Room
+from finetune.tokenization import LengthLimits
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
 WANTED = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
@@ -116,13 +116,13 @@ def load_tokenizer(folder: Path, words: int = 0) -> Any:
     return tokenizer
 
 
-def room_of(folder: Path, max_length: int) -> Room:
+def room_of(folder: Path, max_length: int) -> LengthLimits:
     """What rows the base in `folder` can take, by its config and the shapes of its embeddings.
 
     Raises:
         UserError: the folder is no base.
     """
-    return Room(max_length, max_context_tokens(load_json_object(folder / CONFIG)), embedding_rows(layers_of(folder)))
+    return LengthLimits(max_length, max_context_tokens(load_json_object(folder / CONFIG)), embedding_rows(layers_of(folder)))
 
 
 def load_model(folder: Path, dtype: str, device: str) -> Any:

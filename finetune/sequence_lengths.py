@@ -12,7 +12,7 @@ from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import rendering
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import DatasetFolder
-from finetune.tokenization import Prepared, Room, prepare_examples, prepare_pairs
+from finetune.tokenization import Prepared, LengthLimits, prepare_examples, prepare_pairs
 
 Stage = Literal["sft", "dpo"]
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
@@ -50,7 +50,7 @@ def lengths_of(
     except (ImportError, UserError):
         return _estimated(data), False
     config = load_json_object(folder / CONFIG)
-    room = Room(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
+    room = LengthLimits(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
     words = rendering(chosen_form(form, tokenizer))
     found: dict[Stage, Lengths] = {}
     if data.sft:

@@ -25,7 +25,7 @@ MOST_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class LengthLimits:
     """What rows a base can take.
 
     Attributes:
@@ -85,7 +85,7 @@ class Prepared:
 
 
 def prepare_examples(
-    examples: Sequence[Example], tokenizer: Tokenizer, rendering: PromptFormat, room: Room | int
+    examples: Sequence[Example], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits | int
 ) -> Prepared:
     """SFT rows for this student.
 
@@ -103,10 +103,10 @@ def prepare_examples(
             labels = [NOT_LEARNED] * len(row.prompt) + [*row.completion]
             yield {"input_ids": ids, "labels": labels}, len(ids), len(row.completion), faults
 
-    return _prepared(rows(), room if isinstance(room, Room) else Room(room), tokenizer)
+    return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
 
 
-def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: Room) -> Prepared:
+def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits) -> Prepared:
     """DPO pairs for this student; a pair is left out where either side is unfit, or both are the same ids.
 
     Raises:
@@ -126,7 +126,7 @@ def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Prompt
             said = (len(chosen.completion), len(rejected.completion))
             yield row, len(chosen.prompt) + max(said), sum(said), faults
 
-    return _prepared(rows(), room if isinstance(room, Room) else Room(room), tokenizer)
+    return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
 
 
 def _encoded(
@@ -136,7 +136,7 @@ def _encoded(
     return rows, tuple(fault for one in responses for fault in rendering.faults(turn, one, tokenizer))
 
 
-def _prepared(made: Iterable[_Row], room: Room, tokenizer: Tokenizer) -> Prepared:
+def _prepared(made: Iterable[_Row], room: LengthLimits, tokenizer: Tokenizer) -> Prepared:
     rows, lengths, counted = [], [], []
     left_out: Counter[str] = Counter()
     beyond: Counter[int] = Counter()
@@ -162,7 +162,7 @@ def _prepared(made: Iterable[_Row], room: Room, tokenizer: Tokenizer) -> Prepare
     return Prepared(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))
 
 
-def _remedy(left_out: Counter[str], room: Room) -> str:
+def _remedy(left_out: Counter[str], room: LengthLimits) -> str:
     """What helps against the commonest reason."""
     ((reason, _),) = left_out.most_common(1)
     if reason != room.too_long:
@@ -175,7 +175,7 @@ def _remedy(left_out: Counter[str], room: Room) -> str:
     return "Raise --max-length, or look at the dataset with: empathy data inspect."
 
 
-def _without_rows(beyond: Counter[int], room: Room, tokenizer: Tokenizer) -> UserError:
+def _without_rows(beyond: Counter[int], room: LengthLimits, tokenizer: Tokenizer) -> UserError:
     """Tokens that were added to a tokenizer and not to the model under it."""
     words = [
         f"{tokenizer.decode([one])!r} (id {one}, {count} rows)"

@@ -15,7 +15,7 @@ from agents.types import Dialogue
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Example, Pair
 from finetune.pipeline import TrainOptions
-from finetune.tokenization import SAME_SIDES, Room, prepare_examples, prepare_pairs
+from finetune.tokenization import SAME_SIDES, LengthLimits, prepare_examples, prepare_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -73,12 +73,12 @@ def test_the_limit_is_the_least_of_length_and_context(tokenizers: dict[str, Any]
     rows = [Example(str(n), turn(how, "All day. " * n), "Oh dear.") for n in range(1, 9)]
     lengths = prepare_examples(rows, tokenizer, how, 4096).lengths
     for most, context in ((4096, lengths[3]), (lengths[3], 4096), (lengths[3], 0)):
-        room = Room(most, context)
+        room = LengthLimits(most, context)
         prepared = prepare_examples(rows, tokenizer, how, room)
         assert prepared.lengths == lengths[:4]
         assert prepared.left_out == {room.too_long: 4}
     with pytest.raises(UserError) as error:
-        prepare_examples(rows, tokenizer, how, Room(4096, 8))
+        prepare_examples(rows, tokenizer, how, LengthLimits(4096, 8))
     assert "--max-length" not in error.value.fault.remedy
 
 
