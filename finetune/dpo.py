@@ -15,7 +15,7 @@ from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, chec
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import reporters, training_libraries
-from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, room_of
+from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, length_limits
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_pairs
 from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
@@ -61,7 +61,7 @@ def train_dpo(
     check_prompt_encoding(started, found.folder)
     folder = read(data)
     check_has_rows(folder, "dpo")
-    room = room_of(found.folder, settings.max_length)
+    room = length_limits(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, started.form)
     if rendering.id != started.record["rendering"]:

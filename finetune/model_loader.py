@@ -116,7 +116,7 @@ def load_tokenizer(folder: Path, words: int = 0) -> Any:
     return tokenizer
 
 
-def room_of(folder: Path, max_length: int) -> LengthLimits:
+def length_limits(folder: Path, max_length: int) -> LengthLimits:
     """What rows the base in `folder` can take, by its config and the shapes of its embeddings.
 
     Raises:

@@ -17,7 +17,7 @@ from finetune.model_loader import (
     load_model,
     load_tokenizer,
     locate,
-    room_of,
+    length_limits,
 )
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import prepare_examples
@@ -56,7 +56,7 @@ def train_sft(
     check_targets(settings, found.folder)
     folder = read(data)
     check_has_rows(folder, "sft")
-    room = room_of(found.folder, settings.max_length)
+    room = length_limits(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
     prepared = prepare_examples(folder.sft, tokenizer, rendering, room)
