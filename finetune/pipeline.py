@@ -35,7 +35,7 @@ from finetune.dependencies import is_folder, versions
 from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
-from finetune.tokenization import Prepared
+from finetune.tokenization import TokenizedRows
 from finetune.tokenizer_identity import PromptEncoding
 from finetune.trainer import Watch, run, translate_errors, tracker_environment
 from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, step_of, locked_work_dir
@@ -63,7 +63,7 @@ class TrainingJob:
     base_folder: Path
     base: Base
     tokenizer: Any
-    prepared: Prepared
+    prepared: TokenizedRows
     device: str
     asking: PromptEncoding
     parent: Checkpoint | None = None

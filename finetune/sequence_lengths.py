@@ -12,7 +12,7 @@ from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import rendering
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import DatasetFolder
-from finetune.tokenization import Prepared, LengthLimits, prepare_examples, prepare_pairs
+from finetune.tokenization import TokenizedRows, LengthLimits, prepare_examples, prepare_pairs
 
 Stage = Literal["sft", "dpo"]
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
@@ -60,7 +60,7 @@ def lengths_of(
     return found, True
 
 
-def _of(prepared: Prepared) -> Lengths:
+def _of(prepared: TokenizedRows) -> Lengths:
     return Lengths(prepared.lengths, prepared.completion_tokens, prepared.left_out)
 
 

@@ -55,7 +55,7 @@ _Row = tuple[dict[str, list[int]], int, int, tuple[str, ...]]  # the row, its to
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class TokenizedRows:
     """Rows as a trainer takes them.
 
     Attributes:
@@ -86,7 +86,7 @@ class Prepared:
 
 def prepare_examples(
     examples: Sequence[Example], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits | int
-) -> Prepared:
+) -> TokenizedRows:
     """SFT rows for this student.
 
     Args:
@@ -106,7 +106,7 @@ def prepare_examples(
     return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
 
 
-def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits) -> Prepared:
+def prepare_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits) -> TokenizedRows:
     """DPO pairs for this student; a pair is left out where either side is unfit, or both are the same ids.
 
     Raises:
@@ -136,7 +136,7 @@ def _encoded(
     return rows, tuple(fault for one in responses for fault in rendering.faults(turn, one, tokenizer))
 
 
-def _prepared(made: Iterable[_Row], room: LengthLimits, tokenizer: Tokenizer) -> Prepared:
+def _prepared(made: Iterable[_Row], room: LengthLimits, tokenizer: Tokenizer) -> TokenizedRows:
     rows, lengths, counted = [], [], []
     left_out: Counter[str] = Counter()
     beyond: Counter[int] = Counter()
@@ -159,7 +159,7 @@ def _prepared(made: Iterable[_Row], room: LengthLimits, tokenizer: Tokenizer) ->
             remedy=_remedy(left_out, room),
             faults=[Fault(why, found=f"{count} rows") for why, count in left_out.items()],
         )
-    return Prepared(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))
+    return TokenizedRows(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))
 
 
 def _remedy(left_out: Counter[str], room: LengthLimits) -> str:
