@@ -20,7 +20,7 @@ from finetune.model_loader import (
     length_limits,
 )
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
-from finetune.tokenization import prepare_examples
+from finetune.tokenization import tokenize_examples
 from finetune.tokenizer_identity import load_prompt_encoding
 from finetune.trainer import arguments
 from finetune.work_dir import WorkDir
@@ -59,7 +59,7 @@ def train_sft(
     room = length_limits(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
-    prepared = prepare_examples(folder.sft, tokenizer, rendering, room)
+    prepared = tokenize_examples(folder.sft, tokenizer, rendering, room)
     device = device_for(settings.dtype, cpu=options.cpu)
     task = TrainingJob(
         "sft",

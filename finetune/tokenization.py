@@ -84,7 +84,7 @@ class TokenizedRows:
         )
 
 
-def prepare_examples(
+def tokenize_examples(
     examples: Sequence[Example], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits | int
 ) -> TokenizedRows:
     """SFT rows for this student.

@@ -15,7 +15,7 @@ from agents.types import Dialogue
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Example, Pair
 from finetune.pipeline import TrainOptions
-from finetune.tokenization import SAME_SIDES, LengthLimits, prepare_examples, prepare_pairs
+from finetune.tokenization import SAME_SIDES, LengthLimits, tokenize_examples, prepare_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -51,7 +51,7 @@ def test_any_control_token_in_a_text_is_found(tokenizers: dict[str, Any], form: 
             ("All day.", f"Oh {mark} dear.") if where == "response" else (f"All {mark} day.", "Oh.")
         )
         examples = [Example("d", turn(how, said), answer), Example("e", turn(how, "All day."), "Oh.")]
-        prepared = prepare_examples(examples, tokenizer, how, 1024)
+        prepared = tokenize_examples(examples, tokenizer, how, 1024)
         assert prepared.left_out == {CONTROL_TOKEN: 1}
         assert how.control_tokens(said + answer, tokenizer)
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
@@ -71,14 +71,14 @@ def test_pairs_whose_sides_are_the_same_ids_are_left_out_and_counted(tokenizers:
 def test_the_limit_is_the_least_of_length_and_context(tokenizers: dict[str, Any]) -> None:
     how, tokenizer = rendering(), tokenizers["plain"]
     rows = [Example(str(n), turn(how, "All day. " * n), "Oh dear.") for n in range(1, 9)]
-    lengths = prepare_examples(rows, tokenizer, how, 4096).lengths
+    lengths = tokenize_examples(rows, tokenizer, how, 4096).lengths
     for most, context in ((4096, lengths[3]), (lengths[3], 4096), (lengths[3], 0)):
         room = LengthLimits(most, context)
-        prepared = prepare_examples(rows, tokenizer, how, room)
+        prepared = tokenize_examples(rows, tokenizer, how, room)
         assert prepared.lengths == lengths[:4]
         assert prepared.left_out == {room.too_long: 4}
     with pytest.raises(UserError) as error:
-        prepare_examples(rows, tokenizer, how, LengthLimits(4096, 8))
+        tokenize_examples(rows, tokenizer, how, LengthLimits(4096, 8))
     assert "--max-length" not in error.value.fault.remedy
 
 

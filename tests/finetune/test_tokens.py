@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agents.student_prompt import RESPONSE_CUE, PromptStyle, PromptFormat, default_style, rendering, token_faults
 from agents.types import Dialogue
 from finetune.dataset_reader import Example, Pair, read
-from finetune.tokenization import prepare_examples, prepare_pairs
+from finetune.tokenization import tokenize_examples, prepare_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -160,7 +160,7 @@ def test_trl_makes_the_same_ids_of_a_dataset_folders_rows(
         train_dataset=Dataset.from_list(pairs),
         processing_class=tokenizer,
     ).train_dataset
-    ours = prepare_examples(data.sft, tokenizer, how, 1024)
+    ours = tokenize_examples(data.sft, tokenizer, how, 1024)
     assert [{key: row[key] for key in ("input_ids", "labels")} for row in sft] == list(ours.rows)
     theirs = [{key: row[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids")} for row in dpo]
     assert theirs == list(prepare_pairs(data.dpo, tokenizer, how, 1024).rows)
@@ -172,7 +172,7 @@ def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[s
     how = _how(tokenizer)
     turn = how.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
     said = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
-    examples = prepare_examples([Example("d", turn, text) for text in said], tokenizer, how, 1024)
+    examples = tokenize_examples([Example("d", turn, text) for text in said], tokenizer, how, 1024)
     pairs = prepare_pairs([Pair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024)
     prompt = how.prompt_ids(turn, tokenizer)
     for text, row, length, count, pair in zip(
@@ -192,7 +192,7 @@ def test_rows_over_the_length_are_left_out_and_counted(tokenizers: dict[str, Any
     turn = how.turn(Dialogue("d", "It rained.", "All day."))
     short, long = Example("a", turn, "Oh."), Example("b", turn, "Oh dear. " * 200)
     bad = Example("c", turn, f"Oh {tokenizer.eos_token} dear.")
-    prepared = prepare_examples([short, long, bad], tokenizer, how, 512)
+    prepared = tokenize_examples([short, long, bad], tokenizer, how, 512)
     assert [row["input_ids"] for row in prepared.rows] == [
         [*how.prompt_ids(turn, tokenizer), *how.encode(turn, "Oh.", tokenizer).completion]
     ]
