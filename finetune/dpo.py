@@ -17,7 +17,7 @@ from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import reporters, training_libraries
 from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, length_limits
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
-from finetune.tokenization import prepare_pairs
+from finetune.tokenization import tokenize_pairs
 from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
 from finetune.trainer import REFERENCE, arguments
 from finetune.work_dir import WorkDir
@@ -75,7 +75,7 @@ def train_dpo(
             found=f"{started.record.get('template_options') or 'nothing'}, now {asking.template_kwargs()}",
             remedy="Train the SFT step again: its template can be told not to think.",
         )
-    prepared = prepare_pairs(folder.dpo, tokenizer, rendering, room)
+    prepared = tokenize_pairs(folder.dpo, tokenizer, rendering, room)
     device = device_for(settings.dtype, cpu=options.cpu)
     task = TrainingJob(
         "dpo",

@@ -12,7 +12,7 @@ from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import rendering
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import DatasetFolder
-from finetune.tokenization import TokenizedRows, LengthLimits, tokenize_examples, prepare_pairs
+from finetune.tokenization import TokenizedRows, LengthLimits, tokenize_examples, tokenize_pairs
 
 Stage = Literal["sft", "dpo"]
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
@@ -56,7 +56,7 @@ def lengths_of(
     if data.sft:
         found["sft"] = _of(tokenize_examples(data.sft, tokenizer, words, room))
     if data.dpo:
-        found["dpo"] = _of(prepare_pairs(data.dpo, tokenizer, words, room))
+        found["dpo"] = _of(tokenize_pairs(data.dpo, tokenizer, words, room))
     return found, True
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agents.student_prompt import RESPONSE_CUE, PromptStyle, PromptFormat, default_style, rendering, token_faults
 from agents.types import Dialogue
 from finetune.dataset_reader import Example, Pair, read
-from finetune.tokenization import tokenize_examples, prepare_pairs
+from finetune.tokenization import tokenize_examples, tokenize_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -163,7 +163,7 @@ def test_trl_makes_the_same_ids_of_a_dataset_folders_rows(
     ours = tokenize_examples(data.sft, tokenizer, how, 1024)
     assert [{key: row[key] for key in ("input_ids", "labels")} for row in sft] == list(ours.rows)
     theirs = [{key: row[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids")} for row in dpo]
-    assert theirs == list(prepare_pairs(data.dpo, tokenizer, how, 1024).rows)
+    assert theirs == list(tokenize_pairs(data.dpo, tokenizer, how, 1024).rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -173,7 +173,7 @@ def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[s
     turn = how.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
     said = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
     examples = tokenize_examples([Example("d", turn, text) for text in said], tokenizer, how, 1024)
-    pairs = prepare_pairs([Pair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024)
+    pairs = tokenize_pairs([Pair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024)
     prompt = how.prompt_ids(turn, tokenizer)
     for text, row, length, count, pair in zip(
         said, examples.rows, examples.lengths, examples.completion_tokens, pairs.rows, strict=True
