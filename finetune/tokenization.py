@@ -19,7 +19,7 @@ from finetune.dataset_reader import Example, Pair
 
 TOO_LONG = "longer than the length"
 SAME_SIDES = "both sides are the same ids"
-NOT_LEARNED = -100  # the label that every loss of torch's ignores
+IGNORE_INDEX = -100  # the label that every loss of torch's ignores
 
 MOST_WORDS = 8
 
@@ -100,7 +100,7 @@ def tokenize_examples(
         for one in examples:
             (row,), faults = _encoded(one.turn, (one.response,), tokenizer, rendering)
             ids = [*row.prompt, *row.completion]
-            labels = [NOT_LEARNED] * len(row.prompt) + [*row.completion]
+            labels = [IGNORE_INDEX] * len(row.prompt) + [*row.completion]
             yield {"input_ids": ids, "labels": labels}, len(ids), len(row.completion), faults
 
     return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
