@@ -18,7 +18,7 @@ from agents.student_prompt import Encoded, PromptFormat
 from finetune.dataset_reader import Example, Pair
 
 TOO_LONG = "longer than the length"
-SAME_SIDES = "both sides are the same ids"
+IDENTICAL_SIDES = "both sides are the same ids"
 IGNORE_INDEX = -100  # the label that every loss of torch's ignores
 
 MOST_WORDS = 8
@@ -122,7 +122,7 @@ def tokenize_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: Promp
                 "rejected_ids": [*rejected.completion],
             }
             if chosen.completion == rejected.completion:
-                faults = (*faults, SAME_SIDES)
+                faults = (*faults, IDENTICAL_SIDES)
             said = (len(chosen.completion), len(rejected.completion))
             yield row, len(chosen.prompt) + max(said), sum(said), faults
 

@@ -15,7 +15,7 @@ from agents.types import Dialogue
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Example, Pair
 from finetune.pipeline import TrainOptions
-from finetune.tokenization import SAME_SIDES, LengthLimits, tokenize_examples, tokenize_pairs
+from finetune.tokenization import IDENTICAL_SIDES, LengthLimits, tokenize_examples, tokenize_pairs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -65,7 +65,7 @@ def test_pairs_whose_sides_are_the_same_ids_are_left_out_and_counted(tokenizers:
     asked = turn(how, "All day.")
     pairs = [Pair("d", asked, "Oh dear.", " Oh dear. "), Pair("e", asked, "Oh dear.", "Oh.")]
     prepared = tokenize_pairs(pairs, tokenizer, how, 1024)
-    assert (len(prepared.rows), prepared.left_out) == (1, {SAME_SIDES: 1})
+    assert (len(prepared.rows), prepared.left_out) == (1, {IDENTICAL_SIDES: 1})
 
 
 def test_the_limit_is_the_least_of_length_and_context(tokenizers: dict[str, Any]) -> None:
