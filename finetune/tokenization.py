@@ -21,7 +21,7 @@ TOO_LONG = "longer than the length"
 IDENTICAL_SIDES = "both sides are the same ids"
 IGNORE_INDEX = -100  # the label that every loss of torch's ignores
 
-MOST_WORDS = 8
+MAX_LISTED_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +179,9 @@ def _without_rows(beyond: Counter[int], room: LengthLimits, tokenizer: Tokenizer
     """Tokens that were added to a tokenizer and not to the model under it."""
     words = [
         f"{tokenizer.decode([one])!r} (id {one}, {count} rows)"
-        for one, count in beyond.most_common(MOST_WORDS)
+        for one, count in beyond.most_common(MAX_LISTED_TOKENS)
     ]
-    more = f" and {len(beyond) - MOST_WORDS} more" if len(beyond) > MOST_WORDS else ""
+    more = f" and {len(beyond) - MAX_LISTED_TOKENS} more" if len(beyond) > MAX_LISTED_TOKENS else ""
     return UserError(
         "rows hold tokens that the base has no embedding for",
         where="--base",
