@@ -20,7 +20,7 @@ BOS_AND_EOS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class SequenceLengths:
     """Tokens of one stage's rows.
 
     Attributes:
@@ -36,7 +36,7 @@ class Lengths:
 
 def lengths_of(
     data: DatasetFolder, base: str, settings: TrainingConfig, form: str = "auto", revision: str = ""
-) -> tuple[dict[Stage, Lengths], bool]:
+) -> tuple[dict[Stage, SequenceLengths], bool]:
     """Every stage that the dataset has rows for; and whether tokens were counted (or estimated).
 
     Args:
@@ -52,7 +52,7 @@ def lengths_of(
     config = load_json_object(folder / CONFIG)
     room = LengthLimits(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
     words = rendering(chosen_form(form, tokenizer))
-    found: dict[Stage, Lengths] = {}
+    found: dict[Stage, SequenceLengths] = {}
     if data.sft:
         found["sft"] = _of(tokenize_examples(data.sft, tokenizer, words, room))
     if data.dpo:
@@ -60,11 +60,11 @@ def lengths_of(
     return found, True
 
 
-def _of(prepared: TokenizedRows) -> Lengths:
-    return Lengths(prepared.lengths, prepared.completion_tokens, prepared.left_out)
+def _of(prepared: TokenizedRows) -> SequenceLengths:
+    return SequenceLengths(prepared.lengths, prepared.completion_tokens, prepared.left_out)
 
 
-def _estimated(data: DatasetFolder) -> dict[Stage, Lengths]:
+def _estimated(data: DatasetFolder) -> dict[Stage, SequenceLengths]:
     def tokens(*texts: str) -> int:
         return round(sum(map(len, texts)) / CHARACTERS_PER_TOKEN) + BOS_AND_EOS
 
@@ -73,9 +73,9 @@ def _estimated(data: DatasetFolder) -> dict[Stage, Lengths]:
         (tokens(one.turn, max(one.chosen, one.rejected, key=len)), tokens(one.chosen, one.rejected))
         for one in data.dpo
     ]
-    found: dict[Stage, Lengths] = {}
+    found: dict[Stage, SequenceLengths] = {}
     if sft:
-        found["sft"] = Lengths(tuple(row for row, _ in sft), tuple(said for _, said in sft), {})
+        found["sft"] = SequenceLengths(tuple(row for row, _ in sft), tuple(said for _, said in sft), {})
     if dpo:
-        found["dpo"] = Lengths(tuple(row for row, _ in dpo), tuple(said for _, said in dpo), {})
+        found["dpo"] = SequenceLengths(tuple(row for row, _ in dpo), tuple(said for _, said in dpo), {})
     return found
