@@ -36,7 +36,7 @@ from agents.model_files.decoder_config import parse_decoder_config
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, GIB, config_of, plan_stage
-from finetune.sequence_lengths import Stage, lengths_of
+from finetune.sequence_lengths import Stage, sequence_lengths
 from harness.data.dataset import load
 from harness.data.training_set_spec import Recipe
 from harness.workflows.build_dataset import build
@@ -136,7 +136,7 @@ def peaks(base: str, data: Path, settings: TrainingConfig, place: Path, card_mib
         return []
     longest = longest_rows(data, place / "longest")
     parent = place / "peak-sft"  # which is trained first, and DPO goes on from
-    shape, lengths = parse_decoder_config(config_of(base)), lengths_of(read(longest), base, settings)[0]
+    shape, lengths = parse_decoder_config(config_of(base)), sequence_lengths(read(longest), base, settings)[0]
     made = []
     for stage in STAGES:
         of = lengths[stage]

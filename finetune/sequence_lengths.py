@@ -34,7 +34,7 @@ class SequenceLengths:
     left_out: Mapping[str, int]
 
 
-def lengths_of(
+def sequence_lengths(
     data: DatasetFolder, base: str, settings: TrainingConfig, form: str = "auto", revision: str = ""
 ) -> tuple[dict[Stage, SequenceLengths], bool]:
     """Every stage that the dataset has rows for; and whether tokens were counted (or estimated).

@@ -21,7 +21,7 @@ from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
 from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, config_of, plan_stage
-from finetune.sequence_lengths import lengths_of
+from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
 from harness.cli.options.checkpoint import folder_of
 from harness.cli.options.common import db_option, json_option, run
@@ -172,7 +172,7 @@ def plan(base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, a
     if faults := quantization_faults(config, base):
         raise UserError("this base cannot be trained", where="--base", faults=faults)
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
-    lengths, measured = lengths_of(folder, base, settings, form, revision)
+    lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
         (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of) for name, of in lengths.items()
     ]
