@@ -21,7 +21,7 @@ from finetune.dependencies import is_folder, offline
 from finetune.tokenization import LengthLimits
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
-WANTED = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
+ALLOW_PATTERNS = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
 UNWANTED = ["consolidated*", "original/*"]
 # With fewer than these threads wait for each other longer than they compute, and very much longer where the
 # machine has other work. One thread also gives the same sums however many cores there are.
@@ -52,7 +52,7 @@ def locate(name: str, revision: str = "") -> LocalModel:
 
     try:
         found = huggingface_hub.snapshot_download(
-            name, revision=revision or None, allow_patterns=WANTED, ignore_patterns=UNWANTED
+            name, revision=revision or None, allow_patterns=ALLOW_PATTERNS, ignore_patterns=UNWANTED
         )
     except errors.GatedRepoError as error:
         remedy = f"Accept its licence at https://huggingface.co/{name} and log in: hf auth login."
@@ -83,7 +83,7 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
     import huggingface_hub
 
     try:
-        patterns = [pattern for pattern in WANTED if pattern != "*.safetensors"]
+        patterns = [pattern for pattern in ALLOW_PATTERNS if pattern != "*.safetensors"]
         return Path(
             huggingface_hub.snapshot_download(
                 name, revision=revision or None, allow_patterns=patterns, ignore_patterns=UNWANTED
