@@ -22,7 +22,7 @@ from finetune.tokenization import LengthLimits
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
 ALLOW_PATTERNS = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
-UNWANTED = ["consolidated*", "original/*"]
+IGNORE_PATTERNS = ["consolidated*", "original/*"]
 # With fewer than these threads wait for each other longer than they compute, and very much longer where the
 # machine has other work. One thread also gives the same sums however many cores there are.
 FEW_PARAMETERS = 10_000_000
@@ -52,7 +52,7 @@ def locate(name: str, revision: str = "") -> LocalModel:
 
     try:
         found = huggingface_hub.snapshot_download(
-            name, revision=revision or None, allow_patterns=ALLOW_PATTERNS, ignore_patterns=UNWANTED
+            name, revision=revision or None, allow_patterns=ALLOW_PATTERNS, ignore_patterns=IGNORE_PATTERNS
         )
     except errors.GatedRepoError as error:
         remedy = f"Accept its licence at https://huggingface.co/{name} and log in: hf auth login."
@@ -86,7 +86,7 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
         patterns = [pattern for pattern in ALLOW_PATTERNS if pattern != "*.safetensors"]
         return Path(
             huggingface_hub.snapshot_download(
-                name, revision=revision or None, allow_patterns=patterns, ignore_patterns=UNWANTED
+                name, revision=revision or None, allow_patterns=patterns, ignore_patterns=IGNORE_PATTERNS
             )
         )
     except Exception as error:  # of the Hub's client, of the network, of the disk: the same remedy
