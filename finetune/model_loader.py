@@ -25,7 +25,7 @@ ALLOW_PATTERNS = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
 IGNORE_PATTERNS = ["consolidated*", "original/*"]
 # With fewer than these threads wait for each other longer than they compute, and very much longer where the
 # machine has other work. One thread also gives the same sums however many cores there are.
-FEW_PARAMETERS = 10_000_000
+SINGLE_THREAD_PARAMETERS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:
     import torch
 
     model = _loaded(folder, dtype=dtype_of(dtype))
-    if device == "cpu" and sum(one.numel() for one in model.parameters()) < FEW_PARAMETERS:
+    if device == "cpu" and sum(one.numel() for one in model.parameters()) < SINGLE_THREAD_PARAMETERS:
         torch.set_num_threads(1)
     return model.to(device)
 
