@@ -22,7 +22,7 @@ from agents.model_files.weights import load_json_object, tensors_of, weight_file
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base, weights_id
 from finetune.dependencies import training_libraries
 from finetune.lora_targets import tied_faults
-from finetune.model_loader import LocalModel, dtype_of, load_model, load_tokenizer, locate
+from finetune.model_loader import LocalModel, torch_dtype, load_model, load_tokenizer, locate
 from finetune.tiny_model import corpus
 from finetune.tokenizer_identity import check_prompt_encoding
 
@@ -166,7 +166,7 @@ def _merged(base: Path, checkpoint: Path, probes: list[list[int]], device: str) 
 def _cast(model: Any, dtype: str) -> None:
     """The weights in another dtype; what is computed beside them (rotary frequencies) stays in 32 bits."""
     for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype_of(dtype))
+        parameter.data = parameter.data.to(torch_dtype(dtype))
 
 
 def _close_enough(difference: Difference, what: str) -> None:
@@ -190,7 +190,7 @@ def _differs(base: Path, folder: Path, dtype: str) -> None:
     """
     from safetensors import safe_open
 
-    of_dtype = dtype_of(dtype)
+    of_dtype = torch_dtype(dtype)
     theirs = {name: path for name, (path, _) in tensors_of(weight_files(base)).items()}
     for name, (path, _) in tensors_of(weight_files(folder)).items():
         if name not in theirs:

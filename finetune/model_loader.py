@@ -133,13 +133,13 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:
     """
     import torch
 
-    model = _loaded(folder, dtype=dtype_of(dtype))
+    model = _loaded(folder, dtype=torch_dtype(dtype))
     if device == "cpu" and sum(one.numel() for one in model.parameters()) < SINGLE_THREAD_PARAMETERS:
         torch.set_num_threads(1)
     return model.to(device)
 
 
-def dtype_of(name: str) -> Any:
+def torch_dtype(name: str) -> Any:
     """torch's dtype of "bf16", "fp16" or "fp32"."""
     import torch
 
