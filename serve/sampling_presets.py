@@ -155,7 +155,7 @@ def resolve(
     )
 
 
-def dtype_of(written: str, config: Mapping[str, Any]) -> Dtype | Literal[""]:
+def preset_dtype(written: str, config: Mapping[str, Any]) -> Dtype | Literal[""]:
     """What a preset as users write it wants a base's model to compute in; "" for the weights' own.
 
     The published scripts set fp16 for LLaMA and nothing for Mistral.

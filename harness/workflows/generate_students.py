@@ -46,9 +46,9 @@ MAX_SERVER_STARTS = 3
 MAX_CONCURRENT = 256
 
 
-def dtype_of(cast: ServedModels, how: ServingConfig) -> Dtype:
+def preset_dtype(cast: ServedModels, how: ServingConfig) -> Dtype:
     """What the models compute in."""
-    return how.dtype or sampling_presets.dtype_of(how.preset, cast.config) or cast.dtype
+    return how.dtype or sampling_presets.preset_dtype(how.preset, cast.config) or cast.dtype
 
 
 def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> Served:
@@ -62,7 +62,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> Served:
         adapter=str(made.record["adapter"]) if made is not None else "",
         how="base" if made is None else "merged" if how.merged else "adapter",
         rendering=f"{made.record['rendering']} {made.form}" if made is not None else "",
-        dtype=dtype_of(cast, how),
+        dtype=preset_dtype(cast, how),
         device=how.device,
         backend="transformers" if how.through == "transformers" else "vllm",
         address=how.url if how.url and not how.trusted else "",
@@ -242,7 +242,7 @@ async def _served_run(
     plan = plan_responses(chosen, responders)
     done: list[dict[str, LaneReport]] = []
     for tries in range(1, MAX_SERVER_STARTS + 1):
-        async with opened(who, part, how, plan.models, dtype_of(who, how)) as room:
+        async with opened(who, part, how, plan.models, preset_dtype(who, how)) as room:
             clients = {model: _client(room, model) for model in plan.models}
             own = replace(settings, own=clients)
             again = retry_unusable and tries == 1

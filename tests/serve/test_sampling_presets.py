@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from prompts import Library
-from serve.sampling_presets import NAMES, dtype_of, name_of, own_sampling, read_json, resolve
+from serve.sampling_presets import NAMES, preset_dtype, name_of, own_sampling, read_json, resolve
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -59,8 +59,8 @@ def test_the_published_scripts_did_not() -> None:
     ):
         assert "skip_special_tokens" not in other.extra
     names = ("released", "released-2", "paper", "")
-    assert [dtype_of(name, LLAMA) for name in names] == ["fp16", "fp16", "", ""]
-    assert [dtype_of(name, MISTRAL) for name in names] == ["", "", "", ""]
+    assert [preset_dtype(name, LLAMA) for name in names] == ["fp16", "fp16", "", ""]
+    assert [preset_dtype(name, MISTRAL) for name in names] == ["", "", "", ""]
 
 
 def test_a_bases_own_sampling_is_resolved_as_transformers_does() -> None:

@@ -149,9 +149,9 @@ def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: ServedMo
     Raises:
         UserError: --dtype does, or the preset.
     """
-    from serve.sampling_presets import dtype_of
+    from serve.sampling_presets import preset_dtype
 
-    wanted = said or dtype_of(preset, who.config)
+    wanted = said or preset_dtype(preset, who.config)
     if wanted and wanted != running:
         where = "--dtype" if said else f"--preset {preset}"
         raise UserError(
