@@ -15,7 +15,7 @@ from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, chec
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import reporters, training_libraries
-from finetune.model_loader import check_weights, device_for, load_model, load_tokenizer, locate, length_limits
+from finetune.model_loader import check_weights, select_device, load_model, load_tokenizer, locate, length_limits
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import tokenize_pairs
 from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
@@ -76,7 +76,7 @@ def train_dpo(
             remedy="Train the SFT step again: its template can be told not to think.",
         )
     prepared = tokenize_pairs(folder.dpo, tokenizer, rendering, room)
-    device = device_for(settings.dtype, cpu=options.cpu)
+    device = select_device(settings.dtype, cpu=options.cpu)
     task = TrainingJob(
         "dpo",
         out,

@@ -191,7 +191,7 @@ def nothing_added(told: Any) -> Any:
     return GenerationConfig(**{name: getattr(told, name, None) for name in marks})
 
 
-def device_for(dtype: str, *, cpu: bool = False) -> str:
+def select_device(dtype: str, *, cpu: bool = False) -> str:
     """ "cuda" where there is a card that can do this dtype, else "cpu".
 
     Raises:

@@ -13,7 +13,7 @@ from finetune.lora_targets import check_targets, target_names
 from finetune.model_loader import (
     check_weights,
     chosen_form,
-    device_for,
+    select_device,
     load_model,
     load_tokenizer,
     locate,
@@ -60,7 +60,7 @@ def train_sft(
     tokenizer = load_tokenizer(found.folder, room.words)
     rendering = student_rendering(folder, chosen_form(form, tokenizer))
     prepared = tokenize_examples(folder.sft, tokenizer, rendering, room)
-    device = device_for(settings.dtype, cpu=options.cpu)
+    device = select_device(settings.dtype, cpu=options.cpu)
     task = TrainingJob(
         "sft",
         out,
