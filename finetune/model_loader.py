@@ -208,7 +208,7 @@ def select_device(dtype: str, *, cpu: bool = False) -> str:
     return "cuda"
 
 
-def chosen_form(wanted: str, tokenizer: Tokenizer) -> PromptStyle:
+def resolve_form(wanted: str, tokenizer: Tokenizer) -> PromptStyle:
     """The form to train in: as said, or what the tokenizer suggests for "auto".
 
     Raises:

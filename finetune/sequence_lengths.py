@@ -43,7 +43,7 @@ def sequence_lengths(
         base: a folder, or a model's name on the Hub.
     """
     try:
-        from finetune.model_loader import chosen_form, load_tokenizer, locate_tokenizer
+        from finetune.model_loader import resolve_form, load_tokenizer, locate_tokenizer
 
         folder = locate_tokenizer(base, revision)
         tokenizer = load_tokenizer(folder)
@@ -51,7 +51,7 @@ def sequence_lengths(
         return _estimated(data), False
     config = load_json_object(folder / CONFIG)
     room = LengthLimits(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
-    words = rendering(chosen_form(form, tokenizer))
+    words = rendering(resolve_form(form, tokenizer))
     found: dict[Stage, SequenceLengths] = {}
     if data.sft:
         found["sft"] = _of(tokenize_examples(data.sft, tokenizer, words, room))

@@ -12,7 +12,7 @@ from finetune.dependencies import reporters, training_libraries
 from finetune.lora_targets import check_targets, target_names
 from finetune.model_loader import (
     check_weights,
-    chosen_form,
+    resolve_form,
     select_device,
     load_model,
     load_tokenizer,
@@ -58,7 +58,7 @@ def train_sft(
     check_has_rows(folder, "sft")
     room = length_limits(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
-    rendering = student_rendering(folder, chosen_form(form, tokenizer))
+    rendering = student_rendering(folder, resolve_form(form, tokenizer))
     prepared = tokenize_examples(folder.sft, tokenizer, rendering, room)
     device = select_device(settings.dtype, cpu=options.cpu)
     task = TrainingJob(
