@@ -176,11 +176,11 @@ def _loaded(folder: Path, **options: Any) -> Any:
     finally:
         logging.set_verbosity(verbosity)
     check_loaded(folder, info, model)
-    model.generation_config = nothing_added(model.generation_config)
+    model.generation_config = token_ids_only(model.generation_config)
     return model
 
 
-def nothing_added(told: Any) -> Any:
+def token_ids_only(told: Any) -> Any:
     """A base's generation config without what would change answers unasked: the ids of its marks alone.
 
     What its file says beside them (beams, words that are forbidden, a least length) is no part of any preset.
