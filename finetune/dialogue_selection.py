@@ -40,7 +40,7 @@ RELEASED_SEED = 42  # the published scripts' `random_state`
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatedDialogue:
     """One training dialogue and how its five responses were rated: 1 bad, 2 okay, 3 good.
 
     Attributes:
@@ -79,7 +79,7 @@ class Membership:
     dpo: tuple[DpoEntry, ...]
 
 
-def direct(rated: Sequence[Rated], llm: str, fidelity: Fidelity = Fidelity.PAPER) -> Membership:
+def direct(rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fidelity.PAPER) -> Membership:
     """Method 1 with one LLM (section 4.1).
 
     Raises:
@@ -95,7 +95,7 @@ def direct(rated: Sequence[Rated], llm: str, fidelity: Fidelity = Fidelity.PAPER
     return Membership(tuple(sft), tuple(dpo))
 
 
-def direct_combined(rated: Sequence[Rated], fidelity: Fidelity = Fidelity.PAPER) -> Membership:
+def direct_combined(rated: Sequence[RatedDialogue], fidelity: Fidelity = Fidelity.PAPER) -> Membership:
     """Method 1 with all four LLMs, one LLM's entries after another's; human responses repeat."""
     each = [direct(rated, llm, fidelity) for llm in LLMS]
     return Membership(
@@ -103,7 +103,7 @@ def direct_combined(rated: Sequence[Rated], fidelity: Fidelity = Fidelity.PAPER)
     )
 
 
-def over_human(rated: Sequence[Rated]) -> Membership:
+def over_human(rated: Sequence[RatedDialogue]) -> Membership:
     """Method 2 (section 5.2); the same in every fidelity."""
     return Membership(
         tuple(SftEntry(one.dialogue, (HUMAN, IMPROVED)) for one in rated if one.human == GOOD),
@@ -128,7 +128,7 @@ def over_llm(
     )
 
 
-def low_rated(rated: Sequence[Rated]) -> Membership:
+def low_rated(rated: Sequence[RatedDialogue]) -> Membership:
     """The format control: human responses rated 1 or 2, as examples; no pairs.
 
     A student of these has learned to answer briefly and to stop, from responses found wanting in empathy.
@@ -172,7 +172,7 @@ def partition(
 
 def membership(
     method: Method | str,
-    rated: Sequence[Rated],
+    rated: Sequence[RatedDialogue],
     fidelity: Fidelity = Fidelity.PAPER,
     *,
     llm: str = COMBINED,
@@ -197,7 +197,7 @@ def membership(
     raise UserError("no such method", where="--method", found=repr(method), remedy=f"Choose: {known}.")
 
 
-def check(rated: Sequence[Rated]) -> None:
+def check(rated: Sequence[RatedDialogue]) -> None:
     """Every fault of the ratings at once.
 
     Raises:
@@ -218,7 +218,7 @@ def check(rated: Sequence[Rated]) -> None:
         raise UserError("the ratings cannot be used", found=f"{len(faults)} faults", faults=faults)
 
 
-def _contrasts(one: Rated, llm: str, fidelity: Fidelity) -> bool:
+def _contrasts(one: RatedDialogue, llm: str, fidelity: Fidelity) -> bool:
     if fidelity is Fidelity.RELEASED:  # `human == 2 | human == 1 & llm == 3`: & binds tighter than |
         return one.human == 2 or (one.human == 1 and one.llms[llm] == GOOD)
     return one.human < GOOD and one.llms[llm] == GOOD

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.figure_style import render_figure, figure_format
 from agents.types import Dialogue, Split
-from finetune.dialogue_selection import Rated
+from finetune.dialogue_selection import RatedDialogue
 from harness.atomic_write import atomic_write
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import dialogues_of
@@ -67,11 +67,11 @@ def describe(dataset: Dataset) -> Description:
     )
 
 
-def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = None) -> list[Rated]:
+def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = None) -> list[RatedDialogue]:
     """The ratings of the training dialogues (or of those given), as `finetune.dialogue_selection` takes them."""
     chosen = dialogues_of(dataset, Split.TRAIN) if dialogues is None else dialogues
     return [
-        Rated(one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS})
+        RatedDialogue(one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS})
         for one in chosen
     ]
 

@@ -19,7 +19,7 @@ from finetune.dialogue_selection import (
     INITIAL,
     LLMS,
     LOW_RATED,
-    Rated,
+    RatedDialogue,
     membership,
     over_llm,
     partition,
@@ -35,14 +35,14 @@ METHODS = [(Method.DIRECT, llm) for llm in (*LLMS, COMBINED)] + [
 ratings = st.integers(1, 3)
 rated_lists = st.lists(st.tuples(ratings, ratings, ratings, ratings, ratings), max_size=40).map(
     lambda rows: [
-        Rated(f"d{number}", row[0], dict(zip(LLMS, row[1:], strict=True))) for number, row in enumerate(rows)
+        RatedDialogue(f"d{number}", row[0], dict(zip(LLMS, row[1:], strict=True))) for number, row in enumerate(rows)
     ]
 )
 
 
 @given(rated_lists, st.sampled_from(METHODS), st.sampled_from(Fidelity), st.integers(0, 3))
 def test_laws_of_every_method(
-    rated: list[Rated], how: tuple[str, str], fidelity: Fidelity, seed: int
+    rated: list[RatedDialogue], how: tuple[str, str], fidelity: Fidelity, seed: int
 ) -> None:
     method, llm = how
     got = membership(method, rated, fidelity, llm=llm, seed=seed)
@@ -58,20 +58,20 @@ def test_laws_of_every_method(
 
 
 @given(rated_lists)
-def test_methods_that_use_every_dialogue_lose_none(rated: list[Rated]) -> None:
+def test_methods_that_use_every_dialogue_lose_none(rated: list[RatedDialogue]) -> None:
     for method in (Method.OVER_HUMAN, Method.OVER_LLM):
         got = membership(method, rated)
         assert sorted(e.dialogue for e in (*got.sft, *got.dpo)) == sorted(one.dialogue for one in rated)
 
 
 @given(rated_lists)
-def test_ours_differs_from_paper_in_no_entry(rated: list[Rated]) -> None:
+def test_ours_differs_from_paper_in_no_entry(rated: list[RatedDialogue]) -> None:
     for method, llm in METHODS:
         assert membership(method, rated, Fidelity.OURS, llm=llm) == membership(method, rated, llm=llm)
 
 
 @given(rated_lists)
-def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[Rated]) -> None:
+def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[RatedDialogue]) -> None:
     for llm in LLMS:
         paper = membership(Method.DIRECT, rated, llm=llm)
         released = membership(Method.DIRECT, rated, Fidelity.RELEASED, llm=llm)
@@ -117,7 +117,7 @@ def test_roles_of_method_3_by_fidelity() -> None:
 
 
 def test_bad_input_is_told_all_at_once() -> None:
-    rated = [Rated("a", 4, dict.fromkeys(LLMS, 3)), Rated("a", 3, {"gpt-4": 3})]
+    rated = [RatedDialogue("a", 4, dict.fromkeys(LLMS, 3)), RatedDialogue("a", 3, {"gpt-4": 3})]
     with pytest.raises(UserError) as told:
         membership(Method.DIRECT, rated)
     assert len(told.value.faults) == 5  # a 4, a second "a", three ratings missing
@@ -136,9 +136,9 @@ def train(real_dataset: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def rated(train: pd.DataFrame) -> list[Rated]:
+def rated(train: pd.DataFrame) -> list[RatedDialogue]:
     return [
-        Rated(
+        RatedDialogue(
             row["dialog_id"],
             int(row["rating_human"]),
             {llm: int(row[f"rating_{column}_empathy"]) for llm, column in COLUMNS.items()},
@@ -147,7 +147,7 @@ def rated(train: pd.DataFrame) -> list[Rated]:
     ]
 
 
-def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[Rated]) -> None:
+def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogue]) -> None:
     assert len(rated) == 1750
     tables = {
         llm: pd.crosstab(train["rating_human"], train[f"rating_{c}_empathy"]) for llm, c in COLUMNS.items()
@@ -169,7 +169,7 @@ def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[Rated]) -> N
 
 
 def test_released_partition_of_the_real_dataset_is_the_published_scripts(
-    train: pd.DataFrame, rated: list[Rated]
+    train: pd.DataFrame, rated: list[RatedDialogue]
 ) -> None:
     drawn = train.sample(n=950, random_state=42)
     got = membership(Method.OVER_LLM, rated, Fidelity.RELEASED)
@@ -177,7 +177,7 @@ def test_released_partition_of_the_real_dataset_is_the_published_scripts(
     assert [entry.dialogue for entry in got.dpo] == list(train.drop(drawn.index)["dialog_id"])
 
 
-def test_which_dialogues_train_what_on_the_real_dataset(train: pd.DataFrame, rated: list[Rated]) -> None:
+def test_which_dialogues_train_what_on_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogue]) -> None:
     low = set(train[train["rating_human"].isin([1, 2])]["dialog_id"])
     assert {entry.dialogue for entry in membership(Method.OVER_HUMAN, rated).dpo} == low
     good = train[(train["rating_human"] == 3) & (train["rating_mixtral_empathy"] == 3)]["dialog_id"]

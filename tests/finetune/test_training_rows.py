@@ -14,7 +14,7 @@ from finetune.dialogue_selection import (
     LLMS,
     DpoEntry,
     Membership,
-    Rated,
+    RatedDialogue,
     SftEntry,
     direct_combined,
 )
@@ -54,7 +54,7 @@ def test_every_wanted_row_is_there_or_counted(
 
 
 def test_combined_repeats_human_rows_in_paper_and_drops_them_in_ours() -> None:
-    rated = [Rated("d", 3, dict.fromkeys(LLMS, 3))]
+    rated = [RatedDialogue("d", 3, dict.fromkeys(LLMS, 3))]
     dialogues = {"d": Dialogue("d", "s", "u")}
     responses: dict[tuple[str, str], str | Unusable] = {("d", llm): f"by {llm}" for llm in LLMS}
     responses["d", HUMAN] = "by a person"
