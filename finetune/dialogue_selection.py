@@ -72,14 +72,14 @@ class DpoEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class DialogueSelection:
     """What one method trains on, in order; `combined` may name a dialogue several times."""
 
     sft: tuple[SftEntry, ...]
     dpo: tuple[DpoEntry, ...]
 
 
-def direct(rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fidelity.PAPER) -> Membership:
+def direct(rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fidelity.PAPER) -> DialogueSelection:
     """Method 1 with one LLM (section 4.1).
 
     Raises:
@@ -92,20 +92,20 @@ def direct(rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fideli
         )
     sft = [SftEntry(one.dialogue, (HUMAN, llm)) for one in rated if one.human == GOOD == one.llms[llm]]
     dpo = [DpoEntry(one.dialogue, llm, HUMAN) for one in rated if _contrasts(one, llm, fidelity)]
-    return Membership(tuple(sft), tuple(dpo))
+    return DialogueSelection(tuple(sft), tuple(dpo))
 
 
-def direct_combined(rated: Sequence[RatedDialogue], fidelity: Fidelity = Fidelity.PAPER) -> Membership:
+def direct_combined(rated: Sequence[RatedDialogue], fidelity: Fidelity = Fidelity.PAPER) -> DialogueSelection:
     """Method 1 with all four LLMs, one LLM's entries after another's; human responses repeat."""
     each = [direct(rated, llm, fidelity) for llm in LLMS]
-    return Membership(
+    return DialogueSelection(
         tuple(entry for one in each for entry in one.sft), tuple(entry for one in each for entry in one.dpo)
     )
 
 
-def over_human(rated: Sequence[RatedDialogue]) -> Membership:
+def over_human(rated: Sequence[RatedDialogue]) -> DialogueSelection:
     """Method 2 (section 5.2); the same in every fidelity."""
-    return Membership(
+    return DialogueSelection(
         tuple(SftEntry(one.dialogue, (HUMAN, IMPROVED)) for one in rated if one.human == GOOD),
         tuple(DpoEntry(one.dialogue, IMPROVED, HUMAN) for one in rated if one.human < GOOD),
     )
@@ -113,7 +113,7 @@ def over_human(rated: Sequence[RatedDialogue]) -> Membership:
 
 def over_llm(
     dialogues: Sequence[str], fidelity: Fidelity = Fidelity.PAPER, seed: int | None = None
-) -> Membership:
+) -> DialogueSelection:
     """Method 3 (section 5.3): no rating is used; the dialogues are parted in the ratio 950 : 800.
 
     Args:
@@ -122,18 +122,18 @@ def over_llm(
     """
     original = HUMAN if fidelity is Fidelity.RELEASED else INITIAL
     sft, dpo = partition(dialogues, fidelity, seed)
-    return Membership(
+    return DialogueSelection(
         tuple(SftEntry(dialogue, (original, IMPROVED)) for dialogue in sft),
         tuple(DpoEntry(dialogue, IMPROVED, original) for dialogue in dpo),
     )
 
 
-def low_rated(rated: Sequence[RatedDialogue]) -> Membership:
+def low_rated(rated: Sequence[RatedDialogue]) -> DialogueSelection:
     """The format control: human responses rated 1 or 2, as examples; no pairs.
 
     A student of these has learned to answer briefly and to stop, from responses found wanting in empathy.
     """
-    return Membership(tuple(SftEntry(one.dialogue, (HUMAN,)) for one in rated if one.human < GOOD), ())
+    return DialogueSelection(tuple(SftEntry(one.dialogue, (HUMAN,)) for one in rated if one.human < GOOD), ())
 
 
 def sft_share(dialogues: int) -> int:
@@ -177,7 +177,7 @@ def membership(
     *,
     llm: str = COMBINED,
     seed: int | None = None,
-) -> Membership:
+) -> DialogueSelection:
     """What `method` trains on; `llm` counts for direct alone, `seed` for over-llm alone.
 
     Raises:

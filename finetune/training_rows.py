@@ -18,7 +18,7 @@ from typing import Literal
 
 from agents.errors import UserError
 from agents.types import Dialogue, Fidelity
-from finetune.dialogue_selection import DpoEntry, Membership, SftEntry
+from finetune.dialogue_selection import DpoEntry, DialogueSelection, SftEntry
 
 WORD_LIMIT = 97  # of the improvement prompts (section 5.2); counted here, enforced nowhere
 
@@ -89,7 +89,7 @@ class Rows:
 
 
 def build_rows(
-    membership: Membership,
+    membership: DialogueSelection,
     dialogues: Mapping[str, Dialogue],
     responses: Mapping[tuple[str, str], str | Unusable],
     fidelity: Fidelity = Fidelity.PAPER,

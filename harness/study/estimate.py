@@ -19,7 +19,7 @@ from agents.seeded_order import seeded_order
 from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet, Split
 from finetune.config import TrainingConfig as TrainingSettings
-from finetune.dialogue_selection import LOW_RATED, Membership, membership
+from finetune.dialogue_selection import LOW_RATED, DialogueSelection, membership
 from finetune.memory_plan import StagePlan, config_of, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
@@ -206,7 +206,7 @@ def _rows(graph: Graph, student: Student) -> list[tuple[int, int]]:
     return [_tokens(turns[name] + max(a, b), a + b) for name, a, b in pairs if name in kept]
 
 
-def _members(graph: Graph, recipe: Recipe) -> Membership:
+def _members(graph: Graph, recipe: Recipe) -> DialogueSelection:
     rated = training_ratings(graph.world.dataset)
     return membership(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 

@@ -27,7 +27,7 @@ from finetune.dialogue_selection import (
     LOW_RATED,
     PARTITION_SEED,
     RELEASED_SEED,
-    Membership,
+    DialogueSelection,
     membership,
 )
 from finetune.training_rows import Rows, Unusable, build_rows
@@ -133,7 +133,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: Recipe) -> Built:
     )
 
 
-def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: Recipe) -> Membership:
+def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: Recipe) -> DialogueSelection:
     rated = training_ratings(dataset, train)
     method = recipe.method if recipe.method == LOW_RATED else Method(recipe.method)
     if method is Method.DIRECT and recipe.needs_store:
@@ -142,8 +142,8 @@ def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: Recipe) -> Mem
     return membership(method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
 
-def _renamed(members: Membership, names: Mapping[str, str]) -> Membership:
-    return Membership(
+def _renamed(members: DialogueSelection, names: Mapping[str, str]) -> DialogueSelection:
+    return DialogueSelection(
         tuple(
             replace(one, responses=tuple(names.get(role, role) for role in one.responses))
             for one in members.sft
@@ -157,8 +157,8 @@ def _renamed(members: Membership, names: Mapping[str, str]) -> Membership:
     )
 
 
-def _part(members: Membership, kept: set[str], *, inside: bool) -> Membership:
-    return Membership(
+def _part(members: DialogueSelection, kept: set[str], *, inside: bool) -> DialogueSelection:
+    return DialogueSelection(
         tuple(one for one in members.sft if (one.dialogue in kept) == inside),
         tuple(one for one in members.dpo if (one.dialogue in kept) == inside),
     )
@@ -235,14 +235,14 @@ async def _improved(dataset: Dataset, store: Store, recipe: Recipe) -> ResponseS
     return sets[0]
 
 
-def _missing(members: Membership, texts: Texts) -> tuple[list[tuple[str, str]], int]:
+def _missing(members: DialogueSelection, texts: Texts) -> tuple[list[tuple[str, str]], int]:
     """(dialogue, role) of the responses that nobody has been asked for, and how many are needed in all."""
     wanted = {(one.dialogue, role) for one in members.sft for role in one.responses}
     wanted |= {(one.dialogue, role) for one in members.dpo for role in (one.chosen, one.rejected)}
     return sorted(wanted - set(texts)), len(wanted)
 
 
-def _leave_out(members: Membership, texts: Texts, dialogues: set[str]) -> None:
+def _leave_out(members: DialogueSelection, texts: Texts, dialogues: set[str]) -> None:
     """A dialogue that lacks one of its responses gives no row: the other alone would weigh too much."""
     for one in members.sft:
         for role in one.responses:

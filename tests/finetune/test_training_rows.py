@@ -13,7 +13,7 @@ from finetune.dialogue_selection import (
     IMPROVED,
     LLMS,
     DpoEntry,
-    Membership,
+    DialogueSelection,
     RatedDialogue,
     SftEntry,
     direct_combined,
@@ -40,7 +40,7 @@ def test_every_wanted_row_is_there_or_counted(
             sft.append(SftEntry(name, (HUMAN, IMPROVED)))
         else:
             dpo.append(DpoEntry(name, IMPROVED, HUMAN))
-    rows = build_rows(Membership(tuple(sft), tuple(dpo)), dialogues, responses, fidelity)
+    rows = build_rows(DialogueSelection(tuple(sft), tuple(dpo)), dialogues, responses, fidelity)
     left = {stage: sum(one.stage == stage for one in rows.excluded) for stage in ("sft", "dpo")}
     assert len(rows.sft) + left["sft"] == 2 * len(sft)
     assert len(rows.dpo) + left["dpo"] == len(dpo)
@@ -68,7 +68,7 @@ def test_combined_repeats_human_rows_in_paper_and_drops_them_in_ours() -> None:
 def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
     responses: dict[tuple[str, str], str | Unusable] = {("d", HUMAN): "same", ("d", IMPROVED): "same "}
-    wanted = Membership((SftEntry("d", (HUMAN, IMPROVED)),), (DpoEntry("d", IMPROVED, HUMAN),))
+    wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), (DpoEntry("d", IMPROVED, HUMAN),))
     rows = build_rows(wanted, dialogues, responses)
     assert (len(rows.sft), len(rows.dpo)) == (2, 0)
     assert rows.excluded_by_reason() == {f"dpo: {SAME}": 1}
@@ -79,11 +79,11 @@ def test_words_over_the_limit_are_counted_and_kept() -> None:
         ("d", HUMAN): "word " * 98,
         ("d", IMPROVED): "word " * 97,
     }
-    wanted = Membership((SftEntry("d", (HUMAN, IMPROVED)),), ())
+    wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), ())
     rows = build_rows(wanted, {"d": Dialogue("d", "s", "u")}, responses)
     assert (len(rows.sft), rows.over_limit()) == (2, 1)
 
 
 def test_an_unknown_dialogue_is_told() -> None:
     with pytest.raises(UserError, match="1 dialogues"):
-        build_rows(Membership((SftEntry("x", (HUMAN,)),), ()), {}, {})
+        build_rows(DialogueSelection((SftEntry("x", (HUMAN,)),), ()), {}, {})
