@@ -136,7 +136,7 @@ def low_rated(rated: Sequence[RatedDialogue]) -> DialogueSelection:
     return DialogueSelection(tuple(SftEntry(one.dialogue, (HUMAN,)) for one in rated if one.human < GOOD), ())
 
 
-def sft_share(dialogues: int) -> int:
+def sft_count(dialogues: int) -> int:
     """How many of so many training dialogues go to SFT: 950 in 1,750, rounded half up.
 
     With two dialogues or more each side keeps at least one; with one it goes to SFT.
@@ -156,7 +156,7 @@ def partition(
     depends on the order of `dialogues`. `paper` and `ours` rank dialogues by a hash of seed and id, which
     depends on neither their order nor a library's version; both sides keep the order given.
     """
-    share = sft_share(len(dialogues))
+    share = sft_count(len(dialogues))
     if fidelity is Fidelity.RELEASED:
         drawn = _as_pandas_samples(len(dialogues), share, RELEASED_SEED if seed is None else seed)
         inside = set(drawn)

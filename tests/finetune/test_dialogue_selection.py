@@ -23,7 +23,7 @@ from finetune.dialogue_selection import (
     membership,
     over_llm,
     partition,
-    sft_share,
+    sft_count,
 )
 
 COLUMNS = dict(zip(LLMS, ("chatgpt", "llama", "gemini", "mixtral"), strict=True))
@@ -81,7 +81,7 @@ def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[RatedDi
 
 @given(st.integers(0, 5000))
 def test_the_share_keeps_the_papers_ratio_at_any_size(size: int) -> None:
-    share = sft_share(size)
+    share = sft_count(size)
     assert 0 <= share <= size
     assert abs(share - size * 950 / 1750) <= 0.5 or size <= 2
     if size >= 2:
@@ -98,7 +98,7 @@ def test_the_papers_partition_does_not_hang_on_the_order_of_the_file() -> None:
 @pytest.mark.parametrize("size", [2, 35, 64, 1750])
 def test_released_draws_as_pandas_does(size: int) -> None:
     frame = pd.DataFrame({"id": [f"d{number}" for number in range(size)]})
-    drawn = frame.sample(n=sft_share(size), random_state=42)
+    drawn = frame.sample(n=sft_count(size), random_state=42)
     sft, dpo = partition(list(frame["id"]), Fidelity.RELEASED)
     assert list(sft) == list(drawn["id"])
     assert list(dpo) == list(frame.drop(drawn.index)["id"])
