@@ -33,7 +33,7 @@ PROBES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class LogitDifference:
     """How far two models' logits are apart on the probes.
 
     Attributes:
@@ -45,7 +45,7 @@ class Difference:
     share: float
 
     @classmethod
-    def of(cls, one: list[Any], other: list[Any]) -> Difference:
+    def of(cls, one: list[Any], other: list[Any]) -> LogitDifference:
         """Between logits of the same probes, those of `one` giving the size."""
         largest = max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
         size = max(float(logits.abs().max()) for logits in one)
@@ -111,9 +111,9 @@ def _write(
     written = _logits(merged, probes)
     del merged
     _differs(found.folder, folder, dtype)
-    again = Difference.of(written, _logits(load_model(folder, "fp32", device).eval(), probes))
+    again = LogitDifference.of(written, _logits(load_model(folder, "fp32", device).eval(), probes))
     _close_enough(again, "the folder, loaded again, is another model than was merged")
-    cast = Difference.of(unmerged, written)
+    cast = LogitDifference.of(unmerged, written)
     if not math.isfinite(cast.share):
         remedy = "Merge it with --dtype bf16 or fp32."
         raise UserError(f"{dtype} does not hold the merged weights", found="infinite logits", remedy=remedy)
@@ -159,7 +159,7 @@ def _merged(base: Path, checkpoint: Path, probes: list[list[int]], device: str) 
             remedy="Ask it beside its base: --with transformers.",
         ) from error
     what = "the merged model says other things than the adapter"
-    _close_enough(Difference.of(before, _logits(merged, probes)), what)
+    _close_enough(LogitDifference.of(before, _logits(merged, probes)), what)
     return before, merged
 
 
@@ -169,7 +169,7 @@ def _cast(model: Any, dtype: str) -> None:
         parameter.data = parameter.data.to(torch_dtype(dtype))
 
 
-def _close_enough(difference: Difference, what: str) -> None:
+def _close_enough(difference: LogitDifference, what: str) -> None:
     if not difference.share <= TOLERANCE:
         found = f"logits differ by {difference.largest:.3g}, {difference.share:.3g} of the largest"
         raise UserError(what, found=found)
