@@ -221,10 +221,10 @@ def _child() -> None:
     """The process of one training: a job as JSON on standard input, a `Ran` on standard output."""
     import torch
 
-    from finetune.dependencies import training_libraries
+    from finetune.dependencies import require_training_libraries
 
     job = json.loads(sys.stdin.read())
-    training_libraries()
+    require_training_libraries()
     settings, seen = TrainingConfig(**job["settings"]), []
     cuda = torch.cuda.is_available()
     if cuda and job["card_mib"]:

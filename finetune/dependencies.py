@@ -13,7 +13,7 @@ LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 REPORTERS = {"trackio": ("trackio",), "tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
-def training_libraries() -> None:
+def require_training_libraries() -> None:
     """Make sure that the libraries are there, before anything slow begins.
 
     Raises:

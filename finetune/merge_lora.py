@@ -20,7 +20,7 @@ from agents.errors import UserError
 from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
 from agents.model_files.weights import load_json_object, tensors_of, weight_files
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base, weights_id
-from finetune.dependencies import training_libraries
+from finetune.dependencies import require_training_libraries
 from finetune.lora_targets import tied_faults
 from finetune.model_loader import LocalModel, torch_dtype, load_model, load_tokenizer, locate
 from finetune.tiny_model import corpus
@@ -71,7 +71,7 @@ def merge(
         UserError: no checkpoint, another base, an adapter that cannot be merged, or a merged model that says
             other things than the adapter; nothing is written then.
     """
-    training_libraries()
+    require_training_libraries()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("there is something already", where=str(out), remedy="Name a new folder with --out.")
     made = read_checkpoint(checkpoint)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agents.errors import UserError
-from finetune.dependencies import training_libraries
+from finetune.dependencies import require_training_libraries
 from prompts import Library
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def build(folder: Path, kind: Kind = "llama", *, chat: bool = False, seed: int =
         raise UserError(
             "there is something already", where=str(folder), remedy="Name a new folder with --out."
         )
-    training_libraries()
+    require_training_libraries()
     import torch
 
     tokenizer = tokenizer_of(kind, chat=chat)

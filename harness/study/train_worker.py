@@ -104,11 +104,11 @@ def _die_with_parent() -> None:
 
 def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Find a base, or build a tiny one: where it is, and its weights' id."""
-    from finetune.dependencies import training_libraries
+    from finetune.dependencies import require_training_libraries
     from finetune.model_loader import check_weights, locate
     from finetune.tiny_model import build
 
-    training_libraries()
+    require_training_libraries()
     name, folder = str(job["base"]), Path(job["new"])
     if kind := job.get("tiny"):
         tell(f"building a tiny {kind}")

@@ -16,7 +16,7 @@ from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint, weights_id
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
-from finetune.dependencies import reporters, training_libraries
+from finetune.dependencies import reporters, require_training_libraries
 from finetune.pipeline import TrainOptions
 
 HOW = TrainOptions(cpu=True, new_tokens=4)
@@ -26,7 +26,7 @@ SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-3, accumulation=1, max_
 def test_no_torch_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs torch, trl and peft.*pip install -e '\.\[train\]'"):
-        training_libraries()
+        require_training_libraries()
     with pytest.raises(UserError, match="wandb is not installed"):
         reporters(("wandb",))
     with pytest.raises(UserError, match="no such tracker"):
