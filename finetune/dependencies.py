@@ -32,7 +32,7 @@ def require_training_libraries() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 
-def reporters(names: tuple[str, ...]) -> list[str]:
+def check_trackers(names: tuple[str, ...]) -> list[str]:
     """The `--report-to` names, checked.
 
     Raises:

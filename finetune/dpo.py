@@ -14,7 +14,7 @@ from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
-from finetune.dependencies import reporters, require_training_libraries
+from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.model_loader import check_weights, select_device, load_model, load_tokenizer, locate, length_limits
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import tokenize_pairs
@@ -45,7 +45,7 @@ def train_dpo(
     require_training_libraries()
     settings = settings or TrainingConfig()
     options = options or TrainOptions()
-    trackers = reporters(options.report_to)
+    trackers = check_trackers(options.report_to)
     started = read_checkpoint(parent)
     if started.stage != "sft":
         raise UserError(

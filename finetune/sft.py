@@ -8,7 +8,7 @@ from typing import Any
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
-from finetune.dependencies import reporters, require_training_libraries
+from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.lora_targets import check_targets, target_names
 from finetune.model_loader import (
     check_weights,
@@ -50,7 +50,7 @@ def train_sft(
     require_training_libraries()
     settings = settings or TrainingConfig()
     options = options or TrainOptions()
-    trackers = reporters(options.report_to)
+    trackers = check_trackers(options.report_to)
     found = locate(base, revision)
     check_weights(found.folder)
     check_targets(settings, found.folder)

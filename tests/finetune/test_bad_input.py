@@ -16,7 +16,7 @@ from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint, weights_id
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
-from finetune.dependencies import reporters, require_training_libraries
+from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.pipeline import TrainOptions
 
 HOW = TrainOptions(cpu=True, new_tokens=4)
@@ -28,9 +28,9 @@ def test_no_torch_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"needs torch, trl and peft.*pip install -e '\.\[train\]'"):
         require_training_libraries()
     with pytest.raises(UserError, match="wandb is not installed"):
-        reporters(("wandb",))
+        check_trackers(("wandb",))
     with pytest.raises(UserError, match="no such tracker"):
-        reporters(("excel",))
+        check_trackers(("excel",))
 
 
 def test_a_folder_that_is_not_a_checkpoint(tmp_path: Path) -> None:
