@@ -10,7 +10,7 @@ from pathlib import Path
 from agents.errors import UserError
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
-REPORTERS = {"trackio": ("trackio",), "tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
+TRACKERS = {"trackio": ("trackio",), "tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 def require_training_libraries() -> None:
@@ -39,12 +39,12 @@ def check_trackers(names: tuple[str, ...]) -> list[str]:
         UserError: one is not known, or its library is not installed.
     """
     for name in names:
-        if name not in REPORTERS:
-            known = ", ".join(REPORTERS)
+        if name not in TRACKERS:
+            known = ", ".join(TRACKERS)
             raise UserError(
                 "no such tracker", where="--report-to", found=repr(name), remedy=f"Choose: {known}."
             )
-        if all(importlib.util.find_spec(library) is None for library in REPORTERS[name]):
+        if all(importlib.util.find_spec(library) is None for library in TRACKERS[name]):
             remedy = f"Install with: pip install {name} (metrics.jsonl is written in any case)."
             raise UserError(f"{name} is not installed", where="--report-to", remedy=remedy)
     return list(names)
