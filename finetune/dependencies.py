@@ -50,7 +50,7 @@ def check_trackers(names: tuple[str, ...]) -> list[str]:
     return list(names)
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """The versions of everything that decides a training's result."""
     found = {}
     for name in ("empathy-harness", *LIBRARIES, "tokenizers", "safetensors"):

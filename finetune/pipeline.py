@@ -31,7 +31,7 @@ from finetune.checkpoint import (
 from finetune.config import TrainingConfig
 from finetune.dataset_folder import teacher_names
 from finetune.dataset_reader import DatasetFolder, matches_rendering
-from finetune.dependencies import is_folder, versions
+from finetune.dependencies import is_folder, library_versions
 from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
@@ -255,7 +255,7 @@ def _record(
         "trainable_parameters": trainable,
         "seconds": seconds,
         "device": task.device,
-        "versions": versions(),
+        "versions": library_versions(),
         "git": git_state(),
     }
 
