@@ -61,7 +61,7 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def offline() -> bool:
+def hub_offline() -> bool:
     """Whether the Hub is switched off for this process."""
     return os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
 

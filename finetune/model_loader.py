@@ -17,7 +17,7 @@ from agents.model_files.layers import layers_of, embedding_rows
 from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, check_loaded, load_json_object, weight_files
 from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
-from finetune.dependencies import is_folder, offline
+from finetune.dependencies import is_folder, hub_offline
 from finetune.tokenization import LengthLimits
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
@@ -58,7 +58,7 @@ def locate(name: str, revision: str = "") -> LocalModel:
         remedy = f"Accept its licence at https://huggingface.co/{name} and log in: hf auth login."
         raise UserError("the base is behind a licence", where="--base", found=name, remedy=remedy) from error
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, ValueError) as error:
-        why = "HF_HUB_OFFLINE is set and it is not in the cache" if offline() else _first_line(error)
+        why = "HF_HUB_OFFLINE is set and it is not in the cache" if hub_offline() else _first_line(error)
         remedy = "Name a folder on this machine, or fetch it where there is a network: hf download " + name
         raise UserError(
             "the base cannot be had", where="--base", found=f"{name}: {why}", remedy=remedy
