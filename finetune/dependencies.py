@@ -66,6 +66,6 @@ def hub_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
 
 
-def is_folder(base: str) -> bool:
+def is_local_folder(base: str) -> bool:
     """Whether a base is named by a folder on this machine rather than by a name on the Hub."""
     return Path(base).is_dir()

@@ -17,7 +17,7 @@ from agents.model_files.layers import layers_of, embedding_rows
 from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, check_loaded, load_json_object, weight_files
 from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
-from finetune.dependencies import is_folder, hub_offline
+from finetune.dependencies import is_local_folder, hub_offline
 from finetune.tokenization import LengthLimits
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
@@ -42,7 +42,7 @@ def locate(name: str, revision: str = "") -> LocalModel:
     Raises:
         UserError: it cannot be found, fetched or read.
     """
-    if is_folder(name):
+    if is_local_folder(name):
         return _located(Path(name), name, revision)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         remedy = "Name a folder with config.json and safetensors, or a model on the Hub: owner/name."
@@ -78,7 +78,7 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
     Raises:
         UserError: it cannot be had.
     """
-    if is_folder(name):
+    if is_local_folder(name):
         return Path(name)
     import huggingface_hub
 

@@ -31,7 +31,7 @@ from finetune.checkpoint import (
 from finetune.config import TrainingConfig
 from finetune.dataset_folder import teacher_names
 from finetune.dataset_reader import DatasetFolder, matches_rendering
-from finetune.dependencies import is_folder, library_versions
+from finetune.dependencies import is_local_folder, library_versions
 from finetune.hub_cards import model_card
 from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
@@ -227,7 +227,7 @@ def _record(
         "stage": task.stage,
         "base": task.base.told(),
         # where the base lay, seen from this folder: the name above is seen from where the training was begun
-        "base_from_here": _from(task.base_folder, task.out) if is_folder(task.base.name) else "",
+        "base_from_here": _from(task.base_folder, task.out) if is_local_folder(task.base.name) else "",
         "parent": _parent(task.parent) if task.parent else None,
         "data": {
             "id": task.data.id,
