@@ -43,7 +43,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryEstimate:
     """Bytes on the card at the peak, by what they are for."""
 
     weights: int
@@ -82,7 +82,7 @@ class StagePlan:
     tokens: int
     tokens_per_pass: int
     teraflop: float
-    memory: Memory
+    memory: MemoryEstimate
     fits: bool
     ways: tuple[str, ...]
 
@@ -110,7 +110,7 @@ def config_of(base: str, revision: str = "") -> Mapping[str, Any]:
         raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error
 
 
-def memory(shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int) -> Memory:
+def memory(shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int) -> MemoryEstimate:
     """The peak of one stage.
 
     Args:
@@ -130,7 +130,7 @@ def memory(shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft",
     counted = settings.rows_per_pass * said
     tile = min(counted, TILE_TOKENS) * min(shape.vocabulary, TILE_WORDS)
     copy = adapter * 4 if stage == "dpo" and settings.reference == "sft" else 0
-    return Memory(
+    return MemoryEstimate(
         weights=shape.parameters * width,
         adapter=adapter * (4 + width),
         reference=copy,
