@@ -35,7 +35,7 @@ from rich.table import Table
 from agents.model_files.decoder_config import parse_decoder_config
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read
-from finetune.memory_plan import CARD_MIB, GIB, config_of, plan_stage
+from finetune.memory_plan import CARD_MIB, GIB, load_base_config, plan_stage
 from finetune.sequence_lengths import Stage, sequence_lengths
 from harness.data.dataset import load
 from harness.data.training_set_spec import Recipe
@@ -136,7 +136,7 @@ def peaks(base: str, data: Path, settings: TrainingConfig, place: Path, card_mib
         return []
     longest = longest_rows(data, place / "longest")
     parent = place / "peak-sft"  # which is trained first, and DPO goes on from
-    shape, lengths = parse_decoder_config(config_of(base)), sequence_lengths(read(longest), base, settings)[0]
+    shape, lengths = parse_decoder_config(load_base_config(base)), sequence_lengths(read(longest), base, settings)[0]
     made = []
     for stage in STAGES:
         of = lengths[stage]
@@ -210,7 +210,7 @@ def _make_random(name: str, folder: Path) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(**dict(config_of(name)), max_position_embeddings=8192, tie_word_embeddings=False)
+    config = LlamaConfig(**dict(load_base_config(name)), max_position_embeddings=8192, tie_word_embeddings=False)
     torch.set_default_dtype(torch.bfloat16)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = LlamaForCausalLM(config)

@@ -87,7 +87,7 @@ class StagePlan:
     ways: tuple[str, ...]
 
 
-def config_of(base: str, revision: str = "") -> Mapping[str, Any]:
+def load_base_config(base: str, revision: str = "") -> Mapping[str, Any]:
     """The config of a folder, of a known base, or of the Hub's cache.
 
     Raises:

@@ -200,7 +200,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     \b
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
     """
-    from finetune.memory_plan import config_of
+    from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import Adapter, read_adapter
     from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, plan
@@ -229,7 +229,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
         rest["memory_fraction"] or FRACTION,
         **_sizes(rest),
     )
-    config = {"max_position_embeddings": 131_072, **config_of(base)}
+    config = {"max_position_embeddings": 131_072, **load_base_config(base)}
     made = plan(config, there, asked)
     shown = made if made.fits else made.ways[0].plan  # where it does not fit: the command of what would
     told = command(shown, base, "base", LOOPBACK, 8001)

@@ -20,7 +20,7 @@ from agents.model_files.weights import quantization_faults, load_json_object
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
 from finetune.dataset_reader import read
-from finetune.memory_plan import CARD_MIB, config_of, plan_stage
+from finetune.memory_plan import CARD_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
 from harness.cli.options.checkpoint import folder_of
@@ -168,7 +168,7 @@ def plan(base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, a
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
         raise UserError("this base cannot be trained", where="--base", faults=faults)
     folder = read(data)
-    config = config_of(base, revision)
+    config = load_base_config(base, revision)
     if faults := quantization_faults(config, base):
         raise UserError("this base cannot be trained", where="--base", faults=faults)
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")

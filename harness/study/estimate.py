@@ -20,7 +20,7 @@ from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet, Split
 from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dialogue_selection import LOW_RATED, DialogueSelection, membership
-from finetune.memory_plan import StagePlan, config_of, plan_stage
+from finetune.memory_plan import StagePlan, load_base_config, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_of
@@ -220,7 +220,7 @@ def _stage_plan(graph: Graph, student: Student) -> StagePlan | None:
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
-        shape = parse_decoder_config(config_of(student.learner.base))
+        shape = parse_decoder_config(load_base_config(student.learner.base))
     except UserError:
         return None
     rows = _rows(graph, student)

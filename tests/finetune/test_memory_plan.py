@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, config_of, memory, plan_stage
+from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, load_base_config, memory, plan_stage
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
@@ -70,4 +70,4 @@ def test_bad_input() -> None:
         parse_decoder_config({"model_type": "gpt2", "n_embd": 768})
     with pytest.raises(UserError, match="no such layer"):
         LLAMA.lora_parameters(8, "q_proj,lm_head")
-    assert config_of("mistralai/Mistral-7B-v0.3")["vocab_size"] == 32_768
+    assert load_base_config("mistralai/Mistral-7B-v0.3")["vocab_size"] == 32_768

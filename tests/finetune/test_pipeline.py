@@ -15,7 +15,7 @@ from finetune import post_training_check
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Pair, read
-from finetune.memory_plan import config_of
+from finetune.memory_plan import load_base_config
 from finetune.pipeline import TrainOptions
 from finetune.trainer import Step
 
@@ -162,7 +162,7 @@ def test_a_checkpoint_explains_itself(
         assert record["base"]["weights"].startswith("weights-1:")
         assert record["settings"]["seed"] == 42
         assert {"torch", "trl", "peft", "transformers"} <= set(record["versions"])
-        shape = parse_decoder_config(config_of(str(tiny_llama)))
+        shape = parse_decoder_config(load_base_config(str(tiny_llama)))
         assert record["trainable_parameters"] == shape.lora_parameters(8)
         rows = len(read(dataset).sft) if made.stage == "sft" else len(read(dataset).dpo)
         settings = SFT if made.stage == "sft" else DPO
