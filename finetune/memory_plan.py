@@ -66,7 +66,7 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class StagePlan:
+class TrainingPlan:
     """One stage: its rows and steps, its memory, and what would make it fit.
 
     Attributes:
@@ -148,7 +148,7 @@ def plan_stage(
     lengths: tuple[int, ...],
     said: tuple[int, ...],
     card_mib: int = CARD_MIB,
-) -> StagePlan:
+) -> TrainingPlan:
     """What this stage needs, and what to turn on if it does not fit.
 
     Args:
@@ -161,7 +161,7 @@ def plan_stage(
     share = min(1.0, steps * settings.effective_batch / max(len(lengths) * settings.epochs, 1))
     tokens = round(sum(lengths) * (2 if stage == "dpo" else 1) * settings.epochs * share)
     per_token = 4 + (2 if settings.activation_checkpointing else 0) + (2 if stage == "dpo" else 0)
-    return StagePlan(
+    return TrainingPlan(
         stage,
         len(lengths),
         steps,

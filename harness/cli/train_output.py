@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
-from finetune.memory_plan import StagePlan
+from finetune.memory_plan import TrainingPlan
 from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import Step
 from harness.terminal.output import StatusLine
@@ -72,7 +72,7 @@ def health_lines(health: PostTrainingCheck) -> Iterator[str]:
     )
 
 
-def plan_lines(plan: StagePlan, settings: TrainingConfig, left_out: Mapping[str, int]) -> Iterator[str]:
+def plan_lines(plan: TrainingPlan, settings: TrainingConfig, left_out: Mapping[str, int]) -> Iterator[str]:
     """One stage's plan; `left_out` are rows that would not be trained on, by reason."""
     rows = "pairs" if plan.stage == "dpo" else "rows"
     yield (
@@ -86,7 +86,7 @@ def plan_lines(plan: StagePlan, settings: TrainingConfig, left_out: Mapping[str,
     yield "  fits" if plan.fits else "  does not fit; turn on: " + "; ".join(plan.ways)
 
 
-def plan_data(plan: StagePlan, left_out: Mapping[str, int]) -> dict[str, Any]:
+def plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> dict[str, Any]:
     """One stage's plan for programs."""
     plain = ("stage", "rows", "steps", "longest", "tokens", "tokens_per_pass", "teraflop", "fits")
     return {

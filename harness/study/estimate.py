@@ -20,7 +20,7 @@ from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet, Split
 from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dialogue_selection import LOW_RATED, DialogueSelection, membership
-from finetune.memory_plan import StagePlan, load_base_config, plan_stage
+from finetune.memory_plan import TrainingPlan, load_base_config, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_of
@@ -215,7 +215,7 @@ def _tokens(whole: int, said: int) -> tuple[int, int]:
     return round(whole / CHARACTERS_PER_TOKEN) + 2, round(said / CHARACTERS_PER_TOKEN) + 1
 
 
-def _stage_plan(graph: Graph, student: Student) -> StagePlan | None:
+def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
     """Steps, memory and arithmetic of one training; None where the base's shape is not at hand."""
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
