@@ -29,7 +29,7 @@ DUPLICATE = "exact duplicate"
 
 
 @dataclass(frozen=True, slots=True)
-class Unusable:
+class UnusableResponse:
     """A response that may not train: why, in a few words ("refused", "another language", …)."""
 
     reason: str
@@ -91,7 +91,7 @@ class Rows:
 def build_rows(
     membership: DialogueSelection,
     dialogues: Mapping[str, Dialogue],
-    responses: Mapping[tuple[str, str], str | Unusable],
+    responses: Mapping[tuple[str, str], str | UnusableResponse],
     fidelity: Fidelity = Fidelity.PAPER,
 ) -> Rows:
     """The rows of a dataset.
@@ -123,7 +123,7 @@ def build_rows(
 
 
 class _Building:
-    def __init__(self, responses: Mapping[tuple[str, str], str | Unusable], *, once: bool) -> None:
+    def __init__(self, responses: Mapping[tuple[str, str], str | UnusableResponse], *, once: bool) -> None:
         self._responses = responses
         self._once = once
         self._seen: set[tuple[str, ...]] = set()
@@ -134,7 +134,7 @@ class _Building:
     def examples(self, entry: SftEntry) -> None:
         for role in entry.responses:
             text = self._text(entry.dialogue, role)
-            if isinstance(text, Unusable):
+            if isinstance(text, UnusableResponse):
                 self.excluded.append(Exclusion("sft", entry.dialogue, role, text.reason))
             elif self._again("sft", entry.dialogue, text):
                 self.excluded.append(Exclusion("sft", entry.dialogue, role, DUPLICATE))
@@ -145,9 +145,9 @@ class _Building:
         chosen = self._text(entry.dialogue, entry.chosen)
         rejected = self._text(entry.dialogue, entry.rejected)
         reason, role = "", entry.chosen
-        if isinstance(chosen, Unusable):
+        if isinstance(chosen, UnusableResponse):
             reason = chosen.reason
-        elif isinstance(rejected, Unusable):
+        elif isinstance(rejected, UnusableResponse):
             reason, role = rejected.reason, entry.rejected
         elif chosen == rejected:
             reason = SAME
@@ -158,11 +158,11 @@ class _Building:
             return
         self.excluded.append(Exclusion("dpo", entry.dialogue, role, reason))
 
-    def _text(self, dialogue: str, role: str) -> str | Unusable:
-        text = self._responses.get((dialogue, role), Unusable(MISSING))
-        if isinstance(text, Unusable):
+    def _text(self, dialogue: str, role: str) -> str | UnusableResponse:
+        text = self._responses.get((dialogue, role), UnusableResponse(MISSING))
+        if isinstance(text, UnusableResponse):
             return text
-        return text.strip() or Unusable(EMPTY)
+        return text.strip() or UnusableResponse(EMPTY)
 
     def _again(self, *what: str) -> bool:
         if not self._once:

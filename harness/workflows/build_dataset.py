@@ -30,7 +30,7 @@ from finetune.dialogue_selection import (
     DialogueSelection,
     membership,
 )
-from finetune.training_rows import Rows, Unusable, build_rows
+from finetune.training_rows import Rows, UnusableResponse, build_rows
 from harness.data.author_resolver import author_of, rehearsed
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
@@ -40,7 +40,7 @@ from prompts import Library
 from results.db.store import Store
 from results.queries.responses import outcome_of, reads_of, runs_of, set_of
 
-Texts = dict[tuple[str, str], str | Unusable]  # (dialogue's id, role) → response, or why it may not train
+Texts = dict[tuple[str, str], str | UnusableResponse]  # (dialogue's id, role) → response, or why it may not train
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _add(
         if response is not None and (kept_despite or not flaw):
             texts[dialogue.id, role] = response.text
         elif flaw:
-            texts[dialogue.id, role] = Unusable(flaw)
+            texts[dialogue.id, role] = UnusableResponse(flaw)
 
 
 async def _improved(dataset: Dataset, store: Store, recipe: Recipe) -> ResponseSet:
@@ -247,7 +247,7 @@ def _leave_out(members: DialogueSelection, texts: Texts, dialogues: set[str]) ->
     for one in members.sft:
         for role in one.responses:
             if one.dialogue in dialogues and (one.dialogue, role) in texts:
-                texts[one.dialogue, role] = Unusable("its other response is not there yet")
+                texts[one.dialogue, role] = UnusableResponse("its other response is not there yet")
 
 
 def _origin(dataset: Dataset, recipe: Recipe, found: _Found, runs: Sequence[str]) -> Origin:

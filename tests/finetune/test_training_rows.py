@@ -18,18 +18,18 @@ from finetune.dialogue_selection import (
     SftEntry,
     direct_combined,
 )
-from finetune.training_rows import DUPLICATE, EMPTY, MISSING, SAME, Unusable, build_rows
+from finetune.training_rows import DUPLICATE, EMPTY, MISSING, SAME, UnusableResponse, build_rows
 
-said = st.sampled_from(["yes", "no", " yes ", "", "  ", Unusable("refused"), None])
+said = st.sampled_from(["yes", "no", " yes ", "", "  ", UnusableResponse("refused"), None])
 entries = st.tuples(st.booleans(), said, said)
 
 
 @given(st.lists(entries, max_size=20), st.sampled_from(Fidelity))
 def test_every_wanted_row_is_there_or_counted(
-    wanted: list[tuple[bool, str | Unusable | None, str | Unusable | None]], fidelity: Fidelity
+    wanted: list[tuple[bool, str | UnusableResponse | None, str | UnusableResponse | None]], fidelity: Fidelity
 ) -> None:
     dialogues = {f"d{n}": Dialogue(f"d{n}", "s", "u") for n in range(len(wanted))}
-    responses: dict[tuple[str, str], str | Unusable] = {}
+    responses: dict[tuple[str, str], str | UnusableResponse] = {}
     sft, dpo = [], []
     for number, (is_example, original, improved) in enumerate(wanted):
         name = f"d{number}"
@@ -56,7 +56,7 @@ def test_every_wanted_row_is_there_or_counted(
 def test_combined_repeats_human_rows_in_paper_and_drops_them_in_ours() -> None:
     rated = [RatedDialogue("d", 3, dict.fromkeys(LLMS, 3))]
     dialogues = {"d": Dialogue("d", "s", "u")}
-    responses: dict[tuple[str, str], str | Unusable] = {("d", llm): f"by {llm}" for llm in LLMS}
+    responses: dict[tuple[str, str], str | UnusableResponse] = {("d", llm): f"by {llm}" for llm in LLMS}
     responses["d", HUMAN] = "by a person"
     paper = build_rows(direct_combined(rated), dialogues, responses)
     assert [row.role for row in paper.sft].count(HUMAN) == 4
@@ -67,7 +67,7 @@ def test_combined_repeats_human_rows_in_paper_and_drops_them_in_ours() -> None:
 
 def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
-    responses: dict[tuple[str, str], str | Unusable] = {("d", HUMAN): "same", ("d", IMPROVED): "same "}
+    responses: dict[tuple[str, str], str | UnusableResponse] = {("d", HUMAN): "same", ("d", IMPROVED): "same "}
     wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), (DpoEntry("d", IMPROVED, HUMAN),))
     rows = build_rows(wanted, dialogues, responses)
     assert (len(rows.sft), len(rows.dpo)) == (2, 0)
@@ -75,7 +75,7 @@ def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None
 
 
 def test_words_over_the_limit_are_counted_and_kept() -> None:
-    responses: dict[tuple[str, str], str | Unusable] = {
+    responses: dict[tuple[str, str], str | UnusableResponse] = {
         ("d", HUMAN): "word " * 98,
         ("d", IMPROVED): "word " * 97,
     }
