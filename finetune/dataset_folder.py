@@ -29,7 +29,7 @@ from agents.student_prompt import PromptStyle, PromptFormat, plain_completion, p
 from agents.types import Dialogue, Fidelity
 from finetune.dialogue_selection import COMBINED, LLMS
 from finetune.hub_cards import dataset_card
-from finetune.training_rows import DpoRow, Rows, SftRow
+from finetune.training_rows import DpoRow, TrainingRows, SftRow
 
 KIND = "empathy-dataset"
 VERSION = 1
@@ -68,12 +68,12 @@ class Origin:
 
 def write(
     folder: Path,
-    rows: Rows,
+    rows: TrainingRows,
     dialogues: Mapping[str, Dialogue],
     rendering: PromptFormat,
     origin: Origin,
     *,
-    held_out: Rows | None = None,
+    held_out: TrainingRows | None = None,
     forms: Sequence[str] = FORMS,
     forbidden: Iterable[str] = (),
 ) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def check_parquet() -> None:
         )
 
 
-def _counts(rows: Rows) -> dict[str, int]:
+def _counts(rows: TrainingRows) -> dict[str, int]:
     return {
         "sft": len(rows.sft),
         "dpo": len(rows.dpo),
@@ -189,7 +189,7 @@ def _counts(rows: Rows) -> dict[str, int]:
 
 
 def _check_before_writing(
-    folder: Path, rows: Rows, held_out: Rows | None, forms: Sequence[str], forbidden: set[str]
+    folder: Path, rows: TrainingRows, held_out: TrainingRows | None, forms: Sequence[str], forbidden: set[str]
 ) -> None:
     where = str(folder)
     unknown = [form for form in forms if form not in FORMS]
@@ -209,7 +209,7 @@ def _check_before_writing(
             raise UserError(what, where=where, found=f"{len(leaked)}, first {min(leaked)}")
 
 
-def _plain(prefix: str, rows: Rows | None, turns: Mapping[str, str]) -> dict[str, str]:
+def _plain(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> dict[str, str]:
     return _both(
         prefix,
         rows,
@@ -230,7 +230,7 @@ def _plain(prefix: str, rows: Rows | None, turns: Mapping[str, str]) -> dict[str
     )
 
 
-def _conversational(prefix: str, rows: Rows | None, turns: Mapping[str, str]) -> dict[str, str]:
+def _conversational(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> dict[str, str]:
     def says(role: str, text: str) -> list[dict[str, str]]:
         return [{"role": role, "content": text}]
 
@@ -256,7 +256,7 @@ def _conversational(prefix: str, rows: Rows | None, turns: Mapping[str, str]) ->
 
 def _both(
     prefix: str,
-    rows: Rows | None,
+    rows: TrainingRows | None,
     of_example: Callable[[SftRow], dict[str, Any]],
     of_pair: Callable[[DpoRow], dict[str, Any]],
 ) -> dict[str, str]:
@@ -268,7 +268,7 @@ def _both(
     }
 
 
-def _llama_factory(rows: Rows, turns: Mapping[str, str]) -> dict[str, str]:
+def _llama_factory(rows: TrainingRows, turns: Mapping[str, str]) -> dict[str, str]:
     """LLaMA-Factory's own form and its index; the published scripts use the same two shapes."""
     sft = [
         {

@@ -66,7 +66,7 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrainingRows:
     """All rows of a dataset, in the order of its membership."""
 
     sft: tuple[SftRow, ...]
@@ -93,7 +93,7 @@ def build_rows(
     dialogues: Mapping[str, Dialogue],
     responses: Mapping[tuple[str, str], str | UnusableResponse],
     fidelity: Fidelity = Fidelity.PAPER,
-) -> Rows:
+) -> TrainingRows:
     """The rows of a dataset.
 
     Args:
@@ -119,7 +119,7 @@ def build_rows(
         build.examples(example)
     for pair in membership.dpo:
         build.pair(pair)
-    return Rows(tuple(build.sft), tuple(build.dpo), tuple(build.excluded))
+    return TrainingRows(tuple(build.sft), tuple(build.dpo), tuple(build.excluded))
 
 
 class _Building:

@@ -30,7 +30,7 @@ from finetune.dialogue_selection import (
     DialogueSelection,
     membership,
 )
-from finetune.training_rows import Rows, UnusableResponse, build_rows
+from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
 from harness.data.author_resolver import author_of, rehearsed
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
@@ -54,8 +54,8 @@ class Built:
         origin: how it came to be.
     """
 
-    rows: Rows
-    held_out: Rows | None
+    rows: TrainingRows
+    held_out: TrainingRows | None
     dialogues: Mapping[str, Dialogue]
     test: frozenset[str]
     origin: Origin

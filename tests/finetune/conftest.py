@@ -10,7 +10,7 @@ import pytest
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import Origin, write
-from finetune.training_rows import DpoRow, Rows, SftRow
+from finetune.training_rows import DpoRow, TrainingRows, SftRow
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden", "phone", "team", "boat", "choir")
 GOOD = "I can hear how much the {} means to you, and I am glad you told me. What would help?"
@@ -30,7 +30,7 @@ def dialogues_of(count: int) -> dict[str, Dialogue]:
     return made
 
 
-def rows_of(dialogues: dict[str, Dialogue]) -> Rows:
+def rows_of(dialogues: dict[str, Dialogue]) -> TrainingRows:
     """Two SFT rows of every even dialogue, one pair of every odd one."""
     sft, dpo = [], []
     for number, name in enumerate(dialogues):
@@ -40,7 +40,7 @@ def rows_of(dialogues: dict[str, Dialogue]) -> Rows:
             sft.append(SftRow(name, "improved", GOOD.format(thing)))
         else:
             dpo.append(DpoRow(name, "improved", "human", GOOD.format(thing), POOR.format(thing)))
-    return Rows(tuple(sft), tuple(dpo), ())
+    return TrainingRows(tuple(sft), tuple(dpo), ())
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def make_dialogues() -> Callable[[int], dict[str, Dialogue]]:
 
 
 @pytest.fixture(scope="session")
-def make_rows() -> Callable[[dict[str, Dialogue]], Rows]:
+def make_rows() -> Callable[[dict[str, Dialogue]], TrainingRows]:
     """`rows_of`, for tests."""
     return rows_of
 

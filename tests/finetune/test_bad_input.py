@@ -238,10 +238,10 @@ class TestWhileTraining:
         from agents.types import Fidelity
         from finetune.dataset_folder import Origin, write
         from finetune.sft_then_dpo import train_two_step
-        from finetune.training_rows import Rows
+        from finetune.training_rows import TrainingRows
 
         dialogues = make_dialogues(4)
-        only = Rows(make_rows(dialogues).sft, (), ())
+        only = TrainingRows(make_rows(dialogues).sft, (), ())
         write(tmp_path / "data", only, dialogues, rendering(), Origin("low-rated", Fidelity.PAPER))
         with pytest.raises(UserError, match="no DPO rows"):
             train_two_step(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)

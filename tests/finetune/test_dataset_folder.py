@@ -14,11 +14,11 @@ from agents.student_prompt import RESPONSE_CUE, rendering
 from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import Origin, dataset_id, to_parquet, write
 from finetune.dataset_reader import check_has_rows, read
-from finetune.training_rows import DpoRow, Rows, SftRow
+from finetune.training_rows import DpoRow, TrainingRows, SftRow
 
 ORIGIN = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
 MakeDialogues = Callable[[int], dict[str, Dialogue]]
-MakeRows = Callable[[dict[str, Dialogue]], Rows]
+MakeRows = Callable[[dict[str, Dialogue]], TrainingRows]
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -63,8 +63,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     odd = "I\u2028see \u0085 “that” \\ {{context}} 😀"
     dialogue = Dialogue("d1", " My cat\u2028ran away. ", "She\nis back!")
     other = Dialogue("d2", "It rained.", "All day.")
-    rows = Rows((SftRow("d1", "human", odd),), (DpoRow("d1", "improved", "human", odd, "Oh."),), ())
-    held = Rows((SftRow("d2", "human", "Oh dear."),), (), ())
+    rows = TrainingRows((SftRow("d1", "human", odd),), (DpoRow("d1", "improved", "human", odd, "Oh."),), ())
+    held = TrainingRows((SftRow("d2", "human", "Oh dear."),), (), ())
     manifest = write(tmp_path / "d", rows, {"d1": dialogue, "d2": other}, rendering(), ORIGIN, held_out=held)
     data = read(tmp_path / "d")
     turn = rendering().turn(dialogue)
@@ -118,7 +118,7 @@ def test_no_test_dialogue_and_nothing_half_written(
     with pytest.raises(UserError, match="held-out dialogues"):
         write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, held_out=rows)
     with pytest.raises(UserError, match="not one row"):
-        write(tmp_path / "d", Rows((), (), ()), dialogues, rendering(), ORIGIN)
+        write(tmp_path / "d", TrainingRows((), (), ()), dialogues, rendering(), ORIGIN)
     with pytest.raises(UserError, match="no such form"):
         write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forms=["csv"])
     assert list(tmp_path.iterdir()) == []
@@ -161,7 +161,7 @@ def test_another_kind_of_folder(tmp_path: Path, content: str) -> None:
 
 def test_a_dataset_without_pairs_cannot_train_dpo(tmp_path: Path) -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
-    write(tmp_path / "d", Rows((SftRow("d", "human", "Oh."),), (), ()), dialogues, rendering(), ORIGIN)
+    write(tmp_path / "d", TrainingRows((SftRow("d", "human", "Oh."),), (), ()), dialogues, rendering(), ORIGIN)
     data = read(tmp_path / "d")
     check_has_rows(data, "sft")
     with pytest.raises(UserError, match=r"no DPO rows.*empathy train sft"):

@@ -41,7 +41,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
     from finetune.tiny_model import build
-    from finetune.training_rows import Rows, SftRow
+    from finetune.training_rows import TrainingRows, SftRow
 
     place = tmp_path_factory.mktemp("tiny")
     base = build(place / "tiny-base")
@@ -50,7 +50,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
         rows = [SftRow(one.id, "human", said.format(THINGS[int(one.id[1:])])) for one in dialogues]
         origin = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
         by_id = {one.id: one for one in dialogues}
-        write(place / f"data-{name}", Rows(tuple(rows), (), ()), by_id, rendering(), origin)
+        write(place / f"data-{name}", TrainingRows(tuple(rows), (), ()), by_id, rendering(), origin)
         settings = TrainingConfig(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
         options = TrainOptions(cpu=True, new_tokens=4)
