@@ -114,7 +114,7 @@ def write(
         "rows": _counts(rows),
         "held_out": _counts(held_out) if held_out else {},
         "excluded": rows.excluded_by_reason(),
-        "over_97_words": rows.over_limit(),
+        "over_97_words": rows.count_over_word_limit(),
         "files": {
             name: f"sha256:{sha256(text.encode()).hexdigest()}" for name, text in sorted(files.items())
         },

@@ -82,7 +82,7 @@ class TrainingRows:
         counted = Counter(f"{one.stage}: {one.reason}" for one in self.excluded)
         return dict(sorted(counted.items()))
 
-    def over_limit(self) -> int:
+    def count_over_word_limit(self) -> int:
         """How many texts to be imitated (SFT rows, chosen responses) have more than 97 words."""
         texts = [row.text for row in self.sft] + [row.chosen for row in self.dpo]
         return sum(len(text.split()) > WORD_LIMIT for text in texts)

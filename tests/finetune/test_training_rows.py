@@ -81,7 +81,7 @@ def test_words_over_the_limit_are_counted_and_kept() -> None:
     }
     wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), ())
     rows = build_rows(wanted, {"d": Dialogue("d", "s", "u")}, responses)
-    assert (len(rows.sft), rows.over_limit()) == (2, 1)
+    assert (len(rows.sft), rows.count_over_word_limit()) == (2, 1)
 
 
 def test_an_unknown_dialogue_is_told() -> None:
