@@ -24,7 +24,7 @@ WORD_LIMIT = 97  # of the improvement prompts (section 5.2); counted here, enfor
 
 MISSING = "no response"
 EMPTY = "empty text"
-SAME = "chosen and rejected are the same text"
+IDENTICAL = "chosen and rejected are the same text"
 DUPLICATE = "exact duplicate"
 
 
@@ -150,7 +150,7 @@ class _Building:
         elif isinstance(rejected, UnusableResponse):
             reason, role = rejected.reason, entry.rejected
         elif chosen == rejected:
-            reason = SAME
+            reason = IDENTICAL
         elif self._again("dpo", entry.dialogue, chosen, rejected):
             reason = DUPLICATE
         else:

@@ -18,7 +18,7 @@ from finetune.dialogue_selection import (
     SftEntry,
     direct_combined,
 )
-from finetune.training_rows import DUPLICATE, EMPTY, MISSING, SAME, UnusableResponse, build_rows
+from finetune.training_rows import DUPLICATE, EMPTY, MISSING, IDENTICAL, UnusableResponse, build_rows
 
 said = st.sampled_from(["yes", "no", " yes ", "", "  ", UnusableResponse("refused"), None])
 entries = st.tuples(st.booleans(), said, said)
@@ -48,7 +48,7 @@ def test_every_wanted_row_is_there_or_counted(
     assert all(text == text.strip() != "" for row in rows.dpo for text in (row.chosen, row.rejected))
     assert all(row.text == row.text.strip() != "" for row in rows.sft)
     assert sum(rows.excluded_by_reason().values()) == len(rows.excluded)
-    assert {one.reason for one in rows.excluded} <= {"refused", MISSING, EMPTY, SAME, DUPLICATE}
+    assert {one.reason for one in rows.excluded} <= {"refused", MISSING, EMPTY, IDENTICAL, DUPLICATE}
     if fidelity is not Fidelity.OURS:
         assert DUPLICATE not in {one.reason for one in rows.excluded}
 
@@ -71,7 +71,7 @@ def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None
     wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), (DpoEntry("d", IMPROVED, HUMAN),))
     rows = build_rows(wanted, dialogues, responses)
     assert (len(rows.sft), len(rows.dpo)) == (2, 0)
-    assert rows.excluded_by_reason() == {f"dpo: {SAME}": 1}
+    assert rows.excluded_by_reason() == {f"dpo: {IDENTICAL}": 1}
 
 
 def test_words_over_the_limit_are_counted_and_kept() -> None:
