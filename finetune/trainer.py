@@ -1,6 +1,6 @@
 """What SFT and DPO share while they run: the trainer's arguments, steps watched and written, errors in words.
 
-Every optimiser step is a line of metrics.jsonl and a `Step` for whoever watches. A loss or gradient that is
+Every optimiser step is a line of metrics.jsonl and a `TrainingStep` for whoever watches. A loss or gradient that is
 not a number ends the training before anything is saved over the last good state.
 """
 
@@ -30,7 +30,7 @@ Watch = Callable[["Step"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TrainingStep:
     """One optimiser step as it ended.
 
     Attributes:
@@ -207,7 +207,7 @@ def _callback(work: WorkDir, stage: str, watch: Watch | None) -> Any:
                 file.write(format_metrics_line(row))
             if watch is not None:
                 watch(
-                    Step(
+                    TrainingStep(
                         stage,
                         state.global_step,
                         state.max_steps,

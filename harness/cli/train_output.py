@@ -11,7 +11,7 @@ from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
 from finetune.memory_plan import TrainingPlan
 from finetune.post_training_check import PostTrainingCheck
-from finetune.trainer import Step
+from finetune.trainer import TrainingStep
 from harness.terminal.output import StatusLine
 from results.render.format import clock
 
@@ -27,7 +27,7 @@ class Progress:
         self._every = every_seconds
         self._last = float("-inf")
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: TrainingStep) -> None:
         """Show this step, if it is time."""
         now, ends = time.monotonic(), step.step >= step.steps
         if not self._line.is_terminal and not ends and now - self._last < self._every:

@@ -131,9 +131,9 @@ def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from finetune.dpo import train_dpo
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
-    from finetune.trainer import Step
+    from finetune.trainer import TrainingStep
 
-    def watch(step: Step) -> None:
+    def watch(step: TrainingStep) -> None:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")
 
     options = TrainOptions(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])

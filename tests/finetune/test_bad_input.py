@@ -133,9 +133,9 @@ class TestWhileTraining:
         self, tiny_llama: Path, dataset: Path, tmp_path: Path, file: str
     ) -> None:
         from finetune.sft import train_sft
-        from finetune.trainer import Step
+        from finetune.trainer import TrainingStep
 
-        def stop(step: Step) -> None:
+        def stop(step: TrainingStep) -> None:
             if step.step == 5:
                 raise KeyboardInterrupt
 

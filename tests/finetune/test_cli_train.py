@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.post_training_check import PostTrainingCheck
-from finetune.trainer import Step
+from finetune.trainer import TrainingStep
 from harness.cli.train import train
 from harness.cli.train_output import Progress, checkpoint_lines
 from results.db.store import Store
@@ -71,7 +71,7 @@ def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
 def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     show = Progress(every_seconds=1e9)
     for number in range(1, 101):
-        show(Step("dpo", number, 100, 0.5, 1000 * number, 10.0 * number, number, 1.25))
+        show(TrainingStep("dpo", number, 100, 0.5, 1000 * number, 10.0 * number, number, 1.25))
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [

@@ -17,7 +17,7 @@ from finetune.config import TrainingConfig
 from finetune.dataset_reader import Pair, read
 from finetune.memory_plan import load_base_config
 from finetune.pipeline import TrainOptions
-from finetune.trainer import Step
+from finetune.trainer import TrainingStep
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -182,7 +182,7 @@ def test_the_same_command_again_trains_nothing(
 ) -> None:
     from finetune.sft_then_dpo import train_two_step
 
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     lines: list[str] = []
     options = TrainOptions(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
     again = train_two_step(str(tiny_llama), dataset, trained[1].path, SFT, dpo_settings=DPO, options=options)
@@ -224,7 +224,7 @@ def test_an_instruct_student_is_trained_in_its_own_form_in_bf16(
 def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.sft import train_sft
 
-    seen: list[Step] = []
+    seen: list[TrainingStep] = []
     settings = TrainingConfig(dtype="fp32", accumulation=1, max_steps=3)
     train_sft(
         str(tiny_llama), dataset, tmp_path / "w", settings, options=TrainOptions(cpu=True, new_tokens=4, watch=seen.append)
