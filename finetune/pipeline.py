@@ -37,7 +37,7 @@ from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
 from finetune.tokenization import TokenizedRows
 from finetune.tokenizer_identity import PromptEncoding
-from finetune.trainer import Watch, run, translate_errors, tracker_environment
+from finetune.trainer import StepCallback, run, translate_errors, tracker_environment
 from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, step_of, locked_work_dir
 
 Tell = Callable[[str], None]
@@ -107,7 +107,7 @@ class TrainOptions:
         cpu: leave a card alone that is there.
     """
 
-    watch: Watch | None = None
+    watch: StepCallback | None = None
     tell: Tell = lambda line: None
     report_to: tuple[str, ...] = ()
     restart: bool = False

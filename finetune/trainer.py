@@ -26,7 +26,7 @@ from finetune.work_dir import WorkDir, mark_whole, step_of
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
 LEAST_FREE_BYTES = 2**20  # with less, whatever failed has failed for that
-Watch = Callable[["Step"], None]
+StepCallback = Callable[["Step"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def tracker_environment(work: WorkDir) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def run(trainer: Any, work: WorkDir, stage: str, steps: int, watch: Watch | None) -> None:
+def run(trainer: Any, work: WorkDir, stage: str, steps: int, watch: StepCallback | None) -> None:
     """Train to the end, from the last whole save where there is one.
 
     Args:
@@ -182,7 +182,7 @@ def ways_to_save_memory(settings: TrainingConfig) -> list[str]:
     return ways
 
 
-def _callback(work: WorkDir, stage: str, watch: Watch | None) -> Any:
+def _callback(work: WorkDir, stage: str, watch: StepCallback | None) -> Any:
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):  # type: ignore[misc,unused-ignore]  # untyped without transformers
