@@ -19,7 +19,7 @@ from finetune.model_loader import check_weights, select_device, load_model, load
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import tokenize_pairs
 from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
-from finetune.trainer import REFERENCE, arguments
+from finetune.trainer import REFERENCE, trainer_arguments
 from finetune.work_dir import WorkDir
 
 
@@ -122,7 +122,7 @@ def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
         model=model,
         ref_model=None,
         args=DPOConfig(
-            **arguments(settings, work.state, task.device, trackers, task.name),
+            **trainer_arguments(settings, work.state, task.device, trackers, task.name),
             beta=settings.beta,
             loss_type=[settings.loss],
             precompute_ref_log_probs=early,

@@ -22,7 +22,7 @@ from finetune.model_loader import (
 from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
 from finetune.tokenization import tokenize_examples
 from finetune.tokenizer_identity import load_prompt_encoding
-from finetune.trainer import arguments
+from finetune.trainer import trainer_arguments
 from finetune.work_dir import WorkDir
 
 
@@ -104,7 +104,7 @@ def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
 
     set_seed(task.settings.seed)  # the adapter begins from random numbers
     model = load_model(task.base_folder, task.settings.dtype, task.device)
-    common = arguments(task.settings, work.state, task.device, trackers, task.name)
+    common = trainer_arguments(task.settings, work.state, task.device, trackers, task.name)
     return SFTTrainer(
         model=get_peft_model(model, lora(task.settings)),
         args=SFTConfig(**common, packing=False),

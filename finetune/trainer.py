@@ -59,7 +59,7 @@ class TrainingStep:
         return (self.steps - self.step) * self.seconds / max(self.steps_now, 1)
 
 
-def arguments(
+def trainer_arguments(
     settings: TrainingConfig, state: Path, device: str, report_to: Sequence[str], name: str
 ) -> dict[str, Any]:
     """The arguments that SFTConfig and DPOConfig share: all that matters is said, no default relied on.
