@@ -45,7 +45,7 @@ class TrainingStep:
     loss: float
     tokens: int
     seconds: float
-    steps_now: int
+    steps_this_run: int
     margin: float | None = None
 
     @property
@@ -56,7 +56,7 @@ class TrainingStep:
     @property
     def seconds_left(self) -> float:
         """At the mean pace of this process."""
-        return (self.steps - self.step) * self.seconds / max(self.steps_now, 1)
+        return (self.steps - self.step) * self.seconds / max(self.steps_this_run, 1)
 
 
 def trainer_arguments(

@@ -229,6 +229,6 @@ def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Pa
     train_sft(
         str(tiny_llama), dataset, tmp_path / "w", settings, options=TrainOptions(cpu=True, new_tokens=4, watch=seen.append)
     )
-    assert [(step.step, step.steps, step.steps_now) for step in seen] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
+    assert [(step.step, step.steps, step.steps_this_run) for step in seen] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
     assert seen[-1].tokens > seen[0].tokens > 0
     assert seen[-1].seconds_left == 0
