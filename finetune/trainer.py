@@ -25,7 +25,7 @@ from finetune.work_dir import WorkDir, mark_whole, step_of
 
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
-LEAST_FREE_BYTES = 2**20  # with less, whatever failed has failed for that
+MIN_FREE_BYTES = 2**20  # with less, whatever failed has failed for that
 StepCallback = Callable[["Step"], None]
 
 
@@ -261,4 +261,4 @@ def _is_disk_full(error: BaseException, folder: Path) -> bool:
         "unexpected pos",
         "pytorchstreamwriter failed",
     )
-    return any(word in told for word in words) or shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+    return any(word in told for word in words) or shutil.disk_usage(folder).free < MIN_FREE_BYTES
