@@ -153,7 +153,7 @@ def translate_errors(settings: TrainingConfig, work: WorkDir, tell: Callable[[st
         raise
     except Exception as error:
         if _is_out_of_memory(error):
-            ways = ways_to_save_memory(settings)
+            ways = memory_saving_options(settings)
             raise UserError(
                 "the card's memory is full",
                 found=str(error).split("\n", 1)[0][:200],
@@ -169,7 +169,7 @@ def translate_errors(settings: TrainingConfig, work: WorkDir, tell: Callable[[st
         raise
 
 
-def ways_to_save_memory(settings: TrainingConfig) -> list[str]:
+def memory_saving_options(settings: TrainingConfig) -> list[str]:
     """What is not turned on yet and would save memory, the cheapest first; the effective batch stays."""
     ways = []
     if not settings.activation_checkpointing:
