@@ -21,7 +21,7 @@ from typing import Any
 from agents.errors import EmpathyError, UserError
 from finetune.config import TrainingConfig
 from finetune.metrics import format_metrics_line, read_metrics
-from finetune.work_dir import WorkDir, mark_whole, step_of
+from finetune.work_dir import WorkDir, mark_complete, step_of
 
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
@@ -225,7 +225,7 @@ def _callback(work: WorkDir, stage: str, watch: StepCallback | None) -> Any:
                 # DPO's frozen reference is made anew from the parent. Left here, transformers 5.19 would
                 # load it alone when it resumes and begin again from the parent's weights without a word.
                 shutil.rmtree(save / REFERENCE, ignore_errors=True)
-                mark_whole(save)
+                mark_complete(save)
 
     return Watching()
 

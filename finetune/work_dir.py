@@ -105,7 +105,7 @@ class WorkDir:
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
-def mark_whole(save: Path) -> None:
+def mark_complete(save: Path) -> None:
     """Say that a save is whole, and what its files hold."""
     files = sorted(file for file in save.rglob("*") if file.is_file() and file.name != WHOLE)
     hashes = {str(file.relative_to(save)): hash_file(file) for file in files}

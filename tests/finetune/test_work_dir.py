@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from finetune.work_dir import WHOLE, WorkDir, damage_of, mark_whole
+from finetune.work_dir import WHOLE, WorkDir, damage_of, mark_complete
 from tests.agents.model_files.test_lora import write
 
 FILES = ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json")
@@ -28,7 +28,7 @@ def save_at(work: WorkDir, step: int) -> Path:
         file.writestr("data.pkl", b"numbers" * 40)
     (folder / FILES[1]).write_bytes(packed.getvalue())
     (folder / FILES[2]).write_text(json.dumps({"global_step": step}))
-    mark_whole(folder)
+    mark_complete(folder)
     return folder
 
 
