@@ -74,7 +74,7 @@ class WorkDir:
         damaged: dict[Path, str] = {}
         good: Path | None = None
         for save in reversed(self._whole_saves()):
-            wrong = damage_of(save)
+            wrong = find_damage(save)
             if not wrong:
                 good = save
                 break
@@ -114,7 +114,7 @@ def mark_complete(save: Path) -> None:
     unfinished.replace(save / WHOLE)
 
 
-def damage_of(save: Path) -> str:
+def find_damage(save: Path) -> str:
     """What is wrong with a save that was marked whole; "" for nothing."""
     text = (save / WHOLE).read_text(encoding="utf-8", errors="replace")
     try:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from finetune.work_dir import WHOLE, WorkDir, damage_of, mark_complete
+from finetune.work_dir import WHOLE, WorkDir, find_damage, mark_complete
 from tests.agents.model_files.test_lora import write
 
 FILES = ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json")
@@ -42,7 +42,7 @@ def test_any_damage_is_found_and_the_save_before_is_taken(
 ) -> None:
     work = work_at(tmp_path_factory.mktemp("w"))
     first, second = save_at(work, 4), save_at(work, 8)
-    assert damage_of(second) == ""
+    assert find_damage(second) == ""
     path = second / name
     content = bytearray(path.read_bytes())
     if how == "gone":
@@ -51,7 +51,7 @@ def test_any_damage_is_found_and_the_save_before_is_taken(
         at = place % len(content)
         content[at] ^= 1
         path.write_bytes({"cut": content[:at], "flip": content, "empty": b""}[how])
-    assert name in damage_of(second)
+    assert name in find_damage(second)
     lines: list[str] = []
     assert work.without_damage(lines.append) == first == work.last_save()
     assert len(lines) == 1 and second.name in lines[0] and name in lines[0]
@@ -74,6 +74,6 @@ def test_where_every_save_is_damaged_nothing_is_thrown_away(tmp_path: Path) -> N
 def test_a_save_that_was_marked_without_hashes_is_looked_through(tmp_path: Path, name: str) -> None:
     save = save_at(work_at(tmp_path), 4)
     (save / WHOLE).write_text("")
-    assert damage_of(save) == ""
+    assert find_damage(save) == ""
     (save / name).write_bytes((save / name).read_bytes()[:-20])
-    assert damage_of(save)
+    assert find_damage(save)
