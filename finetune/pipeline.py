@@ -38,7 +38,7 @@ from finetune.metrics import METRICS, first_and_last, read_metrics
 from finetune.tokenization import TokenizedRows
 from finetune.tokenizer_identity import PromptEncoding
 from finetune.trainer import StepCallback, run, translate_errors, tracker_environment
-from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, step_of, locked_work_dir
+from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, save_step, locked_work_dir
 
 Tell = Callable[[str], None]
 
@@ -134,7 +134,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
             tell(f"{task.stage}: look at this: {note}")
         save = work.without_damage(tell)
         if save:
-            tell(f"{task.stage}: going on from step {step_of(save)}")
+            tell(f"{task.stage}: going on from step {save_step(save)}")
         began = time.monotonic()
         with tracker_environment(work):
             made = make(task, work)

@@ -21,7 +21,7 @@ from typing import Any
 from agents.errors import EmpathyError, UserError
 from finetune.config import TrainingConfig
 from finetune.metrics import format_metrics_line, read_metrics
-from finetune.work_dir import WorkDir, mark_complete, step_of
+from finetune.work_dir import WorkDir, mark_complete, save_step
 
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
@@ -125,7 +125,7 @@ def run(trainer: Any, work: WorkDir, stage: str, steps: int, watch: StepCallback
     from transformers import PrinterCallback, TrainerState
 
     save = work.last_save()
-    if save is not None and step_of(save) >= steps:
+    if save is not None and save_step(save) >= steps:
         # Killed after the last step. Asked to resume from here, transformers 5.19 would make one step more.
         trainer.model.load_adapter(str(save), "default", is_trainable=True)
         trainer.state = TrainerState.load_from_json(str(save / "trainer_state.json"))
@@ -149,7 +149,7 @@ def translate_errors(settings: TrainingConfig, work: WorkDir, tell: Callable[[st
         yield
     except KeyboardInterrupt:
         save = work.last_save()
-        tell(f"stopped; the same command goes on from {f'step {step_of(save)}' if save else 'the beginning'}")
+        tell(f"stopped; the same command goes on from {f'step {save_step(save)}' if save else 'the beginning'}")
         raise
     except Exception as error:
         if _is_out_of_memory(error):
@@ -234,7 +234,7 @@ def _refuse_nan(logs: dict[str, Any], step: int, work: WorkDir) -> None:
     wrong = [name for name in ("loss", "grad_norm") if not math.isfinite(float(logs.get(name, 0.0)))]
     if wrong:
         save = work.last_save()
-        kept = f"the save of step {step_of(save)} is kept" if save else "nothing was saved yet"
+        kept = f"the save of step {save_step(save)} is kept" if save else "nothing was saved yet"
         raise UserError(
             f"the {' and the '.join(wrong)} of step {step} is not a number",
             where=str(work.partial),

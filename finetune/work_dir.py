@@ -93,7 +93,7 @@ class WorkDir:
 
     def _whole_saves(self) -> list[Path]:
         """The saves that were marked whole, the oldest first; the others are removed."""
-        saves = sorted(self.state.glob("checkpoint-*"), key=step_of)
+        saves = sorted(self.state.glob("checkpoint-*"), key=save_step)
         for save in saves:
             if not (save / WHOLE).is_file():
                 shutil.rmtree(save)
@@ -144,7 +144,7 @@ def _structural_damage(save: Path) -> str:
     return ""
 
 
-def step_of(save: Path) -> int:
+def save_step(save: Path) -> int:
     """The optimiser step that a save was made at."""
     return int(save.name.rpartition("-")[2])
 
