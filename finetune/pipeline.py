@@ -132,7 +132,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
         tell(f"{task.stage}: {task.prepared.told()}")
         for note in notes_on(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")
-        save = work.without_damage(tell)
+        save = work.last_intact_save(tell)
         if save:
             tell(f"{task.stage}: going on from step {save_step(save)}")
         began = time.monotonic()

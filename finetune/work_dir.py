@@ -65,7 +65,7 @@ class WorkDir:
         whole = self._whole_saves()
         return whole[-1] if whole else None
 
-    def without_damage(self, tell: Callable[[str], None]) -> Path | None:
+    def last_intact_save(self, tell: Callable[[str], None]) -> Path | None:
         """The newest save whose files are what was written; damaged ones after it are told and removed.
 
         Raises:

@@ -53,19 +53,19 @@ def test_any_damage_is_found_and_the_save_before_is_taken(
         path.write_bytes({"cut": content[:at], "flip": content, "empty": b""}[how])
     assert name in find_damage(second)
     lines: list[str] = []
-    assert work.without_damage(lines.append) == first == work.last_save()
+    assert work.last_intact_save(lines.append) == first == work.last_save()
     assert len(lines) == 1 and second.name in lines[0] and name in lines[0]
     assert not second.exists()
 
 
 def test_where_every_save_is_damaged_nothing_is_thrown_away(tmp_path: Path) -> None:
     work = work_at(tmp_path)
-    assert work.without_damage(print) is None
+    assert work.last_intact_save(print) is None
     for step in (4, 8):
         (save_at(work, step) / FILES[1]).write_bytes(b"")
     for _ in range(2):
         with pytest.raises(UserError) as error:
-            work.without_damage(print)
+            work.last_intact_save(print)
         assert "--restart" in error.value.fault.remedy
         assert "checkpoint-4" in error.value.fault.found and "checkpoint-8" in error.value.fault.found
 
