@@ -29,7 +29,7 @@ from agents.model_files.safetensors_format import read_header
 from finetune.checkpoint import RECORD, Checkpoint, hash_file, read_checkpoint
 from finetune.metrics import METRICS
 
-WHOLE = "whole"  # written into a save after everything else: its files and their hashes
+COMPLETE_MARK = "whole"  # written into a save after everything else: its files and their hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class WorkDir:
         """The saves that were marked whole, the oldest first; the others are removed."""
         saves = sorted(self.state.glob("checkpoint-*"), key=save_step)
         for save in saves:
-            if not (save / WHOLE).is_file():
+            if not (save / COMPLETE_MARK).is_file():
                 shutil.rmtree(save)
         return [save for save in saves if save.exists()]
 
@@ -107,20 +107,20 @@ class WorkDir:
 
 def mark_complete(save: Path) -> None:
     """Say that a save is whole, and what its files hold."""
-    files = sorted(file for file in save.rglob("*") if file.is_file() and file.name != WHOLE)
+    files = sorted(file for file in save.rglob("*") if file.is_file() and file.name != COMPLETE_MARK)
     hashes = {str(file.relative_to(save)): hash_file(file) for file in files}
-    unfinished = save / f".{WHOLE}"
+    unfinished = save / f".{COMPLETE_MARK}"
     unfinished.write_text(json.dumps(hashes, indent=1), encoding="utf-8")
-    unfinished.replace(save / WHOLE)
+    unfinished.replace(save / COMPLETE_MARK)
 
 
 def find_damage(save: Path) -> str:
     """What is wrong with a save that was marked whole; "" for nothing."""
-    text = (save / WHOLE).read_text(encoding="utf-8", errors="replace")
+    text = (save / COMPLETE_MARK).read_text(encoding="utf-8", errors="replace")
     try:
         hashes = dict(json.loads(text)) if text else {}
     except ValueError:
-        return f"{WHOLE} cannot be read"
+        return f"{COMPLETE_MARK} cannot be read"
     for name, expected in hashes.items():
         file = save / name
         if not file.is_file():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from finetune.work_dir import WHOLE, WorkDir, find_damage, mark_complete
+from finetune.work_dir import COMPLETE_MARK, WorkDir, find_damage, mark_complete
 from tests.agents.model_files.test_lora import write
 
 FILES = ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json")
@@ -73,7 +73,7 @@ def test_where_every_save_is_damaged_nothing_is_thrown_away(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", FILES)
 def test_a_save_that_was_marked_without_hashes_is_looked_through(tmp_path: Path, name: str) -> None:
     save = save_at(work_at(tmp_path), 4)
-    (save / WHOLE).write_text("")
+    (save / COMPLETE_MARK).write_text("")
     assert find_damage(save) == ""
     (save / name).write_bytes((save / name).read_bytes()[:-20])
     assert find_damage(save)
