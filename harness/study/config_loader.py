@@ -15,7 +15,7 @@ from agents.judge import DEFAULT_PROMPT
 from agents.models.registry import Registry
 from agents.types import Fidelity, Method, Split, Strategy
 from finetune.config import TrainingConfig as TrainingSettings
-from finetune.config import settings_of
+from finetune.config import parse_training_config
 from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
 from harness.engine.limits import Limits
 from harness.study.config import (
@@ -168,7 +168,7 @@ def _settings(table: Table, common: Mapping[str, Any], own: Table, fidelity: Fid
     """One step's numbers; a mistake is told where it stands, what both steps share once."""
     mine = own.rest()
     try:
-        return settings_of({**common, **mine}, fidelity, "training")
+        return parse_training_config({**common, **mine}, fidelity, "training")
     except UserError as error:
         for fault in error.faults:
             key = fault.where.rpartition(" ")[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from agents.types import Fidelity
-from finetune.config import PAPER, SOURCES, TrainingConfig, settings_of, table
+from finetune.config import PAPER, SOURCES, TrainingConfig, parse_training_config, table
 
 
 def test_the_papers_numbers() -> None:
@@ -32,9 +32,9 @@ def test_the_papers_numbers() -> None:
 
 
 def test_released_takes_the_base_as_reference() -> None:
-    assert settings_of({}, Fidelity.RELEASED).reference == "base"
-    assert settings_of({}, Fidelity.PAPER).reference == settings_of({}, Fidelity.OURS).reference == "sft"
-    assert settings_of({"reference": "sft"}, Fidelity.RELEASED).reference == "sft"
+    assert parse_training_config({}, Fidelity.RELEASED).reference == "base"
+    assert parse_training_config({}, Fidelity.PAPER).reference == parse_training_config({}, Fidelity.OURS).reference == "sft"
+    assert parse_training_config({"reference": "sft"}, Fidelity.RELEASED).reference == "sft"
 
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 500), st.integers(1, 5))
@@ -43,7 +43,7 @@ def test_a_micro_batch_changes_neither_effective_batch_nor_steps(
 ) -> None:
     whole = TrainingConfig(batch_size=batch, accumulation=accumulation, epochs=float(epochs))
     for micro in (size for size in range(1, batch * accumulation + 1) if batch * accumulation % size == 0):
-        small = settings_of(
+        small = parse_training_config(
             {"batch_size": batch, "accumulation": accumulation, "epochs": epochs, "micro_batch": micro}
         )
         assert small.effective_batch == whole.effective_batch == small.rows_per_pass * small.passes_per_step
@@ -52,7 +52,7 @@ def test_a_micro_batch_changes_neither_effective_batch_nor_steps(
 
 def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(UserError) as told:
-        settings_of(
+        parse_training_config(
             {"rnak": 8, "rank": 0, "epochs": "3", "micro_batch": 3, "dropout": 1.0, "loss": "dpo"},
             where="study.toml [train]",
         )
@@ -61,9 +61,9 @@ def test_every_mistake_is_told_at_once() -> None:
     assert "study.toml [train] rnak: is not a setting. Did you mean rank?" in faults
     assert "must divide the effective batch of 16" in faults
     with pytest.raises(UserError, match="--learning-rate"):
-        settings_of({"learning_rate": 5e5})
+        parse_training_config({"learning_rate": 5e5})
     with pytest.raises(UserError, match="must be int"):
-        settings_of({"rank": True})
+        parse_training_config({"rank": True})
 
 
 def test_the_documentation_prints_these_settings() -> None:

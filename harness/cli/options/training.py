@@ -11,7 +11,7 @@ import click
 from agents.errors import UserError
 from agents.student_prompt import PromptStyle
 from agents.types import Fidelity
-from finetune.config import SOURCES, TrainingConfig, settings_of
+from finetune.config import SOURCES, TrainingConfig, parse_training_config
 from finetune.pipeline import TrainOptions
 from harness.cli.options.common import db_option, json_option
 from harness.cli.train_output import Progress
@@ -116,7 +116,7 @@ def settings_given(given: dict[str, Any]) -> TrainingConfig:
         UserError: values out of range, all at once.
     """
     fidelity = Fidelity(given.pop("fidelity"))
-    return settings_of({key: value for key, value in given.items() if value is not None}, fidelity)
+    return parse_training_config({key: value for key, value in given.items() if value is not None}, fidelity)
 
 
 def seeds_given(text: str) -> tuple[int, ...]:
