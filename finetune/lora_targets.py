@@ -30,7 +30,7 @@ def target_names(settings: TrainingConfig) -> str | list[str]:
     return names
 
 
-def check_targets(settings: TrainingConfig, base: Path) -> None:
+def check_target_modules(settings: TrainingConfig, base: Path) -> None:
     """Make sure that a recipe's target modules are layers of this base.
 
     Raises:

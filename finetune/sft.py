@@ -9,7 +9,7 @@ from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import check_trackers, require_training_libraries
-from finetune.lora_targets import check_targets, target_names
+from finetune.lora_targets import check_target_modules, target_names
 from finetune.model_loader import (
     check_weights,
     resolve_form,
@@ -53,7 +53,7 @@ def train_sft(
     trackers = check_trackers(options.report_to)
     found = locate(base, revision)
     check_weights(found.folder)
-    check_targets(settings, found.folder)
+    check_target_modules(settings, found.folder)
     folder = read(data)
     check_has_rows(folder, "sft")
     room = length_limits(found.folder, settings.max_length)

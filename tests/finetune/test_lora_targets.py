@@ -10,7 +10,7 @@ import pytest
 from agents.errors import UserError
 from agents.model_files.layers import layers_of, embedding_rows
 from finetune.config import TrainingConfig
-from finetune.lora_targets import check_targets, target_names, tied_faults
+from finetune.lora_targets import check_target_modules, target_names, tied_faults
 from tests.agents.model_files.test_lora import ENDS, LAYERS, write
 
 RECIPE = TrainingConfig()
@@ -40,7 +40,7 @@ def targets(names: str) -> TrainingConfig:
     ],
 )
 def test_names_of_layers(tmp_path: Path, names: str) -> None:
-    check_targets(targets(names), base_at(tmp_path / "base"))
+    check_target_modules(targets(names), base_at(tmp_path / "base"))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_names_of_layers(tmp_path: Path, names: str) -> None:
 )
 def test_a_name_that_matches_no_layer_is_refused_also_among_others(tmp_path: Path, names: str) -> None:
     with pytest.raises(UserError) as error:
-        check_targets(targets(names), base_at(tmp_path / "base"))
+        check_target_modules(targets(names), base_at(tmp_path / "base"))
     assert any("q_proj" in fault.remedy for fault in error.value.faults)
 
 
@@ -68,9 +68,9 @@ def test_embeddings_and_head_that_are_one_weight_are_not_adapted(tmp_path: Path,
         ("said", base_at(tmp_path / "said", config='{"tie_word_embeddings": true}')),
     ):
         with pytest.raises(UserError, match="one weight"):
-            check_targets(targets(names), base)
+            check_target_modules(targets(names), base)
         assert tied_faults({"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, base, name)
-    check_targets(targets(names), base_at(tmp_path / "apart"))
+    check_target_modules(targets(names), base_at(tmp_path / "apart"))
 
 
 def test_rows_of_the_embeddings(tmp_path: Path) -> None:
