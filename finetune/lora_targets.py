@@ -14,7 +14,7 @@ from finetune.config import TrainingConfig
 WHERE = "--target-modules"
 
 
-def target_names(settings: TrainingConfig) -> str | list[str]:
+def parse_target_modules(settings: TrainingConfig) -> str | list[str]:
     """The recipe's target modules as peft takes them: "all-linear", or names.
 
     Raises:
@@ -37,7 +37,7 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
         UserError: names that match no layer, or layers that embeddings and head share; all at once.
     """
     layers = layers_of(base)
-    config = {"target_modules": target_names(settings)}
+    config = {"target_modules": parse_target_modules(settings)}
     there = f"There are: {ALL_LINEAR}, {layer_type_names(layers)}."
     faults = [Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)]
     faults += tied_faults(config, base, WHERE)

@@ -9,7 +9,7 @@ from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import check_trackers, require_training_libraries
-from finetune.lora_targets import check_target_modules, target_names
+from finetune.lora_targets import check_target_modules, parse_target_modules
 from finetune.model_loader import (
     check_weights,
     resolve_form,
@@ -90,7 +90,7 @@ def lora(settings: TrainingConfig) -> Any:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=target_names(settings),
+        target_modules=parse_target_modules(settings),
         bias="none",
         task_type="CAUSAL_LM",
     )

@@ -10,7 +10,7 @@ import pytest
 from agents.errors import UserError
 from agents.model_files.layers import layers_of, embedding_rows
 from finetune.config import TrainingConfig
-from finetune.lora_targets import check_target_modules, target_names, tied_faults
+from finetune.lora_targets import check_target_modules, parse_target_modules, tied_faults
 from tests.agents.model_files.test_lora import ENDS, LAYERS, write
 
 RECIPE = TrainingConfig()
@@ -56,7 +56,7 @@ def test_a_name_that_matches_no_layer_is_refused_also_among_others(tmp_path: Pat
 @pytest.mark.parametrize("names", [",", "q_proj,", "q_proj,q_proj", " ", "q_proj,,v_proj"])
 def test_names_that_are_none_or_there_twice(names: str) -> None:
     with pytest.raises(UserError):
-        target_names(targets(names))
+        parse_target_modules(targets(names))
 
 
 @pytest.mark.parametrize(
