@@ -40,14 +40,14 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
     config = {"target_modules": parse_target_modules(settings)}
     there = f"There are: {ALL_LINEAR}, {layer_type_names(layers)}."
     faults = [Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)]
-    faults += tied_faults(config, base, WHERE)
+    faults += tied_weight_faults(config, base, WHERE)
     if not faults and not any(is_target(name, config) for name in layers):
         faults.append(Fault("matches no layer", WHERE, repr(settings.target_modules), there))
     if faults:
         raise UserError("these layers cannot be adapted", where=str(base), faults=faults)
 
 
-def tied_faults(config: Mapping[str, Any], base: Path, where: str) -> list[Fault]:
+def tied_weight_faults(config: Mapping[str, Any], base: Path, where: str) -> list[Fault]:
     """Adapters on embeddings or head of a base whose embeddings and head are one weight.
 
     Merged, the update of one would change the other too, or be lost when the folder is loaded again.

@@ -10,7 +10,7 @@ import pytest
 from agents.errors import UserError
 from agents.model_files.layers import layers_of, embedding_rows
 from finetune.config import TrainingConfig
-from finetune.lora_targets import check_target_modules, parse_target_modules, tied_faults
+from finetune.lora_targets import check_target_modules, parse_target_modules, tied_weight_faults
 from tests.agents.model_files.test_lora import ENDS, LAYERS, write
 
 RECIPE = TrainingConfig()
@@ -69,7 +69,7 @@ def test_embeddings_and_head_that_are_one_weight_are_not_adapted(tmp_path: Path,
     ):
         with pytest.raises(UserError, match="one weight"):
             check_target_modules(targets(names), base)
-        assert tied_faults({"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, base, name)
+        assert tied_weight_faults({"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, base, name)
     check_target_modules(targets(names), base_at(tmp_path / "apart"))
 
 
