@@ -72,7 +72,7 @@ def build(folder: Path, kind: Kind = "llama", *, chat: bool = False, seed: int =
     require_training_libraries()
     import torch
 
-    tokenizer = tokenizer_of(kind, chat=chat)
+    tokenizer = build_tokenizer(kind, chat=chat)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _model(kind, tokenizer)
@@ -87,7 +87,7 @@ def build(folder: Path, kind: Kind = "llama", *, chat: bool = False, seed: int =
     return folder
 
 
-def tokenizer_of(kind: Kind, *, chat: bool = False, legacy: bool = False) -> PreTrainedTokenizerBase:
+def build_tokenizer(kind: Kind, *, chat: bool = False, legacy: bool = False) -> PreTrainedTokenizerBase:
     """A tokenizer of the real model's type with about `VOCABULARY` tokens.
 
     Args:

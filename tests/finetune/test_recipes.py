@@ -27,11 +27,11 @@ HOW = TrainOptions(cpu=True, new_tokens=4)
 @pytest.fixture(scope="module")
 def tokenizers() -> dict[str, Any]:
     """A base's, and an instruct model's whose template also uses marks that are no tokens of its own."""
-    from finetune.tiny_model import tokenizer_of
+    from finetune.tiny_model import build_tokenizer
 
-    chat = tokenizer_of("llama", chat=True)
+    chat = build_tokenizer("llama", chat=True)
     chat.chat_template = chat.chat_template.replace("<|eot_id|>", "<|eot_id|><|turn_over|>")
-    return {"plain": tokenizer_of("llama"), "chat": chat}
+    return {"plain": build_tokenizer("llama"), "chat": chat}
 
 
 def turn(how: PromptFormat, said: str) -> str:

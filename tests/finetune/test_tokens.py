@@ -31,14 +31,14 @@ answers = words.filter(lambda text: text.strip() != "")
 
 @pytest.fixture(scope="module")
 def tokenizers() -> dict[str, Any]:
-    from finetune.tiny_model import tokenizer_of
+    from finetune.tiny_model import build_tokenizer
 
     return {
-        "llama": tokenizer_of("llama"),
-        "mistral": tokenizer_of("mistral"),
-        "mistral-legacy": tokenizer_of("mistral", legacy=True),
-        "llama-chat": tokenizer_of("llama", chat=True),
-        "mistral-chat": tokenizer_of("mistral", chat=True),
+        "llama": build_tokenizer("llama"),
+        "mistral": build_tokenizer("mistral"),
+        "mistral-legacy": build_tokenizer("mistral", legacy=True),
+        "llama-chat": build_tokenizer("llama", chat=True),
+        "mistral-chat": build_tokenizer("mistral", chat=True),
     }
 
 
