@@ -37,7 +37,7 @@ SHAPE = {
     "num_key_value_heads": 2,
 }
 # LLaMA 3's way of cutting text into words before merging, as its tokenizer.json states it.
-LLAMA_3_WORDS = (
+LLAMA_3_SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -127,7 +127,7 @@ def _llama_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(LLAMA_3_WORDS), behavior="isolated"),
+            pre_tokenizers.Split(Regex(LLAMA_3_SPLIT_PATTERN), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
