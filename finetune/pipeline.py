@@ -130,7 +130,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
         return done
     with locked_work_dir(task.out, recipe, restart=options.restart) as work, translate_errors(task.settings, work, tell):
         tell(f"{task.stage}: {task.prepared.told()}")
-        for note in notes_on(task.tokenizer, task.rendering.form):
+        for note in tokenizer_warnings(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")
         save = work.last_intact_save(tell)
         if save:
@@ -158,7 +158,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
     return read_checkpoint(task.out)
 
 
-def notes_on(tokenizer: Any, form: PromptStyle) -> list[str]:
+def tokenizer_warnings(tokenizer: Any, form: PromptStyle) -> list[str]:
     """What of a base's tokenizer a person should know before hours are spent."""
     if form is PromptStyle.PLAIN and lacks_bos(tokenizer):
         return [
