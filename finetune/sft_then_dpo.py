@@ -69,19 +69,19 @@ def train_seeds(
             train_two_step(
                 base,
                 data,
-                out.with_name(of_seed(out.name, seed)),
+                out.with_name(seed_name(out.name, seed)),
                 first,
                 dpo_settings=second,
                 revision=revision,
                 form=form,
-                name=of_seed(name, seed) if name else "",
+                name=seed_name(name, seed) if name else "",
                 options=options,
             )
         )
     return made
 
 
-def of_seed(name: str, seed: int) -> str:
+def seed_name(name: str, seed: int) -> str:
     """What one of several trainings of a recipe is called."""
     return f"{name}-seed-{seed}"
 

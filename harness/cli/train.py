@@ -69,15 +69,15 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
     """Step one: supervised fine-tuning of a base model."""
     asked = _begin(Asked.take(rest), out)
     from finetune.sft import train_sft
-    from finetune.sft_then_dpo import of_seed
+    from finetune.sft_then_dpo import seed_name
 
     options, settings = asked.options, asked.settings
     trainings = [(out, name, settings)]
     if asked.seeds:
         trainings = [
             (
-                out.with_name(of_seed(out.name, seed)),
-                of_seed(name, seed) if name else "",
+                out.with_name(seed_name(out.name, seed)),
+                seed_name(name, seed) if name else "",
                 with_seed(settings, seed),
             )
             for seed in asked.seeds
