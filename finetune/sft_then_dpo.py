@@ -38,7 +38,7 @@ def train_two_step(
     for stage in ("sft", "dpo"):
         check_has_rows(folder, stage)
     name = name or out.name
-    first = sft_folder(out)
+    first = sft_output_dir(out)
     train_sft(base, data, first, settings, revision=revision, form=form, name=f"{name}-sft", options=options)
     return train_dpo(first, data, out, dpo_settings or settings, name=name, options=options)
 
@@ -86,6 +86,6 @@ def seed_name(name: str, seed: int) -> str:
     return f"{name}-seed-{seed}"
 
 
-def sft_folder(out: Path) -> Path:
+def sft_output_dir(out: Path) -> Path:
     """Where the first step's checkpoint goes."""
     return out.with_name(f"{out.name}-sft")

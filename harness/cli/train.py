@@ -120,7 +120,7 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Both steps, resumable between and within."""
     asked = _begin(Asked.take(rest), out)
-    from finetune.sft_then_dpo import sft_folder, train_seeds, train_two_step
+    from finetune.sft_then_dpo import sft_output_dir, train_seeds, train_two_step
 
     options, settings = asked.options, asked.settings
     if asked.seeds:
@@ -129,7 +129,7 @@ def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: s
         )
     else:
         made = [train_two_step(base, data, out, settings, revision=revision, form=form, name=name, options=options)]
-    _end(asked, made, [read_checkpoint(sft_folder(one.path)) for one in made])
+    _end(asked, made, [read_checkpoint(sft_output_dir(one.path)) for one in made])
 
 
 @train.command()
