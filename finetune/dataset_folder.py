@@ -39,7 +39,7 @@ STAGES = ("sft", "dpo")
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class DatasetOrigin:
     """How a dataset came to be; all of it goes into the manifest.
 
     Attributes:
@@ -71,7 +71,7 @@ def write(
     rows: TrainingRows,
     dialogues: Mapping[str, Dialogue],
     rendering: PromptFormat,
-    origin: Origin,
+    origin: DatasetOrigin,
     *,
     held_out: TrainingRows | None = None,
     forms: Sequence[str] = FORMS,

@@ -18,7 +18,7 @@ from agents.errors import Fault, UserError
 from agents.improver import improvement_preset
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet, Split
-from finetune.dataset_folder import Origin, write
+from finetune.dataset_folder import DatasetOrigin, write
 from finetune.dialogue_selection import (
     HUMAN,
     IMPROVED,
@@ -58,7 +58,7 @@ class Built:
     held_out: TrainingRows | None
     dialogues: Mapping[str, Dialogue]
     test: frozenset[str]
-    origin: Origin
+    origin: DatasetOrigin
 
     def write(self, folder: Path, library: Library, forms: Sequence[str]) -> dict[str, Any]:
         """Write the folder; its manifest.
@@ -250,7 +250,7 @@ def _leave_out(members: DialogueSelection, texts: Texts, dialogues: set[str]) ->
                 texts[one.dialogue, role] = UnusableResponse("its other response is not there yet")
 
 
-def _origin(dataset: Dataset, recipe: Recipe, found: _Found, runs: Sequence[str]) -> Origin:
+def _origin(dataset: Dataset, recipe: Recipe, found: _Found, runs: Sequence[str]) -> DatasetOrigin:
     seed = recipe.seed
     if recipe.method == Method.OVER_LLM and seed is None:
         seed = RELEASED_SEED if recipe.fidelity is Fidelity.RELEASED else PARTITION_SEED
@@ -259,7 +259,7 @@ def _origin(dataset: Dataset, recipe: Recipe, found: _Found, runs: Sequence[str]
         source["initial responses of"] = recipe.initial
     if recipe.hold_out:
         source["held out"] = f"development dialogues, seed {DEVELOPMENT_SEED}"
-    return Origin(
+    return DatasetOrigin(
         method=recipe.method,
         fidelity=recipe.fidelity,
         llm=recipe.llm if recipe.method == Method.DIRECT else "",

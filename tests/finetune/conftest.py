@@ -9,7 +9,7 @@ import pytest
 
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity
-from finetune.dataset_folder import Origin, write
+from finetune.dataset_folder import DatasetOrigin, write
 from finetune.training_rows import DpoRow, TrainingRows, SftRow
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden", "phone", "team", "boat", "choir")
@@ -67,7 +67,7 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
         kept = dict(list(dialogues.items())[: count // 8 * 7]) if held_out else dialogues
         rest = {name: one for name, one in dialogues.items() if name not in kept}
         folder = tmp_path_factory.mktemp("data") / "over-human"
-        origin = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
+        origin = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
         held = rows_of(rest) if rest else None
         write(folder, rows_of(kept), dialogues, rendering(), origin, held_out=held)
         return folder

@@ -236,13 +236,13 @@ class TestWhileTraining:
     ) -> None:
         from agents.student_prompt import rendering
         from agents.types import Fidelity
-        from finetune.dataset_folder import Origin, write
+        from finetune.dataset_folder import DatasetOrigin, write
         from finetune.sft_then_dpo import train_two_step
         from finetune.training_rows import TrainingRows
 
         dialogues = make_dialogues(4)
         only = TrainingRows(make_rows(dialogues).sft, (), ())
-        write(tmp_path / "data", only, dialogues, rendering(), Origin("low-rated", Fidelity.PAPER))
+        write(tmp_path / "data", only, dialogues, rendering(), DatasetOrigin("low-rated", Fidelity.PAPER))
         with pytest.raises(UserError, match="no DPO rows"):
             train_two_step(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)
         assert not (tmp_path / "x-sft").exists() and not (tmp_path / "x-sft.partial").exists()

@@ -12,11 +12,11 @@ import pytest
 from agents.errors import UserError
 from agents.student_prompt import RESPONSE_CUE, rendering
 from agents.types import Dialogue, Fidelity
-from finetune.dataset_folder import Origin, dataset_id, to_parquet, write
+from finetune.dataset_folder import DatasetOrigin, dataset_id, to_parquet, write
 from finetune.dataset_reader import check_has_rows, read
 from finetune.training_rows import DpoRow, TrainingRows, SftRow
 
-ORIGIN = Origin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
+ORIGIN = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
 MakeDialogues = Callable[[int], dict[str, Dialogue]]
 MakeRows = Callable[[dict[str, Dialogue]], TrainingRows]
 
