@@ -34,7 +34,7 @@ from finetune.training_rows import DpoRow, TrainingRows, SftRow
 KIND = "empathy-dataset"
 VERSION = 1
 MANIFEST = "manifest.json"
-FORMS = ("trl", "llama-factory")
+FORMATS = ("trl", "llama-factory")
 STAGES = ("sft", "dpo")
 
 
@@ -74,7 +74,7 @@ def write(
     origin: DatasetOrigin,
     *,
     held_out: TrainingRows | None = None,
-    forms: Sequence[str] = FORMS,
+    forms: Sequence[str] = FORMATS,
     forbidden: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Write the folder and give back its manifest.
@@ -192,9 +192,9 @@ def _check_before_writing(
     folder: Path, rows: TrainingRows, held_out: TrainingRows | None, forms: Sequence[str], forbidden: set[str]
 ) -> None:
     where = str(folder)
-    unknown = [form for form in forms if form not in FORMS]
+    unknown = [form for form in forms if form not in FORMATS]
     if unknown:
-        raise UserError("no such form", where="--format", found=repr(unknown[0]), remedy=f"Choose: {FORMS}.")
+        raise UserError("no such form", where="--format", found=repr(unknown[0]), remedy=f"Choose: {FORMATS}.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("there is something already", where=where, remedy="Name a new folder with --out.")
     if not rows.sft and not rows.dpo:

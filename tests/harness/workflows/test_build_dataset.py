@@ -19,7 +19,7 @@ from agents.models.spec import Model, ApiProtocol
 from agents.responder import Responder
 from agents.student_prompt import PromptStyle, rendering
 from agents.types import Dialogue, Fidelity, Response, Split, Strategy
-from finetune.dataset_folder import FORMS
+from finetune.dataset_folder import FORMATS
 from finetune.dataset_reader import read
 from finetune.dialogue_selection import LLMS
 from harness.data.dataset import Dataset, load, sample
@@ -138,7 +138,7 @@ async def test_no_test_dialogue_in_any_file_and_one_prompt_a_pair(store: Store, 
     for number, (method, llm, fidelity) in enumerate(recipes()):
         folder = tmp_path / str(number)
         built = await build(dataset, store, made(method, llm, fidelity))
-        manifest = built.write(folder, LIBRARY, FORMS)
+        manifest = built.write(folder, LIBRARY, FORMATS)
         for file in folder.rglob("*.json*"):
             text = file.read_text(encoding="utf-8")
             assert not any(json.dumps(one.id) in text or one.utterance in text for one in test)
@@ -154,7 +154,7 @@ async def test_the_same_database_and_options_give_the_same_bytes(store: Store, t
     for method, llm, fidelity in recipes():
         folders = [tmp_path / f"{number}-{method}-{llm}-{fidelity}" for number in range(2)]
         for folder in folders:
-            (await build(dataset, store, made(method, llm, fidelity))).write(folder, LIBRARY, FORMS)
+            (await build(dataset, store, made(method, llm, fidelity))).write(folder, LIBRARY, FORMATS)
         first, second = (
             {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
             for folder in folders
@@ -234,7 +234,7 @@ async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_p
         "dpo: empty text": 1,
         "dpo: refused": 1,
     }
-    manifest = built.write(tmp_path / "folder", LIBRARY, FORMS)
+    manifest = built.write(tmp_path / "folder", LIBRARY, FORMATS)
     assert sum(manifest["excluded"].values()) == 4
     assert "another language (1)" in (tmp_path / "folder" / "README.md").read_text(encoding="utf-8")
 
