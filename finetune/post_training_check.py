@@ -24,7 +24,7 @@ from finetune.dataset_reader import DatasetFolder, Example
 DIALOGUES = 16
 NEW_TOKENS = 128
 BATCH = 4
-MUCH_WORSE = math.log(1.25)  # a perplexity on general text a quarter higher than the base's is worth a word
+MAX_LOSS_RISE = math.log(1.25)  # a perplexity on general text a quarter higher than the base's is worth a word
 FEW_DISTINCT = 0.5
 MANY_CUT = 0.5
 
@@ -149,7 +149,7 @@ def warnings_of(general_rise: float, loss_rise: float, distinct: float, cut: flo
     found = []
     if not all(math.isfinite(value) for value in (general_rise, loss_rise)):
         found.append("a loss is not a number")
-    if general_rise > MUCH_WORSE:
+    if general_rise > MAX_LOSS_RISE:
         times = math.exp(min(general_rise, 50))
         found.append(f"forgetting: perplexity on general text is {times:.2f} times the base's")
     if loss_rise > 0:
