@@ -25,7 +25,7 @@ DIALOGUES = 16
 NEW_TOKENS = 128
 BATCH = 4
 MAX_LOSS_RISE = math.log(1.25)  # a perplexity on general text a quarter higher than the base's is worth a word
-FEW_DISTINCT = 0.5
+MIN_DISTINCT_SHARE = 0.5
 MANY_CUT = 0.5
 
 
@@ -154,7 +154,7 @@ def warnings_of(general_rise: float, loss_rise: float, distinct: float, cut: flo
         found.append(f"forgetting: perplexity on general text is {times:.2f} times the base's")
     if loss_rise > 0:
         found.append("the loss on empathic responses is above the base's")
-    if distinct < FEW_DISTINCT:
+    if distinct < MIN_DISTINCT_SHARE:
         found.append(f"collapse: only {distinct:.0%} of the responses are different ones")
     if cut > MANY_CUT:
         found.append(f"{cut:.0%} of the responses did not end before the limit")
