@@ -26,7 +26,7 @@ NEW_TOKENS = 128
 BATCH = 4
 MAX_LOSS_RISE = math.log(1.25)  # a perplexity on general text a quarter higher than the base's is worth a word
 MIN_DISTINCT_SHARE = 0.5
-MANY_CUT = 0.5
+MAX_TRUNCATED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def warnings_of(general_rise: float, loss_rise: float, distinct: float, cut: flo
         found.append("the loss on empathic responses is above the base's")
     if distinct < MIN_DISTINCT_SHARE:
         found.append(f"collapse: only {distinct:.0%} of the responses are different ones")
-    if cut > MANY_CUT:
+    if cut > MAX_TRUNCATED_SHARE:
         found.append(f"{cut:.0%} of the responses did not end before the limit")
     return tuple(found)
 
