@@ -140,11 +140,11 @@ def check(
         cut=round(cut, 3),
         distinct=round(distinct, 3),
         new_tokens=new_tokens,
-        warnings=warnings_of(loss_general - general_base, loss - loss_base, distinct, cut),
+        warnings=check_warnings(loss_general - general_base, loss - loss_base, distinct, cut),
     )
 
 
-def warnings_of(general_rise: float, loss_rise: float, distinct: float, cut: float) -> tuple[str, ...]:
+def check_warnings(general_rise: float, loss_rise: float, distinct: float, cut: float) -> tuple[str, ...]:
     """What is worth a word. Rises are in nats per token against the base."""
     found = []
     if not all(math.isfinite(value) for value in (general_rise, loss_rise)):

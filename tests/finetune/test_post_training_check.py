@@ -38,7 +38,7 @@ def test_the_slice_is_of_held_out_dialogues_where_there_are_any(dataset: Path, m
 def test_words_only_where_there_is_something(
     general: float, empathic: float, distinct: float, cut: float, told: tuple[str, ...]
 ) -> None:
-    assert post_training_check.warnings_of(general, empathic, distinct, cut) == told
+    assert post_training_check.check_warnings(general, empathic, distinct, cut) == told
 
 
 @pytest.mark.train
