@@ -91,7 +91,7 @@ class PreparedTrainer:
     """A trainer ready to run, and the adapter that its student began from ("" for the base)."""
 
     trainer: Any
-    began_from: str = ""
+    parent_adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
             task.rendering,
             task.data,
             task.settings.seed,
-            parent=made.began_from,
+            parent=made.parent_adapter,
             new_tokens=options.new_tokens,
             context=max_context_tokens(load_json_object(task.base_folder / CONFIG)),
         )
