@@ -113,7 +113,7 @@ def write(
         "run": origin.run,
         "rows": _counts(rows),
         "held_out": _counts(held_out) if held_out else {},
-        "excluded": rows.excluded_by_reason(),
+        "excluded": rows.count_excluded_by_reason(),
         "over_97_words": rows.count_over_word_limit(),
         "files": {
             name: f"sha256:{sha256(text.encode()).hexdigest()}" for name, text in sorted(files.items())
@@ -198,7 +198,7 @@ def _check_before_writing(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("there is something already", where=where, remedy="Name a new folder with --out.")
     if not rows.sft and not rows.dpo:
-        why = ", ".join(f"{reason} ({count})" for reason, count in rows.excluded_by_reason().items())
+        why = ", ".join(f"{reason} ({count})" for reason, count in rows.count_excluded_by_reason().items())
         raise UserError("there is not one row to train on", where=where, found=why or "no dialogues")
     trained, kept = rows.dialogues(), held_out.dialogues() if held_out else set()
     for what, leaked in (

@@ -77,7 +77,7 @@ class TrainingRows:
         """Ids of all dialogues that have a row."""
         return {row.dialogue for row in self.sft} | {pair.dialogue for pair in self.dpo}
 
-    def excluded_by_reason(self) -> dict[str, int]:
+    def count_excluded_by_reason(self) -> dict[str, int]:
         """`{"sft: refused": 3, …}`, sorted; what the manifest says."""
         counted = Counter(f"{one.stage}: {one.reason}" for one in self.excluded)
         return dict(sorted(counted.items()))

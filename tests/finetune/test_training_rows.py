@@ -47,7 +47,7 @@ def test_every_wanted_row_is_there_or_counted(
     assert all(row.chosen != row.rejected for row in rows.dpo)
     assert all(text == text.strip() != "" for row in rows.dpo for text in (row.chosen, row.rejected))
     assert all(row.text == row.text.strip() != "" for row in rows.sft)
-    assert sum(rows.excluded_by_reason().values()) == len(rows.excluded)
+    assert sum(rows.count_excluded_by_reason().values()) == len(rows.excluded)
     assert {one.reason for one in rows.excluded} <= {"refused", MISSING, EMPTY, IDENTICAL, DUPLICATE}
     if fidelity is not Fidelity.OURS:
         assert DUPLICATE not in {one.reason for one in rows.excluded}
@@ -62,7 +62,7 @@ def test_combined_repeats_human_rows_in_paper_and_drops_them_in_ours() -> None:
     assert [row.role for row in paper.sft].count(HUMAN) == 4
     ours = build_rows(direct_combined(rated, Fidelity.OURS), dialogues, responses, Fidelity.OURS)
     assert [row.role for row in ours.sft].count(HUMAN) == 1
-    assert ours.excluded_by_reason() == {f"sft: {DUPLICATE}": 3}
+    assert ours.count_excluded_by_reason() == {f"sft: {DUPLICATE}": 3}
 
 
 def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None:
@@ -71,7 +71,7 @@ def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None
     wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), (DpoEntry("d", IMPROVED, HUMAN),))
     rows = build_rows(wanted, dialogues, responses)
     assert (len(rows.sft), len(rows.dpo)) == (2, 0)
-    assert rows.excluded_by_reason() == {f"dpo: {IDENTICAL}": 1}
+    assert rows.count_excluded_by_reason() == {f"dpo: {IDENTICAL}": 1}
 
 
 def test_words_over_the_limit_are_counted_and_kept() -> None:

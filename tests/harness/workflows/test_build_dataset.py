@@ -196,7 +196,7 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
     assert built.rows.dialogues() == {one.id for one in some}
     per_dialogue = Counter(row.dialogue for row in built.rows.sft)
     assert set(per_dialogue.values()) == {2}
-    assert sum(built.rows.excluded_by_reason().values()) > 0
+    assert sum(built.rows.count_excluded_by_reason().values()) > 0
     with pytest.raises(UserError, match="empathy respond openai/other"):
         await build(dataset, store, recipe("direct", llm="openai/other"))
 
@@ -228,7 +228,7 @@ async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_p
         original = Response(one.key, "dataset:human", dataset.texts[HUMAN][one.id], agent.base.id)
         await keep(store, agent.read(one, original, 1, 0, True, None, answers[one.id], f"call-1:{one.id}"))
     built = await build(dataset, store, recipe("over-human"))
-    assert built.rows.excluded_by_reason() == {
+    assert built.rows.count_excluded_by_reason() == {
         "dpo: another language": 1,
         "dpo: chosen and rejected are the same text": 1,
         "dpo: empty text": 1,
