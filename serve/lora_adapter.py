@@ -67,13 +67,13 @@ def read_adapter(
     ]
     faults += adapter_faults(folder, base)
     if beside:
-        faults += beside_faults(config, str(folder / CONFIG), engine)
+        faults += shared_serving_faults(config, str(folder / CONFIG), engine)
     if faults:
         raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
     return Adapter(name, folder, max(_ranks(config)), weights.stat().st_size)
 
 
-def beside_faults(config: Mapping[str, Any], where: str, engine: Engine = "vllm") -> list[Fault]:
+def shared_serving_faults(config: Mapping[str, Any], where: str, engine: Engine = "vllm") -> list[Fault]:
     """What of an adapter cannot stand beside its base and other students.
 
     vLLM 0.32 refuses it, or would not do it as peft does; in peft a start that changes the base's weights

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from serve.lora_adapter import RANKS, beside_faults, read_adapter, shelved, vllm_rank
+from serve.lora_adapter import RANKS, shared_serving_faults, read_adapter, shelved, vllm_rank
 
 
 def write(folder: Path, *values: float, rank: int = 1, **config: Any) -> Path:
@@ -58,13 +58,13 @@ USUAL = {"r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
     ],
 )
 def test_what_vllm_would_not_do_as_peft_does_must_be_merged(config: dict[str, Any]) -> None:
-    (fault,) = beside_faults({**USUAL, **config}, "adapter_config.json")
+    (fault,) = shared_serving_faults({**USUAL, **config}, "adapter_config.json")
     assert "--merged" in fault.remedy
 
 
 def test_with_peft_a_start_that_changes_the_base_must_be_alone() -> None:
     for config, refused in (({"init_lora_weights": "pissa"}, 1), ({"use_dora": True}, 0)):
-        assert len(beside_faults({**USUAL, **config}, "adapter_config.json", "peft")) == refused
+        assert len(shared_serving_faults({**USUAL, **config}, "adapter_config.json", "peft")) == refused
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_with_peft_a_start_that_changes_the_base_must_be_alone() -> None:
     ],
 )
 def test_what_vllm_does_as_peft_does(config: dict[str, Any]) -> None:
-    assert beside_faults({**USUAL, **config}, "adapter_config.json") == []
+    assert shared_serving_faults({**USUAL, **config}, "adapter_config.json") == []
 
 
 def test_whatever_cannot_be_served_is_told_at_once(tmp_path: Path) -> None:
