@@ -104,7 +104,7 @@ def _not_in_vllm(config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def shelved(adapter: Adapter, shelf: Path) -> Adapter:
+def cache_adapter(adapter: Adapter, shelf: Path) -> Adapter:
     """The same adapter at a path that says its content: hard links where that can be, else a copy."""
     digest = sha256()
     for name in (CONFIG, WEIGHTS):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agents.model_files.decoder_config import parse_decoder_config
 from agents.model_files.lora import CONFIG, WEIGHTS
-from serve.lora_adapter import Adapter, shelved
+from serve.lora_adapter import Adapter, cache_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Device
 
@@ -59,7 +59,7 @@ def null_adapter(base: Path, name: str, shelf: Path) -> Adapter:
             folder / WEIGHTS, {f"{layer}.lora_A.weight": (1, into), f"{layer}.lora_B.weight": (out, 1)}
         )
         size = (folder / WEIGHTS).stat().st_size
-        return shelved(Adapter(name, folder, 1, size), shelf)
+        return cache_adapter(Adapter(name, folder, 1, size), shelf)
 
 
 def write_zeros(path: Path, shapes: dict[str, tuple[int, int]]) -> None:

@@ -2,7 +2,7 @@
 
 What a server has computed it keeps by an adapter's name and path (vLLM's prefix cache), so a student that was
 trained anew under its name must come by another path. Adapters are therefore given by paths that say their
-content (`shelved`), which also tells what a server holds. Starts no server and knows no dialogue.
+content (`cache_adapter`), which also tells what a server holds. Starts no server and knows no dialogue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agents.models.spec import Model
 from agents.student_prompt import PromptStyle
 from finetune.tokenizer_identity import load_prompt_encoding
 from harness.serving.checkpoint_resolver import ServedModels
-from serve.lora_adapter import Adapter, shelved
+from serve.lora_adapter import Adapter, cache_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
 from serve.vllm_server import Server
@@ -68,7 +68,7 @@ def _askings(who: ServedModels) -> list[str]:
 
 def cached_adapters(adapters: Sequence[Adapter]) -> list[Adapter]:
     """The same adapters by paths that say their content."""
-    return [shelved(one, ADAPTER_CACHE) for one in adapters]
+    return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
 
 
 def prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool) -> None:

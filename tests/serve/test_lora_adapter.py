@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from serve.lora_adapter import RANKS, shared_serving_faults, read_adapter, shelved, vllm_rank
+from serve.lora_adapter import RANKS, shared_serving_faults, read_adapter, cache_adapter, vllm_rank
 
 
 def write(folder: Path, *values: float, rank: int = 1, **config: Any) -> Path:
@@ -113,13 +113,13 @@ def test_the_rank_that_vllm_is_told_holds_it(rank: int) -> None:
 
 def test_an_adapters_path_on_the_shelf_says_its_content(tmp_path: Path) -> None:
     shelf = tmp_path / "shelf"
-    one = shelved(read_adapter("student:a", write(tmp_path / "a", 1)), shelf)
+    one = cache_adapter(read_adapter("student:a", write(tmp_path / "a", 1)), shelf)
     assert (one.name, one.rank) == ("student:a", 1)
     assert one.folder.parent == shelf
     # the same content from elsewhere is the same path; trained anew in the same folder it is another
-    assert shelved(read_adapter("student:b", write(tmp_path / "b", 1)), shelf).folder == one.folder
-    again = shelved(read_adapter("student:a", write(tmp_path / "a2", 2)), shelf)
-    scaled = shelved(read_adapter("student:a", write(tmp_path / "a3", 1, lora_alpha=32)), shelf)
+    assert cache_adapter(read_adapter("student:b", write(tmp_path / "b", 1)), shelf).folder == one.folder
+    again = cache_adapter(read_adapter("student:a", write(tmp_path / "a2", 2)), shelf)
+    scaled = cache_adapter(read_adapter("student:a", write(tmp_path / "a3", 1, lora_alpha=32)), shelf)
     assert len({one.folder, again.folder, scaled.folder}) == 3
     assert read_adapter("student:a", one.folder).bytes == one.bytes
     assert sorted(path.name for path in shelf.iterdir()) == sorted(
