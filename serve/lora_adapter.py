@@ -19,7 +19,7 @@ from agents.model_files.safetensors_format import nonfinite_tensors
 from serve.sampling_presets import read_json
 
 # Starts of an adapter that leave the base as it is (vLLM 0.32, lora/peft_helper.py); the others do not.
-STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga", "true")
+BASE_PRESERVING_INITS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga", "true")
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank takes
 
 
@@ -80,7 +80,7 @@ def shared_serving_faults(config: Mapping[str, Any], where: str, engine: Engine 
     changes what the base and the others say.
     """
     init = config.get("init_lora_weights", True)
-    changes = isinstance(init, str) and init.lower() not in STARTS
+    changes = isinstance(init, str) and init.lower() not in BASE_PRESERVING_INITS
     parts = {"a start that changes the base's weights": f"init_lora_weights {init!r}" if changes else ""}
     if engine == "vllm":
         parts |= _not_in_vllm(config)
