@@ -104,16 +104,16 @@ def _not_in_vllm(config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def cache_adapter(adapter: Adapter, shelf: Path) -> Adapter:
+def cache_adapter(adapter: Adapter, cache_dir: Path) -> Adapter:
     """The same adapter at a path that says its content: hard links where that can be, else a copy."""
     digest = sha256()
     for name in (CONFIG, WEIGHTS):
         with (adapter.folder / name).open("rb") as file:
             digest.update(file_digest(file, "sha256").digest())
-    folder = shelf / digest.hexdigest()[:20]
+    folder = cache_dir / digest.hexdigest()[:20]
     if not folder.is_dir():
-        shelf.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".", dir=shelf))
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".", dir=cache_dir))
         for name in (CONFIG, WEIGHTS):
             try:
                 (unfinished / name).hardlink_to((adapter.folder / name).resolve())

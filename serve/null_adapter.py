@@ -24,7 +24,7 @@ ITSELF = "/itself"
 
 
 def beside(
-    base: Path, name: str, adapters: Sequence[Adapter], device: Device, shelf: Path, *, more: bool = False
+    base: Path, name: str, adapters: Sequence[Adapter], device: Device, cache_dir: Path, *, more: bool = False
 ) -> tuple[str, list[Adapter]]:
     """What an engine serves the base as, and with which adapters, so that `name` is the base on any device.
 
@@ -36,10 +36,10 @@ def beside(
     """
     if device != "cpu" or not (adapters or more):
         return name, list(adapters)
-    return name + ITSELF, [null_adapter(base, name, shelf), *adapters]
+    return name + ITSELF, [null_adapter(base, name, cache_dir), *adapters]
 
 
-def null_adapter(base: Path, name: str, shelf: Path) -> Adapter:
+def null_adapter(base: Path, name: str, cache_dir: Path) -> Adapter:
     """An adapter of this base that changes nothing, called `name`."""
     shape = parse_decoder_config(read_json(base / "config.json"))
     into, out = shape.linear()[LAYER]
@@ -59,7 +59,7 @@ def null_adapter(base: Path, name: str, shelf: Path) -> Adapter:
             folder / WEIGHTS, {f"{layer}.lora_A.weight": (1, into), f"{layer}.lora_B.weight": (out, 1)}
         )
         size = (folder / WEIGHTS).stat().st_size
-        return cache_adapter(Adapter(name, folder, 1, size), shelf)
+        return cache_adapter(Adapter(name, folder, 1, size), cache_dir)
 
 
 def write_zeros(path: Path, shapes: dict[str, tuple[int, int]]) -> None:

@@ -112,16 +112,16 @@ def test_the_rank_that_vllm_is_told_holds_it(rank: int) -> None:
 
 
 def test_an_adapters_path_on_the_shelf_says_its_content(tmp_path: Path) -> None:
-    shelf = tmp_path / "shelf"
-    one = cache_adapter(read_adapter("student:a", write(tmp_path / "a", 1)), shelf)
+    cache_dir = tmp_path / "shelf"
+    one = cache_adapter(read_adapter("student:a", write(tmp_path / "a", 1)), cache_dir)
     assert (one.name, one.rank) == ("student:a", 1)
-    assert one.folder.parent == shelf
+    assert one.folder.parent == cache_dir
     # the same content from elsewhere is the same path; trained anew in the same folder it is another
-    assert cache_adapter(read_adapter("student:b", write(tmp_path / "b", 1)), shelf).folder == one.folder
-    again = cache_adapter(read_adapter("student:a", write(tmp_path / "a2", 2)), shelf)
-    scaled = cache_adapter(read_adapter("student:a", write(tmp_path / "a3", 1, lora_alpha=32)), shelf)
+    assert cache_adapter(read_adapter("student:b", write(tmp_path / "b", 1)), cache_dir).folder == one.folder
+    again = cache_adapter(read_adapter("student:a", write(tmp_path / "a2", 2)), cache_dir)
+    scaled = cache_adapter(read_adapter("student:a", write(tmp_path / "a3", 1, lora_alpha=32)), cache_dir)
     assert len({one.folder, again.folder, scaled.folder}) == 3
     assert read_adapter("student:a", one.folder).bytes == one.bytes
-    assert sorted(path.name for path in shelf.iterdir()) == sorted(
+    assert sorted(path.name for path in cache_dir.iterdir()) == sorted(
         each.folder.name for each in (one, again, scaled)
     )
