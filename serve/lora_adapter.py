@@ -40,11 +40,11 @@ class Adapter:
     bytes: int
 
 
-Engine = Literal["vllm", "peft"]
+EngineName = Literal["vllm", "peft"]
 
 
 def read_adapter(
-    name: str, folder: Path, base: Path | None = None, *, beside: bool = True, engine: Engine = "vllm"
+    name: str, folder: Path, base: Path | None = None, *, beside: bool = True, engine: EngineName = "vllm"
 ) -> Adapter:
     """The adapter in `folder`, its weights read through.
 
@@ -73,7 +73,7 @@ def read_adapter(
     return Adapter(name, folder, max(_ranks(config)), weights.stat().st_size)
 
 
-def shared_serving_faults(config: Mapping[str, Any], where: str, engine: Engine = "vllm") -> list[Fault]:
+def shared_serving_faults(config: Mapping[str, Any], where: str, engine: EngineName = "vllm") -> list[Fault]:
     """What of an adapter cannot stand beside its base and other students.
 
     vLLM 0.32 refuses it, or would not do it as peft does; in peft a start that changes the base's weights

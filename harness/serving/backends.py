@@ -28,7 +28,7 @@ from harness.serving.hardware import plan_serving, wanted
 from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
-from serve.lora_adapter import Adapter, Engine, read_adapter
+from serve.lora_adapter import Adapter, EngineName, read_adapter
 from serve.memory_plan import ServePlan, Wanted, command, lora_modules
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
@@ -125,7 +125,7 @@ def _wanted(how: ServingConfig, dtype: Dtype) -> Wanted:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: Engine = "vllm") -> list[Adapter]:
+def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[Adapter]:
     """The students' adapters, read through.
 
     Args:
