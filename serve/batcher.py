@@ -18,7 +18,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 
 Answer = Completion | CallError
-Engine = Callable[[Sequence[ModelRequest]], Sequence[Answer]]
+BatchEngine = Callable[[Sequence[ModelRequest]], Sequence[Answer]]
 MOST = 256
 
 
@@ -30,7 +30,7 @@ class Batcher:
         most: calls in a batch, ≥ 1.
     """
 
-    def __init__(self, engine: Engine, most: int = MOST) -> None:
+    def __init__(self, engine: BatchEngine, most: int = MOST) -> None:
         self._engine = engine
         self._most = most
         self._waiting: list[tuple[ModelRequest, asyncio.Future[Completion]]] = []
