@@ -17,7 +17,7 @@ from agents.model_files.chat_template import Tokenizer
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestParams:
     """One call as an engine is asked it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Asked:
         return (*told, self.repetition_penalty, self.seed, self.stop)
 
 
-def asked(call: ModelRequest, tokenizer: Tokenizer) -> Asked:
+def asked(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
     """What this call asks.
 
     Raises:
@@ -57,7 +57,7 @@ def asked(call: ModelRequest, tokenizer: Tokenizer) -> Asked:
     wrong = [name for name in ("structured_outputs", "logprobs", "response_format") if body.get(name)]
     if wrong:
         raise CallError(Failure.BAD_REQUEST, f"{', '.join(wrong)}: only through a server")
-    return Asked(
+    return RequestParams(
         model=body["model"],
         ids=tuple(_ids(body, tokenizer)),
         max_tokens=body["max_tokens"],

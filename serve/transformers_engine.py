@@ -18,7 +18,7 @@ from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, FinishReason, Usage
 from agents.model_files.weights import LOADING_OPTIONS, check_loaded, weight_files
 from serve.batcher import Answer
-from serve.request_params import Asked, asked, until_stop
+from serve.request_params import RequestParams, asked, until_stop
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
 ROWS = 32  # of one pass
@@ -86,7 +86,7 @@ class TransformersEngine:
     def __call__(self, calls: Sequence[ModelRequest]) -> list[Answer]:
         """Answer a batch, grouped by model and sampling."""
         answers: list[Answer | None] = [None] * len(calls)
-        groups: dict[tuple[Any, ...], list[tuple[int, Asked]]] = defaultdict(list)
+        groups: dict[tuple[Any, ...], list[tuple[int, RequestParams]]] = defaultdict(list)
         for number, call in enumerate(calls):
             try:
                 told = asked(call, self.tokenizer)
@@ -102,13 +102,13 @@ class TransformersEngine:
                     answers[number] = answer
         return [answer for answer in answers if answer is not None]
 
-    def _check_ids(self, one: Asked) -> None:
+    def _check_ids(self, one: RequestParams) -> None:
         beyond = sorted({each for each in one.ids if each >= self._words})
         if beyond:
             what = f"tokens {beyond[:8]} have no embedding: the model has {self._words} rows"
             raise CallError(Failure.BAD_REQUEST, what)
 
-    def _pass(self, rows: Sequence[Asked]) -> list[Answer]:
+    def _pass(self, rows: Sequence[RequestParams]) -> list[Answer]:
         import contextlib
 
         import torch
@@ -135,7 +135,7 @@ class TransformersEngine:
             )
         return [self._read(row, out[at, longest:].tolist()) for at, row in enumerate(rows)]
 
-    def _read(self, row: Asked, said: list[int]) -> Completion:
+    def _read(self, row: RequestParams, said: list[int]) -> Completion:
         eos = self._model.generation_config.eos_token_id
         ends = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
         count = next((at for at, each in enumerate(said) if each in ends), None)
@@ -149,7 +149,7 @@ class TransformersEngine:
         return Completion(text, finish, Usage(len(row.ids), len(kept)), model=row.model)
 
 
-def _options(of: Asked, tokenizer: Any) -> dict[str, Any]:
+def _options(of: RequestParams, tokenizer: Any) -> dict[str, Any]:
     """`generate`'s own words for it."""
     told: dict[str, Any] = {
         "max_new_tokens": of.max_tokens,

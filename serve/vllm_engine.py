@@ -12,7 +12,7 @@ from agents.errors import CallError, UserError
 from agents.messages import Completion, FinishReason, Usage
 from serve.batcher import Answer
 from serve.memory_plan import FORMATS, ServePlan
-from serve.request_params import Asked, asked
+from serve.request_params import RequestParams, asked
 from serve.served_model import VLLM_DTYPES
 from serve.vllm_server import needs_vllm
 
@@ -74,7 +74,7 @@ class VllmEngine:
     def __call__(self, calls: Sequence[ModelRequest]) -> list[Answer]:
         """Answer a batch: base and adapters in the same passes."""
         answers: dict[int, Answer] = {}
-        told: list[tuple[int, Asked]] = []
+        told: list[tuple[int, RequestParams]] = []
         for number, call in enumerate(calls):
             try:
                 told.append((number, asked(call, self.tokenizer)))
@@ -99,7 +99,7 @@ class VllmEngine:
         self._llm.llm_engine.engine_core.shutdown()
 
 
-def _sampling(of: Asked) -> Any:
+def _sampling(of: RequestParams) -> Any:
     from vllm import SamplingParams
 
     return SamplingParams(
