@@ -73,7 +73,7 @@ def asked(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
     )
 
 
-def until_stop(text: str, stop: Sequence[str], *, keep: bool) -> tuple[str, bool]:
+def truncate_at_stop(text: str, stop: Sequence[str], *, keep: bool) -> tuple[str, bool]:
     """The text up to the stop string that is complete first, and whether there was one."""
     found = [(at + len(each), at) for each in stop if (at := text.find(each)) >= 0]
     if not found:

@@ -18,7 +18,7 @@ from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, FinishReason, Usage
 from agents.model_files.weights import LOADING_OPTIONS, check_loaded, weight_files
 from serve.batcher import Answer
-from serve.request_params import RequestParams, asked, until_stop
+from serve.request_params import RequestParams, asked, truncate_at_stop
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
 ROWS = 32  # of one pass
@@ -140,7 +140,7 @@ class TransformersEngine:
         ends = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
         count = next((at for at, each in enumerate(said) if each in ends), None)
         kept = said if count is None else said[: count + row.keeps_special]
-        text, stopped = until_stop(
+        text, stopped = truncate_at_stop(
             self.tokenizer.decode(kept, skip_special_tokens=not row.keeps_special),
             row.stop,
             keep=row.keeps_stop,

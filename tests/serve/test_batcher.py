@@ -14,7 +14,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from serve.batcher import Answer, Batcher
-from serve.request_params import asked, until_stop
+from serve.request_params import asked, truncate_at_stop
 
 MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True))
 
@@ -115,4 +115,4 @@ def test_an_engine_is_asked_what_a_server_would_be() -> None:
     ],
 )
 def test_stop_strings(text: str, keep: bool, told: tuple[str, bool]) -> None:
-    assert until_stop(text, ("\nSpeaker:", "<y"), keep=keep) == told
+    assert truncate_at_stop(text, ("\nSpeaker:", "<y"), keep=keep) == told
