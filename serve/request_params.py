@@ -37,7 +37,7 @@ class RequestParams:
     repetition_penalty: float
     seed: int | None
     stop: tuple[str, ...]
-    keeps_stop: bool
+    include_stop: bool
     keeps_special: bool
 
     @property
@@ -68,7 +68,7 @@ def asked(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
         repetition_penalty=body.get("repetition_penalty", 1.0),
         seed=body.get("seed"),
         stop=tuple(body.get("stop", ())),
-        keeps_stop=bool(body.get("include_stop_str_in_output")),
+        include_stop=bool(body.get("include_stop_str_in_output")),
         keeps_special=body.get("skip_special_tokens") is False,
     )
 

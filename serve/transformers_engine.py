@@ -143,7 +143,7 @@ class TransformersEngine:
         text, stopped = truncate_at_stop(
             self.tokenizer.decode(kept, skip_special_tokens=not row.keeps_special),
             row.stop,
-            keep=row.keeps_stop,
+            keep=row.include_stop,
         )
         finish = FinishReason.STOP if stopped or count is not None else FinishReason.LENGTH
         return Completion(text, finish, Usage(len(row.ids), len(kept)), model=row.model)

@@ -111,6 +111,6 @@ def _sampling(of: RequestParams) -> Any:
         repetition_penalty=of.repetition_penalty,
         seed=of.seed,
         stop=list(of.stop),
-        include_stop_str_in_output=of.keeps_stop,
+        include_stop_str_in_output=of.include_stop,
         skip_special_tokens=not of.keeps_special,
     )

@@ -98,7 +98,7 @@ def test_an_engine_is_asked_what_a_server_would_be() -> None:
     told = asked(call("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), Letters())
     assert told.ids == (0, 97, 98)
     assert told.sampling == (5, 0.5, 0.9, 7, 0.0, 1.1, 3, ("x",))
-    assert told.keeps_stop
+    assert told.include_stop
     chat = asked(call("ab", Model("vllm", "base", ApiProtocol.OPENAI_CHAT)), Letters())
     assert chat.ids == tuple(map(ord, "<ab>"))
     with pytest.raises(CallError, match="server"):
