@@ -38,7 +38,7 @@ class RequestParams:
     seed: int | None
     stop: tuple[str, ...]
     include_stop: bool
-    keeps_special: bool
+    keep_special_tokens: bool
 
     @property
     def sampling(self) -> tuple[Any, ...]:
@@ -69,7 +69,7 @@ def asked(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
         seed=body.get("seed"),
         stop=tuple(body.get("stop", ())),
         include_stop=bool(body.get("include_stop_str_in_output")),
-        keeps_special=body.get("skip_special_tokens") is False,
+        keep_special_tokens=body.get("skip_special_tokens") is False,
     )
 
 

@@ -64,7 +64,7 @@ class Preset:
     seed: int
     stop: tuple[str, ...] = ()
     cut: Truncation = NO_TRUNCATION
-    keeps_special: bool = False
+    keep_special_tokens: bool = False
 
     @property
     def extra(self) -> str:
@@ -87,7 +87,7 @@ class Preset:
             "frequency_penalty": 0.0,
             "include_stop_str_in_output": True,
         }
-        if self.keeps_special:
+        if self.keep_special_tokens:
             told["skip_special_tokens"] = False
         if template_options:
             told["chat_template_kwargs"] = dict(template_options)
@@ -151,7 +151,7 @@ def resolve(
         own.top_k,
         own.repetition_penalty,
         seed,
-        keeps_special=base_of == "mistral",
+        keep_special_tokens=base_of == "mistral",
     )
 
 

@@ -139,9 +139,9 @@ class TransformersEngine:
         eos = self._model.generation_config.eos_token_id
         ends = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
         count = next((at for at, each in enumerate(said) if each in ends), None)
-        kept = said if count is None else said[: count + row.keeps_special]
+        kept = said if count is None else said[: count + row.keep_special_tokens]
         text, stopped = truncate_at_stop(
-            self.tokenizer.decode(kept, skip_special_tokens=not row.keeps_special),
+            self.tokenizer.decode(kept, skip_special_tokens=not row.keep_special_tokens),
             row.stop,
             keep=row.include_stop,
         )

@@ -112,5 +112,5 @@ def _sampling(of: RequestParams) -> Any:
         seed=of.seed,
         stop=list(of.stop),
         include_stop_str_in_output=of.include_stop,
-        skip_special_tokens=not of.keeps_special,
+        skip_special_tokens=not of.keep_special_tokens,
     )
