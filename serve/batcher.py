@@ -17,8 +17,8 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 
-Answer = Completion | CallError
-BatchEngine = Callable[[Sequence[ModelRequest]], Sequence[Answer]]
+BatchResult = Completion | CallError
+BatchEngine = Callable[[Sequence[ModelRequest]], Sequence[BatchResult]]
 MOST = 256
 
 
@@ -88,7 +88,7 @@ class Batcher:
                     answered.set_result(answer.with_measurements(took, None))
             await _settled(lambda: len(self._waiting), self._most)
 
-    def _answers(self, calls: Sequence[ModelRequest]) -> Sequence[Answer]:
+    def _answers(self, calls: Sequence[ModelRequest]) -> Sequence[BatchResult]:
         try:
             return self._engine(calls)
         except CallError as error:

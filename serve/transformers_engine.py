@@ -17,7 +17,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, FinishReason, Usage
 from agents.model_files.weights import LOADING_OPTIONS, check_loaded, weight_files
-from serve.batcher import Answer
+from serve.batcher import BatchResult
 from serve.request_params import RequestParams, asked, truncate_at_stop
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
@@ -83,9 +83,9 @@ class TransformersEngine:
         self._rows = rows
         self._device = device
 
-    def __call__(self, calls: Sequence[ModelRequest]) -> list[Answer]:
+    def __call__(self, calls: Sequence[ModelRequest]) -> list[BatchResult]:
         """Answer a batch, grouped by model and sampling."""
-        answers: list[Answer | None] = [None] * len(calls)
+        answers: list[BatchResult | None] = [None] * len(calls)
         groups: dict[tuple[Any, ...], list[tuple[int, RequestParams]]] = defaultdict(list)
         for number, call in enumerate(calls):
             try:
@@ -108,7 +108,7 @@ class TransformersEngine:
             what = f"tokens {beyond[:8]} have no embedding: the model has {self._words} rows"
             raise CallError(Failure.BAD_REQUEST, what)
 
-    def _pass(self, rows: Sequence[RequestParams]) -> list[Answer]:
+    def _pass(self, rows: Sequence[RequestParams]) -> list[BatchResult]:
         import contextlib
 
         import torch

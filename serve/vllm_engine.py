@@ -10,7 +10,7 @@ from typing import Any
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, UserError
 from agents.messages import Completion, FinishReason, Usage
-from serve.batcher import Answer
+from serve.batcher import BatchResult
 from serve.memory_plan import FORMATS, ServePlan
 from serve.request_params import RequestParams, asked
 from serve.served_model import VLLM_DTYPES
@@ -71,9 +71,9 @@ class VllmEngine:
             for number, (name, folder) in enumerate(adapters.items(), 1)
         }
 
-    def __call__(self, calls: Sequence[ModelRequest]) -> list[Answer]:
+    def __call__(self, calls: Sequence[ModelRequest]) -> list[BatchResult]:
         """Answer a batch: base and adapters in the same passes."""
-        answers: dict[int, Answer] = {}
+        answers: dict[int, BatchResult] = {}
         told: list[tuple[int, RequestParams]] = []
         for number, call in enumerate(calls):
             try:

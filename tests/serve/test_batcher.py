@@ -13,7 +13,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from serve.batcher import Answer, Batcher
+from serve.batcher import BatchResult, Batcher
 from serve.request_params import asked, truncate_at_stop
 
 MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True))
@@ -23,7 +23,7 @@ def call(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
     return ModelRequest(model, (Message("user", text),), Sampling(5, **sampling))  # type: ignore[arg-type]
 
 
-def echo(calls: Sequence[ModelRequest]) -> list[Answer]:
+def echo(calls: Sequence[ModelRequest]) -> list[BatchResult]:
     return [Completion(one.messages[0].content, FinishReason.STOP) for one in calls]
 
 
@@ -45,7 +45,7 @@ def test_everyone_gets_the_own_answer(count: int, most: int) -> None:
 
 
 async def test_one_bad_call_spoils_no_other() -> None:
-    def engine(calls: Sequence[ModelRequest]) -> list[Answer]:
+    def engine(calls: Sequence[ModelRequest]) -> list[BatchResult]:
         wrong = CallError(Failure.BAD_REQUEST, "no")
         return [wrong if one.messages[0].content == "bad" else echo([one])[0] for one in calls]
 
@@ -60,7 +60,7 @@ async def test_one_bad_call_spoils_no_other() -> None:
 async def test_an_engine_that_fails_is_told_and_asked_again() -> None:
     failing = [True]
 
-    def engine(calls: Sequence[ModelRequest]) -> list[Answer]:
+    def engine(calls: Sequence[ModelRequest]) -> list[BatchResult]:
         if failing:
             failing.clear()
             raise RuntimeError("out of memory")
