@@ -19,7 +19,7 @@ from agents.messages import Completion
 
 BatchResult = Completion | CallError
 BatchEngine = Callable[[Sequence[ModelRequest]], Sequence[BatchResult]]
-MOST = 256
+MAX_BATCH_SIZE = 256
 
 
 class Batcher:
@@ -30,7 +30,7 @@ class Batcher:
         most: calls in a batch, ≥ 1.
     """
 
-    def __init__(self, engine: BatchEngine, most: int = MOST) -> None:
+    def __init__(self, engine: BatchEngine, most: int = MAX_BATCH_SIZE) -> None:
         self._engine = engine
         self._most = most
         self._waiting: list[tuple[ModelRequest, asyncio.Future[Completion]]] = []
