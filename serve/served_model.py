@@ -19,7 +19,7 @@ VLLM_DTYPES: dict[str, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "f
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModelId:
     """One model as it is run.
 
     Attributes:

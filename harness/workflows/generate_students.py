@@ -39,7 +39,7 @@ from results.db.store import Store
 from results.db.tokenizer_identities import kept_sets
 from serve import sampling_presets
 from serve.sampling_presets import Preset, read_json
-from serve.served_model import Dtype, Served
+from serve.served_model import Dtype, ServedModelId
 
 PROVIDER = "vllm"
 MAX_SERVER_STARTS = 3
@@ -51,13 +51,13 @@ def preset_dtype(cast: ServedModels, how: ServingConfig) -> Dtype:
     return how.dtype or sampling_presets.preset_dtype(how.preset, cast.config) or cast.dtype
 
 
-def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> Served:
+def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> ServedModelId:
     """Who answers, by content."""
     made = one.checkpoint
     # what a server of somebody else's does with a question is taken on trust, as its weights are
     on_trust = one.known_before or bool(how.url and not how.trusted)
     asking = PromptEncoding() if on_trust else load_prompt_encoding(cast.base.folder, _form(one, cast))
-    return Served(
+    return ServedModelId(
         weights=cast.base.base.weights,
         adapter=str(made.record["adapter"]) if made is not None else "",
         how="base" if made is None else "merged" if how.merged else "adapter",

@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 import pytest
 
 from agents.hashing import content_id
-from serve.served_model import Served
+from serve.served_model import ServedModelId
 
-ADAPTER = Served("weights-1:a", "sha256:b", "adapter", "r plain", "bf16", "cuda", "vllm")
+ADAPTER = ServedModelId("weights-1:a", "sha256:b", "adapter", "r plain", "bf16", "cuda", "vllm")
 
 
 def test_every_part_counts() -> None:
@@ -27,7 +27,7 @@ def test_every_part_counts() -> None:
         "ends": "1 2",
         "adapter_config": "adapter-config-1:z",
     }
-    assert set(other) == {field.name for field in fields(Served)}
+    assert set(other) == {field.name for field in fields(ServedModelId)}
     made = [ADAPTER, *(replace(ADAPTER, **{name: value}) for name, value in other.items())]
     assert len({one.id for one in made}) == len(made)
     assert replace(ADAPTER).id == ADAPTER.id
@@ -52,6 +52,6 @@ def test_what_was_added_later_leaves_older_identities_as_they_are() -> None:
 
 def test_a_base_has_no_adapter_and_all_else_has() -> None:
     with pytest.raises(ValueError, match="adapter"):
-        Served("weights-1:a", "sha256:b", "base")
+        ServedModelId("weights-1:a", "sha256:b", "base")
     with pytest.raises(ValueError, match="adapter"):
-        Served("weights-1:a", "", "merged")
+        ServedModelId("weights-1:a", "", "merged")
