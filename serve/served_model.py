@@ -12,7 +12,7 @@ from typing import Literal
 
 from agents.hashing import content_id
 
-How = Literal["base", "adapter", "merged"]
+ServingMode = Literal["base", "adapter", "merged"]
 Dtype = Literal["bf16", "fp16", "fp32"]
 Device = Literal["cpu", "cuda"]
 VLLM_DTYPES: dict[str, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -40,7 +40,7 @@ class ServedModelId:
 
     weights: str
     adapter: str = ""
-    how: How = "base"
+    how: ServingMode = "base"
     rendering: str = ""
     dtype: Dtype = "bf16"
     device: Device = "cuda"
