@@ -45,7 +45,7 @@ SHORT_LENGTH = 1280  # enough for the preset `cut`
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ServingRequest:
     """What is to be served, and on what.
 
     Attributes:
@@ -79,7 +79,7 @@ class ServePlan:
         ways: what would fit, each by itself: the fewest settings, then the card; () where it fits already.
     """
 
-    wanted: Wanted
+    wanted: ServingRequest
     weights: int
     adapters: int
     activations: int
@@ -164,13 +164,13 @@ class Way:
     plan: ServePlan
 
 
-def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Wanted | None = None) -> ServePlan:
+def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: ServingRequest | None = None) -> ServePlan:
     """What serving this base with these adapters takes, and what would make it fit where it does not.
 
     Raises:
         UserError: the base is quantised or of an unknown type; the length is longer than its context.
     """
-    asked = wanted or Wanted()
+    asked = wanted or ServingRequest()
     for fault in quantization_faults(config, "config.json"):
         raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
     shape = parse_decoder_config(config, "Start vLLM yourself and name it with --url.")
@@ -207,7 +207,7 @@ def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
     return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
 
 
-def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:
     width = BYTES[asked.dtype]
     rank = max([asked.least_rank, *(adapter.rank for adapter in adapters)])
     count = len(adapters) + asked.spare_loras
@@ -246,7 +246,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: Wanted) -> S
     )
 
 
-def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: Wanted) -> tuple[Way, ...]:
+def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> tuple[Way, ...]:
     """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
     short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)
     tries: list[tuple[str, dict[str, Any]]] = [

@@ -179,7 +179,7 @@ def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, 
 
 
 def _sizes(rest: dict[str, Any]) -> dict[str, Any]:
-    """The sizes that were asked for, as `Wanted` names them."""
+    """The sizes that were asked for, as `ServingRequest` names them."""
     return {
         "model_length": rest["max_model_len"],
         "sequences": rest["max_num_seqs"],
@@ -203,7 +203,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import Adapter, read_adapter
-    from serve.memory_plan import CARD_MIB, FRACTION, Wanted, command, plan
+    from serve.memory_plan import CARD_MIB, FRACTION, ServingRequest, command, plan
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
@@ -222,7 +222,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
     rank = rest["rank"] or USUAL_RANK
     there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
-    asked = Wanted(
+    asked = ServingRequest(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",
         rest["memory_mib"] or CARD_MIB,

@@ -29,7 +29,7 @@ from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
 from serve.lora_adapter import Adapter, EngineName, read_adapter
-from serve.memory_plan import ServePlan, Wanted, command, lora_modules
+from serve.memory_plan import ServePlan, ServingRequest, command, lora_modules
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
@@ -121,7 +121,7 @@ async def opened(
                 yield room
 
 
-def _wanted(how: ServingConfig, dtype: Dtype) -> Wanted:
+def _wanted(how: ServingConfig, dtype: Dtype) -> ServingRequest:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 

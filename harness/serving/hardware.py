@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.errors import UserError
 from serve.lora_adapter import Adapter
-from serve.memory_plan import CARD_MIB, FRACTION, ServePlan, Wanted, plan
+from serve.memory_plan import CARD_MIB, FRACTION, ServePlan, ServingRequest, plan
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
 
@@ -23,20 +23,20 @@ CPU_FRACTION = 0.6
 
 def wanted(
     device: Device, dtype: Dtype, memory_mib: int | None, fraction: float | None, **more: Any
-) -> Wanted:
+) -> ServingRequest:
     """What a server may take here.
 
     Args:
         memory_mib, fraction: of the card or the machine; None for what there is, and the usual share.
-        more: what else is wanted, as `Wanted` names it.
+        more: what else is wanted, as `ServingRequest` names it.
     """
     if device == "cpu":
         memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
-    return Wanted(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or FRACTION, **more)
+    return ServingRequest(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or FRACTION, **more)
 
 
-def plan_serving(folder: Path, adapters: Sequence[Adapter], asked: Wanted) -> ServePlan:
+def plan_serving(folder: Path, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:
     """The plan, which must fit.
 
     Raises:

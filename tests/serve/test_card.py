@@ -12,7 +12,7 @@ import pytest
 
 from finetune.memory_plan import CONFIGS
 from harness.serving.hardware import gpu_memory_mib
-from serve.memory_plan import Wanted, command, plan
+from serve.memory_plan import ServingRequest, command, plan
 from serve.vllm_server import LOOPBACK, free_port, started
 
 pytest.importorskip("vllm")
@@ -36,7 +36,7 @@ CONFIG = {
 @pytest.mark.parametrize("loras", [0, 4])
 def test_the_plans_tokens_are_within_a_tenth_of_vllms_own(tiny: Any, tmp_path: Path, loras: int) -> None:
     memory = gpu_memory_mib()
-    made = plan(CONFIG, [], Wanted(memory_mib=memory, spare_loras=loras, least_rank=8))
+    made = plan(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, least_rank=8))
     if not memory or not made.fits:
         pytest.skip(f"needs a card that holds the model; found {memory} MiB")
     folder = tmp_path / "model"

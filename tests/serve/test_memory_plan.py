@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import parse_decoder_config
 from serve.lora_adapter import Adapter
-from serve.memory_plan import CARD_MIB, Wanted, command, plan
+from serve.memory_plan import CARD_MIB, ServingRequest, command, plan
 
 LLAMA = {
     "model_type": "llama",
@@ -50,10 +50,10 @@ def test_the_card_holds_the_base_and_its_students_and_not_in_32_bits() -> None:
     assert made.max_model_len == 5120
     # a slot of rank 8 on all linear layers: 21.0 M parameters of two bytes
     assert made.adapters == 3 * 2 * 20_971_520
-    wide = plan(LLAMA, adapters(8), Wanted(dtype="fp32"))
+    wide = plan(LLAMA, adapters(8), ServingRequest(dtype="fp32"))
     assert not wide.fits
     assert wide.ways[0].told == "--dtype bf16"  # and nothing that is not needed
-    small = plan(LLAMA, adapters(8), Wanted(memory_mib=16_384))
+    small = plan(LLAMA, adapters(8), ServingRequest(memory_mib=16_384))
     assert not small.fits
     assert [way.told for way in small.ways] == ["19.0 GiB of memory"]
 
@@ -65,7 +65,7 @@ def test_the_card_holds_the_base_and_its_students_and_not_in_32_bits() -> None:
     st.sampled_from([1280, 5120, 40_000]),
 )
 def test_laws(memory: int, ranks: list[int], sequences: int | None, length: int) -> None:
-    wanted = Wanted(memory_mib=memory, sequences=sequences, model_length=length)
+    wanted = ServingRequest(memory_mib=memory, sequences=sequences, model_length=length)
     made = plan(LLAMA, adapters(*ranks), wanted)
     parts = made.weights + made.adapters + made.activations + made.logits + made.reserve
     if made.cache:
@@ -99,7 +99,7 @@ def test_the_command_binds_to_where_it_is_told_and_holds_no_key() -> None:
 
 def test_mistakes() -> None:
     with pytest.raises(UserError, match="context"):
-        plan({**LLAMA, "max_position_embeddings": 2048}, [], Wanted(model_length=4096))
+        plan({**LLAMA, "max_position_embeddings": 2048}, [], ServingRequest(model_length=4096))
     with pytest.raises(UserError, match="LLaMA-type"):
         plan({"model_type": "bert"}, [])
     with pytest.raises(UserError, match="gptq"):

@@ -27,7 +27,7 @@ from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
 from prompts import Library
 from serve.lora_adapter import Adapter, read_adapter
-from serve.memory_plan import ServePlan, Wanted, command, lora_modules, plan
+from serve.memory_plan import ServePlan, ServingRequest, command, lora_modules, plan
 from serve.null_adapter import ITSELF, beside
 from serve.sampling_presets import read_json, resolve
 from serve.transformers_engine import TransformersEngine
@@ -40,7 +40,7 @@ BASE = "base:tiny-base"
 
 
 def planned(folder: Path, adapters: Sequence[Adapter] = (), spare: int = 0) -> ServePlan:
-    wanted = Wanted("cpu", "fp32", 8000, spare_loras=spare)
+    wanted = ServingRequest("cpu", "fp32", 8000, spare_loras=spare)
     return plan(read_json(folder / "config.json"), adapters, wanted)
 
 

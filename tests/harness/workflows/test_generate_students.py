@@ -35,7 +35,7 @@ from harness.workflows.records import last_seen_folders
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import Endings, endings_of
-from serve.memory_plan import Wanted
+from serve.memory_plan import ServingRequest
 
 LIBRARY, SETTINGS = Library(), Settings(quiet=True)
 CONFIG = {
@@ -381,4 +381,4 @@ def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
 
 def test_too_little_memory_names_what_would_fit(place: Path) -> None:
     with pytest.raises(UserError, match=r"What would fit.*GiB of memory"):
-        plan_serving(place / "tiny-base", [], Wanted("cuda", "fp32", 1200))
+        plan_serving(place / "tiny-base", [], ServingRequest("cuda", "fp32", 1200))
