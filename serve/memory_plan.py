@@ -94,7 +94,7 @@ class ServePlan:
     max_num_seqs: int
     max_model_len: int
     fits: bool
-    ways: tuple[Way, ...] = ()
+    ways: tuple[FittingPlan, ...] = ()
 
     @property
     def budget(self) -> int:
@@ -157,7 +157,7 @@ class ServePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FittingPlan:
     """Something that would fit: what to say or to have, and the plan that it gives."""
 
     told: str
@@ -246,7 +246,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     )
 
 
-def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> tuple[Way, ...]:
+def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> tuple[FittingPlan, ...]:
     """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
     short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)
     tries: list[tuple[str, dict[str, Any]]] = [
@@ -265,8 +265,8 @@ def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     for count in range(1, len(tries) + 1):
         fitting = [chosen for chosen in combinations(tries, count) if made(chosen).fits]
         if fitting:
-            ways = [Way(" ".join(told for told, _ in fitting[0]), made(fitting[0]))]
+            ways = [FittingPlan(" ".join(told for told, _ in fitting[0]), made(fitting[0]))]
             break
     mib = -(-ceil(_plan(shape, adapters, asked).needed / asked.fraction) // MIB) + 1
     larger = _plan(shape, adapters, replace(asked, memory_mib=mib))
-    return (*ways, Way(f"{mib / 1024:.1f} GiB of memory", larger))
+    return (*ways, FittingPlan(f"{mib / 1024:.1f} GiB of memory", larger))
