@@ -36,7 +36,7 @@ from harness.data.dataset import load
 from harness.data.splits import dialogues_of
 from harness.serving.hardware import default_device, available_memory_mib
 from serve.lora_adapter import Adapter, read_adapter
-from serve.memory_plan import CARD_MIB, FRACTION, ServingRequest, command, lora_modules, plan
+from serve.memory_plan import CARD_MIB, FRACTION, ServingRequest, command, lora_module_arguments, plan
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import VLLM_DTYPES, Dtype
@@ -145,7 +145,7 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
     memory = CARD_MIB if device == "cuda" else available_memory_mib()
     made = plan(read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, FRACTION))
     port = free_port()
-    words = [*command(made, folder, name, LOOPBACK, port), *lora_modules(adapters)]
+    words = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
     words.append("--no-enable-prefix-caching")
     return started(words, LOOPBACK, port, environment=made.environment(), log=log)
 

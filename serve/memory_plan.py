@@ -200,7 +200,7 @@ def command(plan: ServePlan, model: Path | str, name: str, host: str, port: int)
     ]
 
 
-def lora_modules(adapters: Sequence[Adapter]) -> list[str]:
+def lora_module_arguments(adapters: Sequence[Adapter]) -> list[str]:
     """The adapters on the server's command line."""
     if not adapters:
         return []

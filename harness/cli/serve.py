@@ -107,7 +107,7 @@ def start(
     made for it, unless it is told otherwise.
     """
     from harness.serving import live_server
-    from serve.memory_plan import command, lora_modules
+    from serve.memory_plan import command, lora_module_arguments
     from serve.null_adapter import ITSELF
     from serve.vllm_server import check_port, died, free_port, needs_vllm, started
 
@@ -118,7 +118,7 @@ def start(
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
-    told = [*command(made, folder, name, host, port), *lora_modules(live_server.cached_adapters(adapters))]
+    told = [*command(made, folder, name, host, port), *lora_module_arguments(live_server.cached_adapters(adapters))]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:

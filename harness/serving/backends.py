@@ -29,7 +29,7 @@ from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
 from serve.lora_adapter import Adapter, EngineName, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, command, lora_modules
+from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_arguments
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
@@ -172,7 +172,7 @@ async def _started(
 ) -> AsyncIterator[Server]:
     needs_vllm()
     port = free_port()
-    told = [*command(made, folder, name, LOOPBACK, port), *lora_modules(cached_adapters(adapters))]
+    told = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(cached_adapters(adapters))]
     with contextlib.ExitStack() as stack:
         starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
         server = await asyncio.to_thread(stack.enter_context, starting)

@@ -27,7 +27,7 @@ from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
 from prompts import Library
 from serve.lora_adapter import Adapter, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, command, lora_modules, plan
+from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_arguments, plan
 from serve.null_adapter import ITSELF, beside
 from serve.sampling_presets import read_json, resolve
 from serve.transformers_engine import TransformersEngine
@@ -51,7 +51,7 @@ def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     glad = read_adapter("student:glad", tiny.students["glad"])
     name, adapters = beside(tiny.base, BASE, [glad], "cpu", place / "shelf")
     made, port = planned(tiny.base, adapters, spare=1), free_port()
-    told = [*command(made, tiny.base, name, LOOPBACK, port), *lora_modules(adapters)]
+    told = [*command(made, tiny.base, name, LOOPBACK, port), *lora_module_arguments(adapters)]
     with started(told, LOOPBACK, port, environment=made.environment(), log=place / "log") as one:
         yield one
 
