@@ -35,7 +35,7 @@ BYTES: dict[str, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
 BATCHED_TOKENS = 2048
 MOST_SEQUENCES = 256
 USUAL_TOKENS = 768  # of a prompt and its answer
-MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
+DEFAULT_MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
 MOST_LORAS = 8
 BLOCK = 16
 FORMATS = {"load_format": "safetensors", "config_format": "hf", "tokenizer_mode": "hf"}  # what vLLM reads
@@ -174,12 +174,12 @@ def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: Serving
     for fault in quantization_faults(config, "config.json"):
         raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
     shape = parse_decoder_config(config, "Start vLLM yourself and name it with --url.")
-    if asked.model_length is not None and asked.model_length > (shape.context or MODEL_LENGTH):
+    if asked.model_length is not None and asked.model_length > (shape.context or DEFAULT_MODEL_LENGTH):
         raise UserError(
             "that is longer than the base's context",
             where="--max-model-len",
             found=f"{asked.model_length} tokens",
-            remedy=f"It is {shape.context or MODEL_LENGTH}.",
+            remedy=f"It is {shape.context or DEFAULT_MODEL_LENGTH}.",
         )
     made = _plan(shape, adapters, asked)
     return made if made.fits else replace(made, ways=_ways(shape, adapters, asked))
@@ -213,7 +213,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     count = len(adapters) + asked.spare_loras
     loras = min(count, MOST_LORAS) if asked.loras is None else asked.loras
     rank = vllm_rank(max(rank, 1)) if loras else 0
-    length = min(asked.model_length or MODEL_LENGTH, shape.context or MODEL_LENGTH)
+    length = min(asked.model_length or DEFAULT_MODEL_LENGTH, shape.context or DEFAULT_MODEL_LENGTH)
     per_token = shape.kv_cache_bytes(width)
     held = shape.parameters * width
     slots = loras * shape.lora_parameters(rank) * width
