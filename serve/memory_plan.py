@@ -33,7 +33,7 @@ CARD_MIB = 24_564  # an RTX 4090
 FRACTION = 0.92
 BYTES: dict[str, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
 BATCHED_TOKENS = 2048
-MOST_SEQUENCES = 256
+MAX_SEQUENCES = 256
 USUAL_TOKENS = 768  # of a prompt and its answer
 DEFAULT_MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
 MOST_LORAS = 8
@@ -218,7 +218,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     held = shape.parameters * width
     slots = loras * shape.lora_parameters(rank) * width
     passing = BATCHED_TOKENS * (6 * shape.hidden + 3 * shape.intermediate) * width
-    most = asked.sequences or MOST_SEQUENCES
+    most = asked.sequences or MAX_SEQUENCES
     logits = most * shape.vocabulary * 16
     reserve = RESERVE[asked.device]
     budget = round(asked.memory_mib * MIB * asked.fraction)
@@ -226,7 +226,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     if asked.device == "cpu":
         cache = min(cache // GIB, CPU_CACHE_GIB) * GIB
     tokens = cache // (per_token * BLOCK) * BLOCK
-    at_once = asked.sequences or max(1, min(MOST_SEQUENCES, tokens // min(length, USUAL_TOKENS) // 8 * 8))
+    at_once = asked.sequences or max(1, min(MAX_SEQUENCES, tokens // min(length, USUAL_TOKENS) // 8 * 8))
     return ServePlan(
         asked,
         held,
