@@ -36,7 +36,7 @@ BATCHED_TOKENS = 2048
 MAX_SEQUENCES = 256
 USUAL_TOKENS = 768  # of a prompt and its answer
 DEFAULT_MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
-MOST_LORAS = 8
+MAX_LORAS = 8
 BLOCK = 16
 FORMATS = {"load_format": "safetensors", "config_format": "hf", "tokenizer_mode": "hf"}  # what vLLM reads
 RESERVE = {"cuda": round(1.1 * GIB), "cpu": round(1.0 * GIB)}
@@ -211,7 +211,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     width = BYTES[asked.dtype]
     rank = max([asked.least_rank, *(adapter.rank for adapter in adapters)])
     count = len(adapters) + asked.spare_loras
-    loras = min(count, MOST_LORAS) if asked.loras is None else asked.loras
+    loras = min(count, MAX_LORAS) if asked.loras is None else asked.loras
     rank = vllm_rank(max(rank, 1)) if loras else 0
     length = min(asked.model_length or DEFAULT_MODEL_LENGTH, shape.context or DEFAULT_MODEL_LENGTH)
     per_token = shape.kv_cache_bytes(width)
@@ -239,7 +239,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
         per_token,
         loras,
         rank,
-        max(count, loras) + MOST_LORAS,
+        max(count, loras) + MAX_LORAS,
         at_once,
         length,
         tokens >= length,
