@@ -34,7 +34,7 @@ FRACTION = 0.92
 BYTES: dict[str, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
 BATCHED_TOKENS = 2048
 MAX_SEQUENCES = 256
-USUAL_TOKENS = 768  # of a prompt and its answer
+TYPICAL_TOKENS = 768  # of a prompt and its answer
 DEFAULT_MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
 MAX_LORAS = 8
 BLOCK = 16
@@ -226,7 +226,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     if asked.device == "cpu":
         cache = min(cache // GIB, CPU_CACHE_GIB) * GIB
     tokens = cache // (per_token * BLOCK) * BLOCK
-    at_once = asked.sequences or max(1, min(MAX_SEQUENCES, tokens // min(length, USUAL_TOKENS) // 8 * 8))
+    at_once = asked.sequences or max(1, min(MAX_SEQUENCES, tokens // min(length, TYPICAL_TOKENS) // 8 * 8))
     return ServePlan(
         asked,
         held,
