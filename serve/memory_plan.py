@@ -66,7 +66,7 @@ class ServingRequest:
     sequences: int | None = None
     loras: int | None = None
     spare_loras: int = 0
-    least_rank: int = 0
+    min_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def lora_module_arguments(adapters: Sequence[Adapter]) -> list[str]:
 
 def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:
     width = BYTES[asked.dtype]
-    rank = max([asked.least_rank, *(adapter.rank for adapter in adapters)])
+    rank = max([asked.min_rank, *(adapter.rank for adapter in adapters)])
     count = len(adapters) + asked.spare_loras
     loras = min(count, MAX_LORAS) if asked.loras is None else asked.loras
     rank = vllm_rank(max(rank, 1)) if loras else 0

@@ -36,7 +36,7 @@ CONFIG = {
 @pytest.mark.parametrize("loras", [0, 4])
 def test_the_plans_tokens_are_within_a_tenth_of_vllms_own(tiny: Any, tmp_path: Path, loras: int) -> None:
     memory = gpu_memory_mib()
-    made = plan(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, least_rank=8))
+    made = plan(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, min_rank=8))
     if not memory or not made.fits:
         pytest.skip(f"needs a card that holds the model; found {memory} MiB")
     folder = tmp_path / "model"
