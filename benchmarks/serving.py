@@ -36,7 +36,7 @@ from harness.data.dataset import load
 from harness.data.splits import dialogues_of
 from harness.serving.hardware import default_device, available_memory_mib
 from serve.lora_adapter import Adapter, read_adapter
-from serve.memory_plan import CARD_MIB, FRACTION, ServingRequest, command, lora_module_arguments, plan
+from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command, lora_module_arguments, plan
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import VLLM_DTYPES, Dtype
@@ -143,7 +143,7 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
     device = default_device()
     name, adapters = beside(folder, "base", adapters, device, log.parent / "shelf")
     memory = CARD_MIB if device == "cuda" else available_memory_mib()
-    made = plan(read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, FRACTION))
+    made = plan(read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, MEMORY_FRACTION))
     port = free_port()
     words = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
     words.append("--no-enable-prefix-caching")

@@ -30,7 +30,7 @@ from serve.served_model import VLLM_DTYPES, Device, Dtype
 GIB = 2**30
 MIB = 2**20
 CARD_MIB = 24_564  # an RTX 4090
-FRACTION = 0.92
+MEMORY_FRACTION = 0.92
 BYTES: dict[str, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
 BATCHED_TOKENS = 2048
 MAX_SEQUENCES = 256
@@ -61,7 +61,7 @@ class ServingRequest:
     device: Device = "cuda"
     dtype: Dtype = "bf16"
     memory_mib: int = CARD_MIB
-    fraction: float = FRACTION
+    fraction: float = MEMORY_FRACTION
     model_length: int | None = None
     sequences: int | None = None
     loras: int | None = None

@@ -203,7 +203,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import Adapter, read_adapter
-    from serve.memory_plan import CARD_MIB, FRACTION, ServingRequest, command, plan
+    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command, plan
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
@@ -226,7 +226,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",
         rest["memory_mib"] or CARD_MIB,
-        rest["memory_fraction"] or FRACTION,
+        rest["memory_fraction"] or MEMORY_FRACTION,
         **_sizes(rest),
     )
     config = {"max_position_embeddings": 131_072, **load_base_config(base)}

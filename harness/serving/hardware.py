@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.errors import UserError
 from serve.lora_adapter import Adapter
-from serve.memory_plan import CARD_MIB, FRACTION, ServePlan, ServingRequest, plan
+from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServePlan, ServingRequest, plan
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
 
@@ -33,7 +33,7 @@ def wanted(
     if device == "cpu":
         memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
-    return ServingRequest(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or FRACTION, **more)
+    return ServingRequest(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or MEMORY_FRACTION, **more)
 
 
 def plan_serving(folder: Path, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:
