@@ -25,10 +25,10 @@ from agents.model_files.decoder_config import max_context_tokens
 from agents.truncation import FIRST_TURN_97_WORDS, STOP_STRINGS, NO_TRUNCATION, Truncation
 from serve.served_model import Dtype
 
-Name = Literal["cut", "paper", "released"]
+PresetName = Literal["cut", "paper", "released"]
 Role = Literal["base", "student"]
-NAMES: tuple[Name, ...] = ("cut", "paper", "released")
-DEFAULT: Name = "cut"
+NAMES: tuple[PresetName, ...] = ("cut", "paper", "released")
+DEFAULT: PresetName = "cut"
 DIRECT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
 PROMPT_ROOM = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
@@ -54,7 +54,7 @@ class Preset:
         keeps_special: whether special tokens, the end of sequence among them, stay in the answer as text.
     """
 
-    name: Name
+    name: PresetName
     prompt: str
     max_output_tokens: int
     temperature: float
@@ -119,7 +119,7 @@ def own_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> OwnSampli
 
 
 def resolve(
-    name: Name,
+    name: PresetName,
     role: Role,
     config: Mapping[str, Any],
     generation: Mapping[str, Any],
@@ -167,7 +167,7 @@ def preset_dtype(written: str, config: Mapping[str, Any]) -> Dtype | Literal[""]
     return "fp16" if is_set else ""
 
 
-def name_of(written: str) -> tuple[Name, str]:
+def name_of(written: str) -> tuple[PresetName, str]:
     """A preset as users write it → (whose values, the set's name): "", "paper", or "paper-second".
 
     Raises:
