@@ -163,11 +163,11 @@ def preset_dtype(written: str, config: Mapping[str, Any]) -> Dtype | Literal[""]
     Args:
         config: the base's config.json.
     """
-    is_set = name_of(written)[0] == "released" and config.get("model_type") != "mistral"
+    is_set = parse_preset_name(written)[0] == "released" and config.get("model_type") != "mistral"
     return "fp16" if is_set else ""
 
 
-def name_of(written: str) -> tuple[PresetName, str]:
+def parse_preset_name(written: str) -> tuple[PresetName, str]:
     """A preset as users write it → (whose values, the set's name): "", "paper", or "paper-second".
 
     Raises:

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from prompts import Library
-from serve.sampling_presets import NAMES, preset_dtype, name_of, own_sampling, read_json, resolve
+from serve.sampling_presets import NAMES, preset_dtype, parse_preset_name, own_sampling, read_json, resolve
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -77,12 +77,12 @@ def test_a_short_context_leaves_room_for_the_prompt() -> None:
 
 
 def test_names() -> None:
-    assert name_of("") == ("cut", "")
-    assert name_of("cut") == ("cut", "")
-    assert name_of("paper") == ("paper", "paper")
-    assert name_of("paper-second") == ("paper", "paper-second")
+    assert parse_preset_name("") == ("cut", "")
+    assert parse_preset_name("cut") == ("cut", "")
+    assert parse_preset_name("paper") == ("paper", "paper")
+    assert parse_preset_name("paper-second") == ("paper", "paper-second")
     with pytest.raises(UserError, match="--preset"):
-        name_of("mine")
+        parse_preset_name("mine")
 
 
 def test_a_file_of_settings_that_is_none(tmp_path: Path) -> None:
