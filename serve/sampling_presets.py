@@ -95,7 +95,7 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnSampling:
+class BaseSampling:
     """How a base is sampled by its own account."""
 
     temperature: float = 0.0
@@ -104,13 +104,13 @@ class OwnSampling:
     repetition_penalty: float = 1.0
 
 
-def own_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> OwnSampling:
+def own_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> BaseSampling:
     """What a generation_config.json says; `sampled`: whether it is sampled even where that says greedy."""
     penalty = float(told.get("repetition_penalty") or 1.0)
     if not (told.get("do_sample") or sampled):
-        return OwnSampling(repetition_penalty=penalty)
+        return BaseSampling(repetition_penalty=penalty)
     top_k = told.get("top_k", 50)
-    return OwnSampling(
+    return BaseSampling(
         temperature=_number(told.get("temperature"), 1.0),
         top_p=_number(told.get("top_p"), 1.0),
         top_k=0 if top_k is None else int(top_k),
