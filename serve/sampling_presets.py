@@ -104,7 +104,7 @@ class BaseSampling:
     repetition_penalty: float = 1.0
 
 
-def own_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> BaseSampling:
+def base_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> BaseSampling:
     """What a generation_config.json says; `sampled`: whether it is sampled even where that says greedy."""
     penalty = float(told.get("repetition_penalty") or 1.0)
     if not (told.get("do_sample") or sampled):
@@ -140,7 +140,7 @@ def resolve(
         budget = min(BUDGET_TOKENS, room)
         return Preset(name, DIRECT, budget, 0.6, 0.9, 0, 1.0, seed, STOP_STRINGS, FIRST_TURN_97_WORDS)
     base_of = str(config.get("model_type")) if name == "released" and role == "base" else ""
-    own = own_sampling(generation, sampled=base_of == "mistral")
+    own = base_sampling(generation, sampled=base_of == "mistral")
     most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else LONG, room)
     return Preset(
         name,

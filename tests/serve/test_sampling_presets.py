@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from prompts import Library
-from serve.sampling_presets import NAMES, preset_dtype, parse_preset_name, own_sampling, read_json, resolve
+from serve.sampling_presets import NAMES, preset_dtype, parse_preset_name, base_sampling, read_json, resolve
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -64,10 +64,10 @@ def test_the_published_scripts_did_not() -> None:
 
 
 def test_a_bases_own_sampling_is_resolved_as_transformers_does() -> None:
-    own = own_sampling(LLAMAS_OWN)
+    own = base_sampling(LLAMAS_OWN)
     assert (own.temperature, own.top_p, own.top_k) == (0.6, 0.9, 50)
-    assert own_sampling({}).temperature == 0
-    assert own_sampling({"temperature": 0.6}).temperature == 0  # it does not sample: greedy
+    assert base_sampling({}).temperature == 0
+    assert base_sampling({"temperature": 0.6}).temperature == 0  # it does not sample: greedy
 
 
 def test_a_short_context_leaves_room_for_the_prompt() -> None:
