@@ -32,7 +32,7 @@ DEFAULT: PresetName = "cut"
 DIRECT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
 PROMPT_ROOM = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
-LONG = 4096
+MAX_NEW_TOKENS = 4096
 BUDGET_TOKENS = 192  # 97 words are some 130 tokens; the rest is room for rare words
 MISTRAL_BASE_TOKENS = 130
 SEED = 42
@@ -141,7 +141,7 @@ def resolve(
         return Preset(name, DIRECT, budget, 0.6, 0.9, 0, 1.0, seed, STOP_STRINGS, FIRST_TURN_97_WORDS)
     base_of = str(config.get("model_type")) if name == "released" and role == "base" else ""
     own = base_sampling(generation, sampled=base_of == "mistral")
-    most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else LONG, room)
+    most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else MAX_NEW_TOKENS, room)
     return Preset(
         name,
         {"": DIRECT, "llama": LLAMA_BASE}.get(base_of, OTHER_BASE),
@@ -204,7 +204,7 @@ def _room(config: Mapping[str, Any]) -> int:
     """New tokens that a prompt leaves room for."""
     context = max_context_tokens(config)
     if not context:
-        return LONG
+        return MAX_NEW_TOKENS
     if context <= PROMPT_ROOM:
         raise UserError(
             "the base's context is too short",
