@@ -29,7 +29,7 @@ PresetName = Literal["cut", "paper", "released"]
 Role = Literal["base", "student"]
 NAMES: tuple[PresetName, ...] = ("cut", "paper", "released")
 DEFAULT: PresetName = "cut"
-DIRECT = "respond"
+DIRECT_PROMPT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
 PROMPT_ROOM = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
 MAX_NEW_TOKENS = 4096
@@ -138,13 +138,13 @@ def resolve(
     room = _room(config)
     if name == "cut":
         budget = min(BUDGET_TOKENS, room)
-        return Preset(name, DIRECT, budget, 0.6, 0.9, 0, 1.0, seed, STOP_STRINGS, FIRST_TURN_97_WORDS)
+        return Preset(name, DIRECT_PROMPT, budget, 0.6, 0.9, 0, 1.0, seed, STOP_STRINGS, FIRST_TURN_97_WORDS)
     base_of = str(config.get("model_type")) if name == "released" and role == "base" else ""
     own = base_sampling(generation, sampled=base_of == "mistral")
     most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else MAX_NEW_TOKENS, room)
     return Preset(
         name,
-        {"": DIRECT, "llama": LLAMA_BASE}.get(base_of, OTHER_BASE),
+        {"": DIRECT_PROMPT, "llama": LLAMA_BASE}.get(base_of, OTHER_BASE),
         most,
         own.temperature,
         own.top_p,
