@@ -31,7 +31,7 @@ NAMES: tuple[PresetName, ...] = ("cut", "paper", "released")
 DEFAULT: PresetName = "cut"
 DIRECT_PROMPT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
-PROMPT_ROOM = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
+PROMPT_TOKENS = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
 MAX_NEW_TOKENS = 4096
 BUDGET_TOKENS = 192  # 97 words are some 130 tokens; the rest is room for rare words
 MISTRAL_BASE_TOKENS = 130
@@ -205,13 +205,13 @@ def _room(config: Mapping[str, Any]) -> int:
     context = max_context_tokens(config)
     if not context:
         return MAX_NEW_TOKENS
-    if context <= PROMPT_ROOM:
+    if context <= PROMPT_TOKENS:
         raise UserError(
             "the base's context is too short",
             found=f"{context} tokens",
-            remedy=f"{PROMPT_ROOM} is a prompt's.",
+            remedy=f"{PROMPT_TOKENS} is a prompt's.",
         )
-    return context - PROMPT_ROOM
+    return context - PROMPT_TOKENS
 
 
 def _number(value: Any, otherwise: float) -> float:
