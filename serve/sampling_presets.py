@@ -68,10 +68,10 @@ class Preset:
 
     @property
     def extra(self) -> str:
-        """`extra_with` no chat template, or one that is told nothing."""
-        return self.extra_with({})
+        """`extra_parameters` no chat template, or one that is told nothing."""
+        return self.extra_parameters({})
 
-    def extra_with(self, template_options: Mapping[str, Any]) -> str:
+    def extra_parameters(self, template_options: Mapping[str, Any]) -> str:
         """What goes into every request beside the usual parameters, as canonical JSON.
 
         The stop string is kept in the answer, so that it can be told who went on and who ended.

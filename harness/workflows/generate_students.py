@@ -119,7 +119,7 @@ def _form(one: ServedAuthor, cast: ServedModels) -> PromptStyle:
 
 def _model(one: ServedAuthor, cast: ServedModels, how: ServingConfig, rendering: PromptFormat, preset: Preset) -> Model:
     protocol = rendering.protocol
-    extra = preset.extra_with(_options(one, cast, rendering.form))
+    extra = preset.extra_parameters(_options(one, cast, rendering.form))
     capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
     name = one.author if one.checkpoint is not None else cast.base_name
     identity = served(one, cast, how).id
