@@ -40,7 +40,7 @@ from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import VLLM_DTYPES, Dtype
-from serve.vllm_server import LOOPBACK, Server, free_port, started
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, started
 
 PROMPTS, TOKENS, ONE_BY_ONE = 250, 64, 20
 ADAPTERS = (1, 2, 4, 8)
@@ -150,7 +150,7 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
     return started(words, LOOPBACK, port, environment=made.environment(), log=log)
 
 
-def _ask(server: Server, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
+def _ask(server: VllmServer, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
     """Seconds until every prompt is answered, all sent at once, dealt to the models in turn."""
     capabilities = Capabilities(seed=True, extra='{"ignore_eos":true}')
     sampling = Sampling(TOKENS, temperature=0.0)

@@ -51,7 +51,7 @@ _REFUSALS = (
 
 
 @dataclass
-class Server:
+class VllmServer:
     """A vLLM server, ours or somebody else's.
 
     Attributes:
@@ -215,7 +215,7 @@ def started(
     log: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
     start_seconds: float = START_SECONDS,
-) -> Iterator[Server]:
+) -> Iterator[VllmServer]:
     """A server, healthy when this is entered, gone with its children when it is left.
 
     Args:
@@ -254,7 +254,7 @@ def started(
             start_new_session=True,
         )
     shown = LOOPBACK if host in ("0.0.0.0", "::") else host
-    server = Server(f"http://{shown}:{port}", key, log, process)
+    server = VllmServer(f"http://{shown}:{port}", key, log, process)
     try:
         _wait(server, start_seconds, tell)
         was_well = True
@@ -266,7 +266,7 @@ def started(
             log.unlink(missing_ok=True)
 
 
-def _wait(server: Server, start_seconds: float, tell: Callable[[str], None]) -> None:
+def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None]) -> None:
     """Until it is well."""
     until = time.monotonic() + start_seconds
     said = ""
@@ -287,7 +287,7 @@ def _wait(server: Server, start_seconds: float, tell: Callable[[str], None]) -> 
     tell("the server is up")
 
 
-def died(server: Server) -> UserError:
+def died(server: VllmServer) -> UserError:
     """What a dead server's log means, with its end."""
     whole = server.log.read_text(errors="replace") if server.log and server.log.is_file() else ""
     causes = _CAUSE.findall("\n".join(line for line in whole.splitlines() if not _MILD.search(line)))

@@ -33,7 +33,7 @@ from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_ar
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
-from serve.vllm_server import LOOPBACK, Server, died, free_port, needs_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, died, free_port, needs_vllm, started
 
 MERGED = Path("merged")
 # For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
@@ -88,7 +88,7 @@ class InferenceBackend:
 
     client: Callable[[Model], ModelClient]
     died: Callable[[], str] = lambda: ""
-    server: Server | None = None
+    server: VllmServer | None = None
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +105,7 @@ async def opened(
         async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
             yield room
     elif how.url:
-        server = Server(how.url.rstrip("/").removesuffix("/v1"), how.key)
+        server = VllmServer(how.url.rstrip("/").removesuffix("/v1"), how.key)
         await asyncio.to_thread(prepare, server, adapters, models, trusted=how.trusted)
         async with _asked(server) as room:
             yield room
@@ -169,7 +169,7 @@ def _weights(
 @contextlib.asynccontextmanager
 async def _started(
     made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter], tell: Callable[[str], None]
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[VllmServer]:
     needs_vllm()
     port = free_port()
     told = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(cached_adapters(adapters))]
@@ -180,7 +180,7 @@ async def _started(
 
 
 @contextlib.asynccontextmanager
-async def _asked(server: Server) -> AsyncIterator[InferenceBackend]:
+async def _asked(server: VllmServer) -> AsyncIterator[InferenceBackend]:
     session = _session(server.url)
     try:
 

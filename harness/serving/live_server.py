@@ -21,7 +21,7 @@ from harness.serving.checkpoint_resolver import ServedModels
 from serve.lora_adapter import Adapter, cache_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
-from serve.vllm_server import Server
+from serve.vllm_server import VllmServer
 
 STATE_FILE = Path("runs/serve.json")
 ADAPTER_CACHE = Path("runs/adapters")
@@ -34,12 +34,12 @@ def running(cast: ServedModels) -> tuple[str, str, Dtype] | None:
         return None
     if state.get("asking", _askings(cast)) != _askings(cast):
         return None  # the same weights with another tokenizer or template
-    server = Server(str(state["url"]), str(state["key"]))
+    server = VllmServer(str(state["url"]), str(state["key"]))
     return (server.url, server.key, state["dtype"]) if server.healthy() else None
 
 
 @contextlib.contextmanager
-def remembered(server: Server, who: ServedModels, dtype: Dtype, *, merged: bool) -> Iterator[None]:
+def remembered(server: VllmServer, who: ServedModels, dtype: Dtype, *, merged: bool) -> Iterator[None]:
     """A file, for our eyes only, by which other commands find a running server; gone with it."""
     told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
     told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
@@ -71,7 +71,7 @@ def cached_adapters(adapters: Sequence[Adapter]) -> list[Adapter]:
     return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
 
 
-def prepare(server: Server, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool) -> None:
+def prepare(server: VllmServer, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool) -> None:
     """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.
 
     Args:

@@ -31,7 +31,7 @@ from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_ar
 from serve.null_adapter import ITSELF, beside
 from serve.sampling_presets import read_json, resolve
 from serve.transformers_engine import TransformersEngine
-from serve.vllm_server import LOOPBACK, Server, free_port, started
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, started
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.vllm
@@ -45,7 +45,7 @@ def planned(folder: Path, adapters: Sequence[Adapter] = (), spare: int = 0) -> S
 
 
 @pytest.fixture(scope="module")
-def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     """The base with the student `glad` beside it, and room for another."""
     place = tmp_path_factory.mktemp("vllm")
     glad = read_adapter("student:glad", tiny.students["glad"])
@@ -56,12 +56,12 @@ def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
         yield one
 
 
-def model_at(server: Server, name: str) -> Model:
+def model_at(server: VllmServer, name: str) -> Model:
     capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)
     return Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, capabilities, f"{server.url}/v1", identity="x")
 
 
-def ask(server: Server, *calls: ModelRequest) -> list[Completion]:
+def ask(server: VllmServer, *calls: ModelRequest) -> list[Completion]:
     async def main() -> list[Completion]:
         session = open_session()
         clients = [HttpClient(call.model, server.key, session) for call in calls]
@@ -107,7 +107,7 @@ def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
             assert (read["max_loras"], read["max_lora_rank"]) == (made.max_loras, made.max_lora_rank)
 
 
-def test_the_plans_cache_is_vllms_own(server: Server, tiny: Any) -> None:
+def test_the_plans_cache_is_vllms_own(server: VllmServer, tiny: Any) -> None:
     assert server.log is not None
     said = re.search(r"KV cache size: ([\d,]+) tokens", server.log.read_text(errors="replace"))
     assert said is not None
@@ -115,7 +115,7 @@ def test_the_plans_cache_is_vllms_own(server: Server, tiny: Any) -> None:
     assert abs(planned(tiny.base).cache_tokens - tokens) <= tokens / 10
 
 
-def test_base_and_two_students_on_one_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
+def test_base_and_two_students_on_one_server(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
     assert set(server.models()) == {BASE + ITSELF, BASE, "student:glad"}
     server.load("student:sorry", tiny.students["sorry"])  # while it runs
     names = (BASE, "student:glad", "student:sorry")
@@ -134,7 +134,7 @@ def test_base_and_two_students_on_one_server(server: Server, tiny: Any, dialogue
 
 
 def test_an_adapters_text_is_the_merged_models(
-    server: Server, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
+    server: VllmServer, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
 ) -> None:
     from finetune.merge_lora import merge
 
@@ -149,7 +149,7 @@ def test_an_adapters_text_is_the_merged_models(
         assert [answer.text for answer in ask(merged, *again)] == beside
 
 
-def test_a_tiny_model_can_be_a_judge(server: Server, dialogues: list[Dialogue]) -> None:
+def test_a_tiny_model_can_be_a_judge(server: VllmServer, dialogues: list[Dialogue]) -> None:
     judge = Judge(model_at(server, "student:glad"), Library()["judge/pairwise"])
     dialogue = dialogues[0]
     pair = Comparison(
@@ -164,7 +164,7 @@ def test_a_tiny_model_can_be_a_judge(server: Server, dialogues: list[Dialogue]) 
         assert isinstance(call.read(answer, call.key).outcome, Verdict)
 
 
-def test_seeded_sampling_in_one_large_batch(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
+def test_seeded_sampling_in_one_large_batch(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
     preset = resolve("cut", "student", read_json(tiny.base / "config.json"), {})
     sampling = Sampling(
         16, temperature=preset.temperature, top_p=preset.top_p, seed=preset.seed, stop=preset.stop
@@ -177,7 +177,7 @@ def test_seeded_sampling_in_one_large_batch(server: Server, tiny: Any, dialogues
     assert len(set(alone)) == 1  # the same question with the same seed
 
 
-def test_in_this_process_without_a_server(server: Server, tiny: Any, dialogues: list[Dialogue]) -> None:
+def test_in_this_process_without_a_server(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
     names = (BASE, "student:glad")
     calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
     by_server = [answer.text for answer in ask(server, *calls)]
@@ -257,7 +257,7 @@ def _below(pid: int) -> list[int]:
 
 
 def test_a_bench_with_a_tiny_judge(
-    server: Server, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    server: VllmServer, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in (

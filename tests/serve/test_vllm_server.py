@@ -15,7 +15,7 @@ import pytest
 
 from agents.errors import UserError
 from serve import vllm_server as serving
-from serve.vllm_server import LOOPBACK, Server, check_port, free_port, needs_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, check_port, free_port, needs_vllm, started
 
 # Answers as vLLM does; starts a grandchild in a session of its own, as some libraries do.
 STAND_IN = """
@@ -95,7 +95,7 @@ def test_a_server_is_up_within_the_block_and_gone_with_its_children_after_it(tmp
         assert server.key not in str(server)
         assert server.key not in " ".join(Path(f"/proc/{pids[0]}/cmdline").read_text().split("\0"))
         with pytest.raises(UserError, match="key"):
-            Server(server.url, "another").models()
+            VllmServer(server.url, "another").models()
     assert gone(*pids)
     assert free(port)
     assert told[-1] == "the server is up"
@@ -184,7 +184,7 @@ def test_a_port_in_use() -> None:
 
 
 def test_a_dead_server_and_no_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = Server(f"http://{LOOPBACK}:{free_port()}")
+    nobody = VllmServer(f"http://{LOOPBACK}:{free_port()}")
     assert not nobody.lives()
     with pytest.raises(UserError, match="does not answer"):
         nobody.models()

@@ -11,11 +11,11 @@ from agents.errors import UserError
 from agents.models.spec import Model, ApiProtocol
 from harness.serving.live_server import cached_adapters, prepare
 from serve.lora_adapter import Adapter, read_adapter
-from serve.vllm_server import Server
+from serve.vllm_server import VllmServer
 from tests.serve.test_lora_adapter import write
 
 
-class Standing(Server):
+class Standing(VllmServer):
     """Serves a base and what is loaded; keeps a list of what it is told."""
 
     def __init__(self) -> None:
