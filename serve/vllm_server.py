@@ -75,7 +75,7 @@ class VllmServer:
         """Of its keeper; 0 where it is not ours."""
         return self._process.pid if self._process else 0
 
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether its process is there (ours), or it answers (another's)."""
         return self._process.poll() is None if self._process else self.healthy()
 
@@ -260,7 +260,7 @@ def started(
         was_well = True
         yield server
     finally:
-        passes = passing and was_well and server.lives()
+        passes = passing and was_well and server.is_alive()
         server.stop()
         if passes:
             log.unlink(missing_ok=True)
@@ -271,7 +271,7 @@ def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None])
     until = time.monotonic() + start_seconds
     said = ""
     while not server.healthy(timeout_seconds=2.0):
-        if not server.lives():
+        if not server.is_alive():
             raise died(server)
         if time.monotonic() > until:
             raise UserError(

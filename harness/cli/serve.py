@@ -130,7 +130,7 @@ def start(
         ):
             served = [name for name in server.models() if not name.endswith(ITSELF)]
             _show(server.url, server.key, served, as_json)
-            while server.lives():
+            while server.is_alive():
                 time.sleep(LOOK_SECONDS)
             raise died(server)
     except KeyboardInterrupt:

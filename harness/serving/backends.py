@@ -188,7 +188,7 @@ async def _asked(server: VllmServer) -> AsyncIterator[InferenceBackend]:
             return HttpClient(replace(model, base_url=f"{server.url}/v1"), server.key, session, SECONDS)
 
         def dead() -> str:
-            return str(died(server)) if server.ours and not server.lives() else ""
+            return str(died(server)) if server.ours and not server.is_alive() else ""
 
         yield InferenceBackend(client, dead, server)
     finally:

@@ -84,7 +84,7 @@ def test_a_server_is_up_within_the_block_and_gone_with_its_children_after_it(tmp
     ) as server:
         pids = json.loads((tmp_path / "n").read_text())
         assert server.healthy()
-        assert server.lives()
+        assert server.is_alive()
         assert server.ours
         assert list(server.models()) == ["base"]
         server.load("student:a", tmp_path)
@@ -128,7 +128,7 @@ def test_a_killed_keeper_takes_the_server_with_it(tmp_path: Path) -> None:
         child, grandchild = json.loads((tmp_path / "n").read_text())
         os.kill(server.pid, signal.SIGKILL)
         assert gone(child)
-        assert not server.lives()
+        assert not server.is_alive()
     os.kill(grandchild, signal.SIGKILL)  # the stand-in's own, that vLLM's would not outlive
 
 
@@ -185,7 +185,7 @@ def test_a_port_in_use() -> None:
 
 def test_a_dead_server_and_no_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = VllmServer(f"http://{LOOPBACK}:{free_port()}")
-    assert not nobody.lives()
+    assert not nobody.is_alive()
     with pytest.raises(UserError, match="does not answer"):
         nobody.models()
     monkeypatch.setattr(serving, "find_spec", lambda name: None)
