@@ -77,9 +77,9 @@ class VllmServer:
 
     def is_alive(self) -> bool:
         """Whether its process is there (ours), or it answers (another's)."""
-        return self._process.poll() is None if self._process else self.healthy()
+        return self._process.poll() is None if self._process else self.is_healthy()
 
-    def healthy(self, timeout_seconds: float = 5.0) -> bool:
+    def is_healthy(self, timeout_seconds: float = 5.0) -> bool:
         """Whether it answers that it is well."""
         try:
             with _DIRECT.open(f"{self.url}/health", timeout=timeout_seconds) as answer:
@@ -270,7 +270,7 @@ def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None])
     """Until it is well."""
     until = time.monotonic() + start_seconds
     said = ""
-    while not server.healthy(timeout_seconds=2.0):
+    while not server.is_healthy(timeout_seconds=2.0):
         if not server.is_alive():
             raise died(server)
         if time.monotonic() > until:

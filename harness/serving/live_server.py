@@ -35,7 +35,7 @@ def running(cast: ServedModels) -> tuple[str, str, Dtype] | None:
     if state.get("asking", _askings(cast)) != _askings(cast):
         return None  # the same weights with another tokenizer or template
     server = VllmServer(str(state["url"]), str(state["key"]))
-    return (server.url, server.key, state["dtype"]) if server.healthy() else None
+    return (server.url, server.key, state["dtype"]) if server.is_healthy() else None
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ def test_a_server_is_up_within_the_block_and_gone_with_its_children_after_it(tmp
         command(port, tmp_path / "n"), LOOPBACK, port, log=tmp_path / "log", tell=told.append
     ) as server:
         pids = json.loads((tmp_path / "n").read_text())
-        assert server.healthy()
+        assert server.is_healthy()
         assert server.is_alive()
         assert server.ours
         assert list(server.models()) == ["base"]
