@@ -127,7 +127,7 @@ class VllmServer:
                 self._process.stdin.close()
         self._process.wait()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log."""
         return _tail(self.log) if self.log else ""
 
@@ -277,7 +277,7 @@ def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None])
             raise UserError(
                 "the server did not come up in time",
                 where=str(server.log),
-                found=f"nothing after {start_seconds:.0f} s; its last words:\n{server.last_words()}",
+                found=f"nothing after {start_seconds:.0f} s; its last words:\n{server.log_tail()}",
             )
         stage = _stage(server.log)
         if stage and stage != said:
@@ -291,7 +291,7 @@ def died(server: VllmServer) -> UserError:
     """What a dead server's log means, with its end."""
     whole = server.log.read_text(errors="replace") if server.log and server.log.is_file() else ""
     causes = _CAUSE.findall("\n".join(line for line in whole.splitlines() if not _MILD.search(line)))
-    words = "\n".join([*dict.fromkeys(causes[:1] + causes[-1:]), "", server.last_words()]).strip()
+    words = "\n".join([*dict.fromkeys(causes[:1] + causes[-1:]), "", server.log_tail()]).strip()
     unknown = ("the server died", "Its whole log may say more.")
     known = [(means, remedy) for sign, means, remedy in _MEANINGS if sign.lower() in whole.lower()]
     meaning, remedy = next(iter(known), unknown)
