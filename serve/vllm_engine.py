@@ -14,7 +14,7 @@ from serve.batcher import BatchResult
 from serve.memory_plan import FORMATS, ServePlan
 from serve.request_params import RequestParams, asked
 from serve.served_model import VLLM_DTYPES
-from serve.vllm_server import needs_vllm
+from serve.vllm_server import require_vllm
 
 # The engine runs in this very process: in one of its own it would outlive a `kill -9` of ours, card and all.
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
@@ -33,7 +33,7 @@ class VllmEngine:
     """
 
     def __init__(self, plan: ServePlan, base: Path, base_name: str, adapters: Mapping[str, Path]) -> None:
-        needs_vllm()
+        require_vllm()
         os.environ.update({**ENVIRONMENT, **plan.environment()})
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         import vllm

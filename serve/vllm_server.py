@@ -189,7 +189,7 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def needs_vllm() -> None:
+def require_vllm() -> None:
     """Make sure that vLLM is installed in this environment.
 
     Raises:

@@ -109,9 +109,9 @@ def start(
     from harness.serving import live_server
     from serve.memory_plan import command, lora_module_arguments
     from serve.null_adapter import ITSELF
-    from serve.vllm_server import check_port, died, free_port, needs_vllm, started
+    from serve.vllm_server import check_port, died, free_port, require_vllm, started
 
-    needs_vllm()
+    require_vllm()
     if port:
         check_port(host, port)
     who, dtype, folder, name, adapters, made = _laid_out(merged, rest)

@@ -33,7 +33,7 @@ from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_ar
 from serve.null_adapter import beside
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
-from serve.vllm_server import LOOPBACK, VllmServer, died, free_port, needs_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, died, free_port, require_vllm, started
 
 MERGED = Path("merged")
 # For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
@@ -170,7 +170,7 @@ def _weights(
 async def _started(
     made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter], tell: Callable[[str], None]
 ) -> AsyncIterator[VllmServer]:
-    needs_vllm()
+    require_vllm()
     port = free_port()
     told = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(cached_adapters(adapters))]
     with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ import pytest
 
 from agents.errors import UserError
 from serve import vllm_server as serving
-from serve.vllm_server import LOOPBACK, VllmServer, check_port, free_port, needs_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, check_port, free_port, require_vllm, started
 
 # Answers as vLLM does; starts a grandchild in a session of its own, as some libraries do.
 STAND_IN = """
@@ -190,4 +190,4 @@ def test_a_dead_server_and_no_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
         nobody.models()
     monkeypatch.setattr(serving, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install"):
-        needs_vllm()
+        require_vllm()
