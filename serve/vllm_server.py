@@ -29,7 +29,7 @@ from agents.errors import UserError
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 1800.0  # 16 GB from a slow disk, and graphs to capture
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 LOG_LINES = 25
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # our own machine: no proxy between
 # What vLLM says when it dies → what it means, and what may be done.
@@ -283,7 +283,7 @@ def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None])
         if stage and stage != said:
             said = stage
             tell(stage)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     tell("the server is up")
 
 

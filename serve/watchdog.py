@@ -22,7 +22,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 GRACE_SECONDS = 10.0
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 def main(command: list[str]) -> int:
@@ -40,7 +40,7 @@ def main(command: list[str]) -> int:
     )
     while child.poll() is None and not stopped:
         with contextlib.suppress(InterruptedError):
-            readable, _, _ = select.select([0], [], [], LOOK_SECONDS)
+            readable, _, _ = select.select([0], [], [], POLL_SECONDS)
             if readable and not os.read(0, 1):
                 break
     ended_itself = child.poll() is not None
@@ -54,12 +54,12 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + GRACE_SECONDS
     while time.monotonic() < until and (child.poll() is None or _descendants()):
         _reap(child)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     _signal_all(child.pid, signal.SIGKILL)
     while child.poll() is None or _descendants():
         _signal_all(child.pid, signal.SIGKILL)
         _reap(child)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _signal_all(group: int, number: signal.Signals) -> None:
