@@ -20,7 +20,7 @@ from serve.sampling_presets import read_json
 from serve.served_model import Device
 
 LAYER = "q_proj"  # one is enough: what an adapter does not name stays as it is
-ITSELF = "/itself"
+NULL_ADAPTER_SUFFIX = "/itself"
 
 
 def beside(
@@ -36,7 +36,7 @@ def beside(
     """
     if device != "cpu" or not (adapters or more):
         return name, list(adapters)
-    return name + ITSELF, [null_adapter(base, name, cache_dir), *adapters]
+    return name + NULL_ADAPTER_SUFFIX, [null_adapter(base, name, cache_dir), *adapters]
 
 
 def null_adapter(base: Path, name: str, cache_dir: Path) -> Adapter:

@@ -108,7 +108,7 @@ def start(
     """
     from harness.serving import live_server
     from serve.memory_plan import command, lora_module_arguments
-    from serve.null_adapter import ITSELF
+    from serve.null_adapter import NULL_ADAPTER_SUFFIX
     from serve.vllm_server import check_port, died, free_port, require_vllm, started
 
     require_vllm()
@@ -128,7 +128,7 @@ def start(
             ) as server,
             live_server.remembered(server, who, dtype, merged=merged),
         ):
-            served = [name for name in server.models() if not name.endswith(ITSELF)]
+            served = [name for name in server.models() if not name.endswith(NULL_ADAPTER_SUFFIX)]
             _show(server.url, server.key, served, as_json)
             while server.is_alive():
                 time.sleep(LOOK_SECONDS)

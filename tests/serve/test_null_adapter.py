@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from agents.model_files.lora import WEIGHTS
 from serve.lora_adapter import Adapter, read_adapter
-from serve.null_adapter import ITSELF, beside
+from serve.null_adapter import NULL_ADAPTER_SUFFIX, beside
 
 CONFIG = {
     "model_type": "llama",
@@ -29,7 +29,7 @@ def test_the_base_has_an_adapter_of_zeros_where_students_are_or_may_come(tmp_pat
     student = Adapter("student:a", tmp_path, 8, 1)
     for there, more in (([student], False), ([], True)):
         name, (null, *others) = beside(tmp_path, "base:x", there, "cpu", tmp_path / "shelf", more=more)
-        assert (name, null.name, others) == ("base:x" + ITSELF, "base:x", there)
+        assert (name, null.name, others) == ("base:x" + NULL_ADAPTER_SUFFIX, "base:x", there)
         with pytest.raises(UserError, match="changes nothing"):  # as a student it would be refused
             read_adapter("base:x", null.folder)
     content = (null.folder / WEIGHTS).read_bytes()

@@ -28,7 +28,7 @@ from harness.cli import main
 from prompts import Library
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_arguments, plan
-from serve.null_adapter import ITSELF, beside
+from serve.null_adapter import NULL_ADAPTER_SUFFIX, beside
 from serve.sampling_presets import read_json, resolve
 from serve.transformers_engine import TransformersEngine
 from serve.vllm_server import LOOPBACK, VllmServer, free_port, started
@@ -116,10 +116,10 @@ def test_the_plans_cache_is_vllms_own(server: VllmServer, tiny: Any) -> None:
 
 
 def test_base_and_two_students_on_one_server(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
-    assert set(server.models()) == {BASE + ITSELF, BASE, "student:glad"}
+    assert set(server.models()) == {BASE + NULL_ADAPTER_SUFFIX, BASE, "student:glad"}
     server.load("student:sorry", tiny.students["sorry"])  # while it runs
     names = (BASE, "student:glad", "student:sorry")
-    assert set(server.models()) == {BASE + ITSELF, *names}
+    assert set(server.models()) == {BASE + NULL_ADAPTER_SUFFIX, *names}
     calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
     texts = [answer.text for answer in ask(server, *calls)]  # in the same batches
     said = {name: texts[at :: len(names)] for at, name in enumerate(names)}
