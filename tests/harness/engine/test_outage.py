@@ -24,7 +24,7 @@ Run = Callable[[Any], Any]
 NOT_NOW = [Failure.UNAVAILABLE, Failure.RATE_LIMITED]
 
 
-class Endpoint:
+class OutageEndpoint:
     """A gate and a retrying client before a server, and every failed try."""
 
     def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
@@ -62,7 +62,7 @@ def until(seconds: float, failure: Failure, **details: Any) -> Callable[[ModelRe
 @pytest.mark.parametrize("seconds", [5, 40, 75, 600])
 def test_an_outage_is_waited_out_with_few_requests(virtual: Run, failure: Failure, seconds: float) -> None:
     server = Server(0.1, otherwise=until(seconds, failure))
-    endpoint = Endpoint(server)
+    endpoint = OutageEndpoint(server)
     calls = [question(at) for at in range(200)]
 
     async def scenario() -> float:
@@ -76,7 +76,7 @@ def test_an_outage_is_waited_out_with_few_requests(virtual: Run, failure: Failur
 
 def test_only_one_request_probes(virtual: Run) -> None:
     server = Server(0.5, otherwise=until(60, Failure.UNAVAILABLE))
-    endpoint = Endpoint(server, max_in_flight=64)
+    endpoint = OutageEndpoint(server, max_in_flight=64)
 
     async def scenario() -> int:
         asked = asyncio.ensure_future(endpoint.all_of([question(at) for at in range(300)]))
@@ -97,14 +97,14 @@ def test_an_outage_in_the_middle_uses_up_no_tries(virtual: Run, failure: Failure
         now = asyncio.get_running_loop().time()
         return CallError(failure, "not now") if 1002.0 < now < 1200.0 else answer()
 
-    endpoint = Endpoint(Server(0.2, otherwise=outcome), max_in_flight=16)
+    endpoint = OutageEndpoint(Server(0.2, otherwise=outcome), max_in_flight=16)
     assert virtual(endpoint.all_of([question(at) for at in range(800)])) == [answer()] * 800
     assert endpoint.failures[failure] < 50
 
 
 def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
     server = Server(0.1, otherwise=until(1e9, Failure.UNAVAILABLE, status=503))
-    endpoint = Endpoint(server, patience_seconds=300)
+    endpoint = OutageEndpoint(server, patience_seconds=300)
 
     async def scenario() -> tuple[list[Any], float]:
         outcomes = await endpoint.all_of([question(at) for at in range(100)])
@@ -125,7 +125,7 @@ def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, fai
         return CallError(failure, "come back tomorrow", status=429, retry_after_seconds=86_400)
 
     server = Server(1.0, otherwise=outcome)
-    endpoint = Endpoint(server, max_in_flight=2)
+    endpoint = OutageEndpoint(server, max_in_flight=2)
 
     async def scenario() -> float:
         await endpoint.all_of([question(at) for at in range(100)])
@@ -139,7 +139,7 @@ def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, fai
 
 def test_a_server_that_asks_to_wait_longer_is_not_probed_before(virtual: Run) -> None:
     server = Server(0.1, otherwise=until(100, Failure.UNAVAILABLE, retry_after_seconds=30.0))
-    endpoint = Endpoint(server, max_in_flight=1)
+    endpoint = OutageEndpoint(server, max_in_flight=1)
     virtual(endpoint.all_of([question(at) for at in range(20)]))
     moments = [moment for _, moment in server.sent][:4]
     assert all(later - earlier >= 30.0 for earlier, later in pairwise(moments))
@@ -160,7 +160,7 @@ def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
         tried.add(call.key)
         return is_first
 
-    endpoint = Endpoint(Server(0.3, otherwise=outcome), max_in_flight=64)
+    endpoint = OutageEndpoint(Server(0.3, otherwise=outcome), max_in_flight=64)
 
     async def scenario() -> float:
         assert await endpoint.all_of([question(at) for at in range(2000)]) == [answer()] * 2000
@@ -178,7 +178,7 @@ def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, whic
         return CallError(Failure.UNAVAILABLE, "always") if call.key == poison else answer()
 
     server = Server(0.3, otherwise=outcome)
-    endpoint = Endpoint(server, max_in_flight=4)
+    endpoint = OutageEndpoint(server, max_in_flight=4)
 
     async def scenario() -> tuple[list[Any], float]:
         outcomes = await endpoint.all_of([question(at) for at in range(400)])
