@@ -22,7 +22,7 @@ from typing import Any
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, EndpointDisabled
-from harness.engine.endpoint import LOW_WATER, Lane
+from harness.engine.endpoint import LOW_WATER, Endpoint
 from harness.engine.rate_limiter import UNCOMMITTED
 from harness.engine.request_tracker import BATCH
 
@@ -35,7 +35,7 @@ LOOK_AHEAD = 256  # chains that are begun before there is room to send their cal
 class Crew:
     """The tasks of one lane."""
 
-    def __init__(self, lane: Lane, source: Iterator[Work]) -> None:
+    def __init__(self, lane: Endpoint, source: Iterator[Work]) -> None:
         self._lane = lane
         self._source = source
         self._group = asyncio.TaskGroup()
@@ -184,7 +184,7 @@ async def _all(crews: list[Crew]) -> None:
 
 
 async def pump(
-    sources: list[tuple[Lane, Iterator[Work]]],
+    sources: list[tuple[Endpoint, Iterator[Work]]],
     interrupted: asyncio.Event | None = None,
     grace_seconds: float = 30.0,
 ) -> None:

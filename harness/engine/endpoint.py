@@ -24,7 +24,7 @@ from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, R
 LOW_WATER = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
 
 
-class Lane:
+class Endpoint:
     """The stack of clients that every call of one model passes.
 
     Args:

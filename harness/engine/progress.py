@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from harness.engine.endpoint import Lane
+from harness.engine.endpoint import Endpoint
 from harness.terminal.output import live, print_progress
 from results.render.format import clock, money
 from results.render.table import Table, table_of
@@ -25,13 +25,13 @@ HEADS = (
 )
 
 
-def per_second(lane: Lane) -> float:
+def per_second(lane: Endpoint) -> float:
     """Items done per second since the lane began."""
     elapsed = time.monotonic() - lane.stats.started_at
     return lane.stats.done / elapsed if elapsed > 0 else 0.0
 
 
-def seconds_left(lane: Lane) -> float | None:
+def seconds_left(lane: Endpoint) -> float | None:
     """At the present rate; None where the total or the rate is not known."""
     rate = per_second(lane)
     if lane.stats.total is None or rate == 0:
@@ -39,14 +39,14 @@ def seconds_left(lane: Lane) -> float | None:
     return max(0, lane.stats.total - lane.stats.done) / rate
 
 
-def wait_of(lane: Lane) -> str:
+def wait_of(lane: Endpoint) -> str:
     """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
     seconds, reason = lane.gate.pause_seconds, lane.gate.pause_reason
     long = seconds > SHOWN_SECONDS or lane.gate.outage.is_on
     return f"waits {clock(seconds)} ({reason})" if long and reason and not lane.stats.stopped else ""
 
 
-def plain_line(lane: Lane) -> str:
+def plain_line(lane: Endpoint) -> str:
     """One lane's state in one line."""
     stats, gate = lane.stats, lane.gate
     total = "?" if stats.total is None else f"{stats.total:,}"
@@ -67,7 +67,7 @@ def plain_line(lane: Lane) -> str:
     return ", ".join(parts) + ending
 
 
-def live_table(lanes: Sequence[Lane]) -> Table:
+def live_table(lanes: Sequence[Endpoint]) -> Table:
     """All lanes' states as a table."""
     table = table_of("", HEADS)
     for lane in lanes:
@@ -91,7 +91,7 @@ def live_table(lanes: Sequence[Lane]) -> Table:
 
 
 @contextlib.contextmanager
-def shown(lanes: Sequence[Lane], quiet: bool = False) -> Iterator[None]:
+def shown(lanes: Sequence[Endpoint], quiet: bool = False) -> Iterator[None]:
     """Show the lanes' progress while the block runs (inside a running event loop)."""
     if quiet or not lanes:
         yield
@@ -104,14 +104,14 @@ def shown(lanes: Sequence[Lane], quiet: bool = False) -> Iterator[None]:
         task.cancel()
 
 
-async def _live(lanes: Sequence[Lane]) -> None:
+async def _live(lanes: Sequence[Endpoint]) -> None:
     with live(lambda: (live_table(lanes), list(map(plain_line, lanes)))) as draw:
         while True:
             await asyncio.sleep(LIVE_SECONDS)
             draw()
 
 
-async def _plain(lanes: Sequence[Lane]) -> None:
+async def _plain(lanes: Sequence[Endpoint]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
         for lane in lanes:

@@ -30,7 +30,7 @@ from agents.models.spec import Model, ApiProtocol
 from harness import provenance
 from harness.engine.budget import Price, Purse, price_of
 from harness.engine.dispatcher import pump
-from harness.engine.endpoint import Lane
+from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
 from harness.engine.progress import shown
@@ -129,7 +129,7 @@ async def run_calls(
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
     run_id, invocation_id = await store.begin(kind, spec, command=provenance.redacted_command_line(), context=context)
     interrupted = asyncio.Event()
-    lanes: list[Lane] = []
+    lanes: list[Endpoint] = []
     answerers: list[AnswererClient] = []
     watched = gc.get_threshold()
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
@@ -154,7 +154,7 @@ async def run_calls(
                         warn=settings.warn,
                     )
                     answerers.append(answerer)
-                    lane = Lane(
+                    lane = Endpoint(
                         source.model,
                         answerer,
                         ledger,
@@ -189,7 +189,7 @@ async def run_calls(
     return RunReport(run_id, reports, interrupted.is_set())
 
 
-def _is_idle(lanes: Sequence[Lane]) -> bool:
+def _is_idle(lanes: Sequence[Endpoint]) -> bool:
     """Whether nothing is in flight. Asked after every answer."""
     for lane in lanes:  # noqa: SIM110  (a generator costs three times as much)
         if lane.gate.in_flight:
@@ -198,7 +198,7 @@ def _is_idle(lanes: Sequence[Lane]) -> bool:
 
 
 def _committed(
-    lanes: Sequence[Lane], ledger: Ledger, purse: Purse | None, cost_usd: float, keys: Sequence[str]
+    lanes: Sequence[Endpoint], ledger: Ledger, purse: Purse | None, cost_usd: float, keys: Sequence[str]
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
     ledger.committed(keys)
@@ -208,7 +208,7 @@ def _committed(
         lane.gate.wake()
 
 
-def _report(lane: Lane, price: Price | None, answers: Mapping[str, int]) -> LaneReport:
+def _report(lane: Endpoint, price: Price | None, answers: Mapping[str, int]) -> LaneReport:
     stats = lane.stats
     return LaneReport(
         made=stats.made,

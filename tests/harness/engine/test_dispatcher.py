@@ -13,7 +13,7 @@ import pytest
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from harness.engine.dispatcher import LOOK_AHEAD, Work, pump
-from harness.engine.endpoint import Lane
+from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import UNCOMMITTED
 from harness.engine.request_tracker import BATCH, Ledger
@@ -31,11 +31,11 @@ class House:
         self.notes = Notes(self.memory)
         self.ledger = Ledger(self.memory, self.notes, name)
         self.notes.on_commit = self._committed
-        self._lanes: list[Lane] = []
+        self._lanes: list[Endpoint] = []
 
-    def lane(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Lane:
+    def lane(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
-        lane = Lane(question(0).model, server, self.ledger, name=name, limits=limits, **more)
+        lane = Endpoint(question(0).model, server, self.ledger, name=name, limits=limits, **more)
         lane.gate.backlog = lambda: self.notes.held
         self._lanes.append(lane)
         return lane

@@ -13,7 +13,7 @@ import pytest
 from agents.errors import CallError, Failure
 from harness.engine import progress
 from harness.engine.budget import Price
-from harness.engine.endpoint import Lane
+from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.progress import live_table, plain_line, seconds_left, shown
 from harness.terminal.output import live
@@ -25,14 +25,14 @@ Run = Callable[[Any], Any]
 
 
 @pytest.fixture
-def lane(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Lane:
+def lane(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """A lane a minute after it began."""
 
-    async def make() -> Lane:
+    async def make() -> Endpoint:
         limits = Limits(requests_per_minute=3000)
         return House().lane(Server(), limits=limits, name="openai/gpt-test", price=Price(1.0, 1.0))
 
-    made: Lane = virtual(make())
+    made: Endpoint = virtual(make())
     stats = made.stats
     stats.total, stats.done, stats.made, stats.reused = 2000, 1500, 1200, 300
     stats.rate_limited, stats.retried, stats.unscored, stats.failed, stats.spent_usd = 3, 7, 2, 1, 0.25
@@ -42,14 +42,14 @@ def lane(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Lane:
     return made
 
 
-def test_a_line_says_all_that_one_wants_to_know(lane: Lane) -> None:
+def test_a_line_says_all_that_one_wants_to_know(lane: Endpoint) -> None:
     assert plain_line(lane) == (
         "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 known, 429s 3, retries 7, "
         "unscored 3, cost $0.2500, left 0:20"
     )
 
 
-def test_a_stopped_lane_says_why(lane: Lane) -> None:
+def test_a_stopped_lane_says_why(lane: Endpoint) -> None:
     lane.stats.stopped = "the key is not accepted"
     assert plain_line(lane).endswith("STOPPED: the key is not accepted")
 
@@ -69,13 +69,13 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
     assert "waits" not in after, "5 s or less"
 
 
-def test_what_is_not_known_is_not_0(lane: Lane, virtual: Run) -> None:
+def test_what_is_not_known_is_not_0(lane: Endpoint, virtual: Run) -> None:
     lane.stats.total = None
     assert "1,500/?" in plain_line(lane)
     assert "left ?" in plain_line(lane)
     assert seconds_left(lane) is None
 
-    async def make() -> Lane:
+    async def make() -> Endpoint:
         return House().lane(Server())
 
     unpriced = virtual(make())
@@ -88,7 +88,7 @@ def test_the_clock_reads_like_one() -> None:
     assert [clock(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
 
 
-def test_the_table_has_a_row_for_every_lane(lane: Lane) -> None:
+def test_the_table_has_a_row_for_every_lane(lane: Endpoint) -> None:
     table = live_table([lane, lane])
     assert [row.cells[0] for row in table.rows] == ["openai/gpt-test"] * 2
     assert {"1,500/2,000", "3,000", "$0.2500", "0:20"} < set(table.rows[0].cells)
@@ -98,7 +98,7 @@ def test_the_table_has_a_row_for_every_lane(lane: Lane) -> None:
 @pytest.mark.parametrize("columns", [140, 80, 60, 40])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_number_of_every_lane_is_seen_on_a_terminal(
-    lane: Lane, columns: int, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lane: Endpoint, columns: int, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lane.name = "openai/[/x]:two:" + "a-long-name-of-a-model"
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -113,7 +113,7 @@ def test_every_number_of_every_lane_is_seen_on_a_terminal(
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
-    virtual: Run, lane: Lane, quiet: bool, capsys: pytest.CaptureFixture[str]
+    virtual: Run, lane: Endpoint, quiet: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario() -> None:
         with shown([lane], quiet):
@@ -127,7 +127,7 @@ def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
 
 
 def test_on_a_terminal_the_table_is_drawn(
-    virtual: Run, lane: Lane, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    virtual: Run, lane: Endpoint, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "140")
@@ -144,7 +144,7 @@ def test_on_a_terminal_the_table_is_drawn(
 def test_an_interrupted_lane_says_so(virtual: Run) -> None:
     house = House()
 
-    async def scenario() -> Lane:
+    async def scenario() -> Endpoint:
         lane = house.lane(Server())
         lane.interrupt()
         return lane
