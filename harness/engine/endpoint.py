@@ -12,7 +12,7 @@ from agents.errors import CallError, Failure, EndpointDisabled
 from agents.models.spec import Model
 from harness.engine.budget import BudgetedClient, Price, Purse, Reservation
 from harness.engine.daily_quota import Allowance, DailyClient
-from harness.engine.event_log import EventLog, LaneStats
+from harness.engine.event_log import EventLog, EndpointStats
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage
 from harness.engine.rate_limited_client import LimitedClient
@@ -52,7 +52,7 @@ class Endpoint:
     ) -> None:
         self.name = name or model.id
         self.model = model
-        self.stats = LaneStats()
+        self.stats = EndpointStats()
         self._ledger = ledger
         self._price = price
         self._purse = purse

@@ -20,7 +20,7 @@ from agents.errors import Adaptation, UserError
 
 
 @dataclass(slots=True)
-class LaneStats:
+class EndpointStats:
     """Counters of one lane in one invocation.
 
     Attributes:

@@ -14,7 +14,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.messages import Completion
 from agents.types import Judgment, Unscored
 from harness.engine.budget import Price
-from harness.engine.event_log import LaneStats
+from harness.engine.event_log import EndpointStats
 from harness.engine.request_tracker import Ledger
 
 
@@ -46,7 +46,7 @@ class RecordingClient:
         self,
         inner: ModelClient,
         ledger: Ledger,
-        stats: LaneStats,
+        stats: EndpointStats,
         price: Price | None,
         hungry: Callable[[], bool] = lambda: True,
         on_reading: Callable[[ModelRequest, object], None] = lambda call, reading: None,

@@ -13,7 +13,7 @@ from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from agents.messages import Completion
 from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.budget import Price
-from harness.engine.event_log import LaneStats
+from harness.engine.event_log import EndpointStats
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import WATCH_SECONDS, Ledger
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
@@ -28,7 +28,7 @@ class Process:
     def __init__(self, memory: Memory, server: Any, name: str = "ours", price: Price | None = PRICE) -> None:
         self.notes = Notes(memory)
         self.ledger = Ledger(memory, self.notes, name)
-        self.stats = LaneStats()
+        self.stats = EndpointStats()
         self.client = RecordingClient(server, self.ledger, self.stats, price)
 
 
