@@ -14,7 +14,7 @@ from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
 from harness.workflows.generate import Summary
 from harness.workflows.response_sets import ResponseSetSummary
-from results.analysis.endpoint_report import LaneReport
+from results.analysis.endpoint_report import EndpointReport
 from results.render.format import EMULATED_NOTE, money
 from results.render.table import Table
 
@@ -53,7 +53,7 @@ def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     }
 
 
-def _lane_data(lane: LaneReport) -> dict[str, Any]:
+def _lane_data(lane: EndpointReport) -> dict[str, Any]:
     names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
     return {name: getattr(lane, name) for name in names}
 

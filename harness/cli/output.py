@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.workflows.judge_cost import ComparisonPlan
     from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import Summary
-    from results.analysis.endpoint_report import LaneReport
+    from results.analysis.endpoint_report import EndpointReport
     from results.db.store import Store
 
 INTERRUPTED = 130
@@ -95,7 +95,7 @@ def leave(summary: Summary, require_one_model: bool = False) -> None:
     end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
 
 
-def end(lanes: Iterable[tuple[str, LaneReport]], interrupted: bool) -> None:
+def end(lanes: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
     """Exit with 130 where a run was interrupted, with 1 where requests got no answer; say so by endpoint."""
     end_with({name: lane.trouble for name, lane in lanes}, interrupted)
 

@@ -38,7 +38,7 @@ from harness.engine.request_tracker import Ledger
 from harness.engine.response_model_client import AnswererClient
 from harness.engine.retry import RetryPolicy
 from harness.engine.sources import Source, check_retired, with_stated_ends
-from results.analysis.endpoint_report import LaneReport, RunReport
+from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
 TIMEOUT_SECONDS = 120.0
@@ -208,9 +208,9 @@ def _committed(
         lane.gate.wake()
 
 
-def _report(lane: Endpoint, price: Price | None, answers: Mapping[str, int]) -> LaneReport:
+def _report(lane: Endpoint, price: Price | None, answers: Mapping[str, int]) -> EndpointReport:
     stats = lane.stats
-    return LaneReport(
+    return EndpointReport(
         made=stats.made,
         reused=stats.reused,
         retried=stats.retried,

@@ -39,7 +39,7 @@ from harness.workflows.judge import judge_contest, plan_judging
 from harness.workflows.judge_cost import estimate
 from harness.workflows.records import save_checkpoints
 from harness.workflows.response_sets import ResponseSetSummary
-from results.analysis.endpoint_report import LaneReport
+from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
 from results.statistics.judgment_table import JudgmentTable
 
@@ -271,7 +271,7 @@ def _check_whole(world: World, summary: Summary) -> None:
             raise NotFinished(_unanswered(world, name, lane))
 
 
-def _unanswered(world: World, name: str, lane: LaneReport) -> str:
+def _unanswered(world: World, name: str, lane: EndpointReport) -> str:
     """Why a lane did not come to its end, and what to do."""
     if not lane.stopped:
         return f"{name}: {lane.failed} calls got no answer; the same command asks them again"

@@ -29,7 +29,7 @@ from harness.engine.dispatcher import Work
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_prompt
 from harness.workflows.response_sets import ResponseSetSummary, summarise
-from results.analysis.endpoint_report import LaneReport
+from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of
 
@@ -156,7 +156,7 @@ class Summary:
     kind: str
     spec: Mapping[str, Any]
     sets: tuple[ResponseSetSummary, ...]
-    lanes: Mapping[str, LaneReport]
+    lanes: Mapping[str, EndpointReport]
     cost_usd: float | None
     interrupted: bool = False
 

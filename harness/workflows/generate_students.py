@@ -34,7 +34,7 @@ from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from harness.workflows.records import save_checkpoints
 from prompts import Library
-from results.analysis.endpoint_report import LaneReport
+from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
 from results.db.tokenizer_identities import kept_sets
 from serve import sampling_presets
@@ -187,7 +187,7 @@ async def respond(
     responders = [responder(one, who, how, library) for one in who.contestants]
     await save_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
     whole = plan_responses(chosen, (*responders, *others))
-    lanes: list[dict[str, LaneReport]] = []
+    lanes: list[dict[str, EndpointReport]] = []
     settings = _wide(settings, responders)
     for part in _parts(who, how):
         ours = [one for one in responders if one.name in {each.author for each in part}]
@@ -240,7 +240,7 @@ async def _served_run(
 ) -> Summary:
     """One server's share, the server started again where it died on the way."""
     plan = plan_responses(chosen, responders)
-    done: list[dict[str, LaneReport]] = []
+    done: list[dict[str, EndpointReport]] = []
     for tries in range(1, MAX_SERVER_STARTS + 1):
         async with opened(who, part, how, plan.models, preset_dtype(who, how)) as room:
             clients = {model: _client(room, model) for model in plan.models}
@@ -307,15 +307,15 @@ async def _missing(store: Store, plan: GenerationPlan, settings: Settings, *, ag
     return again or any(one.calls for one in await forecast(store, plan, settings))
 
 
-def _without(last: dict[str, LaneReport], before: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:
+def _without(last: dict[str, EndpointReport], before: Sequence[dict[str, EndpointReport]]) -> dict[str, EndpointReport]:
     """The last look's lanes, what this invocation has made itself not counted as known beforehand."""
     made = {name: sum(each[name].made for each in before if name in each) for name in last}
     return {name: replace(lane, reused=max(0, lane.reused - made[name])) for name, lane in last.items()}
 
 
-def _added(lanes: Sequence[dict[str, LaneReport]]) -> dict[str, LaneReport]:
+def _added(lanes: Sequence[dict[str, EndpointReport]]) -> dict[str, EndpointReport]:
     """What lanes of the same model did, one after another."""
-    total: dict[str, LaneReport] = {}
+    total: dict[str, EndpointReport] = {}
     for report in lanes:
         for name, lane in report.items():
             had = total.get(name)

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from results.analysis.early_stopping import JudgmentIndex, StoppingResult, StoppingRule, stopping_result
-from results.analysis.endpoint_report import LaneReport, RunReport
+from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 from results.queries.contests import Contest, contests_of
 from results.statistics import WinRate, win_rate
@@ -29,7 +29,7 @@ class JudgeResult:
     contest: Contest
     hard: WinRate
     soft: WinRate | None
-    lane: LaneReport | None
+    lane: EndpointReport | None
     stopped: StoppingResult | None = None
     unanswered_usd: float = 0.0
 

@@ -9,7 +9,7 @@ from agents.errors import Adaptation
 
 
 @dataclass(frozen=True, slots=True)
-class LaneReport:
+class EndpointReport:
     """What a lane did in this invocation.
 
     Attributes:
@@ -53,7 +53,7 @@ class RunReport:
     """What a run did in this invocation: its id, its lanes by model id, whether it was interrupted."""
 
     run_id: str
-    lanes: Mapping[str, LaneReport]
+    lanes: Mapping[str, EndpointReport]
     interrupted: bool
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 from agents.models.family import model_makers
 from agents.types import Split
 from results.analysis import audit_baselines
-from results.analysis.endpoint_report import LaneReport
+from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
 from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
 from results.statistics import Calibration, NotEstimable, calibration
@@ -44,7 +44,7 @@ class JudgeAuditResult:
     said: JudgeVerdicts | None
     audit: Audit
     over: Mapping[str, ClusteredEstimate]
-    lane: LaneReport | None
+    lane: EndpointReport | None
     kin: tuple[str, ...] = ()
     family: str = ""
     left_out: int = 0
@@ -83,7 +83,7 @@ class AuditSummary:
 async def summarize_audit(
     store: Store,
     run_id: str,
-    lanes: Mapping[str, LaneReport] | None = None,
+    lanes: Mapping[str, EndpointReport] | None = None,
     *,
     interrupted: bool = False,
     without_kin: bool = False,
@@ -129,7 +129,7 @@ def _of_judge(
     said: JudgeVerdicts,
     found: AuditData,
     beneath: Mapping[str, Floats],
-    lanes: Mapping[str, LaneReport],
+    lanes: Mapping[str, EndpointReport],
     seed: int,
     *,
     without_kin: bool,
@@ -160,5 +160,5 @@ def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | No
     return calibration(likely, (pairs.better > 0).astype(np.float64), pairs.part, seed=seed)
 
 
-def _lane(said: JudgeVerdicts, lanes: Mapping[str, LaneReport]) -> LaneReport | None:
+def _lane(said: JudgeVerdicts, lanes: Mapping[str, EndpointReport]) -> EndpointReport | None:
     return lanes.get(f"{said.provider}/{said.model}")
