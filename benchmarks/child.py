@@ -88,14 +88,14 @@ def main() -> None:
     )
 
     async def judge_them(store: Store) -> dict[str, Any]:
-        lane = (await run_judging(store, registry, plan, settings)).lanes[model.id]
+        endpoint = (await run_judging(store, registry, plan, settings)).lanes[model.id]
         return {
-            "answered": lane.made + lane.reused,
-            "made": lane.made,
-            "reused": lane.reused,
-            "retried": lane.retried,
-            "rate_limited": lane.rate_limited,
-            "failed": lane.failed,
+            "answered": endpoint.made + endpoint.reused,
+            "made": endpoint.made,
+            "reused": endpoint.reused,
+            "retried": endpoint.retried,
+            "rate_limited": endpoint.rate_limited,
+            "failed": endpoint.failed,
         }
 
     async def with_a_store() -> dict[str, Any]:

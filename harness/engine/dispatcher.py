@@ -35,8 +35,8 @@ LOOK_AHEAD = 256  # chains that are begun before there is room to send their cal
 class Crew:
     """The tasks of one lane."""
 
-    def __init__(self, lane: Endpoint, source: Iterator[Work]) -> None:
-        self._lane = lane
+    def __init__(self, endpoint: Endpoint, source: Iterator[Work]) -> None:
+        self._lane = endpoint
         self._source = source
         self._group = asyncio.TaskGroup()
         self._ready: deque[ModelRequest] = deque()  # claimed, and ours to ask
@@ -197,7 +197,7 @@ async def pump(
     Raises:
         Exception: what a task did not expect (a database that cannot be written); all crews are ended.
     """
-    crews = [Crew(lane, source) for lane, source in sources]
+    crews = [Crew(endpoint, source) for endpoint, source in sources]
     running = asyncio.ensure_future(_all(crews))
     if interrupted is None:
         await running

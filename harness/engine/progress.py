@@ -25,44 +25,44 @@ HEADS = (
 )
 
 
-def per_second(lane: Endpoint) -> float:
+def per_second(endpoint: Endpoint) -> float:
     """Items done per second since the lane began."""
-    elapsed = time.monotonic() - lane.stats.started_at
-    return lane.stats.done / elapsed if elapsed > 0 else 0.0
+    elapsed = time.monotonic() - endpoint.stats.started_at
+    return endpoint.stats.done / elapsed if elapsed > 0 else 0.0
 
 
-def seconds_left(lane: Endpoint) -> float | None:
+def seconds_left(endpoint: Endpoint) -> float | None:
     """At the present rate; None where the total or the rate is not known."""
-    rate = per_second(lane)
-    if lane.stats.total is None or rate == 0:
+    rate = per_second(endpoint)
+    if endpoint.stats.total is None or rate == 0:
         return None
-    return max(0, lane.stats.total - lane.stats.done) / rate
+    return max(0, endpoint.stats.total - endpoint.stats.done) / rate
 
 
-def wait_of(lane: Endpoint) -> str:
+def wait_of(endpoint: Endpoint) -> str:
     """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
-    seconds, reason = lane.gate.pause_seconds, lane.gate.pause_reason
-    long = seconds > SHOWN_SECONDS or lane.gate.outage.is_on
-    return f"waits {clock(seconds)} ({reason})" if long and reason and not lane.stats.stopped else ""
+    seconds, reason = endpoint.gate.pause_seconds, endpoint.gate.pause_reason
+    long = seconds > SHOWN_SECONDS or endpoint.gate.outage.is_on
+    return f"waits {clock(seconds)} ({reason})" if long and reason and not endpoint.stats.stopped else ""
 
 
-def plain_line(lane: Endpoint) -> str:
+def plain_line(endpoint: Endpoint) -> str:
     """One lane's state in one line."""
-    stats, gate = lane.stats, lane.gate
+    stats, gate = endpoint.stats, endpoint.gate
     total = "?" if stats.total is None else f"{stats.total:,}"
     limit = "" if gate.requests_per_minute is None else f" of {gate.requests_per_minute:,.0f}/min"
     parts = [
-        f"{lane.name}: {stats.done:,}/{total}",
-        f"{per_second(lane) * 60:,.0f}/min{limit}",
+        f"{endpoint.name}: {stats.done:,}/{total}",
+        f"{per_second(endpoint) * 60:,.0f}/min{limit}",
         f"{gate.in_flight} in flight",
         f"{stats.reused:,} known",
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
-        f"cost {money(lane.spent_usd)}",
-        f"left {clock(seconds_left(lane))}",
+        f"cost {money(endpoint.spent_usd)}",
+        f"left {clock(seconds_left(endpoint))}",
     ]
-    wait = wait_of(lane)
+    wait = wait_of(endpoint)
     ending = f"  STOPPED: {stats.stopped}" if stats.stopped else f"  {wait}" if wait else ""
     return ", ".join(parts) + ending
 
@@ -70,22 +70,22 @@ def plain_line(lane: Endpoint) -> str:
 def live_table(lanes: Sequence[Endpoint]) -> Table:
     """All lanes' states as a table."""
     table = table_of("", HEADS)
-    for lane in lanes:
-        stats, gate = lane.stats, lane.gate
+    for endpoint in lanes:
+        stats, gate = endpoint.stats, endpoint.gate
         total = "?" if stats.total is None else f"{stats.total:,}"
         limit = "-" if gate.requests_per_minute is None else f"{gate.requests_per_minute:,.0f}"
         table.add_row(
-            lane.name,
+            endpoint.name,
             f"{stats.done:,}/{total}",
-            f"{per_second(lane) * 60:,.0f}",
+            f"{per_second(endpoint) * 60:,.0f}",
             limit,
             f"{gate.in_flight}/{gate.concurrency}",
             f"{stats.reused:,}",
             str(stats.rate_limited),
             str(stats.retried),
             str(stats.unscored + stats.failed),
-            money(lane.spent_usd),
-            "stopped" if stats.stopped else wait_of(lane) or clock(seconds_left(lane)),
+            money(endpoint.spent_usd),
+            "stopped" if stats.stopped else wait_of(endpoint) or clock(seconds_left(endpoint)),
         )
     return table
 
@@ -114,5 +114,5 @@ async def _live(lanes: Sequence[Endpoint]) -> None:
 async def _plain(lanes: Sequence[Endpoint]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
-        for lane in lanes:
-            print_progress(plain_line(lane))
+        for endpoint in lanes:
+            print_progress(plain_line(endpoint))

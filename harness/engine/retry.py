@@ -134,14 +134,14 @@ class RetryingClient:
     def __init__(
         self,
         inner: ModelClient,
-        lane: str,
+        endpoint: str,
         policy: RetryPolicy,
         on_failure: Callable[[ModelRequest, CallError, int, Decision], None],
         on_stop: Callable[[EndpointDisabled], None],
         seed: int = 0,
     ) -> None:
         self._inner = inner
-        self._lane = lane
+        self._lane = endpoint
         self._policy = policy
         self._on_failure = on_failure
         self._on_stop = on_stop

@@ -154,7 +154,7 @@ async def run_calls(
                         warn=settings.warn,
                     )
                     answerers.append(answerer)
-                    lane = Endpoint(
+                    endpoint = Endpoint(
                         source.model,
                         answerer,
                         ledger,
@@ -165,17 +165,17 @@ async def run_calls(
                         most_output_tokens=most_output,
                         events=events,
                     )
-                    lane.stats.total = source.total
-                    lane.gate.backlog = lambda: writer.held
-                    lanes.append(lane)
+                    endpoint.stats.total = source.total
+                    endpoint.gate.backlog = lambda: writer.held
+                    lanes.append(endpoint)
                 writer.watch(partial(_is_idle, lanes), partial(_committed, lanes, ledger, purse))
                 try:
                     with shown(lanes, settings.quiet):
-                        works = [(lane, source.work()) for lane, source in zip(lanes, sources, strict=True)]
+                        works = [(endpoint, source.work()) for endpoint, source in zip(lanes, sources, strict=True)]
                         await pump(works, interrupted, settings.grace_seconds)
                 finally:
-                    for lane in lanes:
-                        await lane.close()
+                    for endpoint in lanes:
+                        await endpoint.close()
                     await writer.close()
                     await ledger.close()
     finally:
@@ -183,16 +183,16 @@ async def run_calls(
         gc.unfreeze()
         await store.end(invocation_id)
     reports = {
-        lane.model.id: _report(lane, prices[lane.model], answerer.answers)
-        for lane, answerer in zip(lanes, answerers, strict=True)
+        endpoint.model.id: _report(endpoint, prices[endpoint.model], answerer.answers)
+        for endpoint, answerer in zip(lanes, answerers, strict=True)
     }
     return RunReport(run_id, reports, interrupted.is_set())
 
 
 def _is_idle(lanes: Sequence[Endpoint]) -> bool:
     """Whether nothing is in flight. Asked after every answer."""
-    for lane in lanes:  # noqa: SIM110  (a generator costs three times as much)
-        if lane.gate.in_flight:
+    for endpoint in lanes:  # noqa: SIM110  (a generator costs three times as much)
+        if endpoint.gate.in_flight:
             return False
     return True
 
@@ -204,12 +204,12 @@ def _committed(
     ledger.committed(keys)
     if purse is not None:
         purse.committed(cost_usd)
-    for lane in lanes:
-        lane.gate.wake()
+    for endpoint in lanes:
+        endpoint.gate.wake()
 
 
-def _report(lane: Endpoint, price: Price | None, answers: Mapping[str, int]) -> EndpointReport:
-    stats = lane.stats
+def _report(endpoint: Endpoint, price: Price | None, answers: Mapping[str, int]) -> EndpointReport:
+    stats = endpoint.stats
     return EndpointReport(
         made=stats.made,
         reused=stats.reused,

@@ -59,4 +59,4 @@ class RunReport:
     @property
     def adaptations(self) -> dict[str, Adaptation]:
         """By model id, the settings under which models may accept what they refused."""
-        return {name: lane.adaptation for name, lane in self.lanes.items() if lane.adaptation is not None}
+        return {name: endpoint.adaptation for name, endpoint in self.lanes.items() if endpoint.adaptation is not None}

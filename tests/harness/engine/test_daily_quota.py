@@ -149,8 +149,8 @@ def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> Non
 def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
     house = House(Memory(used=Used(40, 0)))
     server = Server(0.1)
-    limited = house.lane(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
-    other = house.lane(Server(0.1), name="other")
+    limited = house.endpoint(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
+    other = house.endpoint(Server(0.1), name="other")
     virtual(pump([(limited, calls(500)), (other, calls(200, begin=1000))]))
     assert len(server.sent) == limited.stats.made == 60
     assert limited.stats.stopped == "the limit of 100 requests a day is reached; run the same command later"
@@ -161,5 +161,5 @@ def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
 
 def test_without_such_limits_nothing_is_looked_up(virtual: Run) -> None:
     house = House()
-    virtual(pump([(house.lane(Server()), calls(20))]))
+    virtual(pump([(house.endpoint(Server()), calls(20))]))
     assert house.memory.looks == 0

@@ -33,18 +33,18 @@ class House:
         self.notes.on_commit = self._committed
         self._lanes: list[Endpoint] = []
 
-    def lane(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
+    def endpoint(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
-        lane = Endpoint(question(0).model, server, self.ledger, name=name, limits=limits, **more)
-        lane.gate.backlog = lambda: self.notes.held
-        self._lanes.append(lane)
-        return lane
+        endpoint = Endpoint(question(0).model, server, self.ledger, name=name, limits=limits, **more)
+        endpoint.gate.backlog = lambda: self.notes.held
+        self._lanes.append(endpoint)
+        return endpoint
 
     def _committed(self, _: float, keys: Sequence[str]) -> None:
         """As a run does after every commit."""
         self.ledger.committed(keys)
-        for lane in self._lanes:
-            lane.gate.wake()
+        for endpoint in self._lanes:
+            endpoint.gate.wake()
 
 
 async def ask(call: ModelRequest, client: ModelClient) -> None:
@@ -84,20 +84,20 @@ def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(
     virtual: Run, single: Single, most: int
 ) -> None:
     house, server = House(), Server(0.3)
-    lane = house.lane(server, most)
+    endpoint = house.endpoint(server, most)
     bound = most + UNCOMMITTED + LOOK_AHEAD
     ahead: list[int] = []
     tasks: list[int] = []
 
     def source() -> Iterator[Work]:
         for taken, work in enumerate(single(5000)):
-            ahead.append(taken - lane.stats.done)
+            ahead.append(taken - endpoint.stats.done)
             if taken % 500 == 0:
                 tasks.append(len(asyncio.all_tasks()))
             yield work
 
-    virtual(pump([(lane, source())]))
-    assert (lane.stats.done, lane.stats.made, lane.stats.failed) == (5000, 5000, 0)
+    virtual(pump([(endpoint, source())]))
+    assert (endpoint.stats.done, endpoint.stats.made, endpoint.stats.failed) == (5000, 5000, 0)
     assert server.most_in_flight == most
     assert max(ahead) <= bound
     assert max(tasks) <= bound + 10  # the pump's own, the flusher, the dispatcher
@@ -107,7 +107,7 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
     """In flight and answered but not committed: at most what may be in flight, and 256."""
     house, server = House(), Server(0.1)
     house.notes.seconds = 30.0  # a disk that is very slow
-    lane = house.lane(server, 100)
+    endpoint = house.endpoint(server, 100)
     exposed: list[int] = []
 
     async def watch() -> None:
@@ -117,23 +117,23 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
 
     async def scenario() -> None:
         watching = asyncio.ensure_future(watch())
-        await pump([(lane, single(2000))])
+        await pump([(endpoint, single(2000))])
         watching.cancel()
 
     virtual(scenario())
-    assert lane.stats.made == 2000
+    assert endpoint.stats.made == 2000
     assert UNCOMMITTED < max(exposed) <= 100 + UNCOMMITTED
 
 
 def test_calls_are_asked_in_their_order(virtual: Run, single: Single) -> None:
     server = Server(0.1)
-    virtual(pump([(House().lane(server, 1), single(700))]))
+    virtual(pump([(House().endpoint(server, 1), single(700))]))
     assert [key for key, _ in server.sent] == [question(at).key for at in range(700)]
 
 
 def test_an_empty_source_is_done(virtual: Run, single: Single) -> None:
     house = House()
-    virtual(pump([(house.lane(Server()), single(0))]))
+    virtual(pump([(house.endpoint(Server()), single(0))]))
     virtual(pump([]))
 
 
@@ -147,7 +147,7 @@ def test_two_processes_at_once_make_each_call_once(virtual: Run, single: Single)
     async def scenario() -> None:
         await asyncio.gather(
             *(
-                pump([(house.lane(server, 64), single(2000))])
+                pump([(house.endpoint(server, 64), single(2000))])
                 for house, server in zip(houses, servers, strict=True)
             )
         )
@@ -161,19 +161,19 @@ def test_two_processes_at_once_make_each_call_once(virtual: Run, single: Single)
 
 def test_the_same_call_again_and_again_is_asked_once(virtual: Run) -> None:
     house, server = House(), Server(0.3)
-    lane = house.lane(server, 4)
-    virtual(pump([(lane, (question(at % 3) for at in range(3000)))]))
+    endpoint = house.endpoint(server, 4)
+    virtual(pump([(endpoint, (question(at % 3) for at in range(3000)))]))
     assert server.counts == {question(at).key: 1 for at in range(3)}
-    assert (lane.stats.done, lane.stats.made, lane.stats.reused) == (3000, 3, 2997)
+    assert (endpoint.stats.done, endpoint.stats.made, endpoint.stats.reused) == (3000, 3, 2997)
 
 
 def test_what_is_known_is_not_asked_and_soon_done(virtual: Run, single: Single) -> None:
     house, server = House(), Server(0.3)
     house.memory.answered = {question(at).key: answer() for at in range(3000) if at % 100}
-    lane = house.lane(server, 10)
-    virtual(pump([(lane, single(3000))]))
-    assert len(server.sent) == lane.stats.made == 30
-    assert (lane.stats.done, lane.stats.reused) == (3000, 2970)
+    endpoint = house.endpoint(server, 10)
+    virtual(pump([(endpoint, single(3000))]))
+    assert len(server.sent) == endpoint.stats.made == 30
+    assert (endpoint.stats.done, endpoint.stats.reused) == (3000, 2970)
 
 
 def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual: Run) -> None:
@@ -187,7 +187,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
             held.append(house.notes.held)
             yield question(at, read=lambda completion, key: completion.text)
 
-    virtual(pump([(house.lane(Server()), source())]))
+    virtual(pump([(house.endpoint(Server()), source())]))
     assert len(house.notes.readings) == 3000
     assert max(held) < BATCH  # whenever more is taken
 
@@ -195,17 +195,17 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
 def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> None:
     house = House()
     house.notes.seconds = 5.0
-    virtual(pump([(house.lane(Server(0.1)), single(25))]))
+    virtual(pump([(house.endpoint(Server(0.1)), single(25))]))
     assert len(house.memory.answered) == 25
     assert house.ledger.being_asked == {}
 
 
 def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Single) -> None:
     house = House()
-    lane = house.lane(Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, "never")))
+    endpoint = house.endpoint(Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, "never")))
 
     async def scenario() -> None:
-        await pump([(lane, single(5000))])
+        await pump([(endpoint, single(5000))])
         await house.ledger.close()
 
     virtual(scenario())
@@ -218,15 +218,15 @@ def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Sin
 
 def test_a_slow_lane_keeps_no_other_from_its_work(virtual: Run, single: Single) -> None:
     house, quick, slow = House(), Server(0.1), Server(60.0)
-    lanes = [house.lane(quick, 10, "quick"), house.lane(slow, 10, "slow")]
+    lanes = [house.endpoint(quick, 10, "quick"), house.endpoint(slow, 10, "slow")]
     virtual(pump([(lanes[0], single(500)), (lanes[1], single(100, begin=1000))]))
     assert max(moment for _, moment in quick.sent) - quick.sent[0][1] < 60.0
-    assert [lane.stats.made for lane in lanes] == [500, 100]
+    assert [endpoint.stats.made for endpoint in lanes] == [500, 100]
 
 
 def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> None:
     house, server = House(), Server(1.0)
-    lane = house.lane(server, 4)
+    endpoint = house.endpoint(server, 4)
     ended: list[int] = []
 
     async def chain(at: int, client: ModelClient) -> None:
@@ -241,12 +241,12 @@ def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> Non
 
     async def scenario() -> float:
         began = asyncio.get_running_loop().time()
-        await pump([(lane, source())])
+        await pump([(endpoint, source())])
         return asyncio.get_running_loop().time() - began
 
     seconds = virtual(scenario())
     assert sorted(ended) == list(range(1, 9))
-    assert lane.stats.made == 8 * 3 + 8
+    assert endpoint.stats.made == 8 * 3 + 8
     assert seconds <= 32 / 4 * 1.0 + 1.5  # four at a time, nearly always: nobody waits for a chain to end
 
 
@@ -254,9 +254,9 @@ def test_a_call_that_waits_for_another_try_keeps_no_place(virtual: Run, single: 
     busy = CallError(Failure.SERVER, "busy", status=503, retry_after_seconds=50.0)
     server = Server(1.0, {question(0).key: [busy]})
     house = House()
-    lane = house.lane(server, 1)
-    virtual(pump([(lane, single(40))]))
-    assert lane.stats.made == 40
+    endpoint = house.endpoint(server, 1)
+    virtual(pump([(endpoint, single(40))]))
+    assert endpoint.stats.made == 40
     first, again = server.moments(question(0))
     assert again - first >= 51.0
     assert max(moment for key, moment in server.sent if key != question(0).key) - first < 41.0
@@ -270,9 +270,9 @@ def test_one_failing_item_never_stops_the_others(virtual: Run, single: Single) -
     refused = CallError(Failure.BAD_REQUEST, "no", status=400)
     server = Server(0.1, otherwise=lambda call: refused if call.key in bad else answer())
     house = House()
-    lane = house.lane(server)
-    virtual(pump([(lane, single(300))]))
-    assert (lane.stats.done, lane.stats.failed, lane.stats.made) == (300, len(bad), 300 - len(bad))
+    endpoint = house.endpoint(server)
+    virtual(pump([(endpoint, single(300))]))
+    assert (endpoint.stats.done, endpoint.stats.failed, endpoint.stats.made) == (300, len(bad), 300 - len(bad))
     assert set(house.memory.answered) == {question(at).key for at in range(300)} - bad
     assert {key for key, *_ in house.notes.failures} == bad
 
@@ -288,13 +288,13 @@ def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run, single
     told = {question(at).key: [kinds[at % 5]] * (1 + at % 3) for at in range(0, 200, 3)}
     server = Server(0.1, {key: list(script) for key, script in told.items()})
     house = House()
-    lane = house.lane(server)
-    virtual(pump([(lane, single(200))]))
-    assert lane.stats.made == len(house.memory.answered) == 200
+    endpoint = house.endpoint(server)
+    virtual(pump([(endpoint, single(200))]))
+    assert endpoint.stats.made == len(house.memory.answered) == 200
     failures = sum(len(script) for script in told.values())
-    assert lane.stats.retried == len(house.notes.failures) == failures
+    assert endpoint.stats.retried == len(house.notes.failures) == failures
     assert len(server.sent) == 200 + failures
-    assert lane.stats.rate_limited == sum(
+    assert endpoint.stats.rate_limited == sum(
         error.failure is Failure.RATE_LIMITED for _, error, _, _ in house.notes.failures
     )
 
@@ -303,9 +303,9 @@ def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run, single
 def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, single: Single, failure: Failure) -> None:
     house = House()
     stopping = Server(0.1, otherwise=lambda call: CallError(failure, "never"))
-    lanes = [house.lane(stopping, 10, "stopping"), house.lane(Server(0.1), 10, "going")]
+    lanes = [house.endpoint(stopping, 10, "stopping"), house.endpoint(Server(0.1), 10, "going")]
     virtual(pump([(lanes[0], single(5000)), (lanes[1], single(300, begin=10_000))]))
-    stopped, going = (lane.stats for lane in lanes)
+    stopped, going = (endpoint.stats for endpoint in lanes)
     assert stopped.stopped == "never"
     assert len(stopping.sent) <= 10  # those in flight when the first came back
     assert stopped.done < 5000
@@ -316,9 +316,9 @@ def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, single: Sing
 def test_a_dead_address_is_one_error_and_not_five_thousand(virtual: Run, single: Single) -> None:
     server = Server(0.1, otherwise=lambda call: CallError(Failure.CONNECTION, "no connection"))
     house, policy = House(), RetryPolicy(stop_after=20)
-    lane = house.lane(server, 10, policy=policy)
-    virtual(pump([(lane, single(5000))]))
-    assert lane.stats.stopped == "no connection"
+    endpoint = house.endpoint(server, 10, policy=policy)
+    virtual(pump([(endpoint, single(5000))]))
+    assert endpoint.stats.stopped == "no connection"
     assert len(server.sent) < 600 * policy.most_tries
 
 
@@ -326,7 +326,7 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
     """A database that fails, or a mistake of ours: no lane goes on in the background."""
     house = House()
     servers = [Server(0.1), Server(0.1)]
-    lanes = [house.lane(server, 10, str(at)) for at, server in enumerate(servers)]
+    lanes = [house.endpoint(server, 10, str(at)) for at, server in enumerate(servers)]
 
     async def fails(client: ModelClient) -> None:
         await asyncio.sleep(0.35)
@@ -349,7 +349,7 @@ def test_a_source_that_fails_is_told(virtual: Run, single: Single) -> None:
         raise UserError("this prompt cannot be filled")
 
     with pytest.raises(UserError, match="cannot be filled"):
-        virtual(pump([(House().lane(Server()), source())], asyncio.Event()))
+        virtual(pump([(House().endpoint(Server()), source())], asyncio.Event()))
 
 
 # -- interrupts --------------------------------------------------------------------------------------
@@ -367,18 +367,18 @@ def interrupted_after(seconds: float, sources: list[Any], grace_seconds: float) 
 
 def test_an_interrupt_sends_nothing_more_and_keeps_what_is_in_flight(virtual: Run, single: Single) -> None:
     house, server = House(), Server(4.0)
-    lane = house.lane(server, 10)
-    ended = virtual(interrupted_after(5.0, [(lane, single(5000))], grace_seconds=30.0))
+    endpoint = house.endpoint(server, 10)
+    ended = virtual(interrupted_after(5.0, [(endpoint, single(5000))], grace_seconds=30.0))
     assert len(server.sent) == 20  # two rounds had begun
     assert len(house.memory.answered) == 20
     assert ended < 1000.0 + 10.0
-    assert lane.stats.stopped == "stopped as asked"
+    assert endpoint.stats.stopped == "stopped as asked"
 
 
 def test_what_takes_longer_than_the_grace_is_given_up_and_charged(virtual: Run, single: Single) -> None:
     house, server = House(), Server(1000.0)
-    lane = house.lane(server, 10)
-    ended = virtual(interrupted_after(5.0, [(lane, single(5000))], grace_seconds=30.0))
+    endpoint = house.endpoint(server, 10)
+    ended = virtual(interrupted_after(5.0, [(endpoint, single(5000))], grace_seconds=30.0))
     assert ended == pytest.approx(1000.0 + 35.0)
     assert server.in_flight == 0
     assert house.memory.answered == {}
@@ -393,25 +393,25 @@ def test_an_interrupt_waits_for_no_retry_and_for_no_other_process(virtual: Run, 
     house = House(memory)
     limited = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=900.0)
     server = Server(1.0, otherwise=lambda call: limited)
-    lane = house.lane(server, 4)
-    ended = virtual(interrupted_after(10.0, [(lane, single(100))], grace_seconds=600.0))
+    endpoint = house.endpoint(server, 4)
+    ended = virtual(interrupted_after(10.0, [(endpoint, single(100))], grace_seconds=600.0))
     assert ended < 1000.0 + 12.0
 
 
 def test_an_interrupt_after_the_end_changes_nothing(virtual: Run, single: Single) -> None:
     house = House()
-    lane = house.lane(Server(0.1))
-    virtual(interrupted_after(1e6, [(lane, single(20))], grace_seconds=1.0))
-    assert (lane.stats.made, lane.stopped) == (20, None)
+    endpoint = house.endpoint(Server(0.1))
+    virtual(interrupted_after(1e6, [(endpoint, single(20))], grace_seconds=1.0))
+    assert (endpoint.stats.made, endpoint.stopped) == (20, None)
 
 
 def test_a_stopped_lane_says_so_to_all_who_come(virtual: Run) -> None:
     house = House()
-    lane = house.lane(Server())
+    endpoint = house.endpoint(Server())
 
     async def scenario() -> None:
-        lane.interrupt()
+        endpoint.interrupt()
         with pytest.raises(EndpointDisabled, match="stopped as asked"):
-            await lane.client.complete(question(1))
+            await endpoint.client.complete(question(1))
 
     virtual(scenario())

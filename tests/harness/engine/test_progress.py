@@ -25,12 +25,12 @@ Run = Callable[[Any], Any]
 
 
 @pytest.fixture
-def lane(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+def endpoint(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """A lane a minute after it began."""
 
     async def make() -> Endpoint:
         limits = Limits(requests_per_minute=3000)
-        return House().lane(Server(), limits=limits, name="openai/gpt-test", price=Price(1.0, 1.0))
+        return House().endpoint(Server(), limits=limits, name="openai/gpt-test", price=Price(1.0, 1.0))
 
     made: Endpoint = virtual(make())
     stats = made.stats
@@ -42,21 +42,21 @@ def lane(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     return made
 
 
-def test_a_line_says_all_that_one_wants_to_know(lane: Endpoint) -> None:
-    assert plain_line(lane) == (
+def test_a_line_says_all_that_one_wants_to_know(endpoint: Endpoint) -> None:
+    assert plain_line(endpoint) == (
         "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 known, 429s 3, retries 7, "
         "unscored 3, cost $0.2500, left 0:20"
     )
 
 
-def test_a_stopped_lane_says_why(lane: Endpoint) -> None:
-    lane.stats.stopped = "the key is not accepted"
-    assert plain_line(lane).endswith("STOPPED: the key is not accepted")
+def test_a_stopped_lane_says_why(endpoint: Endpoint) -> None:
+    endpoint.stats.stopped = "the key is not accepted"
+    assert plain_line(endpoint).endswith("STOPPED: the key is not accepted")
 
 
 def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
     async def make() -> tuple[str, str]:
-        paused = House().lane(Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0))
+        paused = House().endpoint(Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0))
         loop = asyncio.get_running_loop()
         error = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=90.0)
         paused.gate.rate_limited(loop.time(), error.retry_after_seconds)
@@ -69,14 +69,14 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
     assert "waits" not in after, "5 s or less"
 
 
-def test_what_is_not_known_is_not_0(lane: Endpoint, virtual: Run) -> None:
-    lane.stats.total = None
-    assert "1,500/?" in plain_line(lane)
-    assert "left ?" in plain_line(lane)
-    assert seconds_left(lane) is None
+def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
+    endpoint.stats.total = None
+    assert "1,500/?" in plain_line(endpoint)
+    assert "left ?" in plain_line(endpoint)
+    assert seconds_left(endpoint) is None
 
     async def make() -> Endpoint:
-        return House().lane(Server())
+        return House().endpoint(Server())
 
     unpriced = virtual(make())
     assert "cost not known" in plain_line(unpriced)
@@ -88,8 +88,8 @@ def test_the_clock_reads_like_one() -> None:
     assert [clock(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
 
 
-def test_the_table_has_a_row_for_every_lane(lane: Endpoint) -> None:
-    table = live_table([lane, lane])
+def test_the_table_has_a_row_for_every_lane(endpoint: Endpoint) -> None:
+    table = live_table([endpoint, endpoint])
     assert [row.cells[0] for row in table.rows] == ["openai/gpt-test"] * 2
     assert {"1,500/2,000", "3,000", "$0.2500", "0:20"} < set(table.rows[0].cells)
     assert "429" in [column.head for column in table.columns]
@@ -98,12 +98,12 @@ def test_the_table_has_a_row_for_every_lane(lane: Endpoint) -> None:
 @pytest.mark.parametrize("columns", [140, 80, 60, 40])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_number_of_every_lane_is_seen_on_a_terminal(
-    lane: Endpoint, columns: int, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, columns: int, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lane.name = "openai/[/x]:two:" + "a-long-name-of-a-model"
+    endpoint.name = "openai/[/x]:two:" + "a-long-name-of-a-model"
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "60")
-    lanes = [lane] * count
+    lanes = [endpoint] * count
     with live(lambda: (live_table(lanes), [plain_line(one) for one in lanes])):
         pass
     seen = capsys.readouterr().err
@@ -113,10 +113,10 @@ def test_every_number_of_every_lane_is_seen_on_a_terminal(
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
-    virtual: Run, lane: Endpoint, quiet: bool, capsys: pytest.CaptureFixture[str]
+    virtual: Run, endpoint: Endpoint, quiet: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario() -> None:
-        with shown([lane], quiet):
+        with shown([endpoint], quiet):
             await asyncio.sleep(3.5 * progress.PLAIN_SECONDS)
         await asyncio.sleep(10 * progress.PLAIN_SECONDS)
 
@@ -127,13 +127,13 @@ def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
 
 
 def test_on_a_terminal_the_table_is_drawn(
-    virtual: Run, lane: Endpoint, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    virtual: Run, endpoint: Endpoint, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "140")
 
     async def scenario() -> None:
-        with shown([lane]):
+        with shown([endpoint]):
             await asyncio.sleep(2 * progress.LIVE_SECONDS)
         await asyncio.sleep(0)
 
@@ -145,8 +145,8 @@ def test_an_interrupted_lane_says_so(virtual: Run) -> None:
     house = House()
 
     async def scenario() -> Endpoint:
-        lane = house.lane(Server())
-        lane.interrupt()
-        return lane
+        endpoint = house.endpoint(Server())
+        endpoint.interrupt()
+        return endpoint
 
     assert "STOPPED: stopped as asked" in plain_line(virtual(scenario()))
