@@ -67,10 +67,10 @@ def plain_line(endpoint: Endpoint) -> str:
     return ", ".join(parts) + ending
 
 
-def live_table(lanes: Sequence[Endpoint]) -> Table:
+def live_table(endpoints: Sequence[Endpoint]) -> Table:
     """All lanes' states as a table."""
     table = table_of("", HEADS)
-    for endpoint in lanes:
+    for endpoint in endpoints:
         stats, gate = endpoint.stats, endpoint.gate
         total = "?" if stats.total is None else f"{stats.total:,}"
         limit = "-" if gate.requests_per_minute is None else f"{gate.requests_per_minute:,.0f}"
@@ -91,28 +91,28 @@ def live_table(lanes: Sequence[Endpoint]) -> Table:
 
 
 @contextlib.contextmanager
-def shown(lanes: Sequence[Endpoint], quiet: bool = False) -> Iterator[None]:
+def shown(endpoints: Sequence[Endpoint], quiet: bool = False) -> Iterator[None]:
     """Show the lanes' progress while the block runs (inside a running event loop)."""
-    if quiet or not lanes:
+    if quiet or not endpoints:
         yield
         return
     show = _live if sys.stderr.isatty() else _plain
-    task = asyncio.get_running_loop().create_task(show(lanes))
+    task = asyncio.get_running_loop().create_task(show(endpoints))
     try:
         yield
     finally:
         task.cancel()
 
 
-async def _live(lanes: Sequence[Endpoint]) -> None:
-    with live(lambda: (live_table(lanes), list(map(plain_line, lanes)))) as draw:
+async def _live(endpoints: Sequence[Endpoint]) -> None:
+    with live(lambda: (live_table(endpoints), list(map(plain_line, endpoints)))) as draw:
         while True:
             await asyncio.sleep(LIVE_SECONDS)
             draw()
 
 
-async def _plain(lanes: Sequence[Endpoint]) -> None:
+async def _plain(endpoints: Sequence[Endpoint]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
-        for endpoint in lanes:
+        for endpoint in endpoints:
             print_progress(plain_line(endpoint))

@@ -129,7 +129,7 @@ async def run_calls(
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
     run_id, invocation_id = await store.begin(kind, spec, command=provenance.redacted_command_line(), context=context)
     interrupted = asyncio.Event()
-    lanes: list[Endpoint] = []
+    endpoints: list[Endpoint] = []
     answerers: list[AnswererClient] = []
     watched = gc.get_threshold()
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
@@ -167,14 +167,14 @@ async def run_calls(
                     )
                     endpoint.stats.total = source.total
                     endpoint.gate.backlog = lambda: writer.held
-                    lanes.append(endpoint)
-                writer.watch(partial(_is_idle, lanes), partial(_committed, lanes, ledger, purse))
+                    endpoints.append(endpoint)
+                writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, ledger, purse))
                 try:
-                    with shown(lanes, settings.quiet):
-                        works = [(endpoint, source.work()) for endpoint, source in zip(lanes, sources, strict=True)]
+                    with shown(endpoints, settings.quiet):
+                        works = [(endpoint, source.work()) for endpoint, source in zip(endpoints, sources, strict=True)]
                         await pump(works, interrupted, settings.grace_seconds)
                 finally:
-                    for endpoint in lanes:
+                    for endpoint in endpoints:
                         await endpoint.close()
                     await writer.close()
                     await ledger.close()
@@ -184,27 +184,27 @@ async def run_calls(
         await store.end(invocation_id)
     reports = {
         endpoint.model.id: _report(endpoint, prices[endpoint.model], answerer.answers)
-        for endpoint, answerer in zip(lanes, answerers, strict=True)
+        for endpoint, answerer in zip(endpoints, answerers, strict=True)
     }
     return RunReport(run_id, reports, interrupted.is_set())
 
 
-def _is_idle(lanes: Sequence[Endpoint]) -> bool:
+def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
     """Whether nothing is in flight. Asked after every answer."""
-    for endpoint in lanes:  # noqa: SIM110  (a generator costs three times as much)
+    for endpoint in endpoints:  # noqa: SIM110  (a generator costs three times as much)
         if endpoint.gate.in_flight:
             return False
     return True
 
 
 def _committed(
-    lanes: Sequence[Endpoint], ledger: Ledger, purse: Purse | None, cost_usd: float, keys: Sequence[str]
+    endpoints: Sequence[Endpoint], ledger: Ledger, purse: Purse | None, cost_usd: float, keys: Sequence[str]
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
     ledger.committed(keys)
     if purse is not None:
         purse.committed(cost_usd)
-    for endpoint in lanes:
+    for endpoint in endpoints:
         endpoint.gate.wake()
 
 

@@ -53,10 +53,10 @@ class RunReport:
     """What a run did in this invocation: its id, its lanes by model id, whether it was interrupted."""
 
     run_id: str
-    lanes: Mapping[str, EndpointReport]
+    endpoints: Mapping[str, EndpointReport]
     interrupted: bool
 
     @property
     def adaptations(self) -> dict[str, Adaptation]:
         """By model id, the settings under which models may accept what they refused."""
-        return {name: endpoint.adaptation for name, endpoint in self.lanes.items() if endpoint.adaptation is not None}
+        return {name: endpoint.adaptation for name, endpoint in self.endpoints.items() if endpoint.adaptation is not None}

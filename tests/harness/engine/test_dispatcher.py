@@ -218,10 +218,10 @@ def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Sin
 
 def test_a_slow_lane_keeps_no_other_from_its_work(virtual: Run, single: Single) -> None:
     house, quick, slow = House(), Server(0.1), Server(60.0)
-    lanes = [house.endpoint(quick, 10, "quick"), house.endpoint(slow, 10, "slow")]
-    virtual(pump([(lanes[0], single(500)), (lanes[1], single(100, begin=1000))]))
+    endpoints = [house.endpoint(quick, 10, "quick"), house.endpoint(slow, 10, "slow")]
+    virtual(pump([(endpoints[0], single(500)), (endpoints[1], single(100, begin=1000))]))
     assert max(moment for _, moment in quick.sent) - quick.sent[0][1] < 60.0
-    assert [endpoint.stats.made for endpoint in lanes] == [500, 100]
+    assert [endpoint.stats.made for endpoint in endpoints] == [500, 100]
 
 
 def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> None:
@@ -303,9 +303,9 @@ def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run, single
 def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, single: Single, failure: Failure) -> None:
     house = House()
     stopping = Server(0.1, otherwise=lambda call: CallError(failure, "never"))
-    lanes = [house.endpoint(stopping, 10, "stopping"), house.endpoint(Server(0.1), 10, "going")]
-    virtual(pump([(lanes[0], single(5000)), (lanes[1], single(300, begin=10_000))]))
-    stopped, going = (endpoint.stats for endpoint in lanes)
+    endpoints = [house.endpoint(stopping, 10, "stopping"), house.endpoint(Server(0.1), 10, "going")]
+    virtual(pump([(endpoints[0], single(5000)), (endpoints[1], single(300, begin=10_000))]))
+    stopped, going = (endpoint.stats for endpoint in endpoints)
     assert stopped.stopped == "never"
     assert len(stopping.sent) <= 10  # those in flight when the first came back
     assert stopped.done < 5000
@@ -326,7 +326,7 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
     """A database that fails, or a mistake of ours: no lane goes on in the background."""
     house = House()
     servers = [Server(0.1), Server(0.1)]
-    lanes = [house.endpoint(server, 10, str(at)) for at, server in enumerate(servers)]
+    endpoints = [house.endpoint(server, 10, str(at)) for at, server in enumerate(servers)]
 
     async def fails(client: ModelClient) -> None:
         await asyncio.sleep(0.35)
@@ -334,7 +334,7 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 
     async def scenario() -> None:
         with pytest.raises(UserError, match="cannot be used"):
-            await pump([(lanes[0], iter([fails])), (lanes[1], single(5000))])
+            await pump([(endpoints[0], iter([fails])), (endpoints[1], single(5000))])
         sent = len(servers[1].sent)
         assert servers[1].in_flight == 0
         await asyncio.sleep(10.0)

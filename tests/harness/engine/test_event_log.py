@@ -45,11 +45,11 @@ def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
     stopping = Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, SAID, status=401))
     house = House()
     with EventLog(path) as events:
-        lanes = [
+        endpoints = [
             house.lane(server, 5, "good", events=events, price=Price(1.0, 1.0)),
             house.lane(stopping, 1, "bad", events=events),
         ]
-        virtual(pump([(lanes[0], calls(30)), (lanes[1], calls(5, begin=100))]))
+        virtual(pump([(endpoints[0], calls(30)), (endpoints[1], calls(5, begin=100))]))
     told = lines(path)
     assert all({"at", "event", "lane"} <= set(line) for line in told)
     retries = {(line["call"], line["failure"], line["tries"]) for line in told if line["event"] == "retry"}

@@ -103,8 +103,8 @@ def test_every_number_of_every_lane_is_seen_on_a_terminal(
     endpoint.name = "openai/[/x]:two:" + "a-long-name-of-a-model"
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "60")
-    lanes = [endpoint] * count
-    with live(lambda: (live_table(lanes), [plain_line(one) for one in lanes])):
+    endpoints = [endpoint] * count
+    with live(lambda: (live_table(endpoints), [plain_line(one) for one in endpoints])):
         pass
     seen = capsys.readouterr().err
     assert all(seen.count(number) >= count for number in ("1,500/2,000", "$0.2500", "0:20", "300"))

@@ -80,16 +80,16 @@ def test_an_unknown_price_is_an_unknown_cost(virtual: Run) -> None:
     assert process.notes.costs == {call.key: None}
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_identical_calls_of_one_process_share_one_question(virtual: Run, lanes: int) -> None:
+@pytest.mark.parametrize("endpoints", [1, 2])
+def test_identical_calls_of_one_process_share_one_question(virtual: Run, endpoints: int) -> None:
     """Whichever lane they come from; each is read for itself."""
     memory, server = Memory(), Server()
     process = Process(memory, server)
-    clients = [RecordingClient(server, process.ledger, process.stats, PRICE) for _ in range(lanes)]
+    clients = [RecordingClient(server, process.ledger, process.stats, PRICE) for _ in range(endpoints)]
     calls = [read_call(1, FIRST) for _ in range(10)]
 
     async def scenario() -> list[Completion]:
-        asked = (clients[at % lanes].complete(call) for at, call in enumerate(calls))
+        asked = (clients[at % endpoints].complete(call) for at, call in enumerate(calls))
         return list(await asyncio.gather(*asked))
 
     assert virtual(scenario()) == [answer()] * 10
