@@ -52,7 +52,7 @@ class Settings:
     """How calls are made: none of it decides what is asked.
 
     Attributes:
-        limits: of every lane (per model, where `lane_limits` names one).
+        limits: of every lane (per model, where `endpoint_limits` names one).
         budget_usd: ceiling of the run, > 0; None for none.
         prices: the user's own, by model id.
         client: "http" or "sdk".
@@ -69,7 +69,7 @@ class Settings:
     """
 
     limits: Limits = field(default_factory=Limits)
-    lane_limits: Mapping[str, Limits] = field(default_factory=dict)
+    endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
     budget_usd: float | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
     client: str = "http"
@@ -95,7 +95,7 @@ class Settings:
         """The limits of a model's lane; a control judge answers at once and needs none."""
         if model.protocol is ApiProtocol.CONTROL:
             return Limits(max_in_flight=64)
-        return self.lane_limits.get(model.id, self.limits)
+        return self.endpoint_limits.get(model.id, self.limits)
 
 
 async def run_calls(

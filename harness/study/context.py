@@ -123,7 +123,7 @@ def settings_of(study: Study, given: Settings, models: Mapping[str, Model]) -> S
     return replace(
         given,
         limits=given.limits if told else study.limits.get("", Limits()),
-        lane_limits={} if told else lanes,
+        endpoint_limits={} if told else lanes,
         budget_usd=None,  # the study's purse grants each run its own
         quiet=True,  # the study shows its stages
     )

@@ -299,7 +299,7 @@ def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
     if settings.limits.max_in_flight is not None:
         return settings
     limits = {one.model.id: Limits(max_in_flight=MAX_CONCURRENT) for one in responders}
-    return replace(settings, lane_limits={**limits, **settings.lane_limits})
+    return replace(settings, endpoint_limits={**limits, **settings.endpoint_limits})
 
 
 async def _missing(store: Store, plan: GenerationPlan, settings: Settings, *, again: bool) -> bool:
