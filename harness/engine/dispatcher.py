@@ -32,7 +32,7 @@ Work = ModelRequest | Chain
 LOOK_AHEAD = 256  # chains that are begun before there is room to send their calls
 
 
-class Crew:
+class EndpointWorkers:
     """The tasks of one lane."""
 
     def __init__(self, endpoint: Endpoint, source: Iterator[Work]) -> None:
@@ -173,7 +173,7 @@ class Crew:
             self._end()
 
 
-async def _all(crews: list[Crew]) -> None:
+async def _all(crews: list[EndpointWorkers]) -> None:
     """Run all crews; where one meets what it did not expect, end the others and raise that."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -197,7 +197,7 @@ async def pump(
     Raises:
         Exception: what a task did not expect (a database that cannot be written); all crews are ended.
     """
-    crews = [Crew(endpoint, source) for endpoint, source in sources]
+    crews = [EndpointWorkers(endpoint, source) for endpoint, source in sources]
     running = asyncio.ensure_future(_all(crews))
     if interrupted is None:
         await running
