@@ -183,7 +183,7 @@ async def _all(crews: list[EndpointWorkers]) -> None:
         raise errors.exceptions[0] from None
 
 
-async def pump(
+async def dispatch(
     sources: list[tuple[Endpoint, Iterator[Work]]],
     interrupted: asyncio.Event | None = None,
     grace_seconds: float = 30.0,

@@ -29,7 +29,7 @@ from agents.models.retirement import real_model_id
 from agents.models.spec import Model, ApiProtocol
 from harness import provenance
 from harness.engine.budget import Price, Purse, price_of
-from harness.engine.dispatcher import pump
+from harness.engine.dispatcher import dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
@@ -172,7 +172,7 @@ async def run_calls(
                 try:
                     with shown(endpoints, settings.quiet):
                         works = [(endpoint, source.work()) for endpoint, source in zip(endpoints, sources, strict=True)]
-                        await pump(works, interrupted, settings.grace_seconds)
+                        await dispatch(works, interrupted, settings.grace_seconds)
                 finally:
                     for endpoint in endpoints:
                         await endpoint.close()

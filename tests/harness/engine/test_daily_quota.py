@@ -10,7 +10,7 @@ from typing import Any
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Usage
 from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, Allowance, DailyClient
-from harness.engine.dispatcher import pump
+from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
 from harness.engine.rate_limiter import Gate
@@ -151,7 +151,7 @@ def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
     server = Server(0.1)
     limited = house.endpoint(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
     other = house.endpoint(Server(0.1), name="other")
-    virtual(pump([(limited, calls(500)), (other, calls(200, begin=1000))]))
+    virtual(dispatch([(limited, calls(500)), (other, calls(200, begin=1000))]))
     assert len(server.sent) == limited.stats.made == 60
     assert limited.stats.stopped == "the limit of 100 requests a day is reached; run the same command later"
     assert (other.stats.made, other.stats.stopped) == (200, "")
@@ -161,5 +161,5 @@ def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
 
 def test_without_such_limits_nothing_is_looked_up(virtual: Run) -> None:
     house = House()
-    virtual(pump([(house.endpoint(Server()), calls(20))]))
+    virtual(dispatch([(house.endpoint(Server()), calls(20))]))
     assert house.memory.looks == 0

@@ -12,7 +12,7 @@ import pytest
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
-from harness.engine.dispatcher import LOOK_AHEAD, Work, pump
+from harness.engine.dispatcher import LOOK_AHEAD, Work, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import UNCOMMITTED
@@ -96,7 +96,7 @@ def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(
                 tasks.append(len(asyncio.all_tasks()))
             yield work
 
-    virtual(pump([(endpoint, source())]))
+    virtual(dispatch([(endpoint, source())]))
     assert (endpoint.stats.done, endpoint.stats.made, endpoint.stats.failed) == (5000, 5000, 0)
     assert server.most_in_flight == most
     assert max(ahead) <= bound
@@ -117,7 +117,7 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
 
     async def scenario() -> None:
         watching = asyncio.ensure_future(watch())
-        await pump([(endpoint, single(2000))])
+        await dispatch([(endpoint, single(2000))])
         watching.cancel()
 
     virtual(scenario())
@@ -127,14 +127,14 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
 
 def test_calls_are_asked_in_their_order(virtual: Run, single: Single) -> None:
     server = Server(0.1)
-    virtual(pump([(House().endpoint(server, 1), single(700))]))
+    virtual(dispatch([(House().endpoint(server, 1), single(700))]))
     assert [key for key, _ in server.sent] == [question(at).key for at in range(700)]
 
 
 def test_an_empty_source_is_done(virtual: Run, single: Single) -> None:
     house = House()
-    virtual(pump([(house.endpoint(Server()), single(0))]))
-    virtual(pump([]))
+    virtual(dispatch([(house.endpoint(Server()), single(0))]))
+    virtual(dispatch([]))
 
 
 # -- once --------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_two_processes_at_once_make_each_call_once(virtual: Run, single: Single)
     async def scenario() -> None:
         await asyncio.gather(
             *(
-                pump([(house.endpoint(server, 64), single(2000))])
+                dispatch([(house.endpoint(server, 64), single(2000))])
                 for house, server in zip(houses, servers, strict=True)
             )
         )
@@ -162,7 +162,7 @@ def test_two_processes_at_once_make_each_call_once(virtual: Run, single: Single)
 def test_the_same_call_again_and_again_is_asked_once(virtual: Run) -> None:
     house, server = House(), Server(0.3)
     endpoint = house.endpoint(server, 4)
-    virtual(pump([(endpoint, (question(at % 3) for at in range(3000)))]))
+    virtual(dispatch([(endpoint, (question(at % 3) for at in range(3000)))]))
     assert server.counts == {question(at).key: 1 for at in range(3)}
     assert (endpoint.stats.done, endpoint.stats.made, endpoint.stats.reused) == (3000, 3, 2997)
 
@@ -171,7 +171,7 @@ def test_what_is_known_is_not_asked_and_soon_done(virtual: Run, single: Single) 
     house, server = House(), Server(0.3)
     house.memory.answered = {question(at).key: answer() for at in range(3000) if at % 100}
     endpoint = house.endpoint(server, 10)
-    virtual(pump([(endpoint, single(3000))]))
+    virtual(dispatch([(endpoint, single(3000))]))
     assert len(server.sent) == endpoint.stats.made == 30
     assert (endpoint.stats.done, endpoint.stats.reused) == (3000, 2970)
 
@@ -187,7 +187,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
             held.append(house.notes.held)
             yield question(at, read=lambda completion, key: completion.text)
 
-    virtual(pump([(house.endpoint(Server()), source())]))
+    virtual(dispatch([(house.endpoint(Server()), source())]))
     assert len(house.notes.readings) == 3000
     assert max(held) < BATCH  # whenever more is taken
 
@@ -195,7 +195,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
 def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> None:
     house = House()
     house.notes.seconds = 5.0
-    virtual(pump([(house.endpoint(Server(0.1)), single(25))]))
+    virtual(dispatch([(house.endpoint(Server(0.1)), single(25))]))
     assert len(house.memory.answered) == 25
     assert house.ledger.being_asked == {}
 
@@ -205,7 +205,7 @@ def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Sin
     endpoint = house.endpoint(Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, "never")))
 
     async def scenario() -> None:
-        await pump([(endpoint, single(5000))])
+        await dispatch([(endpoint, single(5000))])
         await house.ledger.close()
 
     virtual(scenario())
@@ -219,7 +219,7 @@ def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Sin
 def test_a_slow_lane_keeps_no_other_from_its_work(virtual: Run, single: Single) -> None:
     house, quick, slow = House(), Server(0.1), Server(60.0)
     endpoints = [house.endpoint(quick, 10, "quick"), house.endpoint(slow, 10, "slow")]
-    virtual(pump([(endpoints[0], single(500)), (endpoints[1], single(100, begin=1000))]))
+    virtual(dispatch([(endpoints[0], single(500)), (endpoints[1], single(100, begin=1000))]))
     assert max(moment for _, moment in quick.sent) - quick.sent[0][1] < 60.0
     assert [endpoint.stats.made for endpoint in endpoints] == [500, 100]
 
@@ -241,7 +241,7 @@ def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> Non
 
     async def scenario() -> float:
         began = asyncio.get_running_loop().time()
-        await pump([(endpoint, source())])
+        await dispatch([(endpoint, source())])
         return asyncio.get_running_loop().time() - began
 
     seconds = virtual(scenario())
@@ -255,7 +255,7 @@ def test_a_call_that_waits_for_another_try_keeps_no_place(virtual: Run, single: 
     server = Server(1.0, {question(0).key: [busy]})
     house = House()
     endpoint = house.endpoint(server, 1)
-    virtual(pump([(endpoint, single(40))]))
+    virtual(dispatch([(endpoint, single(40))]))
     assert endpoint.stats.made == 40
     first, again = server.moments(question(0))
     assert again - first >= 51.0
@@ -271,7 +271,7 @@ def test_one_failing_item_never_stops_the_others(virtual: Run, single: Single) -
     server = Server(0.1, otherwise=lambda call: refused if call.key in bad else answer())
     house = House()
     endpoint = house.endpoint(server)
-    virtual(pump([(endpoint, single(300))]))
+    virtual(dispatch([(endpoint, single(300))]))
     assert (endpoint.stats.done, endpoint.stats.failed, endpoint.stats.made) == (300, len(bad), 300 - len(bad))
     assert set(house.memory.answered) == {question(at).key for at in range(300)} - bad
     assert {key for key, *_ in house.notes.failures} == bad
@@ -289,7 +289,7 @@ def test_faults_come_and_go_and_every_call_is_answered_once(virtual: Run, single
     server = Server(0.1, {key: list(script) for key, script in told.items()})
     house = House()
     endpoint = house.endpoint(server)
-    virtual(pump([(endpoint, single(200))]))
+    virtual(dispatch([(endpoint, single(200))]))
     assert endpoint.stats.made == len(house.memory.answered) == 200
     failures = sum(len(script) for script in told.values())
     assert endpoint.stats.retried == len(house.notes.failures) == failures
@@ -304,7 +304,7 @@ def test_a_lane_that_stops_ends_and_the_others_finish(virtual: Run, single: Sing
     house = House()
     stopping = Server(0.1, otherwise=lambda call: CallError(failure, "never"))
     endpoints = [house.endpoint(stopping, 10, "stopping"), house.endpoint(Server(0.1), 10, "going")]
-    virtual(pump([(endpoints[0], single(5000)), (endpoints[1], single(300, begin=10_000))]))
+    virtual(dispatch([(endpoints[0], single(5000)), (endpoints[1], single(300, begin=10_000))]))
     stopped, going = (endpoint.stats for endpoint in endpoints)
     assert stopped.stopped == "never"
     assert len(stopping.sent) <= 10  # those in flight when the first came back
@@ -317,7 +317,7 @@ def test_a_dead_address_is_one_error_and_not_five_thousand(virtual: Run, single:
     server = Server(0.1, otherwise=lambda call: CallError(Failure.CONNECTION, "no connection"))
     house, policy = House(), RetryPolicy(stop_after=20)
     endpoint = house.endpoint(server, 10, policy=policy)
-    virtual(pump([(endpoint, single(5000))]))
+    virtual(dispatch([(endpoint, single(5000))]))
     assert endpoint.stats.stopped == "no connection"
     assert len(server.sent) < 600 * policy.most_tries
 
@@ -334,7 +334,7 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 
     async def scenario() -> None:
         with pytest.raises(UserError, match="cannot be used"):
-            await pump([(endpoints[0], iter([fails])), (endpoints[1], single(5000))])
+            await dispatch([(endpoints[0], iter([fails])), (endpoints[1], single(5000))])
         sent = len(servers[1].sent)
         assert servers[1].in_flight == 0
         await asyncio.sleep(10.0)
@@ -349,7 +349,7 @@ def test_a_source_that_fails_is_told(virtual: Run, single: Single) -> None:
         raise UserError("this prompt cannot be filled")
 
     with pytest.raises(UserError, match="cannot be filled"):
-        virtual(pump([(House().endpoint(Server()), source())], asyncio.Event()))
+        virtual(dispatch([(House().endpoint(Server()), source())], asyncio.Event()))
 
 
 # -- interrupts --------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def interrupted_after(seconds: float, sources: list[Any], grace_seconds: float) 
     async def scenario() -> float:
         event, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.call_later(seconds, event.set)
-        await pump(sources, event, grace_seconds)
+        await dispatch(sources, event, grace_seconds)
         return loop.time()
 
     return scenario()

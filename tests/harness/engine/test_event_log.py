@@ -13,7 +13,7 @@ import pytest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import ServerLimits
 from harness.engine.budget import Price
-from harness.engine.dispatcher import pump
+from harness.engine.dispatcher import dispatch
 from harness.engine.event_log import EventLog
 from tests.harness.engine.conftest import Server, answer, question
 from tests.harness.engine.test_dispatcher import House, calls
@@ -49,7 +49,7 @@ def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
             house.lane(server, 5, "good", events=events, price=Price(1.0, 1.0)),
             house.lane(stopping, 1, "bad", events=events),
         ]
-        virtual(pump([(endpoints[0], calls(30)), (endpoints[1], calls(5, begin=100))]))
+        virtual(dispatch([(endpoints[0], calls(30)), (endpoints[1], calls(5, begin=100))]))
     told = lines(path)
     assert all({"at", "event", "lane"} <= set(line) for line in told)
     retries = {(line["call"], line["failure"], line["tries"]) for line in told if line["event"] == "retry"}
