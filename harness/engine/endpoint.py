@@ -16,7 +16,7 @@ from harness.engine.event_log import EventLog, EndpointStats
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage
 from harness.engine.rate_limited_client import LimitedClient
-from harness.engine.rate_limiter import Gate
+from harness.engine.rate_limiter import RateLimiter
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import Ledger
 from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
@@ -59,7 +59,7 @@ class Endpoint:
         self._events = events or EventLog(None)
         policy = policy or RetryPolicy()
         outage = Outage(policy.patience_seconds, 2 * policy.first_wait_seconds)
-        self.gate = Gate(limits or Limits(), self._limit_changed, outage)
+        self.gate = RateLimiter(limits or Limits(), self._limit_changed, outage)
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
         inner: ModelClient = LimitedClient(client, self.gate, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):

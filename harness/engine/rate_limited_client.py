@@ -14,7 +14,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from harness.engine.outage import OF_ENDPOINT, Outage, Ruling
-from harness.engine.rate_limiter import Gate
+from harness.engine.rate_limiter import RateLimiter
 from results.render.format import clock
 
 FIRST_TOKENS_PER_BYTE = 0.25
@@ -34,7 +34,7 @@ class LimitedClient:
     def __init__(
         self,
         inner: ModelClient,
-        gate: Gate,
+        gate: RateLimiter,
         on_abandoned: Callable[[ModelRequest], None] = lambda _: None,
         check: Callable[[ModelRequest], None] = lambda _: None,
     ) -> None:

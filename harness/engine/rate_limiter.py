@@ -1,7 +1,7 @@
 """The gate of a lane: who may send now, under limits of requests, tokens and concurrency.
 
 *Why.* A provider refuses what comes too fast (429) and a client that waits too long wastes its limit.
-*Objects.* One `Gate` per lane. Waiting calls stand in one queue; **one dispatcher** takes requests from
+*Objects.* One `RateLimiter` per lane. Waiting calls stand in one queue; **one dispatcher** takes requests from
 asyncio-throttle for all of them (its waiters poll: ten thousand of them would cost a core), and takes
 tokens from a bucket of one second's worth. Where no rate is known there is no dispatcher: a call passes as
 soon as there is room.
@@ -81,7 +81,7 @@ def throttle_setting(requests_per_minute: float) -> tuple[int, float]:
     return count, 60 * count / requests_per_minute
 
 
-class Gate:
+class RateLimiter:
     """Admission of one lane's calls. Not thread-safe; lives in one event loop.
 
     Attributes:

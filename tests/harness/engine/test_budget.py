@@ -26,7 +26,7 @@ from harness.engine.budget import (
 )
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
-from harness.engine.rate_limiter import Gate
+from harness.engine.rate_limiter import RateLimiter
 from tests.harness.engine.conftest import Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -335,7 +335,7 @@ class Provider:
 
         purse = Purse(draw, self.books.budget)
         reservation = Reservation(PRICE, learnt, self.warnings.append)
-        gate = Gate(Limits(max_in_flight=AT_ONCE))
+        gate = RateLimiter(Limits(max_in_flight=AT_ONCE))
         client = BudgetedClient(LimitedClient(self.server, gate, check=reservation.check), purse, reservation)
 
         async def one(call: Any) -> Any:

@@ -13,7 +13,7 @@ from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, Allowance, 
 from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
-from harness.engine.rate_limiter import Gate
+from harness.engine.rate_limiter import RateLimiter
 from results.db.store import Used
 from tests.harness.engine.conftest import Memory, Server, answer, question
 from tests.harness.engine.test_dispatcher import House, calls
@@ -96,7 +96,7 @@ def test_a_limit_below_one_call_says_so(virtual: Run) -> None:
 
 
 def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
-    gate = Gate(Limits(max_in_flight=1))
+    gate = RateLimiter(Limits(max_in_flight=1))
     allowance = Day().allowance(requests_per_day=2)
     client = DailyClient(LimitedClient(Server(), gate), allowance)
 

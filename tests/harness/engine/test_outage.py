@@ -16,7 +16,7 @@ from agents.messages import Completion
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage, Ruling
 from harness.engine.rate_limited_client import LimitedClient
-from harness.engine.rate_limiter import Gate
+from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import RetryingClient, RetryPolicy
 from tests.harness.engine.conftest import Server, answer, question
 
@@ -30,7 +30,7 @@ class OutageEndpoint:
     def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
         self.failures: Counter[Failure] = Counter()
         self.stops: list[EndpointDisabled] = []
-        self.gate = Gate(Limits(**limits), outage=Outage(patience_seconds))
+        self.gate = RateLimiter(Limits(**limits), outage=Outage(patience_seconds))
         inner = LimitedClient(server, self.gate)
         policy = RetryPolicy(patience_seconds=patience_seconds)
         self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)

@@ -13,7 +13,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, ServerLimits, Usage
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import FIRST_OUTPUT_TOKENS, FIRST_TOKENS_PER_BYTE, LimitedClient
-from harness.engine.rate_limiter import Gate
+from harness.engine.rate_limiter import RateLimiter
 from tests.harness.engine.conftest import Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -27,7 +27,7 @@ def test_the_estimate_learns_from_usage_and_never_expects_more_than_may_come(vir
     call, long = question(1, most=5), question(2, most=4000)
     size = len(call.body)
     server = Server(otherwise=lambda call: answer(usage=Usage(size * 2, 3)))
-    client = LimitedClient(server, Gate(Limits(max_in_flight=1)))
+    client = LimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
     assert client.estimate_tokens(call) == size * FIRST_TOKENS_PER_BYTE + 5
     assert client.estimate_tokens(long) == len(long.body) * FIRST_TOKENS_PER_BYTE + FIRST_OUTPUT_TOKENS
     virtual(all_of(client, [question(at) for at in range(300)]))
@@ -36,7 +36,7 @@ def test_the_estimate_learns_from_usage_and_never_expects_more_than_may_come(vir
 
 def test_usage_that_is_not_said_teaches_nothing(virtual: Run) -> None:
     client = LimitedClient(
-        Server(otherwise=lambda call: answer(usage=Usage())), Gate(Limits(max_in_flight=1))
+        Server(otherwise=lambda call: answer(usage=Usage())), RateLimiter(Limits(max_in_flight=1))
     )
     before = client.estimate_tokens(question(1))
     virtual(all_of(client, [question(at) for at in range(20)]))
@@ -48,7 +48,7 @@ def test_a_token_limit_holds_though_the_first_estimate_was_far_off(virtual: Run)
     server = Server(0.1, otherwise=lambda call: answer(usage=Usage(295, 5)))
 
     async def scenario() -> None:
-        client = LimitedClient(server, Gate(Limits(tokens_per_minute=6000)))
+        client = LimitedClient(server, RateLimiter(Limits(tokens_per_minute=6000)))
         await all_of(client, [question(at) for at in range(200)])
 
     virtual(scenario())
@@ -60,14 +60,14 @@ def test_a_token_limit_holds_though_the_first_estimate_was_far_off(virtual: Run)
 @pytest.mark.parametrize("outcome", [CallError(Failure.SERVER, "oops", status=500), ValueError("a bug")])
 def test_a_failure_frees_its_place(virtual: Run, outcome: Exception) -> None:
     server = Server(otherwise=lambda call: outcome)
-    gate = Gate(Limits(max_in_flight=2))
+    gate = RateLimiter(Limits(max_in_flight=2))
     outcomes = virtual(all_of(LimitedClient(server, gate), [question(at) for at in range(10)]))
     assert [type(each) for each in outcomes] == [type(outcome)] * 10
     assert (gate.in_flight, gate.waiting) == (0, 0)
 
 
 def test_a_cancelled_call_frees_its_place_and_is_told_only_if_it_was_sent(virtual: Run) -> None:
-    gate, server, abandoned = Gate(Limits(max_in_flight=2)), Server(10.0), []
+    gate, server, abandoned = RateLimiter(Limits(max_in_flight=2)), Server(10.0), []
     client = LimitedClient(server, gate, lambda call: abandoned.append(call.key))
 
     async def scenario() -> None:
@@ -89,7 +89,7 @@ def test_a_429_is_told_to_the_gate_with_its_wait(virtual: Run) -> None:
     server = Server(1.0, {first.key: [limited]})
 
     async def scenario() -> list[float]:
-        client = LimitedClient(server, Gate(Limits(max_in_flight=8), changes.append))
+        client = LimitedClient(server, RateLimiter(Limits(max_in_flight=8), changes.append))
         await all_of(client, [first])
         await all_of(client, [question(1)])
         return [moment for _, moment in server.sent]
@@ -107,7 +107,7 @@ def test_nothing_is_sent_in_a_pause_though_its_turn_was_being_waited_for(virtual
     server = Server(1.5, {calls[0].key: [limited]})
 
     async def scenario() -> None:
-        client = LimitedClient(server, Gate(Limits(requests_per_minute=60)))
+        client = LimitedClient(server, RateLimiter(Limits(requests_per_minute=60)))
         await all_of(client, calls)
 
     virtual(scenario())
@@ -127,7 +127,7 @@ def test_a_call_that_failed_goes_to_the_head_of_the_queue(virtual: Run) -> None:
             return await client.complete(call)
 
     async def scenario() -> None:
-        client = LimitedClient(server, Gate(Limits(max_in_flight=1)))
+        client = LimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
         await asyncio.gather(*(twice(client, call) for call in calls))
 
     virtual(scenario())
@@ -137,7 +137,7 @@ def test_a_call_that_failed_goes_to_the_head_of_the_queue(virtual: Run) -> None:
 
 def test_what_the_server_says_of_its_limits_reaches_the_gate(virtual: Run) -> None:
     said = ServerLimits(requests_per_minute=120.0)
-    gate = Gate(Limits())
+    gate = RateLimiter(Limits())
     server = Server(otherwise=lambda call: answer().with_measurements(1.0, said))
     virtual(all_of(LimitedClient(server, gate), [question(1)]))
     assert gate.requests_per_minute == 120.0
@@ -147,7 +147,7 @@ def test_closing_closes_the_gate_and_what_is_wrapped(virtual: Run) -> None:
     server = Server()
 
     async def scenario() -> None:
-        client = LimitedClient(server, Gate(Limits(requests_per_minute=60)))
+        client = LimitedClient(server, RateLimiter(Limits(requests_per_minute=60)))
         await client.complete(question(1))
         await client.close()
         await client.close()
@@ -157,7 +157,7 @@ def test_closing_closes_the_gate_and_what_is_wrapped(virtual: Run) -> None:
 
 
 def test_who_is_refused_and_cancelled_at_once_takes_no_place_with_him(virtual: Run) -> None:
-    gate = Gate(Limits(max_in_flight=1))
+    gate = RateLimiter(Limits(max_in_flight=1))
 
     async def scenario() -> None:
         await gate.enter(1.0)
@@ -177,7 +177,7 @@ def test_room_that_a_429_took_comes_back_with_answers_at_a_known_rate_too(
     virtual: Run, rpm: float | None
 ) -> None:
     async def scenario() -> tuple[int, int]:
-        gate = Gate(Limits(max_in_flight=64, requests_per_minute=rpm))
+        gate = RateLimiter(Limits(max_in_flight=64, requests_per_minute=rpm))
         for _ in range(64):
             await gate.enter(1.0)
         gate.rate_limited(asyncio.get_running_loop().time(), None)

@@ -12,12 +12,12 @@ import pytest
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
-from harness.engine.rate_limiter import MOST_IN_FLIGHT, START_IN_FLIGHT, Gate, throttle_setting
+from harness.engine.rate_limiter import MOST_IN_FLIGHT, START_IN_FLIGHT, RateLimiter, throttle_setting
 
 Run = Callable[[Any], Any]
 
 
-async def _sent(gate: Gate, calls: int, latency_seconds: float, tokens: float = 100.0) -> list[float]:
+async def _sent(gate: RateLimiter, calls: int, latency_seconds: float, tokens: float = 100.0) -> list[float]:
     """The moments at which `calls` calls were let in, each answered after the latency."""
     loop = asyncio.get_running_loop()
     moments: list[float] = []
@@ -37,7 +37,7 @@ async def _sent(gate: Gate, calls: int, latency_seconds: float, tokens: float = 
 @pytest.mark.parametrize("rpm", [20, 500, 700, 3000, 10_000])
 def test_a_request_limit_is_used_to_98_percent_and_never_passed(virtual: Run, rpm: int) -> None:
     async def scenario() -> list[float]:
-        return await _sent(Gate(Limits(requests_per_minute=rpm)), calls=2 * rpm, latency_seconds=0.3)
+        return await _sent(RateLimiter(Limits(requests_per_minute=rpm)), calls=2 * rpm, latency_seconds=0.3)
 
     moments = virtual(scenario())
     achieved = (len(moments) - 1) / (moments[-1] - moments[0]) * 60
@@ -51,7 +51,7 @@ def test_a_request_limit_is_used_to_98_percent_and_never_passed(virtual: Run, rp
 
 def test_a_token_limit_is_used_to_98_percent_and_never_passed(virtual: Run) -> None:
     async def scenario() -> list[float]:
-        return await _sent(Gate(Limits(tokens_per_minute=60_000)), 2000, latency_seconds=0.3, tokens=100)
+        return await _sent(RateLimiter(Limits(tokens_per_minute=60_000)), 2000, latency_seconds=0.3, tokens=100)
 
     moments = virtual(scenario())
     rate = (len(moments) - 1) * 100 / (moments[-1] - moments[0]) * 60
@@ -61,7 +61,7 @@ def test_a_token_limit_is_used_to_98_percent_and_never_passed(virtual: Run) -> N
 def test_of_two_limits_the_tighter_one_rules(virtual: Run) -> None:
     async def scenario() -> list[float]:
         limits = Limits(requests_per_minute=3000, tokens_per_minute=60_000)
-        return await _sent(Gate(limits), 1000, latency_seconds=0.3, tokens=100)
+        return await _sent(RateLimiter(limits), 1000, latency_seconds=0.3, tokens=100)
 
     moments = virtual(scenario())
     assert (len(moments) - 1) / (moments[-1] - moments[0]) == pytest.approx(10, rel=0.03)
@@ -69,7 +69,7 @@ def test_of_two_limits_the_tighter_one_rules(virtual: Run) -> None:
 
 def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
     async def scenario() -> float:
-        gate = Gate(Limits(tokens_per_minute=6000))  # 100 a second
+        gate = RateLimiter(Limits(tokens_per_minute=6000))  # 100 a second
         loop = asyncio.get_running_loop()
         await gate.enter(100)
         gate.answered(0.0, correction_tokens=900)
@@ -84,7 +84,7 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
 
 def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> None:
     async def scenario() -> tuple[int, int]:
-        gate = Gate(Limits(max_in_flight=50))
+        gate = RateLimiter(Limits(max_in_flight=50))
         most = 0
 
         async def one() -> None:
@@ -103,7 +103,7 @@ def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> N
 
 def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None:
     async def scenario() -> list[int]:
-        gate = Gate(Limits())
+        gate = RateLimiter(Limits())
         moments = await _sent(gate, 8 + 16 + 32 + 64, latency_seconds=1.0)
         starts = sorted(set(moments))
         return [moments.count(start) for start in starts]
@@ -114,7 +114,7 @@ def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None
 def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run) -> None:
     async def scenario() -> tuple[int, int, int, list[str]]:
         changes: list[str] = []
-        gate = Gate(Limits(max_in_flight=100), changes.append)
+        gate = RateLimiter(Limits(max_in_flight=100), changes.append)
         for _ in range(100):
             await gate.enter(1)
         sent_at = asyncio.get_running_loop().time()
@@ -134,7 +134,7 @@ def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run)
 
 def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
     async def scenario() -> float:
-        gate = Gate(Limits(max_in_flight=4))
+        gate = RateLimiter(Limits(max_in_flight=4))
         loop = asyncio.get_running_loop()
         await gate.enter(1)
         gate.rate_limited(loop.time(), 7.5)
@@ -148,7 +148,7 @@ def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
 
 def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> None:
     async def scenario() -> tuple[float | None, ...]:
-        unknown, given = Gate(Limits()), Gate(Limits(requests_per_minute=600))
+        unknown, given = RateLimiter(Limits()), RateLimiter(Limits(requests_per_minute=600))
         unknown.server_said(ServerLimits(requests_per_minute=1200, tokens_per_minute=90_000))
         given.server_said(ServerLimits(requests_per_minute=1200))
         first = (unknown.requests_per_minute, unknown.tokens_per_minute, given.requests_per_minute)
@@ -162,7 +162,7 @@ def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> 
 
 def test_rates_recover_after_a_429(virtual: Run) -> None:
     async def scenario() -> tuple[float, float]:
-        gate = Gate(Limits(requests_per_minute=600))
+        gate = RateLimiter(Limits(requests_per_minute=600))
         gate.rate_limited(asyncio.get_running_loop().time(), None)
         squeezed = gate.requests_per_minute or 0.0
         for _ in range(20):
@@ -175,7 +175,7 @@ def test_rates_recover_after_a_429(virtual: Run) -> None:
 
 def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
     async def scenario() -> tuple[int, int]:
-        gate = Gate(Limits(requests_per_minute=6000))
+        gate = RateLimiter(Limits(requests_per_minute=6000))
         before = gate.concurrency
         for _ in range(100):
             gate.answered(4.0)
@@ -187,7 +187,7 @@ def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
 
 def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> None:
     async def scenario() -> list[type[BaseException]]:
-        gate = Gate(Limits(max_in_flight=1))
+        gate = RateLimiter(Limits(max_in_flight=1))
         await gate.enter(1)
         waiting = asyncio.ensure_future(gate.enter(1))
         await asyncio.sleep(0)
@@ -201,7 +201,7 @@ def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> Non
 @pytest.mark.parametrize("paced", [True, False])
 def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -> None:
     async def scenario() -> int:
-        gate = Gate(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
+        gate = RateLimiter(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
         await gate.enter(1)
         waiting = [asyncio.ensure_future(gate.enter(1)) for _ in range(3)]
         await asyncio.sleep(0.1)
