@@ -109,7 +109,7 @@ class EndpointWorkers:
             await self._follow(call)
 
     def _is_hungry(self) -> bool:
-        return len(self._ready) < max(LOW_WATER, self._lane.gate.concurrency)
+        return len(self._ready) < max(LOW_WATER, self._lane.rate_limiter.concurrency)
 
     async def _until(self, enough: Callable[[], bool]) -> None:
         while not (self._ended or enough()):
@@ -120,7 +120,7 @@ class EndpointWorkers:
 
     def _wanted(self) -> int:
         """As many askers as calls may be in flight, beside those that wait for a further try."""
-        return self._lane.gate.concurrency + min(self._lane.retrying.waiting, UNCOMMITTED)
+        return self._lane.rate_limiter.concurrency + min(self._lane.retrying.waiting, UNCOMMITTED)
 
     def _hire(self) -> None:
         if self._ended:
@@ -147,7 +147,7 @@ class EndpointWorkers:
     # -- followers -----------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        return self._followers < self._lane.gate.concurrency + UNCOMMITTED + LOOK_AHEAD
+        return self._followers < self._lane.rate_limiter.concurrency + UNCOMMITTED + LOOK_AHEAD
 
     async def _follow(self, work: Work) -> None:
         """Begin a chain, or wait for somebody else's answer, once there is room for it."""

@@ -32,7 +32,7 @@ class Endpoint:
 
     Attributes:
         name: shown to people.
-        client: the outermost client; `retrying`: the one below it; `gate`: who may send.
+        client: the outermost client; `retrying`: the one below it; `rate_limiter`: who may send.
         stats: counters.
     """
 
@@ -59,9 +59,9 @@ class Endpoint:
         self._events = events or EventLog(None)
         policy = policy or RetryPolicy()
         outage = Outage(policy.patience_seconds, 2 * policy.first_wait_seconds)
-        self.gate = RateLimiter(limits or Limits(), self._limit_changed, outage)
+        self.rate_limiter = RateLimiter(limits or Limits(), self._limit_changed, outage)
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
-        inner: ModelClient = LimitedClient(client, self.gate, self._abandoned, self._reservation.check)
+        inner: ModelClient = LimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
             inner = DailyClient(inner, Allowance(limits, partial(ledger.used_since, model.id)))
         if purse is not None and price is not None:
@@ -72,7 +72,7 @@ class Endpoint:
             ledger,
             self.stats,
             price,
-            lambda: self.gate.waiting < LOW_WATER,
+            lambda: self.rate_limiter.waiting < LOW_WATER,
             self._outcome_read,
         )
 
@@ -153,5 +153,5 @@ class Endpoint:
     def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stats.stopped = str(stopped.cause)
         self.stats.adaptation = stopped.cause.adaptation
-        self.gate.refuse(stopped)
+        self.rate_limiter.refuse(stopped)
         self._events.write("stopped", lane=self.name, failure=stopped.cause.failure)

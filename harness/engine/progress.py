@@ -41,20 +41,20 @@ def seconds_left(endpoint: Endpoint) -> float | None:
 
 def wait_of(endpoint: Endpoint) -> str:
     """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
-    seconds, reason = endpoint.gate.pause_seconds, endpoint.gate.pause_reason
-    long = seconds > SHOWN_SECONDS or endpoint.gate.outage.is_on
+    seconds, reason = endpoint.rate_limiter.pause_seconds, endpoint.rate_limiter.pause_reason
+    long = seconds > SHOWN_SECONDS or endpoint.rate_limiter.outage.is_on
     return f"waits {clock(seconds)} ({reason})" if long and reason and not endpoint.stats.stopped else ""
 
 
 def plain_line(endpoint: Endpoint) -> str:
     """One lane's state in one line."""
-    stats, gate = endpoint.stats, endpoint.gate
+    stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
     total = "?" if stats.total is None else f"{stats.total:,}"
-    limit = "" if gate.requests_per_minute is None else f" of {gate.requests_per_minute:,.0f}/min"
+    limit = "" if rate_limiter.requests_per_minute is None else f" of {rate_limiter.requests_per_minute:,.0f}/min"
     parts = [
         f"{endpoint.name}: {stats.done:,}/{total}",
         f"{per_second(endpoint) * 60:,.0f}/min{limit}",
-        f"{gate.in_flight} in flight",
+        f"{rate_limiter.in_flight} in flight",
         f"{stats.reused:,} known",
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
@@ -71,15 +71,15 @@ def live_table(endpoints: Sequence[Endpoint]) -> Table:
     """All lanes' states as a table."""
     table = table_of("", HEADS)
     for endpoint in endpoints:
-        stats, gate = endpoint.stats, endpoint.gate
+        stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
         total = "?" if stats.total is None else f"{stats.total:,}"
-        limit = "-" if gate.requests_per_minute is None else f"{gate.requests_per_minute:,.0f}"
+        limit = "-" if rate_limiter.requests_per_minute is None else f"{rate_limiter.requests_per_minute:,.0f}"
         table.add_row(
             endpoint.name,
             f"{stats.done:,}/{total}",
             f"{per_second(endpoint) * 60:,.0f}",
             limit,
-            f"{gate.in_flight}/{gate.concurrency}",
+            f"{rate_limiter.in_flight}/{rate_limiter.concurrency}",
             f"{stats.reused:,}",
             str(stats.rate_limited),
             str(stats.retried),

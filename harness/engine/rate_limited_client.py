@@ -34,12 +34,12 @@ class LimitedClient:
     def __init__(
         self,
         inner: ModelClient,
-        gate: RateLimiter,
+        rate_limiter: RateLimiter,
         on_abandoned: Callable[[ModelRequest], None] = lambda _: None,
         check: Callable[[ModelRequest], None] = lambda _: None,
     ) -> None:
         self._inner = inner
-        self._gate = gate
+        self._gate = rate_limiter
         self._on_abandoned = on_abandoned
         self._check = check
         self._tokens_per_byte = FIRST_TOKENS_PER_BYTE
@@ -61,31 +61,31 @@ class LimitedClient:
         Raises:
             CallError: as the wrapped client.
         """
-        gate = self._gate
+        rate_limiter = self._gate
         reserved = self.estimate_tokens(call)
-        await gate.enter(reserved, again=call.key in self._failed and call.key != self._probe)
+        await rate_limiter.enter(reserved, again=call.key in self._failed and call.key != self._probe)
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
         try:
             self._check(call)
         except BaseException:
-            gate.abandoned()
+            rate_limiter.abandoned()
             raise
         try:
             completion = await self._inner.complete(call)
         except CallError as error:
             self._note_failure(call, error, sent_at)
-            loop.call_soon(gate.leave)  # not before it is decided whether this error stops the lane
+            loop.call_soon(rate_limiter.leave)  # not before it is decided whether this error stops the lane
             raise
         except BaseException:
-            gate.abandoned()
+            rate_limiter.abandoned()
             self._on_abandoned(call)
             raise
         self._failed.discard(call.key)
         self._suspects.discard(call.key)
         used = self._learn(call, completion)
-        gate.answered(loop.time() - sent_at, used - reserved, completion.server_limits)
-        gate.leave()
+        rate_limiter.answered(loop.time() - sent_at, used - reserved, completion.server_limits)
+        rate_limiter.leave()
         return completion
 
     def _note_failure(self, call: ModelRequest, error: CallError, sent_at: float) -> None:
@@ -94,21 +94,21 @@ class LimitedClient:
         A request that failed while others were answered, and is the last one left, uses up its tries: it may
         be the request, not the endpoint.
         """
-        gate = self._gate
-        if error.failure is Failure.UNKNOWN_MODEL and error.status == 200 and gate.outage.answered:
+        rate_limiter = self._gate
+        if error.failure is Failure.UNKNOWN_MODEL and error.status == 200 and rate_limiter.outage.answered:
             error.failure = Failure.UNAVAILABLE  # a page of maintenance, where there were answers before
         self._failed.add(call.key)
         if error.failure is Failure.RATE_LIMITED:
-            gate.rate_limited(sent_at, error.retry_after_seconds)
-        if gate.outage.probing:
+            rate_limiter.rate_limited(sent_at, error.retry_after_seconds)
+        if rate_limiter.outage.probing:
             self._probe = call.key
-        ruling = gate.failed(error, sent_at)
+        ruling = rate_limiter.failed(error, sent_at)
         if ruling is Ruling.REQUEST:
             self._suspects.add(call.key)
-        alone = call.key in self._suspects and not gate.waiting
+        alone = call.key in self._suspects and not rate_limiter.waiting
         error.paused = ruling is Ruling.PAUSE and error.failure in OF_ENDPOINT and not alone
         if ruling is Ruling.GIVE_UP:
-            error.ending = _given_up(call, error, gate.outage)
+            error.ending = _given_up(call, error, rate_limiter.outage)
 
     async def close(self) -> None:
         """Close the gate and what is wrapped."""

@@ -166,7 +166,7 @@ async def run_calls(
                         events=events,
                     )
                     endpoint.stats.total = source.total
-                    endpoint.gate.backlog = lambda: writer.held
+                    endpoint.rate_limiter.backlog = lambda: writer.held
                     endpoints.append(endpoint)
                 writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, ledger, purse))
                 try:
@@ -192,7 +192,7 @@ async def run_calls(
 def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
     """Whether nothing is in flight. Asked after every answer."""
     for endpoint in endpoints:  # noqa: SIM110  (a generator costs three times as much)
-        if endpoint.gate.in_flight:
+        if endpoint.rate_limiter.in_flight:
             return False
     return True
 
@@ -205,7 +205,7 @@ def _committed(
     if purse is not None:
         purse.committed(cost_usd)
     for endpoint in endpoints:
-        endpoint.gate.wake()
+        endpoint.rate_limiter.wake()
 
 
 def _report(endpoint: Endpoint, price: Price | None, answers: Mapping[str, int]) -> EndpointReport:

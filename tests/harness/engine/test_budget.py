@@ -335,8 +335,8 @@ class Provider:
 
         purse = Purse(draw, self.books.budget)
         reservation = Reservation(PRICE, learnt, self.warnings.append)
-        gate = RateLimiter(Limits(max_in_flight=AT_ONCE))
-        client = BudgetedClient(LimitedClient(self.server, gate, check=reservation.check), purse, reservation)
+        rate_limiter = RateLimiter(Limits(max_in_flight=AT_ONCE))
+        client = BudgetedClient(LimitedClient(self.server, rate_limiter, check=reservation.check), purse, reservation)
 
         async def one(call: Any) -> Any:
             completion = await client.complete(call)
@@ -346,7 +346,7 @@ class Provider:
             return completion
 
         outcomes = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
-        await gate.close()
+        await rate_limiter.close()
         return list(outcomes)
 
 

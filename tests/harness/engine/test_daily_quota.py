@@ -96,14 +96,14 @@ def test_a_limit_below_one_call_says_so(virtual: Run) -> None:
 
 
 def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
-    gate = RateLimiter(Limits(max_in_flight=1))
+    rate_limiter = RateLimiter(Limits(max_in_flight=1))
     allowance = Day().allowance(requests_per_day=2)
-    client = DailyClient(LimitedClient(Server(), gate), allowance)
+    client = DailyClient(LimitedClient(Server(), rate_limiter), allowance)
 
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(many(client, 2))
         await asyncio.sleep(0.5)
-        gate.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
+        rate_limiter.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
         first, second = await waiting
         assert first == answer()
         assert isinstance(second, EndpointDisabled)

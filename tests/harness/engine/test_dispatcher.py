@@ -36,7 +36,7 @@ class House:
     def endpoint(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
         endpoint = Endpoint(question(0).model, server, self.ledger, name=name, limits=limits, **more)
-        endpoint.gate.backlog = lambda: self.notes.held
+        endpoint.rate_limiter.backlog = lambda: self.notes.held
         self._lanes.append(endpoint)
         return endpoint
 
@@ -44,7 +44,7 @@ class House:
         """As a run does after every commit."""
         self.ledger.committed(keys)
         for endpoint in self._lanes:
-            endpoint.gate.wake()
+            endpoint.rate_limiter.wake()
 
 
 async def ask(call: ModelRequest, client: ModelClient) -> None:

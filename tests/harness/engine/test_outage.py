@@ -30,8 +30,8 @@ class OutageEndpoint:
     def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
         self.failures: Counter[Failure] = Counter()
         self.stops: list[EndpointDisabled] = []
-        self.gate = RateLimiter(Limits(**limits), outage=Outage(patience_seconds))
-        inner = LimitedClient(server, self.gate)
+        self.rate_limiter = RateLimiter(Limits(**limits), outage=Outage(patience_seconds))
+        inner = LimitedClient(server, self.rate_limiter)
         policy = RetryPolicy(patience_seconds=patience_seconds)
         self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)
 
@@ -40,7 +40,7 @@ class OutageEndpoint:
 
     def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stops.append(stopped)
-        self.gate.refuse(stopped)
+        self.rate_limiter.refuse(stopped)
 
     async def all_of(self, calls: list[ModelRequest]) -> list[Any]:
         return list(
@@ -84,7 +84,7 @@ def test_only_one_request_probes(virtual: Run) -> None:
         server.most_in_flight = 0
         await asyncio.sleep(50)
         during = server.most_in_flight
-        assert endpoint.gate.pause_reason
+        assert endpoint.rate_limiter.pause_reason
         await asked
         return during
 

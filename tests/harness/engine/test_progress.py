@@ -37,7 +37,7 @@ def endpoint(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     stats.total, stats.done, stats.made, stats.reused = 2000, 1500, 1200, 300
     stats.rate_limited, stats.retried, stats.unscored, stats.failed, stats.spent_usd = 3, 7, 2, 1, 0.25
     stats.started_at = 0.0
-    made.gate.in_flight = 12
+    made.rate_limiter.in_flight = 12
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: 60.0))
     return made
 
@@ -59,7 +59,7 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
         paused = House().endpoint(Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0))
         loop = asyncio.get_running_loop()
         error = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=90.0)
-        paused.gate.rate_limited(loop.time(), error.retry_after_seconds)
+        paused.rate_limiter.rate_limited(loop.time(), error.retry_after_seconds)
         before = plain_line(paused)
         await asyncio.sleep(86.0)
         return before, plain_line(paused)

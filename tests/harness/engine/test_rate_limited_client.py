@@ -60,15 +60,15 @@ def test_a_token_limit_holds_though_the_first_estimate_was_far_off(virtual: Run)
 @pytest.mark.parametrize("outcome", [CallError(Failure.SERVER, "oops", status=500), ValueError("a bug")])
 def test_a_failure_frees_its_place(virtual: Run, outcome: Exception) -> None:
     server = Server(otherwise=lambda call: outcome)
-    gate = RateLimiter(Limits(max_in_flight=2))
-    outcomes = virtual(all_of(LimitedClient(server, gate), [question(at) for at in range(10)]))
+    rate_limiter = RateLimiter(Limits(max_in_flight=2))
+    outcomes = virtual(all_of(LimitedClient(server, rate_limiter), [question(at) for at in range(10)]))
     assert [type(each) for each in outcomes] == [type(outcome)] * 10
-    assert (gate.in_flight, gate.waiting) == (0, 0)
+    assert (rate_limiter.in_flight, rate_limiter.waiting) == (0, 0)
 
 
 def test_a_cancelled_call_frees_its_place_and_is_told_only_if_it_was_sent(virtual: Run) -> None:
-    gate, server, abandoned = RateLimiter(Limits(max_in_flight=2)), Server(10.0), []
-    client = LimitedClient(server, gate, lambda call: abandoned.append(call.key))
+    rate_limiter, server, abandoned = RateLimiter(Limits(max_in_flight=2)), Server(10.0), []
+    client = LimitedClient(server, rate_limiter, lambda call: abandoned.append(call.key))
 
     async def scenario() -> None:
         asking = [asyncio.ensure_future(client.complete(question(at))) for at in range(4)]
@@ -78,7 +78,7 @@ def test_a_cancelled_call_frees_its_place_and_is_told_only_if_it_was_sent(virtua
         await asyncio.gather(*asking, return_exceptions=True)
 
     virtual(scenario())
-    assert (gate.in_flight, gate.waiting) == (0, 0)
+    assert (rate_limiter.in_flight, rate_limiter.waiting) == (0, 0)
     assert abandoned == [question(0).key, question(1).key]
 
 
@@ -137,10 +137,10 @@ def test_a_call_that_failed_goes_to_the_head_of_the_queue(virtual: Run) -> None:
 
 def test_what_the_server_says_of_its_limits_reaches_the_gate(virtual: Run) -> None:
     said = ServerLimits(requests_per_minute=120.0)
-    gate = RateLimiter(Limits())
+    rate_limiter = RateLimiter(Limits())
     server = Server(otherwise=lambda call: answer().with_measurements(1.0, said))
-    virtual(all_of(LimitedClient(server, gate), [question(1)]))
-    assert gate.requests_per_minute == 120.0
+    virtual(all_of(LimitedClient(server, rate_limiter), [question(1)]))
+    assert rate_limiter.requests_per_minute == 120.0
 
 
 def test_closing_closes_the_gate_and_what_is_wrapped(virtual: Run) -> None:
@@ -157,19 +157,19 @@ def test_closing_closes_the_gate_and_what_is_wrapped(virtual: Run) -> None:
 
 
 def test_who_is_refused_and_cancelled_at_once_takes_no_place_with_him(virtual: Run) -> None:
-    gate = RateLimiter(Limits(max_in_flight=1))
+    rate_limiter = RateLimiter(Limits(max_in_flight=1))
 
     async def scenario() -> None:
-        await gate.enter(1.0)
-        waiting = asyncio.ensure_future(gate.enter(1.0))
+        await rate_limiter.enter(1.0)
+        waiting = asyncio.ensure_future(rate_limiter.enter(1.0))
         await asyncio.sleep(0)
-        gate.refuse(ValueError("refused"))
+        rate_limiter.refuse(ValueError("refused"))
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        gate.leave()
+        rate_limiter.leave()
 
     virtual(scenario())
-    assert gate.in_flight == 0
+    assert rate_limiter.in_flight == 0
 
 
 @pytest.mark.parametrize("rpm", [None, 60_000.0])
@@ -177,14 +177,14 @@ def test_room_that_a_429_took_comes_back_with_answers_at_a_known_rate_too(
     virtual: Run, rpm: float | None
 ) -> None:
     async def scenario() -> tuple[int, int]:
-        gate = RateLimiter(Limits(max_in_flight=64, requests_per_minute=rpm))
+        rate_limiter = RateLimiter(Limits(max_in_flight=64, requests_per_minute=rpm))
         for _ in range(64):
-            await gate.enter(1.0)
-        gate.rate_limited(asyncio.get_running_loop().time(), None)
-        squeezed = gate.concurrency
+            await rate_limiter.enter(1.0)
+        rate_limiter.rate_limited(asyncio.get_running_loop().time(), None)
+        squeezed = rate_limiter.concurrency
         for _ in range(64 * 20):
-            gate.answered(0.3)
-        await gate.close()
-        return squeezed, gate.concurrency
+            rate_limiter.answered(0.3)
+        await rate_limiter.close()
+        return squeezed, rate_limiter.concurrency
 
     assert virtual(scenario()) == (48, 64)

@@ -17,20 +17,20 @@ from harness.engine.rate_limiter import MOST_IN_FLIGHT, START_IN_FLIGHT, RateLim
 Run = Callable[[Any], Any]
 
 
-async def _sent(gate: RateLimiter, calls: int, latency_seconds: float, tokens: float = 100.0) -> list[float]:
+async def _sent(rate_limiter: RateLimiter, calls: int, latency_seconds: float, tokens: float = 100.0) -> list[float]:
     """The moments at which `calls` calls were let in, each answered after the latency."""
     loop = asyncio.get_running_loop()
     moments: list[float] = []
 
     async def one() -> None:
-        await gate.enter(tokens)
+        await rate_limiter.enter(tokens)
         moments.append(loop.time())
         await asyncio.sleep(latency_seconds)
-        gate.answered(latency_seconds)
-        gate.leave()
+        rate_limiter.answered(latency_seconds)
+        rate_limiter.leave()
 
     await asyncio.gather(*(one() for _ in range(calls)))
-    await gate.close()
+    await rate_limiter.close()
     return moments
 
 
@@ -69,14 +69,14 @@ def test_of_two_limits_the_tighter_one_rules(virtual: Run) -> None:
 
 def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
     async def scenario() -> float:
-        gate = RateLimiter(Limits(tokens_per_minute=6000))  # 100 a second
+        rate_limiter = RateLimiter(Limits(tokens_per_minute=6000))  # 100 a second
         loop = asyncio.get_running_loop()
-        await gate.enter(100)
-        gate.answered(0.0, correction_tokens=900)
-        gate.leave()
+        await rate_limiter.enter(100)
+        rate_limiter.answered(0.0, correction_tokens=900)
+        rate_limiter.leave()
         before = loop.time()
-        await gate.enter(100)
-        await gate.close()
+        await rate_limiter.enter(100)
+        await rate_limiter.close()
         return loop.time() - before
 
     assert virtual(scenario()) == pytest.approx(10, rel=0.01)
@@ -84,27 +84,27 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
 
 def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> None:
     async def scenario() -> tuple[int, int]:
-        gate = RateLimiter(Limits(max_in_flight=50))
+        rate_limiter = RateLimiter(Limits(max_in_flight=50))
         most = 0
 
         async def one() -> None:
             nonlocal most
-            await gate.enter(1)
-            most = max(most, gate.in_flight)
+            await rate_limiter.enter(1)
+            most = max(most, rate_limiter.in_flight)
             await asyncio.sleep(1)
-            gate.answered(1.0)
-            gate.leave()
+            rate_limiter.answered(1.0)
+            rate_limiter.leave()
 
         await asyncio.gather(*(one() for _ in range(500)))
-        return most, gate.concurrency
+        return most, rate_limiter.concurrency
 
     assert virtual(scenario()) == (50, 50)
 
 
 def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None:
     async def scenario() -> list[int]:
-        gate = RateLimiter(Limits())
-        moments = await _sent(gate, 8 + 16 + 32 + 64, latency_seconds=1.0)
+        rate_limiter = RateLimiter(Limits())
+        moments = await _sent(rate_limiter, 8 + 16 + 32 + 64, latency_seconds=1.0)
         starts = sorted(set(moments))
         return [moments.count(start) for start in starts]
 
@@ -114,17 +114,17 @@ def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None
 def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run) -> None:
     async def scenario() -> tuple[int, int, int, list[str]]:
         changes: list[str] = []
-        gate = RateLimiter(Limits(max_in_flight=100), changes.append)
+        rate_limiter = RateLimiter(Limits(max_in_flight=100), changes.append)
         for _ in range(100):
-            await gate.enter(1)
+            await rate_limiter.enter(1)
         sent_at = asyncio.get_running_loop().time()
         await asyncio.sleep(1)
         for _ in range(10):
-            gate.rate_limited(sent_at, None)
-        after_first = gate.concurrency
+            rate_limiter.rate_limited(sent_at, None)
+        after_first = rate_limiter.concurrency
         for _ in range(after_first):
-            gate.answered(1.0)
-        return after_first, gate.concurrency, len(changes), changes
+            rate_limiter.answered(1.0)
+        return after_first, rate_limiter.concurrency, len(changes), changes
 
     first, grown, count, changes = virtual(scenario())
     assert (first, count) == (75, 1)
@@ -134,13 +134,13 @@ def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run)
 
 def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
     async def scenario() -> float:
-        gate = RateLimiter(Limits(max_in_flight=4))
+        rate_limiter = RateLimiter(Limits(max_in_flight=4))
         loop = asyncio.get_running_loop()
-        await gate.enter(1)
-        gate.rate_limited(loop.time(), 7.5)
-        gate.leave()
+        await rate_limiter.enter(1)
+        rate_limiter.rate_limited(loop.time(), 7.5)
+        rate_limiter.leave()
         before = loop.time()
-        await gate.enter(1)
+        await rate_limiter.enter(1)
         return loop.time() - before
 
     assert virtual(scenario()) == pytest.approx(7.5)
@@ -162,24 +162,24 @@ def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> 
 
 def test_rates_recover_after_a_429(virtual: Run) -> None:
     async def scenario() -> tuple[float, float]:
-        gate = RateLimiter(Limits(requests_per_minute=600))
-        gate.rate_limited(asyncio.get_running_loop().time(), None)
-        squeezed = gate.requests_per_minute or 0.0
+        rate_limiter = RateLimiter(Limits(requests_per_minute=600))
+        rate_limiter.rate_limited(asyncio.get_running_loop().time(), None)
+        squeezed = rate_limiter.requests_per_minute or 0.0
         for _ in range(20):
             await asyncio.sleep(1)
-            gate.answered(0.3)
-        return squeezed, gate.requests_per_minute or 0.0
+            rate_limiter.answered(0.3)
+        return squeezed, rate_limiter.requests_per_minute or 0.0
 
     assert virtual(scenario()) == (pytest.approx(540), pytest.approx(600))
 
 
 def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
     async def scenario() -> tuple[int, int]:
-        gate = RateLimiter(Limits(requests_per_minute=6000))
-        before = gate.concurrency
+        rate_limiter = RateLimiter(Limits(requests_per_minute=6000))
+        before = rate_limiter.concurrency
         for _ in range(100):
-            gate.answered(4.0)
-        return before, gate.concurrency
+            rate_limiter.answered(4.0)
+        return before, rate_limiter.concurrency
 
     assert virtual(scenario()) == (200, 800)
     assert START_IN_FLIGHT < MOST_IN_FLIGHT
@@ -187,12 +187,12 @@ def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
 
 def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> None:
     async def scenario() -> list[type[BaseException]]:
-        gate = RateLimiter(Limits(max_in_flight=1))
-        await gate.enter(1)
-        waiting = asyncio.ensure_future(gate.enter(1))
+        rate_limiter = RateLimiter(Limits(max_in_flight=1))
+        await rate_limiter.enter(1)
+        waiting = asyncio.ensure_future(rate_limiter.enter(1))
         await asyncio.sleep(0)
-        gate.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
-        outcomes = await asyncio.gather(waiting, gate.enter(1), return_exceptions=True)
+        rate_limiter.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
+        outcomes = await asyncio.gather(waiting, rate_limiter.enter(1), return_exceptions=True)
         return [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
 
     assert virtual(scenario()) == [EndpointDisabled, EndpointDisabled]
@@ -201,19 +201,19 @@ def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> Non
 @pytest.mark.parametrize("paced", [True, False])
 def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -> None:
     async def scenario() -> int:
-        gate = RateLimiter(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
-        await gate.enter(1)
-        waiting = [asyncio.ensure_future(gate.enter(1)) for _ in range(3)]
+        rate_limiter = RateLimiter(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
+        await rate_limiter.enter(1)
+        waiting = [asyncio.ensure_future(rate_limiter.enter(1)) for _ in range(3)]
         await asyncio.sleep(0.1)
         waiting[0].cancel()
         await asyncio.sleep(0)
-        gate.leave()
+        rate_limiter.leave()
         await waiting[1]
-        gate.leave()
+        rate_limiter.leave()
         await waiting[2]
-        gate.leave()
-        await gate.close()
-        return gate.in_flight
+        rate_limiter.leave()
+        await rate_limiter.close()
+        return rate_limiter.in_flight
 
     assert virtual(scenario()) == 0
 
