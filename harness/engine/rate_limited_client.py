@@ -63,7 +63,7 @@ class LimitedClient:
         """
         rate_limiter = self._gate
         reserved = self.estimate_tokens(call)
-        await rate_limiter.enter(reserved, again=call.key in self._failed and call.key != self._probe)
+        await rate_limiter.acquire(reserved, again=call.key in self._failed and call.key != self._probe)
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
         try:

@@ -168,7 +168,7 @@ class RateLimiter:
 
     # -- passing -------------------------------------------------------------------------------------
 
-    async def enter(self, tokens: float, *, again: bool = False) -> None:
+    async def acquire(self, tokens: float, *, again: bool = False) -> None:
         """Wait until a call of about `tokens` (input and output) may be sent.
 
         Args:

@@ -160,8 +160,8 @@ def test_who_is_refused_and_cancelled_at_once_takes_no_place_with_him(virtual: R
     rate_limiter = RateLimiter(Limits(max_in_flight=1))
 
     async def scenario() -> None:
-        await rate_limiter.enter(1.0)
-        waiting = asyncio.ensure_future(rate_limiter.enter(1.0))
+        await rate_limiter.acquire(1.0)
+        waiting = asyncio.ensure_future(rate_limiter.acquire(1.0))
         await asyncio.sleep(0)
         rate_limiter.refuse(ValueError("refused"))
         waiting.cancel()
@@ -179,7 +179,7 @@ def test_room_that_a_429_took_comes_back_with_answers_at_a_known_rate_too(
     async def scenario() -> tuple[int, int]:
         rate_limiter = RateLimiter(Limits(max_in_flight=64, requests_per_minute=rpm))
         for _ in range(64):
-            await rate_limiter.enter(1.0)
+            await rate_limiter.acquire(1.0)
         rate_limiter.rate_limited(asyncio.get_running_loop().time(), None)
         squeezed = rate_limiter.concurrency
         for _ in range(64 * 20):

@@ -23,7 +23,7 @@ async def _sent(rate_limiter: RateLimiter, calls: int, latency_seconds: float, t
     moments: list[float] = []
 
     async def one() -> None:
-        await rate_limiter.enter(tokens)
+        await rate_limiter.acquire(tokens)
         moments.append(loop.time())
         await asyncio.sleep(latency_seconds)
         rate_limiter.answered(latency_seconds)
@@ -71,11 +71,11 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
     async def scenario() -> float:
         rate_limiter = RateLimiter(Limits(tokens_per_minute=6000))  # 100 a second
         loop = asyncio.get_running_loop()
-        await rate_limiter.enter(100)
+        await rate_limiter.acquire(100)
         rate_limiter.answered(0.0, correction_tokens=900)
         rate_limiter.leave()
         before = loop.time()
-        await rate_limiter.enter(100)
+        await rate_limiter.acquire(100)
         await rate_limiter.close()
         return loop.time() - before
 
@@ -89,7 +89,7 @@ def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> N
 
         async def one() -> None:
             nonlocal most
-            await rate_limiter.enter(1)
+            await rate_limiter.acquire(1)
             most = max(most, rate_limiter.in_flight)
             await asyncio.sleep(1)
             rate_limiter.answered(1.0)
@@ -116,7 +116,7 @@ def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run)
         changes: list[str] = []
         rate_limiter = RateLimiter(Limits(max_in_flight=100), changes.append)
         for _ in range(100):
-            await rate_limiter.enter(1)
+            await rate_limiter.acquire(1)
         sent_at = asyncio.get_running_loop().time()
         await asyncio.sleep(1)
         for _ in range(10):
@@ -136,11 +136,11 @@ def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
     async def scenario() -> float:
         rate_limiter = RateLimiter(Limits(max_in_flight=4))
         loop = asyncio.get_running_loop()
-        await rate_limiter.enter(1)
+        await rate_limiter.acquire(1)
         rate_limiter.rate_limited(loop.time(), 7.5)
         rate_limiter.leave()
         before = loop.time()
-        await rate_limiter.enter(1)
+        await rate_limiter.acquire(1)
         return loop.time() - before
 
     assert virtual(scenario()) == pytest.approx(7.5)
@@ -188,11 +188,11 @@ def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
 def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> None:
     async def scenario() -> list[type[BaseException]]:
         rate_limiter = RateLimiter(Limits(max_in_flight=1))
-        await rate_limiter.enter(1)
-        waiting = asyncio.ensure_future(rate_limiter.enter(1))
+        await rate_limiter.acquire(1)
+        waiting = asyncio.ensure_future(rate_limiter.acquire(1))
         await asyncio.sleep(0)
         rate_limiter.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
-        outcomes = await asyncio.gather(waiting, rate_limiter.enter(1), return_exceptions=True)
+        outcomes = await asyncio.gather(waiting, rate_limiter.acquire(1), return_exceptions=True)
         return [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
 
     assert virtual(scenario()) == [EndpointDisabled, EndpointDisabled]
@@ -202,8 +202,8 @@ def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> Non
 def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -> None:
     async def scenario() -> int:
         rate_limiter = RateLimiter(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
-        await rate_limiter.enter(1)
-        waiting = [asyncio.ensure_future(rate_limiter.enter(1)) for _ in range(3)]
+        await rate_limiter.acquire(1)
+        waiting = [asyncio.ensure_future(rate_limiter.acquire(1)) for _ in range(3)]
         await asyncio.sleep(0.1)
         waiting[0].cancel()
         await asyncio.sleep(0)
