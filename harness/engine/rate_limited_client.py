@@ -75,7 +75,7 @@ class LimitedClient:
             completion = await self._inner.complete(call)
         except CallError as error:
             self._note_failure(call, error, sent_at)
-            loop.call_soon(rate_limiter.leave)  # not before it is decided whether this error stops the lane
+            loop.call_soon(rate_limiter.release)  # not before it is decided whether this error stops the lane
             raise
         except BaseException:
             rate_limiter.abandoned()
@@ -85,7 +85,7 @@ class LimitedClient:
         self._suspects.discard(call.key)
         used = self._learn(call, completion)
         rate_limiter.answered(loop.time() - sent_at, used - reserved, completion.server_limits)
-        rate_limiter.leave()
+        rate_limiter.release()
         return completion
 
     def _note_failure(self, call: ModelRequest, error: CallError, sent_at: float) -> None:

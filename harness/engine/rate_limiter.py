@@ -201,7 +201,7 @@ class RateLimiter:
         if self._waiters:
             self._admit_more()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """A call has its answer, or has failed: its place is free."""
         self.in_flight -= 1
         if self._waiters:
@@ -210,7 +210,7 @@ class RateLimiter:
     def abandoned(self) -> None:
         """A call was cancelled: its place is free, and it taught nothing."""
         self.outage.probing = False
-        self.leave()
+        self.release()
 
     def answered(
         self,

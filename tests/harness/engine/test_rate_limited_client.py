@@ -166,7 +166,7 @@ def test_who_is_refused_and_cancelled_at_once_takes_no_place_with_him(virtual: R
         rate_limiter.refuse(ValueError("refused"))
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        rate_limiter.leave()
+        rate_limiter.release()
 
     virtual(scenario())
     assert rate_limiter.in_flight == 0

@@ -27,7 +27,7 @@ async def _sent(rate_limiter: RateLimiter, calls: int, latency_seconds: float, t
         moments.append(loop.time())
         await asyncio.sleep(latency_seconds)
         rate_limiter.answered(latency_seconds)
-        rate_limiter.leave()
+        rate_limiter.release()
 
     await asyncio.gather(*(one() for _ in range(calls)))
     await rate_limiter.close()
@@ -73,7 +73,7 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
         loop = asyncio.get_running_loop()
         await rate_limiter.acquire(100)
         rate_limiter.answered(0.0, correction_tokens=900)
-        rate_limiter.leave()
+        rate_limiter.release()
         before = loop.time()
         await rate_limiter.acquire(100)
         await rate_limiter.close()
@@ -93,7 +93,7 @@ def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> N
             most = max(most, rate_limiter.in_flight)
             await asyncio.sleep(1)
             rate_limiter.answered(1.0)
-            rate_limiter.leave()
+            rate_limiter.release()
 
         await asyncio.gather(*(one() for _ in range(500)))
         return most, rate_limiter.concurrency
@@ -138,7 +138,7 @@ def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
         loop = asyncio.get_running_loop()
         await rate_limiter.acquire(1)
         rate_limiter.rate_limited(loop.time(), 7.5)
-        rate_limiter.leave()
+        rate_limiter.release()
         before = loop.time()
         await rate_limiter.acquire(1)
         return loop.time() - before
@@ -207,11 +207,11 @@ def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -
         await asyncio.sleep(0.1)
         waiting[0].cancel()
         await asyncio.sleep(0)
-        rate_limiter.leave()
+        rate_limiter.release()
         await waiting[1]
-        rate_limiter.leave()
+        rate_limiter.release()
         await waiting[2]
-        rate_limiter.leave()
+        rate_limiter.release()
         await rate_limiter.close()
         return rate_limiter.in_flight
 
