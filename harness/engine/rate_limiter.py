@@ -235,7 +235,7 @@ class RateLimiter:
         if correction_tokens and self._bucket is not None:
             self._bucket.take(correction_tokens)
         if said is not None:
-            self.server_said(said)
+            self.update_limits(said)
         if self._room < self.ceiling:
             # one more per answer doubles within a round; one per round once a 429 has been met
             self._room = min(self.ceiling, self._room + (1.0 if self._slow_start else 1.0 / self._room))
@@ -271,7 +271,7 @@ class RateLimiter:
         rates = f", rates to {self._rate_factor:.0%}" if self.paced else ""
         self._on_change(f"429: concurrency to {self.concurrency}{rates}")
 
-    def server_said(self, said: ServerLimits) -> None:
+    def update_limits(self, said: ServerLimits) -> None:
         """Adopt the limits that the server states, where they are news."""
         requests = said.requests_per_minute or self._server_requests
         tokens = said.tokens_per_minute or self._server_tokens

@@ -149,12 +149,12 @@ def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
 def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> None:
     async def scenario() -> tuple[float | None, ...]:
         unknown, given = RateLimiter(Limits()), RateLimiter(Limits(requests_per_minute=600))
-        unknown.server_said(ServerLimits(requests_per_minute=1200, tokens_per_minute=90_000))
-        given.server_said(ServerLimits(requests_per_minute=1200))
+        unknown.update_limits(ServerLimits(requests_per_minute=1200, tokens_per_minute=90_000))
+        given.update_limits(ServerLimits(requests_per_minute=1200))
         first = (unknown.requests_per_minute, unknown.tokens_per_minute, given.requests_per_minute)
-        given.server_said(ServerLimits(requests_per_minute=300))
+        given.update_limits(ServerLimits(requests_per_minute=300))
         lowered = given.requests_per_minute
-        given.server_said(ServerLimits())  # says nothing: nothing changes
+        given.update_limits(ServerLimits())  # says nothing: nothing changes
         return (*first, lowered, given.requests_per_minute)
 
     assert virtual(scenario()) == (1200, 90_000, 600, 300, 300)
