@@ -153,5 +153,5 @@ class Endpoint:
     def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stats.stopped = str(stopped.cause)
         self.stats.adaptation = stopped.cause.adaptation
-        self.rate_limiter.refuse(stopped)
+        self.rate_limiter.fail_waiters(stopped)
         self._events.write("stopped", lane=self.name, failure=stopped.cause.failure)

@@ -175,7 +175,7 @@ class RateLimiter:
             again: it was here before: it goes to the head of the queue, not behind all who have not been.
 
         Raises:
-            Exception: the error given to `refuse`.
+            Exception: the error given to `fail_waiters`.
         """
         if self._refusal is not None:
             raise self._refusal
@@ -286,7 +286,7 @@ class RateLimiter:
                 f"keeping {_rates(self.requests_per_minute, self.tokens_per_minute)}"
             )
 
-    def refuse(self, error: Exception) -> None:
+    def fail_waiters(self, error: Exception) -> None:
         """Let nobody else in: all who wait, and all who come, get this error."""
         self._refusal = error
         while self._waiters:

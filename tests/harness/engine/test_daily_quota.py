@@ -103,7 +103,7 @@ def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(many(client, 2))
         await asyncio.sleep(0.5)
-        rate_limiter.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
+        rate_limiter.fail_waiters(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
         first, second = await waiting
         assert first == answer()
         assert isinstance(second, EndpointDisabled)

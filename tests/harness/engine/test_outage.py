@@ -40,7 +40,7 @@ class OutageEndpoint:
 
     def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stops.append(stopped)
-        self.rate_limiter.refuse(stopped)
+        self.rate_limiter.fail_waiters(stopped)
 
     async def all_of(self, calls: list[ModelRequest]) -> list[Any]:
         return list(

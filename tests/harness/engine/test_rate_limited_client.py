@@ -163,7 +163,7 @@ def test_who_is_refused_and_cancelled_at_once_takes_no_place_with_him(virtual: R
         await rate_limiter.acquire(1.0)
         waiting = asyncio.ensure_future(rate_limiter.acquire(1.0))
         await asyncio.sleep(0)
-        rate_limiter.refuse(ValueError("refused"))
+        rate_limiter.fail_waiters(ValueError("refused"))
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         rate_limiter.release()

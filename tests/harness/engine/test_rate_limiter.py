@@ -191,7 +191,7 @@ def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> Non
         await rate_limiter.acquire(1)
         waiting = asyncio.ensure_future(rate_limiter.acquire(1))
         await asyncio.sleep(0)
-        rate_limiter.refuse(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
+        rate_limiter.fail_waiters(EndpointDisabled("lane", CallError(Failure.AUTHENTICATION, "no")))
         outcomes = await asyncio.gather(waiting, rate_limiter.acquire(1), return_exceptions=True)
         return [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
 
