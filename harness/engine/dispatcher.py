@@ -23,7 +23,7 @@ from typing import Any
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, EndpointDisabled
 from harness.engine.endpoint import LOW_WATER, Endpoint
-from harness.engine.rate_limiter import UNCOMMITTED
+from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH
 
 Chain = Callable[[ModelClient], Awaitable[object]]
@@ -120,7 +120,7 @@ class EndpointWorkers:
 
     def _wanted(self) -> int:
         """As many askers as calls may be in flight, beside those that wait for a further try."""
-        return self._lane.rate_limiter.concurrency + min(self._lane.retrying.waiting, UNCOMMITTED)
+        return self._lane.rate_limiter.concurrency + min(self._lane.retrying.waiting, MAX_UNCOMMITTED)
 
     def _hire(self) -> None:
         if self._ended:
@@ -147,7 +147,7 @@ class EndpointWorkers:
     # -- followers -----------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        return self._followers < self._lane.rate_limiter.concurrency + UNCOMMITTED + LOOK_AHEAD
+        return self._followers < self._lane.rate_limiter.concurrency + MAX_UNCOMMITTED + LOOK_AHEAD
 
     async def _follow(self, work: Work) -> None:
         """Begin a chain, or wait for somebody else's answer, once there is room for it."""

@@ -39,7 +39,7 @@ RECOVERY_PER_SECOND = 1.02
 FIRST_LATENCY_SECONDS = 1.0
 FIRST_TOKENS_PER_CALL = 400.0
 LEAST_WAIT_SECONDS = 1e-6  # less is rounding
-UNCOMMITTED = 256  # answers that may wait for their commit, beside what may be in flight
+MAX_UNCOMMITTED = 256  # answers that may wait for their commit, beside what may be in flight
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class RateLimiter:
     Attributes:
         in_flight: calls that have entered and not left.
         backlog: how many answers, of all lanes, wait for their commit: a death now would lose what is in
-            flight and these, so the two together stay within `concurrency` and `UNCOMMITTED`.
+            flight and these, so the two together stay within `concurrency` and `MAX_UNCOMMITTED`.
         concurrency: how many may be in flight now.
         requests_per_minute, tokens_per_minute: the rates kept now, or None.
         outage: whether the endpoint answers at all.
@@ -309,7 +309,7 @@ class RateLimiter:
             return 0 if self.outage.probing else 1
         room = self.concurrency - self.in_flight
         # whoever has just come back is not in the backlog yet
-        return min(room, room + UNCOMMITTED - 1 - self.backlog())
+        return min(room, room + MAX_UNCOMMITTED - 1 - self.backlog())
 
     def _is_paused(self) -> bool:
         return self._paused_until > _now()

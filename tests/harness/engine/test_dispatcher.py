@@ -15,7 +15,7 @@ from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from harness.engine.dispatcher import LOOK_AHEAD, Work, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
-from harness.engine.rate_limiter import UNCOMMITTED
+from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH, Ledger
 from harness.engine.retry import RetryPolicy
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
@@ -85,7 +85,7 @@ def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(
 ) -> None:
     house, server = House(), Server(0.3)
     endpoint = house.endpoint(server, most)
-    bound = most + UNCOMMITTED + LOOK_AHEAD
+    bound = most + MAX_UNCOMMITTED + LOOK_AHEAD
     ahead: list[int] = []
     tasks: list[int] = []
 
@@ -122,7 +122,7 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
 
     virtual(scenario())
     assert endpoint.stats.made == 2000
-    assert UNCOMMITTED < max(exposed) <= 100 + UNCOMMITTED
+    assert MAX_UNCOMMITTED < max(exposed) <= 100 + MAX_UNCOMMITTED
 
 
 def test_calls_are_asked_in_their_order(virtual: Run, single: Single) -> None:

@@ -21,7 +21,7 @@ from tests.harness.conftest import GPT, KEY, Bench, Start
 
 COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
 IN_FLIGHT = 16
-UNCOMMITTED = 256
+MAX_UNCOMMITTED = 256
 POLL_SECONDS = 0.005
 CALLS = 2 * 64  # both orders of the written sample's dialogues
 
@@ -122,7 +122,7 @@ async def _killed_and_gone_on(house: Work, kills: list[int], *more: str) -> None
     disturbed = await house.run("killed.sqlite", *more)
     stats = await house.stats()
     assert stats["unique_keys"] == stats["answered_keys"] == most
-    assert stats["repeats"] <= len(kills) * (IN_FLIGHT + UNCOMMITTED)
+    assert stats["repeats"] <= len(kills) * (IN_FLIGHT + MAX_UNCOMMITTED)
     assert stats["answered_again"] <= stats["repeats"]
     assert house.rows("killed.sqlite", "SELECT count(*), count(DISTINCT key) FROM completion") == [
         (most, most)
@@ -169,7 +169,7 @@ async def test_of_two_one_is_killed_and_the_other_takes_over(work: Begin) -> Non
     told = await finished(other)
     stats = await house.stats()
     assert stats["answered_keys"] == CALLS
-    assert stats["repeats"] <= IN_FLIGHT + UNCOMMITTED
+    assert stats["repeats"] <= IN_FLIGHT + MAX_UNCOMMITTED
     assert told["judges"][0]["unscored"] == {}
     assert house.rows("empathy.sqlite", "SELECT count(*) FROM judgment") == [(CALLS,)]
 
