@@ -126,7 +126,7 @@ class RateLimiter:
         self._bucket: TokenBucket | None = None
         self._refusal: Exception | None = None
         self.in_flight = 0
-        self.backlog: Callable[[], int] = lambda: 0
+        self.uncommitted: Callable[[], int] = lambda: 0
         self.requests_per_minute: float | None = None
         self.tokens_per_minute: float | None = None
         self._set_rates()
@@ -309,7 +309,7 @@ class RateLimiter:
             return 0 if self.outage.probing else 1
         room = self.concurrency - self.in_flight
         # whoever has just come back is not in the backlog yet
-        return min(room, room + MAX_UNCOMMITTED - 1 - self.backlog())
+        return min(room, room + MAX_UNCOMMITTED - 1 - self.uncommitted())
 
     def _is_paused(self) -> bool:
         return self._paused_until > _now()

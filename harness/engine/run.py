@@ -166,7 +166,7 @@ async def run_calls(
                         events=events,
                     )
                     endpoint.stats.total = source.total
-                    endpoint.rate_limiter.backlog = lambda: writer.held
+                    endpoint.rate_limiter.uncommitted = lambda: writer.held
                     endpoints.append(endpoint)
                 writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, ledger, purse))
                 try:

@@ -36,7 +36,7 @@ class House:
     def endpoint(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
         endpoint = Endpoint(question(0).model, server, self.ledger, name=name, limits=limits, **more)
-        endpoint.rate_limiter.backlog = lambda: self.notes.held
+        endpoint.rate_limiter.uncommitted = lambda: self.notes.held
         self._lanes.append(endpoint)
         return endpoint
 
