@@ -30,7 +30,7 @@ from harness.engine.limits import Limits
 from harness.engine.outage import Outage, Ruling
 from harness.engine.pacer import Pacer
 
-START_IN_FLIGHT = 8
+INITIAL_IN_FLIGHT = 8
 MOST_IN_FLIGHT = 2048
 SQUEEZE_CONCURRENCY = 0.75
 SQUEEZE_RATE = 0.9
@@ -115,7 +115,7 @@ class RateLimiter:
         self._latency_seconds = FIRST_LATENCY_SECONDS
         self._latency_seen = False
         self._tokens_per_call = FIRST_TOKENS_PER_CALL
-        self._room = float(limits.max_in_flight or START_IN_FLIGHT)
+        self._room = float(limits.max_in_flight or INITIAL_IN_FLIGHT)
         self._slow_start = True
         self._squeezed_at = -math.inf
         self._paused_until = -math.inf
@@ -143,7 +143,7 @@ class RateLimiter:
         """How many calls may be in flight now, ≥ 1."""
         if self._limits.max_in_flight is None and self.paced:
             wanted = 2 * self._requests_per_second() * self._latency_seconds
-            return max(START_IN_FLIGHT, min(MOST_IN_FLIGHT, math.ceil(wanted)))
+            return max(INITIAL_IN_FLIGHT, min(MOST_IN_FLIGHT, math.ceil(wanted)))
         return max(1, int(self._room))
 
     @property
@@ -339,7 +339,7 @@ class RateLimiter:
 
     def _resume(self) -> None:
         """The endpoint answers again: begin as with a new one, but carefully where it had met a 429."""
-        self._room = min(self._room, float(START_IN_FLIGHT))
+        self._room = min(self._room, float(INITIAL_IN_FLIGHT))
         self._slow_start = self._squeezed_at == -math.inf
         self._on_change(f"it answers again: concurrency {self.concurrency}")
 
