@@ -31,7 +31,7 @@ from harness.engine.outage import Outage, Ruling
 from harness.engine.pacer import Pacer
 
 INITIAL_IN_FLIGHT = 8
-MOST_IN_FLIGHT = 2048
+MAX_IN_FLIGHT = 2048
 SQUEEZE_CONCURRENCY = 0.75
 SQUEEZE_RATE = 0.9
 LEAST_RATE_FACTOR = 0.05
@@ -143,7 +143,7 @@ class RateLimiter:
         """How many calls may be in flight now, ≥ 1."""
         if self._limits.max_in_flight is None and self.paced:
             wanted = 2 * self._requests_per_second() * self._latency_seconds
-            return max(INITIAL_IN_FLIGHT, min(MOST_IN_FLIGHT, math.ceil(wanted)))
+            return max(INITIAL_IN_FLIGHT, min(MAX_IN_FLIGHT, math.ceil(wanted)))
         return max(1, int(self._room))
 
     @property
@@ -154,7 +154,7 @@ class RateLimiter:
     @property
     def ceiling(self) -> int:
         """The most that can ever be in flight: what a pump must be able to feed."""
-        return self._limits.max_in_flight or MOST_IN_FLIGHT
+        return self._limits.max_in_flight or MAX_IN_FLIGHT
 
     @property
     def pause_seconds(self) -> float:

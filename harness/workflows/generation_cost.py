@@ -21,7 +21,7 @@ from agents.responder import Responder
 from agents.types import Dialogue
 from harness.engine.budget import price_of
 from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
-from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MOST_IN_FLIGHT
+from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.generate import GenerationPlan
@@ -133,7 +133,7 @@ def _seconds(model: Model, calls: int, tokens: float, settings: Settings) -> flo
     if limits.tokens_per_minute:
         needed.append(60 * tokens / limits.tokens_per_minute)
     if limits.max_in_flight:
-        needed.append(FIRST_LATENCY_SECONDS * calls / min(limits.max_in_flight, MOST_IN_FLIGHT))
+        needed.append(FIRST_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
     if not calls:
         return 0.0
     return max(needed) if len(needed) > 1 else None

@@ -12,7 +12,7 @@ import pytest
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
-from harness.engine.rate_limiter import MOST_IN_FLIGHT, INITIAL_IN_FLIGHT, RateLimiter, throttle_setting
+from harness.engine.rate_limiter import MAX_IN_FLIGHT, INITIAL_IN_FLIGHT, RateLimiter, throttle_setting
 
 Run = Callable[[Any], Any]
 
@@ -182,7 +182,7 @@ def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
         return before, rate_limiter.concurrency
 
     assert virtual(scenario()) == (200, 800)
-    assert INITIAL_IN_FLIGHT < MOST_IN_FLIGHT
+    assert INITIAL_IN_FLIGHT < MAX_IN_FLIGHT
 
 
 def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> None:
