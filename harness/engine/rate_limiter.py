@@ -32,7 +32,7 @@ from harness.engine.pacer import Pacer
 
 INITIAL_IN_FLIGHT = 8
 MAX_IN_FLIGHT = 2048
-SQUEEZE_CONCURRENCY = 0.75
+CONCURRENCY_DECREASE = 0.75
 SQUEEZE_RATE = 0.9
 LEAST_RATE_FACTOR = 0.05
 RECOVERY_PER_SECOND = 1.02
@@ -265,7 +265,7 @@ class RateLimiter:
             return
         self._squeezed_at = self._recovered_at = now
         self._slow_start = False
-        self._room = max(1.0, min(self._room, max(self.in_flight, 1)) * SQUEEZE_CONCURRENCY)
+        self._room = max(1.0, min(self._room, max(self.in_flight, 1)) * CONCURRENCY_DECREASE)
         self._rate_factor = max(LEAST_RATE_FACTOR, self._rate_factor * SQUEEZE_RATE)
         self._set_rates()
         rates = f", rates to {self._rate_factor:.0%}" if self.paced else ""
