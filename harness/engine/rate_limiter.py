@@ -34,7 +34,7 @@ INITIAL_IN_FLIGHT = 8
 MAX_IN_FLIGHT = 2048
 CONCURRENCY_DECREASE = 0.75
 RATE_DECREASE = 0.9
-LEAST_RATE_FACTOR = 0.05
+MIN_RATE_FACTOR = 0.05
 RECOVERY_PER_SECOND = 1.02
 FIRST_LATENCY_SECONDS = 1.0
 FIRST_TOKENS_PER_CALL = 400.0
@@ -266,7 +266,7 @@ class RateLimiter:
         self._squeezed_at = self._recovered_at = now
         self._slow_start = False
         self._room = max(1.0, min(self._room, max(self.in_flight, 1)) * CONCURRENCY_DECREASE)
-        self._rate_factor = max(LEAST_RATE_FACTOR, self._rate_factor * RATE_DECREASE)
+        self._rate_factor = max(MIN_RATE_FACTOR, self._rate_factor * RATE_DECREASE)
         self._set_rates()
         rates = f", rates to {self._rate_factor:.0%}" if self.paced else ""
         self._on_change(f"429: concurrency to {self.concurrency}{rates}")
