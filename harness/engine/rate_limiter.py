@@ -38,7 +38,7 @@ MIN_RATE_FACTOR = 0.05
 RECOVERY_PER_SECOND = 1.02
 FIRST_LATENCY_SECONDS = 1.0
 FIRST_TOKENS_PER_CALL = 400.0
-LEAST_WAIT_SECONDS = 1e-6  # less is rounding
+MIN_WAIT_SECONDS = 1e-6  # less is rounding
 MAX_UNCOMMITTED = 256  # answers that may wait for their commit, beside what may be in flight
 
 
@@ -65,7 +65,7 @@ class TokenBucket:
         self.level = min(per_second, self.level + (now - self.at) * per_second)
         self.at = now
         wait = (min(tokens, per_second) - self.level) / per_second
-        return wait if wait > LEAST_WAIT_SECONDS else 0.0
+        return wait if wait > MIN_WAIT_SECONDS else 0.0
 
     def take(self, tokens: float) -> None:
         """Take (or, negative, give back) tokens."""
