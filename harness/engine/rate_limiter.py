@@ -36,7 +36,7 @@ CONCURRENCY_DECREASE = 0.75
 RATE_DECREASE = 0.9
 MIN_RATE_FACTOR = 0.05
 RECOVERY_PER_SECOND = 1.02
-FIRST_LATENCY_SECONDS = 1.0
+INITIAL_LATENCY_SECONDS = 1.0
 FIRST_TOKENS_PER_CALL = 400.0
 MIN_WAIT_SECONDS = 1e-6  # less is rounding
 MAX_UNCOMMITTED = 256  # answers that may wait for their commit, beside what may be in flight
@@ -112,7 +112,7 @@ class RateLimiter:
         self._server_tokens: float | None = None
         self._rate_factor = 1.0
         self._recovered_at = 0.0
-        self._latency_seconds = FIRST_LATENCY_SECONDS
+        self._latency_seconds = INITIAL_LATENCY_SECONDS
         self._latency_seen = False
         self._tokens_per_call = FIRST_TOKENS_PER_CALL
         self._room = float(limits.max_in_flight or INITIAL_IN_FLIGHT)

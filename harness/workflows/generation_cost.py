@@ -21,7 +21,7 @@ from agents.responder import Responder
 from agents.types import Dialogue
 from harness.engine.budget import price_of
 from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
-from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MAX_IN_FLIGHT
+from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.generate import GenerationPlan
@@ -127,13 +127,13 @@ def _chain(agent: Improver, dialogue: Dialogue, text: str) -> Iterator[tuple[tup
 def _seconds(model: Model, calls: int, tokens: float, settings: Settings) -> float | None:
     """The longest of what rates and concurrency allow; one round trip is the least."""
     limits = settings.limits_of(model)
-    needed = [FIRST_LATENCY_SECONDS]
+    needed = [INITIAL_LATENCY_SECONDS]
     if limits.requests_per_minute:
         needed.append(60 * calls / limits.requests_per_minute)
     if limits.tokens_per_minute:
         needed.append(60 * tokens / limits.tokens_per_minute)
     if limits.max_in_flight:
-        needed.append(FIRST_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
+        needed.append(INITIAL_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
     if not calls:
         return 0.0
     return max(needed) if len(needed) > 1 else None

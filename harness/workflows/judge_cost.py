@@ -18,7 +18,7 @@ from agents.models.retirement import check_not_retired
 from agents.types import Comparison
 from harness.engine.budget import Price, price_of
 from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
-from harness.engine.rate_limiter import FIRST_LATENCY_SECONDS, MAX_IN_FLIGHT
+from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.judge import Retries, next_attempts
@@ -134,13 +134,13 @@ def _seconds(judge: Judge, calls: int, tokens: float, settings: Settings) -> flo
     if judge.is_control or not calls:
         return 0.0
     limits = settings.limits_of(judge.model)
-    needed = [FIRST_LATENCY_SECONDS]
+    needed = [INITIAL_LATENCY_SECONDS]
     if limits.requests_per_minute:
         needed.append(60 * calls / limits.requests_per_minute)
     if limits.tokens_per_minute:
         needed.append(60 * tokens / limits.tokens_per_minute)
     if limits.max_in_flight:
-        needed.append(FIRST_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
+        needed.append(INITIAL_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
     return max(needed) if len(needed) > 1 else None
 
 
