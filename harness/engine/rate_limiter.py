@@ -37,7 +37,7 @@ RATE_DECREASE = 0.9
 MIN_RATE_FACTOR = 0.05
 RECOVERY_PER_SECOND = 1.02
 INITIAL_LATENCY_SECONDS = 1.0
-FIRST_TOKENS_PER_CALL = 400.0
+INITIAL_TOKENS_PER_REQUEST = 400.0
 MIN_WAIT_SECONDS = 1e-6  # less is rounding
 MAX_UNCOMMITTED = 256  # answers that may wait for their commit, beside what may be in flight
 
@@ -114,7 +114,7 @@ class RateLimiter:
         self._recovered_at = 0.0
         self._latency_seconds = INITIAL_LATENCY_SECONDS
         self._latency_seen = False
-        self._tokens_per_call = FIRST_TOKENS_PER_CALL
+        self._tokens_per_call = INITIAL_TOKENS_PER_REQUEST
         self._room = float(limits.max_in_flight or INITIAL_IN_FLIGHT)
         self._slow_start = True
         self._squeezed_at = -math.inf
