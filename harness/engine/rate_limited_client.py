@@ -17,7 +17,7 @@ from harness.engine.outage import OF_ENDPOINT, Outage, Ruling
 from harness.engine.rate_limiter import RateLimiter
 from results.render.format import clock
 
-FIRST_TOKENS_PER_BYTE = 0.25
+INITIAL_TOKENS_PER_BYTE = 0.25
 FIRST_OUTPUT_TOKENS = 64.0
 LEARNING_RATE = 0.05
 
@@ -42,7 +42,7 @@ class LimitedClient:
         self._gate = rate_limiter
         self._on_abandoned = on_abandoned
         self._check = check
-        self._tokens_per_byte = FIRST_TOKENS_PER_BYTE
+        self._tokens_per_byte = INITIAL_TOKENS_PER_BYTE
         self._output_tokens: float | None = None
         self._failed: set[str] = set()
         self._suspects: set[str] = set()  # requests that failed while others were answered

@@ -20,7 +20,7 @@ from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue
 from harness.engine.budget import price_of
-from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
+from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
@@ -86,7 +86,7 @@ def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int
         size += len(call.body)
         most += price.upper_bound(call) if price is not None else 0.0
     each = TYPICAL_OUTPUT_TOKENS + (1000 if model.capabilities.thinking else 0)
-    given, made = size * FIRST_TOKENS_PER_BYTE, float(len(asked) * each)
+    given, made = size * INITIAL_TOKENS_PER_BYTE, float(len(asked) * each)
     expected = None if price is None else given * price.input_usd + made * price.output_usd
     return GenerationCost(
         model=model.id,

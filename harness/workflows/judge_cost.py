@@ -17,7 +17,7 @@ from agents.judge import Judge
 from agents.models.retirement import check_not_retired
 from agents.types import Comparison
 from harness.engine.budget import Price, price_of
-from harness.engine.rate_limited_client import FIRST_TOKENS_PER_BYTE
+from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
 from harness.terminal.output import print_json, print_line
@@ -105,7 +105,7 @@ async def _estimate(
             most += price.upper_bound(call) if price is not None else 0.0
     thinking = judge.model.capabilities.thinking
     each = judge.sampling.max_output_tokens if thinking else VERDICT_TOKENS
-    tokens, output = size * FIRST_TOKENS_PER_BYTE, len(asked) * min(each, judge.sampling.max_output_tokens)
+    tokens, output = size * INITIAL_TOKENS_PER_BYTE, len(asked) * min(each, judge.sampling.max_output_tokens)
     return CostEstimate(
         judge=judge.name,
         calls=len(asked),
