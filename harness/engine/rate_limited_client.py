@@ -18,7 +18,7 @@ from harness.engine.rate_limiter import RateLimiter
 from results.render.format import clock
 
 INITIAL_TOKENS_PER_BYTE = 0.25
-FIRST_OUTPUT_TOKENS = 64.0
+INITIAL_OUTPUT_TOKENS = 64.0
 LEARNING_RATE = 0.05
 
 
@@ -52,7 +52,7 @@ class LimitedClient:
         """Input and output tokens this call will probably use."""
         output = self._output_tokens
         if output is None:
-            output = min(FIRST_OUTPUT_TOKENS, call.sampling.max_output_tokens)
+            output = min(INITIAL_OUTPUT_TOKENS, call.sampling.max_output_tokens)
         return len(call.body) * self._tokens_per_byte + output
 
     async def complete(self, call: ModelRequest) -> Completion:

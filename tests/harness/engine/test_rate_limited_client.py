@@ -12,7 +12,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, ServerLimits, Usage
 from harness.engine.limits import Limits
-from harness.engine.rate_limited_client import FIRST_OUTPUT_TOKENS, INITIAL_TOKENS_PER_BYTE, LimitedClient
+from harness.engine.rate_limited_client import INITIAL_OUTPUT_TOKENS, INITIAL_TOKENS_PER_BYTE, LimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from tests.harness.engine.conftest import Server, answer, question
 
@@ -29,7 +29,7 @@ def test_the_estimate_learns_from_usage_and_never_expects_more_than_may_come(vir
     server = Server(otherwise=lambda call: answer(usage=Usage(size * 2, 3)))
     client = LimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
     assert client.estimate_tokens(call) == size * INITIAL_TOKENS_PER_BYTE + 5
-    assert client.estimate_tokens(long) == len(long.body) * INITIAL_TOKENS_PER_BYTE + FIRST_OUTPUT_TOKENS
+    assert client.estimate_tokens(long) == len(long.body) * INITIAL_TOKENS_PER_BYTE + INITIAL_OUTPUT_TOKENS
     virtual(all_of(client, [question(at) for at in range(300)]))
     assert client.estimate_tokens(call) == pytest.approx(size * 2 + 3, rel=0.05)
 
