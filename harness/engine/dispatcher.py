@@ -22,7 +22,7 @@ from typing import Any
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, EndpointDisabled
-from harness.engine.endpoint import LOW_WATER, Endpoint
+from harness.engine.endpoint import LOW_WATER_MARK, Endpoint
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH
 
@@ -109,7 +109,7 @@ class EndpointWorkers:
             await self._follow(call)
 
     def _is_hungry(self) -> bool:
-        return len(self._ready) < max(LOW_WATER, self._lane.rate_limiter.concurrency)
+        return len(self._ready) < max(LOW_WATER_MARK, self._lane.rate_limiter.concurrency)
 
     async def _until(self, enough: Callable[[], bool]) -> None:
         while not (self._ended or enough()):

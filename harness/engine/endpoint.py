@@ -21,7 +21,7 @@ from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import Ledger
 from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
 
-LOW_WATER = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
+LOW_WATER_MARK = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
 
 
 class Endpoint:
@@ -72,7 +72,7 @@ class Endpoint:
             ledger,
             self.stats,
             price,
-            lambda: self.rate_limiter.waiting < LOW_WATER,
+            lambda: self.rate_limiter.waiting < LOW_WATER_MARK,
             self._outcome_read,
         )
 
