@@ -72,7 +72,7 @@ class TokenBucket:
         self.level -= tokens
 
 
-def throttle_setting(requests_per_minute: float) -> tuple[int, float]:
+def throttle_settings(requests_per_minute: float) -> tuple[int, float]:
     """(whole number of requests, period in seconds) for asyncio-throttle.
 
     Its `rate_limit` must be whole; a tenth of a second's worth at a time also smooths the opening burst.
@@ -408,7 +408,7 @@ class RateLimiter:
         if self.requests_per_minute is None:
             self._throttler = None
         else:
-            count, period = throttle_setting(self.requests_per_minute)
+            count, period = throttle_settings(self.requests_per_minute)
             if self._throttler is None:
                 self._throttler = Pacer(count, period)
             self._throttler.set(count, period)

@@ -12,7 +12,7 @@ import pytest
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
-from harness.engine.rate_limiter import MAX_IN_FLIGHT, INITIAL_IN_FLIGHT, RateLimiter, throttle_setting
+from harness.engine.rate_limiter import MAX_IN_FLIGHT, INITIAL_IN_FLIGHT, RateLimiter, throttle_settings
 
 Run = Callable[[Any], Any]
 
@@ -41,7 +41,7 @@ def test_a_request_limit_is_used_to_98_percent_and_never_passed(virtual: Run, rp
 
     moments = virtual(scenario())
     achieved = (len(moments) - 1) / (moments[-1] - moments[0]) * 60
-    count, period = throttle_setting(rpm)
+    count, period = throttle_settings(rpm)
     assert 0.98 * rpm <= achieved <= 1.001 * rpm
     # a request that went out a poll late counts from when it was due; no window holds another one for that
     assert all(
@@ -228,8 +228,8 @@ def test_limits_that_cannot_be_kept_are_all_named_at_once() -> None:
 
 def test_the_throttle_setting_is_whole_and_exact() -> None:
     for rpm in (1, 20, 59.5, 600, 601, 700, 1199, 3000, 100_000):
-        count, period = throttle_setting(rpm)
+        count, period = throttle_settings(rpm)
         assert isinstance(count, int)
         assert count / period * 60 == pytest.approx(rpm)
-    settings = [throttle_setting(rpm)[1] for rpm in (600, 3000)]
+    settings = [throttle_settings(rpm)[1] for rpm in (600, 3000)]
     assert all(earlier == pytest.approx(later) for earlier, later in pairwise(settings))
