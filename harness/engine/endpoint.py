@@ -18,7 +18,7 @@ from harness.engine.outage import Outage
 from harness.engine.rate_limited_client import LimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.recording_client import RecordingClient
-from harness.engine.request_tracker import Ledger
+from harness.engine.request_tracker import RequestTracker
 from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
 
 LOW_WATER_MARK = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
@@ -40,7 +40,7 @@ class Endpoint:
         self,
         model: Model,
         client: ModelClient,
-        ledger: Ledger,
+        ledger: RequestTracker,
         *,
         name: str = "",
         limits: Limits | None = None,

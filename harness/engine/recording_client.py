@@ -15,7 +15,7 @@ from agents.messages import Completion
 from agents.types import Judgment, Unscored
 from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
-from harness.engine.request_tracker import Ledger
+from harness.engine.request_tracker import RequestTracker
 
 
 class Claim(NamedTuple):
@@ -45,7 +45,7 @@ class RecordingClient:
     def __init__(
         self,
         inner: ModelClient,
-        ledger: Ledger,
+        ledger: RequestTracker,
         stats: EndpointStats,
         price: Price | None,
         hungry: Callable[[], bool] = lambda: True,

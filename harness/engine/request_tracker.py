@@ -30,7 +30,7 @@ class Claimed(Protocol):
     held: Sequence[str]
 
 
-class Ledger:
+class RequestTracker:
     """The run's side of the store. One per process and run.
 
     `store` claims and releases keys for this invocation; `writer` commits answers and failed tries.

@@ -34,7 +34,7 @@ from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
 from harness.engine.progress import shown
-from harness.engine.request_tracker import Ledger
+from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import AnswererClient
 from harness.engine.retry import RetryPolicy
 from harness.engine.sources import Source, check_retired, with_stated_ends
@@ -138,7 +138,7 @@ async def run_calls(
         async with store.together():
             await describe(run_id)
         writer = store.writer(invocation_id)
-        ledger = Ledger(store, writer, invocation_id)
+        ledger = RequestTracker(store, writer, invocation_id)
         purse = _purse(store, settings, run_id, invocation_id)
         async with _opened(keys, settings) as clients:
             with _events(settings, run_id) as events, _signals(interrupted):
@@ -198,7 +198,7 @@ def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
 
 
 def _committed(
-    endpoints: Sequence[Endpoint], ledger: Ledger, purse: Purse | None, cost_usd: float, keys: Sequence[str]
+    endpoints: Sequence[Endpoint], ledger: RequestTracker, purse: Purse | None, cost_usd: float, keys: Sequence[str]
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
     ledger.committed(keys)

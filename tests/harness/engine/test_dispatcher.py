@@ -16,7 +16,7 @@ from harness.engine.dispatcher import LOOK_AHEAD, Work, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
-from harness.engine.request_tracker import BATCH, Ledger
+from harness.engine.request_tracker import BATCH, RequestTracker
 from harness.engine.retry import RetryPolicy
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
@@ -29,7 +29,7 @@ class House:
     def __init__(self, memory: Memory | None = None, name: str = "ours") -> None:
         self.memory = memory or Memory()
         self.notes = Notes(self.memory)
-        self.ledger = Ledger(self.memory, self.notes, name)
+        self.ledger = RequestTracker(self.memory, self.notes, name)
         self.notes.on_commit = self._committed
         self._lanes: list[Endpoint] = []
 

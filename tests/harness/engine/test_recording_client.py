@@ -15,7 +15,7 @@ from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
 from harness.engine.recording_client import RecordingClient
-from harness.engine.request_tracker import WATCH_SECONDS, Ledger
+from harness.engine.request_tracker import WATCH_SECONDS, RequestTracker
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -27,7 +27,7 @@ class Process:
 
     def __init__(self, memory: Memory, server: Any, name: str = "ours", price: Price | None = PRICE) -> None:
         self.notes = Notes(memory)
-        self.ledger = Ledger(memory, self.notes, name)
+        self.ledger = RequestTracker(memory, self.notes, name)
         self.stats = EndpointStats()
         self.client = RecordingClient(server, self.ledger, self.stats, price)
 

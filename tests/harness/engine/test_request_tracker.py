@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from agents.errors import CallError, Failure, UserError
-from harness.engine.request_tracker import BATCH, MOST_SECONDS, Ledger
+from harness.engine.request_tracker import BATCH, MOST_SECONDS, RequestTracker
 from tests.harness.engine.conftest import Memory, Notes, answer, question
 
 Run = Callable[[Any], Any]
 
 
-def ledger_of(memory: Memory, name: str = "ours") -> Ledger:
-    return Ledger(memory, Notes(memory), name)
+def ledger_of(memory: Memory, name: str = "ours") -> RequestTracker:
+    return RequestTracker(memory, Notes(memory), name)
 
 
 def keys(count: int) -> list[str]:
     return [f"call-1:{at:04}" for at in range(count)]
 
 
-async def resolved(ledger: Ledger, wanted: list[str], hungry: bool = True) -> list[Any]:
+async def resolved(ledger: RequestTracker, wanted: list[str], hungry: bool = True) -> list[Any]:
     return list(await asyncio.gather(*(ledger.resolve(key, hungry) for key in wanted)))
 
 
@@ -156,7 +156,7 @@ def test_one_that_gave_a_call_up_may_win_it_again(virtual: Run) -> None:
 def test_what_is_recorded_goes_to_the_writer(virtual: Run) -> None:
     memory = Memory()
     notes = Notes(memory)
-    ledger = Ledger(memory, notes, "ours")
+    ledger = RequestTracker(memory, notes, "ours")
     call, error = question(1), CallError(Failure.SERVER, "oops", status=500)
 
     async def scenario() -> None:
