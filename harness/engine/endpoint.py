@@ -40,7 +40,7 @@ class Endpoint:
         self,
         model: Model,
         client: ModelClient,
-        ledger: RequestTracker,
+        tracker: RequestTracker,
         *,
         name: str = "",
         limits: Limits | None = None,
@@ -53,7 +53,7 @@ class Endpoint:
         self.name = name or model.id
         self.model = model
         self.stats = EndpointStats()
-        self._ledger = ledger
+        self._ledger = tracker
         self._price = price
         self._purse = purse
         self._events = events or EventLog(None)
@@ -63,13 +63,13 @@ class Endpoint:
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
         inner: ModelClient = LimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
-            inner = DailyClient(inner, Allowance(limits, partial(ledger.used_since, model.id)))
+            inner = DailyClient(inner, Allowance(limits, partial(tracker.used_since, model.id)))
         if purse is not None and price is not None:
             inner = BudgetedClient(inner, purse, self._reservation)
         self.retrying = RetryingClient(inner, self.name, policy, self._try_failed, self._stopped)
         self.client = RecordingClient(
             self.retrying,
-            ledger,
+            tracker,
             self.stats,
             price,
             lambda: self.rate_limiter.waiting < LOW_WATER_MARK,

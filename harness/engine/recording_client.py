@@ -45,19 +45,19 @@ class RecordingClient:
     def __init__(
         self,
         inner: ModelClient,
-        ledger: RequestTracker,
+        tracker: RequestTracker,
         stats: EndpointStats,
         price: Price | None,
         hungry: Callable[[], bool] = lambda: True,
         on_reading: Callable[[ModelRequest, object], None] = lambda call, reading: None,
     ) -> None:
         self._inner = inner
-        self._ledger = ledger
+        self._ledger = tracker
         self._stats = stats
         self._price = price
         self._hungry = hungry
         self._on_reading = on_reading
-        self._being_asked = ledger.being_asked
+        self._being_asked = tracker.being_asked
 
     async def complete(self, call: ModelRequest) -> Completion:
         """The stored answer, or a new one once it is committed.

@@ -138,7 +138,7 @@ async def run_calls(
         async with store.together():
             await describe(run_id)
         writer = store.writer(invocation_id)
-        ledger = RequestTracker(store, writer, invocation_id)
+        tracker = RequestTracker(store, writer, invocation_id)
         purse = _purse(store, settings, run_id, invocation_id)
         async with _opened(keys, settings) as clients:
             with _events(settings, run_id) as events, _signals(interrupted):
@@ -157,7 +157,7 @@ async def run_calls(
                     endpoint = Endpoint(
                         source.model,
                         answerer,
-                        ledger,
+                        tracker,
                         limits=settings.limits_of(source.model),
                         policy=settings.policy,
                         price=prices[source.model],
@@ -168,7 +168,7 @@ async def run_calls(
                     endpoint.stats.total = source.total
                     endpoint.rate_limiter.uncommitted = lambda: writer.held
                     endpoints.append(endpoint)
-                writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, ledger, purse))
+                writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, purse))
                 try:
                     with shown(endpoints, settings.quiet):
                         works = [(endpoint, source.work()) for endpoint, source in zip(endpoints, sources, strict=True)]
@@ -177,7 +177,7 @@ async def run_calls(
                     for endpoint in endpoints:
                         await endpoint.close()
                     await writer.close()
-                    await ledger.close()
+                    await tracker.close()
     finally:
         gc.set_threshold(*watched)
         gc.unfreeze()
@@ -198,10 +198,10 @@ def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
 
 
 def _committed(
-    endpoints: Sequence[Endpoint], ledger: RequestTracker, purse: Purse | None, cost_usd: float, keys: Sequence[str]
+    endpoints: Sequence[Endpoint], tracker: RequestTracker, purse: Purse | None, cost_usd: float, keys: Sequence[str]
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
-    ledger.committed(keys)
+    tracker.committed(keys)
     if purse is not None:
         purse.committed(cost_usd)
     for endpoint in endpoints:

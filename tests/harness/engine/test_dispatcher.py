@@ -29,20 +29,20 @@ class House:
     def __init__(self, memory: Memory | None = None, name: str = "ours") -> None:
         self.memory = memory or Memory()
         self.notes = Notes(self.memory)
-        self.ledger = RequestTracker(self.memory, self.notes, name)
+        self.tracker = RequestTracker(self.memory, self.notes, name)
         self.notes.on_commit = self._committed
         self._lanes: list[Endpoint] = []
 
     def endpoint(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
-        endpoint = Endpoint(question(0).model, server, self.ledger, name=name, limits=limits, **more)
+        endpoint = Endpoint(question(0).model, server, self.tracker, name=name, limits=limits, **more)
         endpoint.rate_limiter.uncommitted = lambda: self.notes.held
         self._lanes.append(endpoint)
         return endpoint
 
     def _committed(self, _: float, keys: Sequence[str]) -> None:
         """As a run does after every commit."""
-        self.ledger.committed(keys)
+        self.tracker.committed(keys)
         for endpoint in self._lanes:
             endpoint.rate_limiter.wake()
 
@@ -197,7 +197,7 @@ def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> N
     house.notes.seconds = 5.0
     virtual(dispatch([(house.endpoint(Server(0.1)), single(25))]))
     assert len(house.memory.answered) == 25
-    assert house.ledger.being_asked == {}
+    assert house.tracker.being_asked == {}
 
 
 def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Single) -> None:
@@ -206,11 +206,11 @@ def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Sin
 
     async def scenario() -> None:
         await dispatch([(endpoint, single(5000))])
-        await house.ledger.close()
+        await house.tracker.close()
 
     virtual(scenario())
     assert house.memory.claims == {}
-    assert house.ledger.being_asked == {}
+    assert house.tracker.being_asked == {}
 
 
 # -- fair --------------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_what_takes_longer_than_the_grace_is_given_up_and_charged(virtual: Run, 
     assert house.memory.answered == {}
     assert [error.failure for _, error, _, _ in house.notes.failures] == [Failure.INTERRUPTED] * 10
     assert all(error.charged for _, error, _, _ in house.notes.failures)
-    virtual(house.ledger.close())
+    virtual(house.tracker.close())
     assert house.memory.claims == {}  # the next run asks them at once
 
 

@@ -27,9 +27,9 @@ class Process:
 
     def __init__(self, memory: Memory, server: Any, name: str = "ours", price: Price | None = PRICE) -> None:
         self.notes = Notes(memory)
-        self.ledger = RequestTracker(memory, self.notes, name)
+        self.tracker = RequestTracker(memory, self.notes, name)
         self.stats = EndpointStats()
-        self.client = RecordingClient(server, self.ledger, self.stats, price)
+        self.client = RecordingClient(server, self.tracker, self.stats, price)
 
 
 def verdict(call: ModelRequest, outcome: Verdict | Unscored) -> Callable[[Completion, str], Judgment]:
@@ -85,7 +85,7 @@ def test_identical_calls_of_one_process_share_one_question(virtual: Run, endpoin
     """Whichever lane they come from; each is read for itself."""
     memory, server = Memory(), Server()
     process = Process(memory, server)
-    clients = [RecordingClient(server, process.ledger, process.stats, PRICE) for _ in range(endpoints)]
+    clients = [RecordingClient(server, process.tracker, process.stats, PRICE) for _ in range(endpoints)]
     calls = [read_call(1, FIRST) for _ in range(10)]
 
     async def scenario() -> list[Completion]:
@@ -107,8 +107,8 @@ def test_a_shared_failure_reaches_all_and_the_claim_is_given_back(virtual: Run) 
         outcomes = await asyncio.gather(
             *(process.client.complete(question(1)) for _ in range(3)), return_exceptions=True
         )
-        assert process.ledger.being_asked == {}
-        await process.ledger.close()
+        assert process.tracker.being_asked == {}
+        await process.tracker.close()
         return outcomes
 
     outcomes = virtual(scenario())
@@ -129,7 +129,7 @@ def test_who_shares_a_question_is_not_cancelled_with_who_asked_it(virtual: Run, 
         await asyncio.sleep(at_seconds)
         asking[0].cancel()
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
-        await process.ledger.close()
+        await process.tracker.close()
         return outcomes
 
     first, *others = virtual(scenario())
@@ -165,7 +165,7 @@ def test_all_are_cancelled_together_and_nobody_asks_anew(virtual: Run) -> None:
             each.cancel()
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
         assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
-        await process.ledger.close()
+        await process.tracker.close()
 
     virtual(scenario())
     assert len(server.sent) == 1
@@ -236,7 +236,7 @@ def test_a_call_that_the_other_process_gives_up_is_ours(virtual: Run) -> None:
         await asyncio.sleep(0.5)
         second = asyncio.ensure_future(other.client.complete(call))
         outcomes = await asyncio.gather(first, return_exceptions=True)
-        await one.ledger.close()
+        await one.tracker.close()
         return [*outcomes, await second]
 
     failed, answered = virtual(scenario())
@@ -255,9 +255,9 @@ def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(process.client.complete(held))
         await asyncio.sleep(10.0)
-        process.ledger.abandon(stopped)
+        process.tracker.abandon(stopped)
         outcomes = await asyncio.gather(waiting, process.client.complete(later), return_exceptions=True)
-        await process.ledger.close()
+        await process.tracker.close()
         return list(outcomes)
 
     assert virtual(scenario()) == [stopped, stopped]
@@ -286,12 +286,12 @@ def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> Non
         assert sorted(memory.batches) == [1, 11]
         for call in claim.ours:
             await process.client.ask(call)
-        await process.ledger.settled()
-        await process.ledger.close()
+        await process.tracker.settled()
+        await process.tracker.close()
 
     virtual(scenario())
     assert process.stats.made == len(server.sent) == 6
-    assert process.ledger.being_asked == {
+    assert process.tracker.being_asked == {
         call.key: answer() for call in calls[7:]
     }  # nobody told it of commits
 
@@ -299,7 +299,7 @@ def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> Non
 def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:
     memory, server = Memory(), Server()
     process = Process(memory, server)
-    process.notes.on_commit = lambda _, keys: process.ledger.committed(keys)
+    process.notes.on_commit = lambda _, keys: process.tracker.committed(keys)
     call = read_call(1, FIRST)
 
     async def scenario() -> None:
@@ -309,10 +309,10 @@ def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:
         assert memory.answered == {}
         assert await process.client.complete(call) == answer()  # while it is committed
         assert await waiting == answer()
-        await process.ledger.settled()
-        assert process.ledger.being_asked == {}
+        await process.tracker.settled()
+        assert process.tracker.being_asked == {}
         assert await process.client.complete(call) == answer()  # from the database
-        await process.ledger.close()
+        await process.tracker.close()
 
     virtual(scenario())
     assert len(server.sent) == 1
@@ -334,8 +334,8 @@ def test_what_is_claimed_and_fails_or_is_given_back_may_be_claimed_by_others(vir
         process.client.give_back(other)
         with pytest.raises(CallError, match="no"):  # whoever shared it asks it now
             await sharing[1]
-        assert process.ledger.being_asked == {}
-        await process.ledger.close()
+        assert process.tracker.being_asked == {}
+        await process.tracker.close()
 
     virtual(scenario())
     assert memory.claims == {}
@@ -350,7 +350,7 @@ def test_where_nothing_can_be_claimed_nothing_is_left_behind(virtual: Run) -> No
         sharing = asyncio.ensure_future(process.client.complete(question(1)))
         outcomes = await asyncio.gather(claiming, sharing, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [UserError] * 2
-        assert process.ledger.being_asked == {}
+        assert process.tracker.being_asked == {}
 
     virtual(scenario())
 
@@ -366,7 +366,7 @@ def test_an_asked_answer_whose_reader_fails_is_stored_all_the_same(virtual: Run)
         (ours,) = (await process.client.claim([question(1, read=fails)])).ours
         with pytest.raises(ZeroDivisionError):
             await process.client.ask(ours)
-        await process.ledger.settled()
+        await process.tracker.settled()
 
     virtual(scenario())
     assert memory.answered == {question(1).key: answer()}

@@ -23,8 +23,8 @@ def keys(count: int) -> list[str]:
     return [f"call-1:{at:04}" for at in range(count)]
 
 
-async def resolved(ledger: RequestTracker, wanted: list[str], hungry: bool = True) -> list[Any]:
-    return list(await asyncio.gather(*(ledger.resolve(key, hungry) for key in wanted)))
+async def resolved(tracker: RequestTracker, wanted: list[str], hungry: bool = True) -> list[Any]:
+    return list(await asyncio.gather(*(tracker.resolve(key, hungry) for key in wanted)))
 
 
 def test_keys_are_claimed_in_batches(virtual: Run) -> None:
@@ -47,14 +47,14 @@ def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> No
     memory = Memory()
 
     async def scenario() -> tuple[float, list[int]]:
-        ledger, loop = ledger_of(memory), asyncio.get_running_loop()
+        tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
-        few = asyncio.ensure_future(resolved(ledger, keys(10), hungry=False))
+        few = asyncio.ensure_future(resolved(tracker, keys(10), hungry=False))
         await asyncio.sleep(MOST_SECONDS / 2)
         assert memory.batches == []
         await few
         waited = loop.time() - began
-        await resolved(ledger, [f"{key} more" for key in keys(BATCH)], hungry=False)
+        await resolved(tracker, [f"{key} more" for key in keys(BATCH)], hungry=False)
         return waited, memory.batches
 
     waited, batches = virtual(scenario())
@@ -66,12 +66,12 @@ def test_one_that_is_hungry_takes_the_waiting_ones_along(virtual: Run) -> None:
     memory = Memory()
 
     async def scenario() -> float:
-        ledger, loop = ledger_of(memory), asyncio.get_running_loop()
+        tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
-        patient = asyncio.ensure_future(resolved(ledger, keys(10), hungry=False))
+        patient = asyncio.ensure_future(resolved(tracker, keys(10), hungry=False))
         await asyncio.sleep(0)
-        await asyncio.gather(patient, ledger.resolve("now", True))
-        ledger.hurry()  # with nothing to hurry
+        await asyncio.gather(patient, tracker.resolve("now", True))
+        tracker.hurry()  # with nothing to hurry
         return loop.time() - began
 
     assert virtual(scenario()) < MOST_SECONDS
@@ -82,11 +82,11 @@ def test_hurrying_claims_what_waits(virtual: Run) -> None:
     memory = Memory()
 
     async def scenario() -> float:
-        ledger, loop = ledger_of(memory), asyncio.get_running_loop()
+        tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
-        patient = asyncio.ensure_future(resolved(ledger, keys(3), hungry=False))
+        patient = asyncio.ensure_future(resolved(tracker, keys(3), hungry=False))
         await asyncio.sleep(0.001)
-        ledger.hurry()
+        tracker.hurry()
         await patient
         return loop.time() - began
 
@@ -97,11 +97,11 @@ def test_a_database_that_fails_is_told_to_all_who_wait_and_asked_again_later(vir
     memory = Memory(broken=UserError("the database cannot be used"))
 
     async def scenario() -> list[Any]:
-        ledger = ledger_of(memory)
-        wanted = (ledger.resolve(key) for key in keys(5))
+        tracker = ledger_of(memory)
+        wanted = (tracker.resolve(key) for key in keys(5))
         outcomes = list(await asyncio.gather(*wanted, return_exceptions=True))
         memory.broken = None
-        return [*outcomes, await ledger.resolve("later")]
+        return [*outcomes, await tracker.resolve("later")]
 
     *failed, later = virtual(scenario())
     assert [type(outcome) for outcome in failed] == [UserError] * 5
@@ -112,13 +112,13 @@ def test_a_claim_whose_asker_was_cancelled_meanwhile_is_given_back(virtual: Run)
     memory = Memory()
 
     async def scenario() -> None:
-        ledger = ledger_of(memory)
-        asking = [asyncio.ensure_future(ledger.resolve(key)) for key in keys(4)]
+        tracker = ledger_of(memory)
+        asking = [asyncio.ensure_future(tracker.resolve(key)) for key in keys(4)]
         await asyncio.sleep(memory.seconds / 2)
         asking[1].cancel()
         await asyncio.gather(*asking, return_exceptions=True)
         assert len(memory.claims) == 4
-        await ledger.close()
+        await tracker.close()
 
     virtual(scenario())
     assert sorted(memory.claims) == [key for at, key in enumerate(keys(4)) if at != 1]
@@ -128,13 +128,13 @@ def test_released_claims_are_given_back_before_the_next_are_won(virtual: Run) ->
     memory = Memory()
 
     async def scenario() -> None:
-        ledger = ledger_of(memory)
-        await resolved(ledger, keys(2))
-        ledger.release(keys(2)[0])
-        await ledger.resolve("next")
+        tracker = ledger_of(memory)
+        await resolved(tracker, keys(2))
+        tracker.release(keys(2)[0])
+        await tracker.resolve("next")
         assert sorted(memory.claims) == [keys(2)[1], "next"]
-        await ledger.close()
-        await ledger.close()
+        await tracker.close()
+        await tracker.close()
 
     virtual(scenario())
 
@@ -143,11 +143,11 @@ def test_one_that_gave_a_call_up_may_win_it_again(virtual: Run) -> None:
     memory = Memory()
 
     async def scenario() -> None:
-        ledger = ledger_of(memory)
+        tracker = ledger_of(memory)
         for _ in range(3):
-            assert await ledger.resolve("again") is None
-            ledger.release("again")
-        await ledger.close()
+            assert await tracker.resolve("again") is None
+            tracker.release("again")
+        await tracker.close()
 
     virtual(scenario())
     assert memory.claims == {}
@@ -156,13 +156,13 @@ def test_one_that_gave_a_call_up_may_win_it_again(virtual: Run) -> None:
 def test_what_is_recorded_goes_to_the_writer(virtual: Run) -> None:
     memory = Memory()
     notes = Notes(memory)
-    ledger = RequestTracker(memory, notes, "ours")
+    tracker = RequestTracker(memory, notes, "ours")
     call, error = question(1), CallError(Failure.SERVER, "oops", status=500)
 
     async def scenario() -> None:
-        await ledger.record(call, answer(), "reading", 0.5)
-        await ledger.record_reading("again")
-        ledger.record_failure(call, error, 2, None)
+        await tracker.record(call, answer(), "reading", 0.5)
+        await tracker.record_reading("again")
+        tracker.record_failure(call, error, 2, None)
 
     virtual(scenario())
     assert notes.readings == ["reading", "again"]
