@@ -57,7 +57,7 @@ class RecordingClient:
         self._price = price
         self._hungry = hungry
         self._on_reading = on_reading
-        self._being_asked = tracker.being_asked
+        self._being_asked = tracker.pending
 
     async def complete(self, call: ModelRequest) -> Completion:
         """The stored answer, or a new one once it is committed.
@@ -66,10 +66,10 @@ class RecordingClient:
             CallError, LaneStopped: as the wrapped client; the claim is given back.
             UserError: the database cannot be written.
         """
-        key, being_asked = call.key, self._being_asked
-        if key in being_asked:
+        key, pending = call.key, self._being_asked
+        if key in pending:
             return await self._share(call)
-        being_asked[key] = None  # a future is made only where somebody else waits for this answer
+        pending[key] = None  # a future is made only where somebody else waits for this answer
         try:
             completion = await self._known_or_asked(call, key)
         except BaseException as error:

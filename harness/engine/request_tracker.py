@@ -45,7 +45,7 @@ class RequestTracker:
         self._store = store
         self._writer = writer
         self._invocation_id = invocation_id
-        self.being_asked: dict[str, asyncio.Future[Completion] | Completion | None] = {}
+        self.pending: dict[str, asyncio.Future[Completion] | Completion | None] = {}
         self._abandoned: Exception | None = None
         self._asked: list[tuple[str, asyncio.Future[Completion | None]]] = []
         self._held: dict[str, asyncio.Future[Completion | None]] = {}
@@ -111,7 +111,7 @@ class RequestTracker:
 
     def keep(self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None) -> None:
         """The same as `record` for who does not wait: the answer is shared until it is committed."""
-        shared, self.being_asked[call.key] = self.being_asked.get(call.key), completion
+        shared, self.pending[call.key] = self.pending.get(call.key), completion
         if isinstance(shared, asyncio.Future):
             shared.set_result(completion)
         self._writer.add(call, completion, reading, cost_usd)
@@ -135,10 +135,10 @@ class RequestTracker:
 
     def committed(self, keys: Sequence[str]) -> None:
         """These answers are in the database: who wants them looks there."""
-        being_asked = self.being_asked
+        pending = self.pending
         for key in keys:
-            if isinstance(being_asked.get(key), Completion):
-                del being_asked[key]
+            if isinstance(pending.get(key), Completion):
+                del pending[key]
 
     def record_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try, with what it may have cost; committed with the next batch."""

@@ -197,7 +197,7 @@ def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> N
     house.notes.seconds = 5.0
     virtual(dispatch([(house.endpoint(Server(0.1)), single(25))]))
     assert len(house.memory.answered) == 25
-    assert house.tracker.being_asked == {}
+    assert house.tracker.pending == {}
 
 
 def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Single) -> None:
@@ -210,7 +210,7 @@ def test_what_a_stopped_lane_had_claimed_is_given_back(virtual: Run, single: Sin
 
     virtual(scenario())
     assert house.memory.claims == {}
-    assert house.tracker.being_asked == {}
+    assert house.tracker.pending == {}
 
 
 # -- fair --------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_a_shared_failure_reaches_all_and_the_claim_is_given_back(virtual: Run) 
         outcomes = await asyncio.gather(
             *(process.client.complete(question(1)) for _ in range(3)), return_exceptions=True
         )
-        assert process.tracker.being_asked == {}
+        assert process.tracker.pending == {}
         await process.tracker.close()
         return outcomes
 
@@ -291,7 +291,7 @@ def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> Non
 
     virtual(scenario())
     assert process.stats.made == len(server.sent) == 6
-    assert process.tracker.being_asked == {
+    assert process.tracker.pending == {
         call.key: answer() for call in calls[7:]
     }  # nobody told it of commits
 
@@ -310,7 +310,7 @@ def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:
         assert await process.client.complete(call) == answer()  # while it is committed
         assert await waiting == answer()
         await process.tracker.settled()
-        assert process.tracker.being_asked == {}
+        assert process.tracker.pending == {}
         assert await process.client.complete(call) == answer()  # from the database
         await process.tracker.close()
 
@@ -334,7 +334,7 @@ def test_what_is_claimed_and_fails_or_is_given_back_may_be_claimed_by_others(vir
         process.client.give_back(other)
         with pytest.raises(CallError, match="no"):  # whoever shared it asks it now
             await sharing[1]
-        assert process.tracker.being_asked == {}
+        assert process.tracker.pending == {}
         await process.tracker.close()
 
     virtual(scenario())
@@ -350,7 +350,7 @@ def test_where_nothing_can_be_claimed_nothing_is_left_behind(virtual: Run) -> No
         sharing = asyncio.ensure_future(process.client.complete(question(1)))
         outcomes = await asyncio.gather(claiming, sharing, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [UserError] * 2
-        assert process.tracker.being_asked == {}
+        assert process.tracker.pending == {}
 
     virtual(scenario())
 
