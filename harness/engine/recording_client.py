@@ -154,7 +154,7 @@ class RecordingClient:
             self._ledger.release(key)
             raise
         if self._hungry():
-            self._ledger.hurry()
+            self._ledger.flush_soon()
         reading, cost, trouble = self._read(call, completion)
         await self._ledger.record(call, completion, reading, cost)
         if trouble is not None:

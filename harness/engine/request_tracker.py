@@ -85,7 +85,7 @@ class RequestTracker:
         claimed: Claimed = await self._store.claim(keys, self._invocation_id)
         return claimed
 
-    def hurry(self) -> None:
+    def flush_soon(self) -> None:
         """Somebody has little left to send: claim what has been asked about, however little."""
         if self._asked and self._flusher is None:
             self._start()

@@ -71,7 +71,7 @@ def test_one_that_is_hungry_takes_the_waiting_ones_along(virtual: Run) -> None:
         patient = asyncio.ensure_future(resolved(tracker, keys(10), hungry=False))
         await asyncio.sleep(0)
         await asyncio.gather(patient, tracker.resolve("now", True))
-        tracker.hurry()  # with nothing to hurry
+        tracker.flush_soon()  # with nothing to hurry
         return loop.time() - began
 
     assert virtual(scenario()) < MOST_SECONDS
@@ -86,7 +86,7 @@ def test_hurrying_claims_what_waits(virtual: Run) -> None:
         began = loop.time()
         patient = asyncio.ensure_future(resolved(tracker, keys(3), hungry=False))
         await asyncio.sleep(0.001)
-        tracker.hurry()
+        tracker.flush_soon()
         await patient
         return loop.time() - began
 
