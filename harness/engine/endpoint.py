@@ -95,7 +95,7 @@ class Endpoint:
         """Send nothing more; what is in flight may still be answered."""
         asked = CallError(Failure.INTERRUPTED, "stopped as asked")
         self.retrying.stop(asked)
-        self._ledger.abandon(EndpointDisabled(self.name, asked))
+        self._ledger.abort(EndpointDisabled(self.name, asked))
 
     async def settled(self) -> None:
         """Until every answer that was got so far is committed.

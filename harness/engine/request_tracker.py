@@ -148,7 +148,7 @@ class RequestTracker:
         """We shall not ask this call after all; somebody else may."""
         self._released.append(key)
 
-    def abandon(self, error: Exception) -> None:
+    def abort(self, error: Exception) -> None:
         """Nothing new is to be asked: all who wait for a claim, or for another process, get this error."""
         self._abandoned = error
         waiting = [future for _, future in self._asked] + list(self._held.values())

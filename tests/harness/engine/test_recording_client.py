@@ -255,7 +255,7 @@ def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(process.client.complete(held))
         await asyncio.sleep(10.0)
-        process.tracker.abandon(stopped)
+        process.tracker.abort(stopped)
         outcomes = await asyncio.gather(waiting, process.client.complete(later), return_exceptions=True)
         await process.tracker.close()
         return list(outcomes)
