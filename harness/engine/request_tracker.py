@@ -3,7 +3,7 @@
 Looks keys up and claims them: many at once for a pump that knows what comes (`claim`), and one by one for a
 chain that does not (`resolve`). The latter are gathered into batches, for all lanes together: as soon as a
 lane is hungry (few of its calls wait at its gate), else when a batch is full or somebody has waited for
-`MOST_SECONDS`. Keys that another process holds are asked about again until that process has answered them, or
+`MAX_DELAY_SECONDS`. Keys that another process holds are asked about again until that process has answered them, or
 has died. Hands answers to the writer.
 """
 
@@ -18,7 +18,7 @@ from agents.errors import CallError
 from agents.messages import Completion
 
 BATCH = 256
-MOST_SECONDS = 1.0
+MAX_DELAY_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 
 
@@ -69,7 +69,7 @@ class RequestTracker:
             if hungry or len(self._asked) >= BATCH:
                 self._start()
             elif self._timer is None:
-                self._timer = loop.call_later(MOST_SECONDS, self._start)
+                self._timer = loop.call_later(MAX_DELAY_SECONDS, self._start)
         return future
 
     async def claim(self, keys: Sequence[str]) -> Claimed:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.errors import CallError, Failure, UserError
-from harness.engine.request_tracker import BATCH, MOST_SECONDS, RequestTracker
+from harness.engine.request_tracker import BATCH, MAX_DELAY_SECONDS, RequestTracker
 from tests.harness.engine.conftest import Memory, Notes, answer, question
 
 Run = Callable[[Any], Any]
@@ -50,7 +50,7 @@ def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> No
         tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
         few = asyncio.ensure_future(resolved(tracker, keys(10), hungry=False))
-        await asyncio.sleep(MOST_SECONDS / 2)
+        await asyncio.sleep(MAX_DELAY_SECONDS / 2)
         assert memory.batches == []
         await few
         waited = loop.time() - began
@@ -58,7 +58,7 @@ def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> No
         return waited, memory.batches
 
     waited, batches = virtual(scenario())
-    assert waited == pytest.approx(MOST_SECONDS + memory.seconds)
+    assert waited == pytest.approx(MAX_DELAY_SECONDS + memory.seconds)
     assert batches == [10, BATCH]
 
 
@@ -74,7 +74,7 @@ def test_one_that_is_hungry_takes_the_waiting_ones_along(virtual: Run) -> None:
         tracker.flush_soon()  # with nothing to hurry
         return loop.time() - began
 
-    assert virtual(scenario()) < MOST_SECONDS
+    assert virtual(scenario()) < MAX_DELAY_SECONDS
     assert memory.batches == [11]
 
 
