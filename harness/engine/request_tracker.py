@@ -19,7 +19,7 @@ from agents.messages import Completion
 
 BATCH = 256
 MAX_DELAY_SECONDS = 1.0
-WATCH_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 
 class Claimed(Protocol):
@@ -185,7 +185,7 @@ class RequestTracker:
     async def _watch(self) -> None:
         """Ask again about what others hold, until nobody holds anything that we want."""
         while self._held:
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             held, self._held = self._held, {}
             futures = list(held.items())
             for start in range(0, len(futures), BATCH):

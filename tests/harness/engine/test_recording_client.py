@@ -15,7 +15,7 @@ from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
 from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
 from harness.engine.recording_client import RecordingClient
-from harness.engine.request_tracker import WATCH_SECONDS, RequestTracker
+from harness.engine.request_tracker import POLL_SECONDS, RequestTracker
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -221,7 +221,7 @@ def test_what_a_dead_process_held_is_asked_soon(virtual: Run) -> None:
         await asking
         return server.sent[0][1] - died
 
-    assert virtual(scenario()) <= WATCH_SECONDS + 2 * memory.seconds
+    assert virtual(scenario()) <= POLL_SECONDS + 2 * memory.seconds
 
 
 def test_a_call_that_the_other_process_gives_up_is_ours(virtual: Run) -> None:
