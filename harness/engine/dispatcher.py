@@ -24,7 +24,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, EndpointDisabled
 from harness.engine.endpoint import LOW_WATER_MARK, Endpoint
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
-from harness.engine.request_tracker import BATCH
+from harness.engine.request_tracker import BATCH_SIZE
 
 Chain = Callable[[ModelClient], Awaitable[object]]
 Work = ModelRequest | Chain
@@ -80,7 +80,7 @@ class EndpointWorkers:
         for work in self._source:
             if isinstance(work, ModelRequest):
                 calls.append(work)
-                if len(calls) >= BATCH:
+                if len(calls) >= BATCH_SIZE:
                     await self._claim(calls)
                     calls = []
                     await self._until(self._is_hungry)

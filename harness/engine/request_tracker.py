@@ -17,7 +17,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion
 
-BATCH = 256
+BATCH_SIZE = 256
 MAX_DELAY_SECONDS = 1.0
 POLL_SECONDS = 0.25
 
@@ -66,7 +66,7 @@ class RequestTracker:
         future: asyncio.Future[Completion | None] = loop.create_future()
         self._asked.append((key, future))
         if self._flusher is None:
-            if hungry or len(self._asked) >= BATCH:
+            if hungry or len(self._asked) >= BATCH_SIZE:
                 self._start()
             elif self._timer is None:
                 self._timer = loop.call_later(MAX_DELAY_SECONDS, self._start)
@@ -122,7 +122,7 @@ class RequestTracker:
 
     async def room(self) -> None:
         """Until less than a batch waits for its commit: the back-pressure for what is kept and not asked."""
-        if self._writer.held >= BATCH:
+        if self._writer.held >= BATCH_SIZE:
             await self._writer.committed()
 
     async def settled(self) -> None:
@@ -178,7 +178,7 @@ class RequestTracker:
 
     async def _flush(self) -> None:
         while self._asked:
-            batch, self._asked = self._asked[:BATCH], self._asked[BATCH:]
+            batch, self._asked = self._asked[:BATCH_SIZE], self._asked[BATCH_SIZE:]
             await self._claim(dict(batch))
         self._flusher = None
 
@@ -188,8 +188,8 @@ class RequestTracker:
             await asyncio.sleep(POLL_SECONDS)
             held, self._held = self._held, {}
             futures = list(held.items())
-            for start in range(0, len(futures), BATCH):
-                await self._claim(dict(futures[start : start + BATCH]))
+            for start in range(0, len(futures), BATCH_SIZE):
+                await self._claim(dict(futures[start : start + BATCH_SIZE]))
         self._watcher = None
 
     async def _claim(self, futures: dict[str, asyncio.Future[Completion | None]]) -> None:

@@ -16,7 +16,7 @@ from harness.engine.dispatcher import LOOK_AHEAD, Work, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
-from harness.engine.request_tracker import BATCH, RequestTracker
+from harness.engine.request_tracker import BATCH_SIZE, RequestTracker
 from harness.engine.retry import RetryPolicy
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
@@ -189,7 +189,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
 
     virtual(dispatch([(house.endpoint(Server()), source())]))
     assert len(house.notes.readings) == 3000
-    assert max(held) < BATCH  # whenever more is taken
+    assert max(held) < BATCH_SIZE  # whenever more is taken
 
 
 def test_every_answer_is_committed_at_the_end(virtual: Run, single: Single) -> None:

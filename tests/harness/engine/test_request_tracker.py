@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.errors import CallError, Failure, UserError
-from harness.engine.request_tracker import BATCH, MAX_DELAY_SECONDS, RequestTracker
+from harness.engine.request_tracker import BATCH_SIZE, MAX_DELAY_SECONDS, RequestTracker
 from tests.harness.engine.conftest import Memory, Notes, answer, question
 
 Run = Callable[[Any], Any]
@@ -32,7 +32,7 @@ def test_keys_are_claimed_in_batches(virtual: Run) -> None:
     found = virtual(resolved(ledger_of(memory), keys(1000)))
     assert found == [None] * 1000
     assert sum(memory.batches) == 1000
-    assert max(memory.batches) <= BATCH
+    assert max(memory.batches) <= BATCH_SIZE
     assert len(memory.batches) <= 5
     assert set(memory.claims.values()) == {"ours"}
 
@@ -54,12 +54,12 @@ def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> No
         assert memory.batches == []
         await few
         waited = loop.time() - began
-        await resolved(tracker, [f"{key} more" for key in keys(BATCH)], hungry=False)
+        await resolved(tracker, [f"{key} more" for key in keys(BATCH_SIZE)], hungry=False)
         return waited, memory.batches
 
     waited, batches = virtual(scenario())
     assert waited == pytest.approx(MAX_DELAY_SECONDS + memory.seconds)
-    assert batches == [10, BATCH]
+    assert batches == [10, BATCH_SIZE]
 
 
 def test_one_that_is_hungry_takes_the_waiting_ones_along(virtual: Run) -> None:
