@@ -29,7 +29,7 @@ from harness.engine.request_tracker import BATCH_SIZE
 Chain = Callable[[ModelClient], Awaitable[object]]
 Work = ModelRequest | Chain
 
-LOOK_AHEAD = 256  # chains that are begun before there is room to send their calls
+MAX_PENDING_CHAINS = 256  # chains that are begun before there is room to send their calls
 
 
 class EndpointWorkers:
@@ -147,7 +147,7 @@ class EndpointWorkers:
     # -- followers -----------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        return self._followers < self._lane.rate_limiter.concurrency + MAX_UNCOMMITTED + LOOK_AHEAD
+        return self._followers < self._lane.rate_limiter.concurrency + MAX_UNCOMMITTED + MAX_PENDING_CHAINS
 
     async def _follow(self, work: Work) -> None:
         """Begin a chain, or wait for somebody else's answer, once there is room for it."""

@@ -12,7 +12,7 @@ import pytest
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
-from harness.engine.dispatcher import LOOK_AHEAD, Work, dispatch
+from harness.engine.dispatcher import MAX_PENDING_CHAINS, Work, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
@@ -85,7 +85,7 @@ def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(
 ) -> None:
     house, server = House(), Server(0.3)
     endpoint = house.endpoint(server, most)
-    bound = most + MAX_UNCOMMITTED + LOOK_AHEAD
+    bound = most + MAX_UNCOMMITTED + MAX_PENDING_CHAINS
     ahead: list[int] = []
     tasks: list[int] = []
 
