@@ -98,7 +98,7 @@ def parse_prices(texts: tuple[str, ...]) -> dict[str, Price]:
     return prices
 
 
-class Purse:
+class RunBudget:
     """One process's share of a run's budget, drawn from the ledger when it runs low.
 
     `draw(total_usd)` asks the ledger to hold `total_usd` for this process (everything it has in flight or
@@ -244,7 +244,7 @@ class Reservation:
 class BudgetedClient:
     """Reserves a try's upper bound before it is sent, and settles it after; the first request goes alone."""
 
-    def __init__(self, inner: ModelClient, purse: Purse, reservation: Reservation) -> None:
+    def __init__(self, inner: ModelClient, purse: RunBudget, reservation: Reservation) -> None:
         self._inner = inner
         self._purse = purse
         self._reservation = reservation

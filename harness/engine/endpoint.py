@@ -10,7 +10,7 @@ from functools import partial
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.models.spec import Model
-from harness.engine.budget import BudgetedClient, Price, Purse, Reservation
+from harness.engine.budget import BudgetedClient, Price, RunBudget, Reservation
 from harness.engine.daily_quota import Allowance, DailyClient
 from harness.engine.event_log import EventLog, EndpointStats
 from harness.engine.limits import Limits
@@ -46,7 +46,7 @@ class Endpoint:
         limits: Limits | None = None,
         policy: RetryPolicy | None = None,
         price: Price | None = None,
-        purse: Purse | None = None,
+        purse: RunBudget | None = None,
         most_output_tokens: int = 0,
         events: EventLog | None = None,
     ) -> None:

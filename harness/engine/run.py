@@ -28,7 +28,7 @@ from agents.models.registry import Registry
 from agents.models.retirement import real_model_id
 from agents.models.spec import Model, ApiProtocol
 from harness import provenance
-from harness.engine.budget import Price, Purse, price_of
+from harness.engine.budget import Price, RunBudget, price_of
 from harness.engine.dispatcher import dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
@@ -198,7 +198,7 @@ def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
 
 
 def _committed(
-    endpoints: Sequence[Endpoint], tracker: RequestTracker, purse: Purse | None, cost_usd: float, keys: Sequence[str]
+    endpoints: Sequence[Endpoint], tracker: RequestTracker, purse: RunBudget | None, cost_usd: float, keys: Sequence[str]
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
     tracker.committed(keys)
@@ -237,7 +237,7 @@ def _check_prices(prices: Mapping[Model, Price | None]) -> None:
         )
 
 
-def _purse(store: Store, settings: Settings, run_id: str, invocation_id: str) -> Purse | None:
+def _purse(store: Store, settings: Settings, run_id: str, invocation_id: str) -> RunBudget | None:
     budget = settings.budget_usd
     if budget is None:
         return None
@@ -245,7 +245,7 @@ def _purse(store: Store, settings: Settings, run_id: str, invocation_id: str) ->
     async def draw(total_usd: float) -> float:
         return await store.hold(run_id, invocation_id, total_usd, budget)
 
-    return Purse(draw, budget)
+    return RunBudget(draw, budget)
 
 
 @contextlib.asynccontextmanager

@@ -18,7 +18,7 @@ from harness.engine.budget import (
     FREE,
     BudgetedClient,
     Price,
-    Purse,
+    RunBudget,
     Reservation,
     StaleReservationError,
     parse_prices,
@@ -143,7 +143,7 @@ def test_the_ceiling_is_never_crossed_and_never_feared_in_vain(
     refused: list[float] = []
     turn = iter(range(10**6))
 
-    def purse_of(process: int) -> Purse:
+    def purse_of(process: int) -> RunBudget:
         async def draw(wanted: float) -> float:
             before, after = draws[next(turn) % len(draws)]
             await asyncio.sleep(before)
@@ -151,9 +151,9 @@ def test_the_ceiling_is_never_crossed_and_never_feared_in_vain(
             await asyncio.sleep(after)
             return granted
 
-        return Purse(draw, budget)
+        return RunBudget(draw, budget)
 
-    async def one(purses: list[Purse], told: Any) -> None:
+    async def one(purses: list[RunBudget], told: Any) -> None:
         process, bound, share, comes, takes, (before, after) = told
         purse = purses[process]
         await asyncio.sleep(comes)
@@ -185,7 +185,7 @@ def test_the_ceiling_is_never_crossed_and_never_feared_in_vain(
         assert all(books.spent + bound > budget - 1e-9 for bound in refused)
 
 
-async def _reserved(purse: Purse, usd: float) -> bool:
+async def _reserved(purse: RunBudget, usd: float) -> bool:
     """Whether the purse lets a call go."""
     try:
         await purse.reserve(usd)
@@ -219,7 +219,7 @@ def test_a_commit_that_crosses_a_draw_changes_neither_the_ceiling_nor_what_fits(
             await asyncio.sleep(1.0 - looks_after)
             return granted
 
-        purse = Purse(draw, 1.0)
+        purse = RunBudget(draw, 1.0)
         await purse.reserve(0.4)
         books.reserved[1] = 0.0
         purse.settle(0.4, 0.4)
@@ -237,7 +237,7 @@ def test_the_error_names_the_budget_and_what_to_do(virtual: Run) -> None:
         return books.hold(0, wanted)
 
     with pytest.raises(CallError) as caught:
-        virtual(Purse(draw, 0.002).reserve(0.5))
+        virtual(RunBudget(draw, 0.002).reserve(0.5))
     assert caught.value.failure is Failure.NO_BUDGET
     said = str(caught.value)
     assert "$0.002 is reached" in said
@@ -252,7 +252,7 @@ def test_what_another_process_frees_is_not_waited_for(virtual: Run) -> None:
         return books.hold(0, wanted)
 
     with pytest.raises(CallError, match="is reached"):
-        virtual(Purse(draw, 1.0).reserve(0.5))
+        virtual(RunBudget(draw, 1.0).reserve(0.5))
 
 
 # -- the client --------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_a_reservation_shrinks_to_what_it_cost(virtual: Run, outcome: Any, share
         async def draw(wanted: float) -> float:
             return books.hold(0, wanted)
 
-        purse = Purse(draw, books.budget)
+        purse = RunBudget(draw, books.budget)
         server = Server(1.0, {call.key: [outcome]})
         asking = asyncio.ensure_future(BudgetedClient(server, purse, Reservation(PRICE)).complete(call))
         await asyncio.sleep(0.5)
@@ -296,7 +296,7 @@ def test_what_is_refused_is_not_sent(virtual: Run) -> None:
         return 0.0
 
     with pytest.raises(CallError, match="is reached"):
-        virtual(BudgetedClient(server, Purse(draw, 1.0), Reservation(PRICE)).complete(question(1)))
+        virtual(BudgetedClient(server, RunBudget(draw, 1.0), Reservation(PRICE)).complete(question(1)))
     assert server.sent == []
 
 
@@ -333,7 +333,7 @@ class Provider:
         async def draw(wanted: float) -> float:
             return self.books.hold(0, wanted)
 
-        purse = Purse(draw, self.books.budget)
+        purse = RunBudget(draw, self.books.budget)
         reservation = Reservation(PRICE, learnt, self.warnings.append)
         rate_limiter = RateLimiter(Limits(max_in_flight=AT_ONCE))
         client = BudgetedClient(LimitedClient(self.server, rate_limiter, check=reservation.check), purse, reservation)
