@@ -244,9 +244,9 @@ class Reservation:
 class BudgetedClient:
     """Reserves a try's upper bound before it is sent, and settles it after; the first request goes alone."""
 
-    def __init__(self, inner: ModelClient, purse: RunBudget, reservation: Reservation) -> None:
+    def __init__(self, inner: ModelClient, run_budget: RunBudget, reservation: Reservation) -> None:
         self._inner = inner
-        self._purse = purse
+        self._purse = run_budget
         self._reservation = reservation
         self._known = False  # whether the model has answered, and shown what it bills
         self._first = asyncio.Lock()

@@ -46,7 +46,7 @@ class Endpoint:
         limits: Limits | None = None,
         policy: RetryPolicy | None = None,
         price: Price | None = None,
-        purse: RunBudget | None = None,
+        run_budget: RunBudget | None = None,
         most_output_tokens: int = 0,
         events: EventLog | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class Endpoint:
         self.stats = EndpointStats()
         self._ledger = tracker
         self._price = price
-        self._purse = purse
+        self._purse = run_budget
         self._events = events or EventLog(None)
         policy = policy or RetryPolicy()
         outage = Outage(policy.patience_seconds, 2 * policy.first_wait_seconds)
@@ -64,8 +64,8 @@ class Endpoint:
         inner: ModelClient = LimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
             inner = DailyClient(inner, Allowance(limits, partial(tracker.used_since, model.id)))
-        if purse is not None and price is not None:
-            inner = BudgetedClient(inner, purse, self._reservation)
+        if run_budget is not None and price is not None:
+            inner = BudgetedClient(inner, run_budget, self._reservation)
         self.retrying = RetryingClient(inner, self.name, policy, self._try_failed, self._stopped)
         self.client = RecordingClient(
             self.retrying,

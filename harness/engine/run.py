@@ -139,11 +139,11 @@ async def run_calls(
             await describe(run_id)
         writer = store.writer(invocation_id)
         tracker = RequestTracker(store, writer, invocation_id)
-        purse = _purse(store, settings, run_id, invocation_id)
+        run_budget = _purse(store, settings, run_id, invocation_id)
         async with _opened(keys, settings) as clients:
             with _events(settings, run_id) as events, _signals(interrupted):
                 for source in sources:
-                    most_output = await store.most_output_tokens(run_id, source.model.id) if purse else 0
+                    most_output = await store.most_output_tokens(run_id, source.model.id) if run_budget else 0
                     answerer = AnswererClient(
                         clients[source.model],
                         source.model,
@@ -161,14 +161,14 @@ async def run_calls(
                         limits=settings.limits_of(source.model),
                         policy=settings.policy,
                         price=prices[source.model],
-                        purse=purse,
+                        run_budget=run_budget,
                         most_output_tokens=most_output,
                         events=events,
                     )
                     endpoint.stats.total = source.total
                     endpoint.rate_limiter.uncommitted = lambda: writer.held
                     endpoints.append(endpoint)
-                writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, purse))
+                writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, run_budget))
                 try:
                     with shown(endpoints, settings.quiet):
                         works = [(endpoint, source.work()) for endpoint, source in zip(endpoints, sources, strict=True)]
@@ -198,12 +198,12 @@ def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
 
 
 def _committed(
-    endpoints: Sequence[Endpoint], tracker: RequestTracker, purse: RunBudget | None, cost_usd: float, keys: Sequence[str]
+    endpoints: Sequence[Endpoint], tracker: RequestTracker, run_budget: RunBudget | None, cost_usd: float, keys: Sequence[str]
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
     tracker.committed(keys)
-    if purse is not None:
-        purse.committed(cost_usd)
+    if run_budget is not None:
+        run_budget.committed(cost_usd)
     for endpoint in endpoints:
         endpoint.rate_limiter.wake()
 

@@ -155,10 +155,10 @@ def test_the_ceiling_is_never_crossed_and_never_feared_in_vain(
 
     async def one(purses: list[RunBudget], told: Any) -> None:
         process, bound, share, comes, takes, (before, after) = told
-        purse = purses[process]
+        run_budget = purses[process]
         await asyncio.sleep(comes)
         try:
-            await purse.reserve(bound)
+            await run_budget.reserve(bound)
         except CallError as error:
             assert error.failure is Failure.NO_BUDGET
             refused.append(bound)
@@ -167,16 +167,16 @@ def test_the_ceiling_is_never_crossed_and_never_feared_in_vain(
         exposed["most"] = max(exposed["most"], exposed["now"])
         await asyncio.sleep(takes)
         exposed["now"] -= bound * (1 - share)
-        purse.settle(bound, bound * share)
+        run_budget.settle(bound, bound * share)
         await asyncio.sleep(before)
         books.commit(process, bound * share)
         await asyncio.sleep(after)
-        purse.committed(bound * share)
+        run_budget.committed(bound * share)
 
     async def scenario() -> None:
         purses = [purse_of(process) for process in range(3)]
         await asyncio.gather(*(one(purses, told) for told in calls))
-        assert all(purse.held_usd == pytest.approx(0.0) for purse in purses)
+        assert all(run_budget.held_usd == pytest.approx(0.0) for run_budget in purses)
 
     virtual(scenario())
     assert exposed["most"] <= budget + 1e-9
@@ -185,10 +185,10 @@ def test_the_ceiling_is_never_crossed_and_never_feared_in_vain(
         assert all(books.spent + bound > budget - 1e-9 for bound in refused)
 
 
-async def _reserved(purse: RunBudget, usd: float) -> bool:
+async def _reserved(run_budget: RunBudget, usd: float) -> bool:
     """Whether the purse lets a call go."""
     try:
-        await purse.reserve(usd)
+        await run_budget.reserve(usd)
     except CallError:
         return False
     return True
@@ -219,13 +219,13 @@ def test_a_commit_that_crosses_a_draw_changes_neither_the_ceiling_nor_what_fits(
             await asyncio.sleep(1.0 - looks_after)
             return granted
 
-        purse = RunBudget(draw, 1.0)
-        await purse.reserve(0.4)
+        run_budget = RunBudget(draw, 1.0)
+        await run_budget.reserve(0.4)
         books.reserved[1] = 0.0
-        purse.settle(0.4, 0.4)
+        run_budget.settle(0.4, 0.4)
         loop.call_later(known_after, books.commit, 0, 0.4)
-        loop.call_later(told_after, purse.committed, 0.4)
-        return await _reserved(purse, second)
+        loop.call_later(told_after, run_budget.committed, 0.4)
+        return await _reserved(run_budget, second)
 
     assert virtual(scenario()) is fits
 
@@ -277,13 +277,13 @@ def test_a_reservation_shrinks_to_what_it_cost(virtual: Run, outcome: Any, share
         async def draw(wanted: float) -> float:
             return books.hold(0, wanted)
 
-        purse = RunBudget(draw, books.budget)
+        run_budget = RunBudget(draw, books.budget)
         server = Server(1.0, {call.key: [outcome]})
-        asking = asyncio.ensure_future(BudgetedClient(server, purse, Reservation(PRICE)).complete(call))
+        asking = asyncio.ensure_future(BudgetedClient(server, run_budget, Reservation(PRICE)).complete(call))
         await asyncio.sleep(0.5)
-        assert purse.held_usd == pytest.approx(bound)
+        assert run_budget.held_usd == pytest.approx(bound)
         await asyncio.gather(asking, return_exceptions=True)
-        return purse.held_usd
+        return run_budget.held_usd
 
     expected = PRICE.cost(call, Usage(10, 1)) if share is None else share * bound
     assert virtual(scenario()) == pytest.approx(expected)
@@ -333,16 +333,16 @@ class Provider:
         async def draw(wanted: float) -> float:
             return self.books.hold(0, wanted)
 
-        purse = RunBudget(draw, self.books.budget)
+        run_budget = RunBudget(draw, self.books.budget)
         reservation = Reservation(PRICE, learnt, self.warnings.append)
         rate_limiter = RateLimiter(Limits(max_in_flight=AT_ONCE))
-        client = BudgetedClient(LimitedClient(self.server, rate_limiter, check=reservation.check), purse, reservation)
+        client = BudgetedClient(LimitedClient(self.server, rate_limiter, check=reservation.check), run_budget, reservation)
 
         async def one(call: Any) -> Any:
             completion = await client.complete(call)
             cost = PRICE.cost(call, completion.usage)
             self.books.commit(0, cost)
-            purse.committed(cost)
+            run_budget.committed(cost)
             return completion
 
         outcomes = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
