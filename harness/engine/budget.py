@@ -26,7 +26,7 @@ from agents.models.spec import Model, ApiProtocol
 
 EMULATED = "emulated-"
 ROUNDING_USD = 1e-9  # less than this is the rounding of sums
-SLACK_CALLS = 32  # how many calls' worth a purse draws ahead, to ask the database rarely
+PREFETCH_REQUESTS = 32  # how many calls' worth a purse draws ahead, to ask the database rarely
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class RunBudget:
         while self.held_usd + usd > self._granted:
             self._changed.clear()
             committed = self._committed
-            granted = await self._draw(self.held_usd + usd * SLACK_CALLS)
+            granted = await self._draw(self.held_usd + usd * PREFETCH_REQUESTS)
             # what was committed meanwhile may or may not be in the answer: it is taken to be missing
             self._granted = granted - (self._committed - committed)
             if self.held_usd + usd <= self._granted:
