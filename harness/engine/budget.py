@@ -38,16 +38,16 @@ class Price:
 
     def upper_bound(self, call: ModelRequest) -> float:
         """The most that one try of this call can cost where the model keeps its limit, in US dollars."""
-        return len(call.body) * self.input_usd + most_output(call) * self.output_usd
+        return len(call.body) * self.input_usd + max_billable_tokens(call) * self.output_usd
 
     def cost(self, call: ModelRequest, usage: Usage) -> float:
         """What an answer cost; of what the provider did not count, the most that it can be."""
         read = len(call.body) if usage.input_tokens is None else usage.input_tokens
-        written = most_output(call) if usage.output_tokens is None else usage.output_tokens
+        written = max_billable_tokens(call) if usage.output_tokens is None else usage.output_tokens
         return read * self.input_usd + written * self.output_usd
 
 
-def most_output(call: ModelRequest) -> int:
+def max_billable_tokens(call: ModelRequest) -> int:
     """The most output tokens that one try can be billed for: its limit, and thinking beside it."""
     return call.sampling.max_output_tokens + call.model.capabilities.thinking_tokens
 
@@ -203,8 +203,8 @@ class Reservation:
         """The most that one try of this call can cost, as far as is known, in US dollars."""
         if self.price is None:
             return 0.0
-        if self._most_output_tokens > most_output(call):
-            self.ratio = max(self.ratio, self._most_output_tokens / most_output(call))
+        if self._most_output_tokens > max_billable_tokens(call):
+            self.ratio = max(self.ratio, self._most_output_tokens / max_billable_tokens(call))
         return self.price.upper_bound(call) * self.ratio
 
     def make(self, call: ModelRequest) -> float:
