@@ -23,7 +23,7 @@ from agents.models.spec import Model
 from agents.protocols import request_url
 from benchmarks import floor, work
 from harness import provenance
-from harness.engine.budget import price_of
+from harness.engine.budget import lookup_price
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import Settings
@@ -78,7 +78,7 @@ def main() -> None:
         tokens_per_minute=told.get("tpm"),
         max_in_flight=told.get("in_flight"),
     )
-    price_of(model, {})  # loads the table of prices: part of starting up, like the imports
+    lookup_price(model, {})  # loads the table of prices: part of starting up, like the imports
     provenance.context()  # and what code this is, looked up once in a process
     settings = Settings(
         limits=limits,

@@ -47,7 +47,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Mode
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
     from agents.models.retirement import check_not_retired, warnings, with_provider_dates
-    from harness.engine.budget import price_of
+    from harness.engine.budget import lookup_price
     from harness.workflows.doctor import diagnose
 
     settings = calls.settings()
@@ -70,7 +70,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Mode
                 return HttpClient(model, key, session, seconds)
 
             return [
-                await diagnose(model, open_client, price_of(model, dict(settings.prices))) for model in models
+                await diagnose(model, open_client, lookup_price(model, dict(settings.prices))) for model in models
             ]
 
 

@@ -55,7 +55,7 @@ def max_billable_tokens(call: ModelRequest) -> int:
 FREE = Price(0.0, 0.0)
 
 
-def price_of(model: Model, given: dict[str, Price]) -> Price | None:
+def lookup_price(model: Model, given: dict[str, Price]) -> Price | None:
     """The price of a model: the user's own, else genai-prices', else None.
 
     Control judges and models served by the user's own vLLM cost nothing per token. An emulated model is

@@ -28,7 +28,7 @@ from agents.models.registry import Registry
 from agents.models.retirement import real_model_id
 from agents.models.spec import Model, ApiProtocol
 from harness import provenance
-from harness.engine.budget import Price, RunBudget, price_of
+from harness.engine.budget import Price, RunBudget, lookup_price
 from harness.engine.dispatcher import dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
@@ -123,7 +123,7 @@ async def run_calls(
     check_proxies([model.base_url for model in keys if model.base_url and model not in settings.own])
     sources = await with_stated_ends(sources, keys, settings.warn)
     await check_retired(store, sources, settings.allow_retired)
-    prices = {source.model: price_of(source.model, dict(settings.prices)) for source in sources}
+    prices = {source.model: lookup_price(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:
         _check_prices(prices)
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)

@@ -19,7 +19,7 @@ from agents.models.retirement import check_not_retired
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue
-from harness.engine.budget import price_of
+from harness.engine.budget import lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
@@ -72,7 +72,7 @@ async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> li
 
 
 def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> GenerationCost:
-    price = price_of(model, dict(settings.prices))
+    price = lookup_price(model, dict(settings.prices))
     asked: set[str] = set()
     known: set[str] = set()
     size, most = 0, 0.0

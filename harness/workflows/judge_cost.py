@@ -16,7 +16,7 @@ from agents.clients.base import ModelRequest
 from agents.judge import Judge
 from agents.models.retirement import check_not_retired
 from agents.types import Comparison
-from harness.engine.budget import Price, price_of
+from harness.engine.budget import Price, lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import Settings
@@ -89,7 +89,7 @@ async def estimate(
 async def _estimate(
     store: Store, plan: ComparisonPlan, judge: Judge, settings: Settings, retries: Retries
 ) -> CostEstimate:
-    price = price_of(judge.model, dict(settings.prices))
+    price = lookup_price(judge.model, dict(settings.prices))
     asked: set[str] = set()
     size = known = 0
     most = 0.0

@@ -22,7 +22,7 @@ from harness.engine.budget import (
     Reservation,
     StaleReservationError,
     parse_prices,
-    price_of,
+    lookup_price,
 )
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
@@ -61,25 +61,25 @@ def test_what_is_no_price_is_refused(text: str) -> None:
 
 def test_a_price_is_the_users_own_else_the_librarys_else_unknown() -> None:
     own = parse_prices(("openai/gpt-4o=1,2",))
-    assert price_of(model("openai", "gpt-4o"), own) == Price(1e-6, 2e-6)
-    known = price_of(model("openai", "gpt-4o"), {})
+    assert lookup_price(model("openai", "gpt-4o"), own) == Price(1e-6, 2e-6)
+    known = lookup_price(model("openai", "gpt-4o"), {})
     assert known is not None
     assert [known.input_usd, known.output_usd] == pytest.approx([2.5e-6, 1e-5])
-    assert price_of(model("openai", "gpt-99-imagined"), {}) is None
-    assert price_of(model("nobody", "gpt-4o"), {}) is None
+    assert lookup_price(model("openai", "gpt-99-imagined"), {}) is None
+    assert lookup_price(model("nobody", "gpt-4o"), {}) is None
 
 
 def test_a_rehearsal_costs_what_the_real_thing_would() -> None:
     emulated = model("openai", "emulated-gpt-4o")
-    assert price_of(emulated, {}) == price_of(model("openai", "gpt-4o"), {})
-    assert price_of(emulated, parse_prices(("openai/gpt-4o=1,2",))) == Price(1e-6, 2e-6)
+    assert lookup_price(emulated, {}) == lookup_price(model("openai", "gpt-4o"), {})
+    assert lookup_price(emulated, parse_prices(("openai/gpt-4o=1,2",))) == Price(1e-6, 2e-6)
 
 
 def test_what_runs_here_is_free_and_nothing_else_costs_0() -> None:
-    assert price_of(model("control", "ratings", ApiProtocol.CONTROL), {}) == FREE
-    assert price_of(model("vllm", "llama"), {}) == FREE
+    assert lookup_price(model("control", "ratings", ApiProtocol.CONTROL), {}) == FREE
+    assert lookup_price(model("vllm", "llama"), {}) == FREE
     for name in ("whisper-1", "text-embedding-3-small", "omni-moderation-latest"):  # not sold by text tokens
-        assert price_of(model("openai", name), {}) is None
+        assert lookup_price(model("openai", name), {}) is None
 
 
 @given(some.integers(0, 500), some.integers(0, 64), some.integers(1, 64))

@@ -13,7 +13,7 @@ import pytest
 
 from agents.errors import UserError
 from harness.emulator.config import Options
-from harness.engine.budget import Price, price_of
+from harness.engine.budget import Price, lookup_price
 from harness.engine.limits import Limits
 from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
@@ -99,7 +99,7 @@ async def test_the_answers_do_not_depend_on_faults_or_haste(emulator: Start, tmp
 def upper_bound(house: Bench, plan: Any) -> float:
     """The most that one call of a plan's first judge can cost."""
     judge = plan.judges[0]
-    price = price_of(judge.model, {})
+    price = lookup_price(judge.model, {})
     assert price is not None
     return max(price.upper_bound(judge.call(comparison)) for comparison in plan.comparisons())
 

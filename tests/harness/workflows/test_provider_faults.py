@@ -12,7 +12,7 @@ import pytest
 from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # whichever parser judges read with
 from harness.emulator.config import Options
 from harness.engine import outage
-from harness.engine.budget import price_of
+from harness.engine.budget import lookup_price
 from harness.engine.failure_streak import LONGEST
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import Summary
@@ -338,7 +338,7 @@ async def test_the_budget_holds_what_the_server_bills(place: Make, fault: str, j
     house = await place(faults={fault: 0.5})
     plan = await house.plan(judge)
     asked = plan.judges[0]
-    price = price_of(asked.model, {})
+    price = lookup_price(asked.model, {})
     assert price is not None
     bound = max(price.upper_bound(asked.call(comparison)) for comparison in plan.comparisons())
     budget = 25 * bound + 10 * 2000 * price.output_usd
