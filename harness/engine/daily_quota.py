@@ -37,7 +37,7 @@ class Used(Protocol):
         """Of requests and answers together."""
 
 
-class Allowance:
+class DailyQuota:
     """What is left of one lane's day.
 
     Args:
@@ -149,7 +149,7 @@ class Allowance:
 class DailyClient:
     """Counts every try against the day's limits before it is sent."""
 
-    def __init__(self, inner: ModelClient, allowance: Allowance) -> None:
+    def __init__(self, inner: ModelClient, allowance: DailyQuota) -> None:
         self._inner = inner
         self._allowance = allowance
 

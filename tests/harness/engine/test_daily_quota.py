@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Usage
-from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, Allowance, DailyClient
+from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, DailyQuota, DailyClient
 from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
@@ -34,8 +34,8 @@ class Day:
         await asyncio.sleep(0.01)
         return self.used
 
-    def allowance(self, **limits: int) -> Allowance:
-        return Allowance(Limits(**limits), self.since, lambda: self.now)
+    def allowance(self, **limits: int) -> DailyQuota:
+        return DailyQuota(Limits(**limits), self.since, lambda: self.now)
 
 
 def reached(outcome: object, words: str) -> bool:
