@@ -146,7 +146,7 @@ class DailyQuota:
         )
 
 
-class DailyClient:
+class DailyQuotaClient:
     """Counts every try against the day's limits before it is sent."""
 
     def __init__(self, inner: ModelClient, allowance: DailyQuota) -> None:

@@ -11,7 +11,7 @@ from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.models.spec import Model
 from harness.engine.budget import BudgetedClient, Price, RunBudget, Reservation
-from harness.engine.daily_quota import DailyQuota, DailyClient
+from harness.engine.daily_quota import DailyQuota, DailyQuotaClient
 from harness.engine.event_log import EventLog, EndpointStats
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage
@@ -63,7 +63,7 @@ class Endpoint:
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
         inner: ModelClient = LimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
-            inner = DailyClient(inner, DailyQuota(limits, partial(tracker.used_since, model.id)))
+            inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.used_since, model.id)))
         if run_budget is not None and price is not None:
             inner = BudgetedClient(inner, run_budget, self._reservation)
         self.retrying = RetryingClient(inner, self.name, policy, self._try_failed, self._stopped)

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Usage
-from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, DailyQuota, DailyClient
+from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, DailyQuota, DailyQuotaClient
 from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import LimitedClient
@@ -46,14 +46,14 @@ def reached(outcome: object, words: str) -> bool:
     )
 
 
-async def many(client: DailyClient, count: int, most: int = 5) -> list[Any]:
+async def many(client: DailyQuotaClient, count: int, most: int = 5) -> list[Any]:
     asked = (client.complete(question(at, most=most)) for at in range(count))
     return list(await asyncio.gather(*asked, return_exceptions=True))
 
 
 def test_requests_are_counted_to_the_last_and_those_of_others_too(virtual: Run) -> None:
     day, server = Day(used=Used(30, 0)), Server()
-    client = DailyClient(server, day.allowance(requests_per_day=100))
+    client = DailyQuotaClient(server, day.allowance(requests_per_day=100))
     outcomes = virtual(many(client, 200))
     assert len(server.sent) == 70
     assert outcomes.count(answer()) == 70
@@ -67,7 +67,7 @@ def test_requests_are_counted_to_the_last_and_those_of_others_too(virtual: Run) 
 
 def test_every_try_is_a_request(virtual: Run) -> None:
     server = Server(otherwise=lambda call: CallError(Failure.SERVER, "oops", status=500))
-    outcomes = virtual(many(DailyClient(server, Day().allowance(requests_per_day=3)), 5))
+    outcomes = virtual(many(DailyQuotaClient(server, Day().allowance(requests_per_day=3)), 5))
     assert len(server.sent) == 3
     assert sum(reached(outcome, "3 requests a day") for outcome in outcomes) == 2
 
@@ -75,7 +75,7 @@ def test_every_try_is_a_request(virtual: Run) -> None:
 def test_tokens_never_cross_their_limit_and_what_is_not_used_is_used_by_others(virtual: Run) -> None:
     size = len(question(10).body) + 5  # the most that one call may take
     server = Server(otherwise=lambda call: answer(usage=Usage(10, 2)))
-    client = DailyClient(server, Day(used=Used(0, 40)).allowance(tokens_per_day=40 + 3 * size))
+    client = DailyQuotaClient(server, Day(used=Used(0, 40)).allowance(tokens_per_day=40 + 3 * size))
     outcomes = virtual(many(client, 90))
     answered = outcomes.count(answer(usage=Usage(10, 2)))
     assert answered * 12 <= 3 * size < (answered + 1) * 12 + size  # all that is certain to fit
@@ -86,19 +86,19 @@ def test_tokens_never_cross_their_limit_and_what_is_not_used_is_used_by_others(v
 def test_usage_that_is_not_said_counts_in_full(virtual: Run) -> None:
     size = len(question(1).body) + 5
     server = Server(otherwise=lambda call: answer(usage=Usage()))
-    virtual(many(DailyClient(server, Day().allowance(tokens_per_day=4 * size)), 9))
+    virtual(many(DailyQuotaClient(server, Day().allowance(tokens_per_day=4 * size)), 9))
     assert len(server.sent) == 4
 
 
 def test_a_limit_below_one_call_says_so(virtual: Run) -> None:
-    (outcome,) = virtual(many(DailyClient(Server(), Day().allowance(tokens_per_day=50)), 1, most=1000))
+    (outcome,) = virtual(many(DailyQuotaClient(Server(), Day().allowance(tokens_per_day=50)), 1, most=1000))
     assert reached(outcome, "the limit of 50 tokens a day is below what a call may take: 1,")
 
 
 def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
     rate_limiter = RateLimiter(Limits(max_in_flight=1))
     allowance = Day().allowance(requests_per_day=2)
-    client = DailyClient(LimitedClient(Server(), rate_limiter), allowance)
+    client = DailyQuotaClient(LimitedClient(Server(), rate_limiter), allowance)
 
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(many(client, 2))
@@ -107,7 +107,7 @@ def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
         first, second = await waiting
         assert first == answer()
         assert isinstance(second, EndpointDisabled)
-        again = DailyClient(Server(), allowance)
+        again = DailyQuotaClient(Server(), allowance)
         return [await again.complete(question(3)), *await many(again, 1)]
 
     third, fourth = virtual(scenario())
@@ -117,7 +117,7 @@ def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
 
 def test_a_day_later_there_is_room_again(virtual: Run) -> None:
     day = Day()
-    client = DailyClient(Server(), day.allowance(requests_per_day=10))
+    client = DailyQuotaClient(Server(), day.allowance(requests_per_day=10))
 
     async def scenario() -> list[int]:
         counts = []
@@ -131,7 +131,7 @@ def test_a_day_later_there_is_room_again(virtual: Run) -> None:
 
 def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> None:
     day = Day()
-    client = DailyClient(Server(), day.allowance(requests_per_day=100))
+    client = DailyQuotaClient(Server(), day.allowance(requests_per_day=100))
 
     async def scenario() -> list[Any]:
         for _ in range(3):
