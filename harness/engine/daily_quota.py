@@ -25,7 +25,7 @@ REFRESH_SECONDS = 60.0
 BUCKET_SECONDS = 60.0  # how finely it is remembered when something was sent
 
 
-class Used(Protocol):
+class UsageCounts(Protocol):
     """What a model was asked: requests (answered or not) and tokens."""
 
     @property
@@ -49,13 +49,13 @@ class DailyQuota:
     def __init__(
         self,
         limits: Limits,
-        used_since: Callable[[float], Awaitable[Used]],
+        used_since: Callable[[float], Awaitable[UsageCounts]],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._limits = limits
         self._used_since = used_since
         self._now = now
-        self._others: Used | None = None
+        self._others: UsageCounts | None = None
         self._looked_at = 0.0
         self._sent: deque[list[float]] = deque()  # [begin of the minute, requests, tokens]
         self._requests = self._tokens = 0.0  # their sums
