@@ -20,7 +20,7 @@ from agents.models.retirement import ALLOW, is_retired, real_model_id
 from agents.models.spec import Model
 
 
-class AnswererClient:
+class ResponseModelClient:
     """Counts who answers, and passes on only what the asked model answered.
 
     Args:

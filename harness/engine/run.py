@@ -35,7 +35,7 @@ from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
 from harness.engine.progress import shown
 from harness.engine.request_tracker import RequestTracker
-from harness.engine.response_model_client import AnswererClient
+from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy
 from harness.engine.sources import Source, check_retired, with_stated_ends
 from results.analysis.endpoint_report import EndpointReport, RunReport
@@ -130,7 +130,7 @@ async def run_calls(
     run_id, invocation_id = await store.begin(kind, spec, command=provenance.redacted_command_line(), context=context)
     interrupted = asyncio.Event()
     endpoints: list[Endpoint] = []
-    answerers: list[AnswererClient] = []
+    answerers: list[ResponseModelClient] = []
     watched = gc.get_threshold()
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
     gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
@@ -144,7 +144,7 @@ async def run_calls(
             with _events(settings, run_id) as events, _signals(interrupted):
                 for source in sources:
                     most_output = await store.most_output_tokens(run_id, source.model.id) if run_budget else 0
-                    answerer = AnswererClient(
+                    answerer = ResponseModelClient(
                         clients[source.model],
                         source.model,
                         expected=source.answerer,

@@ -12,7 +12,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import Lifecycle
 from agents.models.spec import Model
-from harness.engine.response_model_client import AnswererClient
+from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy, StopLane, decide
 from tests.harness.engine.conftest import MODEL, Server, answer, question
 
@@ -20,17 +20,17 @@ ELSEWHERE = replace(MODEL, identity="http://gateway/v1")
 RETIRED = Lifecycle(date(2020, 1, 1), "openai/next", "https://provider.example", date(2020, 1, 1), True)
 
 
-def client(model: Model, *names: str, **how: object) -> AnswererClient:
+def client(model: Model, *names: str, **how: object) -> ResponseModelClient:
     """A client whose answers come under these names, in order."""
     left = list(names)
 
     def named(_: object) -> Completion:
         return replace(answer(), model=left.pop(0))
 
-    return AnswererClient(Server(0.0, otherwise=named), model, **how)  # type: ignore[arg-type]
+    return ResponseModelClient(Server(0.0, otherwise=named), model, **how)  # type: ignore[arg-type]
 
 
-async def ask(of: AnswererClient, times: int) -> list[str]:
+async def ask(of: ResponseModelClient, times: int) -> list[str]:
     """The names that answered, or the kinds of failure."""
     told = []
     for at in range(times):
@@ -81,7 +81,7 @@ async def test_a_retired_model_is_not_asked() -> None:
 async def test_a_404_names_the_successor_and_the_near_name(status: int) -> None:
     server = Server(0.0, otherwise=lambda _: CallError(Failure.UNKNOWN_MODEL, "gone.", status=status))
     end = replace(RETIRED, confirmed=False)
-    of = AnswererClient(server, replace(MODEL, lifecycle=end), hint="openai/gpt-tests")
+    of = ResponseModelClient(server, replace(MODEL, lifecycle=end), hint="openai/gpt-tests")
     with pytest.raises(CallError, match=r"gone\..*openai/next.*openai/gpt-tests"):
         await of.complete(question(0))
 
@@ -89,7 +89,7 @@ async def test_a_404_names_the_successor_and_the_near_name(status: int) -> None:
 async def test_what_a_header_says_is_told_once() -> None:
     told: list[str] = []
     server = Server(0.0, otherwise=lambda _: replace(answer(), notice="to be shut down on 2027-01-14"))
-    of = AnswererClient(server, MODEL, warn=told.append)
+    of = ResponseModelClient(server, MODEL, warn=told.append)
     await asyncio.gather(*(of.complete(question(at)) for at in range(5)))
     assert len(told) == 1
     assert "2027-01-14" in told[0]
