@@ -15,7 +15,7 @@ from harness.engine.daily_quota import DailyQuota, DailyQuotaClient
 from harness.engine.event_log import EventLog, EndpointStats
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage
-from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import RequestTracker
@@ -61,7 +61,7 @@ class Endpoint:
         outage = Outage(policy.patience_seconds, 2 * policy.first_wait_seconds)
         self.rate_limiter = RateLimiter(limits or Limits(), self._limit_changed, outage)
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
-        inner: ModelClient = LimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
+        inner: ModelClient = RateLimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
             inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.used_since, model.id)))
         if run_budget is not None and price is not None:

@@ -22,7 +22,7 @@ INITIAL_OUTPUT_TOKENS = 64.0
 LEARNING_RATE = 0.05
 
 
-class LimitedClient:
+class RateLimitedClient:
     """One call at a time through the gate, as many at once as it allows.
 
     Args:

@@ -25,7 +25,7 @@ from harness.engine.budget import (
     lookup_price,
 )
 from harness.engine.limits import Limits
-from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from tests.harness.engine.conftest import Server, answer, question
 
@@ -336,7 +336,7 @@ class Provider:
         run_budget = RunBudget(draw, self.books.budget)
         reservation = Reservation(PRICE, learnt, self.warnings.append)
         rate_limiter = RateLimiter(Limits(max_in_flight=AT_ONCE))
-        client = BudgetedClient(LimitedClient(self.server, rate_limiter, check=reservation.check), run_budget, reservation)
+        client = BudgetedClient(RateLimitedClient(self.server, rate_limiter, check=reservation.check), run_budget, reservation)
 
         async def one(call: Any) -> Any:
             completion = await client.complete(call)

@@ -12,7 +12,7 @@ from agents.messages import Usage
 from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, DailyQuota, DailyQuotaClient
 from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
-from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from results.db.store import Used
 from tests.harness.engine.conftest import Memory, Server, answer, question
@@ -98,7 +98,7 @@ def test_a_limit_below_one_call_says_so(virtual: Run) -> None:
 def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
     rate_limiter = RateLimiter(Limits(max_in_flight=1))
     allowance = Day().allowance(requests_per_day=2)
-    client = DailyQuotaClient(LimitedClient(Server(), rate_limiter), allowance)
+    client = DailyQuotaClient(RateLimitedClient(Server(), rate_limiter), allowance)
 
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(many(client, 2))

@@ -15,7 +15,7 @@ from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage, Ruling
-from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import RetryingClient, RetryPolicy
 from tests.harness.engine.conftest import Server, answer, question
@@ -31,7 +31,7 @@ class OutageEndpoint:
         self.failures: Counter[Failure] = Counter()
         self.stops: list[EndpointDisabled] = []
         self.rate_limiter = RateLimiter(Limits(**limits), outage=Outage(patience_seconds))
-        inner = LimitedClient(server, self.rate_limiter)
+        inner = RateLimitedClient(server, self.rate_limiter)
         policy = RetryPolicy(patience_seconds=patience_seconds)
         self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)
 

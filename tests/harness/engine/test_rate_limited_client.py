@@ -12,14 +12,14 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, ServerLimits, Usage
 from harness.engine.limits import Limits
-from harness.engine.rate_limited_client import INITIAL_OUTPUT_TOKENS, INITIAL_TOKENS_PER_BYTE, LimitedClient
+from harness.engine.rate_limited_client import INITIAL_OUTPUT_TOKENS, INITIAL_TOKENS_PER_BYTE, RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from tests.harness.engine.conftest import Server, answer, question
 
 Run = Callable[[Any], Any]
 
 
-async def all_of(client: LimitedClient, calls: list[ModelRequest]) -> list[Any]:
+async def all_of(client: RateLimitedClient, calls: list[ModelRequest]) -> list[Any]:
     return list(await asyncio.gather(*(client.complete(call) for call in calls), return_exceptions=True))
 
 
@@ -27,7 +27,7 @@ def test_the_estimate_learns_from_usage_and_never_expects_more_than_may_come(vir
     call, long = question(1, most=5), question(2, most=4000)
     size = len(call.body)
     server = Server(otherwise=lambda call: answer(usage=Usage(size * 2, 3)))
-    client = LimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
+    client = RateLimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
     assert client.estimate_tokens(call) == size * INITIAL_TOKENS_PER_BYTE + 5
     assert client.estimate_tokens(long) == len(long.body) * INITIAL_TOKENS_PER_BYTE + INITIAL_OUTPUT_TOKENS
     virtual(all_of(client, [question(at) for at in range(300)]))
@@ -35,7 +35,7 @@ def test_the_estimate_learns_from_usage_and_never_expects_more_than_may_come(vir
 
 
 def test_usage_that_is_not_said_teaches_nothing(virtual: Run) -> None:
-    client = LimitedClient(
+    client = RateLimitedClient(
         Server(otherwise=lambda call: answer(usage=Usage())), RateLimiter(Limits(max_in_flight=1))
     )
     before = client.estimate_tokens(question(1))
@@ -48,7 +48,7 @@ def test_a_token_limit_holds_though_the_first_estimate_was_far_off(virtual: Run)
     server = Server(0.1, otherwise=lambda call: answer(usage=Usage(295, 5)))
 
     async def scenario() -> None:
-        client = LimitedClient(server, RateLimiter(Limits(tokens_per_minute=6000)))
+        client = RateLimitedClient(server, RateLimiter(Limits(tokens_per_minute=6000)))
         await all_of(client, [question(at) for at in range(200)])
 
     virtual(scenario())
@@ -61,14 +61,14 @@ def test_a_token_limit_holds_though_the_first_estimate_was_far_off(virtual: Run)
 def test_a_failure_frees_its_place(virtual: Run, outcome: Exception) -> None:
     server = Server(otherwise=lambda call: outcome)
     rate_limiter = RateLimiter(Limits(max_in_flight=2))
-    outcomes = virtual(all_of(LimitedClient(server, rate_limiter), [question(at) for at in range(10)]))
+    outcomes = virtual(all_of(RateLimitedClient(server, rate_limiter), [question(at) for at in range(10)]))
     assert [type(each) for each in outcomes] == [type(outcome)] * 10
     assert (rate_limiter.in_flight, rate_limiter.waiting) == (0, 0)
 
 
 def test_a_cancelled_call_frees_its_place_and_is_told_only_if_it_was_sent(virtual: Run) -> None:
     rate_limiter, server, abandoned = RateLimiter(Limits(max_in_flight=2)), Server(10.0), []
-    client = LimitedClient(server, rate_limiter, lambda call: abandoned.append(call.key))
+    client = RateLimitedClient(server, rate_limiter, lambda call: abandoned.append(call.key))
 
     async def scenario() -> None:
         asking = [asyncio.ensure_future(client.complete(question(at))) for at in range(4)]
@@ -89,7 +89,7 @@ def test_a_429_is_told_to_the_gate_with_its_wait(virtual: Run) -> None:
     server = Server(1.0, {first.key: [limited]})
 
     async def scenario() -> list[float]:
-        client = LimitedClient(server, RateLimiter(Limits(max_in_flight=8), changes.append))
+        client = RateLimitedClient(server, RateLimiter(Limits(max_in_flight=8), changes.append))
         await all_of(client, [first])
         await all_of(client, [question(1)])
         return [moment for _, moment in server.sent]
@@ -107,7 +107,7 @@ def test_nothing_is_sent_in_a_pause_though_its_turn_was_being_waited_for(virtual
     server = Server(1.5, {calls[0].key: [limited]})
 
     async def scenario() -> None:
-        client = LimitedClient(server, RateLimiter(Limits(requests_per_minute=60)))
+        client = RateLimitedClient(server, RateLimiter(Limits(requests_per_minute=60)))
         await all_of(client, calls)
 
     virtual(scenario())
@@ -120,14 +120,14 @@ def test_a_call_that_failed_goes_to_the_head_of_the_queue(virtual: Run) -> None:
     calls = [question(at) for at in range(20)]
     server = Server(1.0, {calls[0].key: [CallError(Failure.SERVER, "oops", status=500)]})
 
-    async def twice(client: LimitedClient, call: ModelRequest) -> Completion:
+    async def twice(client: RateLimitedClient, call: ModelRequest) -> Completion:
         try:
             return await client.complete(call)
         except CallError:
             return await client.complete(call)
 
     async def scenario() -> None:
-        client = LimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
+        client = RateLimitedClient(server, RateLimiter(Limits(max_in_flight=1)))
         await asyncio.gather(*(twice(client, call) for call in calls))
 
     virtual(scenario())
@@ -139,7 +139,7 @@ def test_what_the_server_says_of_its_limits_reaches_the_gate(virtual: Run) -> No
     said = ServerLimits(requests_per_minute=120.0)
     rate_limiter = RateLimiter(Limits())
     server = Server(otherwise=lambda call: answer().with_measurements(1.0, said))
-    virtual(all_of(LimitedClient(server, rate_limiter), [question(1)]))
+    virtual(all_of(RateLimitedClient(server, rate_limiter), [question(1)]))
     assert rate_limiter.requests_per_minute == 120.0
 
 
@@ -147,7 +147,7 @@ def test_closing_closes_the_gate_and_what_is_wrapped(virtual: Run) -> None:
     server = Server()
 
     async def scenario() -> None:
-        client = LimitedClient(server, RateLimiter(Limits(requests_per_minute=60)))
+        client = RateLimitedClient(server, RateLimiter(Limits(requests_per_minute=60)))
         await client.complete(question(1))
         await client.close()
         await client.close()

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from agents.clients.base import ModelRequest
 from agents.errors import Adaptation, CallError, Failure, EndpointDisabled
 from harness.engine.limits import Limits
-from harness.engine.rate_limited_client import LimitedClient
+from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import (
     TRUSTED_WAITS,
@@ -161,7 +161,7 @@ def test_a_waiting_retry_holds_no_slot(virtual: Run) -> None:
     server = Server(1.0, {first.key: [broken()]})
 
     async def scenario() -> None:
-        retrying = Retrying(LimitedClient(server, RateLimiter(Limits(max_in_flight=1))))
+        retrying = Retrying(RateLimitedClient(server, RateLimiter(Limits(max_in_flight=1))))
         await asyncio.gather(retrying.client.complete(first), retrying.client.complete(second))
 
     virtual(scenario())
@@ -174,7 +174,7 @@ def test_retries_do_not_wait_for_the_first_pass_to_end(virtual: Run) -> None:
     server = Server(1.0, {calls[0].key: [broken()]})
 
     async def scenario() -> None:
-        retrying = Retrying(LimitedClient(server, RateLimiter(Limits(max_in_flight=2))))
+        retrying = Retrying(RateLimitedClient(server, RateLimiter(Limits(max_in_flight=2))))
         await asyncio.gather(*(retrying.client.complete(call) for call in calls))
 
     virtual(scenario())
