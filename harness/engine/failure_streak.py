@@ -18,7 +18,7 @@ _UNSCORED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty
 _FLAWED = {ExclusionReason.TRUNCATED: "truncated", ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered"}
 
 
-class Streak:
+class FailureStreak:
     """Counts outcomes by kind since the last useful one.
 
     Args:

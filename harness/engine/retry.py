@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
-from harness.engine.failure_streak import Streak
+from harness.engine.failure_streak import FailureStreak
 
 TRUSTED_WAITS = 8
 
@@ -147,7 +147,7 @@ class RetryingClient:
         self._on_stop = on_stop
         self._random = random.Random(seed)
         self._answered = False
-        self.streak = Streak(policy.stop_after)
+        self.streak = FailureStreak(policy.stop_after)
         self._stopping = asyncio.Event()
         self.stopped: EndpointDisabled | None = None
         self.waiting = 0

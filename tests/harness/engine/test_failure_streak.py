@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from agents.errors import Failure
 from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
-from harness.engine.failure_streak import LONGEST, Streak, useless_kind
+from harness.engine.failure_streak import LONGEST, FailureStreak, useless_kind
 from tests.harness.engine.conftest import question
 
 
@@ -65,7 +65,7 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
         "filtered": unscored(UnscoredReason.FILTERED),
         "other": unscored(UnscoredReason.UNREADABLE),
     }
-    streak, call = Streak(longest), question(1)
+    streak, call = FailureStreak(longest), question(1)
     since: list[Any] = []
     for kind in kinds:
         since = [] if kind is None else [*since, kind]
@@ -80,7 +80,7 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
 
 @pytest.mark.parametrize("reason", COUNTED)
 def test_the_error_names_the_remedy(reason: UnscoredReason) -> None:
-    streak, call = Streak(), question(1, most=5)
+    streak, call = FailureStreak(), question(1, most=5)
     errors = [streak.read(call, unscored(reason)) for _ in range(LONGEST)]
     assert errors[:-1] == [None] * (LONGEST - 1)
     words = str(errors[-1])
