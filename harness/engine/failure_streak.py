@@ -41,7 +41,7 @@ class FailureStreak:
 
     def read(self, call: ModelRequest, reading: object) -> CallError | None:
         """Count what was read from an answer; the error that stops the endpoint, where there are too many."""
-        kind = useless_kind(reading)
+        kind = failure_kind(reading)
         if kind is None:
             self.reset()
         elif kind and self.count(kind):
@@ -49,7 +49,7 @@ class FailureStreak:
         return None
 
 
-def useless_kind(reading: object) -> str | None:
+def failure_kind(reading: object) -> str | None:
     """ "truncated", "empty" or "filtered"; "" for another outcome without use; None for a useful one."""
     if isinstance(reading, Judgment):
         outcome = reading.outcome

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from agents.errors import Failure
 from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
-from harness.engine.failure_streak import LONGEST, FailureStreak, useless_kind
+from harness.engine.failure_streak import LONGEST, FailureStreak, failure_kind
 from tests.harness.engine.conftest import question
 
 
@@ -34,23 +34,23 @@ COUNTED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty",
 
 @pytest.mark.parametrize("reason", UnscoredReason)
 def test_the_kind_of_a_judgment(reason: UnscoredReason) -> None:
-    assert useless_kind(unscored(reason)) == COUNTED.get(reason, "")
-    assert useless_kind(VERDICT) is None
+    assert failure_kind(unscored(reason)) == COUNTED.get(reason, "")
+    assert failure_kind(VERDICT) is None
 
 
 @pytest.mark.parametrize("flaw", ["", *ExclusionReason])
 def test_the_kind_of_a_generation(flaw: str) -> None:
     expected = {ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered", ExclusionReason.TRUNCATED: "truncated"}
-    assert useless_kind(generation(flaw)) == (expected.get(ExclusionReason(flaw)) if flaw else None)
+    assert failure_kind(generation(flaw)) == (expected.get(ExclusionReason(flaw)) if flaw else None)
 
 
 def test_a_base_model_that_writes_to_its_limit_is_no_trouble() -> None:
-    assert useless_kind(replace(generation(ExclusionReason.TRUNCATED), text="I am so sorry. Human:")) is None
+    assert failure_kind(replace(generation(ExclusionReason.TRUNCATED), text="I am so sorry. Human:")) is None
 
 
 def test_what_is_neither_is_useful() -> None:
-    assert useless_kind(None) is None
-    assert useless_kind("text") is None
+    assert failure_kind(None) is None
+    assert failure_kind("text") is None
 
 
 outcomes: some.SearchStrategy[Any] = some.sampled_from([None, "truncated", "empty", "filtered", "other"])
