@@ -1,7 +1,7 @@
 """Outcomes of one kind that follow each other without a verdict between them: a setting that cannot work.
 
 A judge whose every answer is cut off, empty or filtered costs money and says nothing; so does a request
-that is never accepted. After `LONGEST` of one kind the endpoint stops, and says what would mend it.
+that is never accepted. After `MAX_STREAK` of one kind the endpoint stops, and says what would mend it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from agents.errors import CallError, Failure
 from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, UnscoredReason, Unscored
 
-LONGEST = 20
+MAX_STREAK = 20
 _UNSCORED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty", UnscoredReason.FILTERED: "filtered"}
 _FLAWED = {ExclusionReason.TRUNCATED: "truncated", ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered"}
 
@@ -25,7 +25,7 @@ class FailureStreak:
         longest: of one kind, before `count` says so; ≥ 1.
     """
 
-    def __init__(self, longest: int = LONGEST) -> None:
+    def __init__(self, longest: int = MAX_STREAK) -> None:
         self._longest = longest
         self._counts: Counter[str] = Counter()
 

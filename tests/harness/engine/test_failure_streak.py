@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from agents.errors import Failure
 from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
-from harness.engine.failure_streak import LONGEST, FailureStreak, failure_kind
+from harness.engine.failure_streak import MAX_STREAK, FailureStreak, failure_kind
 from tests.harness.engine.conftest import question
 
 
@@ -81,8 +81,8 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
 @pytest.mark.parametrize("reason", COUNTED)
 def test_the_error_names_the_remedy(reason: UnscoredReason) -> None:
     streak, call = FailureStreak(), question(1, most=5)
-    errors = [streak.read(call, unscored(reason)) for _ in range(LONGEST)]
-    assert errors[:-1] == [None] * (LONGEST - 1)
+    errors = [streak.read(call, unscored(reason)) for _ in range(MAX_STREAK)]
+    assert errors[:-1] == [None] * (MAX_STREAK - 1)
     words = str(errors[-1])
-    assert str(LONGEST) in words
+    assert str(MAX_STREAK) in words
     assert ("filter" if reason is UnscoredReason.FILTERED else "verdict_tokens = 4096") in words
