@@ -52,11 +52,11 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
-class StopLane:
+class StopEndpoint:
     """No call of this lane can get an answer."""
 
 
-Decision = RetryAfter | GiveUp | StopLane
+Decision = RetryAfter | GiveUp | StopEndpoint
 
 _STOPPING = {
     Failure.AUTHENTICATION,
@@ -96,12 +96,12 @@ def decide(
     waited too (a server may say "0" for ever).
     """
     if error.failure in _STOPPING or (error.adaptation is not None and not answered):
-        return StopLane()
+        return StopEndpoint()
     most_unanswered = _TRIES_UNANSWERED.get(error.failure)
     if error.failure is Failure.SERVER and error.charged:  # generations that break off one after another
         most_unanswered = 3
     if not answered and most_unanswered is not None and failed_tries >= most_unanswered:
-        return StopLane()
+        return StopEndpoint()
     if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
         return GiveUp()
     backoff = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2 ** min(failed_tries - 1, 16))
@@ -180,7 +180,7 @@ class RetryingClient:
                 failed[limited] += not error.paused
                 decision = self._decide(error, max(1, failed[limited]), put_off_seconds)
                 self._on_failure(call, error, failed[True] + failed[False], decision)
-                if isinstance(decision, StopLane):
+                if isinstance(decision, StopEndpoint):
                     raise self.stop(error.ending or error) from error
                 if isinstance(decision, GiveUp):
                     raise
@@ -198,7 +198,7 @@ class RetryingClient:
 
     def _decide(self, error: CallError, failed_tries: int, put_off_seconds: float) -> Decision:
         if error.ending is not None:
-            return StopLane()
+            return StopEndpoint()
         if error.paused:  # the gate waits
             return RetryAfter(0.0)
         decision = decide(
@@ -211,7 +211,7 @@ class RetryingClient:
         )
         if not isinstance(decision, GiveUp):
             return decision
-        return StopLane() if self.streak.count(error.failure) else decision
+        return StopEndpoint() if self.streak.count(error.failure) else decision
 
     async def _wait(self, seconds: float) -> None:
         self.waiting += 1

@@ -13,7 +13,7 @@ from agents.messages import Completion
 from agents.models.lifecycle import Lifecycle
 from agents.models.spec import Model
 from harness.engine.response_model_client import ResponseModelClient
-from harness.engine.retry import RetryPolicy, StopLane, decide
+from harness.engine.retry import RetryPolicy, StopEndpoint, decide
 from tests.harness.engine.conftest import MODEL, Server, answer, question
 
 ELSEWHERE = replace(MODEL, identity="http://gateway/v1")
@@ -97,4 +97,4 @@ async def test_what_a_header_says_is_told_once() -> None:
 
 @pytest.mark.parametrize("failure", [Failure.WRONG_MODEL, Failure.RETIRED])
 def test_either_stops_the_endpoint(failure: Failure) -> None:
-    assert isinstance(decide(CallError(failure, ""), 1, 0.0, RetryPolicy(), 0.5), StopLane)
+    assert isinstance(decide(CallError(failure, ""), 1, 0.0, RetryPolicy(), 0.5), StopEndpoint)

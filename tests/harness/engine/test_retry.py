@@ -22,7 +22,7 @@ from harness.engine.retry import (
     RetryAfter,
     RetryingClient,
     RetryPolicy,
-    StopLane,
+    StopEndpoint,
     decide,
 )
 from tests.harness.engine.conftest import Server, answer, question
@@ -48,7 +48,7 @@ def test_what_no_further_call_can_pass_stops_the_lane(
     failure: Failure, failed: int, asked: float | None, waited: float, spread: float
 ) -> None:
     error = CallError(failure, "no", retry_after_seconds=asked)
-    assert decide(error, failed, waited, POLICY, spread) == StopLane()
+    assert decide(error, failed, waited, POLICY, spread) == StopEndpoint()
 
 
 @given(some.sampled_from(HOPELESS), tries, waits, put_off, jitter)
@@ -86,7 +86,7 @@ def test_a_rate_limit_costs_patience_and_anything_else_tries(
     failure: Failure, failed: int, asked: float | None, waited: float, spread: float
 ) -> None:
     decision = decide(CallError(failure, "no", retry_after_seconds=asked), failed, waited, POLICY, spread)
-    assert not isinstance(decision, StopLane)
+    assert not isinstance(decision, StopEndpoint)
     if failure is not Failure.RATE_LIMITED and failed >= POLICY.most_tries:
         assert decision == GiveUp()
     if waited + (asked or 0.0) > POLICY.patience_seconds:
