@@ -19,7 +19,7 @@ from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import RequestTracker
-from harness.engine.retry import Decision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
+from harness.engine.retry import RetryDecision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
 
 LOW_WATER_MARK = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
 
@@ -112,7 +112,7 @@ class Endpoint:
     def _limit_changed(self, reason: str) -> None:
         self._events.write("limit", lane=self.name, reason=reason)
 
-    def _try_failed(self, call: ModelRequest, error: CallError, tries: int, decision: Decision) -> None:
+    def _try_failed(self, call: ModelRequest, error: CallError, tries: int, decision: RetryDecision) -> None:
         stats = self.stats
         stats.rate_limited += error.failure is Failure.RATE_LIMITED
         stats.retried += isinstance(decision, RetryAfter)

@@ -56,7 +56,7 @@ class StopEndpoint:
     """No call of this lane can get an answer."""
 
 
-Decision = RetryAfter | GiveUp | StopEndpoint
+RetryDecision = RetryAfter | GiveUp | StopEndpoint
 
 _STOPPING = {
     Failure.AUTHENTICATION,
@@ -87,7 +87,7 @@ def decide(
     jitter: float,
     *,
     answered: bool = True,
-) -> Decision:
+) -> RetryDecision:
     """What to do after the `failed_tries`-th ≥ 1 failed try of this kind (rate-limited or not).
 
     `put_off_seconds` is how long rate limits have kept this request waiting; `jitter` in [0, 1) spreads the
@@ -136,7 +136,7 @@ class RetryingClient:
         inner: ModelClient,
         endpoint: str,
         policy: RetryPolicy,
-        on_failure: Callable[[ModelRequest, CallError, int, Decision], None],
+        on_failure: Callable[[ModelRequest, CallError, int, RetryDecision], None],
         on_stop: Callable[[EndpointDisabled], None],
         seed: int = 0,
     ) -> None:
@@ -196,7 +196,7 @@ class RetryingClient:
         """Close what is wrapped."""
         await self._inner.close()
 
-    def _decide(self, error: CallError, failed_tries: int, put_off_seconds: float) -> Decision:
+    def _decide(self, error: CallError, failed_tries: int, put_off_seconds: float) -> RetryDecision:
         if error.ending is not None:
             return StopEndpoint()
         if error.paused:  # the gate waits

@@ -17,7 +17,7 @@ from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import (
     TRUSTED_WAITS,
-    Decision,
+    RetryDecision,
     GiveUp,
     RetryAfter,
     RetryingClient,
@@ -100,11 +100,11 @@ class Retrying:
     """A retrying client before a server, and what it told."""
 
     def __init__(self, server: Any, policy: RetryPolicy = POLICY) -> None:
-        self.failures: list[tuple[str, Failure, int, Decision]] = []
+        self.failures: list[tuple[str, Failure, int, RetryDecision]] = []
         self.stops: list[EndpointDisabled] = []
         self.client = RetryingClient(server, "lane", policy, self._failed, self.stops.append)
 
-    def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: Decision) -> None:
+    def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: RetryDecision) -> None:
         self.failures.append((call.key, error.failure, tries, decision))
 
 
