@@ -18,7 +18,7 @@ from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
 from harness.engine.failure_streak import FailureStreak
 
-TRUSTED_WAITS = 8
+MAX_TRUSTED_WAITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def decide(
 
     `put_off_seconds` is how long rate limits have kept this request waiting; `jitter` in [0, 1) spreads the
     backoff over its upper half; `answered` is whether the endpoint ever has. A server's own wait is
-    honoured to the letter, never shortened; where it was in vain `TRUSTED_WAITS` times, the backoff is
+    honoured to the letter, never shortened; where it was in vain `MAX_TRUSTED_WAITS` times, the backoff is
     waited too (a server may say "0" for ever).
     """
     if error.failure in _STOPPING or (error.adaptation is not None and not answered):
@@ -109,7 +109,7 @@ def decide(
     if error.failure is Failure.TIMEOUT and failed_tries == 1:
         backoff = 0.0  # it has waited a whole timeout already
     asked = error.retry_after_seconds
-    wait = backoff if asked is None else asked if failed_tries <= TRUSTED_WAITS else max(asked, backoff)
+    wait = backoff if asked is None else asked if failed_tries <= MAX_TRUSTED_WAITS else max(asked, backoff)
     limited = error.failure is Failure.RATE_LIMITED
     if put_off_seconds + wait > policy.patience_seconds or (
         failed_tries >= policy.most_tries and not limited
