@@ -32,7 +32,7 @@ class RetryPolicy:
         longest. stop_after: outcomes of one kind with no verdict between them, before the endpoint stops.
     """
 
-    most_tries: int = 6
+    max_tries: int = 6
     patience_seconds: float = 3600.0
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
@@ -112,7 +112,7 @@ def decide(
     wait = backoff if asked is None else asked if failed_tries <= MAX_TRUSTED_WAITS else max(asked, backoff)
     limited = error.failure is Failure.RATE_LIMITED
     if put_off_seconds + wait > policy.patience_seconds or (
-        failed_tries >= policy.most_tries and not limited
+        failed_tries >= policy.max_tries and not limited
     ):
         return GiveUp()
     return RetryAfter(wait)

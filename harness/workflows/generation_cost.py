@@ -96,7 +96,7 @@ def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int
         output_tokens=round(made),
         seconds=_seconds(model, len(asked), given + made, settings),
         expected_usd=expected,
-        maximum_usd=None if price is None else most * settings.policy.most_tries,
+        maximum_usd=None if price is None else most * settings.policy.max_tries,
     )
 
 

@@ -114,7 +114,7 @@ async def _estimate(
         output_tokens=round(output),
         seconds=_seconds(judge, len(asked), tokens + output, settings),
         expected_usd=_expected(price, tokens, output),
-        maximum_usd=most * settings.policy.most_tries if price is not None else None,
+        maximum_usd=most * settings.policy.max_tries if price is not None else None,
     )
 
 

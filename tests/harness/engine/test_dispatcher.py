@@ -319,7 +319,7 @@ def test_a_dead_address_is_one_error_and_not_five_thousand(virtual: Run, single:
     endpoint = house.endpoint(server, 10, policy=policy)
     virtual(dispatch([(endpoint, single(5000))]))
     assert endpoint.stats.stopped == "no connection"
-    assert len(server.sent) < 600 * policy.most_tries
+    assert len(server.sent) < 600 * policy.max_tries
 
 
 def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> None:

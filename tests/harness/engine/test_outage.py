@@ -187,7 +187,7 @@ def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, whic
     outcomes, lasted = virtual(scenario())
     assert outcomes.count(answer()) == 399
     assert lasted < 120
-    assert server.counts[poison] <= 2 * RetryPolicy().most_tries
+    assert server.counts[poison] <= 2 * RetryPolicy().max_tries
 
 
 def test_an_address_where_nobody_ever_answered_is_not_waited_for() -> None:

@@ -87,7 +87,7 @@ def test_a_rate_limit_costs_patience_and_anything_else_tries(
 ) -> None:
     decision = decide(CallError(failure, "no", retry_after_seconds=asked), failed, waited, POLICY, spread)
     assert not isinstance(decision, StopEndpoint)
-    if failure is not Failure.RATE_LIMITED and failed >= POLICY.most_tries:
+    if failure is not Failure.RATE_LIMITED and failed >= POLICY.max_tries:
         assert decision == GiveUp()
     if waited + (asked or 0.0) > POLICY.patience_seconds:
         assert decision == GiveUp()
@@ -130,7 +130,7 @@ def test_it_waits_as_long_as_it_is_asked_to(virtual: Run) -> None:
 
 def test_rate_limits_do_not_use_up_the_tries(virtual: Run) -> None:
     call = question(1)
-    script = [limited(1.0), broken()] * (POLICY.most_tries - 1) + [limited(1.0)] * 9
+    script = [limited(1.0), broken()] * (POLICY.max_tries - 1) + [limited(1.0)] * 9
     server = Server(1.0, {call.key: list(script)})
     retrying = Retrying(server)
     assert virtual(retrying.client.complete(call)) == answer()
@@ -143,7 +143,7 @@ def test_a_call_that_fails_for_good_is_given_up_after_its_tries(virtual: Run) ->
     retrying = Retrying(server)
     with pytest.raises(CallError, match="oops"):
         virtual(retrying.client.complete(question(1)))
-    assert len(server.sent) == POLICY.most_tries
+    assert len(server.sent) == POLICY.max_tries
     assert isinstance(retrying.failures[-1][3], GiveUp)
     assert retrying.stops == []
 
@@ -217,7 +217,7 @@ def test_the_first_cause_stands(virtual: Run) -> None:
 
 
 def test_many_given_up_in_a_row_stop_the_lane_and_a_verdict_between_forgives(virtual: Run) -> None:
-    policy = RetryPolicy(most_tries=1, stop_after=5)
+    policy = RetryPolicy(max_tries=1, stop_after=5)
 
     def run(good: set[int]) -> tuple[int, int]:
         calls = [question(at) for at in range(20)]
@@ -279,7 +279,7 @@ def test_an_endpoint_that_has_answered_is_given_all_tries(virtual: Run) -> None:
             await retrying.client.complete(question(2))
 
     virtual(scenario())
-    assert server.counts[question(2).key] == POLICY.most_tries
+    assert server.counts[question(2).key] == POLICY.max_tries
 
 
 def test_a_refused_parameter_stops_a_new_endpoint_at_once_and_is_named(virtual: Run) -> None:

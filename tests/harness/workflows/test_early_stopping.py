@@ -402,7 +402,7 @@ async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
     options = Options(latency_ms=0, malformed=0.1)
     running = await serve(options)
     model = registry.emulated(registry.model("openai/gpt-4o"), running.url, options.definition_hash)
-    hasty = Settings(quiet=True, policy=RetryPolicy(most_tries=1, stop_after=1000))
+    hasty = Settings(quiet=True, policy=RetryPolicy(max_tries=1, stop_after=1000))
     try:
         async with await Store.open(str(tmp_path / "db.sqlite")) as store:
             plan = await plan_of(dataset, store, [model])

@@ -152,7 +152,7 @@ async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
     async with await Store.open(str(tmp_path / "empathy.sqlite")) as store:
         house = Bench(store, ill.url, Options().definition_hash)
         plan = await house.plan(GPT, limit=20)
-        policy = RetryPolicy(most_tries=1, stop_after=10**6, patience_seconds=0.0)
+        policy = RetryPolicy(max_tries=1, stop_after=10**6, patience_seconds=0.0)
         none = await house.judge(plan, policy=policy)
         judge = none.judges[0]
         assert judge.unscored == {"no answer": 40}

@@ -24,7 +24,7 @@ from tests.results.conftest import Open
 Make = Callable[..., Awaitable[Bench]]
 
 N = 64  # dialogues of the written sample
-PATIENT = replace(AT_ONCE, most_tries=20)  # no call fails as often as that
+PATIENT = replace(AT_ONCE, max_tries=20)  # no call fails as often as that
 
 
 def lanes(summary: Summary) -> dict[str, Any]:

@@ -24,7 +24,7 @@ N = 64  # dialogues of the written sample
 JUDGES = (GPT, GEMINI, CLAUDE)
 ALL = 2 * N * len(JUDGES)
 IN_FLIGHT = 32
-PATIENT = replace(AT_ONCE, most_tries=20)  # no request fails as often as that
+PATIENT = replace(AT_ONCE, max_tries=20)  # no request fails as often as that
 HASTY = replace(AT_ONCE, patience_seconds=0.3)
 ROOM = {"verdict": "text", "verdict_tokens": 4096, "max_top_logprobs": 0}
 
@@ -219,7 +219,7 @@ async def test_useless_answers_stop_the_endpoint(place: Make, fault: str, judge:
         ("overloaded", 1.0, "--patience", 5 * IN_FLIGHT),
         ("busy-in-200", 1.0, "--patience", 5 * IN_FLIGHT),
         ("gateway-timeout", 1.0, "--patience", 5 * IN_FLIGHT),
-        ("broken-off", 1.0, "broke off", 2 * N * AT_ONCE.most_tries),
+        ("broken-off", 1.0, "broke off", 2 * N * AT_ONCE.max_tries),
     ],
 )
 async def test_an_endpoint_that_cannot_answer_stops(
