@@ -58,7 +58,7 @@ class Endpoint:
         self._purse = run_budget
         self._events = events or EventLog(None)
         policy = policy or RetryPolicy()
-        outage = Outage(policy.patience_seconds, 2 * policy.first_wait_seconds)
+        outage = Outage(policy.patience_seconds, 2 * policy.initial_backoff_seconds)
         self.rate_limiter = RateLimiter(limits or Limits(), self._limit_changed, outage)
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
         inner: ModelClient = RateLimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
