@@ -35,7 +35,7 @@ class RetryPolicy:
     max_tries: int = 6
     patience_seconds: float = 3600.0
     initial_backoff_seconds: float = 0.5
-    longest_wait_seconds: float = 30.0
+    max_backoff_seconds: float = 30.0
     stop_after: int = 20
 
 
@@ -104,7 +104,7 @@ def decide(
         return StopEndpoint()
     if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
         return GiveUp()
-    backoff = min(policy.longest_wait_seconds, policy.initial_backoff_seconds * 2 ** min(failed_tries - 1, 16))
+    backoff = min(policy.max_backoff_seconds, policy.initial_backoff_seconds * 2 ** min(failed_tries - 1, 16))
     backoff *= 0.5 + 0.5 * jitter
     if error.failure is Failure.TIMEOUT and failed_tries == 1:
         backoff = 0.0  # it has waited a whole timeout already

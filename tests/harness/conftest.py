@@ -32,7 +32,7 @@ GPT = "openai/emulated-gpt-4o"
 GEMINI = "google/emulated-gemini-2.0-flash"
 CLAUDE = "anthropic/emulated-claude-sonnet-4-5"
 KEY = "sk-test-0123456789abcdef"
-AT_ONCE = RetryPolicy(initial_backoff_seconds=0.001, longest_wait_seconds=0.01)
+AT_ONCE = RetryPolicy(initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
 SETTINGS = Settings(limits=Limits(max_in_flight=32), policy=AT_ONCE, quiet=True)
 
 Start = Callable[..., Awaitable[Running]]

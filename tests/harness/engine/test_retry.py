@@ -77,7 +77,7 @@ def test_the_backoff_doubles_within_its_bounds(failure: Failure, failed: int, sp
     if failure is Failure.TIMEOUT and failed == 1:
         assert decision == RetryAfter(0.0)  # it has waited a whole timeout already
     elif isinstance(decision, RetryAfter):
-        whole = min(POLICY.longest_wait_seconds, POLICY.initial_backoff_seconds * 2 ** (failed - 1))
+        whole = min(POLICY.max_backoff_seconds, POLICY.initial_backoff_seconds * 2 ** (failed - 1))
         assert whole / 2 <= decision.seconds <= whole
 
 

@@ -38,7 +38,7 @@ from results.queries.responses import reads_of
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
 LIBRARY = Library()
-AT_ONCE = RetryPolicy(max_tries=20, initial_backoff_seconds=0.001, longest_wait_seconds=0.01)
+AT_ONCE = RetryPolicy(max_tries=20, initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
 SETTINGS = Settings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)
 Models = Callable[..., Awaitable[list[Model]]]
 Improve = Callable[..., Awaitable[Summary]]
