@@ -53,7 +53,7 @@ class Outage:
     """
 
     patience_seconds: float = 3600.0
-    least_pause_seconds: float = 1.0
+    min_pause_seconds: float = 1.0
     began_at: float | None = None
     probing: bool = False
     answered: bool = False
@@ -122,7 +122,7 @@ class Outage:
 
     def _pause(self, now: float, asked: float) -> Ruling:
         lasted = self.lasted(now)
-        own = min(LONGEST_PAUSE_SECONDS, max(self.least_pause_seconds, lasted * SHARE_OF_OUTAGE))
+        own = min(LONGEST_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * SHARE_OF_OUTAGE))
         self.pause_seconds = max(asked, own)
         if lasted + self.pause_seconds > self.patience_seconds:
             return Ruling.GIVE_UP
