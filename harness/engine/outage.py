@@ -31,7 +31,7 @@ DOUBTFUL = frozenset({Failure.SERVER, Failure.MALFORMED})
 """Failures of one request, which do not end an outage either."""
 
 
-class Ruling(Enum):
+class OutageAction(Enum):
     """What a failure means for its endpoint."""
 
     REQUEST = auto()  # the request's own: the endpoint goes on
@@ -78,7 +78,7 @@ class Outage:
         self.began_at, self.probing = None, False
         return True
 
-    def failure(self, error: CallError, now: float, sent_at: float, in_flight: int) -> Ruling:
+    def failure(self, error: CallError, now: float, sent_at: float, in_flight: int) -> OutageAction:
         """Take note of a failed request, and rule what follows.
 
         Args:
@@ -89,17 +89,17 @@ class Outage:
         of_endpoint = self._is_of_endpoint(error.failure)
         if of_endpoint and error.failure is not Failure.CONNECTION and asked > self.patience_seconds:
             self.pause_seconds = asked
-            return Ruling.GIVE_UP
+            return OutageAction.GIVE_UP
         if self.began_at is not None:
             return self._in_outage(self.began_at, error.failure, now, sent_at, asked)
         if not (of_endpoint or error.failure is Failure.TIMEOUT) or not self.answered_or_refused(error):
-            return Ruling.REQUEST
+            return OutageAction.REQUEST
         self._failures += 1
         silent = self._answered_at < sent_at
         if silent and (self._failures >= FAILURES_TO_BEGIN or in_flight <= 1):
             self.began_at = now
             return self._pause(now, asked)
-        return Ruling.REQUEST
+        return OutageAction.REQUEST
 
     def answered_or_refused(self, error: CallError) -> bool:
         """Whether there is anybody at the address: it has answered before, or refuses in HTTP's own words."""
@@ -110,20 +110,20 @@ class Outage:
 
     def _in_outage(
         self, began_at: float, failure: Failure, now: float, sent_at: float, asked: float
-    ) -> Ruling:
+    ) -> OutageAction:
         if sent_at < began_at:  # of the wave with which the outage began
             self.pause_seconds = asked
-            return Ruling.PAUSE if self._is_of_endpoint(failure) else Ruling.REQUEST
+            return OutageAction.PAUSE if self._is_of_endpoint(failure) else OutageAction.REQUEST
         self.probing = False
         if failure not in OF_ENDPOINT | DOUBTFUL | {Failure.TIMEOUT}:
             self.began_at = None  # it answers again, if only with a refusal of this request
-            return Ruling.REQUEST
+            return OutageAction.REQUEST
         return self._pause(now, asked)
 
-    def _pause(self, now: float, asked: float) -> Ruling:
+    def _pause(self, now: float, asked: float) -> OutageAction:
         lasted = self.lasted(now)
         own = min(LONGEST_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * SHARE_OF_OUTAGE))
         self.pause_seconds = max(asked, own)
         if lasted + self.pause_seconds > self.patience_seconds:
-            return Ruling.GIVE_UP
-        return Ruling.PAUSE
+            return OutageAction.GIVE_UP
+        return OutageAction.PAUSE

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
-from harness.engine.outage import OF_ENDPOINT, Outage, Ruling
+from harness.engine.outage import OF_ENDPOINT, Outage, OutageAction
 from harness.engine.rate_limiter import RateLimiter
 from results.render.format import clock
 
@@ -103,11 +103,11 @@ class RateLimitedClient:
         if rate_limiter.outage.probing:
             self._probe = call.key
         ruling = rate_limiter.failed(error, sent_at)
-        if ruling is Ruling.REQUEST:
+        if ruling is OutageAction.REQUEST:
             self._suspects.add(call.key)
         alone = call.key in self._suspects and not rate_limiter.waiting
-        error.paused = ruling is Ruling.PAUSE and error.failure in OF_ENDPOINT and not alone
-        if ruling is Ruling.GIVE_UP:
+        error.paused = ruling is OutageAction.PAUSE and error.failure in OF_ENDPOINT and not alone
+        if ruling is OutageAction.GIVE_UP:
             error.ending = _given_up(call, error, rate_limiter.outage)
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from agents.errors import CallError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
-from harness.engine.outage import Outage, Ruling
+from harness.engine.outage import Outage, OutageAction
 from harness.engine.pacer import Pacer
 
 INITIAL_IN_FLIGHT = 8
@@ -242,13 +242,13 @@ class RateLimiter:
         if self._rate_factor < 1.0:
             self._recover()
 
-    def failed(self, error: CallError, sent_at: float) -> Ruling:
+    def failed(self, error: CallError, sent_at: float) -> OutageAction:
         """Learn from a failure of any kind, before it leaves; what it means for the endpoint."""
         now, was_on = _now(), self.outage.is_on
         ruling = self.outage.failure(error, now, sent_at, self.in_flight)
         if was_on and not self.outage.is_on:
             self._resume()
-        if ruling is Ruling.PAUSE and self.outage.pause_seconds:
+        if ruling is OutageAction.PAUSE and self.outage.pause_seconds:
             status = f", HTTP {error.status}" if error.status else ""
             lasted = f" for {self.outage.lasted(now):.0f} s" if self.outage.lasted(now) >= 1 else ""
             self._reason = f"{error.failure}{status}{lasted}"

@@ -14,7 +14,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure, EndpointDisabled
 from agents.messages import Completion
 from harness.engine.limits import Limits
-from harness.engine.outage import Outage, Ruling
+from harness.engine.outage import Outage, OutageAction
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import RetryingClient, RetryPolicy
@@ -193,14 +193,14 @@ def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, whic
 def test_an_address_where_nobody_ever_answered_is_not_waited_for() -> None:
     outage = Outage()
     refused = CallError(Failure.CONNECTION, "refused")
-    assert [outage.failure(refused, 1.0 + at, 1.0 + at, 1) for at in range(5)] == [Ruling.REQUEST] * 5
+    assert [outage.failure(refused, 1.0 + at, 1.0 + at, 1) for at in range(5)] == [OutageAction.REQUEST] * 5
 
 
 def test_an_answer_to_an_earlier_request_does_not_end_an_outage() -> None:
     outage = Outage()
     outage.answer(0.0, 0.0)
     error = CallError(Failure.UNAVAILABLE, "not now")
-    assert outage.failure(error, 10.0, 9.0, 1) is Ruling.PAUSE
+    assert outage.failure(error, 10.0, 9.0, 1) is OutageAction.PAUSE
     assert not outage.answer(11.0, 8.0)
     assert outage.is_on
     assert outage.answer(12.0, 11.5)
@@ -209,6 +209,6 @@ def test_an_answer_to_an_earlier_request_does_not_end_an_outage() -> None:
 
 def test_a_refusal_of_one_request_ends_an_outage() -> None:
     outage = Outage()
-    assert outage.failure(CallError(Failure.UNAVAILABLE, "x"), 1.0, 0.5, 1) is Ruling.PAUSE
-    assert outage.failure(CallError(Failure.BAD_REQUEST, "x"), 3.0, 2.5, 1) is Ruling.REQUEST
+    assert outage.failure(CallError(Failure.UNAVAILABLE, "x"), 1.0, 0.5, 1) is OutageAction.PAUSE
+    assert outage.failure(CallError(Failure.BAD_REQUEST, "x"), 3.0, 2.5, 1) is OutageAction.REQUEST
     assert not outage.is_on
