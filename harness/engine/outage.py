@@ -24,7 +24,7 @@ FAILURES_TO_BEGIN = 3
 SHARE_OF_OUTAGE = 1 / 3
 LONGEST_PAUSE_SECONDS = 120.0
 
-OF_ENDPOINT = frozenset({Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.CONNECTION})
+ENDPOINT_FAILURES = frozenset({Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.CONNECTION})
 """Failures that say "not now": a request that meets one in an outage uses up no try."""
 
 DOUBTFUL = frozenset({Failure.SERVER, Failure.MALFORMED})
@@ -106,7 +106,7 @@ class Outage:
         return self.answered or error.failure in (Failure.UNAVAILABLE, Failure.RATE_LIMITED)
 
     def _is_of_endpoint(self, failure: Failure) -> bool:
-        return failure in OF_ENDPOINT and (self.answered or failure is not Failure.CONNECTION)
+        return failure in ENDPOINT_FAILURES and (self.answered or failure is not Failure.CONNECTION)
 
     def _in_outage(
         self, began_at: float, failure: Failure, now: float, sent_at: float, asked: float
@@ -115,7 +115,7 @@ class Outage:
             self.pause_seconds = asked
             return OutageAction.PAUSE if self._is_of_endpoint(failure) else OutageAction.REQUEST
         self.probing = False
-        if failure not in OF_ENDPOINT | DOUBTFUL | {Failure.TIMEOUT}:
+        if failure not in ENDPOINT_FAILURES | DOUBTFUL | {Failure.TIMEOUT}:
             self.began_at = None  # it answers again, if only with a refusal of this request
             return OutageAction.REQUEST
         return self._pause(now, asked)

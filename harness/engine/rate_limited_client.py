@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure
 from agents.messages import Completion
-from harness.engine.outage import OF_ENDPOINT, Outage, OutageAction
+from harness.engine.outage import ENDPOINT_FAILURES, Outage, OutageAction
 from harness.engine.rate_limiter import RateLimiter
 from results.render.format import clock
 
@@ -106,7 +106,7 @@ class RateLimitedClient:
         if ruling is OutageAction.REQUEST:
             self._suspects.add(call.key)
         alone = call.key in self._suspects and not rate_limiter.waiting
-        error.paused = ruling is OutageAction.PAUSE and error.failure in OF_ENDPOINT and not alone
+        error.paused = ruling is OutageAction.PAUSE and error.failure in ENDPOINT_FAILURES and not alone
         if ruling is OutageAction.GIVE_UP:
             error.ending = _given_up(call, error, rate_limiter.outage)
 
