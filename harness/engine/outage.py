@@ -27,7 +27,7 @@ LONGEST_PAUSE_SECONDS = 120.0
 ENDPOINT_FAILURES = frozenset({Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.CONNECTION})
 """Failures that say "not now": a request that meets one in an outage uses up no try."""
 
-DOUBTFUL = frozenset({Failure.SERVER, Failure.MALFORMED})
+AMBIGUOUS_FAILURES = frozenset({Failure.SERVER, Failure.MALFORMED})
 """Failures of one request, which do not end an outage either."""
 
 
@@ -115,7 +115,7 @@ class Outage:
             self.pause_seconds = asked
             return OutageAction.PAUSE if self._is_of_endpoint(failure) else OutageAction.REQUEST
         self.probing = False
-        if failure not in ENDPOINT_FAILURES | DOUBTFUL | {Failure.TIMEOUT}:
+        if failure not in ENDPOINT_FAILURES | AMBIGUOUS_FAILURES | {Failure.TIMEOUT}:
             self.began_at = None  # it answers again, if only with a refusal of this request
             return OutageAction.REQUEST
         return self._pause(now, asked)
