@@ -21,7 +21,7 @@ from enum import Enum, auto
 from agents.errors import CallError, Failure
 
 FAILURES_TO_BEGIN = 3
-SHARE_OF_OUTAGE = 1 / 3
+PAUSE_SHARE = 1 / 3
 LONGEST_PAUSE_SECONDS = 120.0
 
 ENDPOINT_FAILURES = frozenset({Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.CONNECTION})
@@ -122,7 +122,7 @@ class Outage:
 
     def _pause(self, now: float, asked: float) -> OutageAction:
         lasted = self.lasted(now)
-        own = min(LONGEST_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * SHARE_OF_OUTAGE))
+        own = min(LONGEST_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * PAUSE_SHARE))
         self.pause_seconds = max(asked, own)
         if lasted + self.pause_seconds > self.patience_seconds:
             return OutageAction.GIVE_UP
