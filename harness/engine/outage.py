@@ -22,7 +22,7 @@ from agents.errors import CallError, Failure
 
 FAILURES_TO_BEGIN = 3
 PAUSE_SHARE = 1 / 3
-LONGEST_PAUSE_SECONDS = 120.0
+MAX_PAUSE_SECONDS = 120.0
 
 ENDPOINT_FAILURES = frozenset({Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.CONNECTION})
 """Failures that say "not now": a request that meets one in an outage uses up no try."""
@@ -122,7 +122,7 @@ class Outage:
 
     def _pause(self, now: float, asked: float) -> OutageAction:
         lasted = self.lasted(now)
-        own = min(LONGEST_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * PAUSE_SHARE))
+        own = min(MAX_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * PAUSE_SHARE))
         self.pause_seconds = max(asked, own)
         if lasted + self.pause_seconds > self.patience_seconds:
             return OutageAction.GIVE_UP

@@ -38,7 +38,7 @@ Make = Callable[..., Awaitable[Bench]]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(outage, "MAX_PAUSE_SECONDS", 0.1)
 
 
 @pytest.fixture
