@@ -20,7 +20,7 @@ from enum import Enum, auto
 
 from agents.errors import CallError, Failure
 
-FAILURES_TO_BEGIN = 3
+MIN_FAILURES = 3
 PAUSE_SHARE = 1 / 3
 MAX_PAUSE_SECONDS = 120.0
 
@@ -96,7 +96,7 @@ class Outage:
             return OutageAction.REQUEST
         self._failures += 1
         silent = self._answered_at < sent_at
-        if silent and (self._failures >= FAILURES_TO_BEGIN or in_flight <= 1):
+        if silent and (self._failures >= MIN_FAILURES or in_flight <= 1):
             self.began_at = now
             return self._pause(now, asked)
         return OutageAction.REQUEST
