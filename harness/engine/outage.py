@@ -62,7 +62,7 @@ class Outage:
     _failures: int = 0
 
     @property
-    def is_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether the endpoint is in an outage."""
         return self.began_at is not None
 

@@ -42,7 +42,7 @@ def seconds_left(endpoint: Endpoint) -> float | None:
 def wait_of(endpoint: Endpoint) -> str:
     """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
     seconds, reason = endpoint.rate_limiter.pause_seconds, endpoint.rate_limiter.pause_reason
-    long = seconds > SHOWN_SECONDS or endpoint.rate_limiter.outage.is_on
+    long = seconds > SHOWN_SECONDS or endpoint.rate_limiter.outage.is_active
     return f"waits {clock(seconds)} ({reason})" if long and reason and not endpoint.stats.stopped else ""
 
 

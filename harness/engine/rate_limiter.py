@@ -164,7 +164,7 @@ class RateLimiter:
     @property
     def pause_reason(self) -> str:
         """Why nobody is let in now; "" where the gate is open."""
-        return self._reason if self._reason and (self.outage.is_on or self._is_paused()) else ""
+        return self._reason if self._reason and (self.outage.is_active or self._is_paused()) else ""
 
     # -- passing -------------------------------------------------------------------------------------
 
@@ -244,9 +244,9 @@ class RateLimiter:
 
     def failed(self, error: CallError, sent_at: float) -> OutageAction:
         """Learn from a failure of any kind, before it leaves; what it means for the endpoint."""
-        now, was_on = _now(), self.outage.is_on
+        now, was_on = _now(), self.outage.is_active
         ruling = self.outage.failure(error, now, sent_at, self.in_flight)
-        if was_on and not self.outage.is_on:
+        if was_on and not self.outage.is_active:
             self._resume()
         if ruling is OutageAction.PAUSE and self.outage.pause_seconds:
             status = f", HTTP {error.status}" if error.status else ""
@@ -305,7 +305,7 @@ class RateLimiter:
 
     def _places(self) -> int:
         """How many may be let in now; ≤ 0 where none."""
-        if self.outage.is_on:
+        if self.outage.is_active:
             return 0 if self.outage.probing else 1
         room = self.concurrency - self.in_flight
         # whoever has just come back is not in the backlog yet
@@ -334,7 +334,7 @@ class RateLimiter:
 
     def _count_in(self) -> None:
         self.in_flight += 1
-        if self.outage.is_on:
+        if self.outage.is_active:
             self.outage.probing = True
 
     def _resume(self) -> None:

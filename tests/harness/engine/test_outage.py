@@ -202,13 +202,13 @@ def test_an_answer_to_an_earlier_request_does_not_end_an_outage() -> None:
     error = CallError(Failure.UNAVAILABLE, "not now")
     assert outage.failure(error, 10.0, 9.0, 1) is OutageAction.PAUSE
     assert not outage.answer(11.0, 8.0)
-    assert outage.is_on
+    assert outage.is_active
     assert outage.answer(12.0, 11.5)
-    assert not outage.is_on
+    assert not outage.is_active
 
 
 def test_a_refusal_of_one_request_ends_an_outage() -> None:
     outage = Outage()
     assert outage.failure(CallError(Failure.UNAVAILABLE, "x"), 1.0, 0.5, 1) is OutageAction.PAUSE
     assert outage.failure(CallError(Failure.BAD_REQUEST, "x"), 3.0, 2.5, 1) is OutageAction.REQUEST
-    assert not outage.is_on
+    assert not outage.is_active
