@@ -66,7 +66,7 @@ class Outage:
         """Whether the endpoint is in an outage."""
         return self.began_at is not None
 
-    def lasted(self, now: float) -> float:
+    def duration(self, now: float) -> float:
         """How long the present outage has lasted; 0 where there is none."""
         return 0.0 if self.began_at is None else now - self.began_at
 
@@ -121,9 +121,9 @@ class Outage:
         return self._pause(now, asked)
 
     def _pause(self, now: float, asked: float) -> OutageAction:
-        lasted = self.lasted(now)
-        own = min(MAX_PAUSE_SECONDS, max(self.min_pause_seconds, lasted * PAUSE_SHARE))
+        duration = self.duration(now)
+        own = min(MAX_PAUSE_SECONDS, max(self.min_pause_seconds, duration * PAUSE_SHARE))
         self.pause_seconds = max(asked, own)
-        if lasted + self.pause_seconds > self.patience_seconds:
+        if duration + self.pause_seconds > self.patience_seconds:
             return OutageAction.GIVE_UP
         return OutageAction.PAUSE

@@ -141,7 +141,7 @@ def _given_up(call: ModelRequest, error: CallError, outage: Outage) -> CallError
         )
     else:
         words = (
-            f"{name}: no answer for {clock(outage.lasted(asyncio.get_running_loop().time()))}; the patience "
+            f"{name}: no answer for {clock(outage.duration(asyncio.get_running_loop().time()))}; the patience "
             f"is {patience} (--patience). Run the same command later."
         )
     return CallError(Failure.OUTAGE, f"{words} Last: {error}", status=error.status)

@@ -250,8 +250,8 @@ class RateLimiter:
             self._resume()
         if ruling is OutageAction.PAUSE and self.outage.pause_seconds:
             status = f", HTTP {error.status}" if error.status else ""
-            lasted = f" for {self.outage.lasted(now):.0f} s" if self.outage.lasted(now) >= 1 else ""
-            self._reason = f"{error.failure}{status}{lasted}"
+            duration = f" for {self.outage.duration(now):.0f} s" if self.outage.duration(now) >= 1 else ""
+            self._reason = f"{error.failure}{status}{duration}"
             self._pause(now, self.outage.pause_seconds, self._reason)
         return ruling
 

@@ -69,8 +69,8 @@ def test_an_outage_is_waited_out_with_few_requests(virtual: Run, failure: Failur
         assert await endpoint.all_of(calls) == [answer()] * 200
         return asyncio.get_running_loop().time() - 1000.0
 
-    lasted = virtual(scenario())
-    assert lasted < seconds * 1.4 + 10, "the last pause is a third of the outage at most"
+    duration = virtual(scenario())
+    assert duration < seconds * 1.4 + 10, "the last pause is a third of the outage at most"
     assert len(server.sent) - 200 < 40, "a first wave, then one request after each pause"
 
 
@@ -110,10 +110,10 @@ def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
         outcomes = await endpoint.all_of([question(at) for at in range(100)])
         return outcomes, asyncio.get_running_loop().time() - 1000.0
 
-    outcomes, lasted = virtual(scenario())
+    outcomes, duration = virtual(scenario())
     assert {type(each) for each in outcomes} == {EndpointDisabled}
     assert [each.cause.failure for each in endpoint.stops] == [Failure.OUTAGE]
-    assert 150 < lasted <= 300
+    assert 150 < duration <= 300
     assert len(server.sent) < 40
 
 
@@ -184,9 +184,9 @@ def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, whic
         outcomes = await endpoint.all_of([question(at) for at in range(400)])
         return outcomes, asyncio.get_running_loop().time() - 1000.0
 
-    outcomes, lasted = virtual(scenario())
+    outcomes, duration = virtual(scenario())
     assert outcomes.count(answer()) == 399
-    assert lasted < 120
+    assert duration < 120
     assert server.counts[poison] <= 2 * RetryPolicy().max_tries
 
 
