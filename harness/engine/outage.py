@@ -92,7 +92,7 @@ class Outage:
             return OutageAction.GIVE_UP
         if self.began_at is not None:
             return self._in_outage(self.began_at, error.failure, now, sent_at, asked)
-        if not (of_endpoint or error.failure is Failure.TIMEOUT) or not self.answered_or_refused(error):
+        if not (of_endpoint or error.failure is Failure.TIMEOUT) or not self.is_reachable(error):
             return OutageAction.REQUEST
         self._failures += 1
         silent = self._answered_at < sent_at
@@ -101,7 +101,7 @@ class Outage:
             return self._pause(now, asked)
         return OutageAction.REQUEST
 
-    def answered_or_refused(self, error: CallError) -> bool:
+    def is_reachable(self, error: CallError) -> bool:
         """Whether there is anybody at the address: it has answered before, or refuses in HTTP's own words."""
         return self.answered or error.failure in (Failure.UNAVAILABLE, Failure.RATE_LIMITED)
 
