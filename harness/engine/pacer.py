@@ -12,7 +12,7 @@ from collections import deque
 
 from asyncio_throttle.throttler import Throttler
 
-MOST_LATENESS_SECONDS = 0.05
+MAX_LATENESS_SECONDS = 0.05
 
 
 class Pacer(Throttler):
@@ -33,7 +33,7 @@ class Pacer(Throttler):
         moment = self._task_logs[-1]
         if len(self._counted) >= self.rate_limit:
             due = self._counted[-self.rate_limit] + self.period
-            if 0 < moment - due <= min(MOST_LATENESS_SECONDS, self.period / 4):
+            if 0 < moment - due <= min(MAX_LATENESS_SECONDS, self.period / 4):
                 moment = self._task_logs[-1] = due
         self._counted.append(moment)
         while len(self._counted) > self.rate_limit:
