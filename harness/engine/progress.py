@@ -31,7 +31,7 @@ def per_second(endpoint: Endpoint) -> float:
     return endpoint.stats.done / elapsed if elapsed > 0 else 0.0
 
 
-def seconds_left(endpoint: Endpoint) -> float | None:
+def remaining_seconds(endpoint: Endpoint) -> float | None:
     """At the present rate; None where the total or the rate is not known."""
     rate = per_second(endpoint)
     if endpoint.stats.total is None or rate == 0:
@@ -60,7 +60,7 @@ def plain_line(endpoint: Endpoint) -> str:
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
         f"cost {money(endpoint.spent_usd)}",
-        f"left {clock(seconds_left(endpoint))}",
+        f"left {clock(remaining_seconds(endpoint))}",
     ]
     wait = wait_of(endpoint)
     ending = f"  STOPPED: {stats.stopped}" if stats.stopped else f"  {wait}" if wait else ""
@@ -85,7 +85,7 @@ def live_table(endpoints: Sequence[Endpoint]) -> Table:
             str(stats.retried),
             str(stats.unscored + stats.failed),
             money(endpoint.spent_usd),
-            "stopped" if stats.stopped else wait_of(endpoint) or clock(seconds_left(endpoint)),
+            "stopped" if stats.stopped else wait_of(endpoint) or clock(remaining_seconds(endpoint)),
         )
     return table
 

@@ -15,7 +15,7 @@ from harness.engine import progress
 from harness.engine.budget import Price
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
-from harness.engine.progress import live_table, plain_line, seconds_left, shown
+from harness.engine.progress import live_table, plain_line, remaining_seconds, shown
 from harness.terminal.output import live
 from results.render.format import clock
 from tests.harness.engine.conftest import Server
@@ -73,7 +73,7 @@ def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
     endpoint.stats.total = None
     assert "1,500/?" in plain_line(endpoint)
     assert "left ?" in plain_line(endpoint)
-    assert seconds_left(endpoint) is None
+    assert remaining_seconds(endpoint) is None
 
     async def make() -> Endpoint:
         return House().endpoint(Server())
