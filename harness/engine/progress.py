@@ -39,7 +39,7 @@ def remaining_seconds(endpoint: Endpoint) -> float | None:
     return max(0, endpoint.stats.total - endpoint.stats.done) / rate
 
 
-def wait_of(endpoint: Endpoint) -> str:
+def describe_wait(endpoint: Endpoint) -> str:
     """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
     seconds, reason = endpoint.rate_limiter.pause_seconds, endpoint.rate_limiter.pause_reason
     long = seconds > SHOWN_SECONDS or endpoint.rate_limiter.outage.is_active
@@ -62,7 +62,7 @@ def plain_line(endpoint: Endpoint) -> str:
         f"cost {money(endpoint.spent_usd)}",
         f"left {clock(remaining_seconds(endpoint))}",
     ]
-    wait = wait_of(endpoint)
+    wait = describe_wait(endpoint)
     ending = f"  STOPPED: {stats.stopped}" if stats.stopped else f"  {wait}" if wait else ""
     return ", ".join(parts) + ending
 
@@ -85,7 +85,7 @@ def live_table(endpoints: Sequence[Endpoint]) -> Table:
             str(stats.retried),
             str(stats.unscored + stats.failed),
             money(endpoint.spent_usd),
-            "stopped" if stats.stopped else wait_of(endpoint) or clock(remaining_seconds(endpoint)),
+            "stopped" if stats.stopped else describe_wait(endpoint) or clock(remaining_seconds(endpoint)),
         )
     return table
 
