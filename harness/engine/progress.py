@@ -46,7 +46,7 @@ def describe_wait(endpoint: Endpoint) -> str:
     return f"waits {clock(seconds)} ({reason})" if long and reason and not endpoint.stats.stopped else ""
 
 
-def plain_line(endpoint: Endpoint) -> str:
+def progress_line(endpoint: Endpoint) -> str:
     """One lane's state in one line."""
     stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
     total = "?" if stats.total is None else f"{stats.total:,}"
@@ -105,7 +105,7 @@ def shown(endpoints: Sequence[Endpoint], quiet: bool = False) -> Iterator[None]:
 
 
 async def _live(endpoints: Sequence[Endpoint]) -> None:
-    with live(lambda: (live_table(endpoints), list(map(plain_line, endpoints)))) as draw:
+    with live(lambda: (live_table(endpoints), list(map(progress_line, endpoints)))) as draw:
         while True:
             await asyncio.sleep(LIVE_SECONDS)
             draw()
@@ -115,4 +115,4 @@ async def _plain(endpoints: Sequence[Endpoint]) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
         for endpoint in endpoints:
-            print_progress(plain_line(endpoint))
+            print_progress(progress_line(endpoint))

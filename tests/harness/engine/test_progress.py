@@ -15,7 +15,7 @@ from harness.engine import progress
 from harness.engine.budget import Price
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
-from harness.engine.progress import live_table, plain_line, remaining_seconds, shown
+from harness.engine.progress import live_table, progress_line, remaining_seconds, shown
 from harness.terminal.output import live
 from results.render.format import clock
 from tests.harness.engine.conftest import Server
@@ -43,7 +43,7 @@ def endpoint(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
 
 
 def test_a_line_says_all_that_one_wants_to_know(endpoint: Endpoint) -> None:
-    assert plain_line(endpoint) == (
+    assert progress_line(endpoint) == (
         "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 known, 429s 3, retries 7, "
         "unscored 3, cost $0.2500, left 0:20"
     )
@@ -51,7 +51,7 @@ def test_a_line_says_all_that_one_wants_to_know(endpoint: Endpoint) -> None:
 
 def test_a_stopped_lane_says_why(endpoint: Endpoint) -> None:
     endpoint.stats.stopped = "the key is not accepted"
-    assert plain_line(endpoint).endswith("STOPPED: the key is not accepted")
+    assert progress_line(endpoint).endswith("STOPPED: the key is not accepted")
 
 
 def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
@@ -60,9 +60,9 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
         loop = asyncio.get_running_loop()
         error = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=90.0)
         paused.rate_limiter.rate_limited(loop.time(), error.retry_after_seconds)
-        before = plain_line(paused)
+        before = progress_line(paused)
         await asyncio.sleep(86.0)
-        return before, plain_line(paused)
+        return before, progress_line(paused)
 
     before, after = virtual(make())
     assert "waits 1:30 (rate limited)" in before
@@ -71,17 +71,17 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
 
 def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
     endpoint.stats.total = None
-    assert "1,500/?" in plain_line(endpoint)
-    assert "left ?" in plain_line(endpoint)
+    assert "1,500/?" in progress_line(endpoint)
+    assert "left ?" in progress_line(endpoint)
     assert remaining_seconds(endpoint) is None
 
     async def make() -> Endpoint:
         return House().endpoint(Server())
 
     unpriced = virtual(make())
-    assert "cost not known" in plain_line(unpriced)
-    assert "left ?" in plain_line(unpriced)
-    assert " of " not in plain_line(unpriced)
+    assert "cost not known" in progress_line(unpriced)
+    assert "left ?" in progress_line(unpriced)
+    assert " of " not in progress_line(unpriced)
 
 
 def test_the_clock_reads_like_one() -> None:
@@ -104,7 +104,7 @@ def test_every_number_of_every_lane_is_seen_on_a_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "60")
     endpoints = [endpoint] * count
-    with live(lambda: (live_table(endpoints), [plain_line(one) for one in endpoints])):
+    with live(lambda: (live_table(endpoints), [progress_line(one) for one in endpoints])):
         pass
     seen = capsys.readouterr().err
     assert all(seen.count(number) >= count for number in ("1,500/2,000", "$0.2500", "0:20", "300"))
@@ -149,4 +149,4 @@ def test_an_interrupted_lane_says_so(virtual: Run) -> None:
         endpoint.interrupt()
         return endpoint
 
-    assert "STOPPED: stopped as asked" in plain_line(virtual(scenario()))
+    assert "STOPPED: stopped as asked" in progress_line(virtual(scenario()))
