@@ -27,7 +27,7 @@ from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH_SIZE
 
 Chain = Callable[[ModelClient], Awaitable[object]]
-Work = ModelRequest | Chain
+WorkItem = ModelRequest | Chain
 
 MAX_PENDING_CHAINS = 256  # chains that are begun before there is room to send their calls
 
@@ -35,7 +35,7 @@ MAX_PENDING_CHAINS = 256  # chains that are begun before there is room to send t
 class EndpointWorkers:
     """The tasks of one lane."""
 
-    def __init__(self, endpoint: Endpoint, source: Iterator[Work]) -> None:
+    def __init__(self, endpoint: Endpoint, source: Iterator[WorkItem]) -> None:
         self._lane = endpoint
         self._source = source
         self._group = asyncio.TaskGroup()
@@ -149,14 +149,14 @@ class EndpointWorkers:
     def _has_room(self) -> bool:
         return self._followers < self._lane.rate_limiter.concurrency + MAX_UNCOMMITTED + MAX_PENDING_CHAINS
 
-    async def _follow(self, work: Work) -> None:
+    async def _follow(self, work: WorkItem) -> None:
         """Begin a chain, or wait for somebody else's answer, once there is room for it."""
         await self._until(self._has_room)
         if not self._ended:
             self._followers += 1
             self._group.create_task(self._follower(work))
 
-    async def _follower(self, work: Work) -> None:
+    async def _follower(self, work: WorkItem) -> None:
         client, stats = self._lane.client, self._lane.stats
         try:
             await (client.complete(work) if isinstance(work, ModelRequest) else work(client))
@@ -184,7 +184,7 @@ async def _all(crews: list[EndpointWorkers]) -> None:
 
 
 async def dispatch(
-    sources: list[tuple[Endpoint, Iterator[Work]]],
+    sources: list[tuple[Endpoint, Iterator[WorkItem]]],
     interrupted: asyncio.Event | None = None,
     grace_seconds: float = 30.0,
 ) -> None:

@@ -9,7 +9,7 @@ from agents.clients.base import ModelRequest
 from agents.clients.model_list import fetch_shutdown_dates
 from agents.models.retirement import check_not_retired, is_retired, warnings, with_provider_dates
 from agents.models.spec import Model
-from harness.engine.dispatcher import Work
+from harness.engine.dispatcher import WorkItem
 from results.db.store import Store
 
 
@@ -25,7 +25,7 @@ class Source:
     """
 
     model: Model
-    work: Callable[[], Iterator[Work]]
+    work: Callable[[], Iterator[WorkItem]]
     total: int | None = None
     answerer: str | None = None
 

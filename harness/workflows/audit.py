@@ -23,7 +23,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
-from harness.engine.dispatcher import Work
+from harness.engine.dispatcher import WorkItem
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.judge import Retries, next_attempts
 from harness.workflows.records import save_judges
@@ -98,7 +98,7 @@ class AuditPlan:
             one, other = self.responses[first][dialogue.key], self.responses[second][dialogue.key]
             yield from Comparison(dialogue, one, other).both_orders()
 
-    def work(self, judge: Judge, retries: Retries) -> Iterator[Work]:
+    def work(self, judge: Judge, retries: Retries) -> Iterator[WorkItem]:
         """One piece of work per judgment."""
         for comparison in self.comparisons():
             for sample in range(self.samples):

@@ -25,7 +25,7 @@ from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
-from harness.engine.dispatcher import Work
+from harness.engine.dispatcher import WorkItem
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import put_prompt
 from harness.workflows.response_sets import ResponseSetSummary, summarise
@@ -124,7 +124,7 @@ class GenerationPlan:
         base = self.bases[agent.base.id]
         return base.responder is not None or dialogue.key in base.responses
 
-    def work(self, model: Model, tries: AttemptCounts) -> Iterator[Work]:
+    def work(self, model: Model, tries: AttemptCounts) -> Iterator[WorkItem]:
         """One piece of work per dialogue and set, the sets of one dialogue one after another."""
         for dialogue in self.dialogues:
             for agent in self.agents_of(model):

@@ -21,7 +21,7 @@ from agents.types import Comparison, Dialogue, Split
 from harness.data.author_resolver import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
-from harness.engine.dispatcher import Work
+from harness.engine.dispatcher import WorkItem
 from harness.engine.run import Settings, Source, run_calls
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
@@ -105,7 +105,7 @@ class JudgingPlan:
             a, b = self.a.responses[dialogue.key], self.b.responses[dialogue.key]
             yield from Comparison(dialogue, a, b).both_orders()
 
-    def work(self, judge: Judge, retries: Retries, watch: StoppingMonitor | None = None) -> Iterator[Work]:
+    def work(self, judge: Judge, retries: Retries, watch: StoppingMonitor | None = None) -> Iterator[WorkItem]:
         """One piece of work per judgment of this judge; `watch` holds it back, and ends it."""
         for number, comparison in enumerate(self.comparisons()):
             for sample in range(self.samples):

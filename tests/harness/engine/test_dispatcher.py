@@ -12,7 +12,7 @@ import pytest
 
 from agents.clients.base import ModelRequest, ModelClient
 from agents.errors import CallError, Failure, EndpointDisabled, UserError
-from harness.engine.dispatcher import MAX_PENDING_CHAINS, Work, dispatch
+from harness.engine.dispatcher import MAX_PENDING_CHAINS, WorkItem, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
@@ -51,16 +51,16 @@ async def ask(call: ModelRequest, client: ModelClient) -> None:
     await client.complete(call)
 
 
-Single = Callable[..., Iterator[Work]]
+Single = Callable[..., Iterator[WorkItem]]
 
 
-def calls(count: int, begin: int = 0) -> Iterator[Work]:
+def calls(count: int, begin: int = 0) -> Iterator[WorkItem]:
     """One call a piece of work, made when it is wanted."""
     for at in range(begin, begin + count):
         yield question(at)
 
 
-def chains(count: int, begin: int = 0) -> Iterator[Work]:
+def chains(count: int, begin: int = 0) -> Iterator[WorkItem]:
     """The same as chains of one."""
     return (partial(ask, question(at)) for at in range(begin, begin + count))
 
@@ -89,7 +89,7 @@ def test_a_long_source_is_taken_only_as_far_as_it_can_be_worked_on(
     ahead: list[int] = []
     tasks: list[int] = []
 
-    def source() -> Iterator[Work]:
+    def source() -> Iterator[WorkItem]:
         for taken, work in enumerate(single(5000)):
             ahead.append(taken - endpoint.stats.done)
             if taken % 500 == 0:
@@ -182,7 +182,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
     house.notes.seconds = 30.0  # a disk that is very slow
     held: list[int] = []
 
-    def source() -> Iterator[Work]:
+    def source() -> Iterator[WorkItem]:
         for at in range(3000):
             held.append(house.notes.held)
             yield question(at, read=lambda completion, key: completion.text)
@@ -234,7 +234,7 @@ def test_chains_interleave_with_single_calls_and_each_other(virtual: Run) -> Non
             await client.complete(question(1000 * at + step))
         ended.append(at)
 
-    def source() -> Iterator[Work]:
+    def source() -> Iterator[WorkItem]:
         for at in range(1, 9):
             yield partial(chain, at)
             yield partial(ask, question(at))
@@ -344,7 +344,7 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 
 
 def test_a_source_that_fails_is_told(virtual: Run, single: Single) -> None:
-    def source() -> Iterator[Work]:
+    def source() -> Iterator[WorkItem]:
         yield from single(3)
         raise UserError("this prompt cannot be filled")
 
