@@ -44,7 +44,7 @@ from results.db.store import Store
 TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
 ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
-__all__ = ["Settings", "Source", "run_calls"]
+__all__ = ["Settings", "Source", "run_requests"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Settings:
         return self.endpoint_limits.get(model.id, self.limits)
 
 
-async def run_calls(
+async def run_requests(
     store: Store,
     registry: Registry,
     settings: Settings,

@@ -24,7 +24,7 @@ from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import Settings, Source, run_calls
+from harness.engine.run import Settings, Source, run_requests
 from harness.workflows.judge import Retries, next_attempts
 from harness.workflows.records import save_judges
 from prompts import Prompt
@@ -200,7 +200,7 @@ async def run_audit(
         without_kin: as `summarize_audit`; all pairs are asked about.
 
     Raises:
-        UserError: as `run_calls`.
+        UserError: as `run_requests`.
     """
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
@@ -214,7 +214,7 @@ async def run_audit(
     sources = [
         Source(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
     ]
-    report = await run_calls(store, registry, settings, AUDIT, plan.spec, describe, sources)
+    report = await run_requests(store, registry, settings, AUDIT, plan.spec, describe, sources)
     return await summarize_audit(
         store, report.run_id, report.lanes, interrupted=report.interrupted, without_kin=without_kin
     )

@@ -26,7 +26,7 @@ from agents.responder import Responder
 from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import Settings, Source, run_calls
+from harness.engine.run import Settings, Source, run_requests
 from harness.workflows.records import put_prompt
 from harness.workflows.response_sets import ResponseSetSummary, summarise
 from results.analysis.endpoint_report import EndpointReport
@@ -170,7 +170,7 @@ async def generate(
         retry_unusable: ask once more where an answer may not train (or, of a contestant, has no text).
 
     Raises:
-        UserError: another set of one of these names is there; else as `run_calls`.
+        UserError: another set of one of these names is there; else as `run_requests`.
     """
     await _check_names(store, plan)
     tries = await _tries(store, plan, again=retry_unusable)
@@ -187,7 +187,7 @@ async def generate(
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [Source(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models]
-    report = await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
+    report = await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
     sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
     cost = await cost_of(store, [of.id for of in plan.sets])
     return Summary(report.run_id, plan.kind, plan.spec, tuple(sets), report.lanes, cost, report.interrupted)

@@ -22,7 +22,7 @@ from harness.data.author_resolver import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import Settings, Source, run_calls
+from harness.engine.run import Settings, Source, run_requests
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
 from results.analysis.contest_results import SEED, Summary, summarise
@@ -186,7 +186,7 @@ async def judge_contest(
     """Judge, store and summarise; `snapshots` as `contests_of` takes them.
 
     Raises:
-        UserError: as `run_calls`.
+        UserError: as `run_requests`.
     """
     adapted: list[str] = []
     for _ in range(MAX_ADAPTATIONS):
@@ -261,7 +261,7 @@ async def run_judging(
     """Judge and store; what a run of the plan did. `watches`, by judge, end what is answered.
 
     Raises:
-        UserError: as `run_calls`.
+        UserError: as `run_requests`.
     """
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
@@ -286,7 +286,7 @@ async def run_judging(
         )
         for judge in plan.judges
     ]
-    return await run_calls(store, registry, settings, plan.kind, plan.spec, describe, sources)
+    return await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
 
 
 async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
