@@ -26,7 +26,7 @@ from harness import provenance
 from harness.engine.budget import lookup_price
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.workflows.judge import run_judging
 from results.db.store import Store
 
@@ -80,7 +80,7 @@ def main() -> None:
     )
     lookup_price(model, {})  # loads the table of prices: part of starting up, like the imports
     provenance.context()  # and what code this is, looked up once in a process
-    settings = Settings(
+    settings = RequestSettings(
         limits=limits,
         quiet=True,
         timeout_seconds=told.get("timeout", 120.0),

@@ -25,7 +25,7 @@ from harness.cli.output import end
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.engine.run import Settings
+    from harness.engine.run import RequestSettings
     from harness.workflows.audit import AuditPlan
     from prompts import Prompt
     from results.analysis.judge_audit import AuditSummary
@@ -167,7 +167,7 @@ def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
 
 
 async def _tell_size(
-    store: Store, plans: list[AuditPlan], settings: Settings, as_json: bool, retry_unscored: bool
+    store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
     from harness.workflows.judge_cost import estimate, told

@@ -110,7 +110,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     from harness.data.author_resolver import author_of
     from harness.emulator.config import Options
     from harness.emulator.server_process import spawn
-    from harness.engine.run import Settings
+    from harness.engine.run import RequestSettings
     from harness.workflows.judge import judge_contest, plan_judging
     from results.db.store import Store
     from results.report import render
@@ -127,7 +127,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
             a, b = [await author_of(name, dataset, store) for name in (A, B)]
             judges = [Judge(model, prompt) for model in (*named, *asked)]
             plan = plan_judging(dataset, a, b, judges, split=split)
-            summary = await judge_contest(store, registry, plan, Settings(events=out))
+            summary = await judge_contest(store, registry, plan, RequestSettings(events=out))
             return summary, await render(store, summary.run_id)
 
 

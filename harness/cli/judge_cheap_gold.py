@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agents.models.spec import Model
     from agents.types import Split
     from harness.cli.options.common import CallOptions
-    from harness.engine.run import Settings
+    from harness.engine.run import RequestSettings
     from harness.workflows.judge import JudgingPlan
     from results.analysis.cheap_gold import CheapGoldResult
     from results.db.store import Store
@@ -93,7 +93,7 @@ def judge_cheap_and_gold(
     *,
     stratified: bool,
     calls: CallOptions,
-    settings: Settings,
+    settings: RequestSettings,
     judge_of: Callable[[Model], Judge],
     data: str | None,
     db: str,
@@ -161,7 +161,7 @@ def judge_cheap_and_gold(
 
 
 async def _tell_size(
-    store: Store, plans: Sequence[JudgingPlan], settings: Settings, as_json: bool, retry_unscored: bool
+    store: Store, plans: Sequence[JudgingPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What both judges would take; nothing is asked."""
     from harness.workflows.judge_cost import estimate, print_cost_estimate

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from agents.judge import Judge
     from agents.types import ResponseSet
-    from harness.engine.run import Settings
+    from harness.engine.run import RequestSettings
     from harness.workflows.judge_cost import ComparisonPlan
     from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import Summary
@@ -42,7 +42,7 @@ async def leave_out_kin(
     return kept
 
 
-async def agree(store: Store, plan: ComparisonPlan, settings: Settings, retry_unscored: bool = False) -> None:
+async def agree(store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False) -> None:
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return

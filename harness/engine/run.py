@@ -44,11 +44,11 @@ from results.db.store import Store
 TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
 ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
-__all__ = ["Settings", "Source", "run_requests"]
+__all__ = ["RequestSettings", "Source", "run_requests"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class RequestSettings:
     """How calls are made: none of it decides what is asked.
 
     Attributes:
@@ -101,7 +101,7 @@ class Settings:
 async def run_requests(
     store: Store,
     registry: Registry,
-    settings: Settings,
+    settings: RequestSettings,
     kind: str,
     spec: Mapping[str, Any],
     describe: Callable[[str], Awaitable[None]],
@@ -237,7 +237,7 @@ def _check_prices(prices: Mapping[Model, Price | None]) -> None:
         )
 
 
-def _purse(store: Store, settings: Settings, run_id: str, invocation_id: str) -> RunBudget | None:
+def _purse(store: Store, settings: RequestSettings, run_id: str, invocation_id: str) -> RunBudget | None:
     budget = settings.budget_usd
     if budget is None:
         return None
@@ -249,7 +249,7 @@ def _purse(store: Store, settings: Settings, run_id: str, invocation_id: str) ->
 
 
 @contextlib.asynccontextmanager
-async def _opened(keys: Mapping[Model, str], settings: Settings) -> AsyncIterator[dict[Model, ModelClient]]:
+async def _opened(keys: Mapping[Model, str], settings: RequestSettings) -> AsyncIterator[dict[Model, ModelClient]]:
     """A client for each model; plain HTTP ones share one session."""
     session: aiohttp.ClientSession | None = None
     clients: dict[Model, ModelClient] = {}
@@ -270,7 +270,7 @@ async def _opened(keys: Mapping[Model, str], settings: Settings) -> AsyncIterato
             await session.close()
 
 
-def _events(settings: Settings, run_id: str) -> EventLog:
+def _events(settings: RequestSettings, run_id: str) -> EventLog:
     if settings.events is None:
         return EventLog(None)
     return EventLog(settings.events / f"{run_id.removeprefix('run-1:')[:16]}.jsonl")

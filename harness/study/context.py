@@ -16,7 +16,7 @@ from agents.models.spec import Model
 from harness.data.dataset import Dataset
 from harness.data.dataset import load as load_dataset
 from harness.engine.limits import Limits
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.study.budget import Purse
 from harness.study.config import BEST, STUDENT, Study
 from harness.study.progress import Tell
@@ -48,7 +48,7 @@ class World:
     registry: Registry
     models: Mapping[str, Model]
     library: Library
-    settings: Settings
+    settings: RequestSettings
     db: str
     memory: Memory
     store: Store
@@ -104,7 +104,7 @@ def stand_ins(names: tuple[str, ...], registry: Registry, definition: str) -> di
     return {name: registry.emulated(registry.model(name), "http://emulated", definition) for name in names}
 
 
-def settings_of(study: Study, given: Settings, models: Mapping[str, Model]) -> Settings:
+def settings_of(study: Study, given: RequestSettings, models: Mapping[str, Model]) -> RequestSettings:
     """How calls are made: what the command line says, else what the study says.
 
     Raises:

@@ -24,7 +24,7 @@ from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import Settings, Source, run_requests
+from harness.engine.run import RequestSettings, Source, run_requests
 from harness.workflows.judge import Retries, next_attempts
 from harness.workflows.records import save_judges
 from prompts import Prompt
@@ -189,7 +189,7 @@ async def run_audit(
     store: Store,
     registry: Registry,
     plan: AuditPlan,
-    settings: Settings,
+    settings: RequestSettings,
     *,
     retry_unscored: bool = False,
     without_kin: bool = False,

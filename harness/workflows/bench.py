@@ -14,7 +14,7 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.data.author_resolver import Author, author_of
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels
 from harness.workflows import generate, judge
@@ -87,7 +87,7 @@ class BenchResult:
 
 
 async def bench(
-    store: Store, registry: Registry, what: BenchPlan, settings: Settings, library: Library
+    store: Store, registry: Registry, what: BenchPlan, settings: RequestSettings, library: Library
 ) -> BenchResult:
     """Generate, judge and sum up.
 

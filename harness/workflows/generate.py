@@ -26,7 +26,7 @@ from agents.responder import Responder
 from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import Settings, Source, run_requests
+from harness.engine.run import RequestSettings, Source, run_requests
 from harness.workflows.records import put_prompt
 from harness.workflows.response_sets import ResponseSetSummary, summarise
 from results.analysis.endpoint_report import EndpointReport
@@ -162,7 +162,7 @@ class Summary:
 
 
 async def generate(
-    store: Store, registry: Registry, plan: GenerationPlan, settings: Settings, *, retry_unusable: bool = False
+    store: Store, registry: Registry, plan: GenerationPlan, settings: RequestSettings, *, retry_unusable: bool = False
 ) -> Summary:
     """Make every response of a plan that is not there yet, store, and summarise.
 

@@ -26,7 +26,7 @@ from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import extra_adapter_config_id
 from finetune.tokenizer_identity import PromptEncoding, load_prompt_encoding, find_prompt_problems
 from harness.engine.limits import Limits
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
 from harness.workflows.generate import GenerationPlan, Summary, generate
@@ -172,7 +172,7 @@ async def respond(
     chosen: DialogueSubset,
     who: ServedModels,
     how: ServingConfig,
-    settings: Settings,
+    settings: RequestSettings,
     library: Library,
     *,
     others: Sequence[Responder] = (),
@@ -233,7 +233,7 @@ async def _served_run(
     chosen: DialogueSubset,
     who: ServedModels,
     how: ServingConfig,
-    settings: Settings,
+    settings: RequestSettings,
     responders: Sequence[Responder],
     part: Sequence[ServedAuthor],
     retry_unusable: bool,
@@ -294,7 +294,7 @@ def _parts(who: ServedModels, how: ServingConfig) -> list[list[ServedAuthor]]:
     return [*([bases] if bases else []), *([one] for one in who.students)]
 
 
-def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
+def _wide(settings: RequestSettings, responders: Sequence[Responder]) -> RequestSettings:
     """As many calls in flight as a server takes at once, where nothing else is said."""
     if settings.limits.max_in_flight is not None:
         return settings
@@ -302,7 +302,7 @@ def _wide(settings: Settings, responders: Sequence[Responder]) -> Settings:
     return replace(settings, endpoint_limits={**limits, **settings.endpoint_limits})
 
 
-async def _missing(store: Store, plan: GenerationPlan, settings: Settings, *, again: bool) -> bool:
+async def _missing(store: Store, plan: GenerationPlan, settings: RequestSettings, *, again: bool) -> bool:
     """Whether there is anything left to ask."""
     return again or any(one.calls for one in await forecast(store, plan, settings))
 

@@ -22,7 +22,7 @@ from agents.types import Dialogue
 from harness.engine.budget import lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.generate import GenerationPlan
 from results.db.store import Store
@@ -55,7 +55,7 @@ class GenerationCost:
     maximum_usd: float | None
 
 
-async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> list[GenerationCost]:
+async def forecast(store: Store, plan: GenerationPlan, settings: RequestSettings) -> list[GenerationCost]:
     """A forecast for each model of a plan; asks nothing.
 
     Raises:
@@ -71,7 +71,7 @@ async def forecast(store: Store, plan: GenerationPlan, settings: Settings) -> li
     return found
 
 
-def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: Settings) -> GenerationCost:
+def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: RequestSettings) -> GenerationCost:
     price = lookup_price(model, dict(settings.prices))
     asked: set[str] = set()
     known: set[str] = set()
@@ -124,7 +124,7 @@ def _chain(agent: Improver, dialogue: Dialogue, text: str) -> Iterator[tuple[tup
         said = (*messages, Message("assistant", text))
 
 
-def _seconds(model: Model, calls: int, tokens: float, settings: Settings) -> float | None:
+def _seconds(model: Model, calls: int, tokens: float, settings: RequestSettings) -> float | None:
     """The longest of what rates and concurrency allow; one round trip is the least."""
     limits = settings.limits_of(model)
     needed = [INITIAL_LATENCY_SECONDS]

@@ -22,7 +22,7 @@ from harness.data.author_resolver import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import Settings, Source, run_requests
+from harness.engine.run import RequestSettings, Source, run_requests
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
 from results.analysis.contest_results import SEED, Summary, summarise
@@ -178,7 +178,7 @@ async def judge_contest(
     store: Store,
     registry: Registry,
     plan: JudgingPlan,
-    settings: Settings,
+    settings: RequestSettings,
     *,
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
@@ -209,7 +209,7 @@ async def judge_contest(
     return _as_named(replace(summary, adapted=tuple(adapted)), plan)
 
 
-async def _reduced_budget(store: Store, run_id: str, settings: Settings) -> Settings:
+async def _reduced_budget(store: Store, run_id: str, settings: RequestSettings) -> RequestSettings:
     """The settings of a run that goes on under another id: what the first one spent is gone."""
     if settings.budget_usd is None:
         return settings
@@ -253,7 +253,7 @@ async def run_judging(
     store: Store,
     registry: Registry,
     plan: JudgingPlan,
-    settings: Settings,
+    settings: RequestSettings,
     *,
     retry_unscored: bool = False,
     watches: Mapping[str, StoppingMonitor] | None = None,

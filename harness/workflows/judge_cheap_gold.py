@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest
 from results.analysis.cheap_gold import CheapGoldResult, _estimated
 from results.analysis.contest_results import JudgeResult
@@ -84,7 +84,7 @@ async def judge_cheap_gold(
     registry: Registry,
     plan: JudgingPlan,
     gold: JudgingPlan,
-    settings: Settings,
+    settings: RequestSettings,
     *,
     retry_unscored: bool = False,
     stratified: bool = False,

@@ -19,7 +19,7 @@ from agents.types import Comparison
 from harness.engine.budget import Price, lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.judge import Retries, next_attempts
 from results.db.store import Store
@@ -72,7 +72,7 @@ class CostEstimate:
 
 
 async def estimate(
-    store: Store, plan: ComparisonPlan, settings: Settings, *, retry_unscored: bool = False
+    store: Store, plan: ComparisonPlan, settings: RequestSettings, *, retry_unscored: bool = False
 ) -> list[CostEstimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
 
@@ -87,7 +87,7 @@ async def estimate(
 
 
 async def _estimate(
-    store: Store, plan: ComparisonPlan, judge: Judge, settings: Settings, retries: Retries
+    store: Store, plan: ComparisonPlan, judge: Judge, settings: RequestSettings, retries: Retries
 ) -> CostEstimate:
     price = lookup_price(judge.model, dict(settings.prices))
     asked: set[str] = set()
@@ -129,7 +129,7 @@ def _expected(price: Price | None, tokens: float, output: float) -> float | None
     return None if price is None else tokens * price.input_usd + output * price.output_usd
 
 
-def _seconds(judge: Judge, calls: int, tokens: float, settings: Settings) -> float | None:
+def _seconds(judge: Judge, calls: int, tokens: float, settings: RequestSettings) -> float | None:
     """The longest of what the rates and the concurrency allow; one round trip is the least."""
     if judge.is_control or not calls:
         return 0.0

@@ -19,7 +19,7 @@ from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from prompts import Library
 from results.analysis.contest_results import Summary
@@ -33,7 +33,7 @@ GEMINI = "google/emulated-gemini-2.0-flash"
 CLAUDE = "anthropic/emulated-claude-sonnet-4-5"
 KEY = "sk-test-0123456789abcdef"
 AT_ONCE = RetryPolicy(initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
-SETTINGS = Settings(limits=Limits(max_in_flight=32), policy=AT_ONCE, quiet=True)
+SETTINGS = RequestSettings(limits=Limits(max_in_flight=32), policy=AT_ONCE, quiet=True)
 
 Start = Callable[..., Awaitable[Running]]
 

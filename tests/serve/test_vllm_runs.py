@@ -20,7 +20,7 @@ from agents.types import Split
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
 from harness.engine.limits import Limits
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import cast
 from harness.workflows import generate_students
@@ -75,7 +75,7 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
     people = cast(["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]])
     told: list[str] = []
     how = ServingConfig(memory_mib=8000, tell=told.append)
-    settings = Settings(Limits(max_in_flight=2), quiet=True)
+    settings = RequestSettings(Limits(max_in_flight=2), quiet=True)
     chosen = DialogueSubset(sample(), Split.TEST, DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         summary = await respond(store, Registry(None, {}), chosen, people, how, settings, Library())

@@ -22,7 +22,7 @@ from prompts import Library, PromptError, released
 
 if TYPE_CHECKING:
     from harness.engine.budget import Price
-    from harness.engine.run import Settings
+    from harness.engine.run import RequestSettings
 
 DEFAULT_DB = "runs/empathy.sqlite"
 DEFAULT_EVENTS = Path("runs")
@@ -176,7 +176,7 @@ class CallOptions:
         """These options out of all that a command was given."""
         return cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
 
-    def settings(self) -> Settings:
+    def settings(self) -> RequestSettings:
         """How calls are made.
 
         Raises:
@@ -185,7 +185,7 @@ class CallOptions:
         from agents.protocols.rate_limit_headers import duration_seconds
         from harness.engine.limits import Limits
         from harness.engine.retry import RetryPolicy
-        from harness.engine.run import Settings
+        from harness.engine.run import RequestSettings
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
         prices, faults = self._prices()
@@ -206,7 +206,7 @@ class CallOptions:
             faults += error.faults
         if faults:
             raise UserError("these options cannot be kept", faults=faults)
-        return Settings(
+        return RequestSettings(
             limits=limits,
             budget_usd=self.budget,
             prices=prices,

@@ -14,7 +14,7 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.types import Split
 from harness.data.dataset import Dataset, load, sample
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.workflows.audit import plan_audit, run_audit
 from prompts import Library
 from results.analysis import audit_baselines
@@ -39,7 +39,7 @@ def controls_named(*names: str) -> list[Judge]:
 async def done(tmp_path: Path, dataset: Dataset, **options: object) -> AuditSummary:
     plan = plan_audit(dataset, [], PROMPT, **options)  # type: ignore[arg-type]  # options of plan_audit, by name
     async with await Store.open(str(tmp_path / "audit.sqlite")) as store:
-        return await run_audit(store, Registry(None, {}), plan, Settings(quiet=True))
+        return await run_audit(store, Registry(None, {}), plan, RequestSettings(quiet=True))
 
 
 def agreement(summary: AuditSummary) -> dict[str, float]:

@@ -22,7 +22,7 @@ from harness.data.dataset import Dataset, sample
 from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import INTERIM_LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
@@ -287,7 +287,7 @@ async def plan_of(
     return plan_judging(dataset, *authors, judges, split=Split.ALL, until=until)
 
 
-QUIET = Settings(quiet=True)
+QUIET = RequestSettings(quiet=True)
 
 
 def _end_of(stopped: StoppingResult) -> tuple[Any, ...]:
@@ -365,7 +365,7 @@ async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
     models = [stand_in(registry, emulator, "openai/gpt-4o")]
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         plan = await plan_of(dataset, store, models, a="gpt-4")
-        poor = await judge_contest(store, registry, plan, Settings(quiet=True, budget_usd=0.03))
+        poor = await judge_contest(store, registry, plan, RequestSettings(quiet=True, budget_usd=0.03))
         stopped = poor.judges[0].stopped
         assert stopped is not None
         assert not stopped.finished
@@ -386,7 +386,7 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
     try:
         async with await Store.open(str(tmp_path / "db.sqlite")) as store:
             plan = await plan_of(dataset, store, [model])
-            stubborn = Settings(quiet=True, policy=RetryPolicy(stop_after=1000))
+            stubborn = RequestSettings(quiet=True, policy=RetryPolicy(stop_after=1000))
             summary = await judge_contest(store, registry, plan, stubborn)
     finally:
         await running.close()
@@ -402,7 +402,7 @@ async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
     options = Options(latency_ms=0, malformed=0.1)
     running = await serve(options)
     model = registry.emulated(registry.model("openai/gpt-4o"), running.url, options.definition_hash)
-    hasty = Settings(quiet=True, policy=RetryPolicy(max_tries=1, stop_after=1000))
+    hasty = RequestSettings(quiet=True, policy=RetryPolicy(max_tries=1, stop_after=1000))
     try:
         async with await Store.open(str(tmp_path / "db.sqlite")) as store:
             plan = await plan_of(dataset, store, [model])

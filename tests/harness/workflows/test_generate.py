@@ -20,7 +20,7 @@ from harness.emulator.config import Options
 from harness.emulator.server import Running, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import (
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("released_prompts")
 
 LIBRARY = Library()
 AT_ONCE = RetryPolicy(max_tries=20, initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
-SETTINGS = Settings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)
+SETTINGS = RequestSettings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)
 Models = Callable[..., Awaitable[list[Model]]]
 Improve = Callable[..., Awaitable[Summary]]
 
@@ -153,7 +153,7 @@ async def test_what_was_made_does_not_depend_on_concurrency_or_order(tmp_path: P
     for number, limits in enumerate((Limits(max_in_flight=1), Limits(max_in_flight=64))):
         async with await Store.open(str(tmp_path / f"{number}.sqlite")) as one:
             plan = await improving(one, model, "human,llm", "naive,sequential", limit=4)
-            await generate(one, Registry(None, {}), plan, Settings(limits, quiet=True))
+            await generate(one, Registry(None, {}), plan, RequestSettings(limits, quiet=True))
             found.append([[(r.id, r.text) for r in await one.responses(of.id)] for of in plan.sets])
     assert found[0] == found[1]
 

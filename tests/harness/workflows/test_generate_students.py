@@ -23,7 +23,7 @@ from finetune.checkpoint import hash_file, weights_id
 from finetune.tokenizer_identity import PromptEncoding
 from harness.data.author_resolver import author_of
 from harness.data.dataset import sample
-from harness.engine.run import Settings
+from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, parse_student_folder
 from harness.serving.hardware import plan_serving
@@ -37,7 +37,7 @@ from results.db.store import Store
 from results.queries.responses import Endings, endings_of
 from serve.memory_plan import ServingRequest
 
-LIBRARY, SETTINGS = Library(), Settings(quiet=True)
+LIBRARY, SETTINGS = Library(), RequestSettings(quiet=True)
 CONFIG = {
     "model_type": "llama",
     "hidden_size": 64,
