@@ -37,14 +37,14 @@ from harness.engine.progress import shown
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy
-from harness.engine.sources import Source, check_retired, with_stated_ends
+from harness.engine.sources import RequestSource, check_retired, with_stated_ends
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
 TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
 ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
-__all__ = ["RequestSettings", "Source", "run_requests"]
+__all__ = ["RequestSettings", "RequestSource", "run_requests"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ async def run_requests(
     kind: str,
     spec: Mapping[str, Any],
     describe: Callable[[str], Awaitable[None]],
-    sources: Sequence[Source],
+    sources: Sequence[RequestSource],
 ) -> RunReport:
     """Make every call of every source that is not answered yet.
 

@@ -14,7 +14,7 @@ from results.db.store import Store
 
 
 @dataclass(frozen=True)
-class Source:
+class RequestSource:
     """One model's share of a run.
 
     Attributes:
@@ -30,7 +30,7 @@ class Source:
     answerer: str | None = None
 
 
-async def check_retired(store: Store, sources: Sequence[Source], allow_retired: bool) -> None:
+async def check_retired(store: Store, sources: Sequence[RequestSource], allow_retired: bool) -> None:
     """Refuse retired models before anything is begun, where something is left to ask them.
 
     Work whose calls are not known beforehand is left to the endpoint, which stops at its first call.
@@ -49,8 +49,8 @@ async def check_retired(store: Store, sources: Sequence[Source], allow_retired: 
 
 
 async def with_stated_ends(
-    sources: Sequence[Source], keys: Mapping[Model, str], warn: Callable[[str], None]
-) -> list[Source]:
+    sources: Sequence[RequestSource], keys: Mapping[Model, str], warn: Callable[[str], None]
+) -> list[RequestSource]:
     """The sources with what the providers state now of their models' ends; `warn` is told of what is new."""
     dates = await fetch_shutdown_dates(keys)
     stated = [replace(source, model=with_provider_dates(source.model, dates)) for source in sources]

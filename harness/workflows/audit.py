@@ -24,7 +24,7 @@ from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import RequestSettings, Source, run_requests
+from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.judge import Retries, next_attempts
 from harness.workflows.records import save_judges
 from prompts import Prompt
@@ -212,7 +212,7 @@ async def run_audit(
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
-        Source(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
+        RequestSource(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
     ]
     report = await run_requests(store, registry, settings, AUDIT, plan.spec, describe, sources)
     return await summarize_audit(

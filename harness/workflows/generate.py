@@ -26,7 +26,7 @@ from agents.responder import Responder
 from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import RequestSettings, Source, run_requests
+from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import put_prompt
 from harness.workflows.response_sets import ResponseSetSummary, summarise
 from results.analysis.endpoint_report import EndpointReport
@@ -186,7 +186,7 @@ async def generate(
                     await put_prompt(store, prompt)
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
-    sources = [Source(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models]
+    sources = [RequestSource(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models]
     report = await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
     sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
     cost = await cost_of(store, [of.id for of in plan.sets])

@@ -22,7 +22,7 @@ from harness.data.author_resolver import Author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from harness.engine.dispatcher import WorkItem
-from harness.engine.run import RequestSettings, Source, run_requests
+from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
 from results.analysis.contest_results import SEED, Summary, summarise
@@ -278,7 +278,7 @@ async def run_judging(
     watched = watches or {}
     names = await answering_models(store, plan) if settings.require_one_model else {}
     sources = [
-        Source(
+        RequestSource(
             judge.model,
             partial(plan.work, judge, retries, watched.get(judge.id)),
             plan.calls_per_judge,
