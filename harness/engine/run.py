@@ -37,7 +37,7 @@ from harness.engine.progress import shown
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy
-from harness.engine.sources import RequestSource, check_retired, with_stated_ends
+from harness.engine.sources import RequestSource, check_retired, add_shutdown_dates
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
@@ -121,7 +121,7 @@ async def run_requests(
     await check_retired(store, sources, settings.allow_retired)
     keys = registry.keys(source.model for source in sources)
     check_proxies([model.base_url for model in keys if model.base_url and model not in settings.own])
-    sources = await with_stated_ends(sources, keys, settings.warn)
+    sources = await add_shutdown_dates(sources, keys, settings.warn)
     await check_retired(store, sources, settings.allow_retired)
     prices = {source.model: lookup_price(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:

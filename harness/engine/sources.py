@@ -48,7 +48,7 @@ async def check_retired(store: Store, sources: Sequence[RequestSource], allow_re
     check_not_retired(left)
 
 
-async def with_stated_ends(
+async def add_shutdown_dates(
     sources: Sequence[RequestSource], keys: Mapping[Model, str], warn: Callable[[str], None]
 ) -> list[RequestSource]:
     """The sources with what the providers state now of their models' ends; `warn` is told of what is new."""
