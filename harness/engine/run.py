@@ -37,7 +37,7 @@ from harness.engine.progress import shown
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy
-from harness.engine.sources import RequestSource, check_retired, add_shutdown_dates
+from harness.engine.sources import RequestSource, check_retired_models, add_shutdown_dates
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
@@ -118,11 +118,11 @@ async def run_requests(
         UserError: a retired model would be asked, keys are missing, a price is not known and there is a
             budget, the database fails.
     """
-    await check_retired(store, sources, settings.allow_retired)
+    await check_retired_models(store, sources, settings.allow_retired)
     keys = registry.keys(source.model for source in sources)
     check_proxies([model.base_url for model in keys if model.base_url and model not in settings.own])
     sources = await add_shutdown_dates(sources, keys, settings.warn)
-    await check_retired(store, sources, settings.allow_retired)
+    await check_retired_models(store, sources, settings.allow_retired)
     prices = {source.model: lookup_price(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:
         _check_prices(prices)

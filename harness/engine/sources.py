@@ -30,7 +30,7 @@ class RequestSource:
     answerer: str | None = None
 
 
-async def check_retired(store: Store, sources: Sequence[RequestSource], allow_retired: bool) -> None:
+async def check_retired_models(store: Store, sources: Sequence[RequestSource], allow_retired: bool) -> None:
     """Refuse retired models before anything is begun, where something is left to ask them.
 
     Work whose calls are not known beforehand is left to the endpoint, which stops at its first call.
