@@ -64,7 +64,7 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Mode
             session = await stack.enter_async_context(open_session())
 
             def open_client(model: Any) -> Any:
-                key, seconds = keys[model.id], settings.timeout_of(model)
+                key, seconds = keys[model.id], settings.request_timeout(model)
                 if settings.client == "sdk":
                     return SdkClient(model, key, seconds)
                 return HttpClient(model, key, session, seconds)

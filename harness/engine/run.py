@@ -84,7 +84,7 @@ class RequestSettings:
     require_one_model: bool = False
     warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
-    def timeout_of(self, model: Model) -> float:
+    def request_timeout(self, model: Model) -> float:
         """Seconds for one request to a model: one that may think needs longer."""
         if self.timeout_seconds is not None:
             return self.timeout_seconds
@@ -260,10 +260,10 @@ async def _opened(keys: Mapping[Model, str], settings: RequestSettings) -> Async
             elif model.protocol is ApiProtocol.CONTROL:
                 clients[model] = ControlClient()
             elif settings.client == "sdk":
-                clients[model] = SdkClient(model, key, settings.timeout_of(model))
+                clients[model] = SdkClient(model, key, settings.request_timeout(model))
             else:
                 session = session or open_session()
-                clients[model] = HttpClient(model, key, session, settings.timeout_of(model))
+                clients[model] = HttpClient(model, key, session, settings.request_timeout(model))
         yield clients
     finally:
         if session is not None:
