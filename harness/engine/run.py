@@ -41,7 +41,7 @@ from harness.engine.sources import RequestSource, check_retired_models, add_shut
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
-TIMEOUT_SECONDS = 120.0
+DEFAULT_TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
 ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
 __all__ = ["RequestSettings", "RequestSource", "run_requests"]
@@ -89,7 +89,7 @@ class RequestSettings:
         if self.timeout_seconds is not None:
             return self.timeout_seconds
         may_think = model.capabilities.thinking or model.capabilities.verdict_tokens >= ROOM_TO_THINK_TOKENS
-        return THINKING_TIMEOUT_SECONDS if may_think else TIMEOUT_SECONDS
+        return THINKING_TIMEOUT_SECONDS if may_think else DEFAULT_TIMEOUT_SECONDS
 
     def limits_of(self, model: Model) -> Limits:
         """The limits of a model's lane; a control judge answers at once and needs none."""
