@@ -43,7 +43,7 @@ from results.db.store import Store
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
-ROOM_TO_THINK_TOKENS = 1024  # whoever is given so much for a verdict may think before it
+THINKING_VERDICT_TOKENS = 1024  # whoever is given so much for a verdict may think before it
 __all__ = ["RequestSettings", "RequestSource", "run_requests"]
 
 
@@ -88,7 +88,7 @@ class RequestSettings:
         """Seconds for one request to a model: one that may think needs longer."""
         if self.timeout_seconds is not None:
             return self.timeout_seconds
-        may_think = model.capabilities.thinking or model.capabilities.verdict_tokens >= ROOM_TO_THINK_TOKENS
+        may_think = model.capabilities.thinking or model.capabilities.verdict_tokens >= THINKING_VERDICT_TOKENS
         return THINKING_TIMEOUT_SECONDS if may_think else DEFAULT_TIMEOUT_SECONDS
 
     def limits_of(self, model: Model) -> Limits:
