@@ -25,7 +25,7 @@ from harness.emulator.reply import Circumstances, Reply
 from harness.emulator.request_log import Counts
 from harness.emulator.responses import answer_all, input_tokens
 from harness.emulator.seeded_random import digest
-from harness.emulator.types import Outcome, Question, RejectedError
+from harness.emulator.types import Outcome, ParsedRequest, RejectedError
 
 
 class Act(StrEnum):
@@ -158,7 +158,7 @@ class Gateway:
         form: WireForm,
         request: Request,
         content: bytes,
-        question: Question,
+        question: ParsedRequest,
         limits: ModelLimits,
         charge: int,
     ) -> Decision:
@@ -206,7 +206,7 @@ class Gateway:
         self,
         form: WireForm,
         request: Request,
-        question: Question,
+        question: ParsedRequest,
         attempt: Attempt,
         outcome: Outcome,
         body: dict[str, Any],

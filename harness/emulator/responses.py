@@ -23,7 +23,7 @@ from harness.emulator import response_texts, token_count
 from harness.emulator.config import Options
 from harness.emulator.judge_preferences import Task, preference, probabilities, read_task
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
-from harness.emulator.types import Answer, Outcome, Question
+from harness.emulator.types import Answer, Outcome, ParsedRequest
 
 _SPELLINGS = {"1": "one", "2": "two", "tie": "Tie"}
 _SHARES = (0.94, 0.04, 0.02)  # as it is, with a space before it, in letters
@@ -41,7 +41,7 @@ class _Piece:
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
-def answer_all(question: Question, protocol: str, body: bytes, key: str, options: Options) -> Outcome:
+def answer_all(question: ParsedRequest, protocol: str, body: bytes, key: str, options: Options) -> Outcome:
     """Every answer of one request.
 
     `body` is its canonical JSON and `key` its `Idempotency-Key` or "": with the seed they decide all.
@@ -51,12 +51,12 @@ def answer_all(question: Question, protocol: str, body: bytes, key: str, options
     return Outcome(answers, input_tokens(question), identity.hex())
 
 
-def input_tokens(question: Question) -> int:
+def input_tokens(question: ParsedRequest) -> int:
     """Tokens read, about."""
     return sum(token_count.estimate(message.content) + _MESSAGE_OVERHEAD for message in question.messages)
 
 
-def _answer(question: Question, identity: bytes, sample: int, options: Options) -> Answer:
+def _answer(question: ParsedRequest, identity: bytes, sample: int, options: Options) -> Answer:
     refused = uniform(identity, "refusal", sample) < options.refusals
     if refused and not question.model.rambles:  # a base model cannot decline
         filtered = uniform(identity, "filtered", sample) < 0.5
@@ -69,7 +69,7 @@ def _answer(question: Question, identity: bytes, sample: int, options: Options) 
     return _cut(question, pieces, thinking)
 
 
-def _thinking_tokens(question: Question, identity: bytes, sample: int) -> int:
+def _thinking_tokens(question: ParsedRequest, identity: bytes, sample: int) -> int:
     if not question.model.thinking:
         return 0
     own = 32 + int(uniform(identity, "thinking", sample) * 160)
@@ -77,7 +77,7 @@ def _thinking_tokens(question: Question, identity: bytes, sample: int) -> int:
 
 
 def _pieces(
-    question: Question, task: Task, identity: bytes, sample: int, options: Options
+    question: ParsedRequest, task: Task, identity: bytes, sample: int, options: Options
 ) -> Iterator[_Piece]:
     if task.kind == "judge" or question.choices:
         verdict = _verdict(question, task, identity, sample, options)
@@ -99,13 +99,13 @@ def _pieces(
             yield _Piece(line)
 
 
-def _written(question: Question, task: Task, identity: bytes, sample: int) -> str:
+def _written(question: ParsedRequest, task: Task, identity: bytes, sample: int) -> str:
     write = response_texts.improve if task.kind == "improve" else response_texts.respond
     text = write(task, question.model.skill, identity, sample)
     return f" {text}" if question.model.rambles else text  # a base model continues the prompt's last word
 
 
-def _verdict(question: Question, task: Task, identity: bytes, sample: int, options: Options) -> _Piece:
+def _verdict(question: ParsedRequest, task: Task, identity: bytes, sample: int, options: Options) -> _Piece:
     """The verdict's token, drawn from the taste, with every alternative that had a chance."""
     allowed = next((values for _, values in question.fields if values), question.choices)
     labels = allowed or (("1", "2", "tie") if task.offers_tie else ("1", "2"))
@@ -116,7 +116,7 @@ def _verdict(question: Question, task: Task, identity: bytes, sample: int, optio
     return _Piece(chosen, tuple(shares if allowed else _spelled(shares)))
 
 
-def _weights(question: Question, task: Task, labels: tuple[str, ...], options: Options) -> list[float]:
+def _weights(question: ParsedRequest, task: Task, labels: tuple[str, ...], options: Options) -> list[float]:
     """How likely each label is: "1" and "2" by name, or the first two by place; the next one is the tie."""
     if task.kind != "judge" or len(labels) < 2:
         return [1.0] * len(labels)  # no comparison: no taste to go by
@@ -142,7 +142,7 @@ def _spelled(shares: list[tuple[str, float]]) -> list[tuple[str, float]]:
     return [*spelled, *_OUTSIDE]
 
 
-def _json_pieces(question: Question, task: Task, verdict: _Piece, identity: bytes) -> Iterator[_Piece]:
+def _json_pieces(question: ParsedRequest, task: Task, verdict: _Piece, identity: bytes) -> Iterator[_Piece]:
     """The object asked for; what is not the answer itself is filled with a sentence."""
     names = [name for name, values in question.fields if values]
     plain = [name for name, _ in question.fields]
@@ -164,7 +164,7 @@ def _escaped(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]
 
 
-def _cut(question: Question, pieces: Iterator[_Piece], thinking: int) -> Answer:
+def _cut(question: ParsedRequest, pieces: Iterator[_Piece], thinking: int) -> Answer:
     """Join the pieces into tokens, ending at a stop string or at the limit, whichever comes first."""
     limit = question.max_tokens - thinking
     written: list[TokenLogprobs] = []
@@ -189,7 +189,7 @@ def _cut(question: Question, pieces: Iterator[_Piece], thinking: int) -> Answer:
     return Answer(text, finish, len(written) + thinking, thinking, _shown(written, question))
 
 
-def _shown(written: list[TokenLogprobs], question: Question) -> tuple[TokenLogprobs, ...]:
+def _shown(written: list[TokenLogprobs], question: ParsedRequest) -> tuple[TokenLogprobs, ...]:
     return tuple(written) if question.top_logprobs is not None else ()
 
 

@@ -17,7 +17,7 @@ RejectionKind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ParsedRequest:
     """What one request asks.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from harness.emulator.config import Options
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import Outcome, Question, RejectedError
+from harness.emulator.types import Outcome, ParsedRequest, RejectedError
 
 
 class WireForm(Protocol):
@@ -24,11 +24,11 @@ class WireForm(Protocol):
         """The API key that a request carries, or ""."""
         ...
 
-    def read(self, body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+    def read(self, body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
         """The question in a request's JSON; raises `RejectedError` in the provider's words."""
         ...
 
-    def write(self, question: Question, outcome: Outcome) -> dict[str, Any]:
+    def write(self, question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
         """The response's JSON."""
         ...
 

@@ -12,7 +12,7 @@ from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import Outcome, Question, RejectedError
+from harness.emulator.types import Outcome, ParsedRequest, RejectedError
 
 NAME: str = "anthropic-messages"
 ID_HEADER: str = "request-id"
@@ -65,7 +65,7 @@ def reject(message: str, param: str = "", code: str = "") -> RejectedError:
     )
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
     """The question in a request's JSON."""
     if "anthropic-version" not in headers:
         raise reject("anthropic-version: header is required")
@@ -89,7 +89,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
     thinking = fields.object("thinking")
     if thinking is not None and thinking.content.get("type") != "disabled":
         raise reject("the emulator knows thinking of type disabled only", "thinking")
-    return Question(
+    return ParsedRequest(
         model=model,
         messages=_messages(fields),
         max_tokens=limit,
@@ -170,7 +170,7 @@ def _output_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return schema_fields(schema, strict=False)
 
 
-def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     """The response's JSON."""
     answer = outcome.answers[0]
     stop_reason = _STOP_REASONS.get(answer.finish, "stop_sequence" if answer.stopped_by else "end_turn")

@@ -12,7 +12,7 @@ from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import Answer, Outcome, Question, RejectedError
+from harness.emulator.types import Answer, Outcome, ParsedRequest, RejectedError
 
 NAME: str = "gemini-generate"
 ID_HEADER: str = "x-request-id"
@@ -80,7 +80,7 @@ def reject(message: str, param: str = "", code: str = "") -> RejectedError:
     return RejectedError(400, "bad request", message, param=param, code=code)
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
     """The question in a request's JSON; `path_model` is the model that the path names."""
     if not isinstance(body, dict):
         raise reject("Invalid JSON payload received. Root element must be a message.")
@@ -103,7 +103,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
     config.whole("topK", 1)
     config.whole("seed", -(2**31), 2**31 - 1)
     choices, schema = _response_form(config)
-    return Question(
+    return ParsedRequest(
         model=model,
         messages=_messages(fields),
         max_tokens=config.whole("maxOutputTokens", 1, options.max_output_tokens) or options.max_output_tokens,
@@ -189,7 +189,7 @@ def _thinking_budget(config: Fields, model: EmulatedModel) -> int | None:
     return None if budget == -1 else budget  # -1: as much as the model wants
 
 
-def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     """The response's JSON; a prompt that the filter withheld has no candidates."""
     thought = sum(answer.thinking_tokens for answer in outcome.answers)
     usage = {
@@ -205,7 +205,7 @@ def write(question: Question, outcome: Outcome) -> dict[str, Any]:
     return {"candidates": candidates, **told}
 
 
-def _candidate(question: Question, answer: Answer, index: int) -> dict[str, Any]:
+def _candidate(question: ParsedRequest, answer: Answer, index: int) -> dict[str, Any]:
     content: dict[str, Any] = {"role": "model"}
     if answer.text:
         content["parts"] = [{"text": answer.text}]

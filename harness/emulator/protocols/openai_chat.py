@@ -12,7 +12,7 @@ from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.seeded_random import uniform
-from harness.emulator.types import Answer, Outcome, Question
+from harness.emulator.types import Answer, Outcome, ParsedRequest
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
 
@@ -52,7 +52,7 @@ ROLES = {"system": "system", "developer": "system", "user": "user", "assistant":
 _EFFORT = {"minimal": 16, "low": 64, "medium": 128, "high": 192, "none": 0}
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
     """The question in a request's JSON."""
     fields = common.fields_of(body)
     model = common.model_of(fields, options)
@@ -67,7 +67,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
     common.check_sampling(fields, model)
     messages = tuple(_message(each) for each in fields.objects("messages"))
     choices = common.choices_of(fields, model)
-    return Question(
+    return ParsedRequest(
         model=model,
         messages=messages,
         max_tokens=_limit(fields, model, options),
@@ -156,7 +156,7 @@ def _response_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return schema_fields(schema, strict=form.flag("strict"))
 
 
-def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     """The response's JSON."""
     return {
         "id": f"chatcmpl-{outcome.identity}",
@@ -170,7 +170,7 @@ def write(question: Question, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _choice(question: Question, outcome: Outcome, index: int) -> dict[str, Any]:
+def _choice(question: ParsedRequest, outcome: Outcome, index: int) -> dict[str, Any]:
     answer = outcome.answers[index]
     refusal = "I'm sorry, but I can't assist with that." if answer.finish is FinishReason.REFUSAL else None
     finish = common.FINISH_REASONS[answer.finish]
@@ -189,7 +189,7 @@ def _choice(question: Question, outcome: Outcome, index: int) -> dict[str, Any]:
     }
 
 
-def _logprobs(question: Question, answer: Answer) -> dict[str, Any] | None:
+def _logprobs(question: ParsedRequest, answer: Answer) -> dict[str, Any] | None:
     if question.top_logprobs is None:
         return None
     return {"content": [_position(token) for token in answer.tokens], "refusal": None}

@@ -10,7 +10,7 @@ from agents.messages import Message
 from harness.emulator.config import Options
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.types import Answer, Outcome, Question
+from harness.emulator.types import Answer, Outcome, ParsedRequest
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
 
@@ -40,7 +40,7 @@ KNOWN = frozenset(
 DEFAULT_LIMIT = 16  # of the real protocol, when a request names none
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> Question:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
     """The question in a request's JSON; one prompt a request."""
     fields = common.fields_of(body)
     model = common.model_of(fields, options)
@@ -59,7 +59,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
         raise reject("Either prompt or prompt_embeds must be provided and non-empty.", "prompt")
     if fields.flag("echo"):
         raise reject("the emulator does not echo", "echo")
-    return Question(
+    return ParsedRequest(
         model=model,
         messages=(Message("user", prompts[0]),),
         max_tokens=common.limit_of(fields.whole("max_tokens", 1), DEFAULT_LIMIT, options),
@@ -70,7 +70,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
     )
 
 
-def write(question: Question, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     """The response's JSON."""
     return {
         "id": f"cmpl-{outcome.identity}",
@@ -91,7 +91,7 @@ def write(question: Question, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _logprobs(question: Question, answer: Answer) -> dict[str, Any] | None:
+def _logprobs(question: ParsedRequest, answer: Answer) -> dict[str, Any] | None:
     if question.top_logprobs is None:
         return None
     lengths = [len(token.token) for token in answer.tokens]

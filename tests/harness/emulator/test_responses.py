@@ -15,7 +15,7 @@ from harness.emulator.config import Options
 from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
 from harness.emulator.models import MODELS
 from harness.emulator.responses import answer_all
-from harness.emulator.types import Answer, Question
+from harness.emulator.types import Answer, ParsedRequest
 
 Chat = Callable[..., dict[str, Any]]
 WARM = "I am so sorry, I understand, and I am here for you."
@@ -26,7 +26,7 @@ def _ask(body: dict[str, Any], options: Options, key: str = "", **further: Any) 
     model = options.model(body["model"])
     assert model is not None
     messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])
-    question = Question(model, messages, **{"max_tokens": 200, **further})
+    question = ParsedRequest(model, messages, **{"max_tokens": 200, **further})
     return answer_all(question, "openai-chat", canonical(body), key, options).answers[0]
 
 
@@ -168,7 +168,7 @@ def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
     ]
     assert all(other != one for other in others)
     model = MODELS["emulated-gpt-4o"]
-    question = Question(model, (Message("user", "Hello there"),), 100, samples=8)
+    question = ParsedRequest(model, (Message("user", "Hello there"),), 100, samples=8)
     outcome = answer_all(question, "openai-chat", b"{}", "", Options())
     assert len({answer.text for answer in outcome.answers}) > 4
     assert outcome.output_tokens == sum(answer.output_tokens for answer in outcome.answers)
