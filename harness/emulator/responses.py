@@ -23,7 +23,7 @@ from harness.emulator import response_texts, token_count
 from harness.emulator.config import Options
 from harness.emulator.judge_preferences import Task, preference, probabilities, read_task
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
-from harness.emulator.types import Answer, Outcome, ParsedRequest
+from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest
 
 _SPELLINGS = {"1": "one", "2": "two", "tie": "Tie"}
 _SHARES = (0.94, 0.04, 0.02)  # as it is, with a space before it, in letters
@@ -56,14 +56,14 @@ def input_tokens(question: ParsedRequest) -> int:
     return sum(token_count.estimate(message.content) + _MESSAGE_OVERHEAD for message in question.messages)
 
 
-def _answer(question: ParsedRequest, identity: bytes, sample: int, options: Options) -> Answer:
+def _answer(question: ParsedRequest, identity: bytes, sample: int, options: Options) -> SampledCompletion:
     refused = uniform(identity, "refusal", sample) < options.refusals
     if refused and not question.model.rambles:  # a base model cannot decline
         filtered = uniform(identity, "filtered", sample) < 0.5
-        return Answer("", FinishReason.FILTERED if filtered else FinishReason.REFUSAL, 0)
+        return SampledCompletion("", FinishReason.FILTERED if filtered else FinishReason.REFUSAL, 0)
     thinking = _thinking_tokens(question, identity, sample)
     if thinking >= question.max_tokens:
-        return Answer("", FinishReason.LENGTH, question.max_tokens, question.max_tokens)
+        return SampledCompletion("", FinishReason.LENGTH, question.max_tokens, question.max_tokens)
     task = read_task(question.messages)
     pieces = _pieces(question, task, identity, sample, options)
     return _cut(question, pieces, thinking)
@@ -164,7 +164,7 @@ def _escaped(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]
 
 
-def _cut(question: ParsedRequest, pieces: Iterator[_Piece], thinking: int) -> Answer:
+def _cut(question: ParsedRequest, pieces: Iterator[_Piece], thinking: int) -> SampledCompletion:
     """Join the pieces into tokens, ending at a stop string or at the limit, whichever comes first."""
     limit = question.max_tokens - thinking
     written: list[TokenLogprobs] = []
@@ -180,13 +180,13 @@ def _cut(question: ParsedRequest, pieces: Iterator[_Piece], thinking: int) -> An
         at, stop = min(((text.find(stop), stop) for stop in question.stop if stop in text), default=(-1, ""))
         if at >= 0:
             kept = _first_characters(written, at)
-            return Answer(
+            return SampledCompletion(
                 text[:at], FinishReason.STOP, len(kept) + thinking, thinking, _shown(kept, question), stop
             )
         if over:
             break
     finish = FinishReason.LENGTH if over else FinishReason.STOP
-    return Answer(text, finish, len(written) + thinking, thinking, _shown(written, question))
+    return SampledCompletion(text, finish, len(written) + thinking, thinking, _shown(written, question))
 
 
 def _shown(written: list[TokenLogprobs], question: ParsedRequest) -> tuple[TokenLogprobs, ...]:

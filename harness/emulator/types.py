@@ -44,7 +44,7 @@ class ParsedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SampledCompletion:
     """One answer.
 
     Attributes:
@@ -74,7 +74,7 @@ class Outcome:
         identity: hex digits that name it; the same request gives the same.
     """
 
-    answers: tuple[Answer, ...]
+    answers: tuple[SampledCompletion, ...]
     input_tokens: int
     identity: str
 

@@ -12,7 +12,7 @@ from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import Answer, Outcome, ParsedRequest, RejectedError
+from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest, RejectedError
 
 NAME: str = "gemini-generate"
 ID_HEADER: str = "x-request-id"
@@ -205,7 +205,7 @@ def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     return {"candidates": candidates, **told}
 
 
-def _candidate(question: ParsedRequest, answer: Answer, index: int) -> dict[str, Any]:
+def _candidate(question: ParsedRequest, answer: SampledCompletion, index: int) -> dict[str, Any]:
     content: dict[str, Any] = {"role": "model"}
     if answer.text:
         content["parts"] = [{"text": answer.text}]

@@ -12,7 +12,7 @@ from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.seeded_random import uniform
-from harness.emulator.types import Answer, Outcome, ParsedRequest
+from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
 
@@ -189,7 +189,7 @@ def _choice(question: ParsedRequest, outcome: Outcome, index: int) -> dict[str, 
     }
 
 
-def _logprobs(question: ParsedRequest, answer: Answer) -> dict[str, Any] | None:
+def _logprobs(question: ParsedRequest, answer: SampledCompletion) -> dict[str, Any] | None:
     if question.top_logprobs is None:
         return None
     return {"content": [_position(token) for token in answer.tokens], "refusal": None}

@@ -10,7 +10,7 @@ from agents.messages import Message
 from harness.emulator.config import Options
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.types import Answer, Outcome, ParsedRequest
+from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
 
@@ -91,7 +91,7 @@ def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _logprobs(question: ParsedRequest, answer: Answer) -> dict[str, Any] | None:
+def _logprobs(question: ParsedRequest, answer: SampledCompletion) -> dict[str, Any] | None:
     if question.top_logprobs is None:
         return None
     lengths = [len(token.token) for token in answer.tokens]

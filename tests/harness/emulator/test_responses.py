@@ -15,14 +15,14 @@ from harness.emulator.config import Options
 from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
 from harness.emulator.models import MODELS
 from harness.emulator.responses import answer_all
-from harness.emulator.types import Answer, ParsedRequest
+from harness.emulator.types import SampledCompletion, ParsedRequest
 
 Chat = Callable[..., dict[str, Any]]
 WARM = "I am so sorry, I understand, and I am here for you."
 COLD = "Well, it is so."
 
 
-def _ask(body: dict[str, Any], options: Options, key: str = "", **further: Any) -> Answer:
+def _ask(body: dict[str, Any], options: Options, key: str = "", **further: Any) -> SampledCompletion:
     model = options.model(body["model"])
     assert model is not None
     messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])
