@@ -25,7 +25,7 @@ from harness.emulator.reply import Circumstances, Reply
 from harness.emulator.request_log import Counts
 from harness.emulator.responses import answer_all, input_tokens
 from harness.emulator.seeded_random import digest
-from harness.emulator.types import Outcome, ParsedRequest, RejectedError
+from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
 class Act(StrEnum):
@@ -208,7 +208,7 @@ class Gateway:
         request: Request,
         question: ParsedRequest,
         attempt: Attempt,
-        outcome: Outcome,
+        outcome: CompletionSet,
         body: dict[str, Any],
         limits: ModelLimits,
     ) -> Decision | None:

@@ -23,7 +23,7 @@ from harness.emulator import response_texts, token_count
 from harness.emulator.config import Options
 from harness.emulator.judge_preferences import Task, preference, probabilities, read_task
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
-from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest
+from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
 _SPELLINGS = {"1": "one", "2": "two", "tie": "Tie"}
 _SHARES = (0.94, 0.04, 0.02)  # as it is, with a space before it, in letters
@@ -41,14 +41,14 @@ class _Piece:
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
-def answer_all(question: ParsedRequest, protocol: str, body: bytes, key: str, options: Options) -> Outcome:
+def answer_all(question: ParsedRequest, protocol: str, body: bytes, key: str, options: Options) -> CompletionSet:
     """Every answer of one request.
 
     `body` is its canonical JSON and `key` its `Idempotency-Key` or "": with the seed they decide all.
     """
     identity = digest(options.seed, "request", protocol, question.model.name, body, key)
     answers = tuple(_answer(question, identity, sample, options) for sample in range(question.samples))
-    return Outcome(answers, input_tokens(question), identity.hex())
+    return CompletionSet(answers, input_tokens(question), identity.hex())
 
 
 def input_tokens(question: ParsedRequest) -> int:

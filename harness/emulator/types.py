@@ -65,7 +65,7 @@ class SampledCompletion:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CompletionSet:
     """All answers of one request, and what they are named by.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from harness.emulator.config import Options
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import Outcome, ParsedRequest, RejectedError
+from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
 class WireForm(Protocol):
@@ -28,7 +28,7 @@ class WireForm(Protocol):
         """The question in a request's JSON; raises `RejectedError` in the provider's words."""
         ...
 
-    def write(self, question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
+    def write(self, question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
         """The response's JSON."""
         ...
 

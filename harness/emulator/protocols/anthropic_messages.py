@@ -12,7 +12,7 @@ from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import Outcome, ParsedRequest, RejectedError
+from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 NAME: str = "anthropic-messages"
 ID_HEADER: str = "request-id"
@@ -170,7 +170,7 @@ def _output_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return schema_fields(schema, strict=False)
 
 
-def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     """The response's JSON."""
     answer = outcome.answers[0]
     stop_reason = _STOP_REASONS.get(answer.finish, "stop_sequence" if answer.stopped_by else "end_turn")

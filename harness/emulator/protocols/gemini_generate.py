@@ -12,7 +12,7 @@ from harness.emulator.config import Options
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
-from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest, RejectedError
+from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest, RejectedError
 
 NAME: str = "gemini-generate"
 ID_HEADER: str = "x-request-id"
@@ -189,7 +189,7 @@ def _thinking_budget(config: Fields, model: EmulatedModel) -> int | None:
     return None if budget == -1 else budget  # -1: as much as the model wants
 
 
-def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     """The response's JSON; a prompt that the filter withheld has no candidates."""
     thought = sum(answer.thinking_tokens for answer in outcome.answers)
     usage = {

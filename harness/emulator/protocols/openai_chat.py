@@ -12,7 +12,7 @@ from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.seeded_random import uniform
-from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest
+from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
 
@@ -156,7 +156,7 @@ def _response_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return schema_fields(schema, strict=form.flag("strict"))
 
 
-def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     """The response's JSON."""
     return {
         "id": f"chatcmpl-{outcome.identity}",
@@ -170,7 +170,7 @@ def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _choice(question: ParsedRequest, outcome: Outcome, index: int) -> dict[str, Any]:
+def _choice(question: ParsedRequest, outcome: CompletionSet, index: int) -> dict[str, Any]:
     answer = outcome.answers[index]
     refusal = "I'm sorry, but I can't assist with that." if answer.finish is FinishReason.REFUSAL else None
     finish = common.FINISH_REASONS[answer.finish]

@@ -17,7 +17,7 @@ from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields
 from harness.emulator.rate_limits import Gauge, Standing
 from harness.emulator.seeded_random import uniform
-from harness.emulator.types import Outcome, RejectedError
+from harness.emulator.types import CompletionSet, RejectedError
 
 ID_HEADER: str = "x-request-id"
 CREATED = 1_700_000_000  # a constant: an answer must not depend on the clock
@@ -123,7 +123,7 @@ def limit_of(given: int | None, own: int, options: Options) -> int:
     return own if given is None else given
 
 
-def usage(outcome: Outcome) -> dict[str, Any]:
+def usage(outcome: CompletionSet) -> dict[str, Any]:
     """Tokens used, thinking included."""
     thought = sum(answer.thinking_tokens for answer in outcome.answers)
     return {

@@ -10,7 +10,7 @@ from agents.messages import Message
 from harness.emulator.config import Options
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.types import SampledCompletion, Outcome, ParsedRequest
+from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
 
@@ -70,7 +70,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
     )
 
 
-def write(question: ParsedRequest, outcome: Outcome) -> dict[str, Any]:
+def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     """The response's JSON."""
     return {
         "id": f"cmpl-{outcome.identity}",
