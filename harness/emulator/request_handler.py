@@ -28,7 +28,7 @@ from harness.emulator.seeded_random import digest
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
-class Act(StrEnum):
+class Action(StrEnum):
     """What the server does once the delay is over."""
 
     ANSWER = "answer"
@@ -50,7 +50,7 @@ class Decision:
         whole: whether this is a whole answer, as the protocol says.
     """
 
-    act: Act
+    act: Action
     status: int = 0
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Gateway:
     def _rejected(self, form: WireForm, rejection: RejectedError, limits: ModelLimits | None) -> Decision:
         status, told = form.error(rejection)
         headers = self._headers(form, limits, rejection.retry_seconds)
-        return Decision(Act.ANSWER, status, orjson.dumps(told), headers)
+        return Decision(Action.ANSWER, status, orjson.dumps(told), headers)
 
     def _headers(
         self, form: WireForm, limits: ModelLimits | None, retry_seconds: float | None = None
@@ -170,7 +170,7 @@ class Gateway:
         if fault in (FaultKind.RESET, FaultKind.HANG, FaultKind.ERROR_500):
             limits.give_back(question.max_tokens * question.samples, self._clock())
         if fault is FaultKind.RESET or fault is FaultKind.HANG:
-            act = Act.RESET if fault is FaultKind.RESET else Act.HANG
+            act = Action.RESET if fault is FaultKind.RESET else Action.HANG
             return Decision(act, delay_seconds=delay, key=known_by)
         if fault is FaultKind.ERROR_500:
             return self._failed(form, attempt, limits, delay)
@@ -187,7 +187,7 @@ class Gateway:
         if fault is FaultKind.MALFORMED:
             answer = fault_injection.malform(answer, attempt, self._options)
         return Decision(
-            Act.ANSWER,
+            Action.ANSWER,
             200,
             answer,
             {
@@ -228,7 +228,7 @@ class Gateway:
         if reply is whole:
             return None
         return Decision(
-            Act.ANSWER,
+            Action.ANSWER,
             reply.status,
             reply.to_bytes(),
             reply.headers,
@@ -244,10 +244,10 @@ class Gateway:
         headers = self._headers(form, limits)
         if status == 502:
             page = fault_injection.HTML_ERROR.encode()
-            return Decision(Act.ANSWER, status, page, headers, "text/html", delay, attempt.key)
+            return Decision(Action.ANSWER, status, page, headers, "text/html", delay, attempt.key)
         words = "The server had an error while processing your request. Sorry about that!"
         status, told = form.error(RejectedError(status, "server", words))
-        return Decision(Act.ANSWER, status, orjson.dumps(told), headers, delay_seconds=delay, key=attempt.key)
+        return Decision(Action.ANSWER, status, orjson.dumps(told), headers, delay_seconds=delay, key=attempt.key)
 
 
 def _parsed(content: bytes) -> tuple[object, bytes]:

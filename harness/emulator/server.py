@@ -34,7 +34,7 @@ from harness.emulator.protocols import (
     openai_chat,
     openai_completions,
 )
-from harness.emulator.request_handler import Act, Decision, Gateway, Request
+from harness.emulator.request_handler import Action, Decision, Gateway, Request
 from harness.emulator.request_log import Counts
 from harness.emulator.types import RejectedError
 
@@ -125,9 +125,9 @@ class _Server:
                 if decision.delay_seconds > 0.0:
                     await asyncio.sleep(decision.delay_seconds)
                 status = str(decision.status or decision.act)
-                if decision.act is Act.HANG:
+                if decision.act is Action.HANG:
                     await asyncio.get_running_loop().create_future()  # cancelled when the client goes
-                elif decision.act is Act.RESET:
+                elif decision.act is Action.RESET:
                     _reset(request)
                 elif decision.whole:
                     self._counts.answer(decision.key, decision.input_tokens, decision.output_tokens)
@@ -144,7 +144,7 @@ class _Server:
             content = await request.read()
         except web.HTTPRequestEntityTooLarge:
             status, told = form.error(RejectedError(413, "too large", "Request exceeds the maximum size"))
-            return Decision(Act.ANSWER, status, orjson.dumps(told))
+            return Decision(Action.ANSWER, status, orjson.dumps(told))
         model = request.match_info.get("model", "")
         return self._gateway.decide(form, Request(content, request.headers, request.query, model))
 
