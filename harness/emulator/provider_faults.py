@@ -20,7 +20,7 @@ from typing import Any, Literal
 from agents.errors import Fault
 from harness.emulator import fault_answers as answers
 from harness.emulator import fault_refusals as refusals
-from harness.emulator.reply import Circumstances, Reply
+from harness.emulator.reply import Circumstances, ReplyDraft
 from harness.emulator.reply_parts import ANTHROPIC, CHAT, COMPLETIONS, GEMINI, PROTOCOLS
 from harness.emulator.seeded_random import Part, uniform
 
@@ -49,7 +49,7 @@ class ProviderFault:
 
     name: str
     summary: str
-    change: Callable[[Reply, Circumstances], Reply]
+    change: Callable[[ReplyDraft, Circumstances], ReplyDraft]
     protocols: tuple[str, ...] = PROTOCOLS
     scope: Scope = "attempt"
     decides: bool = False
@@ -218,8 +218,8 @@ def struck(
 
 
 def reply_with(
-    reply: Reply, shares: Mapping[str, float], about: Circumstances, identity: Identity, seed: int
-) -> Reply:
+    reply: ReplyDraft, shares: Mapping[str, float], about: Circumstances, identity: Identity, seed: int
+) -> ReplyDraft:
     """What is sent in the place of a whole answer; the same object where no fault strikes."""
     for fault, known in struck(shares, about, identity, seed):
         reply = fault.change(reply, known)

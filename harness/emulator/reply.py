@@ -15,7 +15,7 @@ ErrorForm = Callable[[RejectedError], tuple[int, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReplyDraft:
     """What a server sends.
 
     Attributes:
@@ -44,7 +44,7 @@ class Reply:
         """The body as it is sent."""
         return json.dumps(self.body, separators=(",", ":")).encode() if self.content is None else self.content
 
-    def refused(self, status: int, body: Any, **changed: Any) -> Reply:
+    def refused(self, status: int, body: Any, **changed: Any) -> ReplyDraft:
         """An error in its place: unless `changed` says otherwise, unbilled, and it settles nothing."""
         error = replace(self, status=status, body=body, input_tokens=0, output_tokens=0, is_answer=False)
         return replace(error, **changed)

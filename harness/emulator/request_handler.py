@@ -21,7 +21,7 @@ from harness.emulator.fault_injection import Attempt, FaultKind
 from harness.emulator.protocols import WireForm
 from harness.emulator.provider_faults import Identity, reply_with
 from harness.emulator.rate_limits import Limiter, ModelLimits
-from harness.emulator.reply import Circumstances, Reply
+from harness.emulator.reply import Circumstances, ReplyDraft
 from harness.emulator.request_log import Counts
 from harness.emulator.responses import answer_all, input_tokens
 from harness.emulator.seeded_random import digest
@@ -218,7 +218,7 @@ class Gateway:
             **fault_injection.end_headers(self._options),
             **self._headers(form, limits),
         }
-        whole = Reply(200, body, headers, outcome.input_tokens, outcome.output_tokens)
+        whole = ReplyDraft(200, body, headers, outcome.input_tokens, outcome.output_tokens)
         known = Circumstances(
             form.NAME, orjson.loads(request.content), question.model.name, question.max_tokens, form.error, ()
         )
