@@ -37,7 +37,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Reply:
     """What becomes of one request.
 
     Attributes:
@@ -97,7 +97,7 @@ class Gateway:
             options.lower_after_requests,
         )
 
-    def decide(self, form: WireForm, request: Request) -> Decision:
+    def decide(self, form: WireForm, request: Request) -> Reply:
         """What becomes of this request."""
         limits: ModelLimits | None = None
         try:
@@ -141,10 +141,10 @@ class Gateway:
             what = "Incorrect API key provided." if given else "You didn't provide an API key."
             raise RejectedError(401, "authentication", what, code="invalid_api_key" if given else "")
 
-    def _rejected(self, form: WireForm, rejection: RejectedError, limits: ModelLimits | None) -> Decision:
+    def _rejected(self, form: WireForm, rejection: RejectedError, limits: ModelLimits | None) -> Reply:
         status, told = form.error(rejection)
         headers = self._headers(form, limits, rejection.retry_seconds)
-        return Decision(Action.ANSWER, status, orjson.dumps(told), headers)
+        return Reply(Action.ANSWER, status, orjson.dumps(told), headers)
 
     def _headers(
         self, form: WireForm, limits: ModelLimits | None, retry_seconds: float | None = None
@@ -161,7 +161,7 @@ class Gateway:
         question: ParsedRequest,
         limits: ModelLimits,
         charge: int,
-    ) -> Decision:
+    ) -> Reply:
         key = request.headers.get("Idempotency-Key", "")
         known_by = digest(form.NAME, key) if key else digest(form.NAME, request.path_model, content)
         attempt = Attempt(known_by, self._counts.admit(known_by))
@@ -171,7 +171,7 @@ class Gateway:
             limits.give_back(question.max_tokens * question.samples, self._clock())
         if fault is FaultKind.RESET or fault is FaultKind.HANG:
             act = Action.RESET if fault is FaultKind.RESET else Action.HANG
-            return Decision(act, delay_seconds=delay, key=known_by)
+            return Reply(act, delay_seconds=delay, key=known_by)
         if fault is FaultKind.ERROR_500:
             return self._failed(form, attempt, limits, delay)
         outcome = answer_all(question, form.NAME, content, key, self._options)
@@ -186,7 +186,7 @@ class Gateway:
         answer = orjson.dumps(body)
         if fault is FaultKind.MALFORMED:
             answer = fault_injection.malform(answer, attempt, self._options)
-        return Decision(
+        return Reply(
             Action.ANSWER,
             200,
             answer,
@@ -211,7 +211,7 @@ class Gateway:
         outcome: CompletionSet,
         body: dict[str, Any],
         limits: ModelLimits,
-    ) -> Decision | None:
+    ) -> Reply | None:
         """What is sent where a named fault strikes this answer; None where none does."""
         headers = {
             form.ID_HEADER: f"req_{outcome.identity}",
@@ -227,7 +227,7 @@ class Gateway:
         reply = reply_with(whole, self._options.faults, known, identity, self._options.seed)
         if reply is whole:
             return None
-        return Decision(
+        return Reply(
             Action.ANSWER,
             reply.status,
             reply.to_bytes(),
@@ -239,15 +239,15 @@ class Gateway:
             whole=reply.is_answer,
         )
 
-    def _failed(self, form: WireForm, attempt: Attempt, limits: ModelLimits, delay: float) -> Decision:
+    def _failed(self, form: WireForm, attempt: Attempt, limits: ModelLimits, delay: float) -> Reply:
         status = fault_injection.error_status(attempt, self._options)
         headers = self._headers(form, limits)
         if status == 502:
             page = fault_injection.HTML_ERROR.encode()
-            return Decision(Action.ANSWER, status, page, headers, "text/html", delay, attempt.key)
+            return Reply(Action.ANSWER, status, page, headers, "text/html", delay, attempt.key)
         words = "The server had an error while processing your request. Sorry about that!"
         status, told = form.error(RejectedError(status, "server", words))
-        return Decision(Action.ANSWER, status, orjson.dumps(told), headers, delay_seconds=delay, key=attempt.key)
+        return Reply(Action.ANSWER, status, orjson.dumps(told), headers, delay_seconds=delay, key=attempt.key)
 
 
 def _parsed(content: bytes) -> tuple[object, bytes]:

@@ -34,7 +34,7 @@ from harness.emulator.protocols import (
     openai_chat,
     openai_completions,
 )
-from harness.emulator.request_handler import Action, Decision, Gateway, Request
+from harness.emulator.request_handler import Action, Reply, Gateway, Request
 from harness.emulator.request_log import Counts
 from harness.emulator.types import RejectedError
 
@@ -139,12 +139,12 @@ class _Server:
 
         return handle
 
-    async def _decide(self, form: WireForm, request: web.Request) -> Decision:
+    async def _decide(self, form: WireForm, request: web.Request) -> Reply:
         try:
             content = await request.read()
         except web.HTTPRequestEntityTooLarge:
             status, told = form.error(RejectedError(413, "too large", "Request exceeds the maximum size"))
-            return Decision(Action.ANSWER, status, orjson.dumps(told))
+            return Reply(Action.ANSWER, status, orjson.dumps(told))
         model = request.match_info.get("model", "")
         return self._gateway.decide(form, Request(content, request.headers, request.query, model))
 
@@ -178,7 +178,7 @@ def _json(content: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")
 
 
-def _response(decision: Decision) -> web.Response:
+def _response(decision: Reply) -> web.Response:
     return web.Response(
         body=decision.content,
         status=decision.status or 500,  # a reset connection never carries it
