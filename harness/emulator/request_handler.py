@@ -72,7 +72,7 @@ class Request:
     path_model: str = ""
 
 
-class Gateway:
+class RequestHandler:
     """Decides every request of one server.
 
     Args:

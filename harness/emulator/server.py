@@ -34,7 +34,7 @@ from harness.emulator.protocols import (
     openai_chat,
     openai_completions,
 )
-from harness.emulator.request_handler import Action, Reply, Gateway, Request
+from harness.emulator.request_handler import Action, Reply, RequestHandler, Request
 from harness.emulator.request_log import Counts
 from harness.emulator.types import RejectedError
 
@@ -99,7 +99,7 @@ class _Server:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._counts = Counts()
-        self._gateway = Gateway(options, self._counts, time.monotonic, lambda: datetime.now(UTC))
+        self._gateway = RequestHandler(options, self._counts, time.monotonic, lambda: datetime.now(UTC))
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=LARGEST_REQUEST_BYTES)
