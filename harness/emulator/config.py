@@ -49,7 +49,7 @@ class Options:
         refusals: share of questions that are refused, in [0, 1]; an answer, not a fault: asking again gives
             it again.
         mean_preference, concentration, position_bias, bias_on: every judge's taste, instead of each model's
-            own (see `models.Taste`).
+            own (see `models.JudgeProfile`).
         max_output_tokens: the most a request may ask for, ≥ 1.
         api_key: the only accepted key; None accepts any, and none.
         lean: the bare server for benchmarks: constant answers, no faults, no bookkeeping per key.

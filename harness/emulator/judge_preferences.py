@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.messages import Message
-from harness.emulator.models import EmulatedModel, Taste
+from harness.emulator.models import EmulatedModel, JudgeProfile
 from harness.emulator.seeded_random import beta
 
 CUES: dict[str, re.Pattern[str]] = {
@@ -182,7 +182,7 @@ def preference(seed: int, model: EmulatedModel, context: str, utterance: str, a:
     return of_high if a == high else 1.0 - of_high
 
 
-def says_first(preferred: float, taste: Taste) -> float:
+def says_first(preferred: float, taste: JudgeProfile) -> float:
     """P(says first) of two, in [0, 1], where `preferred` is the underlying P(first over second)."""
     if taste.bias_on == "probability":
         return min(max(preferred + taste.position_bias, 0.0), 1.0)
@@ -200,7 +200,7 @@ class Probabilities:
     tie: float = 0.0
 
 
-def probabilities(preferred: float, taste: Taste, *, offers_tie: bool) -> Probabilities:
+def probabilities(preferred: float, taste: JudgeProfile, *, offers_tie: bool) -> Probabilities:
     """What is said of a pair whose underlying P(first over second) is `preferred`.
 
     A tie takes `tie_share`·(1 − |2·preferred − 1|), the same in both orders; never where none is offered.

@@ -18,7 +18,7 @@ BiasScale = Literal["probability", "logit"]
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class JudgeProfile:
     """How a judge chooses.
 
     Attributes:
@@ -57,7 +57,7 @@ class EmulatedModel:
 
     name: str
     provider: Provider
-    taste: Taste
+    taste: JudgeProfile
     skill: int = 2
     chat: bool = True
     completions: bool = False
@@ -71,22 +71,22 @@ class EmulatedModel:
 MODELS: dict[str, EmulatedModel] = {
     model.name: model
     for model in (
-        EmulatedModel("emulated-gpt-4o", "openai", Taste(0.78, 6.0, 0.06), max_top_logprobs=20),
-        EmulatedModel("emulated-gpt-4o-mini", "openai", Taste(0.70, 5.0, 0.12), max_top_logprobs=20),
-        EmulatedModel("emulated-o4-mini", "openai", Taste(0.80, 8.0, 0.03), sampling=False, thinking=True),
-        EmulatedModel("emulated-gemini-2.0-flash", "google", Taste(0.74, 5.0, -0.05), max_top_logprobs=20),
-        EmulatedModel("emulated-gemini-2.5-flash", "google", Taste(0.80, 8.0, 0.02), skill=3, thinking=True),
+        EmulatedModel("emulated-gpt-4o", "openai", JudgeProfile(0.78, 6.0, 0.06), max_top_logprobs=20),
+        EmulatedModel("emulated-gpt-4o-mini", "openai", JudgeProfile(0.70, 5.0, 0.12), max_top_logprobs=20),
+        EmulatedModel("emulated-o4-mini", "openai", JudgeProfile(0.80, 8.0, 0.03), sampling=False, thinking=True),
+        EmulatedModel("emulated-gemini-2.0-flash", "google", JudgeProfile(0.74, 5.0, -0.05), max_top_logprobs=20),
+        EmulatedModel("emulated-gemini-2.5-flash", "google", JudgeProfile(0.80, 8.0, 0.02), skill=3, thinking=True),
         EmulatedModel(
             "emulated-claude-sonnet-4-5",
             "anthropic",
-            Taste(0.82, 8.0, 0.04),
+            JudgeProfile(0.82, 8.0, 0.04),
             skill=3,
             top_p_with_temperature=False,
         ),
         EmulatedModel(
             "emulated-llama-3.1-8b",
             "vllm",
-            Taste(0.55, 4.0, 0.10),
+            JudgeProfile(0.55, 4.0, 0.10),
             skill=0,
             chat=False,
             completions=True,
@@ -96,7 +96,7 @@ MODELS: dict[str, EmulatedModel] = {
         EmulatedModel(
             "emulated-llama-3.1-8b-instruct",
             "vllm",
-            Taste(0.64, 4.0, 0.8, bias_on="logit"),
+            JudgeProfile(0.64, 4.0, 0.8, bias_on="logit"),
             skill=1,
             completions=True,
             max_top_logprobs=20,

@@ -24,13 +24,13 @@ from harness.emulator.judge_preferences import (
     says_first,
     true_preference,
 )
-from harness.emulator.models import MODELS, Taste
+from harness.emulator.models import MODELS, JudgeProfile
 from prompts import Library, released
 
 GPT = MODELS["emulated-gpt-4o"]
 TEXTS = st.text(min_size=0, max_size=40)
 TASTES = st.builds(
-    Taste,
+    JudgeProfile,
     mean_preference=st.floats(0, 1),
     concentration=st.floats(0.5, 50),
     position_bias=st.floats(-0.5, 0.5),
@@ -53,7 +53,7 @@ def test_the_underlying_preference_does_not_know_the_order(a: str, b: str, utter
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0, 1), TASTES, st.booleans())
 def test_what_is_said_is_a_distribution_and_a_tie_is_never_said_unless_offered(
-    preferred: float, taste: Taste, offers_tie: bool
+    preferred: float, taste: JudgeProfile, offers_tie: bool
 ) -> None:
     said = probabilities(preferred, taste, offers_tie=offers_tie)
     assert said.first + said.second + said.tie == pytest.approx(1.0)
@@ -64,7 +64,7 @@ def test_what_is_said_is_a_distribution_and_a_tie_is_never_said_unless_offered(
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0.05, 0.95), st.floats(-0.05, 0.05))
 def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred: float, bias: float) -> None:
-    taste = Taste(0.5, 5.0, bias)
+    taste = JudgeProfile(0.5, 5.0, bias)
     first, swapped = says_first(preferred, taste), says_first(1.0 - preferred, taste)
     assert first == pytest.approx(preferred + bias)
     assert (first + 1.0 - swapped) / 2.0 == pytest.approx(preferred)
@@ -73,7 +73,7 @@ def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred:
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0.55, 0.95), st.floats(0.2, 3.0))
 def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float, bias: float) -> None:
-    taste = Taste(0.5, 5.0, bias, bias_on="logit")
+    taste = JudgeProfile(0.5, 5.0, bias, bias_on="logit")
     first, swapped = says_first(preferred, taste), says_first(1.0 - preferred, taste)
     assert math.log(first / (1 - first)) == pytest.approx(math.log(preferred / (1 - preferred)) + bias)
     assert 0.5 < (first + 1.0 - swapped) / 2.0 < preferred
@@ -82,7 +82,7 @@ def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float,
 @pytest.mark.parametrize(("bias", "said"), [(5000.0, 1.0), (-5000.0, 0.0)])
 def test_a_bias_without_measure_leaves_no_doubt(bias: float, said: float) -> None:
     for preferred in (0.0, 0.5, 1.0):
-        assert says_first(preferred, Taste(0.5, 5.0, bias, bias_on="logit")) == pytest.approx(said)
+        assert says_first(preferred, JudgeProfile(0.5, 5.0, bias, bias_on="logit")) == pytest.approx(said)
 
 
 def _pairs(count: int) -> list[tuple[str, str, str, str]]:
@@ -130,7 +130,7 @@ def test_the_truth_helpers_agree_with_each_other() -> None:
         strict=True,
     ):
         assert one + other == pytest.approx(1.0)  # two authors' scores of a dialogue sum to 1
-    clipped = replace(GPT, taste=Taste(1.0, 5.0, 0.3))
+    clipped = replace(GPT, taste=JudgeProfile(1.0, 5.0, 0.3))
     assert expected_score(0, clipped, *pairs[0]) == pytest.approx((1.0 + 0.7) / 2)
 
 
