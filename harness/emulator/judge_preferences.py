@@ -53,7 +53,7 @@ _LABEL = re.compile(rf"^[ \t]*({'|'.join(_TAGS)}):", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PromptTask:
     """What a conversation asks for.
 
     Attributes:
@@ -103,7 +103,7 @@ def _part(text: str, tag: str) -> str | None:
     return labelled(text, tag) if found is None else found
 
 
-def read_task(messages: Sequence[Message]) -> Task:
+def read_task(messages: Sequence[Message]) -> PromptTask:
     """Read what is asked from the last user message, and from earlier ones what it leaves unsaid."""
     said = [message.content for message in messages if message.role == "user"]
     last = said[-1] if said else ""
@@ -114,7 +114,7 @@ def read_task(messages: Sequence[Message]) -> Task:
     first, second = _part(last, "response_1"), _part(last, "response_2")
     instruction = _instruction(last, [context, utterance, first, second, _part(last, "response")])
     if first is not None and second is not None:
-        return Task(
+        return PromptTask(
             "judge",
             context,
             utterance or "",
@@ -128,8 +128,8 @@ def read_task(messages: Sequence[Message]) -> Task:
     if original is None and "improve" in instruction.lower():  # a later turn of a growing conversation
         original = next((turn.content for turn in reversed(messages) if turn.role == "assistant"), None)
     if original is not None:
-        return Task("improve", context, utterance or "", original=original.strip(), instruction=instruction)
-    return Task("respond", context, last.strip() if utterance is None else utterance, instruction=instruction)
+        return PromptTask("improve", context, utterance or "", original=original.strip(), instruction=instruction)
+    return PromptTask("respond", context, last.strip() if utterance is None else utterance, instruction=instruction)
 
 
 def _instruction(text: str, quotes: Iterable[str | None]) -> str:

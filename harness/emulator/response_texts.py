@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.emulator.judge_preferences import Task, cues
+from harness.emulator.judge_preferences import PromptTask, cues
 from harness.emulator.seeded_random import choice, uniform
 
 WORD_LIMIT = 97
@@ -105,7 +105,7 @@ def clause(dimension: str, topic: str, *parts: bytes | str | int) -> str:
     return choice(_CLAUSES[dimension], "clause", dimension, *parts).format(topic=topic)
 
 
-def respond(task: Task, skill: int, *parts: bytes | str | int) -> str:
+def respond(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
     """A response of 12–60 words, with clauses of `skill` (0–3) of the three dimensions."""
     topic = topic_of(task.utterance or task.context, *parts)
     sentences = [choice(_OPENINGS, "opening", *parts).format(topic=topic)]
@@ -118,7 +118,7 @@ def respond(task: Task, skill: int, *parts: bytes | str | int) -> str:
     return " ".join(sentences)
 
 
-def wanted_dimensions(task: Task) -> tuple[str, ...]:
+def wanted_dimensions(task: PromptTask) -> tuple[str, ...]:
     """The dimensions an improvement is asked for, read from the instruction; () for the naive prompt."""
     text = task.instruction.lower()
     named = tuple(dimension for dimension in DIMENSIONS if dimension in text)
@@ -130,7 +130,7 @@ def wanted_dimensions(task: Task) -> tuple[str, ...]:
     return named
 
 
-def improve(task: Task, skill: int, *parts: bytes | str | int) -> str:
+def improve(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
     """The original and, after it, a clause for each dimension asked for; at most 97 words.
 
     Where both together would be longer, the original is cut at a word.
@@ -149,7 +149,7 @@ def improve(task: Task, skill: int, *parts: bytes | str | int) -> str:
     return f"{kept} {tail}".strip()
 
 
-def ramble(task: Task, *parts: bytes | str | int) -> Iterator[str]:
+def ramble(task: PromptTask, *parts: bytes | str | int) -> Iterator[str]:
     """What a base model writes after its answer, line by line, without end."""
     topic = topic_of(task.utterance or task.context, *parts)
     line = 0
@@ -158,7 +158,7 @@ def ramble(task: Task, *parts: bytes | str | int) -> Iterator[str]:
         line += 1
 
 
-def rationale(task: Task, *parts: bytes | str | int) -> str:
+def rationale(task: PromptTask, *parts: bytes | str | int) -> str:
     """A sentence or two that weigh both responses without deciding."""
     topic = topic_of(task.utterance or task.context, *parts)
     return (

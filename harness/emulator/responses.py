@@ -21,7 +21,7 @@ import orjson
 from agents.messages import FinishReason, TokenLogprobs
 from harness.emulator import response_texts, token_count
 from harness.emulator.config import Options
-from harness.emulator.judge_preferences import Task, preference, probabilities, read_task
+from harness.emulator.judge_preferences import PromptTask, preference, probabilities, read_task
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
@@ -77,7 +77,7 @@ def _thinking_tokens(question: ParsedRequest, identity: bytes, sample: int) -> i
 
 
 def _pieces(
-    question: ParsedRequest, task: Task, identity: bytes, sample: int, options: Options
+    question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: Options
 ) -> Iterator[_Piece]:
     if task.kind == "judge" or question.choices:
         verdict = _verdict(question, task, identity, sample, options)
@@ -99,13 +99,13 @@ def _pieces(
             yield _Piece(line)
 
 
-def _written(question: ParsedRequest, task: Task, identity: bytes, sample: int) -> str:
+def _written(question: ParsedRequest, task: PromptTask, identity: bytes, sample: int) -> str:
     write = response_texts.improve if task.kind == "improve" else response_texts.respond
     text = write(task, question.model.skill, identity, sample)
     return f" {text}" if question.model.rambles else text  # a base model continues the prompt's last word
 
 
-def _verdict(question: ParsedRequest, task: Task, identity: bytes, sample: int, options: Options) -> _Piece:
+def _verdict(question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: Options) -> _Piece:
     """The verdict's token, drawn from the taste, with every alternative that had a chance."""
     allowed = next((values for _, values in question.fields if values), question.choices)
     labels = allowed or (("1", "2", "tie") if task.offers_tie else ("1", "2"))
@@ -116,7 +116,7 @@ def _verdict(question: ParsedRequest, task: Task, identity: bytes, sample: int, 
     return _Piece(chosen, tuple(shares if allowed else _spelled(shares)))
 
 
-def _weights(question: ParsedRequest, task: Task, labels: tuple[str, ...], options: Options) -> list[float]:
+def _weights(question: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: Options) -> list[float]:
     """How likely each label is: "1" and "2" by name, or the first two by place; the next one is the tie."""
     if task.kind != "judge" or len(labels) < 2:
         return [1.0] * len(labels)  # no comparison: no taste to go by
@@ -142,7 +142,7 @@ def _spelled(shares: list[tuple[str, float]]) -> list[tuple[str, float]]:
     return [*spelled, *_OUTSIDE]
 
 
-def _json_pieces(question: ParsedRequest, task: Task, verdict: _Piece, identity: bytes) -> Iterator[_Piece]:
+def _json_pieces(question: ParsedRequest, task: PromptTask, verdict: _Piece, identity: bytes) -> Iterator[_Piece]:
     """The object asked for; what is not the answer itself is filled with a sentence."""
     names = [name for name, values in question.fields if values]
     plain = [name for name, _ in question.fields]

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from agents.messages import Message
-from harness.emulator.judge_preferences import Task, cues, empathy_score, read_task
+from harness.emulator.judge_preferences import PromptTask, cues, empathy_score, read_task
 from harness.emulator.response_texts import improve, ramble, respond, topic_of, wanted_dimensions
 
 UTTERANCES = [
@@ -22,13 +22,13 @@ UTTERANCES = [
 @pytest.mark.parametrize("skill", [0, 1, 2, 3])
 def test_a_response_has_12_to_60_words(skill: int) -> None:
     for number, utterance in enumerate(UTTERANCES):
-        text = respond(Task("respond", utterance=utterance), skill, number)
+        text = respond(PromptTask("respond", utterance=utterance), skill, number)
         assert 12 <= len(text.split()) <= 60, text
-        assert text == respond(Task("respond", utterance=utterance), skill, number)
+        assert text == respond(PromptTask("respond", utterance=utterance), skill, number)
 
 
 def test_responses_vary_and_use_the_dialogues_words() -> None:
-    written = {respond(Task("respond", utterance=UTTERANCES[1]), 2, number) for number in range(60)}
+    written = {respond(PromptTask("respond", utterance=UTTERANCES[1]), 2, number) for number in range(60)}
     assert len(written) > 50
     said = set(_words(UTTERANCES[1]))
     assert all(len(said & set(_words(text))) >= 2 for text in written)
@@ -42,7 +42,7 @@ def test_more_skill_writes_more_empathy() -> None:
     means = []
     for skill in range(4):
         scores = [
-            empathy_score(respond(Task("respond", utterance=utterance), skill, number))
+            empathy_score(respond(PromptTask("respond", utterance=utterance), skill, number))
             for number, utterance in enumerate(UTTERANCES)
         ]
         means.append(sum(scores) / len(scores))
@@ -92,13 +92,13 @@ def test_an_improvement_keeps_the_original_and_adds_what_was_asked(
 
 
 def test_an_improvement_has_at_most_97_words() -> None:
-    task = Task("improve", utterance="I won", original="word " * 200, instruction="cognitive")
+    task = PromptTask("improve", utterance="I won", original="word " * 200, instruction="cognitive")
     text = improve(task, 3, 1)
     assert len(text.split()) <= 97
     assert text.startswith("word word")
 
 
 def test_a_base_model_rambles_without_end() -> None:
-    lines = list(islice(ramble(Task("respond", utterance="I won"), 1), 50))
+    lines = list(islice(ramble(PromptTask("respond", utterance="I won"), 1), 50))
     assert all(line.startswith("\n") for line in lines)
     assert len(set(lines)) > 3
