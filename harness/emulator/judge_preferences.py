@@ -192,7 +192,7 @@ def says_first(preferred: float, taste: JudgeProfile) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Probabilities:
+class VerdictProbabilities:
     """What a judge says, by place; each in [0, 1], together 1."""
 
     first: float
@@ -200,14 +200,14 @@ class Probabilities:
     tie: float = 0.0
 
 
-def probabilities(preferred: float, taste: JudgeProfile, *, offers_tie: bool) -> Probabilities:
+def probabilities(preferred: float, taste: JudgeProfile, *, offers_tie: bool) -> VerdictProbabilities:
     """What is said of a pair whose underlying P(first over second) is `preferred`.
 
     A tie takes `tie_share`·(1 − |2·preferred − 1|), the same in both orders; never where none is offered.
     """
     tie = taste.tie_share * (1.0 - abs(2.0 * preferred - 1.0)) if offers_tie else 0.0
     first = says_first(preferred, taste) * (1.0 - tie)
-    return Probabilities(first, 1.0 - tie - first, tie)
+    return VerdictProbabilities(first, 1.0 - tie - first, tie)
 
 
 def true_preference(seed: int, model: EmulatedModel, context: str, utterance: str, a: str, b: str) -> float:
