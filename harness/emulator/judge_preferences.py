@@ -182,7 +182,7 @@ def preference(seed: int, model: EmulatedModel, context: str, utterance: str, a:
     return of_high if a == high else 1.0 - of_high
 
 
-def says_first(preferred: float, taste: JudgeProfile) -> float:
+def first_verdict_probability(preferred: float, taste: JudgeProfile) -> float:
     """P(says first) of two, in [0, 1], where `preferred` is the underlying P(first over second)."""
     if taste.bias_on == "probability":
         return min(max(preferred + taste.position_bias, 0.0), 1.0)
@@ -206,7 +206,7 @@ def probabilities(preferred: float, taste: JudgeProfile, *, offers_tie: bool) ->
     A tie takes `tie_share`·(1 − |2·preferred − 1|), the same in both orders; never where none is offered.
     """
     tie = taste.tie_share * (1.0 - abs(2.0 * preferred - 1.0)) if offers_tie else 0.0
-    first = says_first(preferred, taste) * (1.0 - tie)
+    first = first_verdict_probability(preferred, taste) * (1.0 - tie)
     return VerdictProbabilities(first, 1.0 - tie - first, tie)
 
 

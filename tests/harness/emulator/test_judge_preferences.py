@@ -21,7 +21,7 @@ from harness.emulator.judge_preferences import (
     probabilities,
     quoted,
     read_task,
-    says_first,
+    first_verdict_probability,
     true_preference,
 )
 from harness.emulator.models import MODELS, JudgeProfile
@@ -65,7 +65,7 @@ def test_what_is_said_is_a_distribution_and_a_tie_is_never_said_unless_offered(
 @given(st.floats(0.05, 0.95), st.floats(-0.05, 0.05))
 def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred: float, bias: float) -> None:
     taste = JudgeProfile(0.5, 5.0, bias)
-    first, swapped = says_first(preferred, taste), says_first(1.0 - preferred, taste)
+    first, swapped = first_verdict_probability(preferred, taste), first_verdict_probability(1.0 - preferred, taste)
     assert first == pytest.approx(preferred + bias)
     assert (first + 1.0 - swapped) / 2.0 == pytest.approx(preferred)
 
@@ -74,7 +74,7 @@ def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred:
 @given(st.floats(0.55, 0.95), st.floats(0.2, 3.0))
 def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float, bias: float) -> None:
     taste = JudgeProfile(0.5, 5.0, bias, bias_on="logit")
-    first, swapped = says_first(preferred, taste), says_first(1.0 - preferred, taste)
+    first, swapped = first_verdict_probability(preferred, taste), first_verdict_probability(1.0 - preferred, taste)
     assert math.log(first / (1 - first)) == pytest.approx(math.log(preferred / (1 - preferred)) + bias)
     assert 0.5 < (first + 1.0 - swapped) / 2.0 < preferred
 
@@ -82,7 +82,7 @@ def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float,
 @pytest.mark.parametrize(("bias", "said"), [(5000.0, 1.0), (-5000.0, 0.0)])
 def test_a_bias_without_measure_leaves_no_doubt(bias: float, said: float) -> None:
     for preferred in (0.0, 0.5, 1.0):
-        assert says_first(preferred, JudgeProfile(0.5, 5.0, bias, bias_on="logit")) == pytest.approx(said)
+        assert first_verdict_probability(preferred, JudgeProfile(0.5, 5.0, bias, bias_on="logit")) == pytest.approx(said)
 
 
 def _pairs(count: int) -> list[tuple[str, str, str, str]]:
