@@ -1,6 +1,6 @@
 """What an emulated judge prefers, as pure functions: what it reads, what it feels, and the truth for tests.
 
-1. `read_task` finds what a conversation asks: to judge two responses, to improve one, or to respond.
+1. `parse_task` finds what a conversation asks: to judge two responses, to improve one, or to respond.
 2. `empathy_score` counts cues of the three dimensions of empathy; the response with the higher score is the
    one a judge tends to prefer.
 3. `preference` is a judge's underlying P(a over b) for one dialogue: Beta-distributed over dialogues around
@@ -103,7 +103,7 @@ def _part(text: str, tag: str) -> str | None:
     return labelled(text, tag) if found is None else found
 
 
-def read_task(messages: Sequence[Message]) -> PromptTask:
+def parse_task(messages: Sequence[Message]) -> PromptTask:
     """Read what is asked from the last user message, and from earlier ones what it leaves unsaid."""
     said = [message.content for message in messages if message.role == "user"]
     last = said[-1] if said else ""

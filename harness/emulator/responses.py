@@ -21,7 +21,7 @@ import orjson
 from agents.messages import FinishReason, TokenLogprobs
 from harness.emulator import response_texts, token_count
 from harness.emulator.config import Options
-from harness.emulator.judge_preferences import PromptTask, preference, probabilities, read_task
+from harness.emulator.judge_preferences import PromptTask, preference, probabilities, parse_task
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
@@ -64,7 +64,7 @@ def _answer(question: ParsedRequest, identity: bytes, sample: int, options: Opti
     thinking = _thinking_tokens(question, identity, sample)
     if thinking >= question.max_tokens:
         return SampledCompletion("", FinishReason.LENGTH, question.max_tokens, question.max_tokens)
-    task = read_task(question.messages)
+    task = parse_task(question.messages)
     pieces = _pieces(question, task, identity, sample, options)
     return _cut(question, pieces, thinking)
 

@@ -20,7 +20,7 @@ from harness.emulator.judge_preferences import (
     preference,
     probabilities,
     quoted,
-    read_task,
+    parse_task,
     first_verdict_probability,
     true_preference,
 )
@@ -153,7 +153,7 @@ def test_quoted_takes_the_last_pair_of_tags() -> None:
 @pytest.mark.parametrize(("name", "tie"), [("judge/pairwise", False), ("judge/pairwise-tie", True)])
 def test_the_judge_prompts_are_read(name: str, tie: bool, prompt: Callable[..., str]) -> None:
     text = prompt(name, response_1="It's a tie, is it?", response_2="One")
-    task = read_task([Message("user", text)])
+    task = parse_task([Message("user", text)])
     assert (task.kind, task.first, task.second) == ("judge", "It's a tie, is it?", "One")
     assert task.utterance.startswith("My dog died")
     assert task.offers_tie is tie
@@ -162,7 +162,7 @@ def test_the_judge_prompts_are_read(name: str, tie: bool, prompt: Callable[..., 
 def test_every_other_prompt_is_read_as_what_it_is(prompt: Callable[..., str]) -> None:
     kinds = {"judge": "judge", "improve": "improve"}
     for known in Library():
-        task = read_task([Message("user", prompt(known.name))])
+        task = parse_task([Message("user", prompt(known.name))])
         assert task.kind == kinds.get(known.name.partition("/")[0], "respond"), known.name
         assert task.context == "I lost my old dog."
         assert (task.original != "") == (task.kind == "improve")
@@ -176,7 +176,7 @@ def test_the_published_scripts_layout_is_read(released_prompts: Path) -> None:
     for name in released.PROMPTS:
         known = library[name]
         said = known.fill({variable: values[variable] for variable in known.variables})
-        task = read_task([Message("user", said[0])])
+        task = parse_task([Message("user", said[0])])
         assert task.kind == kinds.get(name.split("/")[1], "respond"), name
         assert (task.context, task.utterance) == ("I lost my old dog.", "My dog died.")
         assert task.original == ("Oh no." if task.kind == "improve" else "")
@@ -189,10 +189,10 @@ def test_a_later_turn_improves_what_was_answered_last() -> None:
         {"context": "C", "utterance": "U", "response": "R"}
     )
     messages = [Message("user", first), Message("assistant", "R, better."), Message("user", second)]
-    task = read_task(messages)
+    task = parse_task(messages)
     assert (task.kind, task.original, task.utterance) == ("improve", "R, better.", "U")
 
 
 def test_a_prompt_without_tags_is_answered_as_it_stands() -> None:
-    task = read_task([Message("system", "Be kind."), Message("user", " I lost my keys. ")])
+    task = parse_task([Message("system", "Be kind."), Message("user", " I lost my keys. ")])
     assert (task.kind, task.utterance) == ("respond", "I lost my keys.")

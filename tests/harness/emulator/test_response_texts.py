@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from agents.messages import Message
-from harness.emulator.judge_preferences import PromptTask, cues, empathy_score, read_task
+from harness.emulator.judge_preferences import PromptTask, cues, empathy_score, parse_task
 from harness.emulator.response_texts import improve, ramble, respond, topic_of, wanted_dimensions
 
 UTTERANCES = [
@@ -68,13 +68,13 @@ STRATEGIES = {
 def test_the_strategy_is_read_from_the_paper_s_prompts(
     strategy: str, dimensions: tuple[str, ...], prompt: Callable[..., str]
 ) -> None:
-    task = read_task([Message("user", prompt(f"improve/{strategy}"))])
+    task = parse_task([Message("user", prompt(f"improve/{strategy}"))])
     assert wanted_dimensions(task) == dimensions
 
 
 def test_the_lacking_dimension_is_the_one_with_the_fewest_cues(prompt: Callable[..., str]) -> None:
     original = "I understand, it makes sense. I am sorry, I feel with you."
-    task = read_task([Message("user", prompt("improve/lacking-dimension", response=original))])
+    task = parse_task([Message("user", prompt("improve/lacking-dimension", response=original))])
     assert wanted_dimensions(task) == ("compassionate",)
 
 
@@ -83,7 +83,7 @@ def test_an_improvement_keeps_the_original_and_adds_what_was_asked(
     strategy: str, prompt: Callable[..., str]
 ) -> None:
     for number in range(20):
-        task = read_task([Message("user", prompt(f"improve/{strategy}", response="Oh no, poor dog"))])
+        task = parse_task([Message("user", prompt(f"improve/{strategy}", response="Oh no, poor dog"))])
         text = improve(task, 2, number)
         assert text.startswith("Oh no, poor dog. ")
         assert empathy_score(text) > empathy_score(task.original)
