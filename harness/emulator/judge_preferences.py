@@ -139,7 +139,7 @@ def _instruction(text: str, quotes: Iterable[str | None]) -> str:
     return text
 
 
-def cues(text: str, dimension: str) -> int:
+def count_cues(text: str, dimension: str) -> int:
     """How many cues of a dimension (cognitive, affective, compassionate) a text has, counted up to 2."""
     found = 0
     for _ in CUES[dimension].finditer(text):
@@ -155,7 +155,7 @@ def empathy_score(text: str) -> float:
     A toy for known ground truth, not a measure of empathy.
     """
     words = sum(1 for _ in _WORD.finditer(text))
-    score = float(sum(cues(text, dimension) for dimension in CUES))
+    score = float(sum(count_cues(text, dimension) for dimension in CUES))
     return score + 0.5 * ("?" in text) - (words > 97) - (words < 4)
 
 

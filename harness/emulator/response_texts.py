@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.emulator.judge_preferences import PromptTask, cues
+from harness.emulator.judge_preferences import PromptTask, count_cues
 from harness.emulator.seeded_random import choice, uniform
 
 WORD_LIMIT = 97
@@ -126,7 +126,7 @@ def wanted_dimensions(task: PromptTask) -> tuple[str, ...]:
     if len(along) == 1:
         return along
     if len(named) == len(DIMENSIONS) and "lacks" in text:
-        return (min(DIMENSIONS, key=lambda dimension: cues(task.original, dimension)),)
+        return (min(DIMENSIONS, key=lambda dimension: count_cues(task.original, dimension)),)
     return named
 
 

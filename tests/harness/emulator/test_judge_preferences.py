@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.messages import Message
 from harness.emulator.judge_preferences import (
-    cues,
+    count_cues,
     empathy_score,
     expected_preferences,
     expected_score,
@@ -136,7 +136,7 @@ def test_the_truth_helpers_agree_with_each_other() -> None:
 
 def test_empathy_score_counts_cues_of_all_three_dimensions() -> None:
     warm = "I understand. I am so sorry. I am here for you."
-    assert [cues(warm, dimension) for dimension in ("cognitive", "affective", "compassionate")] == [1, 1, 1]
+    assert [count_cues(warm, dimension) for dimension in ("cognitive", "affective", "compassionate")] == [1, 1, 1]
     assert empathy_score(warm) == 3.0
     assert empathy_score(warm + " How are you?") == 3.5
     assert empathy_score("No.") == -1.0

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from agents.messages import Message
-from harness.emulator.judge_preferences import PromptTask, cues, empathy_score, parse_task
+from harness.emulator.judge_preferences import PromptTask, count_cues, empathy_score, parse_task
 from harness.emulator.response_texts import improve, ramble, respond, topic_of, wanted_dimensions
 
 UTTERANCES = [
@@ -88,7 +88,7 @@ def test_an_improvement_keeps_the_original_and_adds_what_was_asked(
         assert text.startswith("Oh no, poor dog. ")
         assert empathy_score(text) > empathy_score(task.original)
         for dimension in wanted_dimensions(task):
-            assert cues(text, dimension) >= 1
+            assert count_cues(text, dimension) >= 1
 
 
 def test_an_improvement_has_at_most_97_words() -> None:
