@@ -24,7 +24,7 @@ STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Spawned:
+class EmulatorProcess:
     """A server in a child process.
 
     Attributes:
@@ -39,7 +39,7 @@ class Spawned:
 
 
 @contextlib.contextmanager
-def spawn(options: Options, host: str = "127.0.0.1", port: int = 0) -> Iterator[Spawned]:
+def spawn(options: Options, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorProcess]:
     """Run the emulator in a child process while the block runs.
 
     Raises:
@@ -67,7 +67,7 @@ def spawn(options: Options, host: str = "127.0.0.1", port: int = 0) -> Iterator[
         _stop(child)
 
 
-def _started(child: subprocess.Popen[bytes], options: Options) -> Spawned:
+def _started(child: subprocess.Popen[bytes], options: Options) -> EmulatorProcess:
     assert child.stdin is not None
     assert child.stdout is not None
     line = b""
@@ -81,7 +81,7 @@ def _started(child: subprocess.Popen[bytes], options: Options) -> Spawned:
     if not line:
         raise EmpathyError("the emulator did not start; what it said is on standard error")
     told = orjson.loads(line)
-    return Spawned(told["port"], told["url"], child.pid)
+    return EmulatorProcess(told["port"], told["url"], child.pid)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
