@@ -109,7 +109,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     from agents.models.registry import Registry
     from harness.data.author_resolver import author_of
     from harness.emulator.config import Options
-    from harness.emulator.server_process import spawn
+    from harness.emulator.server_process import emulator_process
     from harness.engine.run import RequestSettings
     from harness.workflows.judge import judge_contest, plan_judging
     from results.db.store import Store
@@ -120,7 +120,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     registry = Registry(None, {})  # the real models' own addresses and keys play no part
     prompt = library(None)[DEFAULT_PROMPT]
     options = Options()
-    with no_proxy_between(), spawn(options) as emulator:
+    with no_proxy_between(), emulator_process(options) as emulator:
         named = [registry.model(name) for name in CONTROLS]
         asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]
         async with await Store.open(str(out / "empathy.sqlite")) as store:

@@ -39,7 +39,7 @@ class EmulatorProcess:
 
 
 @contextlib.contextmanager
-def spawn(options: Options, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorProcess]:
+def emulator_process(options: Options, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorProcess]:
     """Run the emulator in a child process while the block runs.
 
     Raises:

@@ -16,7 +16,7 @@ from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.cli.doctor import doctor
 from harness.emulator.config import Options
-from harness.emulator.server_process import spawn
+from harness.emulator.server_process import emulator_process
 from harness.engine.budget import Price
 from harness.workflows.doctor import MAX_REQUESTS, ModelDiagnosis, diagnose, facts
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, KEY, Start
@@ -133,7 +133,7 @@ def test_the_command_prints_it_and_ends_with_1_where_one_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = Options(latency_ms=0.0, faults={"refuses-temperature": 1.0})
-    with spawn(options) as well, spawn(Options(latency_ms=0.0, faults={"overloaded": 1.0})) as ill:
+    with emulator_process(options) as well, emulator_process(Options(latency_ms=0.0, faults={"overloaded": 1.0})) as ill:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{well.url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", ill.url)
