@@ -43,7 +43,7 @@ BACKLOG = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class EmulatorServer:
     """A server that answers.
 
     Attributes:
@@ -57,7 +57,7 @@ class Running:
     close: Callable[[], Awaitable[None]]
 
 
-async def serve(options: Options, host: str = "127.0.0.1", port: int = 0) -> Running:
+async def serve(options: Options, host: str = "127.0.0.1", port: int = 0) -> EmulatorServer:
     """Start answering on `host`, in this event loop; port 0 takes a free one.
 
     Raises:
@@ -76,7 +76,7 @@ async def serve(options: Options, host: str = "127.0.0.1", port: int = 0) -> Run
             remedy="Take another port, or 0 for any free one.",
         ) from error
     shown = f"[{host}]" if ":" in host else host
-    return Running(bound, f"http://{shown}:{bound}", close)
+    return EmulatorServer(bound, f"http://{shown}:{bound}", close)
 
 
 async def _start(options: Options, host: str, port: int) -> tuple[int, Callable[[], Awaitable[None]]]:

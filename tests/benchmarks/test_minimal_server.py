@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from harness.emulator.minimal_server import FIRST_SHARE
-from harness.emulator.server import Running
+from harness.emulator.server import EmulatorServer
 
 Chat = Callable[..., dict[str, Any]]
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 
 
 async def test_the_real_sdk_reads_its_answers(start: Start, chat: Chat) -> None:

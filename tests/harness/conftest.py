@@ -16,7 +16,7 @@ from agents.types import Split
 from harness.data import dataset
 from harness.data.author_resolver import author_of
 from harness.emulator.config import Options
-from harness.emulator.server import Running, serve
+from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
@@ -35,7 +35,7 @@ KEY = "sk-test-0123456789abcdef"
 AT_ONCE = RetryPolicy(initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
 SETTINGS = RequestSettings(limits=Limits(max_in_flight=32), policy=AT_ONCE, quiet=True)
 
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class Bench:
 @pytest.fixture
 async def emulator() -> AsyncIterator[Start]:
     """Starts emulators without latency, in this process."""
-    running: list[Running] = []
+    running: list[EmulatorServer] = []
 
-    async def begin(**options: Any) -> Running:
+    async def begin(**options: Any) -> EmulatorServer:
         running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
         return running[-1]
 

@@ -19,7 +19,7 @@ from agents.errors import CallError
 from agents.messages import Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
 from harness.emulator.config import Options
-from harness.emulator.server import Running, serve
+from harness.emulator.server import EmulatorServer, serve
 
 KEY = "sk-test-0123456789abcdef"
 KEY_ENV = "TEST_API_KEY"
@@ -55,7 +55,7 @@ WAYS = [
 ]
 
 Client = Callable[..., ModelClient]
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 Serve = Callable[..., Awaitable[str]]
 
 
@@ -113,9 +113,9 @@ async def client() -> AsyncIterator[Client]:
 @pytest.fixture
 async def emulator() -> AsyncIterator[Start]:
     """Starts emulators without latency."""
-    running: list[Running] = []
+    running: list[EmulatorServer] = []
 
-    async def begin(**options: Any) -> Running:
+    async def begin(**options: Any) -> EmulatorServer:
         running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
         return running[-1]
 

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 
 from harness.emulator.config import Options
-from harness.emulator.server import Running, serve
+from harness.emulator.server import EmulatorServer, serve
 from prompts import Library
 
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 Ask = Callable[..., Awaitable[tuple[int, Any, Any]]]
 Prompts = Callable[..., str]
 
@@ -25,9 +25,9 @@ COLD = "That happens. Dogs do not live long."
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Starts servers without latency, unless told otherwise, and stops them at the end."""
-    running: list[Running] = []
+    running: list[EmulatorServer] = []
 
-    async def begin(**options: Any) -> Running:
+    async def begin(**options: Any) -> EmulatorServer:
         running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
         return running[-1]
 

@@ -9,9 +9,9 @@ from typing import Any
 import anthropic
 import pytest
 
-from harness.emulator.server import Running
+from harness.emulator.server import EmulatorServer
 
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 MODEL = "emulated-claude-sonnet-4-5"
 SCHEMA = {
     "type": "object",

@@ -11,9 +11,9 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from harness.emulator.server import Running
+from harness.emulator.server import EmulatorServer
 
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 FLASH, THINKING = "emulated-gemini-2.0-flash", "emulated-gemini-2.5-flash"
 SCHEMA = {
     "type": "object",

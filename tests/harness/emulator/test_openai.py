@@ -9,10 +9,10 @@ from typing import Any
 import openai
 import pytest
 
-from harness.emulator.server import Running
+from harness.emulator.server import EmulatorServer
 
 Chat = Callable[..., dict[str, Any]]
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 SCHEMA = {
     "type": "object",
     "properties": {"answer": {"type": "string", "enum": ["1", "2"]}},

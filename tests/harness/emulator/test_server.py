@@ -13,10 +13,10 @@ import pytest
 from agents.errors import UserError
 from harness.emulator.config import Options
 from harness.emulator.fault_injection import FaultKind
-from harness.emulator.server import Running, serve
+from harness.emulator.server import EmulatorServer, serve
 
 Chat = Callable[..., dict[str, Any]]
-Start = Callable[..., Awaitable[Running]]
+Start = Callable[..., Awaitable[EmulatorServer]]
 
 
 def _bodies(chat: Chat, prompt: Callable[..., str]) -> list[tuple[str, dict[str, Any]]]:
@@ -41,7 +41,7 @@ async def test_answers_do_not_depend_on_order_concurrency_latency_or_server(
 ) -> None:
     asked = [(path, body, f"call-1:{number}") for number, (path, body) in enumerate(_bodies(chat, prompt))]
 
-    async def answers(running: Running, order: list[int], *, together: bool) -> list[Any]:
+    async def answers(running: EmulatorServer, order: list[int], *, together: bool) -> list[Any]:
         async def one(number: int) -> Any:
             path, body, key = asked[number]
             status, told, _ = await ask(
@@ -100,7 +100,7 @@ async def test_faults_end_for_every_key_and_leave_the_answers_as_they_are(
     assert stats["repeats"] == stats["requests"] - 30
 
 
-async def _asked_and_left(running: Running, ask: Any, body: dict[str, Any]) -> dict[str, Any]:
+async def _asked_and_left(running: EmulatorServer, ask: Any, body: dict[str, Any]) -> dict[str, Any]:
     """The server's books once a client has asked, its question has arrived, and it has gone away."""
     asking = asyncio.create_task(ask(running.url + "/v1/chat/completions", body))
     while not (await ask(running.url + "/stats"))[1]["in_flight"]:

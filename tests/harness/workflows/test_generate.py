@@ -17,7 +17,7 @@ from agents.types import Fidelity, Split, Strategy
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset, sample
 from harness.emulator.config import Options
-from harness.emulator.server import Running, serve
+from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
@@ -53,7 +53,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture
 async def models() -> AsyncIterator[Models]:
     """Starts an emulator with these options; the named models on it."""
-    running: list[Running] = []
+    running: list[EmulatorServer] = []
     registry = Registry(None, {})
 
     async def start(*names: str, **options: Any) -> list[Model]:
