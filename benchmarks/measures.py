@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.runs import child, database, seen, start
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
 
 PAIRS = 1000
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 def throughput() -> Iterator[Row]:
     """1. Our whole path against a plain aiohttp loop on the same work, alternating, medians of three."""
     for spread, sigma in (("300 ms", 0.0), ("lognormal, median 300 ms, sigma 0.5", 0.5)):
-        with emulator_process(Options(latency_ms=300, latency_sigma=sigma, lean=True)) as server:
+        with emulator_process(EmulatorConfig(latency_ms=300, latency_sigma=sigma, lean=True)) as server:
             for in_flight, wall_goal in ((64, 1.03), (256, 1.03), (1024, 1.10)):
                 floors, ours = [], []
                 for _ in range(3):
@@ -56,7 +56,7 @@ def throughput() -> Iterator[Row]:
 
 def client() -> Iterator[Row]:
     """The plain HTTP client alone (a request sent, its answer read) against the same loop."""
-    with emulator_process(Options(latency_ms=300, lean=True)) as server:
+    with emulator_process(EmulatorConfig(latency_ms=300, lean=True)) as server:
         asked = {"url": server.url, "pairs": PAIRS, "in_flight": 256}
         pairs = [(child(what="floor", **asked), child(what="client", **asked)) for _ in range(3)]
     cpu = median(ours["cpu"] for _, ours in pairs) / median(floor["cpu"] for floor, _ in pairs)
@@ -96,7 +96,7 @@ def limits() -> Iterator[Row]:
         ),
     ]
     for name, served, told, ideal in cases:
-        with emulator_process(Options(latency_ms=300, **served)) as server, database() as db:
+        with emulator_process(EmulatorConfig(latency_ms=300, **served)) as server, database() as db:
             done = child(what="ours", url=server.url, pairs=pairs, db=db, **told)
             counted = seen(server.url)
         used = ideal(counted) / done["wall"]
@@ -114,7 +114,7 @@ def faults() -> Iterator[Row]:
         {"errors_500": 0.02, "resets": 0.01, "malformed": 0.01, "hangs": 0.001},
     ]
     for broken in cases:
-        with emulator_process(Options(latency_ms=300, **broken)) as server, database() as db:
+        with emulator_process(EmulatorConfig(latency_ms=300, **broken)) as server, database() as db:
             done = child(
                 what="ours", url=server.url, pairs=PAIRS, in_flight=in_flight, db=db, timeout=timeout
             )
@@ -138,7 +138,7 @@ def faults() -> Iterator[Row]:
 def kills(times: int = 20) -> Iterator[Row]:
     """4. kill -9 at random moments of one run of 2,000 judgments, then the same again to the end."""
     in_flight, batch, rng = 64, 256, random.Random(4)
-    with emulator_process(Options(latency_ms=300)) as server, database() as whole, database() as db:
+    with emulator_process(EmulatorConfig(latency_ms=300)) as server, database() as whole, database() as db:
         told = {"what": "ours", "url": server.url, "pairs": PAIRS, "in_flight": in_flight}
         child(db=whole, **told)
         undisturbed, before = _verdicts(whole), seen(server.url)["requests"]
@@ -171,7 +171,7 @@ def kills(times: int = 20) -> Iterator[Row]:
 def memory() -> Iterator[Row]:
     """5. Peak memory against the number of judgments (a server without latency, the same dialogues)."""
     peaks: list[float] = []
-    with emulator_process(Options(latency_ms=0, lean=True)) as server:
+    with emulator_process(EmulatorConfig(latency_ms=0, lean=True)) as server:
         for samples in (1, 10, 100):
             with database() as db:
                 done = child(what="ours", url=server.url, pairs=PAIRS, samples=samples, in_flight=256, db=db)

@@ -13,7 +13,7 @@ from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from benchmarks import work
 from benchmarks.measures import PAIRS, Row
 from benchmarks.runs import child, database
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
 from results.db.store import Store
 
@@ -53,7 +53,7 @@ async def _write(named: str) -> tuple[float, float]:
 
 def store() -> Iterator[Row]:
     """Judgments a second, claimed and committed; CPU a judgment, and its share of all a judgment takes."""
-    with emulator_process(Options(latency_ms=0, lean=True)) as server, database() as db:
+    with emulator_process(EmulatorConfig(latency_ms=0, lean=True)) as server, database() as db:
         whole = child(what="ours", url=server.url, pairs=PAIRS, in_flight=IN_FLIGHT, db=db)
     each = whole["cpu"] / (2 * PAIRS)
     with database() as db:

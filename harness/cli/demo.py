@@ -108,7 +108,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
 async def _demo(out: Path) -> tuple[Summary, str]:
     from agents.models.registry import Registry
     from harness.data.author_resolver import author_of
-    from harness.emulator.config import Options
+    from harness.emulator.config import EmulatorConfig
     from harness.emulator.server_process import emulator_process
     from harness.engine.run import RequestSettings
     from harness.workflows.judge import judge_contest, plan_judging
@@ -119,7 +119,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")
     registry = Registry(None, {})  # the real models' own addresses and keys play no part
     prompt = library(None)[DEFAULT_PROMPT]
-    options = Options()
+    options = EmulatorConfig()
     with no_proxy_between(), emulator_process(options) as emulator:
         named = [registry.model(name) for name in CONTROLS]
         asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]

@@ -59,13 +59,13 @@ def emulate(
     ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta; any key will
     do. Models are named emulated-gpt-6-luna and so on.
     """
-    from harness.emulator.config import Options
+    from harness.emulator.config import EmulatorConfig
 
     if list_faults:
         _list_faults()
         return
     shares, window = _shares(faults), _window(outage)
-    options = Options(requests_per_minute=rpm, tokens_per_minute=tpm, faults=shares, **window, **given)
+    options = EmulatorConfig(requests_per_minute=rpm, tokens_per_minute=tpm, faults=shares, **window, **given)
     run(_serve(options, host, port))
 
 

@@ -19,7 +19,7 @@ import threading
 from dataclasses import replace
 
 from agents.errors import UserError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import serve
 from harness.terminal.output import print_json, print_text
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     told = parser.parse_args(arguments)
     from_pipe = told.options_json == "-"
     try:
-        options = Options.from_json(_first_line() if from_pipe else told.options_json)
+        options = EmulatorConfig.from_json(_first_line() if from_pipe else told.options_json)
         if told.lean:
             options = replace(options, lean=True)
         _run(options, told.host, told.port, from_pipe)
@@ -58,7 +58,7 @@ def _first_line() -> bytes:
     return line
 
 
-def _run(options: Options, host: str, port: int, from_pipe: bool) -> None:
+def _run(options: EmulatorConfig, host: str, port: int, from_pipe: bool) -> None:
     async def until_stopped() -> None:
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()

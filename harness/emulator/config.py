@@ -35,7 +35,7 @@ _NOT_LEAN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EmulatorConfig:
     """How the emulator behaves.
 
     Attributes:
@@ -139,7 +139,7 @@ class Options:
         return orjson.dumps(asdict(self)).decode()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Options:
+    def from_json(cls, text: str | bytes) -> EmulatorConfig:
         """Read what `to_json` wrote, or any part of it.
 
         Raises:
@@ -162,7 +162,7 @@ def _fault(name: str, what: str, value: Any, remedy: str = "") -> Fault:
     return Fault(f"{name} {what}", "emulator", shown, remedy)
 
 
-def _wrong_types(options: Options) -> list[Fault]:
+def _wrong_types(options: EmulatorConfig) -> list[Fault]:
     faults = []
     for each in fields(options):
         value = getattr(options, each.name)
@@ -184,7 +184,7 @@ def _wrong_types(options: Options) -> list[Fault]:
     return faults
 
 
-def _wrong_values(options: Options) -> list[Fault]:
+def _wrong_values(options: EmulatorConfig) -> list[Fault]:
     faults = wrong_shares(options.faults)
     for name in (*_RATES, "mean_preference"):
         value = getattr(options, name)
@@ -224,7 +224,7 @@ def _is_day(value: str) -> bool:
     return True
 
 
-def _wrong_together(options: Options) -> list[Fault]:
+def _wrong_together(options: EmulatorConfig) -> list[Fault]:
     faults = []
     together = sum(getattr(options, name) for name in _FAULTS)
     each_fits = all(0.0 <= getattr(options, name) <= 1.0 for name in _FAULTS)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
 from enum import StrEnum
 
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.seeded_random import choice, lognormal, uniform
 from harness.emulator.types import RejectedError
 
@@ -39,7 +39,7 @@ class Attempt:
     number: int
 
 
-def fault_of(attempt: Attempt, options: Options) -> FaultKind | None:
+def fault_of(attempt: Attempt, options: EmulatorConfig) -> FaultKind | None:
     """The fault this attempt ends in; None for none."""
     point = uniform(options.seed, "fault", attempt.key, attempt.number)
     for kind, share in (
@@ -54,14 +54,14 @@ def fault_of(attempt: Attempt, options: Options) -> FaultKind | None:
     return None
 
 
-def answering_name(name: str, request: int, options: Options) -> str:
+def answering_name(name: str, request: int, options: EmulatorConfig) -> str:
     """The model's name as it stands in the answer to the server's `request`-th request, from 1."""
     if options.other_model is not None and request >= (options.other_model_after or 1):
         return options.other_model
     return name + (options.snapshot_suffix or "")
 
 
-def retirement(name: str, options: Options) -> RejectedError | None:
+def retirement(name: str, options: EmulatorConfig) -> RejectedError | None:
     """The 404 of a model that was retired; None for one that was not."""
     if name not in (options.retired or "").split(","):
         return None
@@ -69,7 +69,7 @@ def retirement(name: str, options: Options) -> RejectedError | None:
     return RejectedError(404, "unknown model", words, code="model_not_found")
 
 
-def end_headers(options: Options) -> dict[str, str]:
+def end_headers(options: EmulatorConfig) -> dict[str, str]:
     """The headers that state a model's end; none where none is stated."""
     if options.sunset is None:
         return {}
@@ -77,7 +77,7 @@ def end_headers(options: Options) -> dict[str, str]:
     return {"Deprecation": "true", "Sunset": format_datetime(end, usegmt=True)}
 
 
-def latency_seconds(attempt: Attempt, options: Options) -> float:
+def latency_seconds(attempt: Attempt, options: EmulatorConfig) -> float:
     """How long this attempt takes, ≥ 0: lognormal around the options' median."""
     return lognormal(
         options.latency_ms / 1000.0,
@@ -89,12 +89,12 @@ def latency_seconds(attempt: Attempt, options: Options) -> float:
     )
 
 
-def error_status(attempt: Attempt, options: Options) -> int:
+def error_status(attempt: Attempt, options: EmulatorConfig) -> int:
     """500, 502 (the one with an HTML body) or 503."""
     return choice((500, 502, 503), options.seed, "error status", attempt.key, attempt.number)
 
 
-def malform(content: bytes, attempt: Attempt, options: Options) -> bytes:
+def malform(content: bytes, attempt: Attempt, options: EmulatorConfig) -> bytes:
     """A body that is not the answer: cut in half, none at all, another object, or no JSON."""
     forms = (content[: len(content) // 2], b"", b'{"object":"error"}', b"upstream closed", b"null")
     return choice(forms, options.seed, "malformed", attempt.key, attempt.number)

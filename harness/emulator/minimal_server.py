@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import orjson
 
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.rate_limits import ModelLimits
 from harness.emulator.seeded_random import lognormal, uniform
 
@@ -35,7 +35,7 @@ _NOT_HERE = {
 }
 
 
-async def start(options: Options, host: str, port: int) -> tuple[int, Callable[[], Awaitable[None]]]:
+async def start(options: EmulatorConfig, host: str, port: int) -> tuple[int, Callable[[], Awaitable[None]]]:
     """Bind and answer in this loop: the port, and what stops it."""
     shared = _Shared(options, asyncio.get_running_loop())
     server = await shared.loop.create_server(lambda: _Connection(shared), host, port, backlog=4096)
@@ -52,7 +52,7 @@ async def start(options: Options, host: str, port: int) -> tuple[int, Callable[[
 class _Shared:
     """What all connections of one server share."""
 
-    def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, options: EmulatorConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.options = options
         self.loop = loop
         self.connections: set[_Connection] = set()

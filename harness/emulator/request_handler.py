@@ -16,7 +16,7 @@ import orjson
 
 from agents.hashing import canonical
 from harness.emulator import fault_injection
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import Attempt, FaultKind
 from harness.emulator.protocols import WireForm
 from harness.emulator.provider_faults import Identity, reply_with
@@ -83,7 +83,7 @@ class RequestHandler:
     """
 
     def __init__(
-        self, options: Options, counts: Counts, clock: Callable[[], float], now: Callable[[], datetime]
+        self, options: EmulatorConfig, counts: Counts, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
         self._options = options
         self._counts = counts

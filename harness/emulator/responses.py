@@ -20,7 +20,7 @@ import orjson
 
 from agents.messages import FinishReason, TokenLogprobs
 from harness.emulator import response_texts, token_count
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import PromptTask, preference, probabilities, parse_task
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
@@ -41,7 +41,7 @@ class _Piece:
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
-def answer_all(question: ParsedRequest, protocol: str, body: bytes, key: str, options: Options) -> CompletionSet:
+def answer_all(question: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig) -> CompletionSet:
     """Every answer of one request.
 
     `body` is its canonical JSON and `key` its `Idempotency-Key` or "": with the seed they decide all.
@@ -56,7 +56,7 @@ def input_tokens(question: ParsedRequest) -> int:
     return sum(token_count.estimate(message.content) + _MESSAGE_OVERHEAD for message in question.messages)
 
 
-def _answer(question: ParsedRequest, identity: bytes, sample: int, options: Options) -> SampledCompletion:
+def _answer(question: ParsedRequest, identity: bytes, sample: int, options: EmulatorConfig) -> SampledCompletion:
     refused = uniform(identity, "refusal", sample) < options.refusals
     if refused and not question.model.rambles:  # a base model cannot decline
         filtered = uniform(identity, "filtered", sample) < 0.5
@@ -77,7 +77,7 @@ def _thinking_tokens(question: ParsedRequest, identity: bytes, sample: int) -> i
 
 
 def _pieces(
-    question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: Options
+    question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig
 ) -> Iterator[_Piece]:
     if task.kind == "judge" or question.choices:
         verdict = _verdict(question, task, identity, sample, options)
@@ -105,7 +105,7 @@ def _written(question: ParsedRequest, task: PromptTask, identity: bytes, sample:
     return f" {text}" if question.model.rambles else text  # a base model continues the prompt's last word
 
 
-def _verdict(question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: Options) -> _Piece:
+def _verdict(question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig) -> _Piece:
     """The verdict's token, drawn from the taste, with every alternative that had a chance."""
     allowed = next((values for _, values in question.fields if values), question.choices)
     labels = allowed or (("1", "2", "tie") if task.offers_tie else ("1", "2"))
@@ -116,7 +116,7 @@ def _verdict(question: ParsedRequest, task: PromptTask, identity: bytes, sample:
     return _Piece(chosen, tuple(shares if allowed else _spelled(shares)))
 
 
-def _weights(question: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: Options) -> list[float]:
+def _weights(question: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: EmulatorConfig) -> list[float]:
     """How likely each label is: "1" and "2" by name, or the first two by place; the next one is the tie."""
     if task.kind != "judge" or len(labels) < 2:
         return [1.0] * len(labels)  # no comparison: no taste to go by

@@ -25,7 +25,7 @@ from aiohttp import web
 
 from agents.errors import UserError
 from harness.emulator import minimal_server
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import MODELS, Provider
 from harness.emulator.protocols import (
     WireForm,
@@ -57,7 +57,7 @@ class EmulatorServer:
     close: Callable[[], Awaitable[None]]
 
 
-async def serve(options: Options, host: str = "127.0.0.1", port: int = 0) -> EmulatorServer:
+async def serve(options: EmulatorConfig, host: str = "127.0.0.1", port: int = 0) -> EmulatorServer:
     """Start answering on `host`, in this event loop; port 0 takes a free one.
 
     Raises:
@@ -79,7 +79,7 @@ async def serve(options: Options, host: str = "127.0.0.1", port: int = 0) -> Emu
     return EmulatorServer(bound, f"http://{shown}:{bound}", close)
 
 
-async def _start(options: Options, host: str, port: int) -> tuple[int, Callable[[], Awaitable[None]]]:
+async def _start(options: EmulatorConfig, host: str, port: int) -> tuple[int, Callable[[], Awaitable[None]]]:
     runner = web.AppRunner(
         _Server(options).application(),
         access_log=None,
@@ -96,7 +96,7 @@ async def _start(options: Options, host: str, port: int) -> tuple[int, Callable[
 
 
 class _Server:
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: EmulatorConfig) -> None:
         self._options = options
         self._counts = Counts()
         self._gateway = RequestHandler(options, self._counts, time.monotonic, lambda: datetime.now(UTC))

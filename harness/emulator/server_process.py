@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import orjson
 
 from agents.errors import EmpathyError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
@@ -39,7 +39,7 @@ class EmulatorProcess:
 
 
 @contextlib.contextmanager
-def emulator_process(options: Options, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorProcess]:
+def emulator_process(options: EmulatorConfig, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorProcess]:
     """Run the emulator in a child process while the block runs.
 
     Raises:
@@ -67,7 +67,7 @@ def emulator_process(options: Options, host: str = "127.0.0.1", port: int = 0) -
         _stop(child)
 
 
-def _started(child: subprocess.Popen[bytes], options: Options) -> EmulatorProcess:
+def _started(child: subprocess.Popen[bytes], options: EmulatorConfig) -> EmulatorProcess:
     assert child.stdin is not None
     assert child.stdout is not None
     line = b""

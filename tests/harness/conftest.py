@@ -15,7 +15,7 @@ from agents.models.spec import Model
 from agents.types import Split
 from harness.data import dataset
 from harness.data.author_resolver import author_of
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
@@ -102,7 +102,7 @@ async def emulator() -> AsyncIterator[Start]:
     running: list[EmulatorServer] = []
 
     async def begin(**options: Any) -> EmulatorServer:
-        running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
+        running.append(await serve(EmulatorConfig(**{"latency_ms": 0.0, **options})))
         return running[-1]
 
     yield begin
@@ -117,7 +117,7 @@ async def bench(emulator: Start, tmp_path: Any) -> AsyncIterator[Callable[..., A
 
     async def make(**options: Any) -> Bench:
         stores.append(await Store.open(str(tmp_path / "empathy.sqlite")))
-        return Bench(stores[-1], (await emulator(**options)).url, Options(**options).definition_hash)
+        return Bench(stores[-1], (await emulator(**options)).url, EmulatorConfig(**options).definition_hash)
 
     yield make
     for store in stores:

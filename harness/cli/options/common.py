@@ -262,10 +262,10 @@ class CallOptions:
         tell_of(registry, models, self.allow_retired or self.emulate)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
-                from harness.emulator.config import Options
+                from harness.emulator.config import EmulatorConfig
                 from harness.emulator.server_process import spawn
 
-                options = Options()
+                options = EmulatorConfig()
                 _check_emulated([registry.emulated(model, "", "") for model in models])
                 stack.enter_context(no_proxy_between())
                 spawned = stack.enter_context(spawn(options))

@@ -100,10 +100,10 @@ class Given:
                 registry, found = stack.enter_context(calls.models(names))
                 models = dict(zip(names, found, strict=True))
             else:
-                from harness.emulator.config import Options
+                from harness.emulator.config import EmulatorConfig
 
                 registry = calls.registry()
-                models = stand_ins(names, registry, Options().definition_hash)
+                models = stand_ins(names, registry, EmulatorConfig().definition_hash)
                 tell_of(registry, list(models.values()))
             store = await stack.enter_async_context(await self._store(stack, live=live))
             memory = Memory(self.folder)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.rate_limits import Standing
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
@@ -24,7 +24,7 @@ class WireForm(Protocol):
         """The API key that a request carries, or ""."""
         ...
 
-    def read(self, body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
+    def read(self, body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
         """The question in a request's JSON; raises `RejectedError` in the provider's words."""
         ...
 

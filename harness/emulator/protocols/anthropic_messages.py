@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agents.messages import FinishReason, Message
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
@@ -65,7 +65,7 @@ def reject(message: str, param: str = "", code: str = "") -> RejectedError:
     )
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
     """The question in a request's JSON."""
     if "anthropic-version" not in headers:
         raise reject("anthropic-version: header is required")
@@ -98,7 +98,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Option
     )
 
 
-def _model(fields: Fields, options: Options) -> EmulatedModel:
+def _model(fields: Fields, options: EmulatorConfig) -> EmulatedModel:
     name = fields.text("model")
     if not name:
         raise reject("Field required", "model")

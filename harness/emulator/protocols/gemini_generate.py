@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agents.messages import FinishReason, Message, TokenLogprobs
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
 from harness.emulator.rate_limits import Standing
@@ -80,7 +80,7 @@ def reject(message: str, param: str = "", code: str = "") -> RejectedError:
     return RejectedError(400, "bad request", message, param=param, code=code)
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
     """The question in a request's JSON; `path_model` is the model that the path names."""
     if not isinstance(body, dict):
         raise reject("Invalid JSON payload received. Root element must be a message.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.messages import FinishReason, Message, TokenLogprobs
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
@@ -52,7 +52,7 @@ ROLES = {"system": "system", "developer": "system", "user": "user", "assistant":
 _EFFORT = {"minimal": 16, "low": 64, "medium": 128, "high": 192, "none": 0}
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
     """The question in a request's JSON."""
     fields = common.fields_of(body)
     model = common.model_of(fields, options)
@@ -102,7 +102,7 @@ def _message(fields: Fields) -> Message:
     return Message(ROLES[role], content)  # type: ignore[arg-type]  # the values of ROLES are the literals
 
 
-def _limit(fields: Fields, model: EmulatedModel, options: Options) -> int:
+def _limit(fields: Fields, model: EmulatedModel, options: EmulatorConfig) -> int:
     if model.thinking and fields.content.get("max_tokens") is not None:
         raise reject(
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use "

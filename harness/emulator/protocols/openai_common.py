@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from agents.messages import FinishReason
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields
 from harness.emulator.rate_limits import Gauge, Standing
@@ -56,7 +56,7 @@ def fields_of(body: Any) -> Fields:
     return Fields(body, reject)
 
 
-def model_of(fields: Fields, options: Options) -> EmulatedModel:
+def model_of(fields: Fields, options: EmulatorConfig) -> EmulatedModel:
     """The model that a request names; a 404 where this server has no such model."""
     name = fields.text("model")
     if not name:
@@ -111,7 +111,7 @@ def choices_of(fields: Fields, model: EmulatedModel) -> tuple[str, ...]:
     return choices
 
 
-def limit_of(given: int | None, own: int, options: Options) -> int:
+def limit_of(given: int | None, own: int, options: EmulatorConfig) -> int:
     """The output limit: what was asked, or the model's `own`; a 400 where more is asked than it can write."""
     if given is not None and given > options.max_output_tokens:
         raise reject(

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from agents.messages import Message
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
@@ -40,7 +40,7 @@ KNOWN = frozenset(
 DEFAULT_LIMIT = 16  # of the real protocol, when a request names none
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: Options) -> ParsedRequest:
+def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
     """The question in a request's JSON; one prompt a request."""
     fields = common.fields_of(body)
     model = common.model_of(fields, options)

@@ -18,7 +18,7 @@ from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
 from agents.models.spec import Model, Capabilities, ApiProtocol
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 
 KEY = "sk-test-0123456789abcdef"
@@ -116,7 +116,7 @@ async def emulator() -> AsyncIterator[Start]:
     running: list[EmulatorServer] = []
 
     async def begin(**options: Any) -> EmulatorServer:
-        running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
+        running.append(await serve(EmulatorConfig(**{"latency_ms": 0.0, **options})))
         return running[-1]
 
     yield begin

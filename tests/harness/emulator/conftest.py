@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 from prompts import Library
 
@@ -28,7 +28,7 @@ async def start() -> AsyncIterator[Start]:
     running: list[EmulatorServer] = []
 
     async def begin(**options: Any) -> EmulatorServer:
-        running.append(await serve(Options(**{"latency_ms": 0.0, **options})))
+        running.append(await serve(EmulatorConfig(**{"latency_ms": 0.0, **options})))
         return running[-1]
 
     yield begin

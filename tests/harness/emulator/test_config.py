@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 
 
 def test_the_definition_is_of_what_decides_answers_alone() -> None:
-    definition = Options().definition_hash
+    definition = EmulatorConfig().definition_hash
     assert definition.startswith("emulator-1:")
     for same in (
         {"requests_per_minute": 5.0},
@@ -21,31 +21,31 @@ def test_the_definition_is_of_what_decides_answers_alone() -> None:
         {"api_key": "k", "max_output_tokens": 10},
         {"position_bias": None},
     ):
-        assert Options(**same).definition_hash == definition
+        assert EmulatorConfig(**same).definition_hash == definition
     others = [
-        Options(seed=1),
-        Options(refusals=0.1),
-        Options(position_bias=0.1),
-        Options(mean_preference=0.9),
-        Options(bias_on="logit"),
-        Options(concentration=9.0),
-        Options(lean=True),
+        EmulatorConfig(seed=1),
+        EmulatorConfig(refusals=0.1),
+        EmulatorConfig(position_bias=0.1),
+        EmulatorConfig(mean_preference=0.9),
+        EmulatorConfig(bias_on="logit"),
+        EmulatorConfig(concentration=9.0),
+        EmulatorConfig(lean=True),
     ]
     assert len({definition, *(other.definition_hash for other in others)}) == len(others) + 1
 
 
 def test_whole_numbers_and_fractions_are_one_definition() -> None:
-    whole = Options(position_bias=0, mean_preference=1, concentration=5, refusals=0)
+    whole = EmulatorConfig(position_bias=0, mean_preference=1, concentration=5, refusals=0)
     assert (
         whole.definition_hash
-        == Options(position_bias=0.0, mean_preference=1.0, concentration=5.0).definition_hash
+        == EmulatorConfig(position_bias=0.0, mean_preference=1.0, concentration=5.0).definition_hash
     )
 
 
 def test_options_survive_json() -> None:
-    options = Options(seed=3, api_key="secret", latency_ms=1, bias_on="logit", requests_per_minute=90.5)
-    assert Options.from_json(options.to_json()) == options
-    assert Options.from_json("{}") == Options()
+    options = EmulatorConfig(seed=3, api_key="secret", latency_ms=1, bias_on="logit", requests_per_minute=90.5)
+    assert EmulatorConfig.from_json(options.to_json()) == options
+    assert EmulatorConfig.from_json("{}") == EmulatorConfig()
 
 
 WRONG: list[dict[str, Any]] = [
@@ -78,37 +78,37 @@ WRONG: list[dict[str, Any]] = [
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_what_cannot_be_kept_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError) as error:
-        Options(**wrong)
+        EmulatorConfig(**wrong)
     assert len(error.value.faults) == 1
     assert all(name in str(error.value) for name in wrong)
 
 
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(UserError) as error:
-        Options(errors_500=2, latency_ms=-1, bias_on="odds", max_output_tokens=0)
+        EmulatorConfig(errors_500=2, latency_ms=-1, bias_on="odds", max_output_tokens=0)
     assert len(error.value.faults) == 4
     with pytest.raises(UserError) as error:
-        Options.from_json('{"rpm": 5, "tpm": 5}')
+        EmulatorConfig.from_json('{"rpm": 5, "tpm": 5}')
     assert [fault.found for fault in error.value.faults] == ["'rpm'", "'tpm'"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(UserError):
-        Options.from_json(text)
+        EmulatorConfig.from_json(text)
 
 
 def test_the_key_is_never_shown() -> None:
-    assert "secret" not in repr(Options(api_key="secret"))
+    assert "secret" not in repr(EmulatorConfig(api_key="secret"))
     with pytest.raises(UserError) as error:
-        Options(api_key="secret", lean=True)
+        EmulatorConfig(api_key="secret", lean=True)
     assert "secret" not in str(error.value)
 
 
 def test_a_taste_given_replaces_every_model_s_own() -> None:
-    model = Options(position_bias=-0.3, bias_on="logit").model("emulated-gpt-4o")
-    own = Options().model("emulated-gpt-4o")
+    model = EmulatorConfig(position_bias=-0.3, bias_on="logit").model("emulated-gpt-4o")
+    own = EmulatorConfig().model("emulated-gpt-4o")
     assert model is not None
     assert own is not None
     assert model.taste == replace(own.taste, position_bias=-0.3, bias_on="logit")
-    assert Options().model("gpt-4o") is None
+    assert EmulatorConfig().model("gpt-4o") is None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from tests.harness.emulator.conftest import Ask, Start
 
 ASKED = {
@@ -80,7 +80,7 @@ async def test_the_list_of_models_states_when_they_shut_down(start: Start, ask: 
 
 
 def test_none_of_them_decides_what_is_answered() -> None:
-    faults = Options(
+    faults = EmulatorConfig(
         other_model="x",
         other_model_after=2,
         snapshot_suffix="-001",
@@ -88,7 +88,7 @@ def test_none_of_them_decides_what_is_answered() -> None:
         shutdown_date="2027-01-14",
         sunset="2027-01-14",
     )
-    assert faults.definition_hash == Options().definition_hash
+    assert faults.definition_hash == EmulatorConfig().definition_hash
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_none_of_them_decides_what_is_answered() -> None:
 )
 def test_options_that_cannot_be_kept(options: dict[str, Any]) -> None:
     with pytest.raises(UserError):
-        Options(**options)
+        EmulatorConfig(**options)

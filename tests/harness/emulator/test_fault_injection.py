@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import (
     Attempt,
     FaultKind,
@@ -16,7 +16,7 @@ from harness.emulator.fault_injection import (
 )
 from harness.emulator.seeded_random import digest
 
-OPTIONS = Options(
+OPTIONS = EmulatorConfig(
     errors_500=0.1, resets=0.05, malformed=0.07, hangs=0.03, latency_ms=100.0, latency_sigma=0.3
 )
 ATTEMPTS = [Attempt(digest(key), number) for key in range(2000) for number in range(2)]
@@ -30,22 +30,22 @@ def test_faults_come_at_their_rates() -> None:
 
 
 def test_a_seed_a_key_and_an_attempt_each_decide() -> None:
-    half = Options(errors_500=0.5)
-    other = Options(errors_500=0.5, seed=1)
+    half = EmulatorConfig(errors_500=0.5)
+    other = EmulatorConfig(errors_500=0.5, seed=1)
     first = [fault_of(Attempt(digest(key), 0), half) for key in range(64)]
     assert first != [fault_of(Attempt(digest(key), 1), half) for key in range(64)]
     assert first != [fault_of(Attempt(digest(key), 0), other) for key in range(64)]
 
 
 def test_every_key_is_answered_in_the_end() -> None:
-    worst = Options(errors_500=0.3, resets=0.3, malformed=0.2)
+    worst = EmulatorConfig(errors_500=0.3, resets=0.3, malformed=0.2)
     for key in range(200):
         assert any(fault_of(Attempt(digest(key), number), worst) is None for number in range(200))
 
 
 def test_no_faults_unless_asked_for_and_nothing_else_where_all_fail() -> None:
-    assert {fault_of(attempt, Options()) for attempt in ATTEMPTS} == {None}
-    assert {fault_of(attempt, Options(hangs=1.0)) for attempt in ATTEMPTS} == {FaultKind.HANG}
+    assert {fault_of(attempt, EmulatorConfig()) for attempt in ATTEMPTS} == {None}
+    assert {fault_of(attempt, EmulatorConfig(hangs=1.0)) for attempt in ATTEMPTS} == {FaultKind.HANG}
 
 
 def test_a_malformed_body_is_never_the_answer() -> None:
@@ -62,5 +62,5 @@ def test_a_malformed_body_is_never_the_answer() -> None:
 def test_latency_and_statuses_are_of_the_attempt() -> None:
     latencies = sorted(latency_seconds(attempt, OPTIONS) for attempt in ATTEMPTS)
     assert latencies[len(latencies) // 2] == pytest.approx(0.1, rel=0.05)
-    assert latency_seconds(ATTEMPTS[0], Options(latency_ms=250.0)) == 0.25
+    assert latency_seconds(ATTEMPTS[0], EmulatorConfig(latency_ms=250.0)) == 0.25
     assert {error_status(attempt, OPTIONS) for attempt in ATTEMPTS} == {500, 502, 503}

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
 from harness.emulator.provider_faults import TABLE, Identity, deciding, reply_with, struck
 from harness.emulator.reply import Circumstances, ReplyDraft
@@ -83,20 +83,20 @@ def test_an_answer_that_is_not_struck_is_the_same_object(name: str) -> None:
 
 
 def test_the_definition_holds_the_faults_that_decide_answers() -> None:
-    plain = Options().definition_hash
+    plain = EmulatorConfig().definition_hash
     for name, fault in TABLE.items():
-        changed = Options(faults={name: 0.2}).definition_hash
+        changed = EmulatorConfig(faults={name: 0.2}).definition_hash
         assert (changed != plain) == fault.decides
-        assert Options(faults={name: 0.0}).definition_hash == plain
+        assert EmulatorConfig(faults={name: 0.0}).definition_hash == plain
     assert (
-        Options(faults={"filtered": 1}).definition_hash == Options(faults={"filtered": 1.0}).definition_hash
+        EmulatorConfig(faults={"filtered": 1}).definition_hash == EmulatorConfig(faults={"filtered": 1.0}).definition_hash
     )
-    assert Options(outage_start=0.0, outage_seconds=1.0).definition_hash == plain
+    assert EmulatorConfig(outage_start=0.0, outage_seconds=1.0).definition_hash == plain
 
 
 def test_the_definition_without_faults_is_what_it_was() -> None:
     """Databases of earlier rehearsals keep their answers."""
-    assert Options().definition_hash == "emulator-1:1ccec3944f25e226c5eba1abc0d3a4015fed2835"
+    assert EmulatorConfig().definition_hash == "emulator-1:1ccec3944f25e226c5eba1abc0d3a4015fed2835"
 
 
 def test_deciding_faults_are_named_in_one_order() -> None:
@@ -123,15 +123,15 @@ def test_deciding_faults_are_named_in_one_order() -> None:
 )
 def test_what_is_no_fault_is_refused_with_everything_else(faults: Any, near: str) -> None:
     with pytest.raises(UserError) as error:
-        Options(faults=faults, latency_ms=-1, outage_start=-1.0)
+        EmulatorConfig(faults=faults, latency_ms=-1, outage_start=-1.0)
     assert near in str(error.value)
     assert len(error.value.faults) == 4  # the outage's start, and that it has no length
 
 
 def test_options_with_faults_survive_json() -> None:
-    options = Options(faults={"filtered": 0.5}, outage_start=1.0, outage_seconds=2.0)
-    assert Options.from_json(options.to_json()) == options
-    assert hash(Options.from_json(options.to_json())) == hash(options)
+    options = EmulatorConfig(faults={"filtered": 0.5}, outage_start=1.0, outage_seconds=2.0)
+    assert EmulatorConfig.from_json(options.to_json()) == options
+    assert hash(EmulatorConfig.from_json(options.to_json())) == hash(options)
 
 
 # -- at the server -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from agents.hashing import canonical
 from agents.messages import FinishReason, Message
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
 from harness.emulator.models import MODELS
 from harness.emulator.responses import answer_all
@@ -22,7 +22,7 @@ WARM = "I am so sorry, I understand, and I am here for you."
 COLD = "Well, it is so."
 
 
-def _ask(body: dict[str, Any], options: Options, key: str = "", **further: Any) -> SampledCompletion:
+def _ask(body: dict[str, Any], options: EmulatorConfig, key: str = "", **further: Any) -> SampledCompletion:
     model = options.model(body["model"])
     assert model is not None
     messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])
@@ -33,7 +33,7 @@ def _ask(body: dict[str, Any], options: Options, key: str = "", **further: Any) 
 @pytest.mark.parametrize("bias", [0.0, 0.15, -0.2])
 @pytest.mark.parametrize("bias_on", ["probability", "logit"])
 def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on: str) -> None:
-    options = Options(seed=11, mean_preference=0.7, concentration=6.0, position_bias=bias, bias_on=bias_on)
+    options = EmulatorConfig(seed=11, mean_preference=0.7, concentration=6.0, position_bias=bias, bias_on=bias_on)
     model = options.model("emulated-gpt-4o")
     assert model is not None
     count, said_first, expected, scores, pairs = 500, 0, 0.0, [], []
@@ -55,7 +55,7 @@ def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on
 
 
 def test_samples_of_one_question_follow_its_own_probability(chat: Chat) -> None:
-    options, body = Options(seed=5), chat(response_1=WARM, response_2=COLD)
+    options, body = EmulatorConfig(seed=5), chat(response_1=WARM, response_2=COLD)
     model = options.model("emulated-gpt-4o")
     assert model is not None
     dialogue = ("I lost my old dog.", "My dog died yesterday, right after we came back from the lake.")
@@ -65,7 +65,7 @@ def test_samples_of_one_question_follow_its_own_probability(chat: Chat) -> None:
 
 
 def test_log_probabilities_say_the_same_as_the_taste(chat: Chat) -> None:
-    options, body = Options(seed=5), chat(response_1=WARM, response_2=COLD)
+    options, body = EmulatorConfig(seed=5), chat(response_1=WARM, response_2=COLD)
     model = options.model("emulated-gpt-4o")
     assert model is not None
     dialogue = ("I lost my old dog.", "My dog died yesterday, right after we came back from the lake.")
@@ -84,7 +84,7 @@ def test_log_probabilities_say_the_same_as_the_taste(chat: Chat) -> None:
 
 
 def test_a_tie_is_said_where_the_prompt_offers_one_and_nowhere_else(chat: Chat) -> None:
-    options = Options(mean_preference=0.5, concentration=100.0)
+    options = EmulatorConfig(mean_preference=0.5, concentration=100.0)
     said = {_ask(chat("judge/pairwise-tie"), options, key=str(number)).text for number in range(100)}
     assert said == {"1", "2", "tie"}
     said = {_ask(chat("judge/pairwise"), options, key=str(number)).text for number in range(100)}
@@ -95,7 +95,7 @@ def test_a_tie_is_said_where_the_prompt_offers_one_and_nowhere_else(chat: Chat) 
     "labels", [("1", "2"), ("A", "B"), ("2", "1"), ("tie", "1", "2"), ("only",), ('"', "\\")]
 )
 def test_choices_are_kept_to_and_json_is_json(chat: Chat, labels: tuple[str, ...]) -> None:
-    options, body = Options(seed=5, position_bias=1.0), chat(response_1=WARM, response_2=COLD)
+    options, body = EmulatorConfig(seed=5, position_bias=1.0), chat(response_1=WARM, response_2=COLD)
     chosen = _ask(body, options, choices=labels, top_logprobs=20)
     assert chosen.text in labels
     assert {token for token, _ in chosen.tokens[0].top} <= set(labels)
@@ -107,14 +107,14 @@ def test_choices_are_kept_to_and_json_is_json(chat: Chat, labels: tuple[str, ...
 
 
 def test_json_without_an_enumeration_still_carries_the_answer(chat: Chat) -> None:
-    options = Options(position_bias=1.0)
+    options = EmulatorConfig(position_bias=1.0)
     assert orjson.loads(_ask(chat(), options, fields=(("why", ()), ("answer", ()))).text)["answer"] == "1"
     improved = _ask(chat("improve/naive"), options, fields=(("response", ()), ("note", ())))
     assert orjson.loads(improved.text)["response"].startswith("That happens.")
 
 
 def test_an_answer_ends_at_its_limit_or_at_a_stop_string(chat: Chat) -> None:
-    body, options = chat("respond"), Options()
+    body, options = chat("respond"), EmulatorConfig()
     whole = _ask(body, options)
     assert whole.finish is FinishReason.STOP
     cut = _ask(body, options, max_tokens=5, top_logprobs=0)
@@ -129,7 +129,7 @@ def test_an_answer_ends_at_its_limit_or_at_a_stop_string(chat: Chat) -> None:
 
 
 def test_thoughts_count_and_may_leave_no_room(chat: Chat) -> None:
-    body, options = chat(model="emulated-o4-mini"), Options()
+    body, options = chat(model="emulated-o4-mini"), EmulatorConfig()
     answer = _ask(body, options, max_tokens=4096)
     assert (answer.text in ("1", "2"), answer.output_tokens) == (True, answer.thinking_tokens + 1)
     assert answer.thinking_tokens >= 32
@@ -140,36 +140,36 @@ def test_thoughts_count_and_may_leave_no_room(chat: Chat) -> None:
 
 def test_a_base_model_writes_on_past_its_answer(chat: Chat) -> None:
     base = MODELS["emulated-llama-3.1-8b"].name
-    answer = _ask(chat("respond", model=base), Options(), max_tokens=4096)
+    answer = _ask(chat("respond", model=base), EmulatorConfig(), max_tokens=4096)
     assert answer.text.startswith(" ")
     assert answer.text.count("\n") > 5
     assert answer.finish is FinishReason.STOP
-    assert _ask(chat("respond", model=base), Options(), max_tokens=130).finish is FinishReason.LENGTH
+    assert _ask(chat("respond", model=base), EmulatorConfig(), max_tokens=130).finish is FinishReason.LENGTH
 
 
 def test_refusals_come_at_their_rate_in_both_forms_and_stay(chat: Chat) -> None:
-    options, body = Options(refusals=0.3), chat()
+    options, body = EmulatorConfig(refusals=0.3), chat()
     found = [_ask(body, options, key=str(number)).finish for number in range(600)]
     refused = [finish for finish in found if finish is not FinishReason.STOP]
     assert len(refused) / 600 == pytest.approx(0.3, abs=0.06)
     assert set(refused) == {FinishReason.REFUSAL, FinishReason.FILTERED}
     assert found == [_ask(body, options, key=str(number)).finish for number in range(600)]
-    assert _ask(body, Options(refusals=1.0)).output_tokens == 0
+    assert _ask(body, EmulatorConfig(refusals=1.0)).output_tokens == 0
 
 
 def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
     body = chat("respond")
-    one = _ask(body, Options(seed=1), key="k")
-    assert one == _ask(dict(reversed(body.items())), Options(seed=1, latency_ms=9.0, errors_500=0.5), key="k")
+    one = _ask(body, EmulatorConfig(seed=1), key="k")
+    assert one == _ask(dict(reversed(body.items())), EmulatorConfig(seed=1, latency_ms=9.0, errors_500=0.5), key="k")
     others = [
-        _ask(body, Options(seed=2), key="k"),
-        _ask(body, Options(seed=1), key="l"),
-        _ask({**body, "temperature": 1}, Options(seed=1), key="k"),
+        _ask(body, EmulatorConfig(seed=2), key="k"),
+        _ask(body, EmulatorConfig(seed=1), key="l"),
+        _ask({**body, "temperature": 1}, EmulatorConfig(seed=1), key="k"),
     ]
     assert all(other != one for other in others)
     model = MODELS["emulated-gpt-4o"]
     question = ParsedRequest(model, (Message("user", "Hello there"),), 100, samples=8)
-    outcome = answer_all(question, "openai-chat", b"{}", "", Options())
+    outcome = answer_all(question, "openai-chat", b"{}", "", EmulatorConfig())
     assert len({answer.text for answer in outcome.answers}) > 4
     assert outcome.output_tokens == sum(answer.output_tokens for answer in outcome.answers)
 
@@ -177,6 +177,6 @@ def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
 def test_a_judge_that_is_asked_for_reasons_gives_them_first(chat: Chat) -> None:
     body = chat()
     body["messages"][0]["content"] += "\nExplain your decision, then answer."
-    text = _ask(body, Options()).text
+    text = _ask(body, EmulatorConfig()).text
     assert text.partition("\n\nAnswer: ")[2] in ("1", "2")
     assert "Response 1" in text

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import FaultKind
 from harness.emulator.server import EmulatorServer, serve
 
@@ -151,7 +151,7 @@ async def test_the_books(start: Start, ask: Any, chat: Chat) -> None:
     assert (stats["in_flight"], stats["max_in_flight"]) == (0, 1)
     assert stats["output_tokens"] == 5
     _, health, _ = await ask(running.url + "/healthz")
-    assert health == {"status": "ok", "definition": Options().definition_hash}
+    assert health == {"status": "ok", "definition": EmulatorConfig().definition_hash}
 
 
 async def test_what_a_limit_turned_away_is_no_attempt(start: Start, ask: Any, chat: Chat) -> None:
@@ -195,7 +195,7 @@ async def test_a_port_that_is_taken_is_a_user_s_error(start: Start) -> None:
     running = await start()
     for lean in (False, True):
         with pytest.raises(UserError, match="cannot listen"):
-            await serve(Options(lean=lean), port=running.port)
+            await serve(EmulatorConfig(lean=lean), port=running.port)
 
 
 async def test_closing_twice_is_no_error(start: Start) -> None:

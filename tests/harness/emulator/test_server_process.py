@@ -15,7 +15,7 @@ import pytest
 
 from agents.errors import EmpathyError
 from harness.emulator.__main__ import main
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
 
 PARENT = """
@@ -37,7 +37,7 @@ def _closes(connection: socket.socket) -> bool:
 
 
 def test_a_spawned_server_answers_and_is_gone_afterwards() -> None:
-    options = Options(seed=3, api_key="secret")
+    options = EmulatorConfig(seed=3, api_key="secret")
     with emulator_process(options) as spawned:
         with urllib.request.urlopen(spawned.url + "/healthz", timeout=600) as answer:
             assert json.load(answer)["definition"] == options.definition_hash
@@ -52,7 +52,7 @@ def test_a_spawned_server_answers_and_is_gone_afterwards() -> None:
 
 
 def test_the_lean_server_answers_in_a_child_too() -> None:
-    with emulator_process(Options(lean=True, latency_ms=0.0)) as spawned:
+    with emulator_process(EmulatorConfig(lean=True, latency_ms=0.0)) as spawned:
         body = b'{"model":"emulated-gpt-4o","messages":[]}'
         request = urllib.request.Request(spawned.url + "/v1/chat/completions", data=body)
         with urllib.request.urlopen(request, timeout=600) as answer:
@@ -74,7 +74,7 @@ def test_it_dies_with_a_parent_that_is_killed() -> None:
 def test_a_child_that_cannot_start_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(EmpathyError, match="did not start"), emulator_process(Options(), port=port):
+        with pytest.raises(EmpathyError, match="did not start"), emulator_process(EmulatorConfig(), port=port):
             raise AssertionError("never reached")
 
 

@@ -15,7 +15,7 @@ from agents.clients.http import HttpClient, open_session
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from harness.cli.doctor import doctor
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
 from harness.engine.budget import Price
 from harness.workflows.doctor import MAX_REQUESTS, ModelDiagnosis, diagnose, facts
@@ -132,8 +132,8 @@ async def test_a_filtered_question_is_an_answer_without_text(emulator: Start) ->
 def test_the_command_prints_it_and_ends_with_1_where_one_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = Options(latency_ms=0.0, faults={"refuses-temperature": 1.0})
-    with emulator_process(options) as well, emulator_process(Options(latency_ms=0.0, faults={"overloaded": 1.0})) as ill:
+    options = EmulatorConfig(latency_ms=0.0, faults={"refuses-temperature": 1.0})
+    with emulator_process(options) as well, emulator_process(EmulatorConfig(latency_ms=0.0, faults={"overloaded": 1.0})) as ill:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{well.url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", ill.url)

@@ -19,7 +19,7 @@ from agents.models.spec import Model
 from agents.types import Judgment, Preference, UnscoredReason, Split, Unscored, Verdict
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset, sample
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import Running, serve
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
@@ -260,7 +260,7 @@ async def test_a_lane_that_stops_leaves_nobody_waiting() -> None:
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Running]:
-    running = await serve(Options(latency_ms=0))
+    running = await serve(EmulatorConfig(latency_ms=0))
     yield running
     await running.close()
 
@@ -276,7 +276,7 @@ def dataset() -> Dataset:
 
 
 def stand_in(registry: Registry, emulator: Running, name: str) -> Model:
-    return registry.emulated(registry.model(name), emulator.url, Options(latency_ms=0).definition_hash)
+    return registry.emulated(registry.model(name), emulator.url, EmulatorConfig(latency_ms=0).definition_hash)
 
 
 async def plan_of(
@@ -380,7 +380,7 @@ async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
 async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
     tmp_path: Path, registry: Registry, dataset: Dataset
 ) -> None:
-    options = Options(latency_ms=0, refusals=1.0)
+    options = EmulatorConfig(latency_ms=0, refusals=1.0)
     running = await serve(options)
     model = registry.emulated(registry.model("openai/gpt-4o"), running.url, options.definition_hash)
     try:
@@ -399,7 +399,7 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
 async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
     tmp_path: Path, registry: Registry, dataset: Dataset
 ) -> None:
-    options = Options(latency_ms=0, malformed=0.1)
+    options = EmulatorConfig(latency_ms=0, malformed=0.1)
     running = await serve(options)
     model = registry.emulated(registry.model("openai/gpt-4o"), running.url, options.definition_hash)
     hasty = RequestSettings(quiet=True, policy=RetryPolicy(max_tries=1, stop_after=1000))

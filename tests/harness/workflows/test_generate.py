@@ -16,7 +16,7 @@ from agents.models.spec import Model
 from agents.types import Fidelity, Split, Strategy
 from harness.data.author_resolver import author_of
 from harness.data.dataset import Dataset, sample
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
@@ -57,7 +57,7 @@ async def models() -> AsyncIterator[Models]:
     registry = Registry(None, {})
 
     async def start(*names: str, **options: Any) -> list[Model]:
-        told = Options(**{"latency_ms": 0.0, **options})
+        told = EmulatorConfig(**{"latency_ms": 0.0, **options})
         running.append(await serve(told))
         return [
             registry.emulated(registry.model(name), running[-1].url, told.definition_hash)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_preferences
 from harness.engine.retry import RetryPolicy
 from harness.workflows.judge_cost import estimate
@@ -150,7 +150,7 @@ async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
 ) -> None:
     ill, well = await emulator(errors_500=1.0), await emulator()
     async with await Store.open(str(tmp_path / "empathy.sqlite")) as store:
-        house = Bench(store, ill.url, Options().definition_hash)
+        house = Bench(store, ill.url, EmulatorConfig().definition_hash)
         plan = await house.plan(GPT, limit=20)
         policy = RetryPolicy(max_tries=1, stop_after=10**6, patience_seconds=0.0)
         none = await house.judge(plan, policy=policy)
@@ -175,7 +175,7 @@ async def test_both_orders_cover_the_truth_and_one_order_is_off_by_the_bias(benc
     house = await bench(**taste)
     plan = await house.plan(GPT, samples=6)
     rate = (await house.judge(plan)).judges[0].hard
-    options = Options(**taste)
+    options = EmulatorConfig(**taste)
     model = options.model(GPT.partition("/")[2])
     assert model is not None
     shown = [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.engine.budget import Price, lookup_price
 from harness.engine.limits import Limits
 from results.analysis.contest_results import Summary
@@ -85,7 +85,7 @@ async def test_the_answers_do_not_depend_on_faults_or_haste(emulator: Start, tmp
     for name, most, faults in (("well", 1, {}), ("ill", 64, {"errors_500": 0.2, "resets": 0.1})):
         running = await emulator(**faults)
         async with await Store.open(str(tmp_path / f"{name}.sqlite")) as store:
-            house = Bench(store, running.url, Options().definition_hash)
+            house = Bench(store, running.url, EmulatorConfig().definition_hash)
             summary = await house.judge(
                 await house.plan(GPT, limit=30), limits=Limits(max_in_flight=most), policy=PATIENT
             )

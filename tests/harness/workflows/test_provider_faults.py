@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # whichever parser judges read with
-from harness.emulator.config import Options
+from harness.emulator.config import EmulatorConfig
 from harness.engine import outage
 from harness.engine.budget import lookup_price
 from harness.engine.failure_streak import LONGEST
@@ -50,7 +50,7 @@ async def place(emulator: Start, tmp_path: Any) -> AsyncIterator[Make]:
         if store is None:
             store = await Store.open(str(tmp_path / f"{len(stores)}.sqlite"))
             stores.append(store)
-        return Bench(store, (await emulator(**options)).url, Options().definition_hash)
+        return Bench(store, (await emulator(**options)).url, EmulatorConfig().definition_hash)
 
     yield make
     for store in stores:
