@@ -22,7 +22,7 @@ from harness.emulator.protocols import WireForm
 from harness.emulator.provider_faults import Identity, reply_with
 from harness.emulator.rate_limits import Limiter, ModelLimits
 from harness.emulator.reply import Circumstances, ReplyDraft
-from harness.emulator.request_log import Counts
+from harness.emulator.request_log import RequestLog
 from harness.emulator.responses import answer_all, input_tokens
 from harness.emulator.seeded_random import digest
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
@@ -83,7 +83,7 @@ class RequestHandler:
     """
 
     def __init__(
-        self, options: EmulatorConfig, counts: Counts, clock: Callable[[], float], now: Callable[[], datetime]
+        self, options: EmulatorConfig, counts: RequestLog, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
         self._options = options
         self._counts = counts

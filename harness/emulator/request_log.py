@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 
-class Counts:
+class RequestLog:
     """Counts of one server since it started. Keys are 16 bytes each; a million of them take about 150 MB."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ from harness.emulator.protocols import (
     openai_completions,
 )
 from harness.emulator.request_handler import Action, Reply, RequestHandler, Request
-from harness.emulator.request_log import Counts
+from harness.emulator.request_log import RequestLog
 from harness.emulator.types import RejectedError
 
 LARGEST_REQUEST_BYTES = 16 * 2**20
@@ -98,7 +98,7 @@ async def _start(options: EmulatorConfig, host: str, port: int) -> tuple[int, Ca
 class _Server:
     def __init__(self, options: EmulatorConfig) -> None:
         self._options = options
-        self._counts = Counts()
+        self._counts = RequestLog()
         self._gateway = RequestHandler(options, self._counts, time.monotonic, lambda: datetime.now(UTC))
 
     def application(self) -> web.Application:
