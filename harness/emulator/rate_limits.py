@@ -66,7 +66,7 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelLimitStatus:
     """How a model's limits stand; None where there is none."""
 
     requests: Gauge | None = None
@@ -110,9 +110,9 @@ class ModelLimits:
         if self._tokens is not None:
             self._tokens.add(-tokens, now)
 
-    def standing(self, now: float) -> Standing:
+    def standing(self, now: float) -> ModelLimitStatus:
         """What the headers say: of a minute's worth, what is not in the bucket remains."""
-        return Standing(_gauge(self._requests, now), _gauge(self._tokens, now))
+        return ModelLimitStatus(_gauge(self._requests, now), _gauge(self._tokens, now))
 
 
 def _request_bucket(per_minute: float) -> Bucket:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.rate_limits import Standing
+from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
@@ -36,6 +36,6 @@ class WireForm(Protocol):
         """The status and the error's JSON."""
         ...
 
-    def limit_headers(self, standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+    def limit_headers(self, standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
         """The headers that say how the limits stand, and how long to wait after a 429."""
         ...

@@ -11,7 +11,7 @@ from agents.messages import FinishReason, Message
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
-from harness.emulator.rate_limits import Standing
+from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 NAME: str = "anthropic-messages"
@@ -204,7 +204,7 @@ def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
     return status, {"type": "error", "error": {"type": kind, "message": message}, "request_id": None}
 
 
-def limit_headers(standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
     """`anthropic-ratelimit-*` with RFC 3339 times; after a 429 `retry-after` in whole seconds."""
     headers: dict[str, str] = {}
     for name, gauge in (("requests", standing.requests), ("tokens", standing.tokens)):

@@ -11,7 +11,7 @@ from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields, schema_fields
-from harness.emulator.rate_limits import Standing
+from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest, RejectedError
 
 NAME: str = "gemini-generate"
@@ -281,7 +281,7 @@ def _quota(rejection: RejectedError) -> tuple[str, list[dict[str, Any]]]:
     ]
 
 
-def limit_headers(standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
     """None: Google says how long to wait in the error's body, and nothing of what remains."""
     return {}
 

@@ -15,7 +15,7 @@ from agents.messages import FinishReason
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields
-from harness.emulator.rate_limits import Gauge, Standing
+from harness.emulator.rate_limits import Gauge, ModelLimitStatus
 from harness.emulator.seeded_random import uniform
 from harness.emulator.types import CompletionSet, RejectedError
 
@@ -149,7 +149,7 @@ def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
     return rejection.status, {"error": told}
 
 
-def limit_headers(standing: Standing, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
     """`x-ratelimit-*`; after a 429 `retry-after` in whole seconds, and now and then `retry-after-ms` too."""
     headers: dict[str, str] = {}
     for name, gauge in (("requests", standing.requests), ("tokens", standing.tokens)):

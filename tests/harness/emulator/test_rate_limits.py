@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.emulator.protocols import anthropic_messages, openai_common
-from harness.emulator.rate_limits import BURST_REQUESTS, Gauge, Limiter, ModelLimits, Standing
+from harness.emulator.rate_limits import BURST_REQUESTS, Gauge, Limiter, ModelLimits, ModelLimitStatus
 
 RATES = st.floats(1.0, 20_000.0)
 GAPS = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=200)
@@ -94,11 +94,11 @@ def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
 def test_without_limits_all_pass_and_nothing_is_said() -> None:
     limiter = Limiter()
     assert all(limiter.admit("a", 1e9, 0.0) == 0.0 for _ in range(1000))
-    assert limiter.of("a").standing(0.0) == Standing()
+    assert limiter.of("a").standing(0.0) == ModelLimitStatus()
 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-STANDING = Standing(Gauge(600.0, 599.0, 0.1), Gauge(1e6, 999_000.0, 0.06))
+STANDING = ModelLimitStatus(Gauge(600.0, 599.0, 0.1), Gauge(1e6, 999_000.0, 0.06))
 
 
 def test_openai_s_headers() -> None:
@@ -108,7 +108,7 @@ def test_openai_s_headers() -> None:
     assert headers["x-ratelimit-reset-requests"] == "100ms"
     assert headers["x-ratelimit-limit-tokens"] == "1000000"
     assert "retry-after" not in headers
-    waits = [openai_common.limit_headers(Standing(), wait / 7, NOW) for wait in range(1, 50)]
+    waits = [openai_common.limit_headers(ModelLimitStatus(), wait / 7, NOW) for wait in range(1, 50)]
     assert all(int(each["retry-after"]) >= number / 7 for number, each in enumerate(waits, 1))
     in_milliseconds = [each for each in waits if "retry-after-ms" in each]
     assert 0 < len(in_milliseconds) < len(waits)
