@@ -57,7 +57,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
+class LimitStatus:
     """How one limit stands: the limit a minute, what remains of it, and seconds until all of it does."""
 
     limit: float
@@ -69,8 +69,8 @@ class Gauge:
 class ModelLimitStatus:
     """How a model's limits stand; None where there is none."""
 
-    requests: Gauge | None = None
-    tokens: Gauge | None = None
+    requests: LimitStatus | None = None
+    tokens: LimitStatus | None = None
 
 
 class ModelLimits:
@@ -119,11 +119,11 @@ def _request_bucket(per_minute: float) -> Bucket:
     return Bucket(per_minute, max(BURST_REQUESTS, per_minute * BURST_SECONDS / 60.0))
 
 
-def _gauge(bucket: Bucket | None, now: float) -> Gauge | None:
+def _gauge(bucket: Bucket | None, now: float) -> LimitStatus | None:
     if bucket is None:
         return None
     level = bucket.level(now)
-    return Gauge(
+    return LimitStatus(
         bucket.per_minute, max(0.0, math.floor(bucket.per_minute - level)), level / bucket.per_second
     )
 

@@ -15,7 +15,7 @@ from agents.messages import FinishReason
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import Fields
-from harness.emulator.rate_limits import Gauge, ModelLimitStatus
+from harness.emulator.rate_limits import LimitStatus, ModelLimitStatus
 from harness.emulator.seeded_random import uniform
 from harness.emulator.types import CompletionSet, RejectedError
 
@@ -162,7 +162,7 @@ def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: 
     return headers
 
 
-def _gauge_headers(name: str, gauge: Gauge) -> dict[str, str]:
+def _gauge_headers(name: str, gauge: LimitStatus) -> dict[str, str]:
     return {
         f"x-ratelimit-limit-{name}": f"{gauge.limit:g}" if gauge.limit < 1e5 else f"{gauge.limit:.0f}",
         f"x-ratelimit-remaining-{name}": f"{gauge.remaining:.0f}",

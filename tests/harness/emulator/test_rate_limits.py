@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.emulator.protocols import anthropic_messages, openai_common
-from harness.emulator.rate_limits import BURST_REQUESTS, Gauge, Limiter, ModelLimits, ModelLimitStatus
+from harness.emulator.rate_limits import BURST_REQUESTS, LimitStatus, Limiter, ModelLimits, ModelLimitStatus
 
 RATES = st.floats(1.0, 20_000.0)
 GAPS = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=200)
@@ -98,7 +98,7 @@ def test_without_limits_all_pass_and_nothing_is_said() -> None:
 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-STANDING = ModelLimitStatus(Gauge(600.0, 599.0, 0.1), Gauge(1e6, 999_000.0, 0.06))
+STANDING = ModelLimitStatus(LimitStatus(600.0, 599.0, 0.1), LimitStatus(1e6, 999_000.0, 0.06))
 
 
 def test_openai_s_headers() -> None:
