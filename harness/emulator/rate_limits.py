@@ -128,7 +128,7 @@ def _gauge(bucket: Bucket | None, now: float) -> LimitStatus | None:
     )
 
 
-class Limiter:
+class EmulatedRateLimiter:
     """The limits of all models of one server, and their fall after a number of requests.
 
     Args:

@@ -20,7 +20,7 @@ from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import Attempt, FaultKind
 from harness.emulator.protocols import WireForm
 from harness.emulator.provider_faults import Identity, reply_with
-from harness.emulator.rate_limits import Limiter, ModelLimits
+from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
 from harness.emulator.reply import Circumstances, ReplyDraft
 from harness.emulator.request_log import RequestLog
 from harness.emulator.responses import answer_all, input_tokens
@@ -90,7 +90,7 @@ class RequestHandler:
         self._clock = clock
         self._first_at: float | None = None  # of the first request, for the outage
         self._now = now
-        self._limiter = Limiter(
+        self._limiter = EmulatedRateLimiter(
             options.requests_per_minute,
             options.tokens_per_minute,
             options.lower_to_rpm,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.emulator.protocols import anthropic_messages, openai_common
-from harness.emulator.rate_limits import BURST_REQUESTS, LimitStatus, Limiter, ModelLimits, ModelLimitStatus
+from harness.emulator.rate_limits import BURST_REQUESTS, LimitStatus, EmulatedRateLimiter, ModelLimits, ModelLimitStatus
 
 RATES = st.floats(1.0, 20_000.0)
 GAPS = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=200)
@@ -76,7 +76,7 @@ def test_a_request_larger_than_the_bucket_passes_when_it_is_empty() -> None:
 
 
 def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
-    limiter = Limiter(600.0, None, lower_to_rpm=60.0, lower_after_requests=3)
+    limiter = EmulatedRateLimiter(600.0, None, lower_to_rpm=60.0, lower_after_requests=3)
     assert [limiter.admit("a", 0, 0.0), limiter.admit("b", 0, 0.0)] == [0.0, 0.0]
     standing = limiter.of("a").standing(0.0).requests
     assert standing is not None
@@ -92,7 +92,7 @@ def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
 
 
 def test_without_limits_all_pass_and_nothing_is_said() -> None:
-    limiter = Limiter()
+    limiter = EmulatedRateLimiter()
     assert all(limiter.admit("a", 1e9, 0.0) == 0.0 for _ in range(1000))
     assert limiter.of("a").standing(0.0) == ModelLimitStatus()
 
