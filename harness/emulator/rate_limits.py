@@ -20,7 +20,7 @@ BURST_REQUESTS = 2.0
 TOKEN_BURST_SECONDS = 10.0
 
 
-class Bucket:
+class LeakyBucket:
     """One leaky bucket.
 
     Args:
@@ -79,7 +79,7 @@ class ModelLimits:
     def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
         self._requests = _request_bucket(requests_per_minute) if requests_per_minute else None
         self._tokens = (
-            Bucket(tokens_per_minute, tokens_per_minute * TOKEN_BURST_SECONDS / 60.0)
+            LeakyBucket(tokens_per_minute, tokens_per_minute * TOKEN_BURST_SECONDS / 60.0)
             if tokens_per_minute
             else None
         )
@@ -115,11 +115,11 @@ class ModelLimits:
         return ModelLimitStatus(_gauge(self._requests, now), _gauge(self._tokens, now))
 
 
-def _request_bucket(per_minute: float) -> Bucket:
-    return Bucket(per_minute, max(BURST_REQUESTS, per_minute * BURST_SECONDS / 60.0))
+def _request_bucket(per_minute: float) -> LeakyBucket:
+    return LeakyBucket(per_minute, max(BURST_REQUESTS, per_minute * BURST_SECONDS / 60.0))
 
 
-def _gauge(bucket: Bucket | None, now: float) -> LimitStatus | None:
+def _gauge(bucket: LeakyBucket | None, now: float) -> LimitStatus | None:
     if bucket is None:
         return None
     level = bucket.level(now)
