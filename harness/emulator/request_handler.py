@@ -18,7 +18,7 @@ from agents.hashing import canonical
 from harness.emulator import fault_injection
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import Attempt, FaultKind
-from harness.emulator.protocols import WireForm
+from harness.emulator.protocols import ServerProtocol
 from harness.emulator.provider_faults import Identity, reply_with
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
 from harness.emulator.reply import Circumstances, ReplyDraft
@@ -97,7 +97,7 @@ class RequestHandler:
             options.lower_after_requests,
         )
 
-    def decide(self, form: WireForm, request: Request) -> Reply:
+    def decide(self, form: ServerProtocol, request: Request) -> Reply:
         """What becomes of this request."""
         limits: ModelLimits | None = None
         try:
@@ -132,7 +132,7 @@ class RequestHandler:
         if start <= now - self._first_at < start + seconds:
             raise RejectedError(503, "server", "The service is temporarily unavailable.")
 
-    def _check_key(self, form: WireForm, request: Request) -> None:
+    def _check_key(self, form: ServerProtocol, request: Request) -> None:
         wanted = self._options.api_key
         if wanted is None:
             return
@@ -141,13 +141,13 @@ class RequestHandler:
             what = "Incorrect API key provided." if given else "You didn't provide an API key."
             raise RejectedError(401, "authentication", what, code="invalid_api_key" if given else "")
 
-    def _rejected(self, form: WireForm, rejection: RejectedError, limits: ModelLimits | None) -> Reply:
+    def _rejected(self, form: ServerProtocol, rejection: RejectedError, limits: ModelLimits | None) -> Reply:
         status, told = form.error(rejection)
         headers = self._headers(form, limits, rejection.retry_seconds)
         return Reply(Action.ANSWER, status, orjson.dumps(told), headers)
 
     def _headers(
-        self, form: WireForm, limits: ModelLimits | None, retry_seconds: float | None = None
+        self, form: ServerProtocol, limits: ModelLimits | None, retry_seconds: float | None = None
     ) -> dict[str, str]:
         if limits is None:
             return {}
@@ -155,7 +155,7 @@ class RequestHandler:
 
     def _admitted(
         self,
-        form: WireForm,
+        form: ServerProtocol,
         request: Request,
         content: bytes,
         question: ParsedRequest,
@@ -204,7 +204,7 @@ class RequestHandler:
 
     def _struck(
         self,
-        form: WireForm,
+        form: ServerProtocol,
         request: Request,
         question: ParsedRequest,
         attempt: Attempt,
@@ -239,7 +239,7 @@ class RequestHandler:
             whole=reply.is_answer,
         )
 
-    def _failed(self, form: WireForm, attempt: Attempt, limits: ModelLimits, delay: float) -> Reply:
+    def _failed(self, form: ServerProtocol, attempt: Attempt, limits: ModelLimits, delay: float) -> Reply:
         status = fault_injection.error_status(attempt, self._options)
         headers = self._headers(form, limits)
         if status == 502:

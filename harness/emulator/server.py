@@ -28,7 +28,7 @@ from harness.emulator import minimal_server
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import MODELS, Provider
 from harness.emulator.protocols import (
-    WireForm,
+    ServerProtocol,
     anthropic_messages,
     gemini_generate,
     openai_chat,
@@ -116,7 +116,7 @@ class _Server:
         add("*", "/{path:.*}", self._unknown)
         return app
 
-    def _asked(self, form: WireForm) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _asked(self, form: ServerProtocol) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             self._counts.arrive()
             status = "abandoned"
@@ -139,7 +139,7 @@ class _Server:
 
         return handle
 
-    async def _decide(self, form: WireForm, request: web.Request) -> Reply:
+    async def _decide(self, form: ServerProtocol, request: web.Request) -> Reply:
         try:
             content = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -163,7 +163,7 @@ class _Server:
 
     async def _unknown(self, request: web.Request) -> web.Response:
         rejection = RejectedError(404, "unknown path", f"Invalid URL ({request.method} {request.path})")
-        form: WireForm = openai_chat
+        form: ServerProtocol = openai_chat
         if "version" in request.match_info or request.path.startswith("/v1beta"):
             form = gemini_generate
         status, told = form.error(rejection)

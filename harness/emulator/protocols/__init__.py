@@ -1,6 +1,6 @@
 """The wire protocols, seen from the provider's side: JSON → question, answer → JSON, rejection → error.
 
-`WireForm` is what the gateway knows of each module here. Pure: no HTTP, no clock, no randomness.
+`ServerProtocol` is what the gateway knows of each module here. Pure: no HTTP, no clock, no randomness.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
-class WireForm(Protocol):
+class ServerProtocol(Protocol):
     """One wire protocol; the modules of this package are its implementations."""
 
     NAME: str
