@@ -10,7 +10,7 @@ from typing import Any
 from agents.messages import FinishReason, Message
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
-from harness.emulator.protocols.request_parser import Fields, schema_fields
+from harness.emulator.protocols.request_parser import RequestFields, schema_fields
 from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
@@ -71,7 +71,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
         raise reject("anthropic-version: header is required")
     if not isinstance(body, dict):
         raise reject("The request body is not valid JSON: expected an object")
-    fields = Fields(body, reject)
+    fields = RequestFields(body, reject)
     model = _model(fields, options)
     fields.only(KNOWN, "Extra inputs are not permitted")
     limit = fields.whole("max_tokens", 1)
@@ -98,7 +98,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
     )
 
 
-def _model(fields: Fields, options: EmulatorConfig) -> EmulatedModel:
+def _model(fields: RequestFields, options: EmulatorConfig) -> EmulatedModel:
     name = fields.text("model")
     if not name:
         raise reject("Field required", "model")
@@ -108,7 +108,7 @@ def _model(fields: Fields, options: EmulatorConfig) -> EmulatedModel:
     return model
 
 
-def _check_sampling(fields: Fields, model: EmulatedModel) -> None:
+def _check_sampling(fields: RequestFields, model: EmulatedModel) -> None:
     temperature, top_p = fields.number("temperature", 0.0, 1.0), fields.number("top_p", 0.0, 1.0)
     top_k = fields.whole("top_k", 0)
     for key, value, neutral in (
@@ -124,7 +124,7 @@ def _check_sampling(fields: Fields, model: EmulatedModel) -> None:
         )
 
 
-def _messages(fields: Fields) -> tuple[Message, ...]:
+def _messages(fields: RequestFields) -> tuple[Message, ...]:
     messages = []
     system = _text(fields, "system")
     if system:
@@ -142,7 +142,7 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _text(fields: Fields, key: str) -> str | None:
+def _text(fields: RequestFields, key: str) -> str | None:
     """A string, or a list of text blocks."""
     content = fields.content.get(key)
     if not isinstance(content, list):
@@ -154,7 +154,7 @@ def _text(fields: Fields, key: str) -> str | None:
     return "".join(block.text("text") or "" for block in blocks)
 
 
-def _output_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _output_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     config = fields.object("output_config")
     form = config.object("format") if config is not None else None
     if form is None:

@@ -10,7 +10,7 @@ from typing import Any
 from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
-from harness.emulator.protocols.request_parser import Fields, schema_fields
+from harness.emulator.protocols.request_parser import RequestFields, schema_fields
 from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest, RejectedError
 
@@ -84,7 +84,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
     """The question in a request's JSON; `path_model` is the model that the path names."""
     if not isinstance(body, dict):
         raise reject("Invalid JSON payload received. Root element must be a message.")
-    fields = Fields(_camel(body), reject)
+    fields = RequestFields(_camel(body), reject)
     model = options.model(path_model)
     if model is None or model.provider != "google":
         raise RejectedError(
@@ -96,7 +96,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
         )
     fields.only(TOP, _UNKNOWN)
     given = fields.object("generationConfig")
-    config = Fields(_camel(given.content) if given is not None else {}, reject, "generation_config.")
+    config = RequestFields(_camel(given.content) if given is not None else {}, reject, "generation_config.")
     config.only(CONFIG, _UNKNOWN)
     config.number("temperature", 0.0, 2.0)
     config.number("topP", 0.0, 1.0)
@@ -124,7 +124,7 @@ def _camel(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _messages(fields: Fields) -> tuple[Message, ...]:
+def _messages(fields: RequestFields) -> tuple[Message, ...]:
     messages = []
     system = fields.object("systemInstruction")
     if system is not None:
@@ -137,7 +137,7 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _parts(fields: Fields) -> str:
+def _parts(fields: RequestFields) -> str:
     texts = []
     for part in fields.objects("parts"):
         text = part.text("text")
@@ -147,7 +147,7 @@ def _parts(fields: Fields) -> str:
     return "".join(texts)
 
 
-def _top_logprobs(config: Fields, model: EmulatedModel) -> int | None:
+def _top_logprobs(config: RequestFields, model: EmulatedModel) -> int | None:
     wanted = config.flag("responseLogprobs")
     count = config.whole("logprobs", 0, 20)
     if count is not None and not wanted:
@@ -157,7 +157,7 @@ def _top_logprobs(config: Fields, model: EmulatedModel) -> int | None:
     return (count or 0) if wanted else None
 
 
-def _response_form(config: Fields) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+def _response_form(config: RequestFields) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
     """(allowed answers of `text/x.enum`, properties of a JSON schema)."""
     kind = config.text("responseMimeType") or "text/plain"
     names = ("responseSchema", "responseJsonSchema", "_responseJsonSchema")
@@ -177,13 +177,13 @@ def _response_form(config: Fields) -> tuple[tuple[str, ...], tuple[tuple[str, tu
     return (), schema_fields(schema, strict=False)
 
 
-def _thinking_budget(config: Fields, model: EmulatedModel) -> int | None:
+def _thinking_budget(config: RequestFields, model: EmulatedModel) -> int | None:
     given = config.object("thinkingConfig")
     if given is None:
         return None
     if not model.thinking:
         raise reject("Thinking is not supported for this model.", "generation_config.thinking_config")
-    thinking = Fields(_camel(given.content), reject, given.where)
+    thinking = RequestFields(_camel(given.content), reject, given.where)
     thinking.only(("thinkingBudget", "includeThoughts", "thinkingLevel"), _UNKNOWN)
     budget = thinking.whole("thinkingBudget", -1, 24_576)
     return None if budget == -1 else budget  # -1: as much as the model wants

@@ -10,7 +10,7 @@ from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.protocols.request_parser import Fields, schema_fields
+from harness.emulator.protocols.request_parser import RequestFields, schema_fields
 from harness.emulator.seeded_random import uniform
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
@@ -80,7 +80,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
     )
 
 
-def _message(fields: Fields) -> Message:
+def _message(fields: RequestFields) -> Message:
     role = fields.text("role")
     if role not in ROLES:
         raise reject(
@@ -102,7 +102,7 @@ def _message(fields: Fields) -> Message:
     return Message(ROLES[role], content)  # type: ignore[arg-type]  # the values of ROLES are the literals
 
 
-def _limit(fields: Fields, model: EmulatedModel, options: EmulatorConfig) -> int:
+def _limit(fields: RequestFields, model: EmulatedModel, options: EmulatorConfig) -> int:
     if model.thinking and fields.content.get("max_tokens") is not None:
         raise reject(
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
@@ -120,7 +120,7 @@ def _limit(fields: Fields, model: EmulatedModel, options: EmulatorConfig) -> int
     return common.limit_of(old if new is None else new, options.max_output_tokens, options)
 
 
-def _top_logprobs(fields: Fields, model: EmulatedModel) -> int | None:
+def _top_logprobs(fields: RequestFields, model: EmulatedModel) -> int | None:
     wanted = fields.flag("logprobs")
     count = fields.whole("top_logprobs", 0, 20)
     if count is not None and not wanted:
@@ -138,7 +138,7 @@ def _top_logprobs(fields: Fields, model: EmulatedModel) -> int | None:
     return (count or 0) if wanted else None
 
 
-def _response_format(fields: Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _response_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     wanted = fields.object("response_format")
     if wanted is None or wanted.content.get("type") == "text":
         return ()

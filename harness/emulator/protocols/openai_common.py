@@ -14,7 +14,7 @@ from typing import Any
 from agents.messages import FinishReason
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
-from harness.emulator.protocols.request_parser import Fields
+from harness.emulator.protocols.request_parser import RequestFields
 from harness.emulator.rate_limits import LimitStatus, ModelLimitStatus
 from harness.emulator.seeded_random import uniform
 from harness.emulator.types import CompletionSet, RejectedError
@@ -49,14 +49,14 @@ def reject(message: str, param: str = "", code: str = "") -> RejectedError:
     return RejectedError(400, "bad request", message, param=param, code=code)
 
 
-def fields_of(body: Any) -> Fields:
+def fields_of(body: Any) -> RequestFields:
     """The request's top object."""
     if not isinstance(body, dict):
         raise reject("We could not parse the JSON body of your request.")
-    return Fields(body, reject)
+    return RequestFields(body, reject)
 
 
-def model_of(fields: Fields, options: EmulatorConfig) -> EmulatedModel:
+def model_of(fields: RequestFields, options: EmulatorConfig) -> EmulatedModel:
     """The model that a request names; a 404 where this server has no such model."""
     name = fields.text("model")
     if not name:
@@ -72,13 +72,13 @@ def model_of(fields: Fields, options: EmulatorConfig) -> EmulatedModel:
     return model
 
 
-def refuse_stream(fields: Fields) -> None:
+def refuse_stream(fields: RequestFields) -> None:
     """The emulator does not stream."""
     if fields.flag("stream"):
         raise reject("the emulator does not stream", "stream", "unsupported_value")
 
 
-def check_sampling(fields: Fields, model: EmulatedModel) -> None:
+def check_sampling(fields: RequestFields, model: EmulatedModel) -> None:
     """Ranges of the sampling parameters, and models that take none."""
     for key, low, high in (
         ("temperature", 0.0, 2.0),
@@ -98,7 +98,7 @@ def check_sampling(fields: Fields, model: EmulatedModel) -> None:
     fields.whole("seed", -(2**63), 2**63 - 1)
 
 
-def choices_of(fields: Fields, model: EmulatedModel) -> tuple[str, ...]:
+def choices_of(fields: RequestFields, model: EmulatedModel) -> tuple[str, ...]:
     """vLLM's `structured_outputs: {"choice": […]}`; () where it is not asked."""
     constraint = fields.object("structured_outputs") if model.provider == "vllm" else None
     if constraint is None:

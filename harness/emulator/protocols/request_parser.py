@@ -16,7 +16,7 @@ Reject = Callable[[str, str, str], RejectedError]
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class RequestFields:
     """One JSON object of a request, read by type; None and a missing key are the same.
 
     Attributes:
@@ -88,16 +88,16 @@ class Fields:
             )
         return tuple(each for each in value if each)
 
-    def object(self, key: str) -> Fields | None:
+    def object(self, key: str) -> RequestFields | None:
         """A JSON object."""
         value = self.content.get(key)
         if value is None:
             return None
         if not isinstance(value, dict):
             raise self._type(key, "an object", value)
-        return Fields(value, self.reject, f"{self.where}{key}.")
+        return RequestFields(value, self.reject, f"{self.where}{key}.")
 
-    def objects(self, key: str) -> list[Fields]:
+    def objects(self, key: str) -> list[RequestFields]:
         """A list, not empty, of JSON objects."""
         value = self.content.get(key)
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
@@ -106,7 +106,7 @@ class Fields:
             raise self.reject(
                 f"Invalid '{self.where}{key}': must not be empty.", self.where + key, "empty_array"
             )
-        return [Fields(each, self.reject, f"{self.where}{key}[{index}].") for index, each in enumerate(value)]
+        return [RequestFields(each, self.reject, f"{self.where}{key}[{index}].") for index, each in enumerate(value)]
 
     def _type(self, key: str, wanted: str, value: Any) -> RejectedError:
         if value is None:
@@ -140,7 +140,7 @@ class Fields:
             )
 
 
-def schema_fields(schema: Fields, *, strict: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def schema_fields(schema: RequestFields, *, strict: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The properties that a JSON schema asks for, in order: (name, allowed values or () for free text).
 
     The emulator fills objects whose properties are strings, some of them perhaps of an enumeration; it
