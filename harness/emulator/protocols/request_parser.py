@@ -1,6 +1,6 @@
 """What every protocol's reader needs: fields of a JSON object by type, and JSON schemas for an answer.
 
-A reader is told how its provider words a mistake (`Reject`) and raises `RejectedError` at the first one, as
+A reader is told how its provider words a mistake (`RejectionFactory`) and raises `RejectedError` at the first one, as
 the providers do.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.emulator.types import RejectedError
 
-Reject = Callable[[str, str, str], RejectedError]
+RejectionFactory = Callable[[str, str, str], RejectedError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class RequestFields:
     """
 
     content: dict[str, Any]
-    reject: Reject
+    reject: RejectionFactory
     where: str = ""
 
     def only(self, known: Collection[str], word: str) -> None:
