@@ -10,7 +10,7 @@ from typing import Any
 from agents.messages import FinishReason, Message
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
-from harness.emulator.protocols.request_parser import RequestFields, schema_fields
+from harness.emulator.protocols.request_parser import RequestFields, parse_schema_fields
 from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
@@ -167,7 +167,7 @@ def _output_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]], 
             "For 'object' type, 'additionalProperties' must be explicitly set to false",
             "output_config.format.schema",
         )
-    return schema_fields(schema, strict=False)
+    return parse_schema_fields(schema, strict=False)
 
 
 def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:

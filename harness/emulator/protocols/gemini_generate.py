@@ -10,7 +10,7 @@ from typing import Any
 from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
-from harness.emulator.protocols.request_parser import RequestFields, schema_fields
+from harness.emulator.protocols.request_parser import RequestFields, parse_schema_fields
 from harness.emulator.rate_limits import ModelLimitStatus
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest, RejectedError
 
@@ -174,7 +174,7 @@ def _response_form(config: RequestFields) -> tuple[tuple[str, ...], tuple[tuple[
         return schema.texts("enum", 100), ()
     if kind != "application/json":
         raise reject(f"Unsupported MIME type {kind!r}", "generation_config.response_mime_type")
-    return (), schema_fields(schema, strict=False)
+    return (), parse_schema_fields(schema, strict=False)
 
 
 def _thinking_budget(config: RequestFields, model: EmulatedModel) -> int | None:

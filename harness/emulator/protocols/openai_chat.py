@@ -10,7 +10,7 @@ from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.protocols.request_parser import RequestFields, schema_fields
+from harness.emulator.protocols.request_parser import RequestFields, parse_schema_fields
 from harness.emulator.seeded_random import uniform
 from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
 
@@ -153,7 +153,7 @@ def _response_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]]
             "response_format.json_schema",
             "missing_required_parameter",
         )
-    return schema_fields(schema, strict=form.flag("strict"))
+    return parse_schema_fields(schema, strict=form.flag("strict"))
 
 
 def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:

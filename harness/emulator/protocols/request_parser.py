@@ -140,7 +140,7 @@ class RequestFields:
             )
 
 
-def schema_fields(schema: RequestFields, *, strict: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def parse_schema_fields(schema: RequestFields, *, strict: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The properties that a JSON schema asks for, in order: (name, allowed values or () for free text).
 
     The emulator fills objects whose properties are strings, some of them perhaps of an enumeration; it
