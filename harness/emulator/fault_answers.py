@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.emulator import token_count
-from harness.emulator.reply import Circumstances, ReplyDraft
+from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.reply_parts import (
     ANTHROPIC,
     CHAT,
@@ -49,7 +49,7 @@ def _other(text: str) -> str:
     return "2" if text.strip().startswith("1") else "1"
 
 
-def break_off(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def break_off(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send part of a text that a failure ended, told by the finish reason or by an error in the choice."""
     reason = about.choose(_BROKEN)
     key = FINISH_KEYS[about.protocol]
@@ -66,7 +66,7 @@ def break_off(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return replace(reply, body=body, is_answer=False)
 
 
-def think_aloud(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def think_aloud(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send the thinking within the text, by channels or by tags, with no log-probabilities.
 
     It is cut at the request's limit, as a server cuts it that does not know thinking from saying.
@@ -100,7 +100,7 @@ def _thought_aloud(form: str, said: str) -> str:
     return f"{opening}{thought}\n</think>\n\n{said}"
 
 
-def append_half_character(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def append_half_character(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """End the text in half of a surrogate pair, as servers do that cut an emoji in two."""
 
     def change(answer: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ def append_half_character(reply: ReplyDraft, about: Circumstances) -> ReplyDraft
     return replace(reply, body=with_answers(about.protocol, reply.body, change))
 
 
-def send_parts(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def send_parts(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send the content as a list of parts: a thought, then the text in two."""
 
     def change(answer: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def send_parts(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return replace(reply, body=with_answers(about.protocol, reply.body, change))
 
 
-def spoil_logprobs(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def spoil_logprobs(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Write null, NaN or -Infinity for alternatives that the sampler excluded, or null for all."""
     form = about.choose(("null", "NaN", "-Infinity", "none"))
     value = {"null": None, "NaN": math.nan, "-Infinity": -math.inf}.get(form)
@@ -138,7 +138,7 @@ def spoil_logprobs(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return replace(reply, body=with_answers(about.protocol, reply.body, change))
 
 
-def spell_finish(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def spell_finish(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Spell the finish reason as servers do that imitate a protocol."""
     key = FINISH_KEYS[about.protocol]
 
@@ -150,14 +150,14 @@ def spell_finish(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return replace(reply, body=with_answers(about.protocol, reply.body, change))
 
 
-def think_outside_limit(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def think_outside_limit(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Bill thinking that the output limit does not hold: total = prompt + completion + thinking."""
     thought = about.between(*_THOUGHTS)
     body = add_thinking(about.protocol, reply.body, thought)
     return replace(reply, body=body, output_tokens=reply.output_tokens + thought)
 
 
-def spoil_usage(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def spoil_usage(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Leave the usage out, or write null for it or for its counts."""
     key = usage_key(about.protocol)
     form = about.choose(("missing", "null", "empty", "null counts"))
@@ -171,7 +171,7 @@ def spoil_usage(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return replace(reply, body=body)
 
 
-def state_no_limits(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def state_no_limits(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """State limits of -1, 0 or a fraction of a request, which are none."""
     value = about.choose(("-1", "0", "0.0001"))
     names = ("requests", "tokens")
@@ -188,19 +188,19 @@ def state_no_limits(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
 # -- forms that cannot be read -----------------------------------------------------------------------
 
 
-def sends_no_stream_flag(about: Circumstances) -> bool:
+def sends_no_stream_flag(about: FaultContext) -> bool:
     """Whether the request does not say `stream: false`."""
     return about.request.get("stream") is not False
 
 
-def stream_events(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def stream_events(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send a stream of events, as proxies do unless they are told `stream: false`."""
     head = {name: reply.body.get(name) for name in ("id", "created", "model")}
     events = _message_events(reply.body) if about.protocol == ANTHROPIC else _chunks(head, reply, about)
     return replace(reply, content="".join(events).encode(), content_type="text/event-stream", is_answer=False)
 
 
-def _chunks(head: dict[str, Any], reply: ReplyDraft, about: Circumstances) -> list[str]:
+def _chunks(head: dict[str, Any], reply: ReplyDraft, about: FaultContext) -> list[str]:
     answer = reply.body["choices"][0]
     said = text_in(about.protocol, answer)
     piece = {"delta": {"role": "assistant", "content": said}} if about.protocol == CHAT else {"text": said}
@@ -219,7 +219,7 @@ def _message_events(body: dict[str, Any]) -> list[str]:
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
 
 
-def send_other_form(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def send_other_form(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send JSON that is no answer of this protocol."""
     forms: tuple[Any, ...] = (
         {"status": "success", "result": {"text": "1"}},
@@ -230,7 +230,7 @@ def send_other_form(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return replace(reply, body=about.choose(forms), is_answer=False)
 
 
-def claim_gzip(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def claim_gzip(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send plain JSON under a Content-Encoding that says gzip."""
     headers = {**reply.headers, "Content-Encoding": "gzip"}
     return replace(reply, content=reply.to_bytes(), headers=headers, is_answer=False)

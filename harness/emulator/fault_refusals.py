@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.emulator.reply import Circumstances, ReplyDraft
+from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.reply_parts import ANTHROPIC, CHAT, GEMINI
 from harness.emulator.types import RejectedError
 
@@ -20,7 +20,7 @@ _GATEWAY_PAGE = (
 _RPC = "type.googleapis.com/google.rpc."
 
 
-def _rejected(reply: ReplyDraft, about: Circumstances, rejection: RejectedError, **changed: Any) -> ReplyDraft:
+def _rejected(reply: ReplyDraft, about: FaultContext, rejection: RejectedError, **changed: Any) -> ReplyDraft:
     status, body = about.error(rejection)
     return reply.refused(status, body, **changed)
 
@@ -28,19 +28,19 @@ def _rejected(reply: ReplyDraft, about: Circumstances, rejection: RejectedError,
 # -- not now -----------------------------------------------------------------------------------------
 
 
-def overload(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def overload(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send 529 for Anthropic, 503 elsewhere."""
     words = "The model is overloaded. Please try again later."
     return _rejected(reply, about, RejectedError(503, "server", words))
 
 
-def time_out_gateway(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def time_out_gateway(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send 504 with a gateway's page; the generation behind it went on, and is billed."""
     billed = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
     return reply.refused(504, None, content=_GATEWAY_PAGE, content_type="text/html", **billed)
 
 
-def report_busy_in_200(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def report_busy_in_200(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send a 200 whose JSON is an error object: too many requests, or overloaded."""
     if about.protocol == ANTHROPIC:
         kind, words = about.choose((("overloaded_error", "Overloaded"), ("rate_limit_error", "Slow down.")))
@@ -57,19 +57,19 @@ def report_busy_in_200(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return reply.refused(200, {"id": None, "choices": None, "usage": None, "error": error})
 
 
-def report_in_words(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def report_in_words(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send a 200 whose error is one sentence, as servers do that do not know the path."""
     return reply.refused(200, {"error": f"Unexpected endpoint or method. (POST, model {about.model})"})
 
 
-def ask_for_a_day(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def ask_for_a_day(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send 429 with a wait of 86,400 s."""
     words = f"You have exceeded the call rate of your tier. Please retry after {DAY_SECONDS} seconds."
     rejection = RejectedError(429, "rate limit", words, retry_seconds=DAY_SECONDS)
     return _rejected(reply, about, rejection, headers={**reply.headers, "Retry-After": str(DAY_SECONDS)})
 
 
-def exhaust_daily_quota(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def exhaust_daily_quota(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Send 429 in words that name a limit per day; Google states a wait of seconds all the same."""
     if about.protocol == GEMINI:
         quota = "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
@@ -94,7 +94,7 @@ def exhaust_daily_quota(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
 # -- refused for what it says ------------------------------------------------------------------------
 
 
-def filter_prompt(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def filter_prompt(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Refuse what the prompt says: a 400, or Google's blockReason. It settles the request."""
     if about.protocol == GEMINI:
         reason = about.choose(("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"))
@@ -119,7 +119,7 @@ def filter_prompt(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return _rejected(reply, about, rejection, is_answer=True)
 
 
-def moderate(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def moderate(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Refuse what the prompt says with a 403 and a moderation's reasons. It settles the request."""
     words = f"{about.model} requires moderation. Your input was flagged for self-harm."
     if about.protocol == ANTHROPIC:
@@ -132,7 +132,7 @@ def moderate(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return reply.refused(403, body, is_answer=True)
 
 
-def cut_off_by_400(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def cut_off_by_400(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Say by a 400 that thinking took all the room; all of it is billed. It settles the request."""
     words = (
         "Could not finish the message because max_tokens or model output limit was reached. Please try again "
@@ -145,24 +145,24 @@ def cut_off_by_400(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
 # -- refused parameters ------------------------------------------------------------------------------
 
 
-def _config(about: Circumstances) -> Any:
+def _config(about: FaultContext) -> Any:
     if about.protocol != GEMINI:
         return about.request
     return about.request.get("generationConfig") or about.request.get("generation_config") or {}
 
 
-def _unsupported(reply: ReplyDraft, about: Circumstances, name: str, words: str) -> ReplyDraft:
+def _unsupported(reply: ReplyDraft, about: FaultContext, name: str, words: str) -> ReplyDraft:
     param = name if about.protocol == CHAT else ""
     rejection = RejectedError(400, "bad request", words, param=param, code="unsupported_parameter")
     return _rejected(reply, about, rejection)
 
 
-def sends_max_tokens(about: Circumstances) -> bool:
+def sends_max_tokens(about: FaultContext) -> bool:
     """Whether the request names its limit `max_tokens`."""
     return "max_tokens" in about.request
 
 
-def refuse_max_tokens(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def refuse_max_tokens(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Refuse the old name of the output limit."""
     words = (
         "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' "
@@ -171,12 +171,12 @@ def refuse_max_tokens(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return _unsupported(reply, about, "max_tokens", words)
 
 
-def sends_temperature(about: Circumstances) -> bool:
+def sends_temperature(about: FaultContext) -> bool:
     """Whether the request states a temperature."""
     return "temperature" in _config(about)
 
 
-def refuse_temperature(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def refuse_temperature(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Refuse any temperature."""
     if about.protocol == ANTHROPIC:
         words = "`temperature` is deprecated for this model."
@@ -187,13 +187,13 @@ def refuse_temperature(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
     return _unsupported(reply, about, "temperature", words)
 
 
-def sends_logprobs(about: Circumstances) -> bool:
+def sends_logprobs(about: FaultContext) -> bool:
     """Whether the request wants log-probabilities."""
     config = _config(about)
     return any(name in config for name in ("logprobs", "top_logprobs", "responseLogprobs"))
 
 
-def refuse_logprobs(reply: ReplyDraft, about: Circumstances) -> ReplyDraft:
+def refuse_logprobs(reply: ReplyDraft, about: FaultContext) -> ReplyDraft:
     """Refuse log-probabilities."""
     words = (
         f"Logprobs is not enabled for models/{about.model}"

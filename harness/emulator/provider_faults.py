@@ -20,7 +20,7 @@ from typing import Any, Literal
 from agents.errors import Fault
 from harness.emulator import fault_answers as answers
 from harness.emulator import fault_refusals as refusals
-from harness.emulator.reply import Circumstances, ReplyDraft
+from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.reply_parts import ANTHROPIC, CHAT, COMPLETIONS, GEMINI, PROTOCOLS
 from harness.emulator.seeded_random import Part, uniform
 
@@ -28,7 +28,7 @@ Scope = Literal["attempt", "request", "prompt"]
 OPENAI = (CHAT, COMPLETIONS)
 
 
-def _always(about: Circumstances) -> bool:
+def _always(about: FaultContext) -> bool:
     return True
 
 
@@ -49,11 +49,11 @@ class ProviderFault:
 
     name: str
     summary: str
-    change: Callable[[ReplyDraft, Circumstances], ReplyDraft]
+    change: Callable[[ReplyDraft, FaultContext], ReplyDraft]
     protocols: tuple[str, ...] = PROTOCOLS
     scope: Scope = "attempt"
     decides: bool = False
-    applies: Callable[[Circumstances], bool] = _always
+    applies: Callable[[FaultContext], bool] = _always
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +201,8 @@ TABLE: dict[str, ProviderFault] = {
 
 
 def struck(
-    shares: Mapping[str, float], about: Circumstances, identity: Identity, seed: int
-) -> Iterator[tuple[ProviderFault, Circumstances]]:
+    shares: Mapping[str, float], about: FaultContext, identity: Identity, seed: int
+) -> Iterator[tuple[ProviderFault, FaultContext]]:
     """The faults that strike this answer, in order, each with what it may know.
 
     Args:
@@ -218,7 +218,7 @@ def struck(
 
 
 def reply_with(
-    reply: ReplyDraft, shares: Mapping[str, float], about: Circumstances, identity: Identity, seed: int
+    reply: ReplyDraft, shares: Mapping[str, float], about: FaultContext, identity: Identity, seed: int
 ) -> ReplyDraft:
     """What is sent in the place of a whole answer; the same object where no fault strikes."""
     for fault, known in struck(shares, about, identity, seed):

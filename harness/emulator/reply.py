@@ -51,7 +51,7 @@ class ReplyDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class FaultContext:
     """What a fault may know.
 
     Attributes:

@@ -21,7 +21,7 @@ from harness.emulator.fault_injection import Attempt, FaultKind
 from harness.emulator.protocols import ServerProtocol
 from harness.emulator.provider_faults import Identity, reply_with
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
-from harness.emulator.reply import Circumstances, ReplyDraft
+from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.request_log import RequestLog
 from harness.emulator.responses import answer_all, input_tokens
 from harness.emulator.seeded_random import digest
@@ -219,7 +219,7 @@ class RequestHandler:
             **self._headers(form, limits),
         }
         whole = ReplyDraft(200, body, headers, outcome.input_tokens, outcome.output_tokens)
-        known = Circumstances(
+        known = FaultContext(
             form.NAME, orjson.loads(request.content), question.model.name, question.max_tokens, form.error, ()
         )
         said = digest("prompt", form.NAME, *(message.content for message in question.messages))

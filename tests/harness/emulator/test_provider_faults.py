@@ -12,12 +12,12 @@ from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
 from harness.emulator.provider_faults import TABLE, Identity, deciding, reply_with, struck
-from harness.emulator.reply import Circumstances, ReplyDraft
+from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
 
 N = 4000
-CHAT = Circumstances(
+CHAT = FaultContext(
     openai_chat.NAME,
     {"max_tokens": 5, "temperature": 0, "logprobs": True},
     "emulated-gpt-4o",
@@ -75,7 +75,7 @@ def test_what_decides_is_the_same_at_every_attempt(name: str) -> None:
 def test_an_answer_that_is_not_struck_is_the_same_object(name: str) -> None:
     whole = ReplyDraft(200, {"choices": []})
     assert reply_with(whole, {name: 0.0}, CHAT, identity(1), 0) is whole
-    elsewhere = Circumstances("another protocol", {}, "m", 5, openai_chat.error, ())
+    elsewhere = FaultContext("another protocol", {}, "m", 5, openai_chat.error, ())
     assert reply_with(whole, {name: 1.0}, elsewhere, identity(1), 0) is whole
 
 
