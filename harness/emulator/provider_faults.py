@@ -57,7 +57,7 @@ class ProviderFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class FaultIdentity:
     """What draws are made by: the request's key, the attempt's number from 0, and what the prompt says."""
 
     key: bytes
@@ -201,7 +201,7 @@ TABLE: dict[str, ProviderFault] = {
 
 
 def struck(
-    shares: Mapping[str, float], about: FaultContext, identity: Identity, seed: int
+    shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
 ) -> Iterator[tuple[ProviderFault, FaultContext]]:
     """The faults that strike this answer, in order, each with what it may know.
 
@@ -218,7 +218,7 @@ def struck(
 
 
 def reply_with(
-    reply: ReplyDraft, shares: Mapping[str, float], about: FaultContext, identity: Identity, seed: int
+    reply: ReplyDraft, shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
 ) -> ReplyDraft:
     """What is sent in the place of a whole answer; the same object where no fault strikes."""
     for fault, known in struck(shares, about, identity, seed):

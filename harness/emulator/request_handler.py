@@ -19,7 +19,7 @@ from harness.emulator import fault_injection
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import Attempt, FaultKind
 from harness.emulator.protocols import ServerProtocol
-from harness.emulator.provider_faults import Identity, reply_with
+from harness.emulator.provider_faults import FaultIdentity, reply_with
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.request_log import RequestLog
@@ -223,7 +223,7 @@ class RequestHandler:
             form.NAME, orjson.loads(request.content), question.model.name, question.max_tokens, form.error, ()
         )
         said = digest("prompt", form.NAME, *(message.content for message in question.messages))
-        identity = Identity(attempt.key, attempt.number, said)
+        identity = FaultIdentity(attempt.key, attempt.number, said)
         reply = reply_with(whole, self._options.faults, known, identity, self._options.seed)
         if reply is whole:
             return None

@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
-from harness.emulator.provider_faults import TABLE, Identity, deciding, reply_with, struck
+from harness.emulator.provider_faults import TABLE, FaultIdentity, deciding, reply_with, struck
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
@@ -27,13 +27,13 @@ CHAT = FaultContext(
 )
 
 
-def strikes(name: str, share: float, identity: Identity, seed: int = 0) -> bool:
+def strikes(name: str, share: float, identity: FaultIdentity, seed: int = 0) -> bool:
     return bool(list(struck({name: share}, CHAT, identity, seed)))
 
 
-def identity(number: int, attempt: int = 0, prompt: int | None = None) -> Identity:
+def identity(number: int, attempt: int = 0, prompt: int | None = None) -> FaultIdentity:
     said = number if prompt is None else prompt
-    return Identity(number.to_bytes(4), attempt, said.to_bytes(4))
+    return FaultIdentity(number.to_bytes(4), attempt, said.to_bytes(4))
 
 
 @pytest.mark.parametrize("name", TABLE)
