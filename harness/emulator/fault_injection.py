@@ -32,14 +32,14 @@ HTML_ERROR = (
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RequestAttempt:
     """One attempt at a request: the key it is known by, and how often that was admitted before, from 0."""
 
     key: bytes
     number: int
 
 
-def fault_of(attempt: Attempt, options: EmulatorConfig) -> FaultKind | None:
+def fault_of(attempt: RequestAttempt, options: EmulatorConfig) -> FaultKind | None:
     """The fault this attempt ends in; None for none."""
     point = uniform(options.seed, "fault", attempt.key, attempt.number)
     for kind, share in (
@@ -77,7 +77,7 @@ def end_headers(options: EmulatorConfig) -> dict[str, str]:
     return {"Deprecation": "true", "Sunset": format_datetime(end, usegmt=True)}
 
 
-def latency_seconds(attempt: Attempt, options: EmulatorConfig) -> float:
+def latency_seconds(attempt: RequestAttempt, options: EmulatorConfig) -> float:
     """How long this attempt takes, ≥ 0: lognormal around the options' median."""
     return lognormal(
         options.latency_ms / 1000.0,
@@ -89,12 +89,12 @@ def latency_seconds(attempt: Attempt, options: EmulatorConfig) -> float:
     )
 
 
-def error_status(attempt: Attempt, options: EmulatorConfig) -> int:
+def error_status(attempt: RequestAttempt, options: EmulatorConfig) -> int:
     """500, 502 (the one with an HTML body) or 503."""
     return choice((500, 502, 503), options.seed, "error status", attempt.key, attempt.number)
 
 
-def malform(content: bytes, attempt: Attempt, options: EmulatorConfig) -> bytes:
+def malform(content: bytes, attempt: RequestAttempt, options: EmulatorConfig) -> bytes:
     """A body that is not the answer: cut in half, none at all, another object, or no JSON."""
     forms = (content[: len(content) // 2], b"", b'{"object":"error"}', b"upstream closed", b"null")
     return choice(forms, options.seed, "malformed", attempt.key, attempt.number)

@@ -17,7 +17,7 @@ import orjson
 from agents.hashing import canonical
 from harness.emulator import fault_injection
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.fault_injection import Attempt, FaultKind
+from harness.emulator.fault_injection import RequestAttempt, FaultKind
 from harness.emulator.protocols import ServerProtocol
 from harness.emulator.provider_faults import FaultIdentity, reply_with
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
@@ -164,7 +164,7 @@ class RequestHandler:
     ) -> Reply:
         key = request.headers.get("Idempotency-Key", "")
         known_by = digest(form.NAME, key) if key else digest(form.NAME, request.path_model, content)
-        attempt = Attempt(known_by, self._counts.admit(known_by))
+        attempt = RequestAttempt(known_by, self._counts.admit(known_by))
         delay = fault_injection.latency_seconds(attempt, self._options)
         fault = fault_injection.fault_of(attempt, self._options)
         if fault in (FaultKind.RESET, FaultKind.HANG, FaultKind.ERROR_500):
@@ -207,7 +207,7 @@ class RequestHandler:
         form: ServerProtocol,
         request: Request,
         question: ParsedRequest,
-        attempt: Attempt,
+        attempt: RequestAttempt,
         outcome: CompletionSet,
         body: dict[str, Any],
         limits: ModelLimits,
@@ -239,7 +239,7 @@ class RequestHandler:
             whole=reply.is_answer,
         )
 
-    def _failed(self, form: ServerProtocol, attempt: Attempt, limits: ModelLimits, delay: float) -> Reply:
+    def _failed(self, form: ServerProtocol, attempt: RequestAttempt, limits: ModelLimits, delay: float) -> Reply:
         status = fault_injection.error_status(attempt, self._options)
         headers = self._headers(form, limits)
         if status == 502:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import (
-    Attempt,
+    RequestAttempt,
     FaultKind,
     error_status,
     fault_of,
@@ -19,7 +19,7 @@ from harness.emulator.seeded_random import digest
 OPTIONS = EmulatorConfig(
     errors_500=0.1, resets=0.05, malformed=0.07, hangs=0.03, latency_ms=100.0, latency_sigma=0.3
 )
-ATTEMPTS = [Attempt(digest(key), number) for key in range(2000) for number in range(2)]
+ATTEMPTS = [RequestAttempt(digest(key), number) for key in range(2000) for number in range(2)]
 
 
 def test_faults_come_at_their_rates() -> None:
@@ -32,15 +32,15 @@ def test_faults_come_at_their_rates() -> None:
 def test_a_seed_a_key_and_an_attempt_each_decide() -> None:
     half = EmulatorConfig(errors_500=0.5)
     other = EmulatorConfig(errors_500=0.5, seed=1)
-    first = [fault_of(Attempt(digest(key), 0), half) for key in range(64)]
-    assert first != [fault_of(Attempt(digest(key), 1), half) for key in range(64)]
-    assert first != [fault_of(Attempt(digest(key), 0), other) for key in range(64)]
+    first = [fault_of(RequestAttempt(digest(key), 0), half) for key in range(64)]
+    assert first != [fault_of(RequestAttempt(digest(key), 1), half) for key in range(64)]
+    assert first != [fault_of(RequestAttempt(digest(key), 0), other) for key in range(64)]
 
 
 def test_every_key_is_answered_in_the_end() -> None:
     worst = EmulatorConfig(errors_500=0.3, resets=0.3, malformed=0.2)
     for key in range(200):
-        assert any(fault_of(Attempt(digest(key), number), worst) is None for number in range(200))
+        assert any(fault_of(RequestAttempt(digest(key), number), worst) is None for number in range(200))
 
 
 def test_no_faults_unless_asked_for_and_nothing_else_where_all_fail() -> None:
