@@ -217,7 +217,7 @@ def struck(
             yield fault, replace(about, draw=draw)
 
 
-def reply_with(
+def apply_faults(
     reply: ReplyDraft, shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
 ) -> ReplyDraft:
     """What is sent in the place of a whole answer; the same object where no fault strikes."""

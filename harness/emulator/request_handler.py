@@ -19,7 +19,7 @@ from harness.emulator import fault_injection
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import RequestAttempt, FaultKind
 from harness.emulator.protocols import ServerProtocol
-from harness.emulator.provider_faults import FaultIdentity, reply_with
+from harness.emulator.provider_faults import FaultIdentity, apply_faults
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.request_log import RequestLog
@@ -224,7 +224,7 @@ class RequestHandler:
         )
         said = digest("prompt", form.NAME, *(message.content for message in question.messages))
         identity = FaultIdentity(attempt.key, attempt.number, said)
-        reply = reply_with(whole, self._options.faults, known, identity, self._options.seed)
+        reply = apply_faults(whole, self._options.faults, known, identity, self._options.seed)
         if reply is whole:
             return None
         return Reply(

@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
-from harness.emulator.provider_faults import TABLE, FaultIdentity, deciding, reply_with, struck
+from harness.emulator.provider_faults import TABLE, FaultIdentity, deciding, apply_faults, struck
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
@@ -74,9 +74,9 @@ def test_what_decides_is_the_same_at_every_attempt(name: str) -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_an_answer_that_is_not_struck_is_the_same_object(name: str) -> None:
     whole = ReplyDraft(200, {"choices": []})
-    assert reply_with(whole, {name: 0.0}, CHAT, identity(1), 0) is whole
+    assert apply_faults(whole, {name: 0.0}, CHAT, identity(1), 0) is whole
     elsewhere = FaultContext("another protocol", {}, "m", 5, openai_chat.error, ())
-    assert reply_with(whole, {name: 1.0}, elsewhere, identity(1), 0) is whole
+    assert apply_faults(whole, {name: 1.0}, elsewhere, identity(1), 0) is whole
 
 
 # -- options -----------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ async def test_an_outage_strikes_everything_in_its_window(start: Start, ask: Ask
 
 def test_a_rejection_has_the_protocols_own_form() -> None:
     whole = ReplyDraft(200, {"choices": []}, input_tokens=7, output_tokens=3)
-    reply = reply_with(whole, {"overloaded": 1.0}, CHAT, identity(1), 0)
+    reply = apply_faults(whole, {"overloaded": 1.0}, CHAT, identity(1), 0)
     status, body = openai_chat.error(
         RejectedError(503, "server", "The model is overloaded. Please try again later.")
     )
