@@ -200,7 +200,7 @@ TABLE: dict[str, ProviderFault] = {
 """Every named fault, in the order in which they are applied."""
 
 
-def struck(
+def matching_faults(
     shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
 ) -> Iterator[tuple[ProviderFault, FaultContext]]:
     """The faults that strike this answer, in order, each with what it may know.
@@ -221,7 +221,7 @@ def apply_faults(
     reply: ReplyDraft, shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
 ) -> ReplyDraft:
     """What is sent in the place of a whole answer; the same object where no fault strikes."""
-    for fault, known in struck(shares, about, identity, seed):
+    for fault, known in matching_faults(shares, about, identity, seed):
         reply = fault.change(reply, known)
         if not reply.is_readable:
             break

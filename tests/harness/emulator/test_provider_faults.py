@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
-from harness.emulator.provider_faults import TABLE, FaultIdentity, deciding, apply_faults, struck
+from harness.emulator.provider_faults import TABLE, FaultIdentity, deciding, apply_faults, matching_faults
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
@@ -28,7 +28,7 @@ CHAT = FaultContext(
 
 
 def strikes(name: str, share: float, identity: FaultIdentity, seed: int = 0) -> bool:
-    return bool(list(struck({name: share}, CHAT, identity, seed)))
+    return bool(list(matching_faults({name: share}, CHAT, identity, seed)))
 
 
 def identity(number: int, attempt: int = 0, prompt: int | None = None) -> FaultIdentity:
@@ -55,7 +55,7 @@ def test_what_is_struck_again(name: str) -> None:
 
 def test_faults_are_drawn_apart() -> None:
     both = [
-        {fault.name for fault, _ in struck({"odd-usage": 0.5, "odd-finish": 0.5}, CHAT, identity(n), 0)}
+        {fault.name for fault, _ in matching_faults({"odd-usage": 0.5, "odd-finish": 0.5}, CHAT, identity(n), 0)}
         for n in range(N)
     ]
     assert abs(sum(len(names) == 2 for names in both) / N - 0.25) < 0.03
