@@ -18,7 +18,7 @@ from agents.files.faults import Faults
 from agents.files.json_rows import read_object
 from agents.hashing import content_id
 from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
-from harness.emulator.provider_faults import deciding, wrong_shares
+from harness.emulator.provider_faults import result_changing_faults, wrong_shares
 
 ANSWERS_VERSION = 1
 """Raised whenever the code changes what an emulated model would answer: old answers are then not the same."""
@@ -129,7 +129,7 @@ class EmulatorConfig:
             "lean": self.lean,
             "models": models,
         }
-        changing = deciding(self.faults)
+        changing = result_changing_faults(self.faults)
         if changing:
             content["faults"] = changing
         return content_id("emulator-1", content)

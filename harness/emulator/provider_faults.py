@@ -228,7 +228,7 @@ def apply_faults(
     return reply
 
 
-def deciding(shares: Mapping[str, float]) -> dict[str, float]:
+def result_changing_faults(shares: Mapping[str, float]) -> dict[str, float]:
     """Of the faults that are given, those that change what is stored in the end."""
     return {name: float(shares[name]) for name in sorted(shares) if shares[name] and TABLE[name].decides}
 

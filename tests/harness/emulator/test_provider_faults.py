@@ -11,7 +11,7 @@ import pytest
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
-from harness.emulator.provider_faults import TABLE, FaultIdentity, deciding, apply_faults, matching_faults
+from harness.emulator.provider_faults import TABLE, FaultIdentity, result_changing_faults, apply_faults, matching_faults
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
@@ -100,7 +100,7 @@ def test_the_definition_without_faults_is_what_it_was() -> None:
 
 
 def test_deciding_faults_are_named_in_one_order() -> None:
-    assert list(deciding({"thinks-aloud": 1, "filtered": 0.5, "overloaded": 1})) == [
+    assert list(result_changing_faults({"thinks-aloud": 1, "filtered": 0.5, "overloaded": 1})) == [
         "filtered",
         "thinks-aloud",
     ]
