@@ -18,7 +18,7 @@ from agents.files.faults import Faults
 from agents.files.json_rows import read_object
 from agents.hashing import content_id
 from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
-from harness.emulator.provider_faults import result_changing_faults, wrong_shares
+from harness.emulator.provider_faults import result_changing_faults, share_faults
 
 ANSWERS_VERSION = 1
 """Raised whenever the code changes what an emulated model would answer: old answers are then not the same."""
@@ -185,7 +185,7 @@ def _wrong_types(options: EmulatorConfig) -> list[Fault]:
 
 
 def _wrong_values(options: EmulatorConfig) -> list[Fault]:
-    faults = wrong_shares(options.faults)
+    faults = share_faults(options.faults)
     for name in (*_RATES, "mean_preference"):
         value = getattr(options, name)
         if value is not None and not 0.0 <= value <= 1.0:

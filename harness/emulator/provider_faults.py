@@ -233,7 +233,7 @@ def result_changing_faults(shares: Mapping[str, float]) -> dict[str, float]:
     return {name: float(shares[name]) for name in sorted(shares) if shares[name] and TABLE[name].decides}
 
 
-def wrong_shares(shares: Mapping[Any, Any]) -> list[Fault]:
+def share_faults(shares: Mapping[Any, Any]) -> list[Fault]:
     """What is wrong with a mapping of names to shares; all of it."""
     return [fault for name, share in shares.items() for fault in _wrong_share(name, share)]
 
