@@ -23,7 +23,7 @@ from harness.emulator.provider_faults import FaultIdentity, apply_faults
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.request_log import RequestLog
-from harness.emulator.responses import answer_all, input_tokens
+from harness.emulator.responses import generate_completions, input_tokens
 from harness.emulator.seeded_random import digest
 from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
@@ -174,7 +174,7 @@ class RequestHandler:
             return Reply(act, delay_seconds=delay, key=known_by)
         if fault is FaultKind.ERROR_500:
             return self._failed(form, attempt, limits, delay)
-        outcome = answer_all(question, form.NAME, content, key, self._options)
+        outcome = generate_completions(question, form.NAME, content, key, self._options)
         limits.give_back(charge - outcome.input_tokens - outcome.output_tokens, self._clock())
         name = fault_injection.answering_name(question.model.name, self._counts.admitted, self._options)
         named = replace(question, model=replace(question.model, name=name))

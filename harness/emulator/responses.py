@@ -41,7 +41,7 @@ class _Piece:
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
-def answer_all(question: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig) -> CompletionSet:
+def generate_completions(question: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig) -> CompletionSet:
     """Every answer of one request.
 
     `body` is its canonical JSON and `key` its `Idempotency-Key` or "": with the seed they decide all.

@@ -14,7 +14,7 @@ from agents.messages import FinishReason, Message
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
 from harness.emulator.models import MODELS
-from harness.emulator.responses import answer_all
+from harness.emulator.responses import generate_completions
 from harness.emulator.types import SampledCompletion, ParsedRequest
 
 Chat = Callable[..., dict[str, Any]]
@@ -27,7 +27,7 @@ def _ask(body: dict[str, Any], options: EmulatorConfig, key: str = "", **further
     assert model is not None
     messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])
     question = ParsedRequest(model, messages, **{"max_tokens": 200, **further})
-    return answer_all(question, "openai-chat", canonical(body), key, options).answers[0]
+    return generate_completions(question, "openai-chat", canonical(body), key, options).answers[0]
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.15, -0.2])
@@ -169,7 +169,7 @@ def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
     assert all(other != one for other in others)
     model = MODELS["emulated-gpt-4o"]
     question = ParsedRequest(model, (Message("user", "Hello there"),), 100, samples=8)
-    outcome = answer_all(question, "openai-chat", b"{}", "", EmulatorConfig())
+    outcome = generate_completions(question, "openai-chat", b"{}", "", EmulatorConfig())
     assert len({answer.text for answer in outcome.answers}) > 4
     assert outcome.output_tokens == sum(answer.output_tokens for answer in outcome.answers)
 
