@@ -39,7 +39,7 @@ class RequestAttempt:
     number: int
 
 
-def fault_of(attempt: RequestAttempt, options: EmulatorConfig) -> FaultKind | None:
+def draw_fault(attempt: RequestAttempt, options: EmulatorConfig) -> FaultKind | None:
     """The fault this attempt ends in; None for none."""
     point = uniform(options.seed, "fault", attempt.key, attempt.number)
     for kind, share in (

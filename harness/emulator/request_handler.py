@@ -166,7 +166,7 @@ class RequestHandler:
         known_by = digest(form.NAME, key) if key else digest(form.NAME, request.path_model, content)
         attempt = RequestAttempt(known_by, self._counts.admit(known_by))
         delay = fault_injection.latency_seconds(attempt, self._options)
-        fault = fault_injection.fault_of(attempt, self._options)
+        fault = fault_injection.draw_fault(attempt, self._options)
         if fault in (FaultKind.RESET, FaultKind.HANG, FaultKind.ERROR_500):
             limits.give_back(question.max_tokens * question.samples, self._clock())
         if fault is FaultKind.RESET or fault is FaultKind.HANG:

@@ -10,7 +10,7 @@ from harness.emulator.fault_injection import (
     RequestAttempt,
     FaultKind,
     error_status,
-    fault_of,
+    draw_fault,
     latency_seconds,
     malform,
 )
@@ -23,29 +23,29 @@ ATTEMPTS = [RequestAttempt(digest(key), number) for key in range(2000) for numbe
 
 
 def test_faults_come_at_their_rates() -> None:
-    found = [fault_of(attempt, OPTIONS) for attempt in ATTEMPTS]
+    found = [draw_fault(attempt, OPTIONS) for attempt in ATTEMPTS]
     for kind, share in zip(FaultKind, (0.1, 0.05, 0.07, 0.03), strict=True):
         assert found.count(kind) / len(found) == pytest.approx(share, abs=0.02)
-    assert found == [fault_of(attempt, OPTIONS) for attempt in ATTEMPTS]
+    assert found == [draw_fault(attempt, OPTIONS) for attempt in ATTEMPTS]
 
 
 def test_a_seed_a_key_and_an_attempt_each_decide() -> None:
     half = EmulatorConfig(errors_500=0.5)
     other = EmulatorConfig(errors_500=0.5, seed=1)
-    first = [fault_of(RequestAttempt(digest(key), 0), half) for key in range(64)]
-    assert first != [fault_of(RequestAttempt(digest(key), 1), half) for key in range(64)]
-    assert first != [fault_of(RequestAttempt(digest(key), 0), other) for key in range(64)]
+    first = [draw_fault(RequestAttempt(digest(key), 0), half) for key in range(64)]
+    assert first != [draw_fault(RequestAttempt(digest(key), 1), half) for key in range(64)]
+    assert first != [draw_fault(RequestAttempt(digest(key), 0), other) for key in range(64)]
 
 
 def test_every_key_is_answered_in_the_end() -> None:
     worst = EmulatorConfig(errors_500=0.3, resets=0.3, malformed=0.2)
     for key in range(200):
-        assert any(fault_of(RequestAttempt(digest(key), number), worst) is None for number in range(200))
+        assert any(draw_fault(RequestAttempt(digest(key), number), worst) is None for number in range(200))
 
 
 def test_no_faults_unless_asked_for_and_nothing_else_where_all_fail() -> None:
-    assert {fault_of(attempt, EmulatorConfig()) for attempt in ATTEMPTS} == {None}
-    assert {fault_of(attempt, EmulatorConfig(hangs=1.0)) for attempt in ATTEMPTS} == {FaultKind.HANG}
+    assert {draw_fault(attempt, EmulatorConfig()) for attempt in ATTEMPTS} == {None}
+    assert {draw_fault(attempt, EmulatorConfig(hangs=1.0)) for attempt in ATTEMPTS} == {FaultKind.HANG}
 
 
 def test_a_malformed_body_is_never_the_answer() -> None:
