@@ -94,7 +94,7 @@ def error_status(attempt: RequestAttempt, options: EmulatorConfig) -> int:
     return choice((500, 502, 503), options.seed, "error status", attempt.key, attempt.number)
 
 
-def malform(content: bytes, attempt: RequestAttempt, options: EmulatorConfig) -> bytes:
+def malformed_body(content: bytes, attempt: RequestAttempt, options: EmulatorConfig) -> bytes:
     """A body that is not the answer: cut in half, none at all, another object, or no JSON."""
     forms = (content[: len(content) // 2], b"", b'{"object":"error"}', b"upstream closed", b"null")
     return choice(forms, options.seed, "malformed", attempt.key, attempt.number)

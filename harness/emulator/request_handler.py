@@ -185,7 +185,7 @@ class RequestHandler:
                 return replace(reply, delay_seconds=delay)
         answer = orjson.dumps(body)
         if fault is FaultKind.MALFORMED:
-            answer = fault_injection.malform(answer, attempt, self._options)
+            answer = fault_injection.malformed_body(answer, attempt, self._options)
         return Reply(
             Action.ANSWER,
             200,

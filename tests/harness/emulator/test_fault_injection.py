@@ -12,7 +12,7 @@ from harness.emulator.fault_injection import (
     error_status,
     draw_fault,
     latency_seconds,
-    malform,
+    malformed_body,
 )
 from harness.emulator.seeded_random import digest
 
@@ -50,7 +50,7 @@ def test_no_faults_unless_asked_for_and_nothing_else_where_all_fail() -> None:
 
 def test_a_malformed_body_is_never_the_answer() -> None:
     answer = orjson.dumps({"choices": [{"message": {"content": "1"}}]})
-    forms = {malform(answer, attempt, OPTIONS) for attempt in ATTEMPTS[:200]}
+    forms = {malformed_body(answer, attempt, OPTIONS) for attempt in ATTEMPTS[:200]}
     assert len(forms) == 5
     for form in forms:
         try:
