@@ -17,7 +17,7 @@ from agents.errors import Fault, UserError
 from agents.files.faults import Faults
 from agents.files.json_rows import read_object
 from agents.hashing import content_id
-from harness.emulator.models import MODELS, BiasScale, EmulatedModel, stand_in
+from harness.emulator.models import MODELS, BiasScale, EmulatedModel, find_model
 from harness.emulator.provider_faults import result_changing_faults, share_faults
 
 ANSWERS_VERSION = 1
@@ -101,7 +101,7 @@ class EmulatorConfig:
 
     def model(self, name: str) -> EmulatedModel | None:
         """The emulated model of that name, with the taste these options give it; None where there is none."""
-        model = stand_in(name)
+        model = find_model(name)
         if model is None:
             return None
         changed: dict[str, Any] = {

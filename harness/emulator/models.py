@@ -2,7 +2,7 @@
 
 Plain values. A judge's taste is known, so that an estimate made from its verdicts can be compared with the
 truth (`taste.py`). The names are those of real models with `emulated-` before them; the figures are not
-measurements of the real ones. A model that has no entry is emulated by its family's (`stand_in`).
+measurements of the real ones. A model that has no entry is emulated by its family's (`find_model`).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ FAMILIES: tuple[tuple[str, EmulatedModel], ...] = (
 """Names of real models → whose habits the stand-in has that has no entry of its own; the first that fits."""
 
 
-def stand_in(name: str) -> EmulatedModel | None:
+def find_model(name: str) -> EmulatedModel | None:
     """The emulated model of that name: its own entry, else its family's; None where there is neither."""
     own = MODELS.get(name)
     if own is not None or not name.startswith(PREFIX):

@@ -319,7 +319,7 @@ def _together(wrong: list[UserError]) -> UserError:
 
 def _check_emulated(models: list[Model]) -> None:
     """Every stand-in is one that the emulator has."""
-    from harness.emulator.models import stand_in
+    from harness.emulator.models import find_model
 
     wrong = [
         UserError(
@@ -331,7 +331,7 @@ def _check_emulated(models: list[Model]) -> None:
         )
         for model in models
         if model.provider != "control"
-        and ((known := stand_in(model.name)) is None or known.provider != model.provider)
+        and ((known := find_model(model.name)) is None or known.provider != model.provider)
     ]
     if wrong:
         raise _together(wrong)

@@ -275,7 +275,7 @@ def dataset() -> Dataset:
     return sample()
 
 
-def stand_in(registry: Registry, emulator: Running, name: str) -> Model:
+def find_model(registry: Registry, emulator: Running, name: str) -> Model:
     return registry.emulated(registry.model(name), emulator.url, EmulatorConfig(latency_ms=0).definition_hash)
 
 
@@ -308,7 +308,7 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
     tmp_path: Path, registry: Registry, emulator: Running, dataset: Dataset
 ) -> None:
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
-        models = [stand_in(registry, emulator, "openai/gpt-4o"), registry.model("control/first")]
+        models = [find_model(registry, emulator, "openai/gpt-4o"), registry.model("control/first")]
         summary = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
         first, gpt = summary.judges
         assert gpt.stopped is not None
@@ -328,7 +328,7 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
 async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
     tmp_path: Path, registry: Registry, emulator: Running, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = [stand_in(registry, emulator, name) for name in ("openai/gpt-4o", "google/gemini-2.0-flash")]
+    models = [find_model(registry, emulator, name) for name in ("openai/gpt-4o", "google/gemini-2.0-flash")]
     async with await Store.open(str(tmp_path / "undisturbed.sqlite")) as store:
         plan = await plan_of(dataset, store, models)
         undisturbed = answers(await judge_contest(store, registry, plan, QUIET))
@@ -362,7 +362,7 @@ async def killed(judging: Coroutine[Any, Any, Summary], after: int, monkeypatch:
 async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
     tmp_path: Path, registry: Registry, emulator: Running, dataset: Dataset
 ) -> None:
-    models = [stand_in(registry, emulator, "openai/gpt-4o")]
+    models = [find_model(registry, emulator, "openai/gpt-4o")]
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         plan = await plan_of(dataset, store, models, a="gpt-4")
         poor = await judge_contest(store, registry, plan, RequestSettings(quiet=True, budget_usd=0.03))
