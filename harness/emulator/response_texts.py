@@ -90,7 +90,7 @@ _RAMBLES = (
 )
 
 
-def topic_of(utterance: str, *parts: bytes | str | int) -> str:
+def pick_topic(utterance: str, *parts: bytes | str | int) -> str:
     """Three to six words in a row of what the speaker said, turned to the second person."""
     words = _WORDS.findall(utterance)
     if not words:
@@ -107,7 +107,7 @@ def clause(dimension: str, topic: str, *parts: bytes | str | int) -> str:
 
 def respond(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
     """A response of 12–60 words, with clauses of `skill` (0–3) of the three dimensions."""
-    topic = topic_of(task.utterance or task.context, *parts)
+    topic = pick_topic(task.utterance or task.context, *parts)
     sentences = [choice(_OPENINGS, "opening", *parts).format(topic=topic)]
     order = sorted(DIMENSIONS, key=lambda dimension: uniform("order", dimension, *parts))
     sentences += [clause(dimension, topic, *parts) for dimension in order[:skill]]
@@ -135,7 +135,7 @@ def improve(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
 
     Where both together would be longer, the original is cut at a word.
     """
-    topic = topic_of(task.utterance or task.context, *parts)
+    topic = pick_topic(task.utterance or task.context, *parts)
     wanted = wanted_dimensions(task) or (choice(DIMENSIONS, "naive", *parts),)
     added = [clause(dimension, topic, *parts) for dimension in wanted]
     if skill >= 3 and uniform("asks", *parts) < 0.5:
@@ -151,7 +151,7 @@ def improve(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
 
 def ramble(task: PromptTask, *parts: bytes | str | int) -> Iterator[str]:
     """What a base model writes after its answer, line by line, without end."""
-    topic = topic_of(task.utterance or task.context, *parts)
+    topic = pick_topic(task.utterance or task.context, *parts)
     line = 0
     while True:
         yield "\n" + choice(_RAMBLES, "ramble", line, *parts).format(topic=topic)
@@ -160,7 +160,7 @@ def ramble(task: PromptTask, *parts: bytes | str | int) -> Iterator[str]:
 
 def rationale(task: PromptTask, *parts: bytes | str | int) -> str:
     """A sentence or two that weigh both responses without deciding."""
-    topic = topic_of(task.utterance or task.context, *parts)
+    topic = pick_topic(task.utterance or task.context, *parts)
     return (
         f"Response 1 and Response 2 both take up {topic}. "
         f"They differ in the {choice(DIMENSIONS, 'rationale', *parts)} dimension."

@@ -9,7 +9,7 @@ import pytest
 
 from agents.messages import Message
 from harness.emulator.judge_preferences import PromptTask, count_cues, empathy_score, parse_task
-from harness.emulator.response_texts import improve, ramble, respond, topic_of, wanted_dimensions
+from harness.emulator.response_texts import improve, ramble, respond, pick_topic, wanted_dimensions
 
 UTTERANCES = [
     f"{who} {what} {when}"
@@ -51,8 +51,8 @@ def test_more_skill_writes_more_empathy() -> None:
 
 
 def test_the_topic_is_put_in_the_second_person() -> None:
-    assert topic_of("I love my cat", 1) in {"you love your", "love your cat", "you love your cat"}
-    assert topic_of("?!", 1) == "this"
+    assert pick_topic("I love my cat", 1) in {"you love your", "love your cat", "you love your cat"}
+    assert pick_topic("?!", 1) == "this"
 
 
 STRATEGIES = {
