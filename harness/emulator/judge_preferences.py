@@ -233,7 +233,7 @@ def expected_score(
     return sum(scores) / 2.0
 
 
-def expected_preferences(
+def expected_scores(
     seed: int, model: EmulatedModel, pairs: Iterable[tuple[str, str, str, str]], *, offers_tie: bool = False
 ) -> list[float]:
     """`expected_score` of each (context, utterance, a, b); their mean is the win rate to be estimated."""

@@ -15,7 +15,7 @@ from agents.messages import Message
 from harness.emulator.judge_preferences import (
     count_cues,
     empathy_score,
-    expected_preferences,
+    expected_scores,
     expected_score,
     preference,
     probabilities,
@@ -122,11 +122,11 @@ def test_the_truth_helpers_agree_with_each_other() -> None:
     pairs = _pairs(50)
     unbiased = replace(GPT, taste=replace(GPT.taste, position_bias=0.0))
     truth = [true_preference(3, unbiased, *pair) for pair in pairs]
-    assert expected_preferences(3, unbiased, pairs) == pytest.approx(truth)
+    assert expected_scores(3, unbiased, pairs) == pytest.approx(truth)
     swapped = [(context, utterance, b, a) for context, utterance, a, b in pairs]
     for one, other in zip(
-        expected_preferences(3, GPT, pairs, offers_tie=True),
-        expected_preferences(3, GPT, swapped, offers_tie=True),
+        expected_scores(3, GPT, pairs, offers_tie=True),
+        expected_scores(3, GPT, swapped, offers_tie=True),
         strict=True,
     ):
         assert one + other == pytest.approx(1.0)  # two authors' scores of a dialogue sum to 1

@@ -12,7 +12,7 @@ import pytest
 from agents.hashing import canonical
 from agents.messages import FinishReason, Message
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.judge_preferences import expected_preferences, preference, probabilities
+from harness.emulator.judge_preferences import expected_scores, preference, probabilities
 from harness.emulator.models import MODELS
 from harness.emulator.responses import generate_completions
 from harness.emulator.types import SampledCompletion, ParsedRequest
@@ -50,7 +50,7 @@ def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on
     assert said_first / (2 * count) == pytest.approx(
         expected / (2 * count), abs=4 * 0.5 / math.sqrt(2 * count)
     )
-    truth = expected_preferences(options.seed, model, pairs)
+    truth = expected_scores(options.seed, model, pairs)
     assert sum(scores) / count == pytest.approx(sum(truth) / count, abs=4 * 0.36 / math.sqrt(count))
 
 
