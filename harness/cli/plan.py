@@ -18,7 +18,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.cli.options.design import Foreseen, assumed_of, design_options, foreseen
+from harness.cli.options.design import DesignReport, assumed_of, design_options, foreseen
 from harness.cli.options.study import Given, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
@@ -66,7 +66,7 @@ def plan(
 
     assumed_of(assumptions)
 
-    async def main() -> tuple[list[Line], Foreseen]:
+    async def main() -> tuple[list[Line], DesignReport]:
         from harness.study.estimate import plan_study
         from harness.study.graph import Graph
 

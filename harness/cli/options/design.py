@@ -39,7 +39,7 @@ def design_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class DesignReport:
     """What a design could tell: as data for programs, as lines for people."""
 
     data: dict[str, Any]
@@ -48,7 +48,7 @@ class Foreseen:
 
 def foreseen(
     assumptions: Sequence[str], worth: float, dialogues: int, *, samples: int = 1, seeds: int = 1
-) -> Foreseen:
+) -> DesignReport:
     """What both orders of so many dialogues could tell; nothing where there are none.
 
     Raises:
@@ -58,10 +58,10 @@ def foreseen(
     from results.statistics import design, needed
 
     if not dialogues:
-        return Foreseen({"design": None}, [])
+        return DesignReport({"design": None}, [])
     planned = design(assumed_of(assumptions), dialogues, samples=samples, seeds=seeds)
     takes = needed(worth, planned.difference_spread, dialogues, samples=samples)
-    return Foreseen({"design": design_data(planned, takes)}, design_lines(planned, takes))
+    return DesignReport({"design": design_data(planned, takes)}, design_lines(planned, takes))
 
 
 def assumed_of(assumptions: Sequence[str]) -> DesignAssumptions:
