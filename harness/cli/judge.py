@@ -31,7 +31,7 @@ from harness.cli.options.common import (
     snapshot_option,
     without_kin_option,
 )
-from harness.cli.options.design import assumed_of, design_options, foreseen
+from harness.cli.options.design import assumed_of, design_options, foresee_design
 from harness.cli.output import agree, leave, leave_out_kin, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
@@ -204,7 +204,7 @@ def judge(
                 if dry_run:
                     from harness.workflows.judge_cost import estimate, print_cost_estimate
 
-                    could = foreseen(assumptions, worth, len(plan.dialogues), samples=plan.samples)
+                    could = foresee_design(assumptions, worth, len(plan.dialogues), samples=plan.samples)
                     print_cost_estimate(
                         await estimate(store, plan, settings, retry_unscored=retry_unscored),
                         as_json,

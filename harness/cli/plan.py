@@ -18,7 +18,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.cli.options.design import DesignReport, assumed_of, design_options, foreseen
+from harness.cli.options.design import DesignReport, assumed_of, design_options, foresee_design
 from harness.cli.options.study import Given, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
@@ -74,7 +74,7 @@ def plan(
             graph = await Graph.of(world)
             dialogues = len(graph.dialogues(found.data.split).dialogues())
             size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
-            return await plan_study(graph), foreseen(assumptions, worth, dialogues, **size)
+            return await plan_study(graph), foresee_design(assumptions, worth, dialogues, **size)
 
     lines, could = run(main())
     if as_json:

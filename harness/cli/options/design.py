@@ -46,7 +46,7 @@ class DesignReport:
     lines: list[str]
 
 
-def foreseen(
+def foresee_design(
     assumptions: Sequence[str], worth: float, dialogues: int, *, samples: int = 1, seeds: int = 1
 ) -> DesignReport:
     """What both orders of so many dialogues could tell; nothing where there are none.
