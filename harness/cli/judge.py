@@ -31,7 +31,7 @@ from harness.cli.options.common import (
     snapshot_option,
     without_kin_option,
 )
-from harness.cli.options.design import assumed_of, design_options, foresee_design
+from harness.cli.options.design import design_assumptions, design_options, foresee_design
 from harness.cli.output import agree, leave, leave_out_kin, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
@@ -247,7 +247,7 @@ def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
             found=", ".join(assumptions),
             remedy="Write --dry-run beside it.",
         )
-    assumed_of(assumptions)
+    design_assumptions(assumptions)
 
 
 def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> StoppingRule | None:

@@ -18,7 +18,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.cli.options.design import DesignReport, assumed_of, design_options, foresee_design
+from harness.cli.options.design import DesignReport, design_assumptions, design_options, foresee_design
 from harness.cli.options.study import Given, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
@@ -64,7 +64,7 @@ def plan(
     given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     found = given.study()
 
-    assumed_of(assumptions)
+    design_assumptions(assumptions)
 
     async def main() -> tuple[list[Line], DesignReport]:
         from harness.study.estimate import plan_study

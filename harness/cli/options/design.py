@@ -52,19 +52,19 @@ def foresee_design(
     """What both orders of so many dialogues could tell; nothing where there are none.
 
     Raises:
-        UserError: as `assumed_of`.
+        UserError: as `design_assumptions`.
     """
     from results.render.contest_design import design_data, design_lines
     from results.statistics import design, needed
 
     if not dialogues:
         return DesignReport({"design": None}, [])
-    planned = design(assumed_of(assumptions), dialogues, samples=samples, seeds=seeds)
+    planned = design(design_assumptions(assumptions), dialogues, samples=samples, seeds=seeds)
     takes = needed(worth, planned.difference_spread, dialogues, samples=samples)
     return DesignReport({"design": design_data(planned, takes)}, design_lines(planned, takes))
 
 
-def assumed_of(assumptions: Sequence[str]) -> DesignAssumptions:
+def design_assumptions(assumptions: Sequence[str]) -> DesignAssumptions:
     """The assumptions that were given, with usual values for the others.
 
     Raises:
