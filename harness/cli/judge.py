@@ -32,7 +32,7 @@ from harness.cli.options.common import (
     without_kin_option,
 )
 from harness.cli.options.design import design_assumptions, design_options, foresee_design
-from harness.cli.output import agree, leave, leave_out_kin, show
+from harness.cli.output import agree, leave, exclude_same_family, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
@@ -193,7 +193,7 @@ def judge(
                     dataset,
                     first,
                     second,
-                    await leave_out_kin(store, asked, (first.set, second.set), without_kin),
+                    await exclude_same_family(store, asked, (first.set, second.set), without_kin),
                     split=Split(split),
                     limit=limit,
                     samples=samples,

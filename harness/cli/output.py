@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-async def leave_out_kin(
+async def exclude_same_family(
     store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], wanted: bool
 ) -> Sequence[Judge]:
     """The judges that are asked: all, or where it is wanted those that are no contestant's kin.

@@ -105,7 +105,7 @@ def rejudge(
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
     async def main() -> tuple[JudgePanel, Corrected, Summary | None]:
-        from harness.cli.output import agree, leave_out_kin
+        from harness.cli.output import agree, exclude_same_family
         from harness.workflows.judge import judge_contest
         from harness.workflows.rejudge import judged
         from results.analysis.judge_panel import load_panel
@@ -120,7 +120,7 @@ def rejudge(
                     asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
                     unique = list({judge.id: judge for judge in asked}.values())
                     sets = (found.a.set, found.b.set)
-                    plan = found.plan(await leave_out_kin(store, unique, sets, without_kin), samples)
+                    plan = found.plan(await exclude_same_family(store, unique, sets, without_kin), samples)
                     if not calls.yes and not calls.emulate:
                         await agree(store, plan, settings)
                     summary = await judge_contest(
