@@ -102,7 +102,7 @@ def audit(
     splits = [Split.TRAIN, Split.TEST] if split == BOTH else [Split(split)]
 
     async def main() -> list[AuditSummary]:
-        from harness.cli.output import agree
+        from harness.cli.output import confirm_cost
         from harness.data.dataset import load
         from harness.workflows.audit import plan_audit, run_audit
         from results.db.store import Store
@@ -122,7 +122,7 @@ def audit(
                     return []
                 if not calls.yes and not calls.emulate:
                     for plan in plans:
-                        await agree(store, plan, settings, retry_unscored)
+                        await confirm_cost(store, plan, settings, retry_unscored)
                 done = []
                 for plan in plans:
                     done.append(

@@ -32,7 +32,7 @@ from harness.cli.options.common import (
     without_kin_option,
 )
 from harness.cli.options.design import design_assumptions, design_options, foresee_design
-from harness.cli.output import agree, leave, exclude_same_family, show
+from harness.cli.output import confirm_cost, leave, exclude_same_family, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
@@ -215,7 +215,7 @@ def judge(
                         print_message("With --until this is the most it can take.")
                     return None
                 if not calls.yes and not calls.emulate:
-                    await agree(store, plan, settings, retry_unscored)
+                    await confirm_cost(store, plan, settings, retry_unscored)
                 summary = await judge_contest(
                     store, registry, plan, settings, retry_unscored=retry_unscored, snapshots=snapshots
                 )

@@ -107,7 +107,7 @@ def judge_cheap_and_gold(
 ) -> None:
     """Ask both, combine, print, and exit as the runs ended."""
     from harness.cli.options.common import run
-    from harness.cli.output import agree, leave
+    from harness.cli.output import confirm_cost, leave
 
     async def main() -> CheapGoldResult | None:
         from harness.data.author_resolver import author_of
@@ -140,8 +140,8 @@ def judge_cheap_and_gold(
                     await _tell_size(store, (plan, of_gold), settings, as_json, retry_unscored)
                     return None
                 if not calls.yes and not calls.emulate:
-                    await agree(store, plan, settings)
-                    await agree(store, of_gold, settings)
+                    await confirm_cost(store, plan, settings)
+                    await confirm_cost(store, of_gold, settings)
                 return await judge_cheap_gold(
                     store,
                     registry,

@@ -42,7 +42,7 @@ async def exclude_same_family(
     return kept
 
 
-async def agree(store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False) -> None:
+async def confirm_cost(store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False) -> None:
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return

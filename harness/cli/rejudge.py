@@ -105,7 +105,7 @@ def rejudge(
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
     async def main() -> tuple[JudgePanel, Corrected, Summary | None]:
-        from harness.cli.output import agree, exclude_same_family
+        from harness.cli.output import confirm_cost, exclude_same_family
         from harness.workflows.judge import judge_contest
         from harness.workflows.rejudge import judged
         from results.analysis.judge_panel import load_panel
@@ -122,7 +122,7 @@ def rejudge(
                     sets = (found.a.set, found.b.set)
                     plan = found.plan(await exclude_same_family(store, unique, sets, without_kin), samples)
                     if not calls.yes and not calls.emulate:
-                        await agree(store, plan, settings)
+                        await confirm_cost(store, plan, settings)
                     summary = await judge_contest(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )

@@ -72,11 +72,11 @@ def run_study(
     choose, report.
     """
     given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    ended = run_given(given, only=only, since=since, agree=not given.calls.yes)
+    ended = run_given(given, only=only, since=since, confirm_cost=not given.calls.yes)
     finish(given, ended, as_json)
 
 
-def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = False) -> Ended:
+def run_given(given: Given, *, only: str = "", since: str = "", confirm_cost: bool = False) -> Ended:
     """Run a study in this process, with progress on stderr; how it ended.
 
     Args:
@@ -88,7 +88,7 @@ def run_given(given: Given, *, only: str = "", since: str = "", agree: bool = Fa
     narrator = Narrator(given.calls.quiet)
 
     async def before(graph: Graph, picked: set[str]) -> None:
-        if agree and not study.emulate and sys.stdin.isatty():
+        if confirm_cost and not study.emulate and sys.stdin.isatty():
             await _agree(graph)
         narrator.expect(picked)
 
