@@ -32,7 +32,7 @@ from harness.cli.options.common import (
     without_kin_option,
 )
 from harness.cli.options.design import design_assumptions, design_options, foresee_design
-from harness.cli.output import confirm_cost, leave, exclude_same_family, show
+from harness.cli.output import confirm_cost, exit_with_status, exclude_same_family, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
@@ -231,7 +231,7 @@ def judge(
     if report_to is not None:
         write_page(report_to, page)
         print_message(f"Report: {report_to}")
-    leave(summary, calls.require_one_model)
+    exit_with_status(summary, calls.require_one_model)
 
 
 def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:

@@ -107,7 +107,7 @@ def judge_cheap_and_gold(
 ) -> None:
     """Ask both, combine, print, and exit as the runs ended."""
     from harness.cli.options.common import run
-    from harness.cli.output import confirm_cost, leave
+    from harness.cli.output import confirm_cost, exit_with_status
 
     async def main() -> CheapGoldResult | None:
         from harness.data.author_resolver import author_of
@@ -156,8 +156,8 @@ def judge_cheap_and_gold(
     if done is None:
         return
     show(done, as_json)
-    leave(done.cheap, calls.require_one_model)
-    leave(done.gold, calls.require_one_model)
+    exit_with_status(done.cheap, calls.require_one_model)
+    exit_with_status(done.gold, calls.require_one_model)
 
 
 async def _tell_size(

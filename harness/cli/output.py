@@ -81,7 +81,7 @@ def show(summary: Summary, as_json: bool, more: Breakdowns | None = None) -> Non
     print_notes(shown.notes(summary))
 
 
-def leave(summary: Summary, require_one_model: bool = False) -> None:
+def exit_with_status(summary: Summary, require_one_model: bool = False) -> None:
     """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well.
 
     Args:

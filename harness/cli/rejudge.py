@@ -133,9 +133,9 @@ def rejudge(
     jury, corrected, summary = run(main())
     show(jury, corrected, summary, as_json)
     if summary is not None:
-        from harness.cli.output import leave
+        from harness.cli.output import exit_with_status
 
-        leave(summary, calls.require_one_model)
+        exit_with_status(summary, calls.require_one_model)
 
 
 def reread(db: str, as_json: bool) -> None:
