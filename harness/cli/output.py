@@ -92,15 +92,15 @@ def exit_with_status(summary: Summary, require_one_model: bool = False) -> None:
         for contest in several:
             print_message(f"--require-one-model: {contest.answering_model_note}")
         sys.exit(1)
-    end_with({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
+    exit_if_problems({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
 
 
 def end(lanes: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
     """Exit with 130 where a run was interrupted, with 1 where requests got no answer; say so by endpoint."""
-    end_with({name: lane.trouble for name, lane in lanes}, interrupted)
+    exit_if_problems({name: lane.trouble for name, lane in lanes}, interrupted)
 
 
-def end_with(trouble: Mapping[str, str], interrupted: bool) -> None:
+def exit_if_problems(trouble: Mapping[str, str], interrupted: bool) -> None:
     """Exit with 130 where a run was interrupted, with 1 where something went wrong; say what, by name."""
     if interrupted:
         print_message("Interrupted; everything answered is stored. Go on with the same command.")
