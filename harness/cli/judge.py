@@ -32,7 +32,7 @@ from harness.cli.options.common import (
     without_kin_option,
 )
 from harness.cli.options.design import design_assumptions, design_options, foresee_design
-from harness.cli.output import confirm_cost, exit_with_status, exclude_same_family, show
+from harness.cli.output import confirm_cost, exit_with_status, exclude_same_family, print_result
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
@@ -227,7 +227,7 @@ def judge(
     if done is None:
         return
     summary, page, more = done
-    show(summary, as_json, more)
+    print_result(summary, as_json, more)
     if report_to is not None:
         write_page(report_to, page)
         print_message(f"Report: {report_to}")

@@ -155,7 +155,7 @@ def judge_cheap_and_gold(
     done = run(main())
     if done is None:
         return
-    show(done, as_json)
+    print_result(done, as_json)
     exit_with_status(done.cheap, calls.require_one_model)
     exit_with_status(done.gold, calls.require_one_model)
 
@@ -174,7 +174,7 @@ async def _tell_size(
     print_cost_estimate(found, as_json)
 
 
-def show(done: CheapGoldResult, as_json: bool) -> None:
+def print_result(done: CheapGoldResult, as_json: bool) -> None:
     """The estimate beside either judge's own: to stdout."""
 
     from results.render import cheap_gold as presenting

@@ -63,7 +63,7 @@ async def confirm_cost(store: Store, plan: ComparisonPlan, settings: RequestSett
         raise click.Abort
 
 
-def show(summary: Summary, as_json: bool, more: Breakdowns | None = None) -> None:
+def print_result(summary: Summary, as_json: bool, more: Breakdowns | None = None) -> None:
     """The result, and what stands beside it: to stdout."""
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting

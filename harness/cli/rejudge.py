@@ -131,7 +131,7 @@ def rejudge(
             return jury, await _corrected(store, jury, people, sensitivity), summary
 
     jury, corrected, summary = run(main())
-    show(jury, corrected, summary, as_json)
+    print_result(jury, corrected, summary, as_json)
     if summary is not None:
         from harness.cli.output import exit_with_status
 
@@ -181,7 +181,7 @@ async def _corrected(store: Store, jury: JudgePanel, people: Path | None, sensit
     return Corrected(by_people, by_audit, told)
 
 
-def show(jury: JudgePanel, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
+def print_result(jury: JudgePanel, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
     """The jury, and what was asked for it: to stdout."""
     from results.render import bias_correction as presenting_corrected
     from results.render import contest as presenting
