@@ -19,7 +19,7 @@ from harness.cli.options.common import (
     prompts_option,
 )
 from harness.cli.options.study import Given, judge_option, out_option
-from harness.cli.study_progress import Narrator
+from harness.cli.study_progress import StudyProgress
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def run_given(given: Given, *, only: str = "", since: str = "", confirm_cost: bo
     from harness.study.interrupt import run_sharing
 
     study = given.study()
-    narrator = Narrator(given.calls.quiet)
+    narrator = StudyProgress(given.calls.quiet)
 
     async def before(graph: Graph, picked: set[str]) -> None:
         if confirm_cost and not study.emulate and sys.stdin.isatty():

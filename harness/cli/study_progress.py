@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 5.0  # of one stage's progress
 SECONDS_UNTIL_TOLD = 1.0  # a stage that is over sooner is told once, as done
 
 
-class Narrator:
+class StudyProgress:
     """Says what happens, a line each, with the time since it began.
 
     Args:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from harness.cli.study_progress import Narrator
+from harness.cli.study_progress import StudyProgress
 from harness.study.scheduler import Standing, State
 from harness.study.stage_cache import Made, Ready, Record, Stage
 
@@ -24,7 +24,7 @@ def ended(name: str, *, now: bool, why: str = "") -> Standing:
 
 def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     async def go() -> None:
-        narrator = Narrator(quiet=False)
+        narrator = StudyProgress(quiet=False)
         narrator.expect({"judge old", "judge new", "judge bad"})
         for one in (ended("old", now=False), ended("new", now=True), ended("bad", now=True, why="no salt")):
             narrator.watch("begins", None, one.stage)
@@ -40,7 +40,7 @@ def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_whoever_stops_is_told_what_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
-    narrator = Narrator(quiet=False)
+    narrator = StudyProgress(quiet=False)
     for name in ("one", "two"):
         narrator.watch("stops", None, Stage("judge", name, {}, nothing))
     err = capsys.readouterr().err
@@ -50,10 +50,10 @@ def test_whoever_stops_is_told_what_is_waited_for(capsys: pytest.CaptureFixture[
 
 
 def test_progress_of_one_stage_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    narrator = Narrator(quiet=False)
+    narrator = StudyProgress(quiet=False)
     for step in range(100):
         narrator.tell("train a", f"step {step}")
     narrator.tell("train b", "step 0")
     assert len(capsys.readouterr().err.splitlines()) == 2
-    Narrator(quiet=True).tell("train c", "step 0")
+    StudyProgress(quiet=True).tell("train c", "step 0")
     assert capsys.readouterr().err == ""
