@@ -259,7 +259,7 @@ class CallOptions:
                 wrong.append(error)
         if wrong:
             raise _together(wrong)
-        tell_of(registry, models, self.allow_retired or self.emulate)
+        warn_about_models(registry, models, self.allow_retired or self.emulate)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
                 from harness.emulator.config import EmulatorConfig
@@ -278,7 +278,7 @@ def tell(text: str) -> None:
     print_message(text)
 
 
-def tell_of(registry: Registry, models: Sequence[Model], allow_retired: bool = True) -> None:
+def warn_about_models(registry: Registry, models: Sequence[Model], allow_retired: bool = True) -> None:
     """What a user should know of models before they are asked, on stderr.
 
     Args:

@@ -14,7 +14,7 @@ import click
 
 from agents.errors import UserError
 from agents.models.retirement import is_retired
-from harness.cli.options.common import CallOptions, library, tell, tell_of
+from harness.cli.options.common import CallOptions, library, tell, warn_about_models
 from harness.data.dataset import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Given:
 
                 registry = calls.registry()
                 models = stand_ins(names, registry, EmulatorConfig().definition_hash)
-                tell_of(registry, list(models.values()))
+                warn_about_models(registry, list(models.values()))
             store = await stack.enter_async_context(await self._store(stack, live=live))
             memory = Memory(self.folder)
             place = self.folder / "money" / f"{study.name}.json"
