@@ -13,7 +13,7 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from harness.cli.options.common import library, no_proxy_between, run
+from harness.cli.options.common import library, bypass_proxy, run
 from harness.cli.output import leave, show
 from harness.cli.report import write_page
 from harness.terminal.output import print_line, print_message, print_text
@@ -120,7 +120,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
     registry = Registry(None, {})  # the real models' own addresses and keys play no part
     prompt = library(None)[DEFAULT_PROMPT]
     options = EmulatorConfig()
-    with no_proxy_between(), emulator_process(options) as emulator:
+    with bypass_proxy(), emulator_process(options) as emulator:
         named = [registry.model(name) for name in CONTROLS]
         asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]
         async with await Store.open(str(out / "empathy.sqlite")) as store:

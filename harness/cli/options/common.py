@@ -267,7 +267,7 @@ class CallOptions:
 
                 options = EmulatorConfig()
                 _check_emulated([registry.emulated(model, "", "") for model in models])
-                stack.enter_context(no_proxy_between())
+                stack.enter_context(bypass_proxy())
                 spawned = stack.enter_context(spawn(options))
                 models = [registry.emulated(model, spawned.url, options.definition_hash) for model in models]
             yield registry, models
@@ -293,7 +293,7 @@ def warn_about_models(registry: Registry, models: Sequence[Model], allow_retired
 
 
 @contextmanager
-def no_proxy_between() -> Iterator[None]:
+def bypass_proxy() -> Iterator[None]:
     """While the block runs, calls to the emulator on this machine pass no proxy of the environment."""
     before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
     exempt = before["no_proxy"] or before["NO_PROXY"] or ""
