@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.cli.options.common import db_option, json_option, run, snapshot_option, without_kin_option
+from harness.cli.options.common import db_option, json_option, run, snapshot_option, exclude_same_family_option
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ WIDTH = 132
     help="Two authors' difference by a property of the dialogues.",
 )
 @click.option("--single-orders", is_flag=True, help="Also exact McNemar tests of each order alone.")
-@without_kin_option
+@exclude_same_family_option
 @snapshot_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @db_option

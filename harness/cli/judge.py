@@ -29,7 +29,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
     snapshot_option,
-    without_kin_option,
+    exclude_same_family_option,
 )
 from harness.cli.options.design import design_assumptions, design_options, foresee_design
 from harness.cli.output import confirm_cost, exit_with_status, exclude_same_family, print_result
@@ -92,7 +92,7 @@ PROPERTIES = ("sentiment", "emotion")
     help="What --until's interval is about. Of these dialogues alone an answer is known, never decided.",
 )
 @cheap_gold_options
-@without_kin_option
+@exclude_same_family_option
 @click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
 @click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
 @snapshot_option

@@ -10,7 +10,7 @@ import click
 from agents.errors import UserError
 from agents.output_escape import json_bytes
 from agents.types import Split
-from harness.cli.options.common import data_option, db_option, json_option, run, without_kin_option
+from harness.cli.options.common import data_option, db_option, json_option, run, exclude_same_family_option
 from harness.terminal.output import (
     print_document,
     print_json,
@@ -54,7 +54,7 @@ FORMATS = {
     help="Whom AlpacaEval's form compares with. [default: who met most others]",
 )
 @click.option("--controlled", is_flag=True, help="At equal length and style, with what either goes with.")
-@without_kin_option
+@exclude_same_family_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @click.option(
     "--import",

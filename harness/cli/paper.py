@@ -9,7 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.output_escape import json_bytes
-from harness.cli.options.common import data_option, db_option, json_option, run, without_kin_option
+from harness.cli.options.common import data_option, db_option, json_option, run, exclude_same_family_option
 from harness.terminal.output import print_document, print_message, print_text
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def paper() -> None:
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="Write Markdown, LaTeX, CSV and JSON."
 )
 @CELLS
-@without_kin_option
+@exclude_same_family_option
 @db_option
 @json_option
 def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_json: bool) -> None:
@@ -80,7 +80,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
 @paper.command()
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Where they go.")
 @CELLS
-@without_kin_option
+@exclude_same_family_option
 @data_option
 @db_option
 def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, db: str) -> None:

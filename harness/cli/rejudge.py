@@ -18,7 +18,7 @@ from harness.cli.options.common import (
     library,
     prompts_option,
     run,
-    without_kin_option,
+    exclude_same_family_option,
 )
 from harness.terminal.output import print_json, print_notes, print_table
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "--dimensions", is_flag=True, help="Ask for cognitive, affective and compassionate empathy too."
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Repetitions. [default: the run's own]")
-@without_kin_option
+@exclude_same_family_option
 @click.option(
     "--human",
     "people",

@@ -71,7 +71,7 @@ def prompts_option(command: Command) -> Command:
     )(command)
 
 
-def without_kin_option(command: Command) -> Command:
+def exclude_same_family_option(command: Command) -> Command:
     """`--without-kin`: a judge may favour its own."""
     return click.option(
         "--without-kin", is_flag=True, help="Leave out judges of a contestant's or its teacher's family."
