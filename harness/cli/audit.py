@@ -13,7 +13,7 @@ from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -68,7 +68,7 @@ BOTH = "both"
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def audit(
     judges: tuple[str, ...],
     split: str,

@@ -18,7 +18,7 @@ from harness.cli.bench_watch import Do
 from harness.cli.options.checkpoint import folder_of
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -81,7 +81,7 @@ SEEN = (
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def bench(
     checkpoint: Path | None,
     watch: Path | None,

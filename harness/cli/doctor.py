@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options.common import CallOptions, calls_options, json_option, run
+from harness.cli.options.common import CallOptions, call_options, json_option, run
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", metavar="MODEL...", nargs=-1, required=True)
 @json_option
-@calls_options
+@call_options
 def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     """Ask each model to judge one tiny dialogue, and say what it accepts.
 

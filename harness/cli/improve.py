@@ -11,7 +11,7 @@ from agents.errors import UserError
 from agents.types import Fidelity, Split
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def improve(
     teachers: tuple[str, ...],
     over: str,

@@ -21,7 +21,7 @@ from harness.cli.judge_cheap_gold import (
 )
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -103,7 +103,7 @@ PROPERTIES = ("sentiment", "emotion")
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def judge(
     a: str,
     b: str,

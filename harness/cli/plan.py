@@ -11,7 +11,7 @@ import click
 
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -38,7 +38,7 @@ WIDTH = 112  # where no terminal says how wide it is
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def plan(
     study: str,
     judges: tuple[str, ...],

@@ -12,7 +12,7 @@ from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
 from agents.prompt_lookup import get_prompt
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     db_option,
     json_option,
     library,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def rejudge(
     written: str,
     judges: tuple[str, ...],

@@ -15,7 +15,7 @@ from agents.models.retirement import is_retired
 from agents.types import Fidelity, Split
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -65,7 +65,7 @@ SPLITS = click.Choice([split.value for split in Split])
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def respond(
     authors: tuple[str, ...],
     split: str,

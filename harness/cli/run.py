@@ -12,7 +12,7 @@ import click
 
 from harness.cli.options.common import (
     CallOptions,
-    calls_options,
+    call_options,
     data_option,
     db_option,
     json_option,
@@ -45,7 +45,7 @@ WIDTH = 132  # where no terminal says how wide it is
 @db_option
 @prompts_option
 @json_option
-@calls_options
+@call_options
 def run_study(
     study: str,
     only: str,

@@ -89,7 +89,7 @@ def snapshot_option(command: Command) -> Command:
     )(command)
 
 
-def calls_options(command: Command) -> Command:
+def call_options(command: Command) -> Command:
     """How calls are made: limits, money, clients, progress."""
     options = [
         click.option(
@@ -152,7 +152,7 @@ def calls_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class CallOptions:
-    """The options of `calls_options`, as given."""
+    """The options of `call_options`, as given."""
 
     max_in_flight: int | None
     rpm: float | None
