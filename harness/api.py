@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.types import Split
 from harness.cli.options.common import DEFAULT_DB, CallOptions, library
-from harness.cli.options.study import FOLDER, Given, no_calls
+from harness.cli.options.study import FOLDER, StudySession, no_calls
 from harness.data.author_resolver import author_of
 from harness.data.dataset import load
 from harness.workflows.judge import judge_contest, plan_judging
@@ -249,8 +249,8 @@ def _given(
     data: str | None,
     judges: Sequence[str],
     calls: CallOptions,
-) -> Given:
-    return Given(str(study), tuple(judges), data, db, None, Path(folder), calls)
+) -> StudySession:
+    return StudySession(str(study), tuple(judges), data, db, None, Path(folder), calls)
 
 
 def _rates(summary: Summary) -> DataFrame:

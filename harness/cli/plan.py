@@ -19,7 +19,7 @@ from harness.cli.options.common import (
     run,
 )
 from harness.cli.options.design import DesignReport, design_assumptions, design_options, foresee_design
-from harness.cli.options.study import Given, judge_option, out_option
+from harness.cli.options.study import StudySession, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def plan(
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """
-    given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
+    given = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     found = given.study()
 
     design_assumptions(assumptions)

@@ -18,7 +18,7 @@ from harness.cli.options.common import (
     json_option,
     prompts_option,
 )
-from harness.cli.options.study import Given, judge_option, out_option
+from harness.cli.options.study import StudySession, judge_option, out_option
 from harness.cli.study_progress import StudyProgress
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
@@ -71,12 +71,12 @@ def run_study(
     fails leaves the others running. Kinds of stages: improve, build, base, train, respond, generate, judge,
     choose, report.
     """
-    given = Given(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
+    given = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     ended = run_given(given, only=only, since=since, confirm_cost=not given.calls.yes)
     finish(given, ended, as_json)
 
 
-def run_given(given: Given, *, only: str = "", since: str = "", confirm_cost: bool = False) -> Ended:
+def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False) -> Ended:
     """Run a study in this process, with progress on stderr; how it ended.
 
     Args:
@@ -112,7 +112,7 @@ async def _agree(graph: Graph) -> None:
             raise click.Abort
 
 
-def finish(given: Given, ended: Ended, as_json: bool, report: Path | None = None) -> None:
+def finish(given: StudySession, ended: Ended, as_json: bool, report: Path | None = None) -> None:
     """What came of it, on stdout; exits 1 where something failed, 130 where it was interrupted.
 
     Args:

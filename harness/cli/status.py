@@ -11,7 +11,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options.common import DEFAULT_DB, json_option, run
-from harness.cli.options.study import FOLDER, Given, out_option, remembered
+from harness.cli.options.study import FOLDER, StudySession, out_option, remembered
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         print_json(told[0] if study else told)
 
 
-def standings_of(given: Given) -> list[Standing]:
+def standings_of(given: StudySession) -> list[Standing]:
     """How every stage of a study stands; nothing is asked or written."""
     found = given.study()
 
@@ -75,7 +75,7 @@ def standings_of(given: Given) -> list[Standing]:
     return run(main())
 
 
-def _show(name: str, given: Given, found: list[Standing], *, everything: bool, alone: bool) -> None:
+def _show(name: str, given: StudySession, found: list[Standing], *, everything: bool, alone: bool) -> None:
     from harness.study.graph import KINDS
     from harness.study.scheduler import State
 
@@ -98,7 +98,7 @@ def _show(name: str, given: Given, found: list[Standing], *, everything: bool, a
         show_results(given.study(), found, report_of(found, given.folder))
 
 
-def _same_again(given: Given) -> str:
+def _same_again(given: StudySession) -> str:
     """The options that make it the same study."""
     told = [("--out", given.folder, FOLDER), ("--db", given.db, DEFAULT_DB), ("--data", given.data, None)]
     words = [f" {name} {shlex.quote(str(value))}" for name, value, usual in told if value and value != usual]

@@ -54,7 +54,7 @@ def judge_option(command: Command) -> Command:
 
 
 @dataclass(frozen=True)
-class Given:
+class StudySession:
     """A study as the command line names it, with everything that it may say over the file."""
 
     named: str
@@ -220,7 +220,7 @@ def no_calls(models_file: Path | None = None, *, emulate: bool = False, quiet: b
     )
 
 
-def remembered(folder: Path, name: str) -> Given:
+def remembered(folder: Path, name: str) -> StudySession:
     """A study that was run here, as it was given then.
 
     Raises:
@@ -240,4 +240,4 @@ def remembered(folder: Path, name: str) -> Given:
     told = json.loads(place.read_text(encoding="utf-8"))
     prompts, models = (Path(told[key]) if told[key] else None for key in ("prompts", "models"))
     calls = no_calls(models, emulate=told["emulate"])
-    return Given(told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls)
+    return StudySession(told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls)
