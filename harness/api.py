@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.types import Split
 from harness.cli.options.common import DEFAULT_DB, CallOptions, library
-from harness.cli.options.study import FOLDER, StudySession, no_calls
+from harness.cli.options.study import FOLDER, StudySession, default_call_options
 from harness.data.author_resolver import author_of
 from harness.data.dataset import load
 from harness.workflows.judge import judge_contest, plan_judging
@@ -239,7 +239,7 @@ async def plan_study(
 
 
 def _calls(emulate: bool, given: dict[str, Any]) -> CallOptions:
-    return replace(no_calls(emulate=emulate), **given)
+    return replace(default_call_options(emulate=emulate), **given)
 
 
 def _given(

@@ -85,12 +85,12 @@ def can_train() -> bool:
 
 def whole_chain(out: Path, *, opens: bool = False) -> None:
     """The study `tiny`, from the teacher to the report."""
-    from harness.cli.options.study import StudySession, no_calls
+    from harness.cli.options.study import StudySession, default_call_options
     from harness.cli.run import finish, report_of, run_given
 
     began = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
-    calls = no_calls(emulate=True, quiet=False)
+    calls = default_call_options(emulate=True, quiet=False)
     given = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
     print_text(BEFOREHAND, is_message=True)
     ended = run_given(given)

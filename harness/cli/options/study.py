@@ -200,7 +200,7 @@ def _is_there(db: str) -> bool:
     return "://" in db or Path(db).exists()
 
 
-def no_calls(models_file: Path | None = None, *, emulate: bool = False, quiet: bool = True) -> CallOptions:
+def default_call_options(models_file: Path | None = None, *, emulate: bool = False, quiet: bool = True) -> CallOptions:
     """Calls as they are made where nothing is said of them."""
     return CallOptions(
         max_in_flight=None,
@@ -239,5 +239,5 @@ def remembered(folder: Path, name: str) -> StudySession:
         )
     told = json.loads(place.read_text(encoding="utf-8"))
     prompts, models = (Path(told[key]) if told[key] else None for key in ("prompts", "models"))
-    calls = no_calls(models, emulate=told["emulate"])
+    calls = default_call_options(models, emulate=told["emulate"])
     return StudySession(told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls)
