@@ -11,7 +11,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options.common import DEFAULT_DB, json_option, run
-from harness.cli.options.study import FOLDER, StudySession, out_option, remembered
+from harness.cli.options.study import FOLDER, StudySession, out_option, load_session
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         )
     told = []
     for name in names:
-        given = remembered(folder, name)
+        given = load_session(folder, name)
         try:
             found = standings_of(given)
         except UserError as error:

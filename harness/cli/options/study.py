@@ -220,7 +220,7 @@ def default_call_options(models_file: Path | None = None, *, emulate: bool = Fal
     )
 
 
-def remembered(folder: Path, name: str) -> StudySession:
+def load_session(folder: Path, name: str) -> StudySession:
     """A study that was run here, as it was given then.
 
     Raises:
