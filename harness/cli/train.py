@@ -26,7 +26,7 @@ from harness.cli import hub_upload
 from harness.cli.options.checkpoint import folder_of
 from harness.cli.options.common import db_option, json_option, run
 from harness.cli.options.training import (
-    Asked,
+    TrainingOptions,
     base_options,
     how_options,
     seeds_option,
@@ -67,7 +67,7 @@ def train() -> None:
 @settings_options
 def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Step one: supervised fine-tuning of a base model."""
-    asked = _begin(Asked.take(rest), out)
+    asked = _begin(TrainingOptions.take(rest), out)
     from finetune.sft import train_sft
     from finetune.sft_then_dpo import seed_name
 
@@ -97,7 +97,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
 @settings_options
 def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -> None:
     """Step two: preference optimisation of an SFT checkpoint."""
-    asked = Asked.take(rest)
+    asked = TrainingOptions.take(rest)
     started = folder_of(parent, asked.db)
     asked = _begin(asked, out)
     from finetune.dpo import train_dpo
@@ -119,7 +119,7 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 @settings_options
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Both steps, resumable between and within."""
-    asked = _begin(Asked.take(rest), out)
+    asked = _begin(TrainingOptions.take(rest), out)
     from finetune.sft_then_dpo import sft_output_dir, train_seeds, train_two_step
 
     options, settings = asked.options, asked.settings
@@ -202,7 +202,7 @@ def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
     print_line(str(build(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
 
 
-def _begin(asked: Asked, out: Path) -> Asked:
+def _begin(asked: TrainingOptions, out: Path) -> TrainingOptions:
     """Before hours are spent: whether it can be registered and, where wanted, may be uploaded."""
     from results.db.store import Store
 
@@ -216,7 +216,7 @@ def _begin(asked: Asked, out: Path) -> Asked:
     return asked
 
 
-def _end(asked: Asked, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
+def _end(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
     """Register what was trained and what it went on from, show it, upload it where that was agreed to."""
     from harness.workflows.records import save_checkpoints
     from results.db.store import Store

@@ -71,7 +71,7 @@ def seeds_option(command: Command) -> Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TrainingOptions:
     """The options of `how_options`, `settings_options` and `seeds_option`, as given.
 
     Attributes:
@@ -88,7 +88,7 @@ class Asked:
     seeds: tuple[int, ...]
 
     @classmethod
-    def take(cls, given: dict[str, Any]) -> Asked:
+    def take(cls, given: dict[str, Any]) -> TrainingOptions:
         """These options out of all that a command was given.
 
         Raises:
