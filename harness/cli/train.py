@@ -28,7 +28,7 @@ from harness.cli.options.common import db_option, json_option, run
 from harness.cli.options.training import (
     TrainingOptions,
     base_options,
-    how_options,
+    run_options,
     seeds_option,
     settings_given,
     settings_options,
@@ -63,7 +63,7 @@ def train() -> None:
 @name_option
 @seeds_option
 @base_options
-@how_options
+@run_options
 @settings_options
 def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Step one: supervised fine-tuning of a base model."""
@@ -93,7 +93,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
 @out_option
 @moved_option
 @name_option
-@how_options
+@run_options
 @settings_options
 def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -> None:
     """Step two: preference optimisation of an SFT checkpoint."""
@@ -115,7 +115,7 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 @name_option
 @seeds_option
 @base_options
-@how_options
+@run_options
 @settings_options
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Both steps, resumable between and within."""

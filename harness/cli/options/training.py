@@ -48,7 +48,7 @@ def base_options(command: Command) -> Command:
     return command
 
 
-def how_options(command: Command) -> Command:
+def run_options(command: Command) -> Command:
     """What changes nothing in the recipe (but for the device)."""
     for option in (
         json_option,
@@ -72,7 +72,7 @@ def seeds_option(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """The options of `how_options`, `settings_options` and `seeds_option`, as given.
+    """The options of `run_options`, `settings_options` and `seeds_option`, as given.
 
     Attributes:
         repo: on the Hub, for the checkpoint; None for nowhere.
