@@ -30,7 +30,7 @@ from harness.cli.options.training import (
     base_options,
     run_options,
     seeds_option,
-    settings_given,
+    parse_settings,
     settings_options,
 )
 from harness.cli.train_output import checkpoint_lines, plan_data, plan_lines
@@ -164,7 +164,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @settings_options
 def plan(base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, as_json: bool, **rest: Any) -> None:
     """Memory and steps before you start, and what to turn on if it does not fit."""
-    settings = settings_given(rest)
+    settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
         raise UserError("this base cannot be trained", where="--base", faults=faults)
     folder = read(data)

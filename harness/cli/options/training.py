@@ -106,10 +106,10 @@ class TrainingOptions:
             cpu=given.pop("cpu"),
         )
         rest = {name: given.pop(name) for name in ("as_json", "repo", "db")}
-        return cls(options, settings_given(given), seeds=seeds, **rest)
+        return cls(options, parse_settings(given), seeds=seeds, **rest)
 
 
-def settings_given(given: dict[str, Any]) -> TrainingConfig:
+def parse_settings(given: dict[str, Any]) -> TrainingConfig:
     """The settings that were given, over the fidelity's defaults.
 
     Raises:
