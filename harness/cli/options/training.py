@@ -94,7 +94,7 @@ class TrainingOptions:
         Raises:
             UserError: settings that cannot be used, all of them at once; options that exclude each other.
         """
-        seeds = seeds_given(given.pop("seeds", ""))
+        seeds = parse_seeds(given.pop("seeds", ""))
         if seeds and given["repo"]:
             remedy = "Upload the one you choose: the same command with its --seed, --out and --push-to-hub."
             raise UserError("these exclude each other", where="--seeds, --push-to-hub", remedy=remedy)
@@ -119,7 +119,7 @@ def parse_settings(given: dict[str, Any]) -> TrainingConfig:
     return parse_training_config({key: value for key, value in given.items() if value is not None}, fidelity)
 
 
-def seeds_given(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str) -> tuple[int, ...]:
     """`1,2,3` as numbers; () for none.
 
     Raises:
