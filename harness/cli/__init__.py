@@ -20,7 +20,7 @@ import click
 from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.dotenv_file import load_dotenv_file
 from harness.cli.lazy_group import LazyGroup
-from harness.cli.stdio import prepare_streams
+from harness.cli.stdio import prepare_stdio
 from harness.terminal.output import print_message, print_text
 
 COMMANDS = {
@@ -63,7 +63,7 @@ def root() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
-    prepare_streams()
+    prepare_stdio()
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         code = _ended(partial(_run, arguments))

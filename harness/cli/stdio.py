@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STANDARD = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
 
 
-def prepare_streams() -> None:
+def prepare_stdio() -> None:
     """Give a command standard streams that it can rely on; call it before any file is opened.
 
     Descriptors 0, 1 and 2 are open afterwards, and `sys.stdin`, `sys.stdout` and `sys.stderr` are streams.
