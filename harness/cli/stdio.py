@@ -32,7 +32,7 @@ def prepare_stdio() -> None:
     for descriptor, (name, mode) in STANDARD.items():
         if _open_null(descriptor) or getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-    sys.stdout, sys.stderr = whole(sys.stdout), whole(sys.stderr, is_needed=False)
+    sys.stdout, sys.stderr = full_write_stream(sys.stdout), full_write_stream(sys.stderr, is_needed=False)
 
 
 def _open_null(descriptor: int) -> bool:
@@ -48,7 +48,7 @@ def _open_null(descriptor: int) -> bool:
     return False
 
 
-def whole(stream: TextIO, *, is_needed: bool = True) -> TextIO:
+def full_write_stream(stream: TextIO, *, is_needed: bool = True) -> TextIO:
     """A stream to the same file that loses nothing as long as somebody takes it.
 
     Args:

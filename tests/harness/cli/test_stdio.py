@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.stdio import whole
+from harness.cli.stdio import full_write_stream
 
 TEXT = "é" * 300_000 + "\n"  # more than a pipe holds: it is taken in parts
 
@@ -23,7 +23,7 @@ def test_a_long_text_arrives_whole_where_python_has_no_buffer() -> None:
     read, write = os.pipe()
     bare: Any = io.FileIO(write, "w", closefd=False)
     raw = io.TextIOWrapper(bare, encoding="utf-8", write_through=True)
-    stream = whole(raw)
+    stream = full_write_stream(raw)
     assert isinstance(stream.buffer, io.BufferedWriter)
     got: list[bytes] = []
 
@@ -44,11 +44,11 @@ def test_a_long_text_arrives_whole_where_python_has_no_buffer() -> None:
 
 def test_a_stream_with_a_buffer_stays_what_it_is_and_shows_what_it_can() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    assert whole(stream) is stream
+    assert full_write_stream(stream) is stream
     stream.write("½")
     stream.flush()
     assert stream.buffer.getvalue() == rb"\xbd"  # type: ignore[attr-defined]  # BytesIO
-    assert whole(io.StringIO()).write("½") == 1
+    assert full_write_stream(io.StringIO()).write("½") == 1
 
 
 COMMANDS = (("prompts", "list", "--json"), ("--help",), ("data", "describe", "--data", "sample", "--json"))
