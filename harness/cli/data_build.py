@@ -18,7 +18,7 @@ from results.render.table import table_of
 
 if TYPE_CHECKING:
     from harness.data.training_set_checks import Difference, Inspection
-    from harness.data.training_set_spec import Recipe
+    from harness.data.training_set_spec import TrainingSetSpec
     from harness.workflows.build_dataset import Built
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
@@ -94,10 +94,10 @@ def build(
     The same database and options give the same bytes.
     """
     from finetune.dataset_folder import check_parquet, dataset_id, to_parquet
-    from harness.data.training_set_spec import Recipe
+    from harness.data.training_set_spec import TrainingSetSpec
 
     forms = _forms(formats)
-    recipe = Recipe(
+    recipe = TrainingSetSpec(
         method=method,
         llm=llm,
         strategy=Strategy(strategy) if strategy else None,
@@ -140,7 +140,7 @@ def build(
         hub_upload.upload(out, repo, "dataset")
 
 
-def _check_there(db: str, recipe: Recipe) -> None:
+def _check_there(db: str, recipe: TrainingSetSpec) -> None:
     """Where there is no database yet, the responses that are needed are not there either."""
     if "://" not in db and not Path(db).exists():
         raise UserError(

@@ -11,7 +11,7 @@ from harness.data.command_hints import command, improving
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingSetSpec:
     """Which dataset is to be built.
 
     Attributes:

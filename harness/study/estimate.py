@@ -24,7 +24,7 @@ from finetune.memory_plan import TrainingPlan, load_base_config, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_of
-from harness.data.training_set_spec import Recipe
+from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.scheduler import Standing, State, standings
@@ -206,7 +206,7 @@ def _rows(graph: Graph, student: Student) -> list[tuple[int, int]]:
     return [_tokens(turns[name] + max(a, b), a + b) for name, a, b in pairs if name in kept]
 
 
-def _members(graph: Graph, recipe: Recipe) -> DialogueSelection:
+def _members(graph: Graph, recipe: TrainingSetSpec) -> DialogueSelection:
     rated = training_ratings(graph.world.dataset)
     return membership(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 

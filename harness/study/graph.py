@@ -19,7 +19,7 @@ from agents.student_prompt import rendering
 from agents.types import Method, Split, Strategy
 from finetune.config import with_seed
 from finetune.dialogue_selection import LOW_RATED
-from harness.data.training_set_spec import Recipe
+from harness.data.training_set_spec import TrainingSetSpec
 from harness.study import stages
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT, Learner
 from harness.study.context import World
@@ -89,7 +89,7 @@ class Graph:
     # -- what there is to be -------------------------------------------------------------------------
 
     @cached_property
-    def recipes(self) -> dict[str, Recipe]:
+    def recipes(self) -> dict[str, TrainingSetSpec]:
         """Every training set by its name, the format control's last."""
         study, found = self.study, {}
         common: dict[str, Any] = {"fidelity": study.fidelity, "hold_out": study.data.hold_out}
@@ -97,7 +97,7 @@ class Graph:
         for method in study.teaching.methods:
             if method == Method.DIRECT:
                 for llm in study.teaching.llms:
-                    found[f"direct-{llm}"] = Recipe(method, llm=llm, **common)
+                    found[f"direct-{llm}"] = TrainingSetSpec(method, llm=llm, **common)
                 continue
             for teacher in study.teaching.teachers:
                 model = self.world.models[teacher]
@@ -106,7 +106,7 @@ class Graph:
                     if len(study.teaching.teachers) > 1:
                         name += f"-{model.name}"
                     seed = study.teaching.partition_seed if method == Method.OVER_LLM else None
-                    found[name] = Recipe(
+                    found[name] = TrainingSetSpec(
                         method,
                         strategy=Strategy(strategy),
                         teacher=model.id,
@@ -115,7 +115,7 @@ class Graph:
                         **common,
                     )
         if LOW_RATED in study.words():
-            found[LOW_RATED] = Recipe(LOW_RATED, **common)
+            found[LOW_RATED] = TrainingSetSpec(LOW_RATED, **common)
         return found
 
     @property
@@ -180,7 +180,7 @@ class Graph:
         do = partial(stages.ask, self.world, plan)
         return self._add(Stage(kind, title, plan.spec, do, uses=uses))
 
-    def _build(self, name: str, recipe: Recipe) -> None:
+    def _build(self, name: str, recipe: TrainingSetSpec) -> None:
         needs: tuple[str, ...] = ()
         if recipe.needs_store:
             needs = (f"improve {recipe.teacher} {recipe.method} {recipe.strategy}",)

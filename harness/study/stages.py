@@ -25,7 +25,7 @@ from finetune.checkpoint import read_checkpoint
 from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dataset_folder import MANIFEST, dataset_id
 from harness.data.author_resolver import Author, author_of
-from harness.data.training_set_spec import Recipe
+from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import TINY, Learner
 from harness.study.context import World
 from harness.study.progress import counted
@@ -91,7 +91,7 @@ async def responses_made(
     return Made(content_id("responses-1", told), result)
 
 
-async def make_dataset(world: World, recipe: Recipe, ready: Ready) -> Made:
+async def make_dataset(world: World, recipe: TrainingSetSpec, ready: Ready) -> Made:
     """The training set of a recipe, in a folder of this key's own."""
     folder = ready.folder(world.folder / "data")
     if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one

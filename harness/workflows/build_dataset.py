@@ -35,7 +35,7 @@ from harness.data.author_resolver import author_of, rehearsed
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_of
-from harness.data.training_set_spec import Recipe
+from harness.data.training_set_spec import TrainingSetSpec
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import outcome_of, reads_of, runs_of, set_of
@@ -95,7 +95,7 @@ class _Found:
         }
 
 
-async def build(dataset: Dataset, store: Store | None, recipe: Recipe) -> Built:
+async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) -> Built:
     """The dataset of these recipe.
 
     Args:
@@ -133,7 +133,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: Recipe) -> Built:
     )
 
 
-def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: Recipe) -> DialogueSelection:
+def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: TrainingSetSpec) -> DialogueSelection:
     rated = training_ratings(dataset, train)
     method = recipe.method if recipe.method == LOW_RATED else Method(recipe.method)
     if method is Method.DIRECT and recipe.needs_store:
@@ -164,7 +164,7 @@ def _part(members: DialogueSelection, kept: set[str], *, inside: bool) -> Dialog
     )
 
 
-async def _found(dataset: Dataset, train: Sequence[Dialogue], store: Store | None, recipe: Recipe) -> _Found:
+async def _found(dataset: Dataset, train: Sequence[Dialogue], store: Store | None, recipe: TrainingSetSpec) -> _Found:
     texts: Texts = {
         (dialogue.id, role): dataset.texts[role][dialogue.id] for role in (HUMAN, *LLMS) for dialogue in train
     }
@@ -212,7 +212,7 @@ def _add(
             texts[dialogue.id, role] = UnusableResponse(flaw)
 
 
-async def _improved(dataset: Dataset, store: Store, recipe: Recipe) -> ResponseSet:
+async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> ResponseSet:
     """The one set of improved responses that the recipe name."""
     assert recipe.strategy is not None  # checked when the recipe were made
     preset = improvement_preset(recipe.strategy, recipe.over, recipe.fidelity, recipe.tag)
@@ -250,7 +250,7 @@ def _leave_out(members: DialogueSelection, texts: Texts, dialogues: set[str]) ->
                 texts[one.dialogue, role] = UnusableResponse("its other response is not there yet")
 
 
-def _origin(dataset: Dataset, recipe: Recipe, found: _Found, runs: Sequence[str]) -> DatasetOrigin:
+def _origin(dataset: Dataset, recipe: TrainingSetSpec, found: _Found, runs: Sequence[str]) -> DatasetOrigin:
     seed = recipe.seed
     if recipe.method == Method.OVER_LLM and seed is None:
         seed = RELEASED_SEED if recipe.fidelity is Fidelity.RELEASED else PARTITION_SEED

@@ -25,7 +25,7 @@ from finetune.dialogue_selection import LLMS
 from harness.data.dataset import Dataset, load, sample
 from harness.data.splits import dialogues_of
 from harness.data.training_set_checks import compare, inspect
-from harness.data.training_set_spec import Recipe
+from harness.data.training_set_spec import TrainingSetSpec
 from harness.workflows.build_dataset import Built, build
 from prompts import Library
 from results.db.store import Store
@@ -68,10 +68,10 @@ async def everything(store: Store, dataset: Dataset) -> None:
             await stored(store, teacher(dataset, over, Strategy.NAIVE, fidelity), train, f"Improved {over}")
 
 
-def recipe(method: str, **more: Any) -> Recipe:
+def recipe(method: str, **more: Any) -> TrainingSetSpec:
     if method.startswith("over"):
         more = {"strategy": Strategy.NAIVE, "teacher": TEACHER.id, **more}
-    return Recipe(method=method, **more)
+    return TrainingSetSpec(method=method, **more)
 
 
 def recipes() -> Iterator[tuple[str, str, Fidelity]]:
@@ -80,7 +80,7 @@ def recipes() -> Iterator[tuple[str, str, Fidelity]]:
         yield from ((method, "", fidelity) for method in ("over-human", "over-llm", "low-rated"))
 
 
-def made(method: str, llm: str, fidelity: Fidelity) -> Recipe:
+def made(method: str, llm: str, fidelity: Fidelity) -> TrainingSetSpec:
     return recipe(method, fidelity=fidelity, **({"llm": llm} if llm else {}))
 
 
@@ -295,7 +295,7 @@ async def test_fresh_direct_responses_of_any_model(store: Store) -> None:
 )
 def test_options_that_do_not_go_together(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="cannot be built so"):
-        Recipe(**wrong)
+        TrainingSetSpec(**wrong)
 
 
 async def written(store: Store, folder: Path, **options: Any) -> Built:
