@@ -129,11 +129,11 @@ async def _remedy(store: Store, author: str, preset: str) -> str:
         return make
     if "/" not in author:
         return f"Write it another way: {FORMS}."
-    there = await rehearsed(store, author, preset)
+    there = await emulated_set(store, author, preset)
     return f"{make}  ({f'rehearsed ones are there: {there.name}' if there else FORMS})"
 
 
-async def rehearsed(store: Store, author: str, preset: str) -> ResponseSet | None:
+async def emulated_set(store: Store, author: str, preset: str) -> ResponseSet | None:
     """The set that an emulated stand-in of this author made in the same way; None where there is none."""
     provider, _, model = author.partition("/")
     there = await _stored(store, f"{provider}/{EMULATED}{model}", preset)

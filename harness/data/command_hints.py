@@ -51,5 +51,5 @@ def improving(
 
 def _said(begin: str, author: str, **options: str) -> str:
     words = [begin, *(f"--{name} {value}" for name, value in options.items() if value)]
-    rehearsed = author.partition("/")[2].startswith(EMULATED)
-    return " ".join([*words, "--emulate"] if rehearsed else words)
+    emulated_set = author.partition("/")[2].startswith(EMULATED)
+    return " ".join([*words, "--emulate"] if emulated_set else words)

@@ -31,7 +31,7 @@ from finetune.dialogue_selection import (
     membership,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
-from harness.data.author_resolver import author_of, rehearsed
+from harness.data.author_resolver import author_of, emulated_set
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_of
@@ -225,7 +225,7 @@ async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> 
         faults = [Fault(f"{of.id}: {of.made}") for of in sets]
         raise UserError("several sets of responses have this name", found=name, faults=faults)
     if not sets:
-        there = await rehearsed(store, recipe.teacher, preset)
+        there = await emulated_set(store, recipe.teacher, preset)
         aside = f"  (rehearsed ones are there: --teacher {there.author})" if there else ""
         raise UserError(
             "there are no such improved responses",
