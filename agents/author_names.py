@@ -15,7 +15,7 @@ BASES = ("base", "base-cut")
 FILE = "file:"
 
 
-def is_called(author: str, name: str) -> bool:
+def is_named(author: str, name: str) -> bool:
     """Whether people mean this stored author by a name without a preset: its own, or `base` for a base's."""
     return author == name or (name in BASES and author.startswith(f"{name}:"))
 

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import orjson
 from sqlalchemy import func, select
 
-from agents.author_names import is_called, set_id_of_file
+from agents.author_names import is_named, set_id_of_file
 from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
 from agents.models.family import FamilyMatch, family_matches
@@ -105,7 +105,7 @@ class ContestIndex:
         for entry in entries:
             for of in (entry.a, entry.b):
                 plain = of.author == name and of.preset == DEFAULT_PRESET
-                named = is_called(of.author, bare) and of.preset == (preset or DEFAULT_PRESET)
+                named = is_named(of.author, bare) and of.preset == (preset or DEFAULT_PRESET)
                 by_id = of.author == bare and preset.startswith("set-1:") and of.id.startswith(preset)
                 if plain or named or by_id:
                     found[of.id] = of

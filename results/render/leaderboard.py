@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.author_names import is_called
+from agents.author_names import is_named
 from agents.errors import UserError
 from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
 from results.analysis.leaderboard import Leaderboard, JudgeRanking
@@ -179,7 +179,7 @@ def as_alpaca(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]
     known = [
         at
         for at, of in enumerate(ranking.authors)
-        if baseline in (ranking.names[at], name_of(of), of.id) or is_called(name_of(of), baseline)
+        if baseline in (ranking.names[at], name_of(of), of.id) or is_named(name_of(of), baseline)
     ]
     if len(known) != 1:
         raise UserError(
