@@ -22,7 +22,7 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.types import Split
 from harness.cli.options.common import DEFAULT_DB, CallOptions, library
 from harness.cli.options.study import FOLDER, StudySession, default_call_options
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.data.dataset import load
 from harness.workflows.judge import judge_contest, plan_judging
 from results.analysis.contest_results import Summary, summarise
@@ -152,7 +152,7 @@ async def judge(
     with options.models(tuple(dict.fromkeys(judges))) as (registry, models):
         asked = [Judge(model, library(None)[prompt], temperature) for model in models]
         async with await Store.open(db) as store:
-            first, second = [await author_of(name, dataset, store) for name in (a, b)]
+            first, second = [await resolve_author(name, dataset, store) for name in (a, b)]
             plan = plan_judging(
                 dataset, first, second, asked, split=Split(split), limit=limit, samples=samples, seed=seed
             )

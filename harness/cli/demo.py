@@ -107,7 +107,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
 
 async def _demo(out: Path) -> tuple[Summary, str]:
     from agents.models.registry import Registry
-    from harness.data.author_resolver import author_of
+    from harness.data.author_resolver import resolve_author
     from harness.emulator.config import EmulatorConfig
     from harness.emulator.server_process import emulator_process
     from harness.engine.run import RequestSettings
@@ -124,7 +124,7 @@ async def _demo(out: Path) -> tuple[Summary, str]:
         named = [registry.model(name) for name in CONTROLS]
         asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]
         async with await Store.open(str(out / "empathy.sqlite")) as store:
-            a, b = [await author_of(name, dataset, store) for name in (A, B)]
+            a, b = [await resolve_author(name, dataset, store) for name in (A, B)]
             judges = [Judge(model, prompt) for model in (*named, *asked)]
             plan = plan_judging(dataset, a, b, judges, split=split)
             summary = await judge_contest(store, registry, plan, RequestSettings(events=out))

@@ -28,14 +28,14 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
     """
 
     async def main() -> tuple[str, bytes, int]:
-        from harness.data.author_resolver import author_of
+        from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.interchange import to_json_lines, response_rows
         from results.db.store import Store
 
         dataset = load(data)
         async with await Store.open(db, create=False) as store:
-            found = await author_of(author, dataset, store)
+            found = await resolve_author(author, dataset, store)
             rows = await response_rows(store, found, dataset.dialogues)
             return found.name, to_json_lines(rows), len(rows)
 

@@ -178,7 +178,7 @@ def judge(
         return
 
     async def main() -> tuple[Summary, str, Breakdowns] | None:
-        from harness.data.author_resolver import author_of
+        from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.judge import judge_contest, plan_judging
         from results.analysis.breakdowns import beside
@@ -188,7 +188,7 @@ def judge(
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
             asked = [judge_of(model) for model in models]
             async with await Store.open(db) as store:
-                first, second = await author_of(a, dataset, store), await author_of(b, dataset, store)
+                first, second = await resolve_author(a, dataset, store), await resolve_author(b, dataset, store)
                 plan = plan_judging(
                     dataset,
                     first,

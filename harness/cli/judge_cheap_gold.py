@@ -110,7 +110,7 @@ def judge_cheap_and_gold(
     from harness.cli.output import confirm_cost, exit_with_status
 
     async def main() -> CheapGoldResult | None:
-        from harness.data.author_resolver import author_of
+        from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.judge import plan_judging
         from harness.workflows.judge_cheap_gold import judge_cheap_gold, gold_subset
@@ -127,8 +127,8 @@ def judge_cheap_and_gold(
             async with await Store.open(db) as store:
                 plan = plan_judging(
                     dataset,
-                    await author_of(a, dataset, store),
-                    await author_of(b, dataset, store),
+                    await resolve_author(a, dataset, store),
+                    await resolve_author(b, dataset, store),
                     [first],
                     split=split,
                     limit=limit,

@@ -43,7 +43,7 @@ class Author:
         return self.set.name
 
 
-async def author_of(name: str, dataset: Dataset, store: Store) -> Author:
+async def resolve_author(name: str, dataset: Dataset, store: Store) -> Author:
     """The author that `name` means.
 
     Raises:

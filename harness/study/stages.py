@@ -24,7 +24,7 @@ from agents.types import Dialogue, Response, Split
 from finetune.checkpoint import read_checkpoint
 from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dataset_folder import MANIFEST, dataset_id
-from harness.data.author_resolver import Author, author_of
+from harness.data.author_resolver import Author, resolve_author
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import TINY, Learner
 from harness.study.context import World
@@ -220,8 +220,8 @@ async def contestant(world: World, store: Store, name: str, ready: Ready) -> Aut
     """A contest's author: from the stage that made its responses, or as it is named."""
     if name in ready.needs:
         made = ready.needs[name].result
-        return await author_of(f"{made['author'].partition('@')[0]}@{made['set']}", world.dataset, store)
-    return await author_of(name, world.dataset, store)
+        return await resolve_author(f"{made['author'].partition('@')[0]}@{made['set']}", world.dataset, store)
+    return await resolve_author(name, world.dataset, store)
 
 
 async def choose(world: World, ready: Ready) -> Made:

@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from harness.data.author_resolver import Author, author_of
+from harness.data.author_resolver import Author, resolve_author
 from harness.engine.run import RequestSettings
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import ServedModels
@@ -100,7 +100,7 @@ async def bench(
     unfinished = made.interrupted or any(lane.stopped or lane.failed for lane in made.lanes.values())
     contests: dict[str, Summary] = {}
     if not unfinished:
-        student = await author_of(what.student, chosen.dataset, store)
+        student = await resolve_author(what.student, chosen.dataset, store)
         for name, opponent in await _opponents(store, what):
             plan = _plan(what, student, opponent)
             contests[name] = await judge.judge_contest(store, registry, plan, settings)
@@ -113,7 +113,7 @@ async def bench(
 async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
     """The base first; by the name they were given."""
     dataset = what.chosen.dataset
-    base = await author_of(_named(what.who.base_name, what.how), dataset, store)
+    base = await resolve_author(_named(what.who.base_name, what.how), dataset, store)
     beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.contestants}
     named = []
     for name in what.stored:
@@ -121,7 +121,7 @@ async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
         merged = what.how.merged and one is not None and one.checkpoint is not None
         named.append((name, name if one is None else _named(one.author, what.how, merged=merged)))
     named += [(name, of.id) for name, of in (what.models or {}).items()]
-    return [(BASE, base), *[(name, await author_of(written, dataset, store)) for name, written in named]]
+    return [(BASE, base), *[(name, await resolve_author(written, dataset, store)) for name, written in named]]
 
 
 def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPlan:

@@ -31,7 +31,7 @@ from finetune.dialogue_selection import (
     membership,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
-from harness.data.author_resolver import author_of, emulated_set
+from harness.data.author_resolver import resolve_author, emulated_set
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_of
@@ -172,7 +172,7 @@ async def _found(dataset: Dataset, train: Sequence[Dialogue], store: Store | Non
         return _Found(texts, {})
     assert store is not None  # `needs_store` says when there must be one
     if recipe.method == Method.DIRECT:
-        author = await author_of(recipe.llm, dataset, store)
+        author = await resolve_author(recipe.llm, dataset, store)
         flaws = await _flaws(store, author.set)
         _add(texts, train, recipe.llm, author.responses, flaws)
         return _Found(texts, {recipe.llm: author.set})

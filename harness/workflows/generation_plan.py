@@ -16,7 +16,7 @@ from agents.responder import OUTPUT_TOKENS, Responder
 from agents.seeded_order import seeded_order
 from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, PromptStyle, PromptFormat
 from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Split, Strategy
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import check_no_leak, dialogues_of
 from harness.workflows.generate import InitialResponses, GenerationPlan
@@ -176,10 +176,10 @@ async def _base(
 ) -> tuple[InitialResponses, str]:
     """What is improved, and its name within a preset's."""
     if kind == HUMAN:
-        return InitialResponses.of_author(await author_of("dataset:human", chosen.dataset, store)), HUMAN
+        return InitialResponses.of_author(await resolve_author("dataset:human", chosen.dataset, store)), HUMAN
     if not initial:
         return InitialResponses.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
-    author = await author_of(initial, chosen.dataset, store)
+    author = await resolve_author(initial, chosen.dataset, store)
     reads = await reads_of(store, author.set.id)
     flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}
     fit = {key: response for key, response in author.responses.items() if key not in flawed}

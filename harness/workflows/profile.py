@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.data.author_resolver import Author, author_of, missing
+from harness.data.author_resolver import Author, resolve_author, missing
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_of
 from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile
@@ -43,7 +43,7 @@ async def profile_responses(
     Raises:
         UserError: an author has no responses, or there is no dialogue that all answered.
     """
-    authors: list[Author] = [await author_of(name, dataset, store) for name in dict.fromkeys(names)]
+    authors: list[Author] = [await resolve_author(name, dataset, store) for name in dict.fromkeys(names)]
     of_split = dialogues_of(dataset, split)
     common = [one for one in of_split if all(one.key in author.responses for author in authors)]
     answered = {author.name: sum(one.key in author.responses for one in of_split) for author in authors}

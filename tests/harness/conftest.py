@@ -14,7 +14,7 @@ from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.types import Split
 from harness.data import dataset
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
@@ -72,8 +72,8 @@ class Bench:
         temperature = None if samples > 1 else 0.0
         return plan_judging(
             data,
-            await author_of("dataset:gpt-4", data, self.store),
-            await author_of("dataset:human", data, self.store),
+            await resolve_author("dataset:gpt-4", data, self.store),
+            await resolve_author("dataset:human", data, self.store),
             [Judge(self._known(registry.model(name)), prompt, temperature) for name in judges],
             **{"split": Split.ALL, "samples": samples, **asked},
         )

@@ -17,7 +17,7 @@ from agents.messages import Completion
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.types import Split
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.data.dataset import sample
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
@@ -81,7 +81,7 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
         summary = await respond(store, Registry(None, {}), chosen, people, how, settings, Library())
         assert [one.responses for one in summary.sets] == [DIALOGUES, DIALOGUES]
         answers = await store.read(lambda connection: connection.execute(COUNT).scalar())
-        texts = [(await author_of(one.name, sample(), store)).responses for one in summary.sets]
+        texts = [(await resolve_author(one.name, sample(), store)).responses for one in summary.sets]
     assert len(rooms) == 2
     assert answers == 2 * DIALOGUES  # each question was answered once
     assert any("the server died" in line for line in told)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.types import Response, ResponseSet
-from harness.data.author_resolver import author_of, read_file
+from harness.data.author_resolver import resolve_author, read_file
 from harness.data.command_hints import command
 from harness.data.dataset import RESPONDERS, Dataset, sample
 from results.db.store import Store
@@ -54,7 +54,7 @@ async def keep(
 
 @pytest.mark.parametrize("responder", RESPONDERS)
 async def test_a_responder_of_the_dataset(store: Store, dataset: Dataset, responder: str) -> None:
-    author = await author_of(f"dataset:{responder}", dataset, store)
+    author = await resolve_author(f"dataset:{responder}", dataset, store)
     assert author.name == f"dataset:{responder}"
     texts = dataset.texts[responder]
     assert {key: r.text for key, r in author.responses.items()} == {
@@ -66,7 +66,7 @@ async def test_a_responder_of_the_dataset(store: Store, dataset: Dataset, respon
 @pytest.mark.parametrize("name", ["dataset:", "dataset:gpt4", "dataset:Human", "dataset:human@default"])
 async def test_a_responder_that_the_dataset_has_not(store: Store, dataset: Dataset, name: str) -> None:
     with pytest.raises(UserError, match="dataset:human, dataset:gpt-4"):
-        await author_of(name, dataset, store)
+        await resolve_author(name, dataset, store)
 
 
 # -- a file's ------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ async def test_every_fault_of_a_file_is_told_with_its_line(
     ]
     path.write_text("\n".join([good[0], "", good[1], *(line for line, _ in wrong)]))
     with pytest.raises(UserError) as caught:
-        await author_of(f"file:{path}", dataset, store)
+        await resolve_author(f"file:{path}", dataset, store)
     told = caught.value.faults
     assert [fault.where for fault in told] == [f"{path}:{4 + at}" for at in range(len(wrong))]
     for fault, (_, what) in zip(told, wrong, strict=True):
@@ -155,7 +155,7 @@ def test_a_file_in_another_encoding(tmp_path: Path, dataset: Dataset) -> None:
 @pytest.mark.parametrize("name", ["file:none.jsonl", "file:", "file:.", "file:" + "x" * 5000])
 async def test_a_file_that_cannot_be_read(store: Store, dataset: Dataset, name: str) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        await author_of(name, dataset, store)
+        await resolve_author(name, dataset, store)
 
 
 # -- stored ones ---------------------------------------------------------------------------------------
@@ -163,10 +163,10 @@ async def test_a_file_that_cannot_be_read(store: Store, dataset: Dataset, name: 
 
 async def test_a_model_means_its_default_set_and_another_is_named(store: Store, dataset: Dataset) -> None:
     plain, hot = await keep(store, dataset), await keep(store, dataset, preset="hot", made="hot", count=2)
-    author, other = [await author_of(name, dataset, store) for name in (MODEL, f"{MODEL}@hot")]
+    author, other = [await resolve_author(name, dataset, store) for name in (MODEL, f"{MODEL}@hot")]
     assert (author.set, author.name, len(author.responses)) == (plain, MODEL, 3)
     assert (other.set, other.name, len(other.responses)) == (hot, f"{MODEL}@hot", 2)
-    assert (await author_of(f"{MODEL}@default", dataset, store)).set == plain
+    assert (await resolve_author(f"{MODEL}@default", dataset, store)).set == plain
 
 
 async def test_several_sets_of_a_name_are_listed_and_each_can_be_named(
@@ -174,22 +174,22 @@ async def test_several_sets_of_a_name_are_listed_and_each_can_be_named(
 ) -> None:
     sets = [await keep(store, dataset, made=made) for made in ("at noon", "at night")]
     with pytest.raises(UserError, match="several sets") as caught:
-        await author_of(MODEL, dataset, store)
+        await resolve_author(MODEL, dataset, store)
     for of in sets:
         assert of.id in str(caught.value)
         assert of.made in str(caught.value)
-        assert (await author_of(f"{MODEL}@{of.id}", dataset, store)).set == of
-        assert (await author_of(f"{MODEL}@{of.id[:16]}", dataset, store)).set == of
+        assert (await resolve_author(f"{MODEL}@{of.id}", dataset, store)).set == of
+        assert (await resolve_author(f"{MODEL}@{of.id[:16]}", dataset, store)).set == of
     with pytest.raises(UserError, match="no responses"):
-        await author_of(f"openai/other@{sets[0].id}", dataset, store)
+        await resolve_author(f"openai/other@{sets[0].id}", dataset, store)
 
 
 async def test_a_set_that_never_got_a_response_is_none(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, made="stopped at once", count=0)
     with pytest.raises(UserError, match="no responses"):
-        await author_of(MODEL, dataset, store)
+        await resolve_author(MODEL, dataset, store)
     of = await keep(store, dataset, made="well")
-    assert (await author_of(MODEL, dataset, store)).set == of
+    assert (await resolve_author(MODEL, dataset, store)).set == of
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "vllm/base", "openai/gpt-4o@hot", "openai/gpt%"])
@@ -198,19 +198,19 @@ async def test_missing_responses_name_the_command_that_makes_them(
 ) -> None:
     await keep(store, dataset, "openai/gpt-4o-mini")
     with pytest.raises(UserError, match=f"empathy respond {name.partition('@')[0]} --split test"):
-        await author_of(name, dataset, store)
+        await resolve_author(name, dataset, store)
 
 
 async def test_rehearsed_responses_are_pointed_to(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, "openai/emulated-gpt-4o")
     with pytest.raises(UserError, match="rehearsed ones are there: openai/emulated-gpt-4o"):
-        await author_of("openai/gpt-4o", dataset, store)
+        await resolve_author("openai/gpt-4o", dataset, store)
 
 
 @pytest.mark.parametrize("name", ["gpt-4", "", "human", "@", "Dataset:human"])
 async def test_a_name_of_no_form_says_which_there_are(store: Store, dataset: Dataset, name: str) -> None:
     with pytest.raises(UserError, match="dataset:NAME, a file file:PATH"):
-        await author_of(name, dataset, store)
+        await resolve_author(name, dataset, store)
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ async def test_the_command_for_improvements_is_not_the_one_for_direct_responses(
 ) -> None:
     await keep(store, dataset, "openai/emulated-gpt-4o", "naive-over-human")
     with pytest.raises(UserError) as told:
-        await author_of("openai/gpt-4o@naive-over-human", dataset, store)
+        await resolve_author("openai/gpt-4o@naive-over-human", dataset, store)
     assert "empathy improve --teacher openai/gpt-4o --over human --strategies naive --split test" in str(
         told.value
     )
     assert "rehearsed ones are there: openai/emulated-gpt-4o@naive-over-human" in str(told.value)
     with pytest.raises(UserError, match="A control judge writes no responses"):
-        await author_of("control/first", dataset, store)
+        await resolve_author("control/first", dataset, store)

@@ -17,7 +17,7 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.types import Judgment, Preference, UnscoredReason, Split, Unscored, Verdict
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset, sample
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import Running, serve
@@ -282,7 +282,7 @@ def find_model(registry: Registry, emulator: Running, name: str) -> Model:
 async def plan_of(
     dataset: Dataset, store: Store, models: list[Model], until: StoppingRule | None = DECIDED, a: str = "llama-2-70b"
 ) -> JudgingPlan:
-    authors = [await author_of(f"dataset:{name}", dataset, store) for name in (a, "human")]
+    authors = [await resolve_author(f"dataset:{name}", dataset, store) for name in (a, "human")]
     judges = [Judge(model, Library(None)["judge/pairwise"]) for model in models]
     return plan_judging(dataset, *authors, judges, split=Split.ALL, until=until)
 

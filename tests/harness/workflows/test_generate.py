@@ -14,7 +14,7 @@ from agents.generation import ExclusionReason
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.types import Fidelity, Split, Strategy
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset, sample
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
@@ -124,11 +124,11 @@ async def test_improved_responses_are_an_author(store: Store, models: Models) ->
     (model,) = await models()
     await run(store, await improving(store, model, "human,llm", "naive,sequential"))
     for name in (model.id, f"{model.id}@naive-over-human", f"{model.id}@sequential-over-llm"):
-        author = await author_of(name, sample(), store)
+        author = await resolve_author(name, sample(), store)
         assert author.name == name
         assert len(author.responses) == 6
-    naive = await author_of(f"{model.id}@naive-over-llm", sample(), store)
-    initial = await author_of(model.id, sample(), store)
+    naive = await resolve_author(f"{model.id}@naive-over-llm", sample(), store)
+    initial = await resolve_author(model.id, sample(), store)
     for key, response in naive.responses.items():  # the emulator adds to what it improves
         assert response.text.startswith(initial.responses[key].text[:20])
 
@@ -166,7 +166,7 @@ async def test_contestants_respond_to_the_test_split(store: Store, models: Model
     for model, of in zip(several, summary.sets, strict=True):
         assert of.name == model.id
         assert (of.responses, of.missing) == (len(plan.dialogues), 0)
-        assert (await author_of(model.id, sample(), store)).set == of.of
+        assert (await resolve_author(model.id, sample(), store)).set == of.of
 
 
 async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(

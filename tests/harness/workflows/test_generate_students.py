@@ -21,7 +21,7 @@ from agents.student_prompt import PromptStyle, rendering
 from agents.types import Split
 from finetune.checkpoint import hash_file, weights_id
 from finetune.tokenizer_identity import PromptEncoding
-from harness.data.author_resolver import author_of
+from harness.data.author_resolver import resolve_author
 from harness.data.dataset import sample
 from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig
@@ -177,10 +177,10 @@ async def test_students_and_base_are_asked_together_once(
     assert len(room.asked) == 15  # base and base-cut read the same answers
     assert [one.responses for one in summary.sets] == [5, 5, 5, 5]
     assert [one.rambling for one in summary.sets] == [5, 5, 5, 5]
-    author = await author_of("student:kind", sample(), store)
+    author = await resolve_author("student:kind", sample(), store)
     assert {one.text for one in author.responses.values()} == {"I am student:kind."}
-    assert (await author_of("student:kind@cut", sample(), store)).set == author.set
-    assert (await author_of("base", sample(), store)).name == "base:tiny-base"
+    assert (await resolve_author("student:kind@cut", sample(), store)).set == author.set
+    assert (await resolve_author("base", sample(), store)).name == "base:tiny-base"
 
     await asked(store, people)
     assert len(room.opened) == 1  # everything is known: nothing is started
@@ -253,7 +253,7 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
         expected = Endings(5, truncated=5 * base, rambling=5 * base)
         assert await endings_of(store, one.of.id) == expected
         assert one.flaws == ({"truncated": 5} if base else {})
-    human = await author_of("dataset:human", sample(), store)
+    human = await resolve_author("dataset:human", sample(), store)
     await store.put_responses(human.set, human.responses.values())
     assert (await endings_of(store, human.set.id, [*human.responses][:9])) == Endings(9, None, 0)
 
@@ -289,13 +289,13 @@ async def test_presets_are_sets_of_their_own_and_cut_as_they_say(
     people = who(place, "student:kind", "base", "base-cut")
     await asked(store, people, ServingConfig(preset="paper"))
     texts = {
-        name: next(iter((await author_of(f"{name}@paper", sample(), store)).responses.values())).text
+        name: next(iter((await resolve_author(f"{name}@paper", sample(), store)).responses.values())).text
         for name in ("student:kind", "base", "base-cut")
     }
     assert texts["base"] == "I am base:tiny-base.\n\nSpeaker: And then?"
     assert texts["base-cut"] == "I am base:tiny-base."
     with pytest.raises(UserError, match="student:kind"):
-        await author_of("student:kind", sample(), store)
+        await resolve_author("student:kind", sample(), store)
 
 
 async def test_merged_students_take_turns_under_a_name_of_their_own(
@@ -305,7 +305,7 @@ async def test_merged_students_take_turns_under_a_name_of_their_own(
     people = who(place, "student:kind", "student:curt", "base")
     await asked(store, people, ServingConfig(merged=True))
     assert room.opened == [["base:tiny-base"], ["student:kind"], ["student:curt"]]
-    assert (await author_of("student:kind@cut-merged", sample(), store)).responses
+    assert (await resolve_author("student:kind@cut-merged", sample(), store)).responses
     await asked(store, people)  # the base is the same base
     assert room.opened[3:] == [["student:kind", "student:curt", "base:tiny-base"]]
     assert len(room.asked) == 15 + 10
