@@ -33,7 +33,7 @@ from agents.models.spec import Model, Capabilities, ApiProtocol
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Split
 from harness.data.dataset import load
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.serving.hardware import default_device, available_memory_mib
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command, lora_module_arguments, plan
@@ -59,7 +59,7 @@ def main() -> None:
         place = Path(work)
         base = Path(told.base) if told.base else _tiny(place / "tiny")
         dtype: Dtype = told.dtype or ("bf16" if told.base else "fp32")
-        dialogues = dialogues_of(load(told.data), Split.ALL)
+        dialogues = dialogues_in_split(load(told.data), Split.ALL)
         asked = [dialogues[at % len(dialogues)] for at in range(PROMPTS)]
         adapters = [
             read_adapter(f"a{n}", _adapter(base, place / f"a{n}", n, dtype)) for n in range(ADAPTERS[-1])

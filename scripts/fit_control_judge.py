@@ -24,7 +24,7 @@ from agents.control_judges import ratings_model, rules
 from agents.hashing import content_id
 from agents.types import Dialogue, Split
 from harness.data.dataset import Dataset, load
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.terminal.output import print_json
 
 PLACE = Path(ratings_model.__file__).with_name("weights.json")
@@ -85,7 +85,7 @@ def by_author(means: dict[str, float], told: list[tuple[str, str, str]]) -> NDAr
 
 def fit(dataset: Dataset) -> dict[str, Any]:
     """Everything that goes into the file of weights."""
-    train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
+    train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     train_x, train_y, train_told = rated_pairs(dataset, train)
     test_x, test_y, test_told = rated_pairs(dataset, test)
     parts = sorted({part for part, _, _ in train_told})

@@ -156,10 +156,10 @@ def split(
     from finetune.dialogue_selection import membership
     from harness.data.dataset import load
     from harness.data.dataset_summary import training_ratings
-    from harness.data.splits import check_no_leak, dialogues_of, overlap
+    from harness.data.splits import check_no_leak, dialogues_in_split, overlap
 
     dataset = load(data)
-    train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
+    train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
     chosen = method if method == "low-rated" else Method(method)
     members = membership(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)

@@ -17,7 +17,7 @@ from agents.types import Dialogue, Split
 from finetune.dialogue_selection import RatedDialogue
 from harness.atomic_write import atomic_write
 from harness.data.dataset import LLMS, Dataset
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def describe(dataset: Dataset) -> Description:
     rated = dataset.rated.values()
     return Description(
         dialogues=len(dataset.dialogues),
-        test=len(dialogues_of(dataset, Split.TEST)),
+        test=len(dialogues_in_split(dataset, Split.TEST)),
         sentiments=dict(Counter(dialogue.sentiment for dialogue in dataset.dialogues).most_common()),
         emotions=dict(sorted(Counter(dialogue.emotion for dialogue in dataset.dialogues).items())),
         ratings={
@@ -69,7 +69,7 @@ def describe(dataset: Dataset) -> Description:
 
 def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = None) -> list[RatedDialogue]:
     """The ratings of the training dialogues (or of those given), as `finetune.dialogue_selection` takes them."""
-    chosen = dialogues_of(dataset, Split.TRAIN) if dialogues is None else dialogues
+    chosen = dialogues_in_split(dataset, Split.TRAIN) if dialogues is None else dialogues
     return [
         RatedDialogue(one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS})
         for one in chosen

@@ -29,7 +29,7 @@ def is_test(ratings: Mapping[str, int]) -> bool:
     return sum(value == GOOD for value in ratings.values()) < TEST_BELOW
 
 
-def dialogues_of(dataset: Dataset, split: Split) -> list[Dialogue]:
+def dialogues_in_split(dataset: Dataset, split: Split) -> list[Dialogue]:
     """A split's dialogues, in the dataset's order."""
     if split is Split.ALL:
         return list(dataset.dialogues)

@@ -19,7 +19,7 @@ from agents.types import Dialogue, Split
 from finetune.dataset_reader import DatasetFolder, read
 from finetune.training_rows import WORD_LIMIT
 from harness.data.dataset import Dataset
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 
 STAGES = ("sft", "dpo")
 SIDES = {"sft": ("completion",), "dpo": ("chosen", "rejected")}
@@ -220,13 +220,13 @@ def _leaks(rows: Mapping[str, list[Row]], held: list[Row], dataset: Dataset | No
     kept = {row["dialogue"] for row in held}
     found = {"in SFT and in DPO": len(sft & dpo), "held out, and trained on": len(kept & (sft | dpo))}
     if dataset is not None:
-        test = dialogues_of(dataset, Split.TEST)
+        test = dialogues_in_split(dataset, Split.TEST)
         trained = sft | dpo | kept
         words = {_said(dialogue) for dialogue in test}
         found["test dialogues"] = len(trained & {dialogue.id for dialogue in test})
         found["a test dialogue's words under another id"] = sum(
             _said(dialogue) in words and dialogue.id in trained
-            for dialogue in dialogues_of(dataset, Split.TRAIN)
+            for dialogue in dialogues_in_split(dataset, Split.TRAIN)
         )
     return {what: count for what, count in found.items() if count}
 

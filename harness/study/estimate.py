@@ -23,7 +23,7 @@ from finetune.dialogue_selection import LOW_RATED, DialogueSelection, membership
 from finetune.memory_plan import TrainingPlan, load_base_config, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
 from harness.study.graph import Graph, Student
@@ -182,12 +182,12 @@ def _rows(graph: Graph, student: Student) -> list[tuple[int, int]]:
     A response that is not there yet counts as long as the human one.
     """
     world, recipe = graph.world, graph.recipes[student.recipe]
-    train = dialogues_of(world.dataset, Split.TRAIN)
+    train = dialogues_in_split(world.dataset, Split.TRAIN)
     kept = {one.id for one in train}
     if graph.study.data.train_limit and recipe.needs_store:
         kept = {one.id for one in seeded_order(train, graph.study.data.seed)[: graph.study.data.train_limit]}
     if recipe.hold_out:
-        kept -= {one.id for one in dialogues_of(world.dataset, Split.DEVELOPMENT)}
+        kept -= {one.id for one in dialogues_in_split(world.dataset, Split.DEVELOPMENT)}
     members = _members(graph, recipe)
     words = rendering(library=world.library)
     turns = {one.id: len(words.turn(one)) for one in train}

@@ -22,7 +22,7 @@ from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.judge import Retries, next_attempts
@@ -132,7 +132,7 @@ def plan_audit(
             found=str(split),
             remedy="The test split was chosen by low ratings; one number over both would mean neither.",
         )
-    dialogues = tuple(seeded_order(dialogues_of(dataset, split), seed)[:limit])
+    dialogues = tuple(seeded_order(dialogues_in_split(dataset, split), seed)[:limit])
     responders = tuple(dataset.texts)
     made = [dataset.responses(name) for name in responders]
     ratings = tuple(tuple(dataset.rated[d.id][name] for name in responders) for d in dialogues)

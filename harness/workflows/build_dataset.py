@@ -34,7 +34,7 @@ from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
 from harness.data.author_resolver import resolve_author, emulated_set
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
-from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_of
+from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from prompts import Library
 from results.db.store import Store
@@ -105,7 +105,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
         UserError: responses are missing (it names the command that makes them), or match several sets;
             the splits leak.
     """
-    train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
+    train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
     found = await _found(dataset, train, store, recipe)
     members = _members(dataset, train, recipe)
@@ -117,7 +117,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
             remedy=f"Make them with: {recipe.command}  (or build without them: --partial)",
         )
     _leave_out(members, found.texts, {dialogue for dialogue, _ in missing})
-    kept = {one.id for one in dialogues_of(dataset, Split.DEVELOPMENT)} if recipe.hold_out else set()
+    kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)} if recipe.hold_out else set()
     dialogues = {dialogue.id: dialogue for dialogue in train}
     trained, held = (
         build_rows(part, dialogues, found.texts, recipe.fidelity)

@@ -18,7 +18,7 @@ from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, PromptStyle, P
 from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Split, Strategy
 from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset
-from harness.data.splits import check_no_leak, dialogues_of
+from harness.data.splits import check_no_leak, dialogues_in_split
 from harness.workflows.generate import InitialResponses, GenerationPlan
 from prompts import Library
 from results.db.store import Store
@@ -47,9 +47,9 @@ class DialogueSubset:
 
     def dialogues(self) -> tuple[Dialogue, ...]:
         """In the seeded order."""
-        parts = {str(split): dialogues_of(self.dataset, split) for split in (Split.TRAIN, Split.TEST)}
+        parts = {str(split): dialogues_in_split(self.dataset, split) for split in (Split.TRAIN, Split.TEST)}
         check_no_leak(parts)
-        return tuple(seeded_order(dialogues_of(self.dataset, self.split), self.seed)[: self.limit])
+        return tuple(seeded_order(dialogues_in_split(self.dataset, self.split), self.seed)[: self.limit])
 
 
 def parse_strategies(text: str) -> tuple[Strategy, ...]:

@@ -20,7 +20,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Split
 from harness.data.author_resolver import Author, missing
 from harness.data.dataset import Dataset
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import save_judges
@@ -161,7 +161,7 @@ def plan_judging(
         raise UserError(
             "an author cannot be judged against itself", found=a.name, remedy="Name two different authors."
         )
-    of_split = dialogues_of(dataset, split)
+    of_split = dialogues_in_split(dataset, split)
     both = [d for d in of_split if d.key in a.responses and d.key in b.responses]
     if not both:
         raise UserError(

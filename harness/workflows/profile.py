@@ -10,7 +10,7 @@ from agents.errors import UserError
 from agents.types import Split
 from harness.data.author_resolver import Author, resolve_author, missing
 from harness.data.dataset import Dataset
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile
 from results.db.store import Store
 from results.render.format import percent
@@ -44,7 +44,7 @@ async def profile_responses(
         UserError: an author has no responses, or there is no dialogue that all answered.
     """
     authors: list[Author] = [await resolve_author(name, dataset, store) for name in dict.fromkeys(names)]
-    of_split = dialogues_of(dataset, split)
+    of_split = dialogues_in_split(dataset, split)
     common = [one for one in of_split if all(one.key in author.responses for author in authors)]
     answered = {author.name: sum(one.key in author.responses for one in of_split) for author in authors}
     if not common:

@@ -18,7 +18,7 @@ PLAIN = "That is good to know about the {}. I am sorry it went that way for you.
 POOR = "The {} is nothing. Get over it, others have worse."
 
 
-def dialogues_of(count: int) -> dict[str, Dialogue]:
+def dialogues_in_split(count: int) -> dict[str, Dialogue]:
     """So many short dialogues, each of its own."""
     made = {}
     for number in range(count):
@@ -45,8 +45,8 @@ def rows_of(dialogues: dict[str, Dialogue]) -> TrainingRows:
 
 @pytest.fixture(scope="session")
 def make_dialogues() -> Callable[[int], dict[str, Dialogue]]:
-    """`dialogues_of`, for tests."""
-    return dialogues_of
+    """`dialogues_in_split`, for tests."""
+    return dialogues_in_split
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
     """A function that writes a dataset's folder of so many dialogues, an eighth of them held out."""
 
     def make(count: int = 32, *, held_out: bool = True) -> Path:
-        dialogues = dialogues_of(count)
+        dialogues = dialogues_in_split(count)
         kept = dict(list(dialogues.items())[: count // 8 * 7]) if held_out else dialogues
         rest = {name: one for name, one in dialogues.items() if name not in kept}
         folder = tmp_path_factory.mktemp("data") / "over-human"

@@ -18,7 +18,7 @@ from agents.hashing import content_id
 from agents.messages import Message
 from agents.types import Comparison, Dialogue, Response, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from scripts.fit_control_judge import PLACE, agreement, fit, fitted, main, rated_pairs
 
 pytest.importorskip("sklearn", reason="fitting needs scikit-learn (a development dependency)")
@@ -47,7 +47,7 @@ def refitted(real: Dataset) -> dict[str, Any]:
 def share(name: str, dataset: Dataset) -> tuple[float, int]:
     """Agreement of a control judge, asked as it is in a run, with the rated test pairs; their number."""
     right, count = 0.0, 0
-    for dialogue in dialogues_of(dataset, Split.TEST):
+    for dialogue in dialogues_in_split(dataset, Split.TEST):
         rated = dataset.rated[dialogue.id]
         for a, b in combinations(RESPONDERS, 2):
             if rated[a] == rated[b]:
@@ -121,7 +121,7 @@ def test_fitted_anew_it_is_the_same(shipped: dict[str, Any], refitted: dict[str,
 
 
 def test_only_training_dialogues_decide_the_weights(real: Dataset, refitted: dict[str, Any]) -> None:
-    worst = {dialogue.id for dialogue in dialogues_of(real, Split.TEST)}
+    worst = {dialogue.id for dialogue in dialogues_in_split(real, Split.TEST)}
     texts = {
         name: {key: "Nonsense!!!" if key in worst else text for key, text in of.items()}
         for name, of in real.texts.items()

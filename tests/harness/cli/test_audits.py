@@ -15,7 +15,7 @@ import pytest
 
 from agents.types import Split
 from harness.data.dataset import sample
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.workflows.interchange import parse_judgments
 from results.analysis.controlled_ranking import COVARIATES
 from results.db.mappers import judgment_row
@@ -152,7 +152,7 @@ def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> N
 
 
 def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> None:
-    dialogues = dialogues_of(sample(), Split.ALL)
+    dialogues = dialogues_in_split(sample(), Split.ALL)
     rows = [(one.id, *PAIR, "a" if at % 3 else "b") for at, one in enumerate(dialogues[:45])]
     rows[0] = (rows[0][0], PAIR[1], PAIR[0], "a")  # the same preference, written the other way round
     with (workplace / "people.csv").open("w", newline="") as file:
@@ -188,7 +188,7 @@ def test_other_files_are_no_preferences(
 def test_rows_of_preferences_that_match_nothing_are_counted(
     empathy: Run, judged: str, workplace: Path
 ) -> None:
-    ids = [one.id for one in dialogues_of(sample(), Split.ALL)]
+    ids = [one.id for one in dialogues_in_split(sample(), Split.ALL)]
     rows = [(f" {one} ", *PAIR, "A ") for one in ids[:40]]
     rows += [(one.replace(":", "-"), *PAIR, "a") for one in ids[:3]]
     rows += [(one, "gpt-4", "human", "a") for one in ids[:5]]

@@ -14,7 +14,7 @@ import pytest
 from agents.types import Split
 from harness.data import download
 from harness.data.dataset import read, sample
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from prompts import Library, released
 
 Run = Callable[..., Any]
@@ -81,7 +81,7 @@ def test_split_writes_what_it_counts_and_never_trains_on_test(
         name: [json.loads(line) for line in (workplace / "parts" / f"{name}.jsonl").read_text().splitlines()]
         for name in ("sft", "dpo", "test")
     }
-    assert len(rows["test"]) == sizes["test"] == len(dialogues_of(sample(), Split.TEST))
+    assert len(rows["test"]) == sizes["test"] == len(dialogues_in_split(sample(), Split.TEST))
     assert (len(rows["sft"]), len(rows["dpo"])) == (sizes["sft_dialogues"], sizes["dpo"])
     assert sum(len(row["responses"]) for row in rows["sft"]) == sizes["sft_rows"]
     test = {row["dialogue_id"] for row in rows["test"]}

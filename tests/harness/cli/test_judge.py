@@ -17,7 +17,7 @@ import pytest
 from agents.seeded_order import seeded_subset
 from agents.types import Split
 from harness.data.dataset import sample
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")
@@ -198,7 +198,7 @@ def test_a_split_is_asked_about_and_no_other(empathy: Run) -> None:
         split: empathy(*JUDGE, "--judge", "control/longer", "--split", split, "--json").data["judges"][0]["n"]
         for split in Split
     }
-    assert found == {split: len(dialogues_of(sample(), split)) for split in Split}
+    assert found == {split: len(dialogues_in_split(sample(), split)) for split in Split}
     assert found[Split.TEST] + found[Split.TRAIN] == found[Split.ALL]
 
 
@@ -211,7 +211,7 @@ def test_samples_are_asked_each(empathy: Run) -> None:
 
 
 def test_a_file_of_responses_is_an_author_on_what_it_answers(empathy: Run, workplace: Path) -> None:
-    test = dialogues_of(sample(), Split.TEST)[:4]
+    test = dialogues_in_split(sample(), Split.TEST)[:4]
     rows = [json.dumps({"dialogue_id": d.id, "response": "word " * 300}) for d in test]
     (workplace / "mine.jsonl").write_text("\n".join(rows))
     command = ("judge", "file:mine.jsonl", "dataset:human", "--data", "sample", "--judge", "control/longer")

@@ -13,7 +13,7 @@ import pytest
 from agents.types import Split
 from harness.data.dataset import LLMS, RESPONDERS, Dataset, load, read, sample
 from harness.data.dataset_summary import VALUES, Description, as_data, describe, plot, training_ratings
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 
 Rows = list[dict[str, str]]
 
@@ -74,7 +74,7 @@ def test_what_trains_is_rated_as_in_the_file(both: tuple[Rows, Description, Data
         row = by_id[one.dialogue]
         assert one.human == int(row["rating_human"])
         assert one.llms == {llm: int(row[f"rating_{RESPONDERS[llm]}"]) for llm in LLMS}
-    some = dialogues_of(dataset, Split.TEST)[:3]
+    some = dialogues_in_split(dataset, Split.TEST)[:3]
     assert [one.dialogue for one in training_ratings(dataset, some)] == [dialogue.id for dialogue in some]
 
 

@@ -15,7 +15,7 @@ from agents.errors import UserError
 from agents.seeded_order import seeded_order, seeded_subset
 from agents.types import Dialogue, Rating, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
-from harness.data.splits import DEVELOPMENT_SHARE, Overlap, check_no_leak, dialogues_of, is_test, overlap
+from harness.data.splits import DEVELOPMENT_SHARE, Overlap, check_no_leak, dialogues_in_split, is_test, overlap
 
 RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 
@@ -61,7 +61,7 @@ def test_near_identical_dialogues_and_shared_workers_are_counted() -> None:
 
 def test_the_real_splits_share_one_near_identical_dialogue_and_the_workers_of_37(real_dataset: Path) -> None:
     dataset = load(str(real_dataset))
-    train, test = dialogues_of(dataset, Split.TRAIN), dialogues_of(dataset, Split.TEST)
+    train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     found = overlap(train, test)
     assert len(found.near_identical) == 1
     assert found.same_workers == 37
@@ -87,13 +87,13 @@ def test_why_250(real_dataset: Path) -> None:
 @given(RATINGS)
 def test_test_and_train_are_a_partition_in_the_datasets_order(ratings: list[tuple[int, ...]]) -> None:
     dataset = dataset_of(ratings)
-    every = ids(dialogues_of(dataset, Split.ALL))
-    test, train = (set(ids(dialogues_of(dataset, split))) for split in (Split.TEST, Split.TRAIN))
+    every = ids(dialogues_in_split(dataset, Split.ALL))
+    test, train = (set(ids(dialogues_in_split(dataset, split))) for split in (Split.TEST, Split.TRAIN))
     assert every == ids(list(dataset.dialogues))
     assert test | train == set(every)
     assert not test & train
     for split in (Split.TEST, Split.TRAIN):
-        chosen = ids(dialogues_of(dataset, split))
+        chosen = ids(dialogues_in_split(dataset, split))
         assert chosen == sorted(chosen, key=every.index)
     assert test == {f"id-{at}" for at, of in enumerate(ratings) if Counter(of)[3] < 2}
 
@@ -101,10 +101,10 @@ def test_test_and_train_are_a_partition_in_the_datasets_order(ratings: list[tupl
 @given(RATINGS)
 def test_development_lies_in_train_and_never_changes(ratings: list[tuple[int, ...]]) -> None:
     dataset = dataset_of(ratings)
-    train, development = (dialogues_of(dataset, split) for split in (Split.TRAIN, Split.DEVELOPMENT))
+    train, development = (dialogues_in_split(dataset, split) for split in (Split.TRAIN, Split.DEVELOPMENT))
     assert set(ids(development)) <= set(ids(train))
     assert len(development) == round(DEVELOPMENT_SHARE * len(train))
-    assert development == dialogues_of(dataset_of(ratings), Split.DEVELOPMENT)
+    assert development == dialogues_in_split(dataset_of(ratings), Split.DEVELOPMENT)
 
 
 @given(st.permutations(range(12)), st.integers(0, 12), st.integers(0, 12), st.integers(0, 5))
@@ -174,11 +174,11 @@ def test_the_real_test_split_is_the_papers(real_dataset: Path) -> None:
         for row in rows
     }
     dataset = load(str(real_dataset))
-    test = dialogues_of(dataset, Split.TEST)
+    test = dialogues_in_split(dataset, Split.TEST)
     assert ids(test) == [name for name, count in good.items() if count < 2]
     assert len(test) == 250
     assert Counter(dialogue.sentiment for dialogue in test) == {"negative": 170, "positive": 80}
-    train, development = (dialogues_of(dataset, split) for split in (Split.TRAIN, Split.DEVELOPMENT))
+    train, development = (dialogues_in_split(dataset, split) for split in (Split.TRAIN, Split.DEVELOPMENT))
     assert (len(train), len(development)) == (1750, 175)
     assert sum(dataset.rated[dialogue.id]["human"] == 3 for dialogue in train) == 950
     check_no_leak({"train": train, "test": test})
@@ -188,7 +188,7 @@ def test_the_real_test_split_is_the_papers(real_dataset: Path) -> None:
 
 def test_the_samples_splits_do_not_leak() -> None:
     dataset = sample()
-    check_no_leak({str(split): dialogues_of(dataset, split) for split in (Split.TRAIN, Split.TEST)})
+    check_no_leak({str(split): dialogues_in_split(dataset, split) for split in (Split.TRAIN, Split.TEST)})
 
 
 @pytest.mark.parametrize(

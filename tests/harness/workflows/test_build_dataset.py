@@ -23,7 +23,7 @@ from finetune.dataset_folder import FORMATS
 from finetune.dataset_reader import read
 from finetune.dialogue_selection import LLMS
 from harness.data.dataset import Dataset, load, sample
-from harness.data.splits import dialogues_of
+from harness.data.splits import dialogues_in_split
 from harness.data.training_set_checks import compare, inspect
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.workflows.build_dataset import Built, build
@@ -61,7 +61,7 @@ async def stored(store: Store, agent: Improver | Responder, dialogues: list[Dial
 
 async def everything(store: Store, dataset: Dataset) -> None:
     """Initial responses, and improvements by one strategy, of every training dialogue."""
-    train = dialogues_of(dataset, Split.TRAIN)
+    train = dialogues_in_split(dataset, Split.TRAIN)
     await stored(store, initial(), train, "Initial")
     for fidelity in Fidelity:
         for over in (HUMAN, LLM):
@@ -114,7 +114,7 @@ def counted(path: Path, method: str, llm: str, released: bool) -> tuple[int, int
 async def test_sizes_of_every_dataset_of_the_real_one(real_dataset: Path, store: Store) -> None:
     dataset = load(str(real_dataset))
     await everything(store, dataset)
-    test = {one.id for one in dialogues_of(dataset, Split.TEST)}
+    test = {one.id for one in dialogues_in_split(dataset, Split.TEST)}
     assert len(test) == 250
     for method, llm, fidelity in recipes():
         built = await build(dataset, store, made(method, llm, fidelity))
@@ -134,7 +134,7 @@ async def test_sizes_of_every_dataset_of_the_real_one(real_dataset: Path, store:
 async def test_no_test_dialogue_in_any_file_and_one_prompt_a_pair(store: Store, tmp_path: Path) -> None:
     dataset = sample()
     await everything(store, dataset)
-    test = dialogues_of(dataset, Split.TEST)
+    test = dialogues_in_split(dataset, Split.TEST)
     for number, (method, llm, fidelity) in enumerate(recipes()):
         folder = tmp_path / str(number)
         built = await build(dataset, store, made(method, llm, fidelity))
@@ -188,7 +188,7 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
         UserError, match="empathy improve --teacher openai/teacher --over human --strategies naive"
     ):
         await build(dataset, store, recipe("over-human"))
-    some = dialogues_of(dataset, Split.TRAIN)[:10]
+    some = dialogues_in_split(dataset, Split.TRAIN)[:10]
     await stored(store, teacher(dataset, HUMAN, Strategy.NAIVE), some, "Improved")
     with pytest.raises(UserError, match="responses are missing"):
         await build(dataset, store, recipe("over-human"))
@@ -212,7 +212,7 @@ async def keep(store: Store, generation: Generation) -> None:
 
 async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_path: Path) -> None:
     dataset = sample()
-    train = dialogues_of(dataset, Split.TRAIN)
+    train = dialogues_in_split(dataset, Split.TRAIN)
     low = [one for one in train if dataset.rated[one.id][HUMAN] < 3]
     agent = teacher(dataset, HUMAN, Strategy.NAIVE)
     answers = {
@@ -260,7 +260,7 @@ async def test_held_out_dialogues_stay_out_of_training(store: Store, tmp_path: P
     await everything(store, dataset)
     whole = await build(dataset, store, recipe("over-llm"))
     parted = await build(dataset, store, recipe("over-llm", hold_out=True))
-    kept = {one.id for one in dialogues_of(dataset, Split.DEVELOPMENT)}
+    kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)}
     assert parted.held_out is not None
     assert kept == parted.held_out.dialogues()
     assert parted.rows.dialogues() == whole.rows.dialogues() - kept
@@ -273,7 +273,7 @@ async def test_held_out_dialogues_stay_out_of_training(store: Store, tmp_path: P
 
 async def test_fresh_direct_responses_of_any_model(store: Store) -> None:
     dataset = sample()
-    train = dialogues_of(dataset, Split.TRAIN)
+    train = dialogues_in_split(dataset, Split.TRAIN)
     await stored(store, initial(), train, "Fresh")
     built = await build(dataset, store, recipe("direct", llm=TEACHER.id))
     assert built.origin.llm == TEACHER.id
