@@ -15,7 +15,7 @@ from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import Do
-from harness.cli.options.checkpoint import folder_of
+from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import (
     CallOptions,
     call_options,
@@ -110,7 +110,7 @@ def bench(
         raise UserError("one checkpoint, or a folder to watch", where="CHECKPOINT, --watch", remedy=remedy)
     do = _bencher(rest, requirements)
     if checkpoint is not None:
-        result, pages = do(folder_of(str(checkpoint), rest["db"]), not no_report)
+        result, pages = do(checkpoint_folder(str(checkpoint), rest["db"]), not no_report)
         _show(result, as_json)
         _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)

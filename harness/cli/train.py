@@ -23,7 +23,7 @@ from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
-from harness.cli.options.checkpoint import folder_of
+from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import db_option, json_option, run
 from harness.cli.options.training import (
     TrainingOptions,
@@ -98,7 +98,7 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
 def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -> None:
     """Step two: preference optimisation of an SFT checkpoint."""
     asked = TrainingOptions.take(rest)
-    started = folder_of(parent, asked.db)
+    started = checkpoint_folder(parent, asked.db)
     asked = _begin(asked, out)
     from finetune.dpo import train_dpo
 
@@ -148,7 +148,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
     """
     from finetune.merge_lora import merge as merge_now
 
-    record = merge_now(folder_of(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
+    record = merge_now(checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
     if as_json:
         print_json(record)
     else:

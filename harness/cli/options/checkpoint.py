@@ -8,7 +8,7 @@ from agents.errors import UserError
 from harness.cli.options.common import run
 
 
-def folder_of(named: str, db: str) -> Path:
+def checkpoint_folder(named: str, db: str) -> Path:
     """A checkpoint's folder by its path, or by `student:NAME`: in the usual places, or as registered."""
     from harness.serving.checkpoint_resolver import is_student, parse_student_folder
     from harness.workflows.records import last_seen_folders
