@@ -19,7 +19,7 @@ from results.render.table import table_of
 if TYPE_CHECKING:
     from harness.data.training_set_checks import Difference, Inspection
     from harness.data.training_set_spec import TrainingSetSpec
-    from harness.workflows.build_dataset import Built
+    from harness.workflows.build_dataset import BuiltDataset
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
 LONGEST_SHOWN = 300
@@ -115,7 +115,7 @@ def build(
     if repo is not None:
         hub_upload.check(repo)
 
-    async def main() -> Built:
+    async def main() -> BuiltDataset:
         from harness.data.dataset import load
         from harness.workflows.build_dataset import build as build_dataset
         from results.db.store import Store

@@ -44,7 +44,7 @@ Texts = dict[tuple[str, str], str | UnusableResponse]  # (dialogue's id, role) â
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltDataset:
     """A dataset before it is written.
 
     Attributes:
@@ -95,7 +95,7 @@ class _Found:
         }
 
 
-async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) -> Built:
+async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) -> BuiltDataset:
     """The dataset of these recipe.
 
     Args:
@@ -124,7 +124,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
         for part in (_part(members, kept, inside=False), _part(members, kept, inside=True))
     )
     runs = await runs_of(store, [of.id for of in found.sets.values()]) if store is not None else []
-    return Built(
+    return BuiltDataset(
         trained,
         held if kept else None,
         dialogues,

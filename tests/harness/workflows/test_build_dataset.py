@@ -26,7 +26,7 @@ from harness.data.dataset import Dataset, load, sample
 from harness.data.splits import dialogues_in_split
 from harness.data.training_set_checks import compare, inspect
 from harness.data.training_set_spec import TrainingSetSpec
-from harness.workflows.build_dataset import Built, build
+from harness.workflows.build_dataset import BuiltDataset, build
 from prompts import Library
 from results.db.store import Store
 
@@ -298,7 +298,7 @@ def test_options_that_do_not_go_together(wrong: dict[str, Any]) -> None:
         TrainingSetSpec(**wrong)
 
 
-async def written(store: Store, folder: Path, **options: Any) -> Built:
+async def written(store: Store, folder: Path, **options: Any) -> BuiltDataset:
     built = await build(sample(), store, recipe(**options))
     built.write(folder, LIBRARY, ())
     return built
