@@ -36,7 +36,7 @@ class Finder:
         """Whether a dialogue has this id, or this situation and utterance."""
         return identity in self._by_id or (pair is not None and bool(self._of_pair(pair)))
 
-    def is_said_again(self, key: str, text: str) -> bool:
+    def is_echo(self, key: str, text: str) -> bool:
         """Whether a text holds situation and utterance of the dialogue of this key, neither of them short."""
         words, said = self._by_key[key], _plain(text)
         return all(len(part) >= LEAST_CHARACTERS and part in said for part in words)

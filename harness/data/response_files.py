@@ -269,7 +269,7 @@ def _tell_placeholders(texts: Iterator[str] | Any, source: str) -> None:
 
 def _tell_echoes(texts: Mapping[str, str], finder: Finder, source: str) -> None:
     """Say where responses hold their whole dialogue: a base's output with the prompt still before it."""
-    count = sum(finder.is_said_again(key, text) for key, text in texts.items())
+    count = sum(finder.is_echo(key, text) for key, text in texts.items())
     if count:
         told = f"{count:,} responses hold their dialogue word for word"
         remedy = "if that is the prompt they were written to, cut it off before they are judged"
