@@ -15,7 +15,7 @@ _WORD = re.compile(r"\w+")
 Fault_ = tuple[str, str]  # what is wrong, and what was found
 
 
-class Finder:
+class DialogueFinder:
     """Finds dialogues of a dataset."""
 
     def __init__(self, dialogues: Sequence[Dialogue]) -> None:

@@ -23,7 +23,7 @@ from agents.files.json_rows import json_type_name, read_rows
 from agents.files.table import read_table
 from agents.files.text import decode_text
 from agents.types import Dialogue
-from harness.data.dialogue_finder import Finder
+from harness.data.dialogue_finder import DialogueFinder
 
 FORMS = (
     'It is JSON lines {"dialogue_id": …, "response": …}; a CSV with the columns dialogue_id, response or '
@@ -76,7 +76,7 @@ def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> 
         UserError: it is of no form that is read, or a row is faulty: every fault at once.
     """
     faults = Faults(source)
-    finder = Finder(dialogues)
+    finder = DialogueFinder(dialogues)
     text = decode_text(content, Faults(source))
     answers = _of_table if text is not None and _is_table(text, source) else _of_json
     texts: dict[str, str] = {}
@@ -109,7 +109,7 @@ def _is_table(text: str, source: str) -> bool:
     return PurePath(source).suffix.lower() == ".csv" or "response" in heading
 
 
-def _of_table(content: bytes, faults: Faults, finder: Finder) -> Iterator[_Answer]:
+def _of_table(content: bytes, faults: Faults, finder: DialogueFinder) -> Iterator[_Answer]:
     def is_row(cells: dict[str, str]) -> bool:
         return finder.knows(cells.get("dialogue_id", ""), _pair(cells))
 
@@ -130,7 +130,7 @@ def _of_table(content: bytes, faults: Faults, finder: Finder) -> Iterator[_Answe
         )
 
 
-def _of_json(content: bytes, faults: Faults, _: Finder) -> Iterator[_Answer]:
+def _of_json(content: bytes, faults: Faults, _: DialogueFinder) -> Iterator[_Answer]:
     rows = read_rows(content, faults, noun="answer")
     entries = [f"answer {row.number}" if row.is_element else "" for row in rows]
     forms = [_form_of(row.value) for row in rows]
@@ -220,7 +220,7 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, str] | None:
     return (situation, utterance) if isinstance(situation, str) and isinstance(utterance, str) else None
 
 
-def _key(answer: _Answer, finder: Finder, there: Mapping[str, str], faults: Faults) -> str:
+def _key(answer: _Answer, finder: DialogueFinder, there: Mapping[str, str], faults: Faults) -> str:
     """Return the key of the answered dialogue; "" for a faulty answer, after recording the fault."""
     fault = _text_fault(answer)
     dialogue: Dialogue | None = None
@@ -267,7 +267,7 @@ def _tell_placeholders(texts: Iterator[str] | Any, source: str) -> None:
         )
 
 
-def _tell_echoes(texts: Mapping[str, str], finder: Finder, source: str) -> None:
+def _tell_echoes(texts: Mapping[str, str], finder: DialogueFinder, source: str) -> None:
     """Say where responses hold their whole dialogue: a base's output with the prompt still before it."""
     count = sum(finder.is_echo(key, text) for key, text in texts.items())
     if count:
