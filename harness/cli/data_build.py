@@ -17,7 +17,7 @@ from harness.terminal.output import print_json, print_line, print_table, print_t
 from results.render.table import table_of
 
 if TYPE_CHECKING:
-    from harness.data.training_set_checks import Difference, Inspection
+    from harness.data.training_set_checks import Difference, TrainingSetInspection
     from harness.data.training_set_spec import TrainingSetSpec
     from harness.workflows.build_dataset import BuiltDataset
 
@@ -211,7 +211,7 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
     _show(inspected)
 
 
-def _show(inspected: Inspection) -> None:
+def _show(inspected: TrainingSetInspection) -> None:
     print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
     table = table_of("", ("words", "texts", "mean", "median", "most", "over 97"))

@@ -46,7 +46,7 @@ class Lengths:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class TrainingSetInspection:
     """What is in a folder.
 
     Attributes:
@@ -87,7 +87,7 @@ class Difference:
     why: tuple[str, ...]
 
 
-def inspect(folder: Path, dataset: Dataset | None = None, samples: int = 3) -> Inspection:
+def inspect(folder: Path, dataset: Dataset | None = None, samples: int = 3) -> TrainingSetInspection:
     """What is in a dataset's folder.
 
     Args:
@@ -102,7 +102,7 @@ def inspect(folder: Path, dataset: Dataset | None = None, samples: int = 3) -> I
     held = [row for stage in STAGES for row in _rows(folder / f"held-out-{stage}.jsonl")]
     pairs = rows["dpo"]
     longer = [_words(pair["chosen"]) > _words(pair["rejected"]) for pair in pairs]
-    return Inspection(
+    return TrainingSetInspection(
         data=data,
         lengths={
             f"{stage} {side}": _lengths([row[side] for row in rows[stage]])
