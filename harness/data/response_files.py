@@ -37,7 +37,7 @@ NO_TEXT = object()  # a value that is not there, which is not the same as null
 
 
 @dataclass(frozen=True)
-class Answers:
+class ResponseTexts:
     """What a file of responses holds.
 
     Attributes:
@@ -65,7 +65,7 @@ class _Answer:
     left_out: tuple[int, int] = (0, 0)
 
 
-def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> Answers:
+def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> ResponseTexts:
     """The responses in a file's bytes.
 
     Args:
@@ -97,7 +97,7 @@ def read_answers(content: bytes, source: str, dialogues: Sequence[Dialogue]) -> 
     _tell_left_out(read, source)
     _tell_placeholders(texts.values(), source)
     _tell_echoes(texts, finder, source)
-    return Answers(texts, next(iter(generators)))
+    return ResponseTexts(texts, next(iter(generators)))
 
 
 def _is_table(text: str, source: str) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agents.errors import Fault, InputWarning, UserError
 from agents.types import Dialogue
 from harness.data.dataset import sample
-from harness.data.response_files import Answers, read_answers
+from harness.data.response_files import ResponseTexts, read_answers
 
 DIALOGUES = sample().dialogues
 TEXTS = [f"I hear you, {at}." for at in range(len(DIALOGUES))]
@@ -78,7 +78,7 @@ def write(request: pytest.FixtureRequest) -> Write:
     return FORMS[request.param]
 
 
-def read(content: bytes, name: str = "answers") -> Answers:
+def read(content: bytes, name: str = "answers") -> ResponseTexts:
     return read_answers(content, name, DIALOGUES)
 
 
