@@ -45,7 +45,7 @@ def fetch(
     content = (
         read_bytes(source, "the file of --from")
         if source is not None
-        else downloaded(url, "the dataset", remedy, progress)
+        else download(url, "the dataset", remedy, progress)
     )
     where = str(source or url)
     digest = sha256(content).hexdigest()
@@ -72,7 +72,7 @@ def _is_there(place: Path) -> bool:
         return False
 
 
-def downloaded(url: str, what: str, remedy: str, progress: Callable[[int], None] = lambda _: None) -> bytes:
+def download(url: str, what: str, remedy: str, progress: Callable[[int], None] = lambda _: None) -> bytes:
     """The bytes at an address, `MOST_BYTES` and a little at most.
 
     Args:

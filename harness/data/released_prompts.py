@@ -10,7 +10,7 @@ from pathlib import Path
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
 from harness.atomic_write import atomic_write
-from harness.data.download import ROOT, downloaded
+from harness.data.download import ROOT, download
 from prompts import released
 
 REMEDY = "Where there is no network: empathy prompts fetch --from DIR, a copy of the repository."
@@ -55,7 +55,7 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
 def _content(name: str, source: Path | None, root: str) -> bytes:
     if source is not None:
         return read_bytes(source / name, "the script")
-    return downloaded(f"{root}/{name}", "the released prompts", REMEDY)
+    return download(f"{root}/{name}", "the released prompts", REMEDY)
 
 
 def _is_there(place: Path, name: str) -> bool:
