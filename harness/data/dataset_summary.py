@@ -26,7 +26,7 @@ VALUES = (1, 2, 3)
 
 
 @dataclass(frozen=True)
-class Description:
+class DatasetSummary:
     """Counts of a dataset.
 
     Attributes:
@@ -44,10 +44,10 @@ class Description:
     pairs: dict[str, dict[tuple[int, int], int]]
 
 
-def describe(dataset: Dataset) -> Description:
+def describe(dataset: Dataset) -> DatasetSummary:
     """All counts at once."""
     rated = dataset.rated.values()
-    return Description(
+    return DatasetSummary(
         dialogues=len(dataset.dialogues),
         test=len(dialogues_in_split(dataset, Split.TEST)),
         sentiments=dict(Counter(dialogue.sentiment for dialogue in dataset.dialogues).most_common()),
@@ -76,7 +76,7 @@ def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = No
     ]
 
 
-def as_data(description: Description) -> dict[str, Any]:
+def as_data(description: DatasetSummary) -> dict[str, Any]:
     """For `--json`: keys as text."""
     return {
         "dialogues": description.dialogues,
@@ -92,7 +92,7 @@ def as_data(description: Description) -> dict[str, Any]:
     }
 
 
-def plot(description: Description, path: Path) -> None:
+def plot(description: DatasetSummary, path: Path) -> None:
     """Figures 3 and 4 side by side, as the file's ending says (.png, .svg, .pdf).
 
     Raises:
@@ -104,7 +104,7 @@ def plot(description: Description, path: Path) -> None:
     atomic_write(path, render_figure(partial(_figure, description), {form: {"dpi": 150}})[form])
 
 
-def _figure(description: Description) -> Figure:
+def _figure(description: DatasetSummary) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4.5), layout="constrained")
@@ -114,7 +114,7 @@ def _figure(description: Description) -> Figure:
     return figure
 
 
-def _ratings(axes: Any, description: Description) -> None:
+def _ratings(axes: Any, description: DatasetSummary) -> None:
     """Figure 3: how often each responder was rated 1, 2 and 3."""
     names = list(description.ratings)
     for offset, (value, colour) in enumerate(zip(VALUES, ("#D55E00", "#E69F00", "#0072B2"), strict=True)):
@@ -127,7 +127,7 @@ def _ratings(axes: Any, description: Description) -> None:
     axes.legend(frameon=False)
 
 
-def _pairs(axes: Any, description: Description) -> None:
+def _pairs(axes: Any, description: DatasetSummary) -> None:
     """Figure 4: how often people and LLMs were rated how."""
     kinds = [(human, llm) for human in VALUES for llm in VALUES]
     colours = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")

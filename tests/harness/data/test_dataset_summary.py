@@ -12,14 +12,14 @@ import pytest
 
 from agents.types import Split
 from harness.data.dataset import LLMS, RESPONDERS, Dataset, load, read, sample
-from harness.data.dataset_summary import VALUES, Description, as_data, describe, plot, training_ratings
+from harness.data.dataset_summary import VALUES, DatasetSummary, as_data, describe, plot, training_ratings
 from harness.data.splits import dialogues_in_split
 
 Rows = list[dict[str, str]]
 
 
 @pytest.fixture(params=["sample", "real"])
-def both(request: pytest.FixtureRequest) -> Iterator[tuple[Rows, Description, Dataset]]:
+def both(request: pytest.FixtureRequest) -> Iterator[tuple[Rows, DatasetSummary, Dataset]]:
     """A file's rows as the csv module reads them, its description, and the dataset."""
     if request.param == "real":
         content = request.getfixturevalue("real_dataset").read_bytes()
@@ -30,7 +30,7 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Rows, Description, Da
     yield rows, describe(dataset), dataset
 
 
-def test_figure_3_counts_ratings_by_responder(both: tuple[Rows, Description, Dataset]) -> None:
+def test_figure_3_counts_ratings_by_responder(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
     rows, described, _ = both
     counts = Counter((name, row[f"rating_{name}"]) for row in rows for name in RESPONDERS.values())
     assert described.ratings == {
@@ -39,7 +39,7 @@ def test_figure_3_counts_ratings_by_responder(both: tuple[Rows, Description, Dat
     assert {sum(of.values()) for of in described.ratings.values()} == {len(rows)}
 
 
-def test_figure_4_counts_rating_pairs_of_people_and_each_llm(both: tuple[Rows, Description, Dataset]) -> None:
+def test_figure_4_counts_rating_pairs_of_people_and_each_llm(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
     rows, described, _ = both
     for llm in LLMS:
         counts = Counter((row["rating_human"], row[f"rating_{RESPONDERS[llm]}"]) for row in rows)
@@ -54,7 +54,7 @@ def test_figure_4_counts_rating_pairs_of_people_and_each_llm(both: tuple[Rows, D
             )
 
 
-def test_sizes_sentiments_and_emotions(both: tuple[Rows, Description, Dataset]) -> None:
+def test_sizes_sentiments_and_emotions(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
     rows, described, _ = both
     assert described.dialogues == len(rows)
     assert described.sentiments == Counter(row["sentiment"] for row in rows)
@@ -65,7 +65,7 @@ def test_sizes_sentiments_and_emotions(both: tuple[Rows, Description, Dataset]) 
     )
 
 
-def test_what_trains_is_rated_as_in_the_file(both: tuple[Rows, Description, Dataset]) -> None:
+def test_what_trains_is_rated_as_in_the_file(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
     rows, described, dataset = both
     by_id = {row["dialog_id"]: row for row in rows}
     rated = training_ratings(dataset)
