@@ -97,7 +97,7 @@ async def _improving(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     study, world, lines = graph.study, graph.world, []
     for teacher in study.teaching.teachers if graph.improving_methods else ():
         count = _of(found, "improve", world.models[teacher].id)
-        plan = await graph.improving(graph.improving_methods, teacher, study.teaching.strategies)
+        plan = await graph.improvement_plan(graph.improving_methods, teacher, study.teaching.strategies)
         (cost,) = await forecast(world.store, plan, world.settings)
         again = study.fidelity is Fidelity.OURS
         note = "an answer that cannot be used, or is too long, is asked once more" if again else ""

@@ -148,7 +148,7 @@ class Graph:
         self.stages.setdefault(stage.name, stage)
         return stage.name
 
-    async def improving(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> GenerationPlan:
+    async def improvement_plan(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> GenerationPlan:
         """What a teacher is asked."""
         study, world = self.study, self.world
         return await plan_improvements(
@@ -167,7 +167,7 @@ class Graph:
         for method in self.improving_methods:
             for teacher in self.study.teaching.teachers:
                 for strategy in self.study.teaching.strategies:
-                    plan = await self.improving((method,), teacher, (strategy,))
+                    plan = await self.improvement_plan((method,), teacher, (strategy,))
                     self._asking("improve", f"{plan.models[0].id} {method} {strategy}", plan)
 
     @property
