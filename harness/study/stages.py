@@ -31,7 +31,7 @@ from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.report_run import one_run, write_report
 from harness.study.stage_cache import Made, Ready
-from harness.study.train_worker import in_child
+from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
 from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
@@ -115,7 +115,7 @@ async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
     if tiny:
         got |= {"base": "", "at": "", "folder": world.near(folder)}
     return Made(got["weights"], got)
@@ -144,7 +144,7 @@ async def train(
         "cpu": world.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await in_child(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
     async with await Store.open(world.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})

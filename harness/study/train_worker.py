@@ -24,7 +24,7 @@ Tell = Callable[[str], None]
 LAST_WORDS = 300
 
 
-async def in_child(
+async def run_in_subprocess(
     job: Mapping[str, Any], log: Path, tell: Tell, environment: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Do a job in a child process; its result.
