@@ -46,7 +46,7 @@ from results.statistics.judgment_table import JudgmentTable
 TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
 
 
-class NotFinished(EmpathyError):  # noqa: N818  (it is what happened)
+class StageNotFinished(EmpathyError):  # noqa: N818  (it is what happened)
     """A stage that did not come to its end; the same command goes on with it."""
 
 
@@ -186,9 +186,9 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
         if summary.interrupted:
             raise Interrupted("interrupted; every answer is stored")
         if one.lane is not None and (one.lane.stopped or one.lane.failed):
-            raise NotFinished(_unanswered(world, by.name, one.lane))
+            raise StageNotFinished(_unanswered(world, by.name, one.lane))
         if not one.has_verdicts:
-            raise NotFinished(f"{by.name}: {one.trouble}")
+            raise StageNotFinished(f"{by.name}: {one.trouble}")
         rate = one.hard
         result = {
             "run": summary.run_id,
@@ -232,7 +232,7 @@ async def choose(world: World, ready: Ready) -> Made:
         if one.kind == "judge" and one.result["win_rate"] is not None
     ]
     if not found:
-        raise NotFinished("no student has a win rate to be chosen by")
+        raise StageNotFinished("no student has a win rate to be chosen by")
     ranked = sorted(found, key=lambda one: (-one[0], one[1]))
     rate, author, _ = ranked[0]
     student = author.partition("@")[0].removeprefix("student:")
@@ -252,7 +252,7 @@ async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
     asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
     if not judged:
-        raise NotFinished("nothing is judged yet")
+        raise StageNotFinished("nothing is judged yet")
     async with await Store.open(world.db) as store:
         run_id = await one_run(world, store, judged, asked, list(dialogues))
         return await write_report(world, store, run_id, ready)
@@ -268,7 +268,7 @@ def _check_whole(world: World, summary: Summary) -> None:
         raise Interrupted("interrupted; every answer is stored")
     for name, lane in summary.lanes.items():
         if lane.stopped or lane.failed:
-            raise NotFinished(_unanswered(world, name, lane))
+            raise StageNotFinished(_unanswered(world, name, lane))
 
 
 def _unanswered(world: World, name: str, lane: EndpointReport) -> str:

@@ -25,7 +25,7 @@ from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
-from harness.study.stages import Interrupted, NotFinished, base_location, responses_made, threads
+from harness.study.stages import Interrupted, StageNotFinished, base_location, responses_made, threads
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -73,7 +73,7 @@ async def generate_students(world: World, chosen: DialogueSubset, ready: Ready) 
     (mine,) = (one for one in summary.sets if one.of.author == author)
     if mine.missing:
         why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
-        raise NotFinished(
+        raise StageNotFinished(
             f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
         )
     async with await Store.open(world.db) as store:
