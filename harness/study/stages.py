@@ -50,7 +50,7 @@ class StageNotFinished(EmpathyError):  # noqa: N818  (it is what happened)
     """A stage that did not come to its end; the same command goes on with it."""
 
 
-class Interrupted(EmpathyError):  # noqa: N818  (it is what happened)
+class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
@@ -184,7 +184,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
                 summary = await judge_contest(store, world.registry, plan, settings)
         (one,) = summary.judges
         if summary.interrupted:
-            raise Interrupted("interrupted; every answer is stored")
+            raise StudyInterrupted("interrupted; every answer is stored")
         if one.lane is not None and (one.lane.stopped or one.lane.failed):
             raise StageNotFinished(_unanswered(world, by.name, one.lane))
         if not one.has_verdicts:
@@ -265,7 +265,7 @@ def _check_whole(world: World, summary: Summary) -> None:
         Interrupted, NotFinished: it was not.
     """
     if summary.interrupted:
-        raise Interrupted("interrupted; every answer is stored")
+        raise StudyInterrupted("interrupted; every answer is stored")
     for name, lane in summary.lanes.items():
         if lane.stopped or lane.failed:
             raise StageNotFinished(_unanswered(world, name, lane))

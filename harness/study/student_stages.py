@@ -25,7 +25,7 @@ from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
-from harness.study.stages import Interrupted, StageNotFinished, base_location, responses_made, threads
+from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, responses_made, threads
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -67,7 +67,7 @@ async def generate_students(world: World, chosen: DialogueSubset, ready: Ready) 
     """One author's responses, out of what was made together."""
     summary: Summary = ready.opened
     if summary.interrupted:
-        raise Interrupted("interrupted; every answer is stored")
+        raise StudyInterrupted("interrupted; every answer is stored")
     base = _located(world, _learner(world, ready), ready)
     author = contestant_of(world, ready, base).author
     (mine,) = (one for one in summary.sets if one.of.author == author)
