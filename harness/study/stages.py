@@ -64,10 +64,10 @@ async def ask(world: World, plan: GenerationPlan, ready: Ready) -> Made:
             async with counted(store, run_id, ready.stage.name, world.tell):
                 summary = await generate(store, world.registry, plan, settings)
         _check_whole(world, summary)
-        return await responses_made(store, summary, summary.sets, plan.dialogues)
+        return await response_set_output(store, summary, summary.sets, plan.dialogues)
 
 
-async def responses_made(
+async def response_set_output(
     store: Store, summary: Summary, sets: Sequence[ResponseSetSummary], dialogues: Iterable[Dialogue]
 ) -> Made:
     """The output of a run that made responses: of every set, which response each dialogue has.

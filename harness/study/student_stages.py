@@ -25,7 +25,7 @@ from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
-from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, responses_made, threads
+from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, threads
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -77,7 +77,7 @@ async def generate_students(world: World, chosen: DialogueSubset, ready: Ready) 
             f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
         )
     async with await Store.open(world.db) as store:
-        return await responses_made(store, summary, [mine], chosen.dialogues())
+        return await response_set_output(store, summary, [mine], chosen.dialogues())
 
 
 def contestant_of(world: World, ready: Ready, base: LocalModel) -> ServedAuthor:
