@@ -115,7 +115,7 @@ async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(learner))
     if tiny:
         got |= {"base": "", "at": "", "folder": world.near(folder)}
     return Made(got["weights"], got)
@@ -144,13 +144,13 @@ async def train(
         "cpu": world.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), threads(learner))
+    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(learner))
     async with await Store.open(world.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
 
 
-def threads(learner: Learner) -> dict[str, str]:
+def thread_environment(learner: Learner) -> dict[str, str]:
     """A tiny model gains nothing by a second thread, and threads that wait by spinning lose whole minutes
     where anything else computes; a real one is left to torch."""
     return {"OMP_NUM_THREADS": "1"} if learner.base.startswith(TINY) else {}

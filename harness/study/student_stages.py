@@ -25,7 +25,7 @@ from harness.study.config import CUT_BASE, Learner
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
-from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, threads
+from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, thread_environment
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -41,7 +41,7 @@ async def served(
     Raises:
         UserError: they cannot be served.
     """
-    for name, value in {"TQDM_DISABLE": "1", **threads(learner)}.items():  # bars would cover our progress
+    for name, value in {"TQDM_DISABLE": "1", **thread_environment(learner)}.items():  # bars would cover our progress
         os.environ.setdefault(name, value)
     base = _located(world, learner, group[0])
     check_base(base.folder)
