@@ -72,7 +72,7 @@ class Teaching:
 
 
 @dataclass(frozen=True)
-class Learner:
+class StudentSpec:
     """A base model that learns: its short name in the study, and what it is."""
 
     name: str
@@ -142,7 +142,7 @@ class Study:
     fidelity: Fidelity
     data: Data
     teaching: Teaching
-    learners: tuple[Learner, ...]
+    learners: tuple[StudentSpec, ...]
     training: Training
     generation: Generation
     judging: Judging

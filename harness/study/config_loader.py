@@ -31,7 +31,7 @@ from harness.study.config import (
     Data,
     Generation,
     Judging,
-    Learner,
+    StudentSpec,
     Selection,
     Study,
     Teaching,
@@ -131,8 +131,8 @@ def _teaching(table: Table) -> Teaching:
     return got
 
 
-def _learner(table: Table) -> Learner:
-    got = Learner(
+def _learner(table: Table) -> StudentSpec:
+    got = StudentSpec(
         name=table.value("name", ""),
         base=table.value("base", ""),
         revision=table.value("revision", ""),

@@ -21,7 +21,7 @@ from finetune.config import with_seed
 from finetune.dialogue_selection import LOW_RATED
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study import stages
-from harness.study.config import BASE, BEST, CUT_BASE, STUDENT, Learner
+from harness.study.config import BASE, BEST, CUT_BASE, STUDENT, StudentSpec
 from harness.study.context import World
 from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
@@ -38,7 +38,7 @@ CONTROL_STEP = "sft"
 class Student:
     """One student to be: a learner, a training set, a seed, a step."""
 
-    learner: Learner
+    learner: StudentSpec
     recipe: str  # the training set's name
     seed: int
     step: str
@@ -124,16 +124,16 @@ class Graph:
         temperature = self.study.teaching.temperature
         return "" if temperature is None else f"t{temperature:g}"
 
-    def students(self, learner: Learner) -> list[Student]:
+    def students(self, learner: StudentSpec) -> list[Student]:
         """Every student that is a contestant."""
         of = [name for name in self.recipes if name != LOW_RATED]
         return self._students(learner, of, self.study.training.steps)
 
-    def controls(self, learner: Learner) -> list[Student]:
+    def controls(self, learner: StudentSpec) -> list[Student]:
         """The format controls that are trained: on low-rated human responses, SFT alone."""
         return self._students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
 
-    def _students(self, learner: Learner, recipes: list[str], steps: tuple[str, ...]) -> list[Student]:
+    def _students(self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]) -> list[Student]:
         seeds = self.study.training.seeds
         return [
             Student(learner, recipe, seed, step, len(seeds) > 1)
@@ -191,7 +191,7 @@ class Graph:
         }
         self._add(Stage("build", name, settings, partial(stages.make_dataset, self.world, recipe), needs))
 
-    def _base(self, learner: Learner) -> None:
+    def _base(self, learner: StudentSpec) -> None:
         settings = {"base": learner.base, "revision": learner.revision}
         do = partial(stages.find_base, self.world, learner)
         self._add(Stage("base", learner.name, settings, do))
@@ -215,7 +215,7 @@ class Graph:
         data = self.study.data
         return DialogueSubset(self.world.dataset, split, data.limit or None, data.seed)
 
-    def _responses(self, word: str, learner: Learner | None, student: Student | None, split: Split) -> str:
+    def _responses(self, word: str, learner: StudentSpec | None, student: Student | None, split: Split) -> str:
         """The stage that makes a contestant's responses; the name itself where they are there already."""
         if word.startswith(("dataset:", "file:")):
             return word
@@ -282,7 +282,7 @@ class Graph:
         title = f"{names[0]} : {names[1]} by {by.name}{where}"
         return self._add(Stage("judge", title, settings, do, needs, uses))
 
-    def _choose(self, learner: Learner) -> str:
+    def _choose(self, learner: StudentSpec) -> str:
         chosen = self.study.selection
         assert chosen is not None  # the file is checked: "best" and [selection] belong together
         students = self.students(learner)
@@ -294,7 +294,7 @@ class Graph:
         needs = (*judged, *(student.stage for student in students))
         return self._add(Stage("choose", learner.name, {}, partial(stages.choose, self.world), needs))
 
-    def _of_word(self, word: str, learner: Learner, split: Split) -> list[str]:
+    def _of_word(self, word: str, learner: StudentSpec, split: Split) -> list[str]:
         if word == STUDENT:
             return [self._responses(word, learner, one, split) for one in self.students(learner)]
         if word == LOW_RATED:
@@ -306,7 +306,7 @@ class Graph:
     def pairs(self) -> list[tuple[str, str]]:
         """Every contest as two stages' names (or two authors'), each once."""
         split = self.study.data.split
-        learners: tuple[Learner | None, ...] = self.study.learners or (None,)
+        learners: tuple[StudentSpec | None, ...] = self.study.learners or (None,)
         found = []
         for learner in learners:
             for a, b in self.study.judging.contests:

@@ -26,7 +26,7 @@ from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dataset_folder import MANIFEST, dataset_id
 from harness.data.author_resolver import Author, resolve_author
 from harness.data.training_set_spec import TrainingSetSpec
-from harness.study.config import TINY, Learner
+from harness.study.config import TINY, StudentSpec
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.report_run import one_run, write_report
@@ -104,7 +104,7 @@ async def make_dataset(world: World, recipe: TrainingSetSpec, ready: Ready) -> M
     return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
+async def find_base(world: World, learner: StudentSpec, ready: Ready) -> Made:
     """The base on this machine, known by its weights."""
     folder = ready.folder(world.folder / "models")
     tiny = learner.base.removeprefix(TINY) if learner.base.startswith(TINY) else ""
@@ -122,7 +122,7 @@ async def find_base(world: World, learner: Learner, ready: Ready) -> Made:
 
 
 async def train(
-    world: World, settings: TrainingSettings, step: str, name: str, learner: Learner, ready: Ready
+    world: World, settings: TrainingSettings, step: str, name: str, learner: StudentSpec, ready: Ready
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {learner.name}"].result
@@ -150,7 +150,7 @@ async def train(
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
 
 
-def thread_environment(learner: Learner) -> dict[str, str]:
+def thread_environment(learner: StudentSpec) -> dict[str, str]:
     """A tiny model gains nothing by a second thread, and threads that wait by spinning lose whole minutes
     where anything else computes; a real one is left to torch."""
     return {"OMP_NUM_THREADS": "1"} if learner.base.startswith(TINY) else {}

@@ -21,7 +21,7 @@ from finetune.tokenizer_identity import check_prompt_encoding
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
 from harness.serving.hardware import default_device
-from harness.study.config import CUT_BASE, Learner
+from harness.study.config import CUT_BASE, StudentSpec
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
@@ -34,7 +34,7 @@ from results.db.store import Store
 
 @asynccontextmanager
 async def served(
-    world: World, learner: Learner, chosen: DialogueSubset, group: Sequence[Ready]
+    world: World, learner: StudentSpec, chosen: DialogueSubset, group: Sequence[Ready]
 ) -> AsyncIterator[Summary]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
@@ -91,11 +91,11 @@ def contestant_of(world: World, ready: Ready, base: LocalModel) -> ServedAuthor:
     return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
 
 
-def _learner(world: World, ready: Ready) -> Learner:
+def _learner(world: World, ready: Ready) -> StudentSpec:
     return next(one for one in world.study.learners if f"base {one.name}" in ready.needs)
 
 
-def _located(world: World, learner: Learner, ready: Ready) -> LocalModel:
+def _located(world: World, learner: StudentSpec, ready: Ready) -> LocalModel:
     """The base as its stage recorded it.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.study.config import Learner
+from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
 from harness.study.scheduler import Standing, State
@@ -76,7 +76,7 @@ def test_what_only_chooses_the_best_is_no_result() -> None:
 def test_what_is_emulated_or_tiny_is_said() -> None:
     of = [judged("one : base", "control/longer", 0.5)]
     assert {note.split(":")[0] for note in notes(STUDY, of)} >= {"EMULATED", "TINY"}
-    real = replace(STUDY, emulate=False, learners=(Learner("llama", "meta-llama/Llama-3.1-8B"),))
+    real = replace(STUDY, emulate=False, learners=(StudentSpec("llama", "meta-llama/Llama-3.1-8B"),))
     assert not {note.split(":")[0] for note in notes(real, of)} & {"EMULATED", "TINY"}
 
 
