@@ -142,7 +142,7 @@ class Study:
     fidelity: Fidelity
     data: Data
     teaching: Teaching
-    learners: tuple[StudentSpec, ...]
+    student_specs: tuple[StudentSpec, ...]
     training: Training
     generation: Generation
     judging: Judging

@@ -84,7 +84,7 @@ def parse(path: Any, name: str, source: str) -> Study:
         emulate=top.value("emulate", False),
         data=_data(top.table("data")),
         teaching=_teaching(top.table("teaching")),
-        learners=tuple(_learner(table) for table in top.tables("student")),
+        student_specs=tuple(_learner(table) for table in top.tables("student")),
         training=_training(top.table("training"), fidelity),
         generation=_generation(top.table("generation")),
         judging=_judging(top.table("judging")),
@@ -262,12 +262,12 @@ def _budget(table: Table) -> float | None:
 
 def _check_together(study: Study, mistakes: Mistakes) -> None:
     """What no table can know by itself."""
-    names = [one.name for one in study.learners]
+    names = [one.name for one in study.student_specs]
     for name in sorted({name for name in names if names.count(name) > 1 and name}):
         mistakes.add(("student", names.index(name, names.index(name) + 1)), "has a name twice", repr(name))
     words, at = study.words(), ("judging", "contests")
     of_learner = words & {STUDENT, BASE, CUT_BASE, BEST, LOW_RATED}
-    if of_learner and not study.learners:
+    if of_learner and not study.student_specs:
         mistakes.add(at, f"names {sorted(of_learner)[0]!r}, and there is no [[student]]")
     if words & {STUDENT, BEST} and not study.teaching.methods:
         mistakes.add(at, "names students, and nothing teaches them", remedy="Write methods in [teaching].")

@@ -144,7 +144,7 @@ def _building(found: Sequence[Standing]) -> list[Line]:
 def _training(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     lines = []
     state = {one.stage.name: one.state for one in found}
-    for learner in graph.study.learners:
+    for learner in graph.study.student_specs:
         for step in ("sft", "dpo"):
             students = _trained(graph, found, learner.name, step)
             if not students:
@@ -170,7 +170,7 @@ def _training(graph: Graph, found: Sequence[Standing]) -> list[Line]:
 def _trained(graph: Graph, found: Sequence[Standing], learner: str, step: str) -> list[Student]:
     """Every training of a learner's step, those on the way to another step included."""
     there = {one.stage.name for one in found}
-    (of,) = (one for one in graph.study.learners if one.name == learner)
+    (of,) = (one for one in graph.study.student_specs if one.name == learner)
     all_of = (*graph.students(of), *graph.controls(of))
     wanted = {replace(one, step=step) for one in all_of}
     return sorted((one for one in wanted if one.stage in there), key=lambda one: one.name)
@@ -231,7 +231,7 @@ def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
 def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     lines = []
     most = MOST_TOKENS[graph.study.generation.preset]
-    for learner in graph.study.learners:
+    for learner in graph.study.student_specs:
         mine = [
             one
             for one in found

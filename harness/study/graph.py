@@ -75,7 +75,7 @@ class Graph:
         await graph._improve()
         for name, recipe in graph.recipes.items():
             graph._build(name, recipe)
-        for learner in graph.study.learners:
+        for learner in graph.study.student_specs:
             graph._base(learner)
             for student in (*graph.students(learner), *graph.controls(learner)):
                 graph._train(student)
@@ -306,9 +306,9 @@ class Graph:
     def pairs(self) -> list[tuple[str, str]]:
         """Every contest as two stages' names (or two authors'), each once."""
         split = self.study.data.split
-        learners: tuple[StudentSpec | None, ...] = self.study.learners or (None,)
+        student_specs: tuple[StudentSpec | None, ...] = self.study.student_specs or (None,)
         found = []
-        for learner in learners:
+        for learner in student_specs:
             for a, b in self.study.judging.contests:
                 if learner is None:
                     found.append(

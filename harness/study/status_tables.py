@@ -64,7 +64,7 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
     for each in found:
         kin.setdefault(str(each["judge"]), []).extend(FamilyMatch.of(one) for one in each.get("kin", ()))
     told += [f"{self_preference_warning(judge, of)}." for judge, of in kin.items() if of]
-    if any(one.base.startswith(TINY) for one in study.learners):
+    if any(one.base.startswith(TINY) for one in study.student_specs):
         told.append(TINY_NOTE)
     return told
 

@@ -92,7 +92,7 @@ def contestant_of(world: World, ready: Ready, base: LocalModel) -> ServedAuthor:
 
 
 def _learner(world: World, ready: Ready) -> StudentSpec:
-    return next(one for one in world.study.learners if f"base {one.name}" in ready.needs)
+    return next(one for one in world.study.student_specs if f"base {one.name}" in ready.needs)
 
 
 def _located(world: World, learner: StudentSpec, ready: Ready) -> LocalModel:

@@ -76,7 +76,7 @@ def test_what_only_chooses_the_best_is_no_result() -> None:
 def test_what_is_emulated_or_tiny_is_said() -> None:
     of = [judged("one : base", "control/longer", 0.5)]
     assert {note.split(":")[0] for note in notes(STUDY, of)} >= {"EMULATED", "TINY"}
-    real = replace(STUDY, emulate=False, learners=(StudentSpec("llama", "meta-llama/Llama-3.1-8B"),))
+    real = replace(STUDY, emulate=False, student_specs=(StudentSpec("llama", "meta-llama/Llama-3.1-8B"),))
     assert not {note.split(":")[0] for note in notes(real, of)} & {"EMULATED", "TINY"}
 
 
