@@ -144,9 +144,9 @@ def _building(found: Sequence[Standing]) -> list[Line]:
 def _training(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     lines = []
     state = {one.stage.name: one.state for one in found}
-    for learner in graph.study.student_specs:
+    for student_spec in graph.study.student_specs:
         for step in ("sft", "dpo"):
-            students = _trained(graph, found, learner.name, step)
+            students = _trained(graph, found, student_spec.name, step)
             if not students:
                 continue
             left = [one for one in students if state[one.stage] is not State.DONE]
@@ -160,17 +160,17 @@ def _training(graph: Graph, found: Sequence[Standing]) -> list[Line]:
                 if not all(one.fits for one in known):
                     note += "; does not fit a 24 GB card: see `empathy train plan`"
             hours = sum(one.teraflop for one in known) / CARD_TERAFLOPS / 3600
-            what = f"{learner.base}, {step.upper()}"
+            what = f"{student_spec.base}, {step.upper()}"
             lines.append(
                 Line("train", what, len(students), len(students) - len(left), card_hours=hours, note=note)
             )
     return lines
 
 
-def _trained(graph: Graph, found: Sequence[Standing], learner: str, step: str) -> list[Student]:
+def _trained(graph: Graph, found: Sequence[Standing], student_spec: str, step: str) -> list[Student]:
     """Every training of a learner's step, those on the way to another step included."""
     there = {one.stage.name for one in found}
-    (of,) = (one for one in graph.study.student_specs if one.name == learner)
+    (of,) = (one for one in graph.study.student_specs if one.name == student_spec)
     all_of = (*graph.students(of), *graph.controls(of))
     wanted = {replace(one, step=step) for one in all_of}
     return sorted((one for one in wanted if one.stage in there), key=lambda one: one.name)
@@ -220,7 +220,7 @@ def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
-        shape = parse_decoder_config(load_base_config(student.learner.base))
+        shape = parse_decoder_config(load_base_config(student.student_spec.base))
     except UserError:
         return None
     rows = _rows(graph, student)
@@ -231,11 +231,11 @@ def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
 def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     lines = []
     most = MOST_TOKENS[graph.study.generation.preset]
-    for learner in graph.study.student_specs:
+    for student_spec in graph.study.student_specs:
         mine = [
             one
             for one in found
-            if one.stage.kind == "generate" and one.stage.together.split(" ")[0] == learner.name
+            if one.stage.kind == "generate" and one.stage.together.split(" ")[0] == student_spec.name
         ]
         if not mine:
             continue
@@ -254,7 +254,7 @@ def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
         lines.append(
             Line(
                 "generate",
-                f"{learner.base} and its students",
+                f"{student_spec.base} and its students",
                 len(mine),
                 len(mine) - len(left),
                 output_tokens=tokens,

@@ -104,38 +104,38 @@ async def make_dataset(world: World, recipe: TrainingSetSpec, ready: Ready) -> M
     return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(world: World, learner: StudentSpec, ready: Ready) -> Made:
+async def find_base(world: World, student_spec: StudentSpec, ready: Ready) -> Made:
     """The base on this machine, known by its weights."""
     folder = ready.folder(world.folder / "models")
-    tiny = learner.base.removeprefix(TINY) if learner.base.startswith(TINY) else ""
+    tiny = student_spec.base.removeprefix(TINY) if student_spec.base.startswith(TINY) else ""
     job = {
         "do": "base",
-        "base": learner.base,
-        "revision": learner.revision,
+        "base": student_spec.base,
+        "revision": student_spec.revision,
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(learner))
+    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(student_spec))
     if tiny:
         got |= {"base": "", "at": "", "folder": world.near(folder)}
     return Made(got["weights"], got)
 
 
 async def train(
-    world: World, settings: TrainingSettings, step: str, name: str, learner: StudentSpec, ready: Ready
+    world: World, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: Ready
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
-    base = ready.needs[f"base {learner.name}"].result
+    base = ready.needs[f"base {student_spec.name}"].result
     name = f"{name}-{ready.key.rpartition(':')[2][:6]}"  # another training is another student
     data = next(one for one in ready.needs.values() if one.kind == "build").result
     parent = next((one for one in ready.needs.values() if one.kind == "train"), None)
     out = ready.folder(world.folder / "checkpoints")
-    tiny = learner.base.startswith(TINY)
+    tiny = student_spec.base.startswith(TINY)
     job = {
         "do": "train",
         "base": base_location(world, base),
         "revision": base["revision"],
-        "form": learner.form,
+        "form": student_spec.form,
         "data": str(world.folder / data["folder"]),
         "parent": str(world.folder / parent.result["folder"]) if parent else "",
         "out": str(out),
@@ -144,16 +144,16 @@ async def train(
         "cpu": world.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(learner))
+    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(student_spec))
     async with await Store.open(world.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
     return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
 
 
-def thread_environment(learner: StudentSpec) -> dict[str, str]:
+def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
     """A tiny model gains nothing by a second thread, and threads that wait by spinning lose whole minutes
     where anything else computes; a real one is left to torch."""
-    return {"OMP_NUM_THREADS": "1"} if learner.base.startswith(TINY) else {}
+    return {"OMP_NUM_THREADS": "1"} if student_spec.base.startswith(TINY) else {}
 
 
 def base_location(world: World, base: Mapping[str, Any]) -> str:

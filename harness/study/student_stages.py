@@ -34,20 +34,20 @@ from results.db.store import Store
 
 @asynccontextmanager
 async def served(
-    world: World, learner: StudentSpec, chosen: DialogueSubset, group: Sequence[Ready]
+    world: World, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[Ready]
 ) -> AsyncIterator[Summary]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
     Raises:
         UserError: they cannot be served.
     """
-    for name, value in {"TQDM_DISABLE": "1", **thread_environment(learner)}.items():  # bars would cover our progress
+    for name, value in {"TQDM_DISABLE": "1", **thread_environment(student_spec)}.items():  # bars would cover our progress
         os.environ.setdefault(name, value)
-    base = _located(world, learner, group[0])
+    base = _located(world, student_spec, group[0])
     check_base(base.folder)
     by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}
     study = world.study
-    name = f"serve {learner.name}, {len(by_author)} authors together"
+    name = f"serve {student_spec.name}, {len(by_author)} authors together"
     how = ServingConfig(
         through=study.generation.through,
         preset=study.generation.preset,
@@ -95,13 +95,13 @@ def _learner(world: World, ready: Ready) -> StudentSpec:
     return next(one for one in world.study.student_specs if f"base {one.name}" in ready.needs)
 
 
-def _located(world: World, learner: StudentSpec, ready: Ready) -> LocalModel:
+def _located(world: World, student_spec: StudentSpec, ready: Ready) -> LocalModel:
     """The base as its stage recorded it.
 
     Raises:
         UserError: the folder holds other weights by now.
     """
-    told = ready.needs[f"base {learner.name}"].result
+    told = ready.needs[f"base {student_spec.name}"].result
     place = base_location(world, told)
     folder = Path(told["at"]) if told["at"] else Path(place)
     weights = weights_id(folder)
