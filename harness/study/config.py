@@ -23,7 +23,7 @@ from finetune.config import TrainingConfig as TrainingSettings
 from harness.engine.limits import Limits
 
 STEPS = ("sft", "dpo")
-STUDENT, BASE, CUT_BASE, BEST = "student", "base", "base-cut", "best"  # a contest's words for authors
+STUDENT, BASE, TRUNCATED_BASE, BEST = "student", "base", "base-cut", "best"  # a contest's words for authors
 PRESETS = ("cut", "paper", "released")
 # vLLM's server, vLLM in the process, plain transformers; auto: the server where vLLM is installed, else those
 THROUGH = ("server", "offline", "transformers", "auto")

@@ -21,7 +21,7 @@ from harness.engine.limits import Limits
 from harness.study.config import (
     BASE,
     BEST,
-    CUT_BASE,
+    TRUNCATED_BASE,
     DEVICES,
     FORMS,
     PRESETS,
@@ -216,7 +216,7 @@ def _judging(table: Table) -> Judging:
 def _selection(table: Table) -> Selection:
     got = Selection(
         judge=table.value("judge", ""),
-        against=table.value("against", BASE, of=(BASE, CUT_BASE, LOW_RATED)),
+        against=table.value("against", BASE, of=(BASE, TRUNCATED_BASE, LOW_RATED)),
         split=Split(table.value("split", "development", of=("development", "test"))),
     )
     if not got.judge:
@@ -266,7 +266,7 @@ def _check_together(study: Study, mistakes: Mistakes) -> None:
     for name in sorted({name for name in names if names.count(name) > 1 and name}):
         mistakes.add(("student", names.index(name, names.index(name) + 1)), "has a name twice", repr(name))
     words, at = study.words(), ("judging", "contests")
-    of_learner = words & {STUDENT, BASE, CUT_BASE, BEST, LOW_RATED}
+    of_learner = words & {STUDENT, BASE, TRUNCATED_BASE, BEST, LOW_RATED}
     if of_learner and not study.student_specs:
         mistakes.add(at, f"names {sorted(of_learner)[0]!r}, and there is no [[student]]")
     if words & {STUDENT, BEST} and not study.teaching.methods:
@@ -286,7 +286,7 @@ def _check_together(study: Study, mistakes: Mistakes) -> None:
 
 def _check_authors(study: Study, mistakes: Mistakes, at: tuple[str, str]) -> None:
     """Whether contests and judges are written as authors and judges are."""
-    words = (STUDENT, BEST, BASE, CUT_BASE, LOW_RATED)
+    words = (STUDENT, BEST, BASE, TRUNCATED_BASE, LOW_RATED)
     for a, b in study.judging.contests:
         for name in (a, b):
             if name not in words and "/" not in name and ":" not in name:

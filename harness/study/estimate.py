@@ -25,7 +25,7 @@ from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
-from harness.study.config import BASE, BEST, CUT_BASE, STUDENT
+from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
 from harness.study.graph import Graph, Student
 from harness.study.scheduler import Standing, State, standings
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
@@ -240,7 +240,7 @@ def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
         if not mine:
             continue
         left = [one for one in mine if one.state is not State.DONE]
-        alone = [one for one in left if one.stage.title.split(" ")[1:2] in ([BASE], [CUT_BASE])]
+        alone = [one for one in left if one.stage.title.split(" ")[1:2] in ([BASE], [TRUNCATED_BASE])]
         bases = list(
             {one.stage.together: one for one in alone}.values()
         )  # the cut base is asked nothing more
@@ -287,7 +287,7 @@ async def _judging(graph: Graph, found: Sequence[Standing]) -> list[Line]:
                 len(mine),
                 len(mine) - len(left),
                 calls=total.calls,
-                bound="≤" if words & {STUDENT, BEST, BASE, CUT_BASE, LOW_RATED} else "",
+                bound="≤" if words & {STUDENT, BEST, BASE, TRUNCATED_BASE, LOW_RATED} else "",
                 input_tokens=round(total.input_tokens),
                 output_tokens=round(total.output_tokens),
                 seconds=total.seconds,

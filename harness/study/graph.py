@@ -21,7 +21,7 @@ from finetune.config import with_seed
 from finetune.dialogue_selection import LOW_RATED
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study import stages
-from harness.study.config import BASE, BEST, CUT_BASE, STUDENT, StudentSpec
+from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT, StudentSpec
 from harness.study.context import World
 from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
@@ -299,7 +299,7 @@ class Graph:
             return [self._responses(word, learner, one, split) for one in self.students(learner)]
         if word == LOW_RATED:
             return [self._responses(word, learner, one, split) for one in self.controls(learner)]
-        if word in (BASE, CUT_BASE, BEST):
+        if word in (BASE, TRUNCATED_BASE, BEST):
             return [self._responses(word, learner, None, split)]
         return [self._responses(word, None, None, split)]
 

@@ -21,7 +21,7 @@ from finetune.tokenizer_identity import check_prompt_encoding
 from harness.serving.backends import ServingConfig
 from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
 from harness.serving.hardware import default_device
-from harness.study.config import CUT_BASE, StudentSpec
+from harness.study.config import TRUNCATED_BASE, StudentSpec
 from harness.study.context import World
 from harness.study.progress import counted
 from harness.study.stage_cache import Made, Ready
@@ -87,7 +87,7 @@ def contestant_of(world: World, ready: Ready, base: LocalModel) -> ServedAuthor:
         made = read_checkpoint(world.folder / trained[0]["folder"])
         check_prompt_encoding(made, base.folder)
         return ServedAuthor(f"{STUDENT}{made.name}", made)
-    cut = CUT_BASE in ready.stage.title.split(" ")
+    cut = TRUNCATED_BASE in ready.stage.title.split(" ")
     return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
 
 

@@ -15,7 +15,7 @@ from results.paper.cells import described
 from results.queries.checkpoints import STUDENT, Registered
 
 LOW_RATED = "low-rated"
-_BASE, CUT_BASE = "base:", "base-cut:"
+_BASE, TRUNCATED_BASE = "base:", "base-cut:"
 _WHOLE = ("", "whole")
 TINY = "tiny"
 
@@ -26,18 +26,18 @@ class Role(StrEnum):
     STUDENT = "student"
     LOW_RATED = "low-rated"  # a student fine-tuned on low-rated human responses
     BASE = "base"  # untrained, and not cut: it rambles
-    CUT_BASE = "base-cut"  # untrained, cut to its first turn and 97 words
+    TRUNCATED_BASE = "base-cut"  # untrained, cut to its first turn and 97 words
     OTHER = "other"
 
     @property
     def is_format_control(self) -> bool:
         """Whether it has the form of a good response and, by its training, no more."""
-        return self in (Role.LOW_RATED, Role.CUT_BASE)
+        return self in (Role.LOW_RATED, Role.TRUNCATED_BASE)
 
     @property
     def is_base(self) -> bool:
         """Whether it is an untrained model."""
-        return self in (Role.BASE, Role.CUT_BASE)
+        return self in (Role.BASE, Role.TRUNCATED_BASE)
 
 
 def role_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Role:
@@ -51,10 +51,10 @@ def role_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Role:
         method = str((known.record.get("data") or {}).get("method", "")) if known else ""
         low = method == LOW_RATED or (not method and LOW_RATED in of.author)
         return Role.LOW_RATED if low else Role.STUDENT
-    if of.author.startswith(CUT_BASE):
-        return Role.CUT_BASE
+    if of.author.startswith(TRUNCATED_BASE):
+        return Role.TRUNCATED_BASE
     if of.author.startswith(_BASE) or described(of.author, of.made).is_base:
-        return Role.BASE if cut_of(of) in _WHOLE else Role.CUT_BASE
+        return Role.BASE if cut_of(of) in _WHOLE else Role.TRUNCATED_BASE
     return Role.OTHER
 
 

@@ -17,7 +17,7 @@ _FEW = 3  # pairs that each get a sentence of their own
 _POINTS = 0.10
 _OPPONENTS = {
     Role.BASE: "the uncut base",
-    Role.CUT_BASE: "the base, cut to its first turn and 97 words",
+    Role.TRUNCATED_BASE: "the base, cut to its first turn and 97 words",
     Role.LOW_RATED: "the student trained on low-rated responses",
 }
 

@@ -16,7 +16,7 @@ from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import CellResult, Table1, notes, table1
 from results.queries.checkpoints import Registered
 from results.queries.contests import Contest
-from results.report.author_roles import CUT_BASE, Role, role_of
+from results.report.author_roles import TRUNCATED_BASE, Role, role_of
 from results.statistics.replication import ReplicationResult
 
 Place = tuple[str, str, str, str, str]  # base, judge, step, method, strategy
@@ -115,7 +115,7 @@ def _place(
     contest: Contest, trained: Mapping[str, Registered], *, mirrored: bool
 ) -> tuple[Place | None, Cell | None]:
     author, opponent = (contest.b, contest.a) if mirrored else (contest.a, contest.b)
-    against_base = role_of(opponent, trained).is_base and not opponent.author.startswith(CUT_BASE)
+    against_base = role_of(opponent, trained).is_base and not opponent.author.startswith(TRUNCATED_BASE)
     if role_of(author, trained) is not Role.STUDENT or not against_base:
         return None, None
     told, base = describe_author(author, trained), describe_author(opponent, trained)

@@ -12,7 +12,7 @@ from results.report.templates import filled
 TITLE = "Student against format controls"
 _HEADS = {
     Role.BASE: "against its base, not cut",
-    Role.CUT_BASE: "against the base, cut",
+    Role.TRUNCATED_BASE: "against the base, cut",
     Role.LOW_RATED: "against the low-rated student",
 }
 _SIGNS = {1: "▲", -1: "▼", 0: "○"}
@@ -50,7 +50,7 @@ def controls_notes(material: Material) -> list[str]:
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
     if sided(material, Role.BASE):
         notes.append(f"The base that is not cut {UNCUT_NOTE}")
-    if not (sided(material, Role.CUT_BASE) or sided(material, Role.LOW_RATED)):
+    if not (sided(material, Role.TRUNCATED_BASE) or sided(material, Role.LOW_RATED)):
         notes.append(NO_CONTROLS_NOTE)
     return notes
 

@@ -18,7 +18,7 @@ from results.report.templates import filled, readable
 
 _ROLES = {
     Role.BASE: "untrained, not cut",
-    Role.CUT_BASE: "untrained, cut to its first turn and 97 words",
+    Role.TRUNCATED_BASE: "untrained, cut to its first turn and 97 words",
     Role.LOW_RATED: "format control: trained on low-rated responses",
 }
 
