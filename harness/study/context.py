@@ -30,7 +30,7 @@ def _silent(stage: str, how_far: str) -> None:
 
 
 @dataclass(frozen=True)
-class World:
+class StudyContext:
     """Everything around a study.
 
     Attributes:

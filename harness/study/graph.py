@@ -22,7 +22,7 @@ from finetune.dialogue_selection import LOW_RATED
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study import stages
 from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT, StudentSpec
-from harness.study.context import World
+from harness.study.context import StudyContext
 from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
@@ -59,13 +59,13 @@ class Student:
 class Graph:
     """A study's stages, by name, in order."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: StudyContext) -> None:
         self.world = world
         self.study = world.study
         self.stages: dict[str, Stage] = {}
 
     @classmethod
-    async def of(cls, world: World) -> Graph:
+    async def of(cls, world: StudyContext) -> Graph:
         """The graph of a study in a world.
 
         Raises:

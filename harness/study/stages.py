@@ -27,7 +27,7 @@ from finetune.dataset_folder import MANIFEST, dataset_id
 from harness.data.author_resolver import Author, resolve_author
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import TINY, StudentSpec
-from harness.study.context import World
+from harness.study.context import StudyContext
 from harness.study.progress import counted
 from harness.study.report_run import one_run, write_report
 from harness.study.stage_cache import Made, Ready
@@ -54,7 +54,7 @@ class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
-async def ask(world: World, plan: GenerationPlan, ready: Ready) -> Made:
+async def ask(world: StudyContext, plan: GenerationPlan, ready: Ready) -> Made:
     """Improve or respond: every response of a plan that is not there yet."""
     async with await Store.open(world.db) as store:
         cost = _most([each.maximum_usd for each in await _costs(store, world, plan)])
@@ -91,7 +91,7 @@ async def response_set_output(
     return Made(content_id("responses-1", told), result)
 
 
-async def make_dataset(world: World, recipe: TrainingSetSpec, ready: Ready) -> Made:
+async def make_dataset(world: StudyContext, recipe: TrainingSetSpec, ready: Ready) -> Made:
     """The training set of a recipe, in a folder of this key's own."""
     folder = ready.folder(world.folder / "data")
     if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
@@ -104,7 +104,7 @@ async def make_dataset(world: World, recipe: TrainingSetSpec, ready: Ready) -> M
     return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(world: World, student_spec: StudentSpec, ready: Ready) -> Made:
+async def find_base(world: StudyContext, student_spec: StudentSpec, ready: Ready) -> Made:
     """The base on this machine, known by its weights."""
     folder = ready.folder(world.folder / "models")
     tiny = student_spec.base.removeprefix(TINY) if student_spec.base.startswith(TINY) else ""
@@ -122,7 +122,7 @@ async def find_base(world: World, student_spec: StudentSpec, ready: Ready) -> Ma
 
 
 async def train(
-    world: World, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: Ready
+    world: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: Ready
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {student_spec.name}"].result
@@ -156,12 +156,12 @@ def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1"} if student_spec.base.startswith(TINY) else {}
 
 
-def base_location(world: World, base: Mapping[str, Any]) -> str:
+def base_location(world: StudyContext, base: Mapping[str, Any]) -> str:
     """Where a base is: its name on the Hub or its folder."""
     return str(base["base"]) or str(world.folder / base["folder"])
 
 
-async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
+async def judge(world: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
     """One contest under one judge, every pair in both orders."""
     study = world.study
     async with await Store.open(world.db) as store:
@@ -216,7 +216,7 @@ async def judge(world: World, names: tuple[str, str], by: Judge, split: Split, r
         return Made(content_id("judgments-1", told), result)
 
 
-async def contestant(world: World, store: Store, name: str, ready: Ready) -> Author:
+async def contestant(world: StudyContext, store: Store, name: str, ready: Ready) -> Author:
     """A contest's author: from the stage that made its responses, or as it is named."""
     if name in ready.needs:
         made = ready.needs[name].result
@@ -224,7 +224,7 @@ async def contestant(world: World, store: Store, name: str, ready: Ready) -> Aut
     return await resolve_author(name, world.dataset, store)
 
 
-async def choose(world: World, ready: Ready) -> Made:
+async def choose(world: StudyContext, ready: Ready) -> Made:
     """The best of the students by their win rate on the development dialogues; equal ones by name."""
     found = [
         (one.result["win_rate"], one.result["a"], name)
@@ -247,7 +247,7 @@ async def choose(world: World, ready: Ready) -> Made:
     return Made(trained.output, result)
 
 
-async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
+async def report(world: StudyContext, dialogues: Iterable[str], ready: Ready) -> Made:
     """One page of every contest that is judged, from the database alone."""
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
     asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
@@ -258,7 +258,7 @@ async def report(world: World, dialogues: Iterable[str], ready: Ready) -> Made:
         return await write_report(world, store, run_id, ready)
 
 
-def _check_whole(world: World, summary: Summary) -> None:
+def _check_whole(world: StudyContext, summary: Summary) -> None:
     """Every call was answered; what may not train is an answer too.
 
     Raises:
@@ -271,7 +271,7 @@ def _check_whole(world: World, summary: Summary) -> None:
             raise StageNotFinished(_unanswered(world, name, lane))
 
 
-def _unanswered(world: World, name: str, lane: EndpointReport) -> str:
+def _unanswered(world: StudyContext, name: str, lane: EndpointReport) -> str:
     """Why a lane did not come to its end, and what to do."""
     if not lane.stopped:
         return f"{name}: {lane.failed} calls got no answer; the same command asks them again"
@@ -293,7 +293,7 @@ def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
     return sorted(one.id for one in responses if one.dialogue in keys)
 
 
-async def _costs(store: Store, world: World, plan: GenerationPlan) -> list[Any]:
+async def _costs(store: Store, world: StudyContext, plan: GenerationPlan) -> list[Any]:
     return await forecast(store, plan, world.settings) if world.purse.ceiling_usd is not None else []
 
 
@@ -301,5 +301,5 @@ def _most(costs: list[float | None]) -> float | None:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _log(world: World, ready: Ready) -> Path:
+def _log(world: StudyContext, ready: Ready) -> Path:
     return ready.folder(world.folder / "logs").with_suffix(".log")

@@ -19,7 +19,7 @@ from harness.data.dataset import ENVIRONMENT
 
 if TYPE_CHECKING:
     from harness.study.config import Study
-    from harness.study.context import World
+    from harness.study.context import StudyContext
     from harness.study.graph import Graph
     from harness.study.progress import Tell
     from harness.study.scheduler import Ended, Watch
@@ -79,7 +79,7 @@ class StudySession:
         return replace(study, emulate=study.emulate or self.calls.emulate)
 
     @asynccontextmanager
-    async def world(self, study: Study, *, live: bool, tell: Tell | None = None) -> AsyncIterator[World]:
+    async def world(self, study: Study, *, live: bool, tell: Tell | None = None) -> AsyncIterator[StudyContext]:
         """Everything around the study while the block runs.
 
         Args:
@@ -87,7 +87,7 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import Purse
-        from harness.study.context import World, asked, dataset_of, settings_of, settled, stand_ins
+        from harness.study.context import StudyContext, asked, dataset_of, settings_of, settled, stand_ins
         from harness.study.stage_cache import Memory
 
         study = settled(study)
@@ -108,7 +108,7 @@ class StudySession:
             store = await stack.enter_async_context(await self._store(stack, live=live))
             memory = Memory(self.folder)
             place = self.folder / "money" / f"{study.name}.json"
-            yield World(
+            yield StudyContext(
                 study=study,
                 dataset=dataset,
                 registry=registry,
@@ -161,7 +161,7 @@ class StudySession:
                 self.remember(study)
                 return await Runner(graph, world.memory, pick=pick, watch=watch).run()
 
-    def _tell_keys(self, world: World, stages: Sequence[Stage]) -> None:
+    def _tell_keys(self, world: StudyContext, stages: Sequence[Stage]) -> None:
         """Say which keys these stages lack, all at once: what needs none of them goes on."""
         asked = {name for stage in stages for name in stage.uses}
         try:
