@@ -233,8 +233,8 @@ async def plan_study(
     from harness.study.graph import Graph
 
     given = _given(study, folder, db, data, judges, _calls(emulate, calls))
-    async with given.world(given.study(), live=False) as world:
-        lines = await lines_of(await Graph.of(world))
+    async with given.context(given.study(), live=False) as context:
+        lines = await lines_of(await Graph.of(context))
     return pandas.DataFrame([asdict(one) for one in (*lines, total(lines))])
 
 

@@ -70,8 +70,8 @@ def plan(
         from harness.study.estimate import plan_study
         from harness.study.graph import Graph
 
-        async with given.world(found, live=False) as world:
-            graph = await Graph.of(world)
+        async with given.context(found, live=False) as context:
+            graph = await Graph.of(context)
             dialogues = len(graph.dialogues(found.data.split).dialogues())
             size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
             return await plan_study(graph), foresee_design(assumptions, worth, dialogues, **size)

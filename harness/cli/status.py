@@ -69,8 +69,8 @@ def standings_of(given: StudySession) -> list[Standing]:
         from harness.study.graph import Graph
         from harness.study.scheduler import standings
 
-        async with given.world(found, live=False) as world:
-            return standings(await Graph.of(world), world.memory)
+        async with given.context(found, live=False) as context:
+            return standings(await Graph.of(context), context.memory)
 
     return run(main())
 

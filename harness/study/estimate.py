@@ -76,7 +76,7 @@ class Line:
 
 async def plan_study(graph: Graph) -> list[Line]:
     """Every line of the plan, in the order of the chain."""
-    found = standings(graph, graph.world.memory)
+    found = standings(graph, graph.context.memory)
     return [
         *await _improving(graph, found),
         *_building(found),
@@ -94,11 +94,11 @@ def _of(found: Sequence[Standing], kind: str, *holds: str) -> tuple[int, int]:
 
 
 async def _improving(graph: Graph, found: Sequence[Standing]) -> list[Line]:
-    study, world, lines = graph.study, graph.world, []
+    study, context, lines = graph.study, graph.context, []
     for teacher in study.teaching.teachers if graph.improving_methods else ():
-        count = _of(found, "improve", world.models[teacher].id)
+        count = _of(found, "improve", context.models[teacher].id)
         plan = await graph.improvement_plan(graph.improving_methods, teacher, study.teaching.strategies)
-        (cost,) = await forecast(world.store, plan, world.settings)
+        (cost,) = await forecast(context.store, plan, context.settings)
         again = study.fidelity is Fidelity.OURS
         note = "an answer that cannot be used, or is too long, is asked once more" if again else ""
         lines.append(_line("improve", cost.model, count, cost, bound="≥" if again else "", note=note))
@@ -110,9 +110,9 @@ async def _responding(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     for one in found:
         if one.stage.kind == "respond":
             name, _, split = one.stage.title.rpartition(" ")
-            model = next(model for model in graph.world.models.values() if model.id == name)
+            model = next(model for model in graph.context.models.values() if model.id == name)
             plan = plan_responses(graph.dialogues(Split(split)), [graph.responder(model)])
-            (cost,) = await forecast(graph.world.store, plan, graph.world.settings)
+            (cost,) = await forecast(graph.context.store, plan, graph.context.settings)
             lines.append(_line("respond", one.stage.title, (1, int(one.state is State.DONE)), cost))
     return lines
 
@@ -181,19 +181,19 @@ def _rows(graph: Graph, student: Student) -> list[tuple[int, int]]:
 
     A response that is not there yet counts as long as the human one.
     """
-    world, recipe = graph.world, graph.recipes[student.recipe]
-    train = dialogues_in_split(world.dataset, Split.TRAIN)
+    context, recipe = graph.context, graph.recipes[student.recipe]
+    train = dialogues_in_split(context.dataset, Split.TRAIN)
     kept = {one.id for one in train}
     if graph.study.data.train_limit and recipe.needs_store:
         kept = {one.id for one in seeded_order(train, graph.study.data.seed)[: graph.study.data.train_limit]}
     if recipe.hold_out:
-        kept -= {one.id for one in dialogues_in_split(world.dataset, Split.DEVELOPMENT)}
+        kept -= {one.id for one in dialogues_in_split(context.dataset, Split.DEVELOPMENT)}
     members = _members(graph, recipe)
-    words = rendering(library=world.library)
+    words = rendering(library=context.library)
     turns = {one.id: len(words.turn(one)) for one in train}
 
     def said(dialogue: str, role: str) -> int:
-        texts = world.dataset.texts
+        texts = context.dataset.texts
         return len(texts.get(role, texts["human"])[dialogue])
 
     if student.step == "sft":
@@ -207,7 +207,7 @@ def _rows(graph: Graph, student: Student) -> list[tuple[int, int]]:
 
 
 def _members(graph: Graph, recipe: TrainingSetSpec) -> DialogueSelection:
-    rated = training_ratings(graph.world.dataset)
+    rated = training_ratings(graph.context.dataset)
     return membership(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
 
@@ -267,18 +267,18 @@ def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
 
 async def _judging(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     """For each judge: one contest between stand-ins is counted, and taken times the contests."""
-    world, study, lines = graph.world, graph.study, []
+    context, study, lines = graph.context, graph.study, []
     names = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))
     words = study.words()
     for name in dict.fromkeys(names):
-        model = world.models[name]
+        model = context.models[name]
         by = graph.judge(model)
         mine = [one for one in found if one.stage.kind == "judge" and f" by {by.name}" in one.stage.name]
         left = [one for one in mine if one.state is not State.DONE]
         total = CostEstimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for split in dict.fromkeys(str(one.stage.settings["split"]) for one in left):
             times = sum(one.stage.settings["split"] == split for one in left)
-            (one_contest,) = await estimate(world.store, _stand_ins(graph, by, Split(split)), world.settings)
+            (one_contest,) = await estimate(context.store, _stand_ins(graph, by, Split(split)), context.settings)
             total = _sum(total, one_contest, times)
         lines.append(
             Line(

@@ -59,19 +59,19 @@ class Student:
 class Graph:
     """A study's stages, by name, in order."""
 
-    def __init__(self, world: StudyContext) -> None:
-        self.world = world
-        self.study = world.study
+    def __init__(self, context: StudyContext) -> None:
+        self.context = context
+        self.study = context.study
         self.stages: dict[str, Stage] = {}
 
     @classmethod
-    async def of(cls, world: StudyContext) -> Graph:
+    async def of(cls, context: StudyContext) -> Graph:
         """The graph of a study in a world.
 
         Raises:
             UserError: a model cannot be asked, or a prompt is not there.
         """
-        graph = cls(world)
+        graph = cls(context)
         await graph._improve()
         for name, recipe in graph.recipes.items():
             graph._build(name, recipe)
@@ -100,7 +100,7 @@ class Graph:
                     found[f"direct-{llm}"] = TrainingSetSpec(method, llm=llm, **common)
                 continue
             for teacher in study.teaching.teachers:
-                model = self.world.models[teacher]
+                model = self.context.models[teacher]
                 for strategy in study.teaching.strategies:
                     name = f"{method}-{strategy}"
                     if len(study.teaching.teachers) > 1:
@@ -150,12 +150,12 @@ class Graph:
 
     async def improvement_plan(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> GenerationPlan:
         """What a teacher is asked."""
-        study, world = self.study, self.world
+        study, context = self.study, self.context
         return await plan_improvements(
-            DialogueSubset(world.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
-            world.store,
-            world.library,
-            [world.models[teacher]],
+            DialogueSubset(context.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
+            context.store,
+            context.library,
+            [context.models[teacher]],
             [method.removeprefix("over-") for method in methods],
             [Strategy(strategy) for strategy in strategies],
             fidelity=study.fidelity,
@@ -177,7 +177,7 @@ class Graph:
 
     def _asking(self, kind: str, title: str, plan: GenerationPlan) -> str:
         uses = frozenset(model.id for model in plan.models)
-        do = partial(stages.ask, self.world, plan)
+        do = partial(stages.ask, self.context, plan)
         return self._add(Stage(kind, title, plan.spec, do, uses=uses))
 
     def _build(self, name: str, recipe: TrainingSetSpec) -> None:
@@ -186,14 +186,14 @@ class Graph:
             needs = (f"improve {recipe.teacher} {recipe.method} {recipe.strategy}",)
         settings = {
             **asdict(recipe),
-            "data_sha256": self.world.dataset.sha256,
-            "rendering": rendering(library=self.world.library).id,
+            "data_sha256": self.context.dataset.sha256,
+            "rendering": rendering(library=self.context.library).id,
         }
-        self._add(Stage("build", name, settings, partial(stages.make_dataset, self.world, recipe), needs))
+        self._add(Stage("build", name, settings, partial(stages.make_dataset, self.context, recipe), needs))
 
     def _base(self, learner: StudentSpec) -> None:
         settings = {"base": learner.base, "revision": learner.revision}
-        do = partial(stages.find_base, self.world, learner)
+        do = partial(stages.find_base, self.context, learner)
         self._add(Stage("base", learner.name, settings, do))
 
     def _train(self, student: Student) -> None:
@@ -207,20 +207,20 @@ class Graph:
         deciding = asdict(of_step)
         deciding.pop("save_steps")
         settings = {"settings": deciding, "form": learner.form, "device": training.device}
-        do = partial(stages.train, self.world, of_step, student.step, student.name, learner)
+        do = partial(stages.train, self.context, of_step, student.step, student.name, learner)
         self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
 
     def dialogues(self, split: Split) -> DialogueSubset:
         """What is judged on."""
         data = self.study.data
-        return DialogueSubset(self.world.dataset, split, data.limit or None, data.seed)
+        return DialogueSubset(self.context.dataset, split, data.limit or None, data.seed)
 
     def _responses(self, word: str, learner: StudentSpec | None, student: Student | None, split: Split) -> str:
         """The stage that makes a contestant's responses; the name itself where they are there already."""
         if word.startswith(("dataset:", "file:")):
             return word
         if learner is None:
-            model = self.world.models[word]
+            model = self.context.models[word]
             plan = plan_responses(self.dialogues(split), [self.responder(model)])
             return self._asking("respond", f"{model.id} {split}", plan)
         needs = [f"base {learner.name}"]
@@ -238,32 +238,32 @@ class Graph:
             "dialogues": content_id("dialogues-1", [one.key for one in chosen.dialogues()]),
             "split": str(split),
             "device": self.study.training.device,
-            "rendering": rendering(library=self.world.library).id,
+            "rendering": rendering(library=self.context.library).id,
         }
         stage = Stage(
             "generate",
             f"{title} {split}",
             settings,
-            partial(generate_students, self.world, chosen),
+            partial(generate_students, self.context, chosen),
             tuple(needs),
             frozenset({CARD}),
             together=f"{learner.name} {split}",
-            session=partial(served, self.world, learner, chosen),
+            session=partial(served, self.context, learner, chosen),
         )
         return self._add(stage)
 
     def judge(self, model: Model) -> Judge:
         """A model as the study has it judge."""
         study = self.study
-        prompt = select_judge_prompt(model, study.judging.prompt, study.fidelity, self.world.library)
+        prompt = select_judge_prompt(model, study.judging.prompt, study.fidelity, self.context.library)
         return Judge(model, prompt, judge_temperature(study.fidelity, study.judging.samples))
 
     def responder(self, model: Model) -> Responder:
         """A model as an author of direct responses, as the study has it asked."""
-        return direct_responder(model, self.world.library, fidelity=self.study.fidelity)
+        return direct_responder(model, self.context.library, fidelity=self.study.fidelity)
 
     def _judge(self, a: str, b: str, judge: str, split: Split) -> str:
-        model = self.world.models[judge]
+        model = self.context.models[judge]
         study = self.study
         by = self.judge(model)
         names = [name.partition(" ")[2].removesuffix(f" {split}") or name for name in (a, b)]
@@ -273,11 +273,11 @@ class Graph:
             "split": str(split),
             "limit": study.data.limit,
             "seed": study.data.seed,
-            "data_sha256": self.world.dataset.sha256,
+            "data_sha256": self.context.dataset.sha256,
         }
         needs = tuple(name for name in (a, b) if name in self.stages)
         uses = frozenset() if by.is_control else frozenset({model.id})
-        do = partial(stages.judge, self.world, (a, b), by, split)
+        do = partial(stages.judge, self.context, (a, b), by, split)
         where = "" if split == study.data.split else f" ({split})"
         title = f"{names[0]} : {names[1]} by {by.name}{where}"
         return self._add(Stage("judge", title, settings, do, needs, uses))
@@ -292,7 +292,7 @@ class Graph:
             for b in self._of_word(chosen.against, learner, chosen.split):
                 judged.append(self._judge(a, b, chosen.judge, chosen.split))
         needs = (*judged, *(student.stage for student in students))
-        return self._add(Stage("choose", learner.name, {}, partial(stages.choose, self.world), needs))
+        return self._add(Stage("choose", learner.name, {}, partial(stages.choose, self.context), needs))
 
     def _of_word(self, word: str, learner: StudentSpec, split: Split) -> list[str]:
         if word == STUDENT:
@@ -337,5 +337,5 @@ class Graph:
             "seed": study.judging.seed,
             "page": page_id(),
         }
-        do = partial(stages.report, self.world, keys)
+        do = partial(stages.report, self.context, keys)
         self._add(Stage("report", study.name, settings, do, needs, patient=True))

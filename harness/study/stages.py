@@ -54,16 +54,16 @@ class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
-async def ask(world: StudyContext, plan: GenerationPlan, ready: Ready) -> Made:
+async def ask(context: StudyContext, plan: GenerationPlan, ready: Ready) -> Made:
     """Improve or respond: every response of a plan that is not there yet."""
-    async with await Store.open(world.db) as store:
-        cost = _most([each.maximum_usd for each in await _costs(store, world, plan)])
+    async with await Store.open(context.db) as store:
+        cost = _most([each.maximum_usd for each in await _costs(store, context, plan)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with world.purse.grant(run_id, cost) as budget:
-            settings = replace(world.settings, budget_usd=budget)
-            async with counted(store, run_id, ready.stage.name, world.tell):
-                summary = await generate(store, world.registry, plan, settings)
-        _check_whole(world, summary)
+        async with context.purse.grant(run_id, cost) as budget:
+            settings = replace(context.settings, budget_usd=budget)
+            async with counted(store, run_id, ready.stage.name, context.tell):
+                summary = await generate(store, context.registry, plan, settings)
+        _check_whole(context, summary)
         return await response_set_output(store, summary, summary.sets, plan.dialogues)
 
 
@@ -91,22 +91,22 @@ async def response_set_output(
     return Made(content_id("responses-1", told), result)
 
 
-async def make_dataset(world: StudyContext, recipe: TrainingSetSpec, ready: Ready) -> Made:
+async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: Ready) -> Made:
     """The training set of a recipe, in a folder of this key's own."""
-    folder = ready.folder(world.folder / "data")
+    folder = ready.folder(context.folder / "data")
     if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
-        async with await Store.open(world.db) as store:
-            built = await build(world.dataset, store, recipe)
-        built.write(folder, world.library, ())
+        async with await Store.open(context.db) as store:
+            built = await build(context.dataset, store, recipe)
+        built.write(folder, context.library, ())
     manifest = orjson.loads((folder / MANIFEST).read_bytes())
     rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
     left_out = manifest["excluded"]
-    return Made(dataset_id(manifest), {"folder": world.near(folder), **rows, "left_out": left_out})
+    return Made(dataset_id(manifest), {"folder": context.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(world: StudyContext, student_spec: StudentSpec, ready: Ready) -> Made:
+async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Ready) -> Made:
     """The base on this machine, known by its weights."""
-    folder = ready.folder(world.folder / "models")
+    folder = ready.folder(context.folder / "models")
     tiny = student_spec.base.removeprefix(TINY) if student_spec.base.startswith(TINY) else ""
     job = {
         "do": "base",
@@ -115,39 +115,39 @@ async def find_base(world: StudyContext, student_spec: StudentSpec, ready: Ready
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(student_spec))
+    got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
     if tiny:
-        got |= {"base": "", "at": "", "folder": world.near(folder)}
+        got |= {"base": "", "at": "", "folder": context.near(folder)}
     return Made(got["weights"], got)
 
 
 async def train(
-    world: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: Ready
+    context: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: Ready
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {student_spec.name}"].result
     name = f"{name}-{ready.key.rpartition(':')[2][:6]}"  # another training is another student
     data = next(one for one in ready.needs.values() if one.kind == "build").result
     parent = next((one for one in ready.needs.values() if one.kind == "train"), None)
-    out = ready.folder(world.folder / "checkpoints")
+    out = ready.folder(context.folder / "checkpoints")
     tiny = student_spec.base.startswith(TINY)
     job = {
         "do": "train",
-        "base": base_location(world, base),
+        "base": base_location(context, base),
         "revision": base["revision"],
         "form": student_spec.form,
-        "data": str(world.folder / data["folder"]),
-        "parent": str(world.folder / parent.result["folder"]) if parent else "",
+        "data": str(context.folder / data["folder"]),
+        "parent": str(context.folder / parent.result["folder"]) if parent else "",
         "out": str(out),
         "name": name,
         "settings": asdict(settings),
-        "cpu": world.study.training.device == "cpu",
+        "cpu": context.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await run_in_subprocess(job, _log(world, ready), partial(world.tell, ready.stage.name), thread_environment(student_spec))
-    async with await Store.open(world.db) as store:
+    got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
+    async with await Store.open(context.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
-    return Made(got["id"], {"student": name, "step": step, "folder": world.near(out), **got})
+    return Made(got["id"], {"student": name, "step": step, "folder": context.near(out), **got})
 
 
 def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
@@ -156,18 +156,18 @@ def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1"} if student_spec.base.startswith(TINY) else {}
 
 
-def base_location(world: StudyContext, base: Mapping[str, Any]) -> str:
+def base_location(context: StudyContext, base: Mapping[str, Any]) -> str:
     """Where a base is: its name on the Hub or its folder."""
-    return str(base["base"]) or str(world.folder / base["folder"])
+    return str(base["base"]) or str(context.folder / base["folder"])
 
 
-async def judge(world: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
+async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
     """One contest under one judge, every pair in both orders."""
-    study = world.study
-    async with await Store.open(world.db) as store:
-        a, b = [await contestant(world, store, name, ready) for name in names]
+    study = context.study
+    async with await Store.open(context.db) as store:
+        a, b = [await contestant(context, store, name, ready) for name in names]
         plan = plan_judging(
-            world.dataset,
+            context.dataset,
             a,
             b,
             [by],
@@ -176,17 +176,17 @@ async def judge(world: StudyContext, names: tuple[str, str], by: Judge, split: S
             samples=study.judging.samples,
             seed=study.data.seed,
         )
-        cost = _most([each.maximum_usd for each in await estimate(store, plan, world.settings)])
+        cost = _most([each.maximum_usd for each in await estimate(store, plan, context.settings)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with world.purse.grant(run_id, cost) as budget:
-            settings = replace(world.settings, budget_usd=budget, adapt=False)
-            async with counted(store, run_id, ready.stage.name, world.tell, plan.calls_per_judge):
-                summary = await judge_contest(store, world.registry, plan, settings)
+        async with context.purse.grant(run_id, cost) as budget:
+            settings = replace(context.settings, budget_usd=budget, adapt=False)
+            async with counted(store, run_id, ready.stage.name, context.tell, plan.calls_per_judge):
+                summary = await judge_contest(store, context.registry, plan, settings)
         (one,) = summary.judges
         if summary.interrupted:
             raise StudyInterrupted("interrupted; every answer is stored")
         if one.lane is not None and (one.lane.stopped or one.lane.failed):
-            raise StageNotFinished(_unanswered(world, by.name, one.lane))
+            raise StageNotFinished(_unanswered(context, by.name, one.lane))
         if not one.has_verdicts:
             raise StageNotFinished(f"{by.name}: {one.trouble}")
         rate = one.hard
@@ -216,15 +216,15 @@ async def judge(world: StudyContext, names: tuple[str, str], by: Judge, split: S
         return Made(content_id("judgments-1", told), result)
 
 
-async def contestant(world: StudyContext, store: Store, name: str, ready: Ready) -> Author:
+async def contestant(context: StudyContext, store: Store, name: str, ready: Ready) -> Author:
     """A contest's author: from the stage that made its responses, or as it is named."""
     if name in ready.needs:
         made = ready.needs[name].result
-        return await resolve_author(f"{made['author'].partition('@')[0]}@{made['set']}", world.dataset, store)
-    return await resolve_author(name, world.dataset, store)
+        return await resolve_author(f"{made['author'].partition('@')[0]}@{made['set']}", context.dataset, store)
+    return await resolve_author(name, context.dataset, store)
 
 
-async def choose(world: StudyContext, ready: Ready) -> Made:
+async def choose(context: StudyContext, ready: Ready) -> Made:
     """The best of the students by their win rate on the development dialogues; equal ones by name."""
     found = [
         (one.result["win_rate"], one.result["a"], name)
@@ -247,18 +247,18 @@ async def choose(world: StudyContext, ready: Ready) -> Made:
     return Made(trained.output, result)
 
 
-async def report(world: StudyContext, dialogues: Iterable[str], ready: Ready) -> Made:
+async def report(context: StudyContext, dialogues: Iterable[str], ready: Ready) -> Made:
     """One page of every contest that is judged, from the database alone."""
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
     asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
     if not judged:
         raise StageNotFinished("nothing is judged yet")
-    async with await Store.open(world.db) as store:
-        run_id = await one_run(world, store, judged, asked, list(dialogues))
-        return await write_report(world, store, run_id, ready)
+    async with await Store.open(context.db) as store:
+        run_id = await one_run(context, store, judged, asked, list(dialogues))
+        return await write_report(context, store, run_id, ready)
 
 
-def _check_whole(world: StudyContext, summary: Summary) -> None:
+def _check_whole(context: StudyContext, summary: Summary) -> None:
     """Every call was answered; what may not train is an answer too.
 
     Raises:
@@ -268,14 +268,14 @@ def _check_whole(world: StudyContext, summary: Summary) -> None:
         raise StudyInterrupted("interrupted; every answer is stored")
     for name, lane in summary.lanes.items():
         if lane.stopped or lane.failed:
-            raise StageNotFinished(_unanswered(world, name, lane))
+            raise StageNotFinished(_unanswered(context, name, lane))
 
 
-def _unanswered(world: StudyContext, name: str, lane: EndpointReport) -> str:
+def _unanswered(context: StudyContext, name: str, lane: EndpointReport) -> str:
     """Why a lane did not come to its end, and what to do."""
     if not lane.stopped:
         return f"{name}: {lane.failed} calls got no answer; the same command asks them again"
-    ceiling = world.purse.ceiling_usd
+    ceiling = context.purse.ceiling_usd
     whole = "" if ceiling is None else f" (What the whole study may cost: ${ceiling:g}.)"
     return f"{name}: {lane.stopped}{whole}"
 
@@ -293,13 +293,13 @@ def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
     return sorted(one.id for one in responses if one.dialogue in keys)
 
 
-async def _costs(store: Store, world: StudyContext, plan: GenerationPlan) -> list[Any]:
-    return await forecast(store, plan, world.settings) if world.purse.ceiling_usd is not None else []
+async def _costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
+    return await forecast(store, plan, context.settings) if context.purse.ceiling_usd is not None else []
 
 
 def _most(costs: list[float | None]) -> float | None:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _log(world: StudyContext, ready: Ready) -> Path:
-    return ready.folder(world.folder / "logs").with_suffix(".log")
+def _log(context: StudyContext, ready: Ready) -> Path:
+    return ready.folder(context.folder / "logs").with_suffix(".log")

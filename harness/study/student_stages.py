@@ -34,7 +34,7 @@ from results.db.store import Store
 
 @asynccontextmanager
 async def served(
-    world: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[Ready]
+    context: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[Ready]
 ) -> AsyncIterator[Summary]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
@@ -43,66 +43,66 @@ async def served(
     """
     for name, value in {"TQDM_DISABLE": "1", **thread_environment(student_spec)}.items():  # bars would cover our progress
         os.environ.setdefault(name, value)
-    base = _located(world, student_spec, group[0])
+    base = _located(context, student_spec, group[0])
     check_base(base.folder)
-    by_author = {one.author: one for one in (contestant_of(world, ready, base) for ready in group)}
-    study = world.study
+    by_author = {one.author: one for one in (contestant_of(context, ready, base) for ready in group)}
+    study = context.study
     name = f"serve {student_spec.name}, {len(by_author)} authors together"
     how = ServingConfig(
         through=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else default_device(),
-        tell=partial(world.tell, name),
+        tell=partial(context.tell, name),
     )
-    async with await Store.open(world.db) as store:
-        who = await settled(store, ServedModels(base, tuple(by_author.values())), how, world.library)
-        plan = plan_responses(chosen, [responder(one, who, how, world.library) for one in who.contestants])
+    async with await Store.open(context.db) as store:
+        who = await settled(store, ServedModels(base, tuple(by_author.values())), how, context.library)
+        plan = plan_responses(chosen, [responder(one, who, how, context.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with counted(store, run_id, name, world.tell, len(plan.agents) * len(plan.dialogues)):
-            summary = await respond(store, world.registry, chosen, who, how, world.settings, world.library)
+        async with counted(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
+            summary = await respond(store, context.registry, chosen, who, how, context.settings, context.library)
         yield summary
 
 
-async def generate_students(world: StudyContext, chosen: DialogueSubset, ready: Ready) -> Made:
+async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: Ready) -> Made:
     """One author's responses, out of what was made together."""
     summary: Summary = ready.opened
     if summary.interrupted:
         raise StudyInterrupted("interrupted; every answer is stored")
-    base = _located(world, _learner(world, ready), ready)
-    author = contestant_of(world, ready, base).author
+    base = _located(context, _learner(context, ready), ready)
+    author = contestant_of(context, ready, base).author
     (mine,) = (one for one in summary.sets if one.of.author == author)
     if mine.missing:
         why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
         raise StageNotFinished(
             f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
         )
-    async with await Store.open(world.db) as store:
+    async with await Store.open(context.db) as store:
         return await response_set_output(store, summary, [mine], chosen.dialogues())
 
 
-def contestant_of(world: StudyContext, ready: Ready, base: LocalModel) -> ServedAuthor:
+def contestant_of(context: StudyContext, ready: Ready, base: LocalModel) -> ServedAuthor:
     """Who a stage's author is: a student that was trained (or chosen), or the base."""
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
-        made = read_checkpoint(world.folder / trained[0]["folder"])
+        made = read_checkpoint(context.folder / trained[0]["folder"])
         check_prompt_encoding(made, base.folder)
         return ServedAuthor(f"{STUDENT}{made.name}", made)
     cut = TRUNCATED_BASE in ready.stage.title.split(" ")
     return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
 
 
-def _learner(world: StudyContext, ready: Ready) -> StudentSpec:
-    return next(one for one in world.study.student_specs if f"base {one.name}" in ready.needs)
+def _learner(context: StudyContext, ready: Ready) -> StudentSpec:
+    return next(one for one in context.study.student_specs if f"base {one.name}" in ready.needs)
 
 
-def _located(world: StudyContext, student_spec: StudentSpec, ready: Ready) -> LocalModel:
+def _located(context: StudyContext, student_spec: StudentSpec, ready: Ready) -> LocalModel:
     """The base as its stage recorded it.
 
     Raises:
         UserError: the folder holds other weights by now.
     """
     told = ready.needs[f"base {student_spec.name}"].result
-    place = base_location(world, told)
+    place = base_location(context, told)
     folder = Path(told["at"]) if told["at"] else Path(place)
     weights = weights_id(folder)
     if weights != told["weights"]:

@@ -79,7 +79,7 @@ class StudySession:
         return replace(study, emulate=study.emulate or self.calls.emulate)
 
     @asynccontextmanager
-    async def world(self, study: Study, *, live: bool, tell: Tell | None = None) -> AsyncIterator[StudyContext]:
+    async def context(self, study: Study, *, live: bool, tell: Tell | None = None) -> AsyncIterator[StudyContext]:
         """Everything around the study while the block runs.
 
         Args:
@@ -148,24 +148,24 @@ class StudySession:
         from harness.study.stage_cache import Memory
 
         with Memory(self.folder).held():
-            async with self.world(study, live=True, tell=tell) as world:
-                graph = await Graph.of(world)
+            async with self.context(study, live=True, tell=tell) as context:
+                graph = await Graph.of(context)
                 pick = chosen(list(graph), KINDS, only, since)
-                refused = {model.id for model in world.models.values() if is_retired(model)}
+                refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):
                     await plan_study(graph)  # refuses what would be asked
-                left = [one.stage for one in standings(graph, world.memory) if one.state is not State.DONE]
-                self._tell_keys(world, [stage for stage in left if stage.name in pick])
+                left = [one.stage for one in standings(graph, context.memory) if one.state is not State.DONE]
+                self._tell_keys(context, [stage for stage in left if stage.name in pick])
                 if before is not None:
                     await before(graph, pick)
                 self.remember(study)
-                return await Runner(graph, world.memory, pick=pick, watch=watch).run()
+                return await Runner(graph, context.memory, pick=pick, watch=watch).run()
 
-    def _tell_keys(self, world: StudyContext, stages: Sequence[Stage]) -> None:
+    def _tell_keys(self, context: StudyContext, stages: Sequence[Stage]) -> None:
         """Say which keys these stages lack, all at once: what needs none of them goes on."""
         asked = {name for stage in stages for name in stage.uses}
         try:
-            world.registry.keys(model for model in world.models.values() if model.id in asked)
+            context.registry.keys(model for model in context.models.values() if model.id in asked)
         except UserError as error:
             tell(f"empathy: {error}")
 
