@@ -16,7 +16,7 @@ from agents.hashing import content_id
 from harness import provenance
 from harness.atomic_write import atomic_write
 from harness.study.context import StudyContext
-from harness.study.stage_cache import Made, Ready
+from harness.study.stage_cache import Made, StageInputs
 from harness.workflows.judge import JUDGING
 from results.db.store import Store
 
@@ -80,7 +80,7 @@ async def one_run(
     return run_id
 
 
-async def write_report(world: StudyContext, store: Store, run_id: str, ready: Ready) -> Made:
+async def write_report(world: StudyContext, store: Store, run_id: str, ready: StageInputs) -> Made:
     """The page of a run, `NAME-….html` in the study's folder."""
     from results.report import render
 

@@ -19,7 +19,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.errors import EmpathyError, UserError
-from harness.study.stage_cache import Made, Memory, Ready, Record, Stage
+from harness.study.stage_cache import Made, Memory, StageInputs, Record, Stage
 
 
 class State(StrEnum):
@@ -260,18 +260,18 @@ class Runner:
             self._tasks[asyncio.create_task(self._go(group))] = going
             held |= stage.uses
 
-    def _ready(self, stage: Stage) -> Ready | None:
+    def _ready(self, stage: Stage) -> StageInputs | None:
         if stage.name in self._known or self._goes(stage) or stage.name not in self._pick:
             return None
         if not set(stage.needs) <= set(self._known):
             return None
         needs = _needs(stage, self._known)
-        return None if needs is None else Ready(stage, stage.key(needs), needs)
+        return None if needs is None else StageInputs(stage, stage.key(needs), needs)
 
     def _goes(self, stage: Stage) -> bool:
         return any(stage in going.stages for going in self._tasks.values())
 
-    async def _go(self, group: list[Ready]) -> None:
+    async def _go(self, group: list[StageInputs]) -> None:
         """A group of stages from beginning to end; an error of the session is each one's error."""
         first = group[0].stage
         for ready in group:
@@ -288,10 +288,10 @@ class Runner:
                 if ready.stage.name not in self._known:
                     self._fail(ready, error, time.monotonic() - began)
 
-    async def _one(self, ready: Ready, opened: object, began: float) -> None:
+    async def _one(self, ready: StageInputs, opened: object, began: float) -> None:
         stage = ready.stage
         try:
-            made = await stage.do(Ready(stage, ready.key, ready.needs, opened))
+            made = await stage.do(StageInputs(stage, ready.key, ready.needs, opened))
         except Exception as error:  # likewise
             self._fail(ready, error, time.monotonic() - began)
             return
@@ -299,7 +299,7 @@ class Runner:
         self._memory.keep(record)
         self._end(stage, Standing(stage, State.DONE, record, now=True))
 
-    def _fail(self, ready: Ready, error: Exception, seconds: float) -> None:
+    def _fail(self, ready: StageInputs, error: Exception, seconds: float) -> None:
         why = str(error) if isinstance(error, EmpathyError | OSError) else _fault(error)
         if not self._stopping:
             self._memory.fail(ready.key, ready.stage.name, why)
@@ -313,7 +313,7 @@ class Runner:
 CUT_OFF = ("base", "train", "generate")  # what hears no signal by itself, and goes on from its own saves
 
 
-def _record(ready: Ready, made: Made, seconds: float) -> Record:
+def _record(ready: StageInputs, made: Made, seconds: float) -> Record:
     return Record(
         ready.key,
         ready.stage.kind,

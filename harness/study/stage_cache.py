@@ -57,7 +57,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Ready:
+class StageInputs:
     """A stage that may begin: its key, and the records of what it needs, by name.
 
     `opened` is what its session gave (a server), or None.
@@ -74,8 +74,8 @@ class Ready:
         return under / f"{bare}-{self.key.rpartition(':')[2][:10]}"
 
 
-Do = Callable[[Ready], Awaitable[Made]]
-Session = Callable[[Sequence[Ready]], AbstractAsyncContextManager[Any]]
+Do = Callable[[StageInputs], Awaitable[Made]]
+Session = Callable[[Sequence[StageInputs]], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ from harness.study.config import TINY, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import counted
 from harness.study.report_run import one_run, write_report
-from harness.study.stage_cache import Made, Ready
+from harness.study.stage_cache import Made, StageInputs
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
 from harness.workflows.generate import GenerationPlan, Summary, generate
@@ -54,7 +54,7 @@ class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
-async def ask(context: StudyContext, plan: GenerationPlan, ready: Ready) -> Made:
+async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -> Made:
     """Improve or respond: every response of a plan that is not there yet."""
     async with await Store.open(context.db) as store:
         cost = _most([each.maximum_usd for each in await _costs(store, context, plan)])
@@ -91,7 +91,7 @@ async def response_set_output(
     return Made(content_id("responses-1", told), result)
 
 
-async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: Ready) -> Made:
+async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: StageInputs) -> Made:
     """The training set of a recipe, in a folder of this key's own."""
     folder = ready.folder(context.folder / "data")
     if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
@@ -104,7 +104,7 @@ async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: Re
     return Made(dataset_id(manifest), {"folder": context.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Ready) -> Made:
+async def find_base(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> Made:
     """The base on this machine, known by its weights."""
     folder = ready.folder(context.folder / "models")
     tiny = student_spec.base.removeprefix(TINY) if student_spec.base.startswith(TINY) else ""
@@ -122,7 +122,7 @@ async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Rea
 
 
 async def train(
-    context: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: Ready
+    context: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: StageInputs
 ) -> Made:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {student_spec.name}"].result
@@ -161,7 +161,7 @@ def base_location(context: StudyContext, base: Mapping[str, Any]) -> str:
     return str(base["base"]) or str(context.folder / base["folder"])
 
 
-async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: Ready) -> Made:
+async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: StageInputs) -> Made:
     """One contest under one judge, every pair in both orders."""
     study = context.study
     async with await Store.open(context.db) as store:
@@ -216,7 +216,7 @@ async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split:
         return Made(content_id("judgments-1", told), result)
 
 
-async def contestant(context: StudyContext, store: Store, name: str, ready: Ready) -> Author:
+async def contestant(context: StudyContext, store: Store, name: str, ready: StageInputs) -> Author:
     """A contest's author: from the stage that made its responses, or as it is named."""
     if name in ready.needs:
         made = ready.needs[name].result
@@ -224,7 +224,7 @@ async def contestant(context: StudyContext, store: Store, name: str, ready: Read
     return await resolve_author(name, context.dataset, store)
 
 
-async def choose(context: StudyContext, ready: Ready) -> Made:
+async def choose(context: StudyContext, ready: StageInputs) -> Made:
     """The best of the students by their win rate on the development dialogues; equal ones by name."""
     found = [
         (one.result["win_rate"], one.result["a"], name)
@@ -247,7 +247,7 @@ async def choose(context: StudyContext, ready: Ready) -> Made:
     return Made(trained.output, result)
 
 
-async def report(context: StudyContext, dialogues: Iterable[str], ready: Ready) -> Made:
+async def report(context: StudyContext, dialogues: Iterable[str], ready: StageInputs) -> Made:
     """One page of every contest that is judged, from the database alone."""
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
     asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
@@ -301,5 +301,5 @@ def _most(costs: list[float | None]) -> float | None:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _log(context: StudyContext, ready: Ready) -> Path:
+def _log(context: StudyContext, ready: StageInputs) -> Path:
     return ready.folder(context.folder / "logs").with_suffix(".log")

@@ -24,7 +24,7 @@ from harness.serving.hardware import default_device
 from harness.study.config import TRUNCATED_BASE, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import counted
-from harness.study.stage_cache import Made, Ready
+from harness.study.stage_cache import Made, StageInputs
 from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, thread_environment
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
@@ -34,7 +34,7 @@ from results.db.store import Store
 
 @asynccontextmanager
 async def served(
-    context: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[Ready]
+    context: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[StageInputs]
 ) -> AsyncIterator[Summary]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
@@ -63,7 +63,7 @@ async def served(
         yield summary
 
 
-async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: Ready) -> Made:
+async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: StageInputs) -> Made:
     """One author's responses, out of what was made together."""
     summary: Summary = ready.opened
     if summary.interrupted:
@@ -80,7 +80,7 @@ async def generate_students(context: StudyContext, chosen: DialogueSubset, ready
         return await response_set_output(store, summary, [mine], chosen.dialogues())
 
 
-def contestant_of(context: StudyContext, ready: Ready, base: LocalModel) -> ServedAuthor:
+def contestant_of(context: StudyContext, ready: StageInputs, base: LocalModel) -> ServedAuthor:
     """Who a stage's author is: a student that was trained (or chosen), or the base."""
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
@@ -91,11 +91,11 @@ def contestant_of(context: StudyContext, ready: Ready, base: LocalModel) -> Serv
     return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
 
 
-def _learner(context: StudyContext, ready: Ready) -> StudentSpec:
+def _learner(context: StudyContext, ready: StageInputs) -> StudentSpec:
     return next(one for one in context.study.student_specs if f"base {one.name}" in ready.needs)
 
 
-def _located(context: StudyContext, student_spec: StudentSpec, ready: Ready) -> LocalModel:
+def _located(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> LocalModel:
     """The base as its stage recorded it.
 
     Raises:

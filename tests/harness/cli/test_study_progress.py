@@ -8,10 +8,10 @@ import pytest
 
 from harness.cli.study_progress import StudyProgress
 from harness.study.scheduler import Standing, State
-from harness.study.stage_cache import Made, Ready, Record, Stage
+from harness.study.stage_cache import Made, StageInputs, Record, Stage
 
 
-async def nothing(ready: Ready) -> Made:
+async def nothing(ready: StageInputs) -> Made:
     return Made("")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.study.scheduler import Ended, Runner
-from harness.study.stage_cache import Made, Memory, Ready, Stage
+from harness.study.stage_cache import Made, Memory, StageInputs, Stage
 
 STUDY = """
 title = "Two responders"
@@ -54,7 +54,7 @@ class Kitchen:
     def failing(self, name: str, needs: Iterable[str] = (), error: Exception | None = None) -> Stage:
         """A stage that fails."""
 
-        async def fail(ready: Ready) -> Made:
+        async def fail(ready: StageInputs) -> Made:
             self.ran.append(ready.stage.title)
             raise error or ValueError("out of salt")
 
@@ -69,8 +69,8 @@ class Kitchen:
         """Every done stage's output."""
         return {one.stage.title: one.record.output for one in ended.standings if one.record}
 
-    def _add(self, value: int) -> Callable[[Ready], Any]:
-        async def add(ready: Ready) -> Made:
+    def _add(self, value: int) -> Callable[[StageInputs], Any]:
+        async def add(ready: StageInputs) -> Made:
             name = ready.stage.title
             self.ran.append(name)
             self._now.add(name)

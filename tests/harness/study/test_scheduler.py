@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from harness.study.interrupt import run_sharing
 from harness.study.scheduler import Runner, State, chosen, standings
-from harness.study.stage_cache import Made, Memory, Ready, Stage
+from harness.study.stage_cache import Made, Memory, StageInputs, Stage
 
 Graph = dict[int, set[int]]
 
@@ -158,7 +158,7 @@ def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
     opened: list[list[str]] = []
 
     @asynccontextmanager
-    async def session(group: Sequence[Ready]) -> AsyncIterator[str]:
+    async def session(group: Sequence[StageInputs]) -> AsyncIterator[str]:
         opened.append([ready.stage.title for ready in group])
         yield "the server"
 
@@ -171,7 +171,7 @@ def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
 
 def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> None:
     @asynccontextmanager
-    async def session(group: Sequence[Ready]) -> AsyncIterator[str]:
+    async def session(group: Sequence[StageInputs]) -> AsyncIterator[str]:
         raise UserError("no card")
         yield ""
 
@@ -222,7 +222,7 @@ def test_a_stage_whose_file_is_gone_is_made_again(kitchen: Any) -> None:
     folder = kitchen.memory.folder
     folder.mkdir()
 
-    async def write(ready: Ready) -> Made:
+    async def write(ready: StageInputs) -> Made:
         kitchen.ran.append("written")
         (folder / "page.html").write_text("hello")
         return Made("same", {"file": "page.html"})
@@ -257,7 +257,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
     told: list[str] = []
 
     def asking(name: str) -> Stage:
-        async def ask(ready: Ready) -> Made:
+        async def ask(ready: StageInputs) -> Made:
             loop, stopped = asyncio.get_running_loop(), asyncio.Event()
             loop.add_signal_handler(signal.SIGINT, stopped.set)
             if name == "b":
@@ -283,7 +283,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
 
 
 def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
-    async def train(ready: Ready) -> Made:
+    async def train(ready: StageInputs) -> Made:
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
         raise AssertionError("never")
