@@ -16,7 +16,7 @@ from agents.hashing import content_id
 from harness import provenance
 from harness.atomic_write import atomic_write
 from harness.study.context import StudyContext
-from harness.study.stage_cache import Made, StageInputs
+from harness.study.stage_cache import StageOutput, StageInputs
 from harness.workflows.judge import JUDGING
 from results.db.store import Store
 
@@ -80,11 +80,11 @@ async def one_run(
     return run_id
 
 
-async def write_report(world: StudyContext, store: Store, run_id: str, ready: StageInputs) -> Made:
+async def write_report(world: StudyContext, store: Store, run_id: str, ready: StageInputs) -> StageOutput:
     """The page of a run, `NAME-….html` in the study's folder."""
     from results.report import render
 
     page = await render(store, run_id)
     place = ready.folder(world.folder / "reports").with_suffix(".html")
     atomic_write(place, page)
-    return Made(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.near(place), "run": run_id})
+    return StageOutput(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.near(place), "run": run_id})

@@ -19,7 +19,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.errors import EmpathyError, UserError
-from harness.study.stage_cache import Made, Memory, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, Memory, StageInputs, Record, Stage
 
 
 class State(StrEnum):
@@ -313,7 +313,7 @@ class Runner:
 CUT_OFF = ("base", "train", "generate")  # what hears no signal by itself, and goes on from its own saves
 
 
-def _record(ready: StageInputs, made: Made, seconds: float) -> Record:
+def _record(ready: StageInputs, made: StageOutput, seconds: float) -> Record:
     return Record(
         ready.key,
         ready.stage.kind,

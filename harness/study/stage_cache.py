@@ -49,7 +49,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Made:
+class StageOutput:
     """What a stage made: the content id of its output, and its result."""
 
     output: str
@@ -74,7 +74,7 @@ class StageInputs:
         return under / f"{bare}-{self.key.rpartition(':')[2][:10]}"
 
 
-Do = Callable[[StageInputs], Awaitable[Made]]
+Do = Callable[[StageInputs], Awaitable[StageOutput]]
 Session = Callable[[Sequence[StageInputs]], AbstractAsyncContextManager[Any]]
 
 

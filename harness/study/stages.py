@@ -30,7 +30,7 @@ from harness.study.config import TINY, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import counted
 from harness.study.report_run import one_run, write_report
-from harness.study.stage_cache import Made, StageInputs
+from harness.study.stage_cache import StageOutput, StageInputs
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
 from harness.workflows.generate import GenerationPlan, Summary, generate
@@ -54,7 +54,7 @@ class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
     """The user asked us to stop; what is answered is stored."""
 
 
-async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -> Made:
+async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -> StageOutput:
     """Improve or respond: every response of a plan that is not there yet."""
     async with await Store.open(context.db) as store:
         cost = _most([each.maximum_usd for each in await _costs(store, context, plan)])
@@ -69,7 +69,7 @@ async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -
 
 async def response_set_output(
     store: Store, summary: Summary, sets: Sequence[ResponseSetSummary], dialogues: Iterable[Dialogue]
-) -> Made:
+) -> StageOutput:
     """The output of a run that made responses: of every set, which response each dialogue has.
 
     Args:
@@ -88,10 +88,10 @@ async def response_set_output(
         "words": last.mean_words,
         "cost_usd": last.cost_usd,
     }
-    return Made(content_id("responses-1", told), result)
+    return StageOutput(content_id("responses-1", told), result)
 
 
-async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: StageInputs) -> Made:
+async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: StageInputs) -> StageOutput:
     """The training set of a recipe, in a folder of this key's own."""
     folder = ready.folder(context.folder / "data")
     if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
@@ -101,10 +101,10 @@ async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: St
     manifest = orjson.loads((folder / MANIFEST).read_bytes())
     rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
     left_out = manifest["excluded"]
-    return Made(dataset_id(manifest), {"folder": context.near(folder), **rows, "left_out": left_out})
+    return StageOutput(dataset_id(manifest), {"folder": context.near(folder), **rows, "left_out": left_out})
 
 
-async def find_base(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> Made:
+async def find_base(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> StageOutput:
     """The base on this machine, known by its weights."""
     folder = ready.folder(context.folder / "models")
     tiny = student_spec.base.removeprefix(TINY) if student_spec.base.startswith(TINY) else ""
@@ -118,12 +118,12 @@ async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Sta
     got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
     if tiny:
         got |= {"base": "", "at": "", "folder": context.near(folder)}
-    return Made(got["weights"], got)
+    return StageOutput(got["weights"], got)
 
 
 async def train(
     context: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: StageInputs
-) -> Made:
+) -> StageOutput:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {student_spec.name}"].result
     name = f"{name}-{ready.key.rpartition(':')[2][:6]}"  # another training is another student
@@ -147,7 +147,7 @@ async def train(
     got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
     async with await Store.open(context.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
-    return Made(got["id"], {"student": name, "step": step, "folder": context.near(out), **got})
+    return StageOutput(got["id"], {"student": name, "step": step, "folder": context.near(out), **got})
 
 
 def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
@@ -161,7 +161,7 @@ def base_location(context: StudyContext, base: Mapping[str, Any]) -> str:
     return str(base["base"]) or str(context.folder / base["folder"])
 
 
-async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: StageInputs) -> Made:
+async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: StageInputs) -> StageOutput:
     """One contest under one judge, every pair in both orders."""
     study = context.study
     async with await Store.open(context.db) as store:
@@ -213,7 +213,7 @@ async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split:
             "cost_usd": one.contest.cost_usd,
         }
         told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]
-        return Made(content_id("judgments-1", told), result)
+        return StageOutput(content_id("judgments-1", told), result)
 
 
 async def contestant(context: StudyContext, store: Store, name: str, ready: StageInputs) -> Author:
@@ -224,7 +224,7 @@ async def contestant(context: StudyContext, store: Store, name: str, ready: Stag
     return await resolve_author(name, context.dataset, store)
 
 
-async def choose(context: StudyContext, ready: StageInputs) -> Made:
+async def choose(context: StudyContext, ready: StageInputs) -> StageOutput:
     """The best of the students by their win rate on the development dialogues; equal ones by name."""
     found = [
         (one.result["win_rate"], one.result["a"], name)
@@ -244,10 +244,10 @@ async def choose(context: StudyContext, ready: StageInputs) -> Made:
         "win_rate": rate,
         "of": len(ranked),
     }
-    return Made(trained.output, result)
+    return StageOutput(trained.output, result)
 
 
-async def report(context: StudyContext, dialogues: Iterable[str], ready: StageInputs) -> Made:
+async def report(context: StudyContext, dialogues: Iterable[str], ready: StageInputs) -> StageOutput:
     """One page of every contest that is judged, from the database alone."""
     judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
     asked = [one.result for one in ready.needs.values() if one.kind == "improve"]

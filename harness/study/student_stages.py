@@ -24,7 +24,7 @@ from harness.serving.hardware import default_device
 from harness.study.config import TRUNCATED_BASE, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import counted
-from harness.study.stage_cache import Made, StageInputs
+from harness.study.stage_cache import StageOutput, StageInputs
 from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, thread_environment
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
@@ -63,7 +63,7 @@ async def served(
         yield summary
 
 
-async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: StageInputs) -> Made:
+async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: StageInputs) -> StageOutput:
     """One author's responses, out of what was made together."""
     summary: Summary = ready.opened
     if summary.interrupted:

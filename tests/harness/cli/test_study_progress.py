@@ -8,11 +8,11 @@ import pytest
 
 from harness.cli.study_progress import StudyProgress
 from harness.study.scheduler import Standing, State
-from harness.study.stage_cache import Made, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, StageInputs, Record, Stage
 
 
-async def nothing(ready: StageInputs) -> Made:
-    return Made("")
+async def nothing(ready: StageInputs) -> StageOutput:
+    return StageOutput("")
 
 
 def ended(name: str, *, now: bool, why: str = "") -> Standing:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.study.scheduler import Ended, Runner
-from harness.study.stage_cache import Made, Memory, StageInputs, Stage
+from harness.study.stage_cache import StageOutput, Memory, StageInputs, Stage
 
 STUDY = """
 title = "Two responders"
@@ -54,7 +54,7 @@ class Kitchen:
     def failing(self, name: str, needs: Iterable[str] = (), error: Exception | None = None) -> Stage:
         """A stage that fails."""
 
-        async def fail(ready: StageInputs) -> Made:
+        async def fail(ready: StageInputs) -> StageOutput:
             self.ran.append(ready.stage.title)
             raise error or ValueError("out of salt")
 
@@ -70,7 +70,7 @@ class Kitchen:
         return {one.stage.title: one.record.output for one in ended.standings if one.record}
 
     def _add(self, value: int) -> Callable[[StageInputs], Any]:
-        async def add(ready: StageInputs) -> Made:
+        async def add(ready: StageInputs) -> StageOutput:
             name = ready.stage.title
             self.ran.append(name)
             self._now.add(name)
@@ -79,7 +79,7 @@ class Kitchen:
                 await asyncio.sleep(0)
             self._now.discard(name)
             total = value + sum(int(record.output) for record in ready.needs.values())
-            return Made(str(total), {"total": total})
+            return StageOutput(str(total), {"total": total})
 
         return add
 

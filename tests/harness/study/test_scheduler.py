@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from harness.study.interrupt import run_sharing
 from harness.study.scheduler import Runner, State, chosen, standings
-from harness.study.stage_cache import Made, Memory, StageInputs, Stage
+from harness.study.stage_cache import StageOutput, Memory, StageInputs, Stage
 
 Graph = dict[int, set[int]]
 
@@ -222,10 +222,10 @@ def test_a_stage_whose_file_is_gone_is_made_again(kitchen: Any) -> None:
     folder = kitchen.memory.folder
     folder.mkdir()
 
-    async def write(ready: StageInputs) -> Made:
+    async def write(ready: StageInputs) -> StageOutput:
         kitchen.ran.append("written")
         (folder / "page.html").write_text("hello")
-        return Made("same", {"file": "page.html"})
+        return StageOutput("same", {"file": "page.html"})
 
     stage = Stage("report", "page", {}, write)
     kitchen.run([stage])
@@ -257,7 +257,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
     told: list[str] = []
 
     def asking(name: str) -> Stage:
-        async def ask(ready: StageInputs) -> Made:
+        async def ask(ready: StageInputs) -> StageOutput:
             loop, stopped = asyncio.get_running_loop(), asyncio.Event()
             loop.add_signal_handler(signal.SIGINT, stopped.set)
             if name == "b":
@@ -283,7 +283,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
 
 
 def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
-    async def train(ready: StageInputs) -> Made:
+    async def train(ready: StageInputs) -> StageOutput:
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
         raise AssertionError("never")

@@ -11,14 +11,14 @@ from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
 from harness.study.scheduler import Standing, State
-from harness.study.stage_cache import Made, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, StageInputs, Record, Stage
 from harness.study.status_tables import as_table, notes
 
 STUDY = load("tiny")
 
 
-async def nothing(ready: StageInputs) -> Made:
-    return Made("")
+async def nothing(ready: StageInputs) -> StageOutput:
+    return StageOutput("")
 
 
 def judged(contest: str, judge: str, rate: float | None, **more: Any) -> Standing:
