@@ -20,7 +20,7 @@ from harness.engine.run import RequestSettings
 from harness.study.budget import Purse
 from harness.study.config import BEST, STUDENT, Study
 from harness.study.progress import Tell
-from harness.study.stage_cache import Memory
+from harness.study.stage_cache import StageCache
 from prompts import Library
 from results.db.store import Store
 
@@ -50,7 +50,7 @@ class StudyContext:
     library: Library
     settings: RequestSettings
     db: str
-    memory: Memory
+    memory: StageCache
     store: Store
     purse: Purse
     tell: Tell = _silent

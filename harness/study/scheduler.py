@@ -19,7 +19,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.errors import EmpathyError, UserError
-from harness.study.stage_cache import StageOutput, Memory, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Record, Stage
 
 
 class State(StrEnum):
@@ -64,7 +64,7 @@ class Ended:
 Watch = Callable[[str, Standing | None, Stage], None]  # "begins", "ends" or "stops"; how it ended; which
 
 
-def standings(stages: Iterable[Stage], memory: Memory) -> list[Standing]:
+def standings(stages: Iterable[Stage], memory: StageCache) -> list[Standing]:
     """How every stage stands, by what is remembered alone."""
     known: dict[str, Standing] = {}
     for stage in _in_order(stages):
@@ -72,7 +72,7 @@ def standings(stages: Iterable[Stage], memory: Memory) -> list[Standing]:
     return list(known.values())
 
 
-def _standing(stage: Stage, known: Mapping[str, Standing], memory: Memory) -> Standing:
+def _standing(stage: Stage, known: Mapping[str, Standing], memory: StageCache) -> Standing:
     needs = _needs(stage, known)
     if needs is None:
         stuck = [name for name in stage.needs if known[name].state in (State.FAILED, State.BLOCKED)]
@@ -160,7 +160,7 @@ class Runner:
     def __init__(
         self,
         stages: Iterable[Stage],
-        memory: Memory,
+        memory: StageCache,
         *,
         pick: set[str] | None = None,
         watch: Watch | None = None,

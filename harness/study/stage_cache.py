@@ -113,7 +113,7 @@ class Stage:
         return content_id("stage-1", [self.kind, self.title, dict(self.settings), outputs])
 
 
-class Memory:
+class StageCache:
     """What is remembered of stages, in a folder that several studies may share."""
 
     def __init__(self, folder: Path) -> None:

@@ -88,7 +88,7 @@ class StudySession:
         """
         from harness.study.budget import Purse
         from harness.study.context import StudyContext, asked, dataset_of, settings_of, settled, stand_ins
-        from harness.study.stage_cache import Memory
+        from harness.study.stage_cache import StageCache
 
         study = settled(study)
         dataset, names = dataset_of(study, self.data), asked(study)
@@ -106,7 +106,7 @@ class StudySession:
                 models = stand_ins(names, registry, EmulatorConfig().definition_hash)
                 warn_about_models(registry, list(models.values()))
             store = await stack.enter_async_context(await self._store(stack, live=live))
-            memory = Memory(self.folder)
+            memory = StageCache(self.folder)
             place = self.folder / "money" / f"{study.name}.json"
             yield StudyContext(
                 study=study,
@@ -145,9 +145,9 @@ class StudySession:
         from harness.study.estimate import plan_study
         from harness.study.graph import KINDS, Graph
         from harness.study.scheduler import Runner, State, chosen, standings
-        from harness.study.stage_cache import Memory
+        from harness.study.stage_cache import StageCache
 
-        with Memory(self.folder).held():
+        with StageCache(self.folder).held():
             async with self.context(study, live=True, tell=tell) as context:
                 graph = await Graph.of(context)
                 pick = chosen(list(graph), KINDS, only, since)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.study.scheduler import Ended, Runner
-from harness.study.stage_cache import StageOutput, Memory, StageInputs, Stage
+from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 STUDY = """
 title = "Two responders"
@@ -40,7 +40,7 @@ class Kitchen:
     """Stages that add up numbers, what they did, and a folder that remembers."""
 
     def __init__(self, folder: Path) -> None:
-        self.memory = Memory(folder)
+        self.memory = StageCache(folder)
         self.ran: list[str] = []
         self.at_once: list[set[str]] = []
         self._now: set[str] = set()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from harness.study.interrupt import run_sharing
 from harness.study.scheduler import Runner, State, chosen, standings
-from harness.study.stage_cache import StageOutput, Memory, StageInputs, Stage
+from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 Graph = dict[int, set[int]]
 
@@ -197,7 +197,7 @@ def test_only_and_from(kitchen: Any) -> None:
     assert kitchen.ran == ["b"]
 
 
-def states(stages: Sequence[Stage], memory: Memory) -> list[State]:
+def states(stages: Sequence[Stage], memory: StageCache) -> list[State]:
     return [one.state for one in standings(stages, memory)]
 
 
@@ -246,9 +246,9 @@ def test_a_half_written_record_counts_as_none(kitchen: Any) -> None:
 
 
 def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
-    with Memory(tmp_path).held(), pytest.raises(UserError, match="another process"), Memory(tmp_path).held():
+    with StageCache(tmp_path).held(), pytest.raises(UserError, match="another process"), StageCache(tmp_path).held():
         pass
-    with Memory(tmp_path).held():
+    with StageCache(tmp_path).held():
         pass
 
 
