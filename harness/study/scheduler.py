@@ -19,7 +19,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.errors import EmpathyError, UserError
-from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, StageCache, StageInputs, StageRecord, Stage
 
 
 class State(StrEnum):
@@ -38,7 +38,7 @@ class Standing:
 
     stage: Stage
     state: State
-    record: Record | None = None
+    record: StageRecord | None = None
     why: str = ""
     now: bool = False  # it was done by this run
 
@@ -87,7 +87,7 @@ def _standing(stage: Stage, known: Mapping[str, Standing], memory: StageCache) -
     return Standing(stage, State.FAILED if why else State.READY, why=why)
 
 
-def _needs(stage: Stage, known: Mapping[str, Standing]) -> dict[str, Record] | None:
+def _needs(stage: Stage, known: Mapping[str, Standing]) -> dict[str, StageRecord] | None:
     """The records of what a stage needs; None where some are not there. A patient one takes what is done."""
     records = {name: found.record for name in stage.needs if (found := known[name]).record is not None}
     if stage.patient:
@@ -313,8 +313,8 @@ class Runner:
 CUT_OFF = ("base", "train", "generate")  # what hears no signal by itself, and goes on from its own saves
 
 
-def _record(ready: StageInputs, made: StageOutput, seconds: float) -> Record:
-    return Record(
+def _record(ready: StageInputs, made: StageOutput, seconds: float) -> StageRecord:
+    return StageRecord(
         ready.key,
         ready.stage.kind,
         ready.stage.name,

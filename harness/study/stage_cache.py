@@ -26,7 +26,7 @@ from harness.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
-class Record:
+class StageRecord:
     """A finished stage.
 
     Attributes:
@@ -65,7 +65,7 @@ class StageInputs:
 
     stage: Stage
     key: str
-    needs: Mapping[str, Record]
+    needs: Mapping[str, StageRecord]
     opened: Any = None
 
     def folder(self, under: Path) -> Path:
@@ -107,7 +107,7 @@ class Stage:
         """`kind title`."""
         return f"{self.kind} {self.title}".strip()
 
-    def key(self, needs: Mapping[str, Record]) -> str:
+    def key(self, needs: Mapping[str, StageRecord]) -> str:
         """Content id of everything that decides the output."""
         outputs = {name: record.output for name, record in needs.items()}
         return content_id("stage-1", [self.kind, self.title, dict(self.settings), outputs])
@@ -120,16 +120,16 @@ class StageCache:
         self.folder = folder
         self._stages = folder / "stages"
 
-    def done(self, key: str) -> Record | None:
+    def done(self, key: str) -> StageRecord | None:
         """The record of a finished stage whose files are all still there."""
         told = _read(self._place(key))
         if told is None:
             return None
-        record = Record(**told)
+        record = StageRecord(**told)
         places = [record.result[name] for name in ("folder", "file") if name in record.result]
         return record if all((self.folder / place).exists() for place in places) else None
 
-    def keep(self, record: Record) -> None:
+    def keep(self, record: StageRecord) -> None:
         """It is finished."""
         atomic_write(self._place(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
         self._failed(record.key).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli.study_progress import StudyProgress
 from harness.study.scheduler import Standing, State
-from harness.study.stage_cache import StageOutput, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
 
 
 async def nothing(ready: StageInputs) -> StageOutput:
@@ -19,7 +19,7 @@ def ended(name: str, *, now: bool, why: str = "") -> Standing:
     stage = Stage("judge", name, {}, nothing)
     if why:
         return Standing(stage, State.FAILED, why=why, now=now)
-    return Standing(stage, State.DONE, Record("key", "judge", stage.name, "out", {}, seconds=1.25), now=now)
+    return Standing(stage, State.DONE, StageRecord("key", "judge", stage.name, "out", {}, seconds=1.25), now=now)
 
 
 def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
 from harness.study.scheduler import Standing, State
-from harness.study.stage_cache import StageOutput, StageInputs, Record, Stage
+from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
 from harness.study.status_tables import as_table, notes
 
 STUDY = load("tiny")
@@ -32,7 +32,7 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> Standin
         "unscored": {},
     }
     stage = Stage("judge", f"{contest} by {judge}", {}, nothing)
-    return Standing(stage, State.DONE, Record("key", "judge", stage.name, "out", {**result, **more}))
+    return Standing(stage, State.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
 
 
 def printed(*standings: Standing) -> str:
