@@ -34,7 +34,7 @@ from results.report import find_run, render
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from harness.study.scheduler import Ended
+    from harness.study.scheduler import StudyResult
 
 RATES = (
     "judge",
@@ -266,7 +266,7 @@ def _row(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: flat[name] for name in RATES if name in flat}
 
 
-def _done(ended: Ended, folder: Path) -> StudyDone:
+def _done(ended: StudyResult, folder: Path) -> StudyDone:
     import pandas
 
     stages = [

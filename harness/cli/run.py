@@ -25,7 +25,7 @@ from harness.terminal.output import print_json, print_line, print_message, print
 if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.graph import Graph
-    from harness.study.scheduler import Ended, Standing
+    from harness.study.scheduler import StudyResult, Standing
 
 INTERRUPTED = 130
 WIDTH = 132  # where no terminal says how wide it is
@@ -76,7 +76,7 @@ def run_study(
     finish(given, ended, as_json)
 
 
-def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False) -> Ended:
+def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False) -> StudyResult:
     """Run a study in this process, with progress on stderr; how it ended.
 
     Args:
@@ -112,7 +112,7 @@ async def _agree(graph: Graph) -> None:
             raise click.Abort
 
 
-def finish(given: StudySession, ended: Ended, as_json: bool, report: Path | None = None) -> None:
+def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path | None = None) -> None:
     """What came of it, on stdout; exits 1 where something failed, 130 where it was interrupted.
 
     Args:

@@ -44,7 +44,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Ended:
+class StudyResult:
     """How a run of a study ended.
 
     Attributes:
@@ -175,7 +175,7 @@ class Runner:
         self._tasks: dict[asyncio.Task[None], _Going] = {}
         self._stopping = False
 
-    async def run(self) -> Ended:
+    async def run(self) -> StudyResult:
         """Run what can be run; what came of it."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -202,7 +202,7 @@ class Runner:
                 except (ValueError, NotImplementedError, RuntimeError):
                     break
         final = [self._known.get(one.stage.name, one) for one in standings(self._stages, self._memory)]
-        return Ended(tuple(final), self._stopping, frozenset(self._pick))
+        return StudyResult(tuple(final), self._stopping, frozenset(self._pick))
 
     def _stop(self) -> None:
         """Nothing more begins. Runs of calls hear the signal themselves; a session is cut off."""

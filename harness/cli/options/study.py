@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.study.context import StudyContext
     from harness.study.graph import Graph
     from harness.study.progress import Tell
-    from harness.study.scheduler import Ended, Watch
+    from harness.study.scheduler import StudyResult, Watch
     from harness.study.stage_cache import Stage
 
 FOLDER = Path("runs/studies")
@@ -131,7 +131,7 @@ class StudySession:
         watch: Watch | None = None,
         tell: Tell | None = None,
         before: Callable[[Graph, set[str]], Awaitable[None]] | None = None,
-    ) -> Ended:
+    ) -> StudyResult:
         """Run the study here; how it ended.
 
         Args:

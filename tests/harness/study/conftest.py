@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.study.scheduler import Ended, Runner
+from harness.study.scheduler import StudyResult, Runner
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 STUDY = """
@@ -60,12 +60,12 @@ class Kitchen:
 
         return Stage("sum", name, {}, fail, tuple(f"sum {one}" for one in needs))
 
-    def run(self, stages: Iterable[Stage], **options: Any) -> Ended:
+    def run(self, stages: Iterable[Stage], **options: Any) -> StudyResult:
         """Run them; `ran` then says which did."""
         self.ran = []
         return asyncio.run(Runner(list(stages), self.memory, **options).run())
 
-    def outputs(self, ended: Ended) -> Mapping[str, str]:
+    def outputs(self, ended: StudyResult) -> Mapping[str, str]:
         """Every done stage's output."""
         return {one.stage.title: one.record.output for one in ended.standings if one.record}
 
