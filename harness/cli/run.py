@@ -25,7 +25,7 @@ from harness.terminal.output import print_json, print_line, print_message, print
 if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.graph import Graph
-    from harness.study.scheduler import StudyResult, Standing
+    from harness.study.scheduler import StudyResult, StageStatus
 
 INTERRUPTED = 130
 WIDTH = 132  # where no terminal says how wide it is
@@ -139,7 +139,7 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
         sys.exit(1)
 
 
-def as_data(one: Standing) -> dict[str, Any]:
+def as_data(one: StageStatus) -> dict[str, Any]:
     """One stage for `--json`."""
     record = asdict(one.record) if one.record else None
     return {
@@ -151,7 +151,7 @@ def as_data(one: Standing) -> dict[str, Any]:
     }
 
 
-def show_results(study: Study, standings: Sequence[Standing], report: Path | None) -> None:
+def show_results(study: Study, standings: Sequence[StageStatus], report: Path | None) -> None:
     """The win rates that are there, what a reader of them must know, and where the report is."""
     from harness.study.status_tables import as_table, notes
 
@@ -163,7 +163,7 @@ def show_results(study: Study, standings: Sequence[Standing], report: Path | Non
         print_line(f"Report: {report.resolve()}")
 
 
-def report_of(standings: Sequence[Standing], folder: Path) -> Path | None:
+def report_of(standings: Sequence[StageStatus], folder: Path) -> Path | None:
     """Where the report is, if it is written."""
     for one in standings:
         if one.stage.kind == "report" and one.record is not None:

@@ -15,7 +15,7 @@ from harness.cli.options.study import FOLDER, StudySession, out_option, load_ses
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
-    from harness.study.scheduler import Standing
+    from harness.study.scheduler import StageStatus
 
 
 @click.command()
@@ -61,11 +61,11 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         print_json(told[0] if study else told)
 
 
-def standings_of(given: StudySession) -> list[Standing]:
+def standings_of(given: StudySession) -> list[StageStatus]:
     """How every stage of a study stands; nothing is asked or written."""
     found = given.study()
 
-    async def main() -> list[Standing]:
+    async def main() -> list[StageStatus]:
         from harness.study.graph import Graph
         from harness.study.scheduler import standings
 
@@ -75,7 +75,7 @@ def standings_of(given: StudySession) -> list[Standing]:
     return run(main())
 
 
-def _show(name: str, given: StudySession, found: list[Standing], *, everything: bool, alone: bool) -> None:
+def _show(name: str, given: StudySession, found: list[StageStatus], *, everything: bool, alone: bool) -> None:
     from harness.study.graph import KINDS
     from harness.study.scheduler import State
 
@@ -106,7 +106,7 @@ def _same_again(given: StudySession) -> str:
     return "".join(words) + (" --emulate" if given.calls.emulate else "")
 
 
-def _more(one: Standing) -> str:
+def _more(one: StageStatus) -> str:
     if one.why:
         return f": {one.why}"
     told: dict[str, Any] = dict(one.record.result) if one.record else {}

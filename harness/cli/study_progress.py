@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.terminal.output import print_progress
 
 if TYPE_CHECKING:
-    from harness.study.scheduler import Standing
+    from harness.study.scheduler import StageStatus
     from harness.study.stage_cache import Stage
 
 SECONDS_BETWEEN_LINES = 5.0  # of one stage's progress
@@ -43,7 +43,7 @@ class StudyProgress:
             self._last[stage] = now
             self._say(f"{'':12}{stage}: {how_far}")
 
-    def watch(self, what: str, standing: Standing | None, stage: Stage) -> None:
+    def watch(self, what: str, standing: StageStatus | None, stage: Stage) -> None:
         """A stage begins, ends, or is waited for because the user wants to stop."""
         if what == "begins":
             loop = asyncio.get_running_loop()
@@ -57,7 +57,7 @@ class StudyProgress:
         elif standing is not None:
             self._end(standing)
 
-    def _end(self, standing: Standing) -> None:
+    def _end(self, standing: StageStatus) -> None:
         name = standing.stage.name
         if name in self._waiting:
             self._waiting.pop(name).cancel()

@@ -27,7 +27,7 @@ from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
 from harness.study.graph import Graph, Student
-from harness.study.scheduler import Standing, State, standings
+from harness.study.scheduler import StageStatus, State, standings
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan as JudgingPlan
@@ -87,13 +87,13 @@ async def plan_study(graph: Graph) -> list[Line]:
     ]
 
 
-def _of(found: Sequence[Standing], kind: str, *holds: str) -> tuple[int, int]:
+def _of(found: Sequence[StageStatus], kind: str, *holds: str) -> tuple[int, int]:
     """(stages, those that are done) of a kind whose name holds all of these."""
     mine = [one for one in found if one.stage.kind == kind and all(part in one.stage.name for part in holds)]
     return len(mine), sum(one.state is State.DONE for one in mine)
 
 
-async def _improving(graph: Graph, found: Sequence[Standing]) -> list[Line]:
+async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     study, context, lines = graph.study, graph.context, []
     for teacher in study.teaching.teachers if graph.improving_methods else ():
         count = _of(found, "improve", context.models[teacher].id)
@@ -105,7 +105,7 @@ async def _improving(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     return lines
 
 
-async def _responding(graph: Graph, found: Sequence[Standing]) -> list[Line]:
+async def _responding(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     lines = []
     for one in found:
         if one.stage.kind == "respond":
@@ -136,12 +136,12 @@ def _line(
     )
 
 
-def _building(found: Sequence[Standing]) -> list[Line]:
+def _building(found: Sequence[StageStatus]) -> list[Line]:
     stages, done = _of(found, "build")
     return [Line("build", "training sets", stages, done)] if stages else []
 
 
-def _training(graph: Graph, found: Sequence[Standing]) -> list[Line]:
+def _training(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     lines = []
     state = {one.stage.name: one.state for one in found}
     for student_spec in graph.study.student_specs:
@@ -167,7 +167,7 @@ def _training(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     return lines
 
 
-def _trained(graph: Graph, found: Sequence[Standing], student_spec: str, step: str) -> list[Student]:
+def _trained(graph: Graph, found: Sequence[StageStatus], student_spec: str, step: str) -> list[Student]:
     """Every training of a learner's step, those on the way to another step included."""
     there = {one.stage.name for one in found}
     (of,) = (one for one in graph.study.student_specs if one.name == student_spec)
@@ -228,7 +228,7 @@ def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
     return plan_stage(shape, settings, "sft" if student.step == "sft" else "dpo", lengths, said)
 
 
-def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
+def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     lines = []
     most = MOST_TOKENS[graph.study.generation.preset]
     for student_spec in graph.study.student_specs:
@@ -265,7 +265,7 @@ def _generating(graph: Graph, found: Sequence[Standing]) -> list[Line]:
     return lines
 
 
-async def _judging(graph: Graph, found: Sequence[Standing]) -> list[Line]:
+async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     """For each judge: one contest between stand-ins is counted, and taken times the contests."""
     context, study, lines = graph.context, graph.study, []
     names = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))

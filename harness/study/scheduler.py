@@ -33,7 +33,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class StageStatus:
     """A stage as it stands: its state, its record where it is done, why where it is not."""
 
     stage: Stage
@@ -52,7 +52,7 @@ class StudyResult:
         picked: names of those that were to run.
     """
 
-    standings: tuple[Standing, ...]
+    standings: tuple[StageStatus, ...]
     interrupted: bool = False
     picked: frozenset[str] = frozenset()
 
@@ -61,33 +61,33 @@ class StudyResult:
         return sum(one.state is state for one in self.standings if one.stage.name in self.picked)
 
 
-Watch = Callable[[str, Standing | None, Stage], None]  # "begins", "ends" or "stops"; how it ended; which
+Watch = Callable[[str, StageStatus | None, Stage], None]  # "begins", "ends" or "stops"; how it ended; which
 
 
-def standings(stages: Iterable[Stage], memory: StageCache) -> list[Standing]:
+def standings(stages: Iterable[Stage], memory: StageCache) -> list[StageStatus]:
     """How every stage stands, by what is remembered alone."""
-    known: dict[str, Standing] = {}
+    known: dict[str, StageStatus] = {}
     for stage in _in_order(stages):
         known[stage.name] = _standing(stage, known, memory)
     return list(known.values())
 
 
-def _standing(stage: Stage, known: Mapping[str, Standing], memory: StageCache) -> Standing:
+def _standing(stage: Stage, known: Mapping[str, StageStatus], memory: StageCache) -> StageStatus:
     needs = _needs(stage, known)
     if needs is None:
         stuck = [name for name in stage.needs if known[name].state in (State.FAILED, State.BLOCKED)]
         if stuck and not stage.patient:
-            return Standing(stage, State.BLOCKED, why=f"needs {stuck[0]}")
-        return Standing(stage, State.WAITING)
+            return StageStatus(stage, State.BLOCKED, why=f"needs {stuck[0]}")
+        return StageStatus(stage, State.WAITING)
     key = stage.key(needs)
     record = memory.done(key)
     if record is not None:
-        return Standing(stage, State.DONE, record)
+        return StageStatus(stage, State.DONE, record)
     why = memory.failed(key)
-    return Standing(stage, State.FAILED if why else State.READY, why=why)
+    return StageStatus(stage, State.FAILED if why else State.READY, why=why)
 
 
-def _needs(stage: Stage, known: Mapping[str, Standing]) -> dict[str, StageRecord] | None:
+def _needs(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRecord] | None:
     """The records of what a stage needs; None where some are not there. A patient one takes what is done."""
     records = {name: found.record for name in stage.needs if (found := known[name]).record is not None}
     if stage.patient:
@@ -171,7 +171,7 @@ class Runner:
         self._pick = {stage.name for stage in self._stages} if pick is None else pick
         self._watch = watch or (lambda what, standing, stage: None)
         self._at_once = at_once
-        self._known: dict[str, Standing] = {}
+        self._known: dict[str, StageStatus] = {}
         self._tasks: dict[asyncio.Task[None], _Going] = {}
         self._stopping = False
 
@@ -229,10 +229,10 @@ class Runner:
             if needs is not None:
                 record = self._memory.done(stage.key(needs))
                 if record is not None:
-                    self._end(stage, Standing(stage, State.DONE, record))
+                    self._end(stage, StageStatus(stage, State.DONE, record))
                     continue
                 if stage.name not in self._pick:
-                    self._end(stage, Standing(stage, State.BLOCKED, why="is left out, and not done yet"))
+                    self._end(stage, StageStatus(stage, State.BLOCKED, why="is left out, and not done yet"))
                 continue
             stuck = [
                 name
@@ -241,7 +241,7 @@ class Runner:
             ]
             over = all(name in self._known for name in stage.needs)
             if (stuck and not stage.patient) or (over and stage.patient):
-                self._end(stage, Standing(stage, State.BLOCKED, why=f"needs {stuck[0]}"))
+                self._end(stage, StageStatus(stage, State.BLOCKED, why=f"needs {stuck[0]}"))
 
     def _begin(self) -> None:
         """Begin whatever is ready and finds free what it holds alone."""
@@ -297,15 +297,15 @@ class Runner:
             return
         record = _record(ready, made, time.monotonic() - began)
         self._memory.keep(record)
-        self._end(stage, Standing(stage, State.DONE, record, now=True))
+        self._end(stage, StageStatus(stage, State.DONE, record, now=True))
 
     def _fail(self, ready: StageInputs, error: Exception, seconds: float) -> None:
         why = str(error) if isinstance(error, EmpathyError | OSError) else _fault(error)
         if not self._stopping:
             self._memory.fail(ready.key, ready.stage.name, why)
-            self._end(ready.stage, Standing(ready.stage, State.FAILED, why=why))
+            self._end(ready.stage, StageStatus(ready.stage, State.FAILED, why=why))
 
-    def _end(self, stage: Stage, standing: Standing) -> None:
+    def _end(self, stage: Stage, standing: StageStatus) -> None:
         self._known[stage.name] = standing
         self._watch("ends", standing, stage)
 

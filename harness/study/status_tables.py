@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.models.family import FamilyMatch, self_preference_warning
 from harness.study.config import TINY, Study
-from harness.study.scheduler import Standing
+from harness.study.scheduler import StageStatus
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent, reasons
 from results.render.table import Cell, Table, table_of
 from results.statistics.win_rate import SCOPE
@@ -23,7 +23,7 @@ TINY_NOTE = (
 Result = Mapping[str, Any]
 
 
-def as_table(study: Study, standings: Sequence[Standing]) -> Table | None:
+def as_table(study: Study, standings: Sequence[StageStatus]) -> Table | None:
     """How often A wins: a row a contest, a column a judge; None where nothing is judged yet."""
     found = _judged(study, standings)
     if not found:
@@ -39,7 +39,7 @@ def as_table(study: Study, standings: Sequence[Standing]) -> Table | None:
     return table
 
 
-def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
+def notes(study: Study, standings: Sequence[StageStatus]) -> list[str]:
     """What a reader of the table must know."""
     found = _judged(study, standings).values()
     told = []
@@ -69,7 +69,7 @@ def notes(study: Study, standings: Sequence[Standing]) -> list[str]:
     return told
 
 
-def _judged(study: Study, standings: Sequence[Standing]) -> dict[tuple[str, str], Result]:
+def _judged(study: Study, standings: Sequence[StageStatus]) -> dict[tuple[str, str], Result]:
     """(contest, judge) → what came of it; not those that only choose a best."""
     found: dict[tuple[str, str], Result] = {}
     for one in standings:

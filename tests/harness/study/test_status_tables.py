@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
-from harness.study.scheduler import Standing, State
+from harness.study.scheduler import StageStatus, State
 from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
 from harness.study.status_tables import as_table, notes
 
@@ -21,7 +21,7 @@ async def nothing(ready: StageInputs) -> StageOutput:
     return StageOutput("")
 
 
-def judged(contest: str, judge: str, rate: float | None, **more: Any) -> Standing:
+def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageStatus:
     result = {
         "judge": judge,
         "split": "test",
@@ -32,10 +32,10 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> Standin
         "unscored": {},
     }
     stage = Stage("judge", f"{contest} by {judge}", {}, nothing)
-    return Standing(stage, State.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
+    return StageStatus(stage, State.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
 
 
-def printed(*standings: Standing) -> str:
+def printed(*standings: StageStatus) -> str:
     console = Console(width=200)
     with console.capture() as caught:
         table = as_table(STUDY, standings)
