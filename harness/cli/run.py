@@ -118,7 +118,7 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
     Args:
         report: where the page is, if not where the study wrote it.
     """
-    from harness.study.scheduler import State
+    from harness.study.scheduler import StageState
 
     study = given.study()
     if as_json:
@@ -126,12 +126,12 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
         print_json({"study": study.name, "stages": rows})
     else:
         show_results(study, ended.standings, report or report_of(ended.standings, given.folder))
-    failed, blocked = ended.count(State.FAILED), ended.count(State.BLOCKED)
+    failed, blocked = ended.count(StageState.FAILED), ended.count(StageState.BLOCKED)
     if ended.interrupted:
         print_message("Interrupted; what is finished is kept. Go on with the same command.")
         sys.exit(INTERRUPTED)
     for one in ended.standings:
-        if one.state is State.FAILED:
+        if one.state is StageState.FAILED:
             print_message(f"failed: {one.stage.name}: {one.why}")
     if failed or blocked:
         told = f"{failed} stages failed, {blocked} could not begin; see: empathy status {study.name}"

@@ -77,9 +77,9 @@ def standings_of(given: StudySession) -> list[StageStatus]:
 
 def _show(name: str, given: StudySession, found: list[StageStatus], *, everything: bool, alone: bool) -> None:
     from harness.study.graph import KINDS
-    from harness.study.scheduler import State
+    from harness.study.scheduler import StageState
 
-    done = sum(one.state is State.DONE for one in found)
+    done = sum(one.state is StageState.DONE for one in found)
     print_line(f"{name}: {done} of {len(found)} stages are done")
     for kind in KINDS:
         mine = [one for one in found if one.stage.kind == kind]
@@ -88,7 +88,7 @@ def _show(name: str, given: StudySession, found: list[StageStatus], *, everythin
         counts = Counter(str(one.state) for one in mine)
         print_line(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
         for one in mine:
-            if everything or one.state is State.FAILED:
+            if everything or one.state is StageState.FAILED:
                 print_line(f"    {one.state:<8}{one.stage.title}{_more(one)}")
     if done < len(found):
         print_line(f"  go on with: empathy run {given.named}{_same_again(given)}")

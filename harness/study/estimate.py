@@ -27,7 +27,7 @@ from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
 from harness.study.graph import Graph, Student
-from harness.study.scheduler import StageStatus, State, standings
+from harness.study.scheduler import StageStatus, StageState, standings
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan as JudgingPlan
@@ -90,7 +90,7 @@ async def plan_study(graph: Graph) -> list[Line]:
 def _of(found: Sequence[StageStatus], kind: str, *holds: str) -> tuple[int, int]:
     """(stages, those that are done) of a kind whose name holds all of these."""
     mine = [one for one in found if one.stage.kind == kind and all(part in one.stage.name for part in holds)]
-    return len(mine), sum(one.state is State.DONE for one in mine)
+    return len(mine), sum(one.state is StageState.DONE for one in mine)
 
 
 async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
@@ -113,7 +113,7 @@ async def _responding(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
             model = next(model for model in graph.context.models.values() if model.id == name)
             plan = plan_responses(graph.dialogues(Split(split)), [graph.responder(model)])
             (cost,) = await forecast(graph.context.store, plan, graph.context.settings)
-            lines.append(_line("respond", one.stage.title, (1, int(one.state is State.DONE)), cost))
+            lines.append(_line("respond", one.stage.title, (1, int(one.state is StageState.DONE)), cost))
     return lines
 
 
@@ -149,7 +149,7 @@ def _training(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
             students = _trained(graph, found, student_spec.name, step)
             if not students:
                 continue
-            left = [one for one in students if state[one.stage] is not State.DONE]
+            left = [one for one in students if state[one.stage] is not StageState.DONE]
             plans = [_stage_plan(graph, one) for one in left]
             known = [one for one in plans if one is not None]
             rows = sum(len(_rows(graph, one)) for one in left)
@@ -239,7 +239,7 @@ def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
         ]
         if not mine:
             continue
-        left = [one for one in mine if one.state is not State.DONE]
+        left = [one for one in mine if one.state is not StageState.DONE]
         alone = [one for one in left if one.stage.title.split(" ")[1:2] in ([BASE], [TRUNCATED_BASE])]
         bases = list(
             {one.stage.together: one for one in alone}.values()
@@ -274,7 +274,7 @@ async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
         model = context.models[name]
         by = graph.judge(model)
         mine = [one for one in found if one.stage.kind == "judge" and f" by {by.name}" in one.stage.name]
-        left = [one for one in mine if one.state is not State.DONE]
+        left = [one for one in mine if one.state is not StageState.DONE]
         total = CostEstimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for split in dict.fromkeys(str(one.stage.settings["split"]) for one in left):
             times = sum(one.stage.settings["split"] == split for one in left)

@@ -22,7 +22,7 @@ from agents.errors import EmpathyError, UserError
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, StageRecord, Stage
 
 
-class State(StrEnum):
+class StageState(StrEnum):
     """How a stage stands."""
 
     DONE = "done"  # now or earlier
@@ -37,7 +37,7 @@ class StageStatus:
     """A stage as it stands: its state, its record where it is done, why where it is not."""
 
     stage: Stage
-    state: State
+    state: StageState
     record: StageRecord | None = None
     why: str = ""
     now: bool = False  # it was done by this run
@@ -56,7 +56,7 @@ class StudyResult:
     interrupted: bool = False
     picked: frozenset[str] = frozenset()
 
-    def count(self, state: State) -> int:
+    def count(self, state: StageState) -> int:
         """Stages in this state, of those that were to run."""
         return sum(one.state is state for one in self.standings if one.stage.name in self.picked)
 
@@ -75,23 +75,23 @@ def standings(stages: Iterable[Stage], memory: StageCache) -> list[StageStatus]:
 def _standing(stage: Stage, known: Mapping[str, StageStatus], memory: StageCache) -> StageStatus:
     needs = _needs(stage, known)
     if needs is None:
-        stuck = [name for name in stage.needs if known[name].state in (State.FAILED, State.BLOCKED)]
+        stuck = [name for name in stage.needs if known[name].state in (StageState.FAILED, StageState.BLOCKED)]
         if stuck and not stage.patient:
-            return StageStatus(stage, State.BLOCKED, why=f"needs {stuck[0]}")
-        return StageStatus(stage, State.WAITING)
+            return StageStatus(stage, StageState.BLOCKED, why=f"needs {stuck[0]}")
+        return StageStatus(stage, StageState.WAITING)
     key = stage.key(needs)
     record = memory.done(key)
     if record is not None:
-        return StageStatus(stage, State.DONE, record)
+        return StageStatus(stage, StageState.DONE, record)
     why = memory.failed(key)
-    return StageStatus(stage, State.FAILED if why else State.READY, why=why)
+    return StageStatus(stage, StageState.FAILED if why else StageState.READY, why=why)
 
 
 def _needs(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRecord] | None:
     """The records of what a stage needs; None where some are not there. A patient one takes what is done."""
     records = {name: found.record for name in stage.needs if (found := known[name]).record is not None}
     if stage.patient:
-        ended = all(known[name].state in (State.DONE, State.FAILED, State.BLOCKED) for name in stage.needs)
+        ended = all(known[name].state in (StageState.DONE, StageState.FAILED, StageState.BLOCKED) for name in stage.needs)
         return records if ended and records else None
     return records if len(records) == len(stage.needs) else None
 
@@ -229,19 +229,19 @@ class Runner:
             if needs is not None:
                 record = self._memory.done(stage.key(needs))
                 if record is not None:
-                    self._end(stage, StageStatus(stage, State.DONE, record))
+                    self._end(stage, StageStatus(stage, StageState.DONE, record))
                     continue
                 if stage.name not in self._pick:
-                    self._end(stage, StageStatus(stage, State.BLOCKED, why="is left out, and not done yet"))
+                    self._end(stage, StageStatus(stage, StageState.BLOCKED, why="is left out, and not done yet"))
                 continue
             stuck = [
                 name
                 for name in stage.needs
-                if name in self._known and self._known[name].state in (State.FAILED, State.BLOCKED)
+                if name in self._known and self._known[name].state in (StageState.FAILED, StageState.BLOCKED)
             ]
             over = all(name in self._known for name in stage.needs)
             if (stuck and not stage.patient) or (over and stage.patient):
-                self._end(stage, StageStatus(stage, State.BLOCKED, why=f"needs {stuck[0]}"))
+                self._end(stage, StageStatus(stage, StageState.BLOCKED, why=f"needs {stuck[0]}"))
 
     def _begin(self) -> None:
         """Begin whatever is ready and finds free what it holds alone."""
@@ -297,13 +297,13 @@ class Runner:
             return
         record = _record(ready, made, time.monotonic() - began)
         self._memory.keep(record)
-        self._end(stage, StageStatus(stage, State.DONE, record, now=True))
+        self._end(stage, StageStatus(stage, StageState.DONE, record, now=True))
 
     def _fail(self, ready: StageInputs, error: Exception, seconds: float) -> None:
         why = str(error) if isinstance(error, EmpathyError | OSError) else _fault(error)
         if not self._stopping:
             self._memory.fail(ready.key, ready.stage.name, why)
-            self._end(ready.stage, StageStatus(ready.stage, State.FAILED, why=why))
+            self._end(ready.stage, StageStatus(ready.stage, StageState.FAILED, why=why))
 
     def _end(self, stage: Stage, standing: StageStatus) -> None:
         self._known[stage.name] = standing

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from harness.cli.study_progress import StudyProgress
-from harness.study.scheduler import StageStatus, State
+from harness.study.scheduler import StageStatus, StageState
 from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
 
 
@@ -18,8 +18,8 @@ async def nothing(ready: StageInputs) -> StageOutput:
 def ended(name: str, *, now: bool, why: str = "") -> StageStatus:
     stage = Stage("judge", name, {}, nothing)
     if why:
-        return StageStatus(stage, State.FAILED, why=why, now=now)
-    return StageStatus(stage, State.DONE, StageRecord("key", "judge", stage.name, "out", {}, seconds=1.25), now=now)
+        return StageStatus(stage, StageState.FAILED, why=why, now=now)
+    return StageStatus(stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {}, seconds=1.25), now=now)
 
 
 def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:

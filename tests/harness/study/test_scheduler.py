@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from harness.study.interrupt import run_sharing
-from harness.study.scheduler import Runner, State, chosen, standings
+from harness.study.scheduler import Runner, StageState, chosen, standings
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 Graph = dict[int, set[int]]
@@ -60,7 +60,7 @@ def test_everything_runs_once_after_what_it_needs_and_then_never_again(
         assert all(
             kitchen.ran.index(str(need)) < kitchen.ran.index(str(at)) for at in graph for need in graph[at]
         )
-        assert ended.count(State.DONE) == len(graph)
+        assert ended.count(StageState.DONE) == len(graph)
         again = kitchen.run(stages)
         assert kitchen.ran == []
         assert kitchen.outputs(again) == kitchen.outputs(ended)
@@ -95,10 +95,10 @@ def test_a_failure_takes_along_what_needs_it_and_nothing_else(
         stages[broken] = kitchen.failing(str(broken), map(str, graph[broken]))
         ended = {int(one.stage.title): one for one in kitchen.run(stages).standings}
         lost = after(graph, {broken})
-        assert {at for at, one in ended.items() if one.state is not State.DONE} == lost
-        assert ended[broken].state is State.FAILED
+        assert {at for at, one in ended.items() if one.state is not StageState.DONE} == lost
+        assert ended[broken].state is StageState.FAILED
         assert "out of salt" in ended[broken].why
-        assert all(ended[at].state is State.BLOCKED for at in lost - {broken})
+        assert all(ended[at].state is StageState.BLOCKED for at in lost - {broken})
         kitchen.run(build(kitchen, graph, {}))
         assert set(kitchen.ran) == {str(at) for at in lost}  # mended, only what is missing runs
 
@@ -151,7 +151,7 @@ def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
     ended = kitchen.run(stages)
     assert kitchen.outputs(ended) == {"good": "5", "report": "5"}
     alone = kitchen.run([kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], patient=True)])
-    assert [one.state for one in alone.standings] == [State.FAILED, State.BLOCKED]
+    assert [one.state for one in alone.standings] == [StageState.FAILED, StageState.BLOCKED]
 
 
 def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
@@ -166,7 +166,7 @@ def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
     stages = [kitchen.stage(name, 1, **more) for name in "abc"] + [kitchen.stage("late", 1, ["a"], **more)]
     ended = kitchen.run(stages)
     assert opened == [["a", "b", "c"], ["late"]]
-    assert ended.count(State.DONE) == 4
+    assert ended.count(StageState.DONE) == 4
 
 
 def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> None:
@@ -177,7 +177,7 @@ def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> 
 
     stages = [kitchen.stage(name, 1, together="base", session=session) for name in "ab"]
     ended = kitchen.run([*stages, kitchen.stage("free", 1)])
-    assert [one.state for one in ended.standings] == [State.FAILED, State.FAILED, State.DONE]
+    assert [one.state for one in ended.standings] == [StageState.FAILED, StageState.FAILED, StageState.DONE]
     assert "no card" in ended.standings[0].why
 
 
@@ -191,29 +191,29 @@ def test_only_and_from(kitchen: Any) -> None:
         chosen(stages, kinds, "sing", "")
     ended = kitchen.run(stages, pick={"sum b", "sum c"})
     assert kitchen.ran == []
-    assert [one.state for one in ended.standings] == [State.BLOCKED, State.BLOCKED, State.BLOCKED]
+    assert [one.state for one in ended.standings] == [StageState.BLOCKED, StageState.BLOCKED, StageState.BLOCKED]
     kitchen.run(stages, pick={"sum a"})
     kitchen.run(stages, pick={"sum b"})
     assert kitchen.ran == ["b"]
 
 
-def states(stages: Sequence[Stage], memory: StageCache) -> list[State]:
+def states(stages: Sequence[Stage], memory: StageCache) -> list[StageState]:
     return [one.state for one in standings(stages, memory)]
 
 
 def test_standings_are_told_without_running(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1), kitchen.failing("b", ["a"]), kitchen.stage("c", 1, ["b"])]
     assert [one.state for one in standings(stages, kitchen.memory)] == [
-        State.READY,
-        State.WAITING,
-        State.WAITING,
+        StageState.READY,
+        StageState.WAITING,
+        StageState.WAITING,
     ]
     kitchen.run(stages)
     kitchen.ran = []
     assert [one.state for one in standings(stages, kitchen.memory)] == [
-        State.DONE,
-        State.FAILED,
-        State.BLOCKED,
+        StageState.DONE,
+        StageState.FAILED,
+        StageState.BLOCKED,
     ]
     assert kitchen.ran == []
 
@@ -278,7 +278,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
     ended = run_sharing(Runner(stages, kitchen.memory, at_once=4).run())
     assert ended.interrupted
     assert sorted(told) == ["a", "b"]
-    assert ended.count(State.FAILED) == 0  # what was interrupted has not failed
+    assert ended.count(StageState.FAILED) == 0  # what was interrupted has not failed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -290,4 +290,4 @@ def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
 
     ended = run_sharing(Runner([Stage("train", "long", {}, train)], kitchen.memory).run())
     assert ended.interrupted
-    assert [one.state for one in ended.standings] == [State.READY]
+    assert [one.state for one in ended.standings] == [StageState.READY]

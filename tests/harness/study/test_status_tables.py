@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
-from harness.study.scheduler import StageStatus, State
+from harness.study.scheduler import StageStatus, StageState
 from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
 from harness.study.status_tables import as_table, notes
 
@@ -32,7 +32,7 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageSt
         "unscored": {},
     }
     stage = Stage("judge", f"{contest} by {judge}", {}, nothing)
-    return StageStatus(stage, State.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
+    return StageStatus(stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
 
 
 def printed(*standings: StageStatus) -> str:
