@@ -277,9 +277,9 @@ def _done(ended: StudyResult, folder: Path) -> StudyDone:
             "why": one.why,
             "seconds": one.record.seconds if one.record else float("nan"),
         }
-        for one in ended.standings
+        for one in ended.stage_statuses
     ]
-    done = [one.record for one in ended.standings if one.record is not None]
+    done = [one.record for one in ended.stage_statuses if one.record is not None]
     rates = [_row(one.result) for one in done if one.kind == "judge"]
     page = next((folder / str(one.result["file"]) for one in done if one.kind == "report"), None)
     columns = [name for name in RATES if not rates or name in rates[0]]

@@ -94,7 +94,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
     given = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
     print_text(BEFOREHAND, is_message=True)
     ended = run_given(given)
-    page, place = report_of(ended.standings, out), out / "report.html"
+    page, place = report_of(ended.stage_statuses, out), out / "report.html"
     if page is not None:
         write_page(place, page.read_text(encoding="utf-8"))
     took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."

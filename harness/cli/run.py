@@ -122,15 +122,15 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
 
     study = given.study()
     if as_json:
-        rows = [as_data(one) for one in ended.standings]
+        rows = [as_data(one) for one in ended.stage_statuses]
         print_json({"study": study.name, "stages": rows})
     else:
-        show_results(study, ended.standings, report or report_of(ended.standings, given.folder))
+        show_results(study, ended.stage_statuses, report or report_of(ended.stage_statuses, given.folder))
     failed, blocked = ended.count(StageState.FAILED), ended.count(StageState.BLOCKED)
     if ended.interrupted:
         print_message("Interrupted; what is finished is kept. Go on with the same command.")
         sys.exit(INTERRUPTED)
-    for one in ended.standings:
+    for one in ended.stage_statuses:
         if one.state is StageState.FAILED:
             print_message(f"failed: {one.stage.name}: {one.why}")
     if failed or blocked:
@@ -151,21 +151,21 @@ def as_data(one: StageStatus) -> dict[str, Any]:
     }
 
 
-def show_results(study: Study, standings: Sequence[StageStatus], report: Path | None) -> None:
+def show_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
     """The win rates that are there, what a reader of them must know, and where the report is."""
     from harness.study.status_tables import as_table, notes
 
-    table = as_table(study, standings)
+    table = as_table(study, stage_statuses)
     if table is not None:
         print_table(table)
-    print_notes(notes(study, standings), dim=False)
+    print_notes(notes(study, stage_statuses), dim=False)
     if report is not None:
         print_line(f"Report: {report.resolve()}")
 
 
-def report_of(standings: Sequence[StageStatus], folder: Path) -> Path | None:
+def report_of(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
     """Where the report is, if it is written."""
-    for one in standings:
+    for one in stage_statuses:
         if one.stage.kind == "report" and one.record is not None:
             return folder / str(one.record.result["file"])
     return None

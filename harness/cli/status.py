@@ -67,10 +67,10 @@ def standings_of(given: StudySession) -> list[StageStatus]:
 
     async def main() -> list[StageStatus]:
         from harness.study.graph import Graph
-        from harness.study.scheduler import standings
+        from harness.study.scheduler import stage_statuses
 
         async with given.context(found, live=False) as context:
-            return standings(await Graph.of(context), context.memory)
+            return stage_statuses(await Graph.of(context), context.memory)
 
     return run(main())
 

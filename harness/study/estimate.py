@@ -27,7 +27,7 @@ from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
 from harness.study.graph import Graph, Student
-from harness.study.scheduler import StageStatus, StageState, standings
+from harness.study.scheduler import StageStatus, StageState, stage_statuses
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan as JudgingPlan
@@ -76,7 +76,7 @@ class Line:
 
 async def plan_study(graph: Graph) -> list[Line]:
     """Every line of the plan, in the order of the chain."""
-    found = standings(graph, graph.context.memory)
+    found = stage_statuses(graph, graph.context.memory)
     return [
         *await _improving(graph, found),
         *_building(found),

@@ -52,19 +52,19 @@ class StudyResult:
         picked: names of those that were to run.
     """
 
-    standings: tuple[StageStatus, ...]
+    stage_statuses: tuple[StageStatus, ...]
     interrupted: bool = False
     picked: frozenset[str] = frozenset()
 
     def count(self, state: StageState) -> int:
         """Stages in this state, of those that were to run."""
-        return sum(one.state is state for one in self.standings if one.stage.name in self.picked)
+        return sum(one.state is state for one in self.stage_statuses if one.stage.name in self.picked)
 
 
 Watch = Callable[[str, StageStatus | None, Stage], None]  # "begins", "ends" or "stops"; how it ended; which
 
 
-def standings(stages: Iterable[Stage], memory: StageCache) -> list[StageStatus]:
+def stage_statuses(stages: Iterable[Stage], memory: StageCache) -> list[StageStatus]:
     """How every stage stands, by what is remembered alone."""
     known: dict[str, StageStatus] = {}
     for stage in _in_order(stages):
@@ -201,7 +201,7 @@ class Runner:
                     loop.remove_signal_handler(number)
                 except (ValueError, NotImplementedError, RuntimeError):
                     break
-        final = [self._known.get(one.stage.name, one) for one in standings(self._stages, self._memory)]
+        final = [self._known.get(one.stage.name, one) for one in stage_statuses(self._stages, self._memory)]
         return StudyResult(tuple(final), self._stopping, frozenset(self._pick))
 
     def _stop(self) -> None:

@@ -23,9 +23,9 @@ TINY_NOTE = (
 Result = Mapping[str, Any]
 
 
-def as_table(study: Study, standings: Sequence[StageStatus]) -> Table | None:
+def as_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | None:
     """How often A wins: a row a contest, a column a judge; None where nothing is judged yet."""
-    found = _judged(study, standings)
+    found = _judged(study, stage_statuses)
     if not found:
         return None
     contests = list(dict.fromkeys(contest for contest, _ in found))
@@ -39,11 +39,11 @@ def as_table(study: Study, standings: Sequence[StageStatus]) -> Table | None:
     return table
 
 
-def notes(study: Study, standings: Sequence[StageStatus]) -> list[str]:
+def notes(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     """What a reader of the table must know."""
-    found = _judged(study, standings).values()
+    found = _judged(study, stage_statuses).values()
     told = []
-    for one in standings:
+    for one in stage_statuses:
         if one.stage.kind == "choose" and one.record is not None:
             best = one.record.result
             told.append(
@@ -69,10 +69,10 @@ def notes(study: Study, standings: Sequence[StageStatus]) -> list[str]:
     return told
 
 
-def _judged(study: Study, standings: Sequence[StageStatus]) -> dict[tuple[str, str], Result]:
+def _judged(study: Study, stage_statuses: Sequence[StageStatus]) -> dict[tuple[str, str], Result]:
     """(contest, judge) → what came of it; not those that only choose a best."""
     found: dict[tuple[str, str], Result] = {}
-    for one in standings:
+    for one in stage_statuses:
         if one.stage.kind == "judge" and one.record is not None:
             told = one.record.result
             if told["split"] == study.data.split:

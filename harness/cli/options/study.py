@@ -144,7 +144,7 @@ class StudySession:
         """
         from harness.study.estimate import plan_study
         from harness.study.graph import KINDS, Graph
-        from harness.study.scheduler import Runner, StageState, chosen, standings
+        from harness.study.scheduler import Runner, StageState, chosen, stage_statuses
         from harness.study.stage_cache import StageCache
 
         with StageCache(self.folder).held():
@@ -154,7 +154,7 @@ class StudySession:
                 refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):
                     await plan_study(graph)  # refuses what would be asked
-                left = [one.stage for one in standings(graph, context.memory) if one.state is not StageState.DONE]
+                left = [one.stage for one in stage_statuses(graph, context.memory) if one.state is not StageState.DONE]
                 self._tell_keys(context, [stage for stage in left if stage.name in pick])
                 if before is not None:
                     await before(graph, pick)

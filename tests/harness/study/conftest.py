@@ -67,7 +67,7 @@ class Kitchen:
 
     def outputs(self, ended: StudyResult) -> Mapping[str, str]:
         """Every done stage's output."""
-        return {one.stage.title: one.record.output for one in ended.standings if one.record}
+        return {one.stage.title: one.record.output for one in ended.stage_statuses if one.record}
 
     def _add(self, value: int) -> Callable[[StageInputs], Any]:
         async def add(ready: StageInputs) -> StageOutput:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from harness.study.interrupt import run_sharing
-from harness.study.scheduler import Runner, StageState, chosen, standings
+from harness.study.scheduler import Runner, StageState, chosen, stage_statuses
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 Graph = dict[int, set[int]]
@@ -93,7 +93,7 @@ def test_a_failure_takes_along_what_needs_it_and_nothing_else(
         kitchen = kitchen_type(Path(folder))
         stages = build(kitchen, graph, {})
         stages[broken] = kitchen.failing(str(broken), map(str, graph[broken]))
-        ended = {int(one.stage.title): one for one in kitchen.run(stages).standings}
+        ended = {int(one.stage.title): one for one in kitchen.run(stages).stage_statuses}
         lost = after(graph, {broken})
         assert {at for at, one in ended.items() if one.state is not StageState.DONE} == lost
         assert ended[broken].state is StageState.FAILED
@@ -151,7 +151,7 @@ def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
     ended = kitchen.run(stages)
     assert kitchen.outputs(ended) == {"good": "5", "report": "5"}
     alone = kitchen.run([kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], patient=True)])
-    assert [one.state for one in alone.standings] == [StageState.FAILED, StageState.BLOCKED]
+    assert [one.state for one in alone.stage_statuses] == [StageState.FAILED, StageState.BLOCKED]
 
 
 def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
@@ -177,8 +177,8 @@ def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> 
 
     stages = [kitchen.stage(name, 1, together="base", session=session) for name in "ab"]
     ended = kitchen.run([*stages, kitchen.stage("free", 1)])
-    assert [one.state for one in ended.standings] == [StageState.FAILED, StageState.FAILED, StageState.DONE]
-    assert "no card" in ended.standings[0].why
+    assert [one.state for one in ended.stage_statuses] == [StageState.FAILED, StageState.FAILED, StageState.DONE]
+    assert "no card" in ended.stage_statuses[0].why
 
 
 def test_only_and_from(kitchen: Any) -> None:
@@ -191,26 +191,26 @@ def test_only_and_from(kitchen: Any) -> None:
         chosen(stages, kinds, "sing", "")
     ended = kitchen.run(stages, pick={"sum b", "sum c"})
     assert kitchen.ran == []
-    assert [one.state for one in ended.standings] == [StageState.BLOCKED, StageState.BLOCKED, StageState.BLOCKED]
+    assert [one.state for one in ended.stage_statuses] == [StageState.BLOCKED, StageState.BLOCKED, StageState.BLOCKED]
     kitchen.run(stages, pick={"sum a"})
     kitchen.run(stages, pick={"sum b"})
     assert kitchen.ran == ["b"]
 
 
 def states(stages: Sequence[Stage], memory: StageCache) -> list[StageState]:
-    return [one.state for one in standings(stages, memory)]
+    return [one.state for one in stage_statuses(stages, memory)]
 
 
 def test_standings_are_told_without_running(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1), kitchen.failing("b", ["a"]), kitchen.stage("c", 1, ["b"])]
-    assert [one.state for one in standings(stages, kitchen.memory)] == [
+    assert [one.state for one in stage_statuses(stages, kitchen.memory)] == [
         StageState.READY,
         StageState.WAITING,
         StageState.WAITING,
     ]
     kitchen.run(stages)
     kitchen.ran = []
-    assert [one.state for one in standings(stages, kitchen.memory)] == [
+    assert [one.state for one in stage_statuses(stages, kitchen.memory)] == [
         StageState.DONE,
         StageState.FAILED,
         StageState.BLOCKED,
@@ -290,4 +290,4 @@ def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
 
     ended = run_sharing(Runner([Stage("train", "long", {}, train)], kitchen.memory).run())
     assert ended.interrupted
-    assert [one.state for one in ended.standings] == [StageState.READY]
+    assert [one.state for one in ended.stage_statuses] == [StageState.READY]

@@ -35,13 +35,13 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageSt
     return StageStatus(stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
 
 
-def printed(*standings: StageStatus) -> str:
+def printed(*stage_statuses: StageStatus) -> str:
     console = Console(width=200)
     with console.capture() as caught:
-        table = as_table(STUDY, standings)
+        table = as_table(STUDY, stage_statuses)
         assert table is not None
         console.print(table)
-    return caught.get() + "\n".join(notes(STUDY, standings))
+    return caught.get() + "\n".join(notes(STUDY, stage_statuses))
 
 
 def test_every_contest_under_every_judge() -> None:
