@@ -338,4 +338,4 @@ class Graph:
             "page": page_id(),
         }
         do = partial(stages.report, self.context, keys)
-        self._add(Stage("report", study.name, settings, do, needs, patient=True))
+        self._add(Stage("report", study.name, settings, do, needs, run_on_partial_inputs=True))

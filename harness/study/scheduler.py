@@ -76,7 +76,7 @@ def _standing(stage: Stage, known: Mapping[str, StageStatus], memory: StageCache
     needs = _needs(stage, known)
     if needs is None:
         stuck = [name for name in stage.needs if known[name].state in (StageState.FAILED, StageState.BLOCKED)]
-        if stuck and not stage.patient:
+        if stuck and not stage.run_on_partial_inputs:
             return StageStatus(stage, StageState.BLOCKED, why=f"needs {stuck[0]}")
         return StageStatus(stage, StageState.WAITING)
     key = stage.key(needs)
@@ -90,7 +90,7 @@ def _standing(stage: Stage, known: Mapping[str, StageStatus], memory: StageCache
 def _needs(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRecord] | None:
     """The records of what a stage needs; None where some are not there. A patient one takes what is done."""
     records = {name: found.record for name in stage.needs if (found := known[name]).record is not None}
-    if stage.patient:
+    if stage.run_on_partial_inputs:
         ended = all(known[name].state in (StageState.DONE, StageState.FAILED, StageState.BLOCKED) for name in stage.needs)
         return records if ended and records else None
     return records if len(records) == len(stage.needs) else None
@@ -240,7 +240,7 @@ class Runner:
                 if name in self._known and self._known[name].state in (StageState.FAILED, StageState.BLOCKED)
             ]
             over = all(name in self._known for name in stage.needs)
-            if (stuck and not stage.patient) or (over and stage.patient):
+            if (stuck and not stage.run_on_partial_inputs) or (over and stage.run_on_partial_inputs):
                 self._end(stage, StageStatus(stage, StageState.BLOCKED, why=f"needs {stuck[0]}"))
 
     def _begin(self) -> None:

@@ -98,7 +98,7 @@ class Stage:
     do: Do
     needs: tuple[str, ...] = ()
     uses: frozenset[str] = frozenset()
-    patient: bool = False
+    run_on_partial_inputs: bool = False
     together: str = ""
     session: Session | None = None
 

@@ -146,11 +146,11 @@ def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
         kitchen.stage("good", 5),
         kitchen.failing("bad"),
         kitchen.stage("after", 1, ["bad"]),
-        kitchen.stage("report", 0, ["good", "after"], patient=True),
+        kitchen.stage("report", 0, ["good", "after"], run_on_partial_inputs=True),
     ]
     ended = kitchen.run(stages)
     assert kitchen.outputs(ended) == {"good": "5", "report": "5"}
-    alone = kitchen.run([kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], patient=True)])
+    alone = kitchen.run([kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], run_on_partial_inputs=True)])
     assert [one.state for one in alone.stage_statuses] == [StageState.FAILED, StageState.BLOCKED]
 
 
