@@ -235,14 +235,14 @@ def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
         mine = [
             one
             for one in found
-            if one.stage.kind == "generate" and one.stage.together.split(" ")[0] == student_spec.name
+            if one.stage.kind == "generate" and one.stage.session_key.split(" ")[0] == student_spec.name
         ]
         if not mine:
             continue
         left = [one for one in mine if one.state is not StageState.DONE]
         alone = [one for one in left if one.stage.title.split(" ")[1:2] in ([BASE], [TRUNCATED_BASE])]
         bases = list(
-            {one.stage.together: one for one in alone}.values()
+            {one.stage.session_key: one for one in alone}.values()
         )  # the cut base is asked nothing more
         asked = [*bases, *(one for one in left if one not in alone)]
         prompts = sum(
@@ -250,7 +250,7 @@ def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
         )
         each = prompts / max(len(asked), 1)
         tokens = round(each * (len(bases) * most + (len(asked) - len(bases)) * TYPICAL_OUTPUT_TOKENS))
-        starts = START_SECONDS * len({one.stage.together for one in left})
+        starts = START_SECONDS * len({one.stage.session_key for one in left})
         lines.append(
             Line(
                 "generate",

@@ -247,7 +247,7 @@ class Graph:
             partial(generate_students, self.context, chosen),
             tuple(needs),
             frozenset({CARD}),
-            together=f"{learner.name} {split}",
+            session_key=f"{learner.name} {split}",
             session=partial(served, self.context, learner, chosen),
         )
         return self._add(stage)

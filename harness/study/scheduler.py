@@ -253,8 +253,8 @@ class Runner:
             if ready is None or stage.uses & held:
                 continue
             group = [ready]
-            if stage.together:
-                others = (self._ready(one) for one in self._stages if one.together == stage.together)
+            if stage.session_key:
+                others = (self._ready(one) for one in self._stages if one.session_key == stage.session_key)
                 group = [one for one in others if one is not None]
             going = _Going([one.stage for one in group], stage.uses)
             self._tasks[asyncio.create_task(self._go(group))] = going

@@ -89,7 +89,7 @@ class Stage:
         needs: names of stages.  uses: what it holds alone while it runs ("card", a model's lane).
         do: makes it.
         patient: it runs once all that it needs has ended, with what of it is done (a report).
-        session: opened around it and every ready stage with the same `together` (a server).
+        session: opened around it and every ready stage with the same `session_key` (a server).
     """
 
     kind: str
@@ -99,7 +99,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     uses: frozenset[str] = frozenset()
     run_on_partial_inputs: bool = False
-    together: str = ""
+    session_key: str = ""
     session: Session | None = None
 
     @property

@@ -110,8 +110,8 @@ def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: Graph, data
     with TemporaryDirectory() as folder:
         kitchen = kitchen_type(Path(folder))
         kitchen.run(build(kitchen, graph, {}, lanes))
-        for together in kitchen.at_once:
-            held = [lanes[int(name)] for name in together]
+        for session_key in kitchen.at_once:
+            held = [lanes[int(name)] for name in session_key]
             assert len(held) == len(set(held))
 
 
@@ -175,7 +175,7 @@ def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> 
         raise UserError("no card")
         yield ""
 
-    stages = [kitchen.stage(name, 1, together="base", session=session) for name in "ab"]
+    stages = [kitchen.stage(name, 1, session_key="base", session=session) for name in "ab"]
     ended = kitchen.run([*stages, kitchen.stage("free", 1)])
     assert [one.state for one in ended.stage_statuses] == [StageState.FAILED, StageState.FAILED, StageState.DONE]
     assert "no card" in ended.stage_statuses[0].why
