@@ -19,7 +19,7 @@ from harness.atomic_write import atomic_write
 SpentOf = Callable[[str], Awaitable[float]]
 
 
-class Purse:
+class StudyBudget:
     """The study's money.
 
     Args:

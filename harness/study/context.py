@@ -17,7 +17,7 @@ from harness.data.dataset import Dataset
 from harness.data.dataset import load as load_dataset
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
-from harness.study.budget import Purse
+from harness.study.budget import StudyBudget
 from harness.study.config import BEST, STUDENT, Study
 from harness.study.progress import Tell
 from harness.study.stage_cache import StageCache
@@ -52,7 +52,7 @@ class StudyContext:
     db: str
     memory: StageCache
     store: Store
-    purse: Purse
+    purse: StudyBudget
     tell: Tell = _silent
 
     @property

@@ -86,7 +86,7 @@ class StudySession:
             tell: is told how far a stage is.
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
-        from harness.study.budget import Purse
+        from harness.study.budget import StudyBudget
         from harness.study.context import StudyContext, asked, dataset_of, settings_of, settled, stand_ins
         from harness.study.stage_cache import StageCache
 
@@ -118,7 +118,7 @@ class StudySession:
                 db=self.db,
                 memory=memory,
                 store=store,
-                purse=Purse(budget, place, store.spent_usd),
+                purse=StudyBudget(budget, place, store.spent_usd),
                 **({} if tell is None else {"tell": tell}),
             )
 

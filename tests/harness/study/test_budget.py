@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.study.budget import Purse
+from harness.study.budget import StudyBudget
 
 
 class Bank:
@@ -39,7 +39,7 @@ def test_the_ceiling_is_never_passed_and_everybody_comes_to_a_turn(
     runs: list[tuple[int, float | None, float]], ceiling: float
 ) -> None:
     bank = Bank()
-    purse = Purse(ceiling, Path("/nonexistent"), bank.of)
+    purse = StudyBudget(ceiling, Path("/nonexistent"), bank.of)
     purse._runs = sorted({f"run {name}" for name, _, _ in runs})  # as they were written down before
     granted: dict[int, float] = {}
 
@@ -72,11 +72,11 @@ def test_the_ceiling_is_never_passed_and_everybody_comes_to_a_turn(
 
 def test_what_a_killed_process_spent_counts(tmp_path: Path) -> None:
     async def first() -> None:
-        async with Purse(10.0, tmp_path / "runs.json", bank.of).grant("a", 4.0):
+        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).grant("a", 4.0):
             bank.spent["a"] = 3.0  # and then it was killed: nothing more was written down
 
     async def second() -> float | None:
-        async with Purse(10.0, tmp_path / "runs.json", bank.of).grant("b", None) as budget:
+        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).grant("b", None) as budget:
             return budget
 
     bank = Bank()
@@ -86,7 +86,7 @@ def test_what_a_killed_process_spent_counts(tmp_path: Path) -> None:
 
 def test_without_a_ceiling_everything_is_granted(tmp_path: Path) -> None:
     async def grant() -> float | None:
-        async with Purse(None, tmp_path / "runs.json", Bank().of).grant("a", 4.0) as budget:
+        async with StudyBudget(None, tmp_path / "runs.json", Bank().of).grant("a", 4.0) as budget:
             return budget
 
     assert asyncio.run(grant()) is None
