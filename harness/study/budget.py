@@ -37,7 +37,7 @@ class StudyBudget:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def grant(self, run_id: str, at_most_usd: float | None) -> AsyncIterator[float | None]:
+    async def reserve(self, run_id: str, at_most_usd: float | None) -> AsyncIterator[float | None]:
         """What this run may have spent in all at the end (its `Settings.budget_usd`); None: anything.
 
         Args:

@@ -59,7 +59,7 @@ async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -
     async with await Store.open(context.db) as store:
         cost = _most([each.maximum_usd for each in await _costs(store, context, plan)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with context.purse.grant(run_id, cost) as budget:
+        async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget)
             async with counted(store, run_id, ready.stage.name, context.tell):
                 summary = await generate(store, context.registry, plan, settings)
@@ -178,7 +178,7 @@ async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split:
         )
         cost = _most([each.maximum_usd for each in await estimate(store, plan, context.settings)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with context.purse.grant(run_id, cost) as budget:
+        async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget, adapt=False)
             async with counted(store, run_id, ready.stage.name, context.tell, plan.calls_per_judge):
                 summary = await judge_contest(store, context.registry, plan, settings)

@@ -44,7 +44,7 @@ def test_the_ceiling_is_never_passed_and_everybody_comes_to_a_turn(
     granted: dict[int, float] = {}
 
     async def one(at: int, name: str, at_most: float | None, share: float) -> None:
-        async with purse.grant(name, at_most) as budget:
+        async with purse.reserve(name, at_most) as budget:
             assert budget is not None
             left = budget - bank.spent.get(name, 0.0)
             granted[at] = left
@@ -72,11 +72,11 @@ def test_the_ceiling_is_never_passed_and_everybody_comes_to_a_turn(
 
 def test_what_a_killed_process_spent_counts(tmp_path: Path) -> None:
     async def first() -> None:
-        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).grant("a", 4.0):
+        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).reserve("a", 4.0):
             bank.spent["a"] = 3.0  # and then it was killed: nothing more was written down
 
     async def second() -> float | None:
-        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).grant("b", None) as budget:
+        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).reserve("b", None) as budget:
             return budget
 
     bank = Bank()
@@ -85,8 +85,8 @@ def test_what_a_killed_process_spent_counts(tmp_path: Path) -> None:
 
 
 def test_without_a_ceiling_everything_is_granted(tmp_path: Path) -> None:
-    async def grant() -> float | None:
-        async with StudyBudget(None, tmp_path / "runs.json", Bank().of).grant("a", 4.0) as budget:
+    async def reserve() -> float | None:
+        async with StudyBudget(None, tmp_path / "runs.json", Bank().of).reserve("a", 4.0) as budget:
             return budget
 
-    assert asyncio.run(grant()) is None
+    assert asyncio.run(reserve()) is None
