@@ -19,7 +19,7 @@ except ImportError:  # Windows
 Result = TypeVar("Result")
 
 
-class SharingLoop(_Loop):  # type: ignore[misc,unused-ignore]  # untyped where uvloop carries no types
+class SharedSignalLoop(_Loop):  # type: ignore[misc,unused-ignore]  # untyped where uvloop carries no types
     """An event loop whose signals go to everybody who asked for them."""
 
     def __init__(self) -> None:
@@ -50,5 +50,5 @@ class SharingLoop(_Loop):  # type: ignore[misc,unused-ignore]  # untyped where u
 def run_sharing(main: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine on such a loop."""
     with contextlib.ExitStack() as stack:
-        runner = stack.enter_context(asyncio.Runner(loop_factory=SharingLoop))
+        runner = stack.enter_context(asyncio.Runner(loop_factory=SharedSignalLoop))
         return runner.run(main)
