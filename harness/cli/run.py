@@ -82,7 +82,7 @@ def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_c
     Args:
         agree: on a terminal, before money may be spent, show what it would take and ask.
     """
-    from harness.study.interrupt import run_sharing
+    from harness.study.interrupt import run_with_shared_signals
 
     study = given.study()
     narrator = StudyProgress(given.calls.quiet)
@@ -92,7 +92,7 @@ def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_c
             await _agree(graph)
         narrator.expect(picked)
 
-    return run_sharing(
+    return run_with_shared_signals(
         given.run(study, only=only, since=since, watch=narrator.watch, tell=narrator.tell, before=before)
     )
 

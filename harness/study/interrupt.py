@@ -47,7 +47,7 @@ class SharedSignalLoop(_Loop):  # type: ignore[misc,unused-ignore]  # untyped wh
             callback()
 
 
-def run_sharing(main: Coroutine[Any, Any, Result]) -> Result:
+def run_with_shared_signals(main: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine on such a loop."""
     with contextlib.ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner(loop_factory=SharedSignalLoop))
