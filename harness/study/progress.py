@@ -18,7 +18,7 @@ Tell = Callable[[str, str], None]  # a stage's name, and how far it is
 
 
 @contextlib.asynccontextmanager
-async def counted(
+async def report_progress(
     store: Store, run_id: str, stage: str, tell: Tell, calls: int | None = None
 ) -> AsyncIterator[None]:
     """While the block runs, tell every few seconds how many answers the run has, now and then that it

@@ -28,7 +28,7 @@ from harness.data.author_resolver import Author, resolve_author
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import TINY, StudentSpec
 from harness.study.context import StudyContext
-from harness.study.progress import counted
+from harness.study.progress import report_progress
 from harness.study.report_run import one_run, write_report
 from harness.study.stage_cache import StageOutput, StageInputs
 from harness.study.train_worker import run_in_subprocess
@@ -61,7 +61,7 @@ async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget)
-            async with counted(store, run_id, ready.stage.name, context.tell):
+            async with report_progress(store, run_id, ready.stage.name, context.tell):
                 summary = await generate(store, context.registry, plan, settings)
         _check_whole(context, summary)
         return await response_set_output(store, summary, summary.sets, plan.dialogues)
@@ -180,7 +180,7 @@ async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split:
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget, adapt=False)
-            async with counted(store, run_id, ready.stage.name, context.tell, plan.calls_per_judge):
+            async with report_progress(store, run_id, ready.stage.name, context.tell, plan.calls_per_judge):
                 summary = await judge_contest(store, context.registry, plan, settings)
         (one,) = summary.judges
         if summary.interrupted:

@@ -23,7 +23,7 @@ from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedM
 from harness.serving.hardware import default_device
 from harness.study.config import TRUNCATED_BASE, StudentSpec
 from harness.study.context import StudyContext
-from harness.study.progress import counted
+from harness.study.progress import report_progress
 from harness.study.stage_cache import StageOutput, StageInputs
 from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, thread_environment
 from harness.workflows.generate import Summary
@@ -58,7 +58,7 @@ async def served(
         who = await settled(store, ServedModels(base, tuple(by_author.values())), how, context.library)
         plan = plan_responses(chosen, [responder(one, who, how, context.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with counted(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
+        async with report_progress(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
             summary = await respond(store, context.registry, chosen, who, how, context.settings, context.library)
         yield summary
 
