@@ -35,7 +35,7 @@ def _files(folder: Traversable) -> Iterator[Traversable]:
             yield entry
 
 
-async def one_run(
+async def create_study_run(
     world: StudyContext,
     store: Store,
     judged: Sequence[Mapping[str, Any]],

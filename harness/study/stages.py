@@ -29,7 +29,7 @@ from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import TINY, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import report_progress
-from harness.study.report_run import one_run, write_report
+from harness.study.report_run import create_study_run, write_report
 from harness.study.stage_cache import StageOutput, StageInputs
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
@@ -254,7 +254,7 @@ async def report(context: StudyContext, dialogues: Iterable[str], ready: StageIn
     if not judged:
         raise StageNotFinished("nothing is judged yet")
     async with await Store.open(context.db) as store:
-        run_id = await one_run(context, store, judged, asked, list(dialogues))
+        run_id = await create_study_run(context, store, judged, asked, list(dialogues))
         return await write_report(context, store, run_id, ready)
 
 
