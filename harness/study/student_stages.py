@@ -45,7 +45,7 @@ async def served(
         os.environ.setdefault(name, value)
     base = _located(context, student_spec, group[0])
     check_base(base.folder)
-    by_author = {one.author: one for one in (contestant_of(context, ready, base) for ready in group)}
+    by_author = {one.author: one for one in (stage_author(context, ready, base) for ready in group)}
     study = context.study
     name = f"serve {student_spec.name}, {len(by_author)} authors together"
     how = ServingConfig(
@@ -69,7 +69,7 @@ async def generate_students(context: StudyContext, chosen: DialogueSubset, ready
     if summary.interrupted:
         raise StudyInterrupted("interrupted; every answer is stored")
     base = _located(context, _learner(context, ready), ready)
-    author = contestant_of(context, ready, base).author
+    author = stage_author(context, ready, base).author
     (mine,) = (one for one in summary.sets if one.of.author == author)
     if mine.missing:
         why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
@@ -80,7 +80,7 @@ async def generate_students(context: StudyContext, chosen: DialogueSubset, ready
         return await response_set_output(store, summary, [mine], chosen.dialogues())
 
 
-def contestant_of(context: StudyContext, ready: StageInputs, base: LocalModel) -> ServedAuthor:
+def stage_author(context: StudyContext, ready: StageInputs, base: LocalModel) -> ServedAuthor:
     """Who a stage's author is: a student that was trained (or chosen), or the base."""
     trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
     if trained:
