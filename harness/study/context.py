@@ -99,7 +99,7 @@ def _is_model(word: str) -> bool:
     return "/" in word and ":" not in word and word not in (STUDENT, BEST)
 
 
-def stand_ins(names: tuple[str, ...], registry: Registry, definition: str) -> dict[str, Model]:
+def emulated_models(names: tuple[str, ...], registry: Registry, definition: str) -> dict[str, Model]:
     """The emulator's models by the names they stand for, at no address: for planning, not for asking."""
     return {name: registry.emulated(registry.model(name), "http://emulated", definition) for name in names}
 

@@ -87,7 +87,7 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import StudyBudget
-        from harness.study.context import StudyContext, asked, dataset_of, settings_of, settled, stand_ins
+        from harness.study.context import StudyContext, asked, dataset_of, settings_of, settled, emulated_models
         from harness.study.stage_cache import StageCache
 
         study = settled(study)
@@ -103,7 +103,7 @@ class StudySession:
                 from harness.emulator.config import EmulatorConfig
 
                 registry = calls.registry()
-                models = stand_ins(names, registry, EmulatorConfig().definition_hash)
+                models = emulated_models(names, registry, EmulatorConfig().definition_hash)
                 warn_about_models(registry, list(models.values()))
             store = await stack.enter_async_context(await self._store(stack, live=live))
             memory = StageCache(self.folder)
