@@ -73,7 +73,7 @@ def settled(study: Study) -> Study:
     return replace(study, generation=replace(study.generation, through=through))
 
 
-def dataset_of(study: Study, given: str | None) -> Dataset:
+def load_study_dataset(study: Study, given: str | None) -> Dataset:
     """The study's dataset; `--data` wins.
 
     Raises:

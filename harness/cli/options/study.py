@@ -87,11 +87,11 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import StudyBudget
-        from harness.study.context import StudyContext, asked, dataset_of, settings_of, settled, emulated_models
+        from harness.study.context import StudyContext, asked, load_study_dataset, settings_of, settled, emulated_models
         from harness.study.stage_cache import StageCache
 
         study = settled(study)
-        dataset, names = dataset_of(study, self.data), asked(study)
+        dataset, names = load_study_dataset(study, self.data), asked(study)
         calls = replace(self.calls, emulate=study.emulate)
         given = calls.settings()
         budget = self.calls.budget or study.budget_usd
