@@ -104,7 +104,7 @@ def emulated_models(names: tuple[str, ...], registry: Registry, definition: str)
     return {name: registry.emulated(registry.model(name), "http://emulated", definition) for name in names}
 
 
-def settings_of(study: Study, given: RequestSettings, models: Mapping[str, Model]) -> RequestSettings:
+def study_settings(study: Study, given: RequestSettings, models: Mapping[str, Model]) -> RequestSettings:
     """How calls are made: what the command line says, else what the study says.
 
     Raises:

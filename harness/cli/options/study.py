@@ -87,7 +87,7 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import StudyBudget
-        from harness.study.context import StudyContext, asked, load_study_dataset, settings_of, settled, emulated_models
+        from harness.study.context import StudyContext, asked, load_study_dataset, study_settings, settled, emulated_models
         from harness.study.stage_cache import StageCache
 
         study = settled(study)
@@ -114,7 +114,7 @@ class StudySession:
                 registry=registry,
                 models=models,
                 library=library(self.prompts_folder),
-                settings=settings_of(study, given, models),
+                settings=study_settings(study, given, models),
                 db=self.db,
                 memory=memory,
                 store=store,
