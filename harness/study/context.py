@@ -65,7 +65,7 @@ class StudyContext:
         return str(path.relative_to(self.folder))
 
 
-def settled(study: Study) -> Study:
+def resolve_backend(study: Study) -> Study:
     """The study with what it leaves to this machine decided: through what students answer."""
     if study.generation.through != "auto":
         return study

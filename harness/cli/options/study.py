@@ -87,10 +87,10 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import StudyBudget
-        from harness.study.context import StudyContext, asked, load_study_dataset, study_settings, settled, emulated_models
+        from harness.study.context import StudyContext, asked, load_study_dataset, study_settings, resolve_backend, emulated_models
         from harness.study.stage_cache import StageCache
 
-        study = settled(study)
+        study = resolve_backend(study)
         dataset, names = load_study_dataset(study, self.data), asked(study)
         calls = replace(self.calls, emulate=study.emulate)
         given = calls.settings()
