@@ -88,7 +88,7 @@ def load_study_dataset(study: Study, given: str | None) -> Dataset:
         raise UserError(**told, faults=error.faults) from error
 
 
-def asked(study: Study) -> tuple[str, ...]:
+def requested_models(study: Study) -> tuple[str, ...]:
     """Every model that the study may ask, by name: teachers, contestants, judges."""
     words = sorted(word for word in study.words() if _is_model(word))
     judges = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))

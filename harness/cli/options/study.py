@@ -87,11 +87,11 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import StudyBudget
-        from harness.study.context import StudyContext, asked, load_study_dataset, study_settings, resolve_backend, emulated_models
+        from harness.study.context import StudyContext, requested_models, load_study_dataset, study_settings, resolve_backend, emulated_models
         from harness.study.stage_cache import StageCache
 
         study = resolve_backend(study)
-        dataset, names = load_study_dataset(study, self.data), asked(study)
+        dataset, names = load_study_dataset(study, self.data), requested_models(study)
         calls = replace(self.calls, emulate=study.emulate)
         given = calls.settings()
         budget = self.calls.budget or study.budget_usd
@@ -163,9 +163,9 @@ class StudySession:
 
     def _tell_keys(self, context: StudyContext, stages: Sequence[Stage]) -> None:
         """Say which keys these stages lack, all at once: what needs none of them goes on."""
-        asked = {name for stage in stages for name in stage.uses}
+        requested_models = {name for stage in stages for name in stage.uses}
         try:
-            context.registry.keys(model for model in context.models.values() if model.id in asked)
+            context.registry.keys(model for model in context.models.values() if model.id in requested_models)
         except UserError as error:
             tell(f"empathy: {error}")
 
