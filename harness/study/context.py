@@ -60,7 +60,7 @@ class StudyContext:
         """Where the study's files are."""
         return self.memory.folder
 
-    def near(self, path: Path) -> str:
+    def relative_path(self, path: Path) -> str:
         """A path as records keep it: within the folder, so that the folder can be moved."""
         return str(path.relative_to(self.folder))
 

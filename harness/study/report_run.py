@@ -87,4 +87,4 @@ async def write_report(world: StudyContext, store: Store, run_id: str, ready: St
     page = await render(store, run_id)
     place = ready.folder(world.folder / "reports").with_suffix(".html")
     atomic_write(place, page)
-    return StageOutput(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.near(place), "run": run_id})
+    return StageOutput(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.relative_path(place), "run": run_id})

@@ -101,7 +101,7 @@ async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: St
     manifest = orjson.loads((folder / MANIFEST).read_bytes())
     rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
     left_out = manifest["excluded"]
-    return StageOutput(dataset_id(manifest), {"folder": context.near(folder), **rows, "left_out": left_out})
+    return StageOutput(dataset_id(manifest), {"folder": context.relative_path(folder), **rows, "left_out": left_out})
 
 
 async def find_base(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> StageOutput:
@@ -117,7 +117,7 @@ async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Sta
     }
     got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
     if tiny:
-        got |= {"base": "", "at": "", "folder": context.near(folder)}
+        got |= {"base": "", "at": "", "folder": context.relative_path(folder)}
     return StageOutput(got["weights"], got)
 
 
@@ -147,7 +147,7 @@ async def train(
     got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
     async with await Store.open(context.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
-    return StageOutput(got["id"], {"student": name, "step": step, "folder": context.near(out), **got})
+    return StageOutput(got["id"], {"student": name, "step": step, "folder": context.relative_path(out), **got})
 
 
 def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
