@@ -37,7 +37,7 @@ from harness.study.config import (
     Teaching,
     Training,
 )
-from harness.study.toml_locations import Mistakes, Table, read_toml
+from harness.study.toml_locations import FaultCollector, Table, read_toml
 
 STUDIES = "harness.studies"
 
@@ -71,7 +71,7 @@ def parse(path: Any, name: str, source: str) -> Study:
         UserError: as `load`.
     """
     values, lines = read_toml(path, source)
-    mistakes = Mistakes(source, lines)
+    mistakes = FaultCollector(source, lines)
     top = Table(values, (), mistakes)
     fidelity = Fidelity(top.value("fidelity", "paper", of=list(Fidelity)))
     limits, budget = _limits(top.table("limits")), _budget(top.table("budget"))
@@ -260,7 +260,7 @@ def _budget(table: Table) -> float | None:
     return usd
 
 
-def _check_together(study: Study, mistakes: Mistakes) -> None:
+def _check_together(study: Study, mistakes: FaultCollector) -> None:
     """What no table can know by itself."""
     names = [one.name for one in study.student_specs]
     for name in sorted({name for name in names if names.count(name) > 1 and name}):
@@ -284,7 +284,7 @@ def _check_together(study: Study, mistakes: Mistakes) -> None:
     _check_authors(study, mistakes, at)
 
 
-def _check_authors(study: Study, mistakes: Mistakes, at: tuple[str, str]) -> None:
+def _check_authors(study: Study, mistakes: FaultCollector, at: tuple[str, str]) -> None:
     """Whether contests and judges are written as authors and judges are."""
     words = (STUDENT, BEST, BASE, TRUNCATED_BASE, LOW_RATED)
     for a, b in study.judging.contests:

@@ -82,7 +82,7 @@ def _parts(dotted: str) -> Path_:
     return tuple(next(part for part in groups if part) for groups in parts if any(groups))
 
 
-class Mistakes:
+class FaultCollector:
     """Every fault of one file, with its line, told in the file's order."""
 
     def __init__(self, source: str, lines: Mapping[Path_, int]) -> None:
@@ -120,7 +120,7 @@ class Mistakes:
 class Table:
     """One table of the file; what is asked of it is checked, and what nobody asked for is a mistake."""
 
-    def __init__(self, values: Any, path: Path_, mistakes: Mistakes) -> None:
+    def __init__(self, values: Any, path: Path_, mistakes: FaultCollector) -> None:
         self.path = path
         self.mistakes = mistakes
         self._asked: list[str] = []
