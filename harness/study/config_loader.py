@@ -37,7 +37,7 @@ from harness.study.config import (
     Teaching,
     Training,
 )
-from harness.study.toml_locations import FaultCollector, Table, read_toml
+from harness.study.toml_locations import FaultCollector, TomlTable, read_toml
 
 STUDIES = "harness.studies"
 
@@ -72,7 +72,7 @@ def parse(path: Any, name: str, source: str) -> Study:
     """
     values, lines = read_toml(path, source)
     mistakes = FaultCollector(source, lines)
-    top = Table(values, (), mistakes)
+    top = TomlTable(values, (), mistakes)
     fidelity = Fidelity(top.value("fidelity", "paper", of=list(Fidelity)))
     limits, budget = _limits(top.table("limits")), _budget(top.table("budget"))
     study = Study(
@@ -98,7 +98,7 @@ def parse(path: Any, name: str, source: str) -> Study:
     return study
 
 
-def _data(table: Table) -> Data:
+def _data(table: TomlTable) -> Data:
     got = Data(
         source=table.value("source", ""),
         split=Split(table.value("split", "test", of=list(Split))),
@@ -111,7 +111,7 @@ def _data(table: Table) -> Data:
     return got
 
 
-def _teaching(table: Table) -> Teaching:
+def _teaching(table: TomlTable) -> Teaching:
     got = Teaching(
         teachers=table.texts("teachers"),
         methods=table.texts("methods", of=list(Method)),
@@ -131,7 +131,7 @@ def _teaching(table: Table) -> Teaching:
     return got
 
 
-def _learner(table: Table) -> StudentSpec:
+def _learner(table: TomlTable) -> StudentSpec:
     got = StudentSpec(
         name=table.value("name", ""),
         base=table.value("base", ""),
@@ -147,7 +147,7 @@ def _learner(table: Table) -> StudentSpec:
     return got
 
 
-def _training(table: Table, fidelity: Fidelity) -> Training:
+def _training(table: TomlTable, fidelity: Fidelity) -> Training:
     steps = table.texts("steps", STEPS, of=STEPS)
     seeds = table.take("seeds")
     if seeds is not None and (
@@ -164,7 +164,7 @@ def _training(table: Table, fidelity: Fidelity) -> Training:
     return Training(steps, tuple(seeds or Training.seeds), device, made["sft"], made["dpo"])
 
 
-def _settings(table: Table, common: Mapping[str, Any], own: Table, fidelity: Fidelity) -> TrainingSettings:
+def _settings(table: TomlTable, common: Mapping[str, Any], own: TomlTable, fidelity: Fidelity) -> TrainingSettings:
     """One step's numbers; a mistake is told where it stands, what both steps share once."""
     mine = own.rest()
     try:
@@ -178,7 +178,7 @@ def _settings(table: Table, common: Mapping[str, Any], own: Table, fidelity: Fid
     return TrainingSettings()
 
 
-def _generation(table: Table) -> Generation:
+def _generation(table: TomlTable) -> Generation:
     got = Generation(
         preset=table.value("preset", "cut", of=PRESETS),
         through=table.value("through", "server", of=THROUGH),
@@ -187,7 +187,7 @@ def _generation(table: Table) -> Generation:
     return got
 
 
-def _judging(table: Table) -> Judging:
+def _judging(table: TomlTable) -> Judging:
     contests = table.take("contests")
     fits = isinstance(contests, list) and bool(contests)
     fits = fits and all(
@@ -213,7 +213,7 @@ def _judging(table: Table) -> Judging:
     return got
 
 
-def _selection(table: Table) -> Selection:
+def _selection(table: TomlTable) -> Selection:
     got = Selection(
         judge=table.value("judge", ""),
         against=table.value("against", BASE, of=(BASE, TRUNCATED_BASE, LOW_RATED)),
@@ -225,12 +225,12 @@ def _selection(table: Table) -> Selection:
     return got
 
 
-def _limits(table: Table) -> dict[str, Limits]:
+def _limits(table: TomlTable) -> dict[str, Limits]:
     """Limits of every lane ("") and of those that are named: `[limits."openai/gpt-6-luna"]`."""
     names = ("requests_per_minute", "tokens_per_minute")
     whole = ("requests_per_day", "tokens_per_day", "max_in_flight")
 
-    def one(of: Table) -> Limits:
+    def one(of: TomlTable) -> Limits:
         given: dict[str, Any] = {name: of.value(name, 0.0) for name in names if name in of}
         given |= {name: of.value(name, 0) for name in whole if name in of}
         limits = Limits(**given)
@@ -246,13 +246,13 @@ def _limits(table: Table) -> dict[str, Limits]:
             remedy = f'Known: {", ".join((*names, *whole))}; or a model\'s own: [limits."openai/gpt-6-luna"].'
             table.mistakes.add((*table.path, key), "is no limit", repr(key), remedy)
             continue
-        own = Table(value, (*table.path, key), table.mistakes)
+        own = TomlTable(value, (*table.path, key), table.mistakes)
         found[key] = one(own)
         own.done()
     return found
 
 
-def _budget(table: Table) -> float | None:
+def _budget(table: TomlTable) -> float | None:
     usd = table.value("usd", 0.0, least=0) if "usd" in table else None
     if usd is not None and not 0 < usd < float("inf"):
         table.wrong("usd", "must be above 0", usd, "Leave it out for no ceiling.")

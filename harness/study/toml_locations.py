@@ -117,7 +117,7 @@ class FaultCollector:
             raise UserError(what, where=self._source, remedy=remedy, faults=first_faults(faults))
 
 
-class Table:
+class TomlTable:
     """One table of the file; what is asked of it is checked, and what nobody asked for is a mistake."""
 
     def __init__(self, values: Any, path: Path_, mistakes: FaultCollector) -> None:
@@ -174,18 +174,18 @@ class Table:
                 self.wrong(key, "is not one of those there are", one, _near(one, choices))
         return tuple(dict.fromkeys(found))
 
-    def table(self, key: str) -> Table:
+    def table(self, key: str) -> TomlTable:
         """A table within; an empty one where there is none."""
         found = self.take(key)
-        return Table({} if found is None else found, (*self.path, key), self.mistakes)
+        return TomlTable({} if found is None else found, (*self.path, key), self.mistakes)
 
-    def tables(self, key: str) -> list[Table]:
+    def tables(self, key: str) -> list[TomlTable]:
         """An array of tables."""
         found = self.take(key)
         if found is not None and not isinstance(found, list):
             self.wrong(key, "must be an array of tables", found, f"Write [[{key}]].")
             return []
-        return [Table(one, (*self.path, key, at), self.mistakes) for at, one in enumerate(found or ())]
+        return [TomlTable(one, (*self.path, key, at), self.mistakes) for at, one in enumerate(found or ())]
 
     def rest(self) -> dict[str, Any]:
         """What nobody has asked for yet; asked for with this."""
