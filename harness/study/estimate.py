@@ -42,7 +42,7 @@ MOST_TOKENS = {"cut": 192, "paper": 4096, "released": 4096}
 
 
 @dataclass(frozen=True)
-class Line:
+class EstimateLine:
     """One line of the plan.
 
     Attributes:
@@ -74,7 +74,7 @@ class Line:
     lane: str = ""
 
 
-async def plan_study(graph: Graph) -> list[Line]:
+async def plan_study(graph: Graph) -> list[EstimateLine]:
     """Every line of the plan, in the order of the chain."""
     found = stage_statuses(graph, graph.context.memory)
     return [
@@ -93,7 +93,7 @@ def _of(found: Sequence[StageStatus], kind: str, *holds: str) -> tuple[int, int]
     return len(mine), sum(one.state is StageState.DONE for one in mine)
 
 
-async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
+async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     study, context, lines = graph.study, graph.context, []
     for teacher in study.teaching.teachers if graph.improving_methods else ():
         count = _of(found, "improve", context.models[teacher].id)
@@ -105,7 +105,7 @@ async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     return lines
 
 
-async def _responding(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
+async def _responding(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
     for one in found:
         if one.stage.kind == "respond":
@@ -119,8 +119,8 @@ async def _responding(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
 
 def _line(
     kind: str, what: str, count: tuple[int, int], cost: GenerationCost, *, bound: str = "", note: str = ""
-) -> Line:
-    return Line(
+) -> EstimateLine:
+    return EstimateLine(
         kind,
         what,
         *count,
@@ -136,12 +136,12 @@ def _line(
     )
 
 
-def _building(found: Sequence[StageStatus]) -> list[Line]:
+def _building(found: Sequence[StageStatus]) -> list[EstimateLine]:
     stages, done = _of(found, "build")
-    return [Line("build", "training sets", stages, done)] if stages else []
+    return [EstimateLine("build", "training sets", stages, done)] if stages else []
 
 
-def _training(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
+def _training(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
     state = {one.stage.name: one.state for one in found}
     for student_spec in graph.study.student_specs:
@@ -162,7 +162,7 @@ def _training(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
             hours = sum(one.teraflop for one in known) / CARD_TERAFLOPS / 3600
             what = f"{student_spec.base}, {step.upper()}"
             lines.append(
-                Line("train", what, len(students), len(students) - len(left), card_hours=hours, note=note)
+                EstimateLine("train", what, len(students), len(students) - len(left), card_hours=hours, note=note)
             )
     return lines
 
@@ -228,7 +228,7 @@ def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
     return plan_stage(shape, settings, "sft" if student.step == "sft" else "dpo", lengths, said)
 
 
-def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
+def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
     most = MOST_TOKENS[graph.study.generation.preset]
     for student_spec in graph.study.student_specs:
@@ -252,7 +252,7 @@ def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
         tokens = round(each * (len(bases) * most + (len(asked) - len(bases)) * TYPICAL_OUTPUT_TOKENS))
         starts = START_SECONDS * len({one.stage.session_key for one in left})
         lines.append(
-            Line(
+            EstimateLine(
                 "generate",
                 f"{student_spec.base} and its students",
                 len(mine),
@@ -265,7 +265,7 @@ def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
     return lines
 
 
-async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
+async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     """For each judge: one contest between stand-ins is counted, and taken times the contests."""
     context, study, lines = graph.context, graph.study, []
     names = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))
@@ -281,7 +281,7 @@ async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[Line]:
             (one_contest,) = await estimate(context.store, _stand_ins(graph, by, Split(split)), context.settings)
             total = _sum(total, one_contest, times)
         lines.append(
-            Line(
+            EstimateLine(
                 "judge",
                 by.name,
                 len(mine),
@@ -326,7 +326,7 @@ def _sum(total: CostEstimate, one: CostEstimate, times: int) -> CostEstimate:
     )
 
 
-def total(lines: Iterable[Line]) -> Line:
+def total(lines: Iterable[EstimateLine]) -> EstimateLine:
     """All lines together; time is that of the lane that takes longest, since lanes go on side by side."""
     every = list(lines)
     lanes: dict[str, list[float | None]] = {}
@@ -337,7 +337,7 @@ def total(lines: Iterable[Line]) -> Line:
         return None if None in values else sum(value for value in values if value is not None)
 
     seconds = [summed(of_lane) for of_lane in lanes.values()]
-    return Line(
+    return EstimateLine(
         "total",
         "",
         sum(one.stages for one in every),

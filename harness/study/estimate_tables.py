@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.study.config import Study
-from harness.study.estimate import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, Line, total
+from harness.study.estimate import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, EstimateLine, total
 from results.render.table import Table, table_of
 
 UNKNOWN = "?"
 COLUMNS = ("done", "calls", "tokens ≈ in / out", "card hours ≈", "time ≈", "expected cost ≈", "at most")
 
 
-def as_table(study: Study, lines: Sequence[Line]) -> Table:
+def as_table(study: Study, lines: Sequence[EstimateLine]) -> Table:
     """The plan: a row for each line, and their total."""
     table = table_of(f"{study.title} (fidelity {study.fidelity})", ("stage", *COLUMNS))
     for one in lines:
@@ -25,7 +25,7 @@ def as_table(study: Study, lines: Sequence[Line]) -> Table:
     return table
 
 
-def _cells(one: Line) -> tuple[str, ...]:
+def _cells(one: EstimateLine) -> tuple[str, ...]:
     asks = bool(one.calls)
     return (
         f"{one.done:,} of {one.stages:,}",
@@ -38,7 +38,7 @@ def _cells(one: Line) -> tuple[str, ...]:
     )
 
 
-def notes(study: Study, lines: Sequence[Line], budget_usd: float | None) -> list[str]:
+def notes(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> list[str]:
     """What a reader of the table must know."""
     noted = (
         f"{one.kind if one.calls else f'{one.kind} {_short(one)}'}: {one.note}." for one in lines if one.note
@@ -74,7 +74,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _short(one: Line) -> str:
+def _short(one: EstimateLine) -> str:
     """A base without whose it is: `Llama-3.1-8B, SFT`."""
     return one.what if one.lane else one.what.rpartition("/")[2]
 
