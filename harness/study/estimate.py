@@ -95,9 +95,9 @@ def _of(found: Sequence[StageStatus], kind: str, *holds: str) -> tuple[int, int]
 
 async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     study, context, lines = graph.study, graph.context, []
-    for teacher in study.teaching.teachers if graph.improving_methods else ():
+    for teacher in study.teaching.teachers if graph.teacher_methods else ():
         count = _of(found, "improve", context.models[teacher].id)
-        plan = await graph.improvement_plan(graph.improving_methods, teacher, study.teaching.strategies)
+        plan = await graph.improvement_plan(graph.teacher_methods, teacher, study.teaching.strategies)
         (cost,) = await forecast(context.store, plan, context.settings)
         again = study.fidelity is Fidelity.OURS
         note = "an answer that cannot be used, or is too long, is asked once more" if again else ""

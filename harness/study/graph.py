@@ -164,14 +164,14 @@ class Graph:
         )
 
     async def _improve(self) -> None:
-        for method in self.improving_methods:
+        for method in self.teacher_methods:
             for teacher in self.study.teaching.teachers:
                 for strategy in self.study.teaching.strategies:
                     plan = await self.improvement_plan((method,), teacher, (strategy,))
                     self._asking("improve", f"{plan.models[0].id} {method} {strategy}", plan)
 
     @property
-    def improving_methods(self) -> tuple[str, ...]:
+    def teacher_methods(self) -> tuple[str, ...]:
         """The methods that ask a teacher."""
         return tuple(method for method in self.study.teaching.methods if method != Method.DIRECT)
 
