@@ -42,12 +42,12 @@ class Student:
     recipe: str  # the training set's name
     seed: int
     step: str
-    many_seeds: bool
+    has_several_seeds: bool
 
     @property
     def name(self) -> str:
         """As it is called everywhere: `llama-over-human-naive-dpo`."""
-        seed = f"-seed-{self.seed}" if self.many_seeds else ""
+        seed = f"-seed-{self.seed}" if self.has_several_seeds else ""
         return f"{self.learner.name}-{self.recipe}{seed}-{self.step}"
 
     @property
