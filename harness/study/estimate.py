@@ -26,7 +26,7 @@ from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
-from harness.study.graph import Graph, Student
+from harness.study.graph import Graph, StudentPlan
 from harness.study.scheduler import StageStatus, StageState, stage_statuses
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
@@ -167,7 +167,7 @@ def _training(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     return lines
 
 
-def _trained(graph: Graph, found: Sequence[StageStatus], student_spec: str, step: str) -> list[Student]:
+def _trained(graph: Graph, found: Sequence[StageStatus], student_spec: str, step: str) -> list[StudentPlan]:
     """Every training of a learner's step, those on the way to another step included."""
     there = {one.stage.name for one in found}
     (of,) = (one for one in graph.study.student_specs if one.name == student_spec)
@@ -176,7 +176,7 @@ def _trained(graph: Graph, found: Sequence[StageStatus], student_spec: str, step
     return sorted((one for one in wanted if one.stage in there), key=lambda one: one.name)
 
 
-def _rows(graph: Graph, student: Student) -> list[tuple[int, int]]:
+def _rows(graph: Graph, student: StudentPlan) -> list[tuple[int, int]]:
     """(tokens of the row, of its completion) of every row, estimated from characters.
 
     A response that is not there yet counts as long as the human one.
@@ -215,7 +215,7 @@ def _tokens(whole: int, said: int) -> tuple[int, int]:
     return round(whole / CHARACTERS_PER_TOKEN) + 2, round(said / CHARACTERS_PER_TOKEN) + 1
 
 
-def _stage_plan(graph: Graph, student: Student) -> TrainingPlan | None:
+def _stage_plan(graph: Graph, student: StudentPlan) -> TrainingPlan | None:
     """Steps, memory and arithmetic of one training; None where the base's shape is not at hand."""
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo

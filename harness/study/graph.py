@@ -35,7 +35,7 @@ CONTROL_STEP = "sft"
 
 
 @dataclass(frozen=True)
-class Student:
+class StudentPlan:
     """One student to be: a learner, a training set, a seed, a step."""
 
     learner: StudentSpec
@@ -124,19 +124,19 @@ class Graph:
         temperature = self.study.teaching.temperature
         return "" if temperature is None else f"t{temperature:g}"
 
-    def students(self, learner: StudentSpec) -> list[Student]:
+    def students(self, learner: StudentSpec) -> list[StudentPlan]:
         """Every student that is a contestant."""
         of = [name for name in self.recipes if name != LOW_RATED]
         return self._students(learner, of, self.study.training.steps)
 
-    def controls(self, learner: StudentSpec) -> list[Student]:
+    def controls(self, learner: StudentSpec) -> list[StudentPlan]:
         """The format controls that are trained: on low-rated human responses, SFT alone."""
         return self._students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
 
-    def _students(self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]) -> list[Student]:
+    def _students(self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]) -> list[StudentPlan]:
         seeds = self.study.training.seeds
         return [
-            Student(learner, recipe, seed, step, len(seeds) > 1)
+            StudentPlan(learner, recipe, seed, step, len(seeds) > 1)
             for recipe in recipes
             for seed in seeds
             for step in steps
@@ -196,7 +196,7 @@ class Graph:
         do = partial(stages.find_base, self.context, learner)
         self._add(Stage("base", learner.name, settings, do))
 
-    def _train(self, student: Student) -> None:
+    def _train(self, student: StudentPlan) -> None:
         learner, training = student.learner, self.study.training
         of_step = with_seed(training.sft if student.step == "sft" else training.dpo, student.seed)
         needs = [f"base {learner.name}", f"build {student.recipe}"]
@@ -215,7 +215,7 @@ class Graph:
         data = self.study.data
         return DialogueSubset(self.context.dataset, split, data.limit or None, data.seed)
 
-    def _responses(self, word: str, learner: StudentSpec | None, student: Student | None, split: Split) -> str:
+    def _responses(self, word: str, learner: StudentSpec | None, student: StudentPlan | None, split: Split) -> str:
         """The stage that makes a contestant's responses; the name itself where they are there already."""
         if word.startswith(("dataset:", "file:")):
             return word
