@@ -230,11 +230,11 @@ async def plan_study(
 
     from harness.study.estimate import plan_study as lines_of
     from harness.study.estimate import total
-    from harness.study.graph import Graph
+    from harness.study.graph import StudyGraph
 
     given = _given(study, folder, db, data, judges, _calls(emulate, calls))
     async with given.context(given.study(), live=False) as context:
-        lines = await lines_of(await Graph.of(context))
+        lines = await lines_of(await StudyGraph.of(context))
     return pandas.DataFrame([asdict(one) for one in (*lines, total(lines))])
 
 

@@ -68,10 +68,10 @@ def plan(
 
     async def main() -> tuple[list[Line], DesignReport]:
         from harness.study.estimate import plan_study
-        from harness.study.graph import Graph
+        from harness.study.graph import StudyGraph
 
         async with given.context(found, live=False) as context:
-            graph = await Graph.of(context)
+            graph = await StudyGraph.of(context)
             dialogues = len(graph.dialogues(found.data.split).dialogues())
             size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
             return await plan_study(graph), foresee_design(assumptions, worth, dialogues, **size)

@@ -24,7 +24,7 @@ from harness.terminal.output import print_json, print_line, print_message, print
 
 if TYPE_CHECKING:
     from harness.study.config import Study
-    from harness.study.graph import Graph
+    from harness.study.graph import StudyGraph
     from harness.study.scheduler import StudyResult, StageStatus
 
 INTERRUPTED = 130
@@ -87,7 +87,7 @@ def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_c
     study = given.study()
     narrator = StudyProgress(given.calls.quiet)
 
-    async def before(graph: Graph, picked: set[str]) -> None:
+    async def before(graph: StudyGraph, picked: set[str]) -> None:
         if confirm_cost and not study.emulate and sys.stdin.isatty():
             await _agree(graph)
         narrator.expect(picked)
@@ -97,7 +97,7 @@ def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_c
     )
 
 
-async def _agree(graph: Graph) -> None:
+async def _agree(graph: StudyGraph) -> None:
     from harness.study.estimate import plan_study, total
     from harness.study.estimate_tables import dollars
 

@@ -66,11 +66,11 @@ def standings_of(given: StudySession) -> list[StageStatus]:
     found = given.study()
 
     async def main() -> list[StageStatus]:
-        from harness.study.graph import Graph
+        from harness.study.graph import StudyGraph
         from harness.study.scheduler import stage_statuses
 
         async with given.context(found, live=False) as context:
-            return stage_statuses(await Graph.of(context), context.memory)
+            return stage_statuses(await StudyGraph.of(context), context.memory)
 
     return run(main())
 

@@ -26,7 +26,7 @@ from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
-from harness.study.graph import Graph, StudentPlan
+from harness.study.graph import StudyGraph, StudentPlan
 from harness.study.scheduler import StageStatus, StageState, stage_statuses
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
@@ -74,7 +74,7 @@ class EstimateLine:
     lane: str = ""
 
 
-async def plan_study(graph: Graph) -> list[EstimateLine]:
+async def plan_study(graph: StudyGraph) -> list[EstimateLine]:
     """Every line of the plan, in the order of the chain."""
     found = stage_statuses(graph, graph.context.memory)
     return [
@@ -93,7 +93,7 @@ def _of(found: Sequence[StageStatus], kind: str, *holds: str) -> tuple[int, int]
     return len(mine), sum(one.state is StageState.DONE for one in mine)
 
 
-async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+async def _improving(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     study, context, lines = graph.study, graph.context, []
     for teacher in study.teaching.teachers if graph.teacher_methods else ():
         count = _of(found, "improve", context.models[teacher].id)
@@ -105,7 +105,7 @@ async def _improving(graph: Graph, found: Sequence[StageStatus]) -> list[Estimat
     return lines
 
 
-async def _responding(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+async def _responding(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
     for one in found:
         if one.stage.kind == "respond":
@@ -141,7 +141,7 @@ def _building(found: Sequence[StageStatus]) -> list[EstimateLine]:
     return [EstimateLine("build", "training sets", stages, done)] if stages else []
 
 
-def _training(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+def _training(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
     state = {one.stage.name: one.state for one in found}
     for student_spec in graph.study.student_specs:
@@ -167,7 +167,7 @@ def _training(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     return lines
 
 
-def _trained(graph: Graph, found: Sequence[StageStatus], student_spec: str, step: str) -> list[StudentPlan]:
+def _trained(graph: StudyGraph, found: Sequence[StageStatus], student_spec: str, step: str) -> list[StudentPlan]:
     """Every training of a learner's step, those on the way to another step included."""
     there = {one.stage.name for one in found}
     (of,) = (one for one in graph.study.student_specs if one.name == student_spec)
@@ -176,7 +176,7 @@ def _trained(graph: Graph, found: Sequence[StageStatus], student_spec: str, step
     return sorted((one for one in wanted if one.stage in there), key=lambda one: one.name)
 
 
-def _rows(graph: Graph, student: StudentPlan) -> list[tuple[int, int]]:
+def _rows(graph: StudyGraph, student: StudentPlan) -> list[tuple[int, int]]:
     """(tokens of the row, of its completion) of every row, estimated from characters.
 
     A response that is not there yet counts as long as the human one.
@@ -206,7 +206,7 @@ def _rows(graph: Graph, student: StudentPlan) -> list[tuple[int, int]]:
     return [_tokens(turns[name] + max(a, b), a + b) for name, a, b in pairs if name in kept]
 
 
-def _members(graph: Graph, recipe: TrainingSetSpec) -> DialogueSelection:
+def _members(graph: StudyGraph, recipe: TrainingSetSpec) -> DialogueSelection:
     rated = training_ratings(graph.context.dataset)
     return membership(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
@@ -215,7 +215,7 @@ def _tokens(whole: int, said: int) -> tuple[int, int]:
     return round(whole / CHARACTERS_PER_TOKEN) + 2, round(said / CHARACTERS_PER_TOKEN) + 1
 
 
-def _stage_plan(graph: Graph, student: StudentPlan) -> TrainingPlan | None:
+def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
     """Steps, memory and arithmetic of one training; None where the base's shape is not at hand."""
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
@@ -228,7 +228,7 @@ def _stage_plan(graph: Graph, student: StudentPlan) -> TrainingPlan | None:
     return plan_stage(shape, settings, "sft" if student.step == "sft" else "dpo", lengths, said)
 
 
-def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+def _generating(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
     most = MOST_TOKENS[graph.study.generation.preset]
     for student_spec in graph.study.student_specs:
@@ -265,7 +265,7 @@ def _generating(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine
     return lines
 
 
-async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+async def _judging(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     """For each judge: one contest between stand-ins is counted, and taken times the contests."""
     context, study, lines = graph.context, graph.study, []
     names = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))
@@ -300,7 +300,7 @@ async def _judging(graph: Graph, found: Sequence[StageStatus]) -> list[EstimateL
     return lines
 
 
-def _stand_ins(graph: Graph, by: Judge, split: Split) -> JudgingPlan:
+def _stand_ins(graph: StudyGraph, by: Judge, split: Split) -> JudgingPlan:
     dialogues = graph.dialogues(split).dialogues()
     authors = []
     for name in ("one", "other"):

@@ -56,7 +56,7 @@ class StudentPlan:
         return f"train {self.name}"
 
 
-class Graph:
+class StudyGraph:
     """A study's stages, by name, in order."""
 
     def __init__(self, context: StudyContext) -> None:
@@ -65,7 +65,7 @@ class Graph:
         self.stages: dict[str, Stage] = {}
 
     @classmethod
-    async def of(cls, context: StudyContext) -> Graph:
+    async def of(cls, context: StudyContext) -> StudyGraph:
         """The graph of a study in a world.
 
         Raises:

@@ -20,7 +20,7 @@ from harness.data.dataset import ENVIRONMENT
 if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.context import StudyContext
-    from harness.study.graph import Graph
+    from harness.study.graph import StudyGraph
     from harness.study.progress import Tell
     from harness.study.scheduler import StudyResult, Watch
     from harness.study.stage_cache import Stage
@@ -130,7 +130,7 @@ class StudySession:
         since: str = "",
         watch: Watch | None = None,
         tell: Tell | None = None,
-        before: Callable[[Graph, set[str]], Awaitable[None]] | None = None,
+        before: Callable[[StudyGraph, set[str]], Awaitable[None]] | None = None,
     ) -> StudyResult:
         """Run the study here; how it ended.
 
@@ -143,13 +143,13 @@ class StudySession:
             UserError: it cannot be run, or another process runs one in this folder.
         """
         from harness.study.estimate import plan_study
-        from harness.study.graph import KINDS, Graph
+        from harness.study.graph import KINDS, StudyGraph
         from harness.study.scheduler import Runner, StageState, chosen, stage_statuses
         from harness.study.stage_cache import StageCache
 
         with StageCache(self.folder).held():
             async with self.context(study, live=True, tell=tell) as context:
-                graph = await Graph.of(context)
+                graph = await StudyGraph.of(context)
                 pick = chosen(list(graph), KINDS, only, since)
                 refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):

@@ -20,17 +20,17 @@ from harness.study.interrupt import run_with_shared_signals
 from harness.study.scheduler import Runner, StageState, chosen, stage_statuses
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
-Graph = dict[int, set[int]]
+StudyGraph = dict[int, set[int]]
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Graph:
+def graphs(draw: st.DrawFn) -> StudyGraph:
     """Which stage needs which: only earlier ones."""
     size = draw(st.integers(1, 7))
     return {at: draw(st.sets(st.integers(0, at - 1))) if at else set() for at in range(size)}
 
 
-def after(graph: Graph, begun: set[int]) -> set[int]:
+def after(graph: StudyGraph, begun: set[int]) -> set[int]:
     """These, and all that needs them."""
     found = set(begun)
     for at in sorted(graph):
@@ -39,7 +39,7 @@ def after(graph: Graph, begun: set[int]) -> set[int]:
     return found
 
 
-def build(kitchen: Any, graph: Graph, values: dict[int, int], lanes: Sequence[str] = ()) -> list[Stage]:
+def build(kitchen: Any, graph: StudyGraph, values: dict[int, int], lanes: Sequence[str] = ()) -> list[Stage]:
     return [
         kitchen.stage(str(at), values.get(at, at), map(str, needs), uses=frozenset(lanes[at : at + 1]))
         for at, needs in graph.items()
@@ -49,7 +49,7 @@ def build(kitchen: Any, graph: Graph, values: dict[int, int], lanes: Sequence[st
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_everything_runs_once_after_what_it_needs_and_then_never_again(
-    kitchen_type: Any, graph: Graph, data: st.DataObject
+    kitchen_type: Any, graph: StudyGraph, data: st.DataObject
 ) -> None:
     with TemporaryDirectory() as folder:
         kitchen = kitchen_type(Path(folder))
@@ -69,7 +69,7 @@ def test_everything_runs_once_after_what_it_needs_and_then_never_again(
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_a_changed_setting_runs_exactly_what_depends_on_it(
-    kitchen_type: Any, graph: Graph, data: st.DataObject
+    kitchen_type: Any, graph: StudyGraph, data: st.DataObject
 ) -> None:
     changed = data.draw(st.sampled_from(sorted(graph)))
     with TemporaryDirectory() as folder, TemporaryDirectory() as other:
@@ -86,7 +86,7 @@ def test_a_changed_setting_runs_exactly_what_depends_on_it(
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
 def test_a_failure_takes_along_what_needs_it_and_nothing_else(
-    kitchen_type: Any, graph: Graph, data: st.DataObject
+    kitchen_type: Any, graph: StudyGraph, data: st.DataObject
 ) -> None:
     broken = data.draw(st.sampled_from(sorted(graph)))
     with TemporaryDirectory() as folder:
@@ -105,7 +105,7 @@ def test_a_failure_takes_along_what_needs_it_and_nothing_else(
 
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
-def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: Graph, data: st.DataObject) -> None:
+def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: StudyGraph, data: st.DataObject) -> None:
     lanes = data.draw(st.lists(st.sampled_from(["card", "gpt"]), min_size=len(graph), max_size=len(graph)))
     with TemporaryDirectory() as folder:
         kitchen = kitchen_type(Path(folder))
