@@ -36,7 +36,7 @@ def study_file(tmp_path: Path) -> Path:
     return path
 
 
-class Kitchen:
+class StageRecorder:
     """Stages that add up numbers, what they did, and a folder that remembers."""
 
     def __init__(self, folder: Path) -> None:
@@ -85,6 +85,6 @@ class Kitchen:
 
 
 @pytest.fixture
-def kitchen(tmp_path: Path) -> Kitchen:
+def kitchen(tmp_path: Path) -> StageRecorder:
     """A kitchen with an empty folder."""
-    return Kitchen(tmp_path / "studies")
+    return StageRecorder(tmp_path / "studies")

@@ -125,7 +125,7 @@ def kitchen_type() -> Any:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Kitchen
+    return module.StageRecorder
 
 
 def test_the_same_output_again_ends_the_running_there(kitchen: Any) -> None:
