@@ -20,7 +20,7 @@ from prompts.released import COMMIT, REPOSITORY
 
 ROOT = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}"
 URL = f"{ROOT}/datasets/dataset.csv"
-MOST_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 TIMEOUT_SECONDS = 60
 CHUNK = 2**16
 
@@ -73,7 +73,7 @@ def _is_there(place: Path) -> bool:
 
 
 def download(url: str, what: str, remedy: str, progress: Callable[[int], None] = lambda _: None) -> bytes:
-    """The bytes at an address, `MOST_BYTES` and a little at most.
+    """The bytes at an address, `MAX_BYTES` and a little at most.
 
     Args:
         what: what cannot be downloaded where it cannot: `the dataset`.
@@ -88,7 +88,7 @@ def download(url: str, what: str, remedy: str, progress: Callable[[int], None] =
             while chunk := answer.read(CHUNK):
                 content += chunk
                 progress(len(content))
-                if len(content) > MOST_BYTES:
+                if len(content) > MAX_BYTES:
                     break
             return bytes(content)
     except (URLError, HTTPException, OSError, ValueError) as error:
