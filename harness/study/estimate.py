@@ -38,7 +38,7 @@ CARD_TERAFLOPS = 60.0  # assumed: what an RTX 4090 keeps up in bf16 LoRA trainin
 CARD_TOKENS_PER_SECOND = 1000.0  # assumed: what it generates in batches; not yet measured
 START_SECONDS = 120.0  # assumed: of a server, weights from the disk
 JUDGED = "fewer where a contestant answers nothing; tokens as for responses of usual length"
-MOST_TOKENS = {"cut": 192, "paper": 4096, "released": 4096}
+MAX_NEW_TOKENS = {"cut": 192, "paper": 4096, "released": 4096}
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
 
 def _generating(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
-    most = MOST_TOKENS[graph.study.generation.preset]
+    most = MAX_NEW_TOKENS[graph.study.generation.preset]
     for student_spec in graph.study.student_specs:
         mine = [
             one
