@@ -37,7 +37,7 @@ CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizer
 CARD_TERAFLOPS = 60.0  # assumed: what an RTX 4090 keeps up in bf16 LoRA training; not yet measured
 CARD_TOKENS_PER_SECOND = 1000.0  # assumed: what it generates in batches; not yet measured
 START_SECONDS = 120.0  # assumed: of a server, weights from the disk
-JUDGED = "fewer where a contestant answers nothing; tokens as for responses of usual length"
+JUDGE_NOTE = "fewer where a contestant answers nothing; tokens as for responses of usual length"
 MAX_NEW_TOKENS = {"cut": 192, "paper": 4096, "released": 4096}
 
 
@@ -293,7 +293,7 @@ async def _judging(graph: StudyGraph, found: Sequence[StageStatus]) -> list[Esti
                 seconds=total.seconds,
                 expected_usd=total.expected_usd,
                 maximum_usd=total.maximum_usd,
-                note=JUDGED,
+                note=JUDGE_NOTE,
                 lane=model.id,
             )
         )
