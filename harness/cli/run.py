@@ -72,11 +72,11 @@ def run_study(
     choose, report.
     """
     given = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    ended = run_given(given, only=only, since=since, confirm_cost=not given.calls.yes)
+    ended = run_session(given, only=only, since=since, confirm_cost=not given.calls.yes)
     finish(given, ended, as_json)
 
 
-def run_given(given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False) -> StudyResult:
+def run_session(given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False) -> StudyResult:
     """Run a study in this process, with progress on stderr; how it ended.
 
     Args:
