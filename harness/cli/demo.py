@@ -86,7 +86,7 @@ def can_train() -> bool:
 def whole_chain(out: Path, *, opens: bool = False) -> None:
     """The study `tiny`, from the teacher to the report."""
     from harness.cli.options.study import StudySession, default_call_options
-    from harness.cli.run import finish, report_of, run_session
+    from harness.cli.run import finish, report_path, run_session
 
     began = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
@@ -94,7 +94,7 @@ def whole_chain(out: Path, *, opens: bool = False) -> None:
     given = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
     print_text(BEFOREHAND, is_message=True)
     ended = run_session(given)
-    page, place = report_of(ended.stage_statuses, out), out / "report.html"
+    page, place = report_path(ended.stage_statuses, out), out / "report.html"
     if page is not None:
         write_page(place, page.read_text(encoding="utf-8"))
     took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."

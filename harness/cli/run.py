@@ -125,7 +125,7 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
         rows = [as_data(one) for one in ended.stage_statuses]
         print_json({"study": study.name, "stages": rows})
     else:
-        show_results(study, ended.stage_statuses, report or report_of(ended.stage_statuses, given.folder))
+        show_results(study, ended.stage_statuses, report or report_path(ended.stage_statuses, given.folder))
     failed, blocked = ended.count(StageState.FAILED), ended.count(StageState.BLOCKED)
     if ended.interrupted:
         print_message("Interrupted; what is finished is kept. Go on with the same command.")
@@ -163,7 +163,7 @@ def show_results(study: Study, stage_statuses: Sequence[StageStatus], report: Pa
         print_line(f"Report: {report.resolve()}")
 
 
-def report_of(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
+def report_path(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
     """Where the report is, if it is written."""
     for one in stage_statuses:
         if one.stage.kind == "report" and one.record is not None:

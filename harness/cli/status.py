@@ -93,9 +93,9 @@ def _show(name: str, given: StudySession, found: list[StageStatus], *, everythin
     if done < len(found):
         print_line(f"  go on with: empathy run {given.named}{_same_again(given)}")
     if alone:
-        from harness.cli.run import report_of, show_results
+        from harness.cli.run import report_path, show_results
 
-        show_results(given.study(), found, report_of(found, given.folder))
+        show_results(given.study(), found, report_path(found, given.folder))
 
 
 def _same_again(given: StudySession) -> str:
