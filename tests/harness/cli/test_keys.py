@@ -23,7 +23,7 @@ MODELS = ("openai/gpt-4o", "anthropic/claude-sonnet-4-5", "google/gemini-2.0-fla
 JUDGES = tuple(word for name in (*MODELS, "control/longer") for word in ("--judge", name))
 
 
-def told_everywhere(place: Path, *outputs: str) -> bytes:
+def all_outputs(place: Path, *outputs: str) -> bytes:
     """Every byte of every file below a folder, and the outputs."""
     files = [path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()]
     assert files
@@ -73,7 +73,7 @@ def test_an_error_that_quotes_the_key(
     done = empathy(*JUDGE, *JUDGES, "--client", client)
     page = empathy("report", "--out", "page.html")
     assert seen == set(KEYS.values())
-    everything = told_everywhere(workplace, done.out, done.err, page.err)
+    everything = all_outputs(workplace, done.out, done.err, page.err)
     for key in KEYS.values():
         assert key.encode() not in everything
         assert key[8:].encode() not in everything
@@ -119,7 +119,7 @@ def test_a_key_is_sent_only_where_it_belongs_and_an_answer_stores_none(
     done = empathy(*JUDGE, "--judge", "openai/gpt-4o", "--report", "page.html")
     assert done.code == 0, done.err
     assert seen == {KEYS["OPENAI_API_KEY"]}
-    everything = told_everywhere(workplace, done.out, done.err)
+    everything = all_outputs(workplace, done.out, done.err)
     assert not any(key.encode() in everything for key in KEYS.values())
 
 
@@ -155,5 +155,5 @@ def test_a_recorded_command_names_no_key_of_the_environment(
     place = f"{KEYS['OPENAI_API_KEY']}.html"  # whatever a slip of the hand has put there
     empathy(*JUDGE, "--judge", "control/first", "--report", place)
     (workplace / place).rename(workplace / "page.html")
-    assert KEYS["OPENAI_API_KEY"].encode() not in told_everywhere(workplace)
+    assert KEYS["OPENAI_API_KEY"].encode() not in all_outputs(workplace)
     assert "***.html" in (workplace / "page.html").read_text(encoding="utf-8")
