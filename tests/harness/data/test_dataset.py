@@ -53,7 +53,7 @@ def written(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = COLUMNS,
     return text.getvalue()
 
 
-def faults_of(content: bytes | str) -> list[tuple[int, str]]:
+def faults_in(content: bytes | str) -> list[tuple[int, str]]:
     """(line, what) of every fault; the line 0 where none is told."""
     with pytest.raises(UserError) as caught:
         read(content.encode() if isinstance(content, str) else content, SOURCE)
@@ -103,7 +103,7 @@ def test_every_fault_is_told_with_the_line_its_row_begins_on(breaks: list[int], 
         text += row.removesuffix("\n") + (",one more\n" if kind == "cells" else "\n")
         lines.append(line)
         line += 1 + newlines
-    assert [where for where, _ in faults_of(text)] == lines
+    assert [where for where, _ in faults_in(text)] == lines
 
 
 def test_columns_may_stand_in_any_order_beside_others_and_after_a_byte_order_mark() -> None:
@@ -199,29 +199,29 @@ def test_no_heading_of_ours(content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b",,,\n"])
 def test_a_blank_file_is_empty(content: bytes) -> None:
-    assert faults_of(content) == [(0, "is empty")]
+    assert faults_in(content) == [(0, "is empty")]
 
 
 def test_only_a_heading() -> None:
-    assert faults_of(written([])) == [(0, "has no dialogues, only a heading")]
+    assert faults_in(written([])) == [(0, "has no dialogues, only a heading")]
 
 
 def test_missing_columns_are_told_together_with_what_is_wrong_in_the_others() -> None:
     columns = [name for name in COLUMNS if name not in ("emotion", "rating_human")]
     text = written([row_of(0), row_of(1, rating_llama_empathy="0")], columns)
-    assert faults_of(text) == [(1, "columns are missing"), (3, "rating_llama_empathy is not 1, 2 or 3")]
+    assert faults_in(text) == [(1, "columns are missing"), (3, "rating_llama_empathy is not 1, 2 or 3")]
     with pytest.raises(UserError, match="Missing: emotion, rating_human"):
         read(text.encode(), SOURCE)
 
 
 def test_a_column_that_is_there_twice() -> None:
-    assert faults_of(written([row_of(0)], [*COLUMNS, "situation"])) == [(1, "columns are there twice")]
+    assert faults_in(written([row_of(0)], [*COLUMNS, "situation"])) == [(1, "columns are there twice")]
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_another_delimiter_is_one_fault(delimiter: str) -> None:
     text = written([row_of(at, situation="with, a comma") for at in range(3)], delimiter=delimiter)
-    assert faults_of(text) == [(1, "the cells are not separated by commas")]
+    assert faults_in(text) == [(1, "the cells are not separated by commas")]
     with pytest.raises(UserError) as caught:
         read(text.encode(), SOURCE)
     assert repr(delimiter) in str(caught.value)
@@ -230,7 +230,7 @@ def test_another_delimiter_is_one_fault(delimiter: str) -> None:
 @pytest.mark.parametrize("value", ["0", "4", "", " ", "three", "2.5", "-1", "nan", "²"])
 def test_a_rating_outside_one_to_three(value: str) -> None:
     text = written([row_of(0), row_of(1, rating_human=value, rating_mixtral_empathy=value)])
-    assert faults_of(text) == [
+    assert faults_in(text) == [
         (3, "rating_human is not 1, 2 or 3"),
         (3, "rating_mixtral_empathy is not 1, 2 or 3"),
     ]
@@ -243,7 +243,7 @@ def test_ids_that_are_there_already_whatever_else_is_wrong_with_the_first() -> N
         row_of(2, dialog_id=" a "),
         row_of(3, dialog_id="a"),
     ]
-    assert faults_of(written(rows)) == [
+    assert faults_in(written(rows)) == [
         (2, "rating_human is not 1, 2 or 3"),
         (5, "dialog_id is there already"),
         (6, "dialog_id is there already"),
@@ -255,7 +255,7 @@ def test_ids_that_are_there_already_whatever_else_is_wrong_with_the_first() -> N
 @pytest.mark.parametrize("name", ["dialog_id", "situation", "speaker_uttr", "response_gemini_empathy"])
 @pytest.mark.parametrize("empty", ["", "  ", "\n", "\u00a0"])
 def test_empty_text(name: str, empty: str) -> None:
-    assert faults_of(written([row_of(0), row_of(1, **{name: empty})])) == [(3, f"{name} is empty")]
+    assert faults_in(written([row_of(0), row_of(1, **{name: empty})])) == [(3, f"{name} is empty")]
 
 
 def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
@@ -265,7 +265,7 @@ def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
         row_of(2),
         row_of(3, situation="café"),
     ]
-    found = faults_of(written(rows).encode("cp1252"))
+    found = faults_in(written(rows).encode("cp1252"))
     assert found == [
         (3, "is not UTF-8 text"),
         (4, "rating_human is not 1, 2 or 3"),
@@ -277,7 +277,7 @@ def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
 
 @pytest.mark.parametrize("content", [written([row_of(0)]).encode("utf-16"), b"PK\3\4\0\0 \xff\n\xff\n"])
 def test_a_file_of_another_kind_is_one_fault(content: bytes) -> None:
-    assert faults_of(content) == [(1, "is not UTF-8 text")]
+    assert faults_in(content) == [(1, "is not UTF-8 text")]
 
 
 def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
@@ -288,7 +288,7 @@ def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
     ]
     text = written(rows)
     cut = text[: text.index("c, a")]
-    found = faults_of(cut)
+    found = faults_in(cut)
     assert found[0] == (4, "rating_human is not 1, 2 or 3")
     assert [line for line, _ in found] == [4, 5]
     with pytest.raises(UserError, match="truncated"):
@@ -298,13 +298,13 @@ def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
 def test_a_file_cut_outside_of_quotes() -> None:
     text = written([row_of(at) for at in range(3)])
     cut = text[: text.rindex("response_human of 2")]
-    assert faults_of(cut) == [(4, "the row has another number of cells than the heading")]
+    assert faults_in(cut) == [(4, "the row has another number of cells than the heading")]
 
 
 def test_a_quote_without_an_end_in_a_long_file() -> None:
     text = written([row_of(at) for at in range(600)]).replace("situation of 3", '"situation of 3', 1)
     assert len(text) > 1.5 * csv.field_size_limit()
-    assert [line for line, _ in faults_of(text)] == [5]
+    assert [line for line, _ in faults_in(text)] == [5]
 
 
 def test_the_real_file_cut_anywhere_within_a_row_is_refused(real_dataset: Path) -> None:
@@ -317,7 +317,7 @@ def test_the_real_file_cut_anywhere_within_a_row_is_refused(real_dataset: Path) 
 
 
 def test_very_many_faults_are_counted() -> None:
-    found = faults_of(written([row_of(at, rating_human="8") for at in range(MAX_FAULTS + 7)]))
+    found = faults_in(written([row_of(at, rating_human="8") for at in range(MAX_FAULTS + 7)]))
     assert found[-2:] == [(MAX_FAULTS + 1, "rating_human is not 1, 2 or 3"), (0, "and 7 more")]
 
 

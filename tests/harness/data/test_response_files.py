@@ -82,7 +82,7 @@ def read(content: bytes, name: str = "answers") -> ResponseTexts:
     return read_answers(content, name, DIALOGUES)
 
 
-def faults_of(content: bytes, name: str = "answers") -> tuple[Fault, ...]:
+def faults_in(content: bytes, name: str = "answers") -> tuple[Fault, ...]:
     with pytest.raises(UserError) as caught:
         read(content, name)
     return caught.value.faults
@@ -113,25 +113,25 @@ def test_the_order_of_rows_and_a_byte_order_mark_change_nothing(order: list[int]
 def test_a_response_that_is_none_is_told_with_its_place(write: Write, wrong: Any) -> None:
     if write in (by_id, papers) and not isinstance(wrong, str):
         pytest.skip("a CSV holds text alone")
-    faults = faults_of(write(DIALOGUES[:5], [*TEXTS[:3], wrong, TEXTS[4]]))
+    faults = faults_in(write(DIALOGUES[:5], [*TEXTS[:3], wrong, TEXTS[4]]))
     assert len(faults) == 1
     assert ":" in faults[0].where
 
 
 def test_a_second_answer_to_a_dialogue_is_told(write: Write) -> None:
     again = [*DIALOGUES[:4], DIALOGUES[1]]
-    [fault] = faults_of(write(again, TEXTS[:5]))
+    [fault] = faults_in(write(again, TEXTS[:5]))
     assert fault.what == "answers a dialogue a second time"
 
 
 def test_a_dialogue_that_is_not_there_is_told(write: Write) -> None:
     stranger = Dialogue("elsewhere", "Something else happened to me that day", "And I am glad of it, truly")
-    [fault] = faults_of(write([*DIALOGUES[:2], stranger], TEXTS[:3]))
+    [fault] = faults_in(write([*DIALOGUES[:2], stranger], TEXTS[:3]))
     assert "of the dataset" in fault.what or "the dataset does not have" in fault.what
 
 
 def test_another_encoding_is_one_fault(write: Write) -> None:
-    assert len(faults_of(write(DIALOGUES, TEXTS).decode().encode("utf-16"))) == 1
+    assert len(faults_in(write(DIALOGUES, TEXTS).decode().encode("utf-16"))) == 1
 
 
 SHIFTED: dict[str, Callable[[Dialogue, Dialogue], dict[str, Any]]] = {
@@ -188,7 +188,7 @@ def test_words_written_in_another_way_are_the_same_words(written: str) -> None:
         {"dialogue_id": one.id, "instruction": f"{twin.situation} {twin.utterance}", "output": "I see."}
         for one, twin in zip(DIALOGUES, [*twins[1:], twins[0]], strict=True)
     ]
-    assert len(faults_of(lines(shifted))) == 21
+    assert len(faults_in(lines(shifted))) == 21
 
 
 def test_an_instruction_that_names_no_dialogue_leaves_it_to_the_id() -> None:
@@ -246,9 +246,9 @@ def test_a_response_that_says_nothing_is_told(write: Write, text: str) -> None:
 def test_an_open_quotation_mark_keeps_no_row_from_being_read() -> None:
     rows = papers(DIALOGUES[:8], TEXTS[:8]).decode().splitlines()
     rows[3] = rows[3].replace("I hear", '"I hear')
-    assert faults_of("\n".join(rows).encode())
+    assert faults_in("\n".join(rows).encode())
     rows[5] += '"'
-    assert faults_of("\n".join(rows).encode())
+    assert faults_in("\n".join(rows).encode())
 
 
 def test_responses_with_their_prompt_still_before_them_are_told(write: Write) -> None:
