@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from agents.errors import EmpathyError, UserError
 
 Tell = Callable[[str], None]
-LAST_WORDS = 300
+LOG_TAIL_CHARACTERS = 300
 
 
 async def run_in_subprocess(
@@ -75,7 +75,7 @@ def _opened(log: Path) -> BinaryIO:
 
 
 def _last_words(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace").strip()[-LAST_WORDS:]
+    return log.read_text(encoding="utf-8", errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
 
 
 def main() -> None:
