@@ -63,7 +63,7 @@ def check_no_leak(splits: Mapping[str, Sequence[Dialogue]]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
+class SplitOverlap:
     """What two splits share beside no dialogue.
 
     Attributes:
@@ -77,7 +77,7 @@ class Overlap:
     same_workers: int
 
 
-def overlap(train: Sequence[Dialogue], test: Sequence[Dialogue]) -> Overlap:
+def overlap(train: Sequence[Dialogue], test: Sequence[Dialogue]) -> SplitOverlap:
     """Compare every test dialogue with every training dialogue."""
     words = [(dialogue.id, _vocabulary(dialogue)) for dialogue in train]
     alike = []
@@ -89,7 +89,7 @@ def overlap(train: Sequence[Dialogue], test: Sequence[Dialogue]) -> Overlap:
                 alike.append((-shared / len(mine | theirs), dialogue.id, other))
     tasks = {task for dialogue in train if (task := _task(dialogue))}
     pairs = tuple((one, other) for _, one, other in sorted(alike))
-    return Overlap(pairs, sum(_task(dialogue) in tasks for dialogue in test))
+    return SplitOverlap(pairs, sum(_task(dialogue) in tasks for dialogue in test))
 
 
 def _vocabulary(dialogue: Dialogue) -> frozenset[str]:

@@ -15,7 +15,7 @@ from agents.errors import UserError
 from agents.seeded_order import seeded_order, seeded_subset
 from agents.types import Dialogue, Rating, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
-from harness.data.splits import DEVELOPMENT_SHARE, Overlap, check_no_leak, dialogues_in_split, is_test, overlap
+from harness.data.splits import DEVELOPMENT_SHARE, SplitOverlap, check_no_leak, dialogues_in_split, is_test, overlap
 
 RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 
@@ -56,7 +56,7 @@ def test_near_identical_dialogues_and_shared_workers_are_counted() -> None:
     found = overlap(train, test)
     assert found.near_identical == (("hit:9_conv:18", "hit:1_conv:2"),)
     assert found.same_workers == 1
-    assert overlap([], test) == overlap(train, []) == Overlap((), 0)
+    assert overlap([], test) == overlap(train, []) == SplitOverlap((), 0)
 
 
 def test_the_real_splits_share_one_near_identical_dialogue_and_the_workers_of_37(real_dataset: Path) -> None:
