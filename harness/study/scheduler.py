@@ -147,7 +147,7 @@ class _Going:
     uses: frozenset[str] = field(default_factory=frozenset)
 
 
-class Runner:
+class StageScheduler:
     """One run of a graph.
 
     Args:

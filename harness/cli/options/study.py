@@ -144,7 +144,7 @@ class StudySession:
         """
         from harness.study.estimate import plan_study
         from harness.study.graph import KINDS, StudyGraph
-        from harness.study.scheduler import Runner, StageState, chosen, stage_statuses
+        from harness.study.scheduler import StageScheduler, StageState, chosen, stage_statuses
         from harness.study.stage_cache import StageCache
 
         with StageCache(self.folder).held():
@@ -159,7 +159,7 @@ class StudySession:
                 if before is not None:
                     await before(graph, pick)
                 self.remember(study)
-                return await Runner(graph, context.memory, pick=pick, watch=watch).run()
+                return await StageScheduler(graph, context.memory, pick=pick, watch=watch).run()
 
     def _tell_keys(self, context: StudyContext, stages: Sequence[Stage]) -> None:
         """Say which keys these stages lack, all at once: what needs none of them goes on."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.study.scheduler import StudyResult, Runner
+from harness.study.scheduler import StudyResult, StageScheduler
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 STUDY = """
@@ -63,7 +63,7 @@ class StageRecorder:
     def run(self, stages: Iterable[Stage], **options: Any) -> StudyResult:
         """Run them; `ran` then says which did."""
         self.ran = []
-        return asyncio.run(Runner(list(stages), self.memory, **options).run())
+        return asyncio.run(StageScheduler(list(stages), self.memory, **options).run())
 
     def outputs(self, ended: StudyResult) -> Mapping[str, str]:
         """Every done stage's output."""

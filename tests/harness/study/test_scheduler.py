@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from harness.study.interrupt import run_with_shared_signals
-from harness.study.scheduler import Runner, StageState, chosen, stage_statuses
+from harness.study.scheduler import StageScheduler, StageState, chosen, stage_statuses
 from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
 
 StudyGraph = dict[int, set[int]]
@@ -275,7 +275,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
         kitchen.stage("c", 1, uses=frozenset("x")),
         kitchen.stage("d", 1, ["c"]),
     ]
-    ended = run_with_shared_signals(Runner(stages, kitchen.memory, at_once=4).run())
+    ended = run_with_shared_signals(StageScheduler(stages, kitchen.memory, at_once=4).run())
     assert ended.interrupted
     assert sorted(told) == ["a", "b"]
     assert ended.count(StageState.FAILED) == 0  # what was interrupted has not failed
@@ -288,6 +288,6 @@ def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
         await asyncio.Event().wait()
         raise AssertionError("never")
 
-    ended = run_with_shared_signals(Runner([Stage("train", "long", {}, train)], kitchen.memory).run())
+    ended = run_with_shared_signals(StageScheduler([Stage("train", "long", {}, train)], kitchen.memory).run())
     assert ended.interrupted
     assert [one.state for one in ended.stage_statuses] == [StageState.READY]
