@@ -60,7 +60,7 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
     Models named emulated-… are this machine's emulator, over real HTTP.
     """
     if not judging and can_train():
-        whole_chain(out, opens=opens)
+        run_full_demo(out, opens=opens)
         return
     if not judging:
         print_message("Only judging: for the whole chain, install with: pip install -e '.[train]'")
@@ -83,7 +83,7 @@ def can_train() -> bool:
     return all(find_spec(name) is not None for name in LIBRARIES)
 
 
-def whole_chain(out: Path, *, opens: bool = False) -> None:
+def run_full_demo(out: Path, *, opens: bool = False) -> None:
     """The study `tiny`, from the teacher to the report."""
     from harness.cli.options.study import StudySession, default_call_options
     from harness.cli.run import finish, report_path, run_session
