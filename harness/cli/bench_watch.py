@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 LEADERBOARD = "leaderboard.json"
-LOOK_SECONDS = 10.0
+POLL_SECONDS = 10.0
 Do = Callable[[Path, bool], "tuple[Result, dict[str, str]]"]
 
 
@@ -54,7 +54,7 @@ def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
             _leaderboard(place, list(rows.values()), as_json)
         if once:
             return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _state(folder: Path) -> tuple[int, ...]:

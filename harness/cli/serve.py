@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from serve.served_model import Dtype
 
 INTERRUPTED = 130
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 USUAL_RANK = 8  # the paper's
 
 
@@ -131,7 +131,7 @@ def start(
             served = [name for name in server.models() if not name.endswith(NULL_ADAPTER_SUFFIX)]
             _show(server.url, server.key, served, as_json)
             while server.is_alive():
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
             raise died(server)
     except KeyboardInterrupt:
         print_message("The server is down.")
