@@ -102,7 +102,11 @@ FEWEST_WORDS = 5
 
 def exclusion_reason(answer: Completion, text: str, dialogue: Dialogue) -> str:
     """Why the answer may not train, "" where it may; `text` is the answer cleaned."""
-    by_finish = {FinishReason.REFUSAL: ExclusionReason.REFUSED, FinishReason.FILTERED: ExclusionReason.FILTERED, FinishReason.LENGTH: ExclusionReason.TRUNCATED}
+    by_finish = {
+        FinishReason.REFUSAL: ExclusionReason.REFUSED,
+        FinishReason.FILTERED: ExclusionReason.FILTERED,
+        FinishReason.LENGTH: ExclusionReason.TRUNCATED,
+    }
     if answer.finish in by_finish:
         return by_finish[answer.finish]
     if not text:

@@ -17,14 +17,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import UserError
-from agents.generation import Generation, exclusion_reason, response_set, model_provenance, sampling_provenance
+from agents.generation import (
+    Generation,
+    exclusion_reason,
+    model_provenance,
+    response_set,
+    sampling_provenance,
+)
 from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import get_prompt
-from agents.text_extraction import RESPONSE_PARSER, WORD_LIMIT, clean, parse_lacking_dimension, is_unchanged, word_count
+from agents.text_extraction import (
+    RESPONSE_PARSER,
+    WORD_LIMIT,
+    clean,
+    is_unchanged,
+    parse_lacking_dimension,
+    word_count,
+)
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library, Prompt
 

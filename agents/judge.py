@@ -14,7 +14,7 @@ from agents.control_judges import rules
 from agents.errors import UserError
 from agents.hashing import canonical, content_id
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.prompt_escape import escape_delimiters
 from agents.prompt_lookup import get_prompt
 from agents.protocols import request_body
@@ -31,7 +31,9 @@ RELEASED = "released/judge/gpt-4o"
 RELEASED_GEMINI = "released/judge/gemini"
 
 
-def select_judge_prompt(model: Model, name: str, fidelity: Fidelity, library: Library, where: str = "") -> Prompt:
+def select_judge_prompt(
+    model: Model, name: str, fidelity: Fidelity, library: Library, where: str = ""
+) -> Prompt:
     """The prompt that a judge is asked with.
 
     In fidelity `released` the default is that of the published script: Gemini's for a Gemini model, GPT-4o's

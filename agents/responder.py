@@ -15,11 +15,17 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol
 
-from agents.clients.base import ModelRequest, ModelClient
-from agents.generation import Generation, exclusion_reason, response_set, model_provenance, sampling_provenance
+from agents.clients.base import ModelClient, ModelRequest
+from agents.generation import (
+    Generation,
+    exclusion_reason,
+    model_provenance,
+    response_set,
+    sampling_provenance,
+)
 from agents.messages import Completion, Sampling
 from agents.models.spec import Model
-from agents.student_prompt import PromptStyle, PromptFormat, strip_completion
+from agents.student_prompt import PromptFormat, PromptStyle, strip_completion
 from agents.text_extraction import RESPONSE_PARSER, clean, word_count
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet
 from prompts import Prompt

@@ -88,7 +88,7 @@ def main() -> None:
     )
 
     async def judge_them(store: Store) -> dict[str, Any]:
-        endpoint = (await run_judging(store, registry, plan, settings)).lanes[model.id]
+        endpoint = (await run_judging(store, registry, plan, settings)).endpoints[model.id]
         return {
             "answered": endpoint.made + endpoint.reused,
             "made": endpoint.made,

@@ -15,7 +15,9 @@ from finetune.config import TrainingConfig
 Log = Callable[[int, dict[str, Any]], None]
 
 
-def train(stage: str, base: str, data: Path, out: Path, parent: str, settings: TrainingConfig, log: Log) -> None:
+def train(
+    stage: str, base: str, data: Path, out: Path, parent: str, settings: TrainingConfig, log: Log
+) -> None:
     """Train `settings.max_steps` steps.
 
     Args:

@@ -29,12 +29,12 @@ from rich.table import Table
 from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.messages import Sampling
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Split
 from harness.data.dataset import load
 from harness.data.splits import dialogues_in_split
-from harness.serving.hardware import default_device, available_memory_mib
+from harness.serving.hardware import available_memory_mib, default_device
 from serve.lora_adapter import Adapter, read_adapter
 from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command, lora_module_arguments, plan
 from serve.null_adapter import beside
@@ -143,7 +143,9 @@ def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) 
     device = default_device()
     name, adapters = beside(folder, "base", adapters, device, log.parent / "shelf")
     memory = CARD_MIB if device == "cuda" else available_memory_mib()
-    made = plan(read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, MEMORY_FRACTION))
+    made = plan(
+        read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, MEMORY_FRACTION)
+    )
     port = free_port()
     words = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
     words.append("--no-enable-prefix-caching")
@@ -158,7 +160,9 @@ def _ask(server: VllmServer, asked: Sequence[Dialogue], names: Sequence[str]) ->
     calls = []
     for at, dialogue in enumerate(asked):
         name = names[at % len(names)]
-        model = Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS, capabilities, f"{server.url}/v1", identity="x")
+        model = Model(
+            "vllm", name, ApiProtocol.OPENAI_COMPLETIONS, capabilities, f"{server.url}/v1", identity="x"
+        )
         calls.append(ModelRequest(model, how.messages(dialogue), sampling))
 
     async def main() -> float:

@@ -38,7 +38,7 @@ from finetune.dataset_reader import read
 from finetune.memory_plan import CARD_MIB, GIB, load_base_config, plan_stage
 from finetune.sequence_lengths import Stage, sequence_lengths
 from harness.data.dataset import load
-from harness.data.training_set_spec import Recipe
+from harness.data.training_set_spec import TrainingSetSpec
 from harness.workflows.build_dataset import build
 from prompts import Library
 
@@ -127,7 +127,9 @@ def side_by_side(
     return found
 
 
-def peaks(base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = CARD_MIB) -> list[Peak]:
+def peaks(
+    base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = CARD_MIB
+) -> list[Peak]:
     """Peak memory of both stages on the longest rows, the card capped; [] where there is no card."""
     import torch
 
@@ -136,7 +138,10 @@ def peaks(base: str, data: Path, settings: TrainingConfig, place: Path, card_mib
         return []
     longest = longest_rows(data, place / "longest")
     parent = place / "peak-sft"  # which is trained first, and DPO goes on from
-    shape, lengths = parse_decoder_config(load_base_config(base)), sequence_lengths(read(longest), base, settings)[0]
+    shape, lengths = (
+        parse_decoder_config(load_base_config(base)),
+        sequence_lengths(read(longest), base, settings)[0],
+    )
     made = []
     for stage in STAGES:
         of = lengths[stage]
@@ -210,7 +215,9 @@ def _make_random(name: str, folder: Path) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(**dict(load_base_config(name)), max_position_embeddings=8192, tie_word_embeddings=False)
+    config = LlamaConfig(
+        **dict(load_base_config(name)), max_position_embeddings=8192, tie_word_embeddings=False
+    )
     torch.set_default_dtype(torch.bfloat16)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = LlamaForCausalLM(config)
@@ -271,7 +278,7 @@ def _tiny(place: Path) -> Path:
 def _sample(place: Path) -> Path:
     """Direct distillation from all LLMs of the written sample."""
     folder = place / "data"
-    asyncio.run(build(load("sample"), None, Recipe("direct"))).write(folder, Library(), ())
+    asyncio.run(build(load("sample"), None, TrainingSetSpec("direct"))).write(folder, Library(), ())
     return folder
 
 

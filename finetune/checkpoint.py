@@ -192,7 +192,9 @@ def extra_adapter_config_id(made: Checkpoint) -> str:
     settings = made.record.get("settings") or {}
     plain = {"r": settings.get("rank"), "lora_alpha": settings.get("alpha")}
     usual: tuple[Any, ...] = (None, False, {}, [])
-    beyond = {key: config[key] for key in ADAPTER_CONFIG_KEYS if config.get(key) not in (*usual, plain.get(key))}
+    beyond = {
+        key: config[key] for key in ADAPTER_CONFIG_KEYS if config.get(key) not in (*usual, plain.get(key))
+    }
     if beyond.get("init_lora_weights") is True:
         beyond.pop("init_lora_weights")
     return content_id("adapter-config-1", beyond) if beyond and settings else ""

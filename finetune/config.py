@@ -122,7 +122,9 @@ SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
 LOSSES = ("sigmoid", "hinge", "ipo")
 
 
-def parse_training_config(given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, where: str = "") -> TrainingConfig:
+def parse_training_config(
+    given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, where: str = ""
+) -> TrainingConfig:
     """Settings from a study file's table or from flags, over the fidelity's defaults.
 
     Args:

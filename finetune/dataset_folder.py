@@ -25,11 +25,11 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.hashing import content_id
-from agents.student_prompt import PromptStyle, PromptFormat, plain_completion, plain_prompt
+from agents.student_prompt import PromptFormat, PromptStyle, plain_completion, plain_prompt
 from agents.types import Dialogue, Fidelity
 from finetune.dialogue_selection import COMBINED, LLMS
 from finetune.hub_cards import dataset_card
-from finetune.training_rows import DpoRow, TrainingRows, SftRow
+from finetune.training_rows import DpoRow, SftRow, TrainingRows
 
 KIND = "empathy-dataset"
 VERSION = 1
@@ -194,7 +194,9 @@ def _check_before_writing(
     where = str(folder)
     unknown = [form for form in forms if form not in FORMATS]
     if unknown:
-        raise UserError("no such form", where="--format", found=repr(unknown[0]), remedy=f"Choose: {FORMATS}.")
+        raise UserError(
+            "no such form", where="--format", found=repr(unknown[0]), remedy=f"Choose: {FORMATS}."
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("there is something already", where=where, remedy="Name a new folder with --out.")
     if not rows.sft and not rows.dpo:

@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.errors import Fault, UserError
 from agents.files.faults import Faults, first_faults
-from agents.files.json_rows import load_json_object, read_rows
+from agents.files.json_rows import read_object, read_rows
 from agents.files.text import read_bytes
 from agents.student_prompt import RESPONSE_CUE, strip_completion
 from finetune.dataset_folder import KIND, MANIFEST, VERSION, dataset_id
@@ -129,7 +129,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
         raise UserError("this is not a dataset's folder", where=str(path), found=found, remedy=remedy)
     faults = Faults(str(path))
-    manifest = load_json_object(read_bytes(path, "the manifest"), faults)
+    manifest = read_object(read_bytes(path, "the manifest"), faults)
     faults.raise_if_any("the manifest cannot be read")
     kind, version = manifest.get("kind"), manifest.get("version")
     if kind != KIND or version != VERSION:

@@ -79,7 +79,9 @@ class DialogueSelection:
     dpo: tuple[DpoEntry, ...]
 
 
-def direct(rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fidelity.PAPER) -> DialogueSelection:
+def direct(
+    rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fidelity.PAPER
+) -> DialogueSelection:
     """Method 1 with one LLM (section 4.1).
 
     Raises:

@@ -11,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base
+from finetune.checkpoint import Checkpoint, check_adapter, check_same_base, read_checkpoint
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import check_has_rows, read
 from finetune.dependencies import check_trackers, require_training_libraries
-from finetune.model_loader import check_weights, select_device, load_model, load_tokenizer, locate, length_limits
-from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
+from finetune.model_loader import (
+    check_weights,
+    length_limits,
+    load_model,
+    load_tokenizer,
+    locate,
+    select_device,
+)
+from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, student_rendering, train
 from finetune.tokenization import tokenize_pairs
-from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
+from finetune.tokenizer_identity import check_prompt_encoding, load_prompt_encoding
 from finetune.trainer import REFERENCE, trainer_arguments
 from finetune.work_dir import WorkDir
 
@@ -94,7 +101,9 @@ def train_dpo(
     )
 
     def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:
-        return PreparedTrainer(_trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else "")
+        return PreparedTrainer(
+            _trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else ""
+        )
 
     return train(task, make, options)
 

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from agents.model_files.layers import ALL_LINEAR, is_target, is_tied, layer_type_names, layers_of, matches, unmatched_targets
+from agents.model_files.layers import (
+    ALL_LINEAR,
+    is_target,
+    is_tied,
+    layer_type_names,
+    layers_of,
+    matches,
+    unmatched_targets,
+)
 from agents.model_files.weights import CONFIG, load_json_object, tensors_of, weight_files
 from finetune.config import TrainingConfig
 
@@ -39,7 +47,9 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
     layers = layers_of(base)
     config = {"target_modules": parse_target_modules(settings)}
     there = f"There are: {ALL_LINEAR}, {layer_type_names(layers)}."
-    faults = [Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)]
+    faults = [
+        Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)
+    ]
     faults += tied_weight_faults(config, base, WHERE)
     if not faults and not any(is_target(name, config) for name in layers):
         faults.append(Fault("matches no layer", WHERE, repr(settings.target_modules), there))

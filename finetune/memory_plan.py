@@ -110,7 +110,9 @@ def load_base_config(base: str, revision: str = "") -> Mapping[str, Any]:
         raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error
 
 
-def memory(shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int) -> MemoryEstimate:
+def memory(
+    shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int
+) -> MemoryEstimate:
     """The peak of one stage.
 
     Args:
@@ -176,7 +178,12 @@ def plan_stage(
 
 
 def _ways(
-    shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int, card: int
+    shape: DecoderConfig,
+    settings: TrainingConfig,
+    stage: Literal["sft", "dpo"],
+    longest: int,
+    said: int,
+    card: int,
 ) -> tuple[str, ...]:
     """Changes that add up until it fits; the last says so where nothing helps."""
     from dataclasses import replace

@@ -19,10 +19,10 @@ from typing import Any
 from agents.errors import UserError
 from agents.model_files.lora import CONFIG as ADAPTER_CONFIG
 from agents.model_files.weights import load_json_object, tensors_of, weight_files
-from finetune.checkpoint import Checkpoint, check_adapter, read_checkpoint, check_same_base, weights_id
+from finetune.checkpoint import Checkpoint, check_adapter, check_same_base, read_checkpoint, weights_id
 from finetune.dependencies import require_training_libraries
 from finetune.lora_targets import tied_weight_faults
-from finetune.model_loader import LocalModel, torch_dtype, load_model, load_tokenizer, locate
+from finetune.model_loader import LocalModel, load_model, load_tokenizer, locate, torch_dtype
 from finetune.tiny_model import corpus
 from finetune.tokenizer_identity import check_prompt_encoding
 
@@ -79,7 +79,9 @@ def merge(
     check_same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
     check_prompt_encoding(made, found.folder)
-    if faults := tied_weight_faults(load_json_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)):
+    if faults := tied_weight_faults(
+        load_json_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)
+    ):
         raise UserError("this adapter cannot be merged", where=str(checkpoint), faults=faults)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,18 @@ from typing import Any
 from agents.errors import UserError
 from agents.model_files.chat_template import Tokenizer
 from agents.model_files.decoder_config import max_context_tokens
-from agents.model_files.layers import layers_of, embedding_rows
-from agents.model_files.weights import CONFIG, LOADING_OPTIONS, check_base, check_loaded, load_json_object, weight_files
+from agents.model_files.layers import embedding_rows, layers_of
+from agents.model_files.weights import (
+    CONFIG,
+    LOADING_OPTIONS,
+    check_base,
+    check_loaded,
+    load_json_object,
+    weight_files,
+)
 from agents.student_prompt import PromptStyle, default_style
 from finetune.checkpoint import Base, weights_id
-from finetune.dependencies import is_local_folder, hub_offline
+from finetune.dependencies import hub_offline, is_local_folder
 from finetune.tokenization import LengthLimits
 
 # Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
@@ -122,7 +129,9 @@ def length_limits(folder: Path, max_length: int) -> LengthLimits:
     Raises:
         UserError: the folder is no base.
     """
-    return LengthLimits(max_length, max_context_tokens(load_json_object(folder / CONFIG)), embedding_rows(layers_of(folder)))
+    return LengthLimits(
+        max_length, max_context_tokens(load_json_object(folder / CONFIG)), embedding_rows(layers_of(folder))
+    )
 
 
 def load_model(folder: Path, dtype: str, device: str) -> Any:

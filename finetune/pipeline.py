@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.weights import CONFIG, load_json_object
-from agents.student_prompt import PromptStyle, PromptFormat, lacks_bos, rendering, find_unregistered_end
+from agents.student_prompt import PromptFormat, PromptStyle, find_unregistered_end, lacks_bos, rendering
 from finetune import post_training_check
 from finetune.checkpoint import (
     VERSION,
@@ -37,8 +37,8 @@ from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
 from finetune.tokenization import TokenizedRows
 from finetune.tokenizer_identity import PromptEncoding
-from finetune.trainer import StepCallback, run, translate_errors, tracker_environment
-from finetune.work_dir import WorkDir, existing_checkpoint, recipe_id, save_step, locked_work_dir
+from finetune.trainer import StepCallback, run, tracker_environment, translate_errors
+from finetune.work_dir import WorkDir, existing_checkpoint, locked_work_dir, recipe_id, save_step
 
 Tell = Callable[[str], None]
 
@@ -115,7 +115,9 @@ class TrainOptions:
     cpu: bool = False
 
 
-def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrainer], options: TrainOptions) -> Checkpoint:
+def train(
+    task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrainer], options: TrainOptions
+) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
 
     Raises:
@@ -128,7 +130,10 @@ def train(task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrai
     if done is not None:
         tell(f"{done.path}: this recipe is trained already; nothing to do")
         return done
-    with locked_work_dir(task.out, recipe, restart=options.restart) as work, translate_errors(task.settings, work, tell):
+    with (
+        locked_work_dir(task.out, recipe, restart=options.restart) as work,
+        translate_errors(task.settings, work, tell),
+    ):
         tell(f"{task.stage}: {task.prepared.told()}")
         for note in tokenizer_warnings(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")
@@ -192,7 +197,12 @@ def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
 
 
 def _write(
-    task: TrainingJob, work: WorkDir, model: Any, found: post_training_check.PostTrainingCheck, seconds: float, steps: int
+    task: TrainingJob,
+    work: WorkDir,
+    model: Any,
+    found: post_training_check.PostTrainingCheck,
+    seconds: float,
+    steps: int,
 ) -> None:
     final = work.final
     adapter = model.peft_config["default"]

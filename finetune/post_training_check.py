@@ -24,7 +24,9 @@ from finetune.dataset_reader import DatasetFolder, Example
 DIALOGUES = 16
 NEW_TOKENS = 128
 BATCH = 4
-MAX_LOSS_RISE = math.log(1.25)  # a perplexity on general text a quarter higher than the base's is worth a word
+MAX_LOSS_RISE = math.log(
+    1.25
+)  # a perplexity on general text a quarter higher than the base's is worth a word
 MIN_DISTINCT_SHARE = 0.5
 MAX_TRUNCATED_SHARE = 0.5
 
@@ -177,7 +179,12 @@ def mean_loss(model: Any, rows: Sequence[tuple[int, Sequence[int]]]) -> float:
 
 
 def generate(
-    model: Any, tokenizer: Any, rendering: PromptFormat, turns: Sequence[str], new_tokens: int, context: int = 0
+    model: Any,
+    tokenizer: Any,
+    rendering: PromptFormat,
+    turns: Sequence[str],
+    new_tokens: int,
+    context: int = 0,
 ) -> list[tuple[str, bool]]:
     """Greedy responses and whether each was cut by the limit, or by the end of the base's context."""
     import torch

@@ -12,7 +12,7 @@ from agents.model_files.weights import CONFIG, load_json_object
 from agents.student_prompt import rendering
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import DatasetFolder
-from finetune.tokenization import TokenizedRows, LengthLimits, tokenize_examples, tokenize_pairs
+from finetune.tokenization import LengthLimits, TokenizedRows, tokenize_examples, tokenize_pairs
 
 Stage = Literal["sft", "dpo"]
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
@@ -43,7 +43,7 @@ def sequence_lengths(
         base: a folder, or a model's name on the Hub.
     """
     try:
-        from finetune.model_loader import resolve_form, load_tokenizer, locate_tokenizer
+        from finetune.model_loader import load_tokenizer, locate_tokenizer, resolve_form
 
         folder = locate_tokenizer(base, revision)
         tokenizer = load_tokenizer(folder)

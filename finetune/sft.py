@@ -12,14 +12,14 @@ from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.lora_targets import check_target_modules, parse_target_modules
 from finetune.model_loader import (
     check_weights,
-    resolve_form,
-    select_device,
+    length_limits,
     load_model,
     load_tokenizer,
     locate,
-    length_limits,
+    resolve_form,
+    select_device,
 )
-from finetune.pipeline import TrainOptions, PreparedTrainer, TrainingJob, student_rendering, train
+from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, student_rendering, train
 from finetune.tokenization import tokenize_examples
 from finetune.tokenizer_identity import load_prompt_encoding
 from finetune.trainer import trainer_arguments

@@ -106,7 +106,9 @@ def tokenize_examples(
     return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
 
 
-def tokenize_pairs(pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits) -> TokenizedRows:
+def tokenize_pairs(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits
+) -> TokenizedRows:
     """DPO pairs for this student; a pair is left out where either side is unfit, or both are the same ids.
 
     Raises:

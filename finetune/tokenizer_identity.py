@@ -12,10 +12,10 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.model_files.chat_template import template_options
-from agents.model_files.layers import layers_of, embedding_rows
-from agents.model_files.tokenizer_identity import tokenizer_identity, end_token_ids
+from agents.model_files.layers import embedding_rows, layers_of
+from agents.model_files.tokenizer_identity import end_token_ids, tokenizer_identity
 from agents.model_files.weights import CONFIG, load_json_object
-from agents.student_prompt import PromptStyle, PromptFormat
+from agents.student_prompt import PromptFormat, PromptStyle
 from finetune.checkpoint import Checkpoint
 from finetune.model_loader import load_tokenizer
 
@@ -73,7 +73,9 @@ def check_prompt_encoding(checkpoint: Checkpoint, folder: Path) -> None:
         UserError: the base's tokenizer or template is another one by now.
     """
     here = load_prompt_encoding(folder, checkpoint.form).id
-    recorded = str(checkpoint.record.get("asking", "")) or load_prompt_encoding(checkpoint.path, checkpoint.form).id
+    recorded = (
+        str(checkpoint.record.get("asking", "")) or load_prompt_encoding(checkpoint.path, checkpoint.form).id
+    )
     if here and recorded and here != recorded:
         raise UserError(
             "the base's tokenizer or template is not the one that the student was trained with",
@@ -122,7 +124,10 @@ def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
 @lru_cache(maxsize=64)
 def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> PromptEncoding:
     tokenizer = _tokenizer(folder, stamps)
-    generation, config = load_json_object(folder / "generation_config.json"), load_json_object(folder / CONFIG)
+    generation, config = (
+        load_json_object(folder / "generation_config.json"),
+        load_json_object(folder / CONFIG),
+    )
     options = template_options(tokenizer) if form is PromptStyle.CHAT else {}
     ends = end_token_ids(tokenizer, generation, config)
     return PromptEncoding(tokenizer_identity(tokenizer, form), ends, tuple(sorted(options.items())))

@@ -26,7 +26,7 @@ from finetune.work_dir import WorkDir, mark_complete, save_step
 PROJECT = "empathy-harness"  # in trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
 MIN_FREE_BYTES = 2**20  # with less, whatever failed has failed for that
-StepCallback = Callable[["Step"], None]
+StepCallback = Callable[["TrainingStep"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,9 @@ def translate_errors(settings: TrainingConfig, work: WorkDir, tell: Callable[[st
         yield
     except KeyboardInterrupt:
         save = work.last_save()
-        tell(f"stopped; the same command goes on from {f'step {save_step(save)}' if save else 'the beginning'}")
+        tell(
+            f"stopped; the same command goes on from {f'step {save_step(save)}' if save else 'the beginning'}"
+        )
         raise
     except Exception as error:
         if _is_out_of_memory(error):

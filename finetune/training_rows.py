@@ -18,7 +18,7 @@ from typing import Literal
 
 from agents.errors import UserError
 from agents.types import Dialogue, Fidelity
-from finetune.dialogue_selection import DpoEntry, DialogueSelection, SftEntry
+from finetune.dialogue_selection import DialogueSelection, DpoEntry, SftEntry
 
 WORD_LIMIT = 97  # of the improvement prompts (section 5.2); counted here, enforced nowhere
 

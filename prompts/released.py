@@ -73,19 +73,29 @@ PROMPTS: dict[str, PromptLocation] = {
         GEMINI_BATCH_JUDGE, 0, "The same, as its batch script indents it", _ONE_OR_TWO
     ),
     "released/respond/llama-base": PromptLocation(LLAMA_BASE, 0, "How LLaMA's base was asked to respond"),
-    "released/respond/mistral-base": PromptLocation(MISTRAL_BASE, 0, "How Mistral's base was asked to respond"),
-    "released/respond/llama-student": PromptLocation(LLAMA_STUDENT, 0, "How LLaMA's students were asked to respond"),
+    "released/respond/mistral-base": PromptLocation(
+        MISTRAL_BASE, 0, "How Mistral's base was asked to respond"
+    ),
+    "released/respond/llama-student": PromptLocation(
+        LLAMA_STUDENT, 0, "How LLaMA's students were asked to respond"
+    ),
     "released/respond/mistral-student": PromptLocation(
         MISTRAL_STUDENT, 0, "How Mistral's students were asked to respond"
     ),
     "released/respond/teacher": PromptLocation(INITIAL, 0, "How GPT-4o was asked for initial responses"),
     "released/improve/naive": PromptLocation(IMPROVEMENTS, 0, "Naive improvement", paper="N"),
-    "released/improve/all-dimensions": PromptLocation(IMPROVEMENTS, 1, "Improve all three dimensions", paper="2"),
+    "released/improve/all-dimensions": PromptLocation(
+        IMPROVEMENTS, 1, "Improve all three dimensions", paper="2"
+    ),
     "released/improve/lacking-dimension": PromptLocation(
         IMPROVEMENTS, 2, "Improve the dimension that is lacking most", paper="4"
     ),
-    "released/improve/cognitive": PromptLocation(IMPROVEMENTS, 3, "Improve the cognitive dimension", paper="1.1"),
-    "released/improve/affective": PromptLocation(IMPROVEMENTS, 4, "Improve the affective dimension", paper="1.2"),
+    "released/improve/cognitive": PromptLocation(
+        IMPROVEMENTS, 3, "Improve the cognitive dimension", paper="1.1"
+    ),
+    "released/improve/affective": PromptLocation(
+        IMPROVEMENTS, 4, "Improve the affective dimension", paper="1.2"
+    ),
     "released/improve/compassionate": PromptLocation(
         IMPROVEMENTS, 5, "Improve the compassionate dimension", paper="1.3"
     ),

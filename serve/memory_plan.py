@@ -164,7 +164,9 @@ class FittingPlan:
     plan: ServePlan
 
 
-def plan(config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: ServingRequest | None = None) -> ServePlan:
+def plan(
+    config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: ServingRequest | None = None
+) -> ServePlan:
     """What serving this base with these adapters takes, and what would make it fit where it does not.
 
     Raises:
@@ -246,7 +248,9 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
     )
 
 
-def _ways(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> tuple[FittingPlan, ...]:
+def _ways(
+    shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest
+) -> tuple[FittingPlan, ...]:
     """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
     short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)
     tries: list[tuple[str, dict[str, Any]]] = [

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from agents.errors import UserError
 from agents.hashing import canonical
 from agents.model_files.decoder_config import max_context_tokens
-from agents.truncation import FIRST_TURN_97_WORDS, STOP_STRINGS, NO_TRUNCATION, Truncation
+from agents.truncation import FIRST_TURN_97_WORDS, NO_TRUNCATION, STOP_STRINGS, Truncation
 from serve.served_model import Dtype
 
 PresetName = Literal["cut", "paper", "released"]

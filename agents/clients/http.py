@@ -13,7 +13,13 @@ from datetime import UTC, datetime
 import aiohttp
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import CONNECTION_ERRORS, MAX_RESPONSE_BYTES, timeout_error, response_too_large, connection_error
+from agents.clients.errors import (
+    CONNECTION_ERRORS,
+    MAX_RESPONSE_BYTES,
+    connection_error,
+    response_too_large,
+    timeout_error,
+)
 from agents.clients.http_transport import ResponseTooLargeError, transport_for
 from agents.clients.timeout import SharedTimeout
 from agents.messages import Completion

@@ -83,7 +83,9 @@ class HttpTransport(ABC):
         """Give back what is held. Idempotent."""
 
 
-def transport_for(url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int) -> HttpTransport:
+def transport_for(
+    url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int
+) -> HttpTransport:
     """The way to an address that the session would take: straight, unless it heeds the environment."""
     if session.trust_env:
         return SessionTransport(url, headers, session, most_bytes)

@@ -15,7 +15,7 @@ from agents.clients.errors import CONNECTION_ERRORS
 from agents.clients.http import open_session
 from agents.models.lifecycle import Lifecycle, parse_shutdown_dates, today
 from agents.models.response_model import is_at_provider
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.protocols import FORMATS
 
 SECONDS = 5.0

@@ -18,11 +18,11 @@ from typing import Protocol
 import orjson
 
 from agents.clients.base import ModelRequest
-from agents.clients.errors import MAX_RESPONSE_BYTES, timeout_error, response_too_large, connection_error
+from agents.clients.errors import MAX_RESPONSE_BYTES, connection_error, response_too_large, timeout_error
 from agents.clients.http_transport import IDEMPOTENCY_KEY
 from agents.errors import CallError, Failure
 from agents.messages import Completion
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.protocols import FORMATS, parse_response
 from agents.protocols.deprecation_headers import parse_deprecation
 from agents.protocols.error_mapping import parse_error_response, redact_secrets

@@ -17,7 +17,7 @@ from agents.control_judges import ratings_model
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.types import Comparison
 
 ANSWERS = ("1", "2", "tie")
@@ -75,7 +75,9 @@ def model(name: str) -> Model:
             remedy=f"Choose one of: {', '.join('control/' + known for known in NAMES)}.",
         )
     weights = ratings_model.weights()["id"] if name in _HAS_WEIGHTS else ""
-    return Model("control", name, ApiProtocol.CONTROL, Capabilities(), identity=f"{VERSION} {weights}".strip())
+    return Model(
+        "control", name, ApiProtocol.CONTROL, Capabilities(), identity=f"{VERSION} {weights}".strip()
+    )
 
 
 def question(name: str, comparison: Comparison) -> dict[str, str]:

@@ -69,7 +69,9 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
 
 def embedding_rows(layers: Layers) -> int:
     """Rows of the embeddings that ids are looked up in; 0 where there are none by a known name."""
-    return next((one.in_features for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0)
+    return next(
+        (one.in_features for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0
+    )
 
 
 def is_tied(layers: Layers, config: Config, files: Iterable[str]) -> bool:

@@ -73,7 +73,10 @@ def adapter_faults(folder: Path, base: Path | None) -> list[Fault]:
     targets = {name: layer for name, layer in layers.items() if is_target(name, config)}
     faults = [
         Fault(
-            "a target module is no layer of the base", str(path), repr(name), f"Layers: {layer_type_names(layers)}."
+            "a target module is no layer of the base",
+            str(path),
+            repr(name),
+            f"Layers: {layer_type_names(layers)}.",
         )
         for name in unmatched_targets(config, layers)
     ]
@@ -240,7 +243,11 @@ def _trained_tokens(config: Config) -> dict[str, Sequence[int]]:
 
 
 def _stored(layer: Layer) -> tuple[int, int]:
-    return (layer.in_features, layer.out_features) if layer.is_embedding else (layer.out_features, layer.in_features)
+    return (
+        (layer.in_features, layer.out_features)
+        if layer.is_embedding
+        else (layer.out_features, layer.in_features)
+    )
 
 
 def _fits(shape: tuple[int, ...], needed: tuple[int, ...], exact: bool) -> bool:

@@ -86,7 +86,9 @@ def base_faults(folder: Path) -> list[Fault]:
     if not (folder / CONFIG).is_file():
         faults.append(Fault(f"has no {CONFIG}", str(folder), _listed(folder), "A base needs one."))
     elif not faults:
-        faults += quantization_faults(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+        faults += quantization_faults(
+            json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG)
+        )
     for path in sorted(entry for pattern in _ADAPTERS for entry in folder.glob(pattern)):
         remedy = "Move it elsewhere: transformers would put it on the base, and vLLM would not."
         faults.append(Fault("an adapter lies in the base's folder", str(path), remedy=remedy))
@@ -200,7 +202,9 @@ def _indexed(index: Path, faults: list[Fault]) -> list[Path]:
         return []
     outside = sorted(name for name in names if Path(name).name != name or not name.endswith(".safetensors"))
     if outside:
-        faults.append(Fault("names files that are none of this folder's", str(index), summarize_names(outside)))
+        faults.append(
+            Fault("names files that are none of this folder's", str(index), summarize_names(outside))
+        )
     missing = sorted(name for name in names.difference(outside) if not (index.parent / name).is_file())
     if missing:
         faults.append(Fault("names shards that are not there", str(index), summarize_names(missing), FETCH))
@@ -219,13 +223,17 @@ def _file_faults(folder: Path, files: Sequence[Path]) -> list[Fault]:
             continue
         twice = [name for name in header if name in place]
         if twice:
-            faults.append(Fault("holds tensors that another shard holds too", str(path), summarize_names(twice)))
+            faults.append(
+                Fault("holds tensors that another shard holds too", str(path), summarize_names(twice))
+            )
         place |= dict.fromkeys(header, path.name)
     if faults or not (index := folder / INDEX).is_file() or not files:
         return faults
     told = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     if wrong := [name for name, file in told.items() if place.get(name) != file]:
-        faults.append(Fault("names tensors that its shards do not hold", str(index), summarize_names(wrong), FETCH))
+        faults.append(
+            Fault("names tensors that its shards do not hold", str(index), summarize_names(wrong), FETCH)
+        )
     return faults
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from agents.errors import Fault, UserError
 from agents.hashing import canonical
 from agents.models.lifecycle import KEYS, lifecycle_faults
-from agents.models.spec import EMULATED, Capabilities, ApiProtocol
+from agents.models.spec import EMULATED, ApiProtocol, Capabilities
 
 CAPABILITY_NAMES = {field.name for field in fields(Capabilities)}
 _HINTS = get_type_hints(Capabilities)

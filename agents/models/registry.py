@@ -20,16 +20,16 @@ from agents.models.lifecycle import KEYS, Lifecycle, parse_lifecycle
 from agents.models.models_file import (
     CAPABILITY_NAMES,
     Provider,
-    is_string_list,
     check_address,
     entry_faults,
-    parse_model_entry,
+    is_string_list,
     matching_entries,
-    provider_faults,
+    parse_model_entry,
     parse_provider,
+    provider_faults,
 )
 from agents.models.name_suggestions import nearest
-from agents.models.spec import EMULATED, Model, Capabilities, ApiProtocol
+from agents.models.spec import EMULATED, ApiProtocol, Capabilities, Model
 
 __all__ = ["EMULATED", "Provider", "Registry"]
 

@@ -55,7 +55,9 @@ def refusal(models: Sequence[Model], day: date | None = None) -> UserError:
     )
 
 
-def check_not_retired(calls: Mapping[Model, int], allow_retired: bool = False, day: date | None = None) -> None:
+def check_not_retired(
+    calls: Mapping[Model, int], allow_retired: bool = False, day: date | None = None
+) -> None:
     """Refuse to plan calls of retired models.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.protocols import (
     anthropic_messages,
     control_judge,

@@ -10,7 +10,7 @@ import re
 import orjson
 
 from agents.errors import Adaptation
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.protocols.error_patterns import is_about_a_parameter
 
 THINKING_OUTPUT_TOKENS = 4096  # output tokens

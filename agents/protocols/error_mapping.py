@@ -15,7 +15,7 @@ from typing import Any
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.protocols import error_patterns as words_of
 from agents.protocols.adaptation import suggest_adaptation
 from agents.protocols.rate_limit_headers import retry_after_seconds

@@ -13,7 +13,9 @@ from typing import Any
 from agents.messages import TokenLogprobs
 
 
-def parse_logprobs(positions: Iterable[tuple[Any, Any, Iterable[tuple[Any, Any]]]]) -> tuple[TokenLogprobs, ...]:
+def parse_logprobs(
+    positions: Iterable[tuple[Any, Any, Iterable[tuple[Any, Any]]]],
+) -> tuple[TokenLogprobs, ...]:
     """The positions that can be used.
 
     Args:

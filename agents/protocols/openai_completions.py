@@ -13,7 +13,7 @@ from agents.messages import Completion, Message, Sampling
 from agents.models.spec import Model
 from agents.protocols.finish_reasons import parse_finish_reason
 from agents.protocols.logprobs import parse_logprobs
-from agents.protocols.openai_chat import common, headers, is_error, raise_if_failed, message_text
+from agents.protocols.openai_chat import common, headers, is_error, message_text, raise_if_failed
 from agents.protocols.usage import openai_usage
 
 __all__ = ["body", "headers", "is_error", "path", "read"]

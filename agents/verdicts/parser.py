@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.messages import Completion, FinishReason
-from agents.types import UnscoredReason, Unscored, Verdict
+from agents.types import Unscored, UnscoredReason, Verdict
 from agents.verdicts.answer_words import plain
 from agents.verdicts.clauses import clause
 from agents.verdicts.context import Weight, leaves_open

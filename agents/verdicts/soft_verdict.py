@@ -46,7 +46,9 @@ def with_probabilities(answer: str, place: int, answers: Sequence[str], completi
             mass[spelled] += _probability(logprob)
         if text == render_figure:
             render_figure = ""
-    if render_figure and (spelled := _spelled(render_figure)) in mass:  # what was drawn need not be among the top
+    if (
+        render_figure and (spelled := _spelled(render_figure)) in mass
+    ):  # what was drawn need not be among the top
         mass[spelled] += _probability(decisive.logprob)
     total = sum(mass.values())
     if not total > 0:

@@ -175,7 +175,9 @@ async def _tell_size(
     found = [
         (plan, each)
         for plan in plans
-        for each in await estimate(store, plan.without_control_judges, settings, retry_unscored=retry_unscored)
+        for each in await estimate(
+            store, plan.without_control_judges, settings, retry_unscored=retry_unscored
+        )
     ]
     if as_json:
         rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in found]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 LEADERBOARD = "leaderboard.json"
 POLL_SECONDS = 10.0
-Do = Callable[[Path, bool], "tuple[Result, dict[str, str]]"]
+Do = Callable[[Path, bool], "tuple[BenchResult, dict[str, str]]"]
 
 
 def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:

@@ -11,7 +11,13 @@ from click.core import ParameterSource
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.cli.options.common import db_option, json_option, run, snapshot_option, exclude_same_family_option
+from harness.cli.options.common import (
+    db_option,
+    exclude_same_family_option,
+    json_option,
+    run,
+    snapshot_option,
+)
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -285,7 +291,9 @@ def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bo
     )
 
 
-def _strategies(gathered: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None) -> Shown:
+def _strategies(
+    gathered: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None
+) -> Shown:
     from results.analysis.training_seeds import compare_training_seeds
     from results.render import training_seeds as telling
     from results.render.comparison_data import strategies_data

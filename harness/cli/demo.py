@@ -13,8 +13,8 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from harness.cli.options.common import library, bypass_proxy, run
-from harness.cli.output import leave, show
+from harness.cli.options.common import bypass_proxy, library, run
+from harness.cli.output import exit_with_status, print_result
 from harness.cli.report import write_page
 from harness.terminal.output import print_line, print_message, print_text
 
@@ -66,14 +66,14 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
         print_message("Only judging: for the whole chain, install with: pip install -e '.[train]'")
     began = time.monotonic()
     summary, page = run(_demo(out))
-    show(summary, as_json=False)
+    print_result(summary, as_json=False)
     place = out / "report.html"
     write_page(place, page)
     print_text(f"\nReport: {place.resolve()}")
     print_line(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
     if opens:
         click.launch(str(place.resolve()))
-    leave(summary)
+    exit_with_status(summary)
 
 
 def can_train() -> bool:

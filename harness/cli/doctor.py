@@ -70,7 +70,8 @@ async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[Mode
                 return HttpClient(model, key, session, seconds)
 
             return [
-                await diagnose(model, open_client, lookup_price(model, dict(settings.prices))) for model in models
+                await diagnose(model, open_client, lookup_price(model, dict(settings.prices)))
+                for model in models
             ]
 
 

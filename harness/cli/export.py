@@ -30,7 +30,7 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
     async def main() -> tuple[str, bytes, int]:
         from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
-        from harness.workflows.interchange import to_json_lines, response_rows
+        from harness.workflows.interchange import response_rows, to_json_lines
         from results.db.store import Store
 
         dataset = load(data)

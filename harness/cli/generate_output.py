@@ -109,7 +109,9 @@ def notes(summary: Summary) -> list[str]:
         if one.dimensions:
             told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
     for name, lane in summary.lanes.items():
-        told += filter(None, [answering_model_note(name, name.partition("/")[2], lane.answers, judging=False)])
+        told += filter(
+            None, [answering_model_note(name, name.partition("/")[2], lane.answers, judging=False)]
+        )
         told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
     if len(summary.sets) > 1:
         told.append(f"all together {money(summary.cost_usd)}: an answer that several sets share counts once")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, judge_temperature
+from agents.judge import DEFAULT_PROMPT, Judge, judge_temperature, select_judge_prompt
 from agents.models.spec import Model
 from agents.types import Fidelity, Split
 from harness.cli.judge_cheap_gold import (
@@ -24,15 +24,15 @@ from harness.cli.options.common import (
     call_options,
     data_option,
     db_option,
+    exclude_same_family_option,
     json_option,
     library,
     prompts_option,
     run,
     snapshot_option,
-    exclude_same_family_option,
 )
 from harness.cli.options.design import design_assumptions, design_options, foresee_design
-from harness.cli.output import confirm_cost, exit_with_status, exclude_same_family, print_result
+from harness.cli.output import confirm_cost, exclude_same_family, exit_with_status, print_result
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
@@ -188,7 +188,10 @@ def judge(
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
             asked = [judge_of(model) for model in models]
             async with await Store.open(db) as store:
-                first, second = await resolve_author(a, dataset, store), await resolve_author(b, dataset, store)
+                first, second = (
+                    await resolve_author(a, dataset, store),
+                    await resolve_author(b, dataset, store),
+                )
                 plan = plan_judging(
                     dataset,
                     first,
@@ -291,6 +294,8 @@ def _judge_of(
     temperature = judge_temperature(fidelity, samples) if given is None else given
 
     def judge_of(model: Model) -> Judge:
-        return Judge(model, select_judge_prompt(model, name, fidelity, prompts, "--judge-prompt"), temperature)
+        return Judge(
+            model, select_judge_prompt(model, name, fidelity, prompts, "--judge-prompt"), temperature
+        )
 
     return judge_of

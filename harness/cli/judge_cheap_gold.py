@@ -113,7 +113,7 @@ def judge_cheap_and_gold(
         from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.judge import plan_judging
-        from harness.workflows.judge_cheap_gold import judge_cheap_gold, gold_subset
+        from harness.workflows.judge_cheap_gold import gold_subset, judge_cheap_gold
         from results.db.store import Store
 
         dataset = load(data)

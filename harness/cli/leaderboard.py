@@ -10,7 +10,7 @@ import click
 from agents.errors import UserError
 from agents.output_escape import json_bytes
 from agents.types import Split
-from harness.cli.options.common import data_option, db_option, json_option, run, exclude_same_family_option
+from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
 from harness.terminal.output import (
     print_document,
     print_json,
@@ -21,7 +21,7 @@ from harness.terminal.output import (
 )
 
 if TYPE_CHECKING:
-    from results.analysis.leaderboard import Leaderboard, JudgeRanking
+    from results.analysis.leaderboard import JudgeRanking, Leaderboard
     from results.db.store import Store
 
 FORMATS = {
@@ -108,7 +108,7 @@ def leaderboard(
                 return {}
             made: dict[str, bytes] = {}
             if "battles" in wanted:
-                from harness.workflows.interchange import to_json_lines, export_judgments
+                from harness.workflows.interchange import export_judgments, to_json_lines
 
                 made["battles"] = to_json_lines(await export_judgments(store))
             if [*wanted] == ["battles"]:
@@ -182,7 +182,7 @@ def _formats(formats: str, out: Path | None) -> list[str]:
 
 async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     from harness.data.dataset import load
-    from harness.workflows.interchange import read_import, import_responses
+    from harness.workflows.interchange import import_responses, read_import
     from results.db.store import Store
 
     dataset = load(data)

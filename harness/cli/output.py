@@ -42,7 +42,9 @@ async def exclude_same_family(
     return kept
 
 
-async def confirm_cost(store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False) -> None:
+async def confirm_cost(
+    store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False
+) -> None:
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
@@ -68,7 +70,7 @@ def print_result(summary: Summary, as_json: bool, more: Breakdowns | None = None
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import told, add_breakdowns
+    from results.render.breakdowns import add_breakdowns, told
 
     more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting

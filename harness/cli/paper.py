@@ -9,7 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.output_escape import json_bytes
-from harness.cli.options.common import data_option, db_option, json_option, run, exclude_same_family_option
+from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
 from harness.terminal.output import print_document, print_message, print_text
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     """
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
-    from results.paper.collect import table1_cells, paper_claims
+    from results.paper.collect import paper_claims, table1_cells
     from results.paper.latex import as_latex
 
     contests = run(_contests(db, cells, without_kin))
@@ -107,7 +107,7 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
 async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[PaperContest]:
     """What the database has; nothing where there is no database yet."""
     from results.db.store import Store
-    from results.paper.collect import select_paper_contests, read_cells
+    from results.paper.collect import read_cells, select_paper_contests
 
     named = read_cells(cells) if cells is not None else {}
     if not _there(db):

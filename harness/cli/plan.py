@@ -24,7 +24,7 @@ from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.study.config import Study
-    from harness.study.estimate import Line
+    from harness.study.estimate import EstimateLine
 
 WIDTH = 112  # where no terminal says how wide it is
 
@@ -66,7 +66,7 @@ def plan(
 
     design_assumptions(assumptions)
 
-    async def main() -> tuple[list[Line], DesignReport]:
+    async def main() -> tuple[list[EstimateLine], DesignReport]:
         from harness.study.estimate import plan_study
         from harness.study.graph import StudyGraph
 
@@ -87,7 +87,9 @@ def plan(
     _show(found, lines, given.calls.budget or found.budget_usd, could.lines)
 
 
-def _show(study: Study, lines: Sequence[Line], budget_usd: float | None, could: Sequence[str]) -> None:
+def _show(
+    study: Study, lines: Sequence[EstimateLine], budget_usd: float | None, could: Sequence[str]
+) -> None:
     from harness.study.estimate_tables import as_table, notes
 
     print_table(as_table(study, lines))

@@ -14,11 +14,11 @@ from harness.cli.options.common import (
     CallOptions,
     call_options,
     db_option,
+    exclude_same_family_option,
     json_option,
     library,
     prompts_option,
     run,
-    exclude_same_family_option,
 )
 from harness.terminal.output import print_json, print_notes, print_table
 

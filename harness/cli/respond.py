@@ -115,7 +115,7 @@ def respond(
 
     async def main() -> Summary | None:
         from harness.data.dataset import load
-        from harness.workflows.generation_plan import DialogueSubset, plan_responses, direct_responder
+        from harness.workflows.generation_plan import DialogueSubset, direct_responder, plan_responses
         from results.db.store import Store
 
         chosen = DialogueSubset(load(data), Split(split), limit, seed)
@@ -174,7 +174,9 @@ def _check_authors(authors: tuple[str, ...]) -> None:
             )
 
 
-async def agreed(store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool) -> bool:
+async def agreed(
+    store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
+) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
     from harness.workflows.generation_cost import forecast, lines, print_generation_cost
 

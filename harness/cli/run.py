@@ -25,7 +25,7 @@ from harness.terminal.output import print_json, print_line, print_message, print
 if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.graph import StudyGraph
-    from harness.study.scheduler import StudyResult, StageStatus
+    from harness.study.scheduler import StageStatus, StudyResult
 
 INTERRUPTED = 130
 WIDTH = 132  # where no terminal says how wide it is
@@ -76,7 +76,9 @@ def run_study(
     finish(given, ended, as_json)
 
 
-def run_session(given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False) -> StudyResult:
+def run_session(
+    given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False
+) -> StudyResult:
     """Run a study in this process, with progress on stderr; how it ended.
 
     Args:

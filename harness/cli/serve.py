@@ -118,7 +118,10 @@ def start(
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
-    told = [*command(made, folder, name, host, port), *lora_module_arguments(live_server.cached_adapters(adapters))]
+    told = [
+        *command(made, folder, name, host, port),
+        *lora_module_arguments(live_server.cached_adapters(adapters)),
+    ]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
@@ -138,11 +141,13 @@ def start(
         sys.exit(INTERRUPTED)
 
 
-def _laid_out(merged: bool, rest: dict[str, Any]) -> tuple[ServedModels, Dtype, Path, str, list[Adapter], ServePlan]:
+def _laid_out(
+    merged: bool, rest: dict[str, Any]
+) -> tuple[ServedModels, Dtype, Path, str, list[Adapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
-    from harness.serving.checkpoint_resolver import select_served_models, checkpoint_folders
+    from harness.serving.checkpoint_resolver import checkpoint_folders, select_served_models
     from harness.serving.hardware import default_device, plan_serving, wanted
     from serve.null_adapter import beside
 

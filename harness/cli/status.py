@@ -11,7 +11,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options.common import DEFAULT_DB, json_option, run
-from harness.cli.options.study import FOLDER, StudySession, out_option, load_session
+from harness.cli.options.study import FOLDER, StudySession, load_session, out_option
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:

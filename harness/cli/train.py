@@ -16,7 +16,7 @@ import click
 
 from agents.errors import UserError
 from agents.model_files.decoder_config import parse_decoder_config
-from agents.model_files.weights import quantization_faults, load_json_object
+from agents.model_files.weights import load_json_object, quantization_faults
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
 from finetune.dataset_reader import read
@@ -28,9 +28,9 @@ from harness.cli.options.common import db_option, json_option, run
 from harness.cli.options.training import (
     TrainingOptions,
     base_options,
+    parse_settings,
     run_options,
     seeds_option,
-    parse_settings,
     settings_options,
 )
 from harness.cli.train_output import checkpoint_lines, plan_data, plan_lines
@@ -128,7 +128,11 @@ def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: s
             base, data, out, asked.seeds, settings, revision=revision, form=form, name=name, options=options
         )
     else:
-        made = [train_two_step(base, data, out, settings, revision=revision, form=form, name=name, options=options)]
+        made = [
+            train_two_step(
+                base, data, out, settings, revision=revision, form=form, name=name, options=options
+            )
+        ]
     _end(asked, made, [read_checkpoint(sft_output_dir(one.path)) for one in made])
 
 
@@ -162,7 +166,9 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @base_options
 @json_option
 @settings_options
-def plan(base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, as_json: bool, **rest: Any) -> None:
+def plan(
+    base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, as_json: bool, **rest: Any
+) -> None:
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
@@ -174,7 +180,8 @@ def plan(base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, a
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of) for name, of in lengths.items()
+        (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of)
+        for name, of in lengths.items()
     ]
     if as_json:
         told = [plan_data(stage, of.left_out) for stage, of in stages]

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.figure_style import render_figure, figure_format
+from agents.figure_style import figure_format, render_figure
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import RatedDialogue
 from harness.atomic_write import atomic_write
@@ -71,7 +71,9 @@ def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = No
     """The ratings of the training dialogues (or of those given), as `finetune.dialogue_selection` takes them."""
     chosen = dialogues_in_split(dataset, Split.TRAIN) if dialogues is None else dialogues
     return [
-        RatedDialogue(one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS})
+        RatedDialogue(
+            one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS}
+        )
         for one in chosen
     ]
 

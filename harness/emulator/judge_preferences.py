@@ -128,8 +128,12 @@ def parse_task(messages: Sequence[Message]) -> PromptTask:
     if original is None and "improve" in instruction.lower():  # a later turn of a growing conversation
         original = next((turn.content for turn in reversed(messages) if turn.role == "assistant"), None)
     if original is not None:
-        return PromptTask("improve", context, utterance or "", original=original.strip(), instruction=instruction)
-    return PromptTask("respond", context, last.strip() if utterance is None else utterance, instruction=instruction)
+        return PromptTask(
+            "improve", context, utterance or "", original=original.strip(), instruction=instruction
+        )
+    return PromptTask(
+        "respond", context, last.strip() if utterance is None else utterance, instruction=instruction
+    )
 
 
 def _instruction(text: str, quotes: Iterable[str | None]) -> str:

@@ -73,9 +73,15 @@ MODELS: dict[str, EmulatedModel] = {
     for model in (
         EmulatedModel("emulated-gpt-4o", "openai", JudgeProfile(0.78, 6.0, 0.06), max_top_logprobs=20),
         EmulatedModel("emulated-gpt-4o-mini", "openai", JudgeProfile(0.70, 5.0, 0.12), max_top_logprobs=20),
-        EmulatedModel("emulated-o4-mini", "openai", JudgeProfile(0.80, 8.0, 0.03), sampling=False, thinking=True),
-        EmulatedModel("emulated-gemini-2.0-flash", "google", JudgeProfile(0.74, 5.0, -0.05), max_top_logprobs=20),
-        EmulatedModel("emulated-gemini-2.5-flash", "google", JudgeProfile(0.80, 8.0, 0.02), skill=3, thinking=True),
+        EmulatedModel(
+            "emulated-o4-mini", "openai", JudgeProfile(0.80, 8.0, 0.03), sampling=False, thinking=True
+        ),
+        EmulatedModel(
+            "emulated-gemini-2.0-flash", "google", JudgeProfile(0.74, 5.0, -0.05), max_top_logprobs=20
+        ),
+        EmulatedModel(
+            "emulated-gemini-2.5-flash", "google", JudgeProfile(0.80, 8.0, 0.02), skill=3, thinking=True
+        ),
         EmulatedModel(
             "emulated-claude-sonnet-4-5",
             "anthropic",

@@ -17,7 +17,7 @@ import orjson
 from agents.hashing import canonical
 from harness.emulator import fault_injection
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.fault_injection import RequestAttempt, FaultKind
+from harness.emulator.fault_injection import FaultKind, RequestAttempt
 from harness.emulator.protocols import ServerProtocol
 from harness.emulator.provider_faults import FaultIdentity, apply_faults
 from harness.emulator.rate_limits import EmulatedRateLimiter, ModelLimits
@@ -83,7 +83,11 @@ class RequestHandler:
     """
 
     def __init__(
-        self, options: EmulatorConfig, counts: RequestLog, clock: Callable[[], float], now: Callable[[], datetime]
+        self,
+        options: EmulatorConfig,
+        counts: RequestLog,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
     ) -> None:
         self._options = options
         self._counts = counts
@@ -239,7 +243,9 @@ class RequestHandler:
             whole=reply.is_answer,
         )
 
-    def _failed(self, form: ServerProtocol, attempt: RequestAttempt, limits: ModelLimits, delay: float) -> Reply:
+    def _failed(
+        self, form: ServerProtocol, attempt: RequestAttempt, limits: ModelLimits, delay: float
+    ) -> Reply:
         status = fault_injection.error_status(attempt, self._options)
         headers = self._headers(form, limits)
         if status == 502:

@@ -21,9 +21,9 @@ import orjson
 from agents.messages import FinishReason, TokenLogprobs
 from harness.emulator import response_texts, token_count
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.judge_preferences import PromptTask, preference, probabilities, parse_task
+from harness.emulator.judge_preferences import PromptTask, parse_task, preference, probabilities
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
-from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
+from harness.emulator.types import CompletionSet, ParsedRequest, SampledCompletion
 
 _SPELLINGS = {"1": "one", "2": "two", "tie": "Tie"}
 _SHARES = (0.94, 0.04, 0.02)  # as it is, with a space before it, in letters
@@ -41,7 +41,9 @@ class _Piece:
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
-def generate_completions(question: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig) -> CompletionSet:
+def generate_completions(
+    question: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig
+) -> CompletionSet:
     """Every answer of one request.
 
     `body` is its canonical JSON and `key` its `Idempotency-Key` or "": with the seed they decide all.
@@ -56,7 +58,9 @@ def input_tokens(question: ParsedRequest) -> int:
     return sum(token_count.estimate(message.content) + _MESSAGE_OVERHEAD for message in question.messages)
 
 
-def _answer(question: ParsedRequest, identity: bytes, sample: int, options: EmulatorConfig) -> SampledCompletion:
+def _answer(
+    question: ParsedRequest, identity: bytes, sample: int, options: EmulatorConfig
+) -> SampledCompletion:
     refused = uniform(identity, "refusal", sample) < options.refusals
     if refused and not question.model.rambles:  # a base model cannot decline
         filtered = uniform(identity, "filtered", sample) < 0.5
@@ -105,7 +109,9 @@ def _written(question: ParsedRequest, task: PromptTask, identity: bytes, sample:
     return f" {text}" if question.model.rambles else text  # a base model continues the prompt's last word
 
 
-def _verdict(question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig) -> _Piece:
+def _verdict(
+    question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig
+) -> _Piece:
     """The verdict's token, drawn from the taste, with every alternative that had a chance."""
     allowed = next((values for _, values in question.fields if values), question.choices)
     labels = allowed or (("1", "2", "tie") if task.offers_tie else ("1", "2"))
@@ -116,7 +122,9 @@ def _verdict(question: ParsedRequest, task: PromptTask, identity: bytes, sample:
     return _Piece(chosen, tuple(shares if allowed else _spelled(shares)))
 
 
-def _weights(question: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: EmulatorConfig) -> list[float]:
+def _weights(
+    question: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: EmulatorConfig
+) -> list[float]:
     """How likely each label is: "1" and "2" by name, or the first two by place; the next one is the tie."""
     if task.kind != "judge" or len(labels) < 2:
         return [1.0] * len(labels)  # no comparison: no taste to go by
@@ -142,7 +150,9 @@ def _spelled(shares: list[tuple[str, float]]) -> list[tuple[str, float]]:
     return [*spelled, *_OUTSIDE]
 
 
-def _json_pieces(question: ParsedRequest, task: PromptTask, verdict: _Piece, identity: bytes) -> Iterator[_Piece]:
+def _json_pieces(
+    question: ParsedRequest, task: PromptTask, verdict: _Piece, identity: bytes
+) -> Iterator[_Piece]:
     """The object asked for; what is not the answer itself is filled with a sentence."""
     names = [name for name, values in question.fields if values]
     plain = [name for name, _ in question.fields]

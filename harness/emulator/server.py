@@ -34,7 +34,7 @@ from harness.emulator.protocols import (
     openai_chat,
     openai_completions,
 )
-from harness.emulator.request_handler import Action, Reply, RequestHandler, Request
+from harness.emulator.request_handler import Action, Reply, Request, RequestHandler
 from harness.emulator.request_log import RequestLog
 from harness.emulator.types import RejectedError
 

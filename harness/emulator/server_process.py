@@ -39,7 +39,9 @@ class EmulatorProcess:
 
 
 @contextlib.contextmanager
-def emulator_process(options: EmulatorConfig, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorProcess]:
+def emulator_process(
+    options: EmulatorConfig, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[EmulatorProcess]:
     """Run the emulator in a child process while the block runs.
 
     Raises:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, Usage
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 
 EMULATED = "emulated-"
 ROUNDING_USD = 1e-9  # less than this is the rounding of sums

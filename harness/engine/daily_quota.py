@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, EndpointDisabled
+from agents.clients.base import ModelClient, ModelRequest
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import Completion
 from harness.engine.budget import StaleReservationError
 from harness.engine.limits import Limits

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, EndpointDisabled
 from harness.engine.endpoint import LOW_WATER_MARK, Endpoint
 from harness.engine.rate_limiter import MAX_UNCOMMITTED

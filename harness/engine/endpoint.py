@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from functools import partial
 
-from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, EndpointDisabled
+from agents.clients.base import ModelClient, ModelRequest
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.models.spec import Model
-from harness.engine.budget import BudgetedClient, Price, RunBudget, Reservation
+from harness.engine.budget import BudgetedClient, Price, Reservation, RunBudget
 from harness.engine.daily_quota import DailyQuota, DailyQuotaClient
-from harness.engine.event_log import EventLog, EndpointStats
+from harness.engine.event_log import EndpointStats, EventLog
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import RequestTracker
-from harness.engine.retry import RetryDecision, GiveUp, RetryAfter, RetryingClient, RetryPolicy
+from harness.engine.retry import GiveUp, RetryAfter, RetryDecision, RetryingClient, RetryPolicy
 
 LOW_WATER_MARK = 128  # claimed calls that wait at the gate; with fewer, the next batch is claimed at once
 
@@ -61,7 +61,9 @@ class Endpoint:
         outage = Outage(policy.patience_seconds, 2 * policy.initial_backoff_seconds)
         self.rate_limiter = RateLimiter(limits or Limits(), self._limit_changed, outage)
         self._reservation = Reservation(price, most_output_tokens, self._overspent)
-        inner: ModelClient = RateLimitedClient(client, self.rate_limiter, self._abandoned, self._reservation.check)
+        inner: ModelClient = RateLimitedClient(
+            client, self.rate_limiter, self._abandoned, self._reservation.check
+        )
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
             inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.used_since, model.id)))
         if run_budget is not None and price is not None:

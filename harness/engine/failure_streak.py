@@ -11,11 +11,19 @@ from collections import Counter
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.generation import ExclusionReason, Generation
-from agents.types import Judgment, UnscoredReason, Unscored
+from agents.types import Judgment, Unscored, UnscoredReason
 
 MAX_STREAK = 20
-_UNSCORED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty", UnscoredReason.FILTERED: "filtered"}
-_FLAWED = {ExclusionReason.TRUNCATED: "truncated", ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered"}
+_UNSCORED = {
+    UnscoredReason.TRUNCATED: "truncated",
+    UnscoredReason.EMPTY: "empty",
+    UnscoredReason.FILTERED: "filtered",
+}
+_FLAWED = {
+    ExclusionReason.TRUNCATED: "truncated",
+    ExclusionReason.EMPTY: "empty",
+    ExclusionReason.FILTERED: "filtered",
+}
 
 
 class FailureStreak:
@@ -56,7 +64,9 @@ def failure_kind(reading: object) -> str | None:
         return _UNSCORED.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
     if isinstance(reading, Generation) and reading.flaw:
         flaw = ExclusionReason(reading.flaw)
-        is_rambling = flaw is ExclusionReason.TRUNCATED and bool(reading.text.strip())  # base models write to the limit
+        is_rambling = flaw is ExclusionReason.TRUNCATED and bool(
+            reading.text.strip()
+        )  # base models write to the limit
         return None if is_rambling else _FLAWED.get(flaw)
     return None
 

@@ -50,7 +50,9 @@ def progress_line(endpoint: Endpoint) -> str:
     """One lane's state in one line."""
     stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
     total = "?" if stats.total is None else f"{stats.total:,}"
-    limit = "" if rate_limiter.requests_per_minute is None else f" of {rate_limiter.requests_per_minute:,.0f}/min"
+    limit = (
+        "" if rate_limiter.requests_per_minute is None else f" of {rate_limiter.requests_per_minute:,.0f}/min"
+    )
     parts = [
         f"{endpoint.name}: {stats.done:,}/{total}",
         f"{per_second(endpoint) * 60:,.0f}/min{limit}",
@@ -73,7 +75,9 @@ def live_table(endpoints: Sequence[Endpoint]) -> Table:
     for endpoint in endpoints:
         stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
         total = "?" if stats.total is None else f"{stats.total:,}"
-        limit = "-" if rate_limiter.requests_per_minute is None else f"{rate_limiter.requests_per_minute:,.0f}"
+        limit = (
+            "-" if rate_limiter.requests_per_minute is None else f"{rate_limiter.requests_per_minute:,.0f}"
+        )
         table.add_row(
             endpoint.name,
             f"{stats.done:,}/{total}",

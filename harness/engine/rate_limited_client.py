@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from harness.engine.outage import ENDPOINT_FAILURES, Outage, OutageAction

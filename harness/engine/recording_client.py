@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.messages import Completion
 from agents.types import Judgment, Unscored
 from harness.engine.budget import Price
@@ -161,7 +161,9 @@ class RecordingClient:
             raise trouble
         return completion
 
-    def _read(self, call: ModelRequest, completion: Completion) -> tuple[object, float | None, Exception | None]:
+    def _read(
+        self, call: ModelRequest, completion: Completion
+    ) -> tuple[object, float | None, Exception | None]:
         """(what a new answer says, what it cost, why it could not be read): it is paid for either way."""
         stats = self._stats
         cost = None if self._price is None else self._price.cost(call, completion.usage)

@@ -109,7 +109,9 @@ class RequestTracker:
         committed: Awaitable[None] = self._writer.put_reading(reading)
         return committed
 
-    def keep(self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None) -> None:
+    def keep(
+        self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
+    ) -> None:
         """The same as `record` for who does not wait: the answer is shared until it is committed."""
         shared, self.pending[call.key] = self.pending.get(call.key), completion
         if isinstance(shared, asyncio.Future):
@@ -140,7 +142,9 @@ class RequestTracker:
             if isinstance(pending.get(key), Completion):
                 del pending[key]
 
-    def record_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
+    def record_failure(
+        self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None
+    ) -> None:
         """Keep a failed try, with what it may have cost; committed with the next batch."""
         self._writer.put_failure(call, error, tries, cost_usd)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion
 from agents.models.lifecycle import today
-from agents.models.response_model import NameMatch, match_answering_model, is_at_provider, shown
+from agents.models.response_model import NameMatch, is_at_provider, match_answering_model, shown
 from agents.models.retirement import ALLOW, is_retired, real_model_id
 from agents.models.spec import Model
 

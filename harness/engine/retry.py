@@ -13,8 +13,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, EndpointDisabled
+from agents.clients.base import ModelClient, ModelRequest
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import Completion
 from harness.engine.failure_streak import FailureStreak
 
@@ -111,9 +111,7 @@ def decide(
     asked = error.retry_after_seconds
     wait = backoff if asked is None else asked if failed_tries <= MAX_TRUSTED_WAITS else max(asked, backoff)
     limited = error.failure is Failure.RATE_LIMITED
-    if put_off_seconds + wait > policy.patience_seconds or (
-        failed_tries >= policy.max_tries and not limited
-    ):
+    if put_off_seconds + wait > policy.patience_seconds or (failed_tries >= policy.max_tries and not limited):
         return GiveUp()
     return RetryAfter(wait)
 

@@ -26,7 +26,7 @@ from agents.clients.sdk import SdkClient
 from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import real_model_id
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from harness import provenance
 from harness.engine.budget import Price, RunBudget, lookup_price
 from harness.engine.dispatcher import dispatch
@@ -37,7 +37,7 @@ from harness.engine.progress import shown
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy
-from harness.engine.sources import RequestSource, check_retired_models, add_shutdown_dates
+from harness.engine.sources import RequestSource, add_shutdown_dates, check_retired_models
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
@@ -88,7 +88,9 @@ class RequestSettings:
         """Seconds for one request to a model: one that may think needs longer."""
         if self.timeout_seconds is not None:
             return self.timeout_seconds
-        may_think = model.capabilities.thinking or model.capabilities.verdict_tokens >= THINKING_VERDICT_TOKENS
+        may_think = (
+            model.capabilities.thinking or model.capabilities.verdict_tokens >= THINKING_VERDICT_TOKENS
+        )
         return THINKING_TIMEOUT_SECONDS if may_think else DEFAULT_TIMEOUT_SECONDS
 
     def limits_of(self, model: Model) -> Limits:
@@ -127,7 +129,9 @@ async def run_requests(
     if settings.budget_usd is not None:
         _check_prices(prices)
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
-    run_id, invocation_id = await store.begin(kind, spec, command=provenance.redacted_command_line(), context=context)
+    run_id, invocation_id = await store.begin(
+        kind, spec, command=provenance.redacted_command_line(), context=context
+    )
     interrupted = asyncio.Event()
     endpoints: list[Endpoint] = []
     answerers: list[ResponseModelClient] = []
@@ -168,10 +172,15 @@ async def run_requests(
                     endpoint.stats.total = source.total
                     endpoint.rate_limiter.uncommitted = lambda: writer.held
                     endpoints.append(endpoint)
-                writer.watch(partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, run_budget))
+                writer.watch(
+                    partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, run_budget)
+                )
                 try:
                     with shown(endpoints, settings.quiet):
-                        works = [(endpoint, source.work()) for endpoint, source in zip(endpoints, sources, strict=True)]
+                        works = [
+                            (endpoint, source.work())
+                            for endpoint, source in zip(endpoints, sources, strict=True)
+                        ]
                         await dispatch(works, interrupted, settings.grace_seconds)
                 finally:
                     for endpoint in endpoints:
@@ -198,7 +207,11 @@ def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
 
 
 def _committed(
-    endpoints: Sequence[Endpoint], tracker: RequestTracker, run_budget: RunBudget | None, cost_usd: float, keys: Sequence[str]
+    endpoints: Sequence[Endpoint],
+    tracker: RequestTracker,
+    run_budget: RunBudget | None,
+    cost_usd: float,
+    keys: Sequence[str],
 ) -> None:
     """A batch is safe: it is the database's business now, and there is room for what comes next."""
     tracker.committed(keys)
@@ -249,7 +262,9 @@ def _purse(store: Store, settings: RequestSettings, run_id: str, invocation_id: 
 
 
 @contextlib.asynccontextmanager
-async def _opened(keys: Mapping[Model, str], settings: RequestSettings) -> AsyncIterator[dict[Model, ModelClient]]:
+async def _opened(
+    keys: Mapping[Model, str], settings: RequestSettings
+) -> AsyncIterator[dict[Model, ModelClient]]:
     """A client for each model; plain HTTP ones share one session."""
     session: aiohttp.ClientSession | None = None
     clients: dict[Model, ModelClient] = {}

@@ -23,7 +23,7 @@ from finetune.checkpoint import Checkpoint
 from finetune.merge_lora import RECORD as MERGED_RECORD
 from finetune.merge_lora import merge
 from finetune.model_loader import check_weights
-from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor
+from harness.serving.checkpoint_resolver import ServedAuthor, ServedModels
 from harness.serving.hardware import plan_serving, wanted
 from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
@@ -73,7 +73,7 @@ class ServingConfig:
     @property
     def set_name(self) -> str:
         """The preset's name in `AUTHOR@PRESET`; "" for the default one."""
-        return sampling_presets.name_of(self.preset)[1]
+        return sampling_presets.parse_preset_name(self.preset)[1]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import Fault, UserError
-from finetune.checkpoint import RECORD, Checkpoint, read_checkpoint, check_same_base
+from finetune.checkpoint import RECORD, Checkpoint, check_same_base, read_checkpoint
 from finetune.model_loader import LocalModel, locate
 from finetune.tokenizer_identity import check_prompt_encoding
 from serve.sampling_presets import read_json

@@ -33,7 +33,9 @@ def wanted(
     if device == "cpu":
         memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
-    return ServingRequest(device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or MEMORY_FRACTION, **more)
+    return ServingRequest(
+        device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or MEMORY_FRACTION, **more
+    )
 
 
 def plan_serving(folder: Path, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:

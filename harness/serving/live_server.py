@@ -71,7 +71,9 @@ def cached_adapters(adapters: Sequence[Adapter]) -> list[Adapter]:
     return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
 
 
-def prepare(server: VllmServer, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool) -> None:
+def prepare(
+    server: VllmServer, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool
+) -> None:
     """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.
 
     Args:

@@ -21,18 +21,18 @@ from harness.engine.limits import Limits
 from harness.study.config import (
     BASE,
     BEST,
-    TRUNCATED_BASE,
     DEVICES,
     FORMS,
     PRESETS,
     STEPS,
     STUDENT,
     THROUGH,
+    TRUNCATED_BASE,
     Data,
     Generation,
     Judging,
-    StudentSpec,
     Selection,
+    StudentSpec,
     Study,
     Teaching,
     Training,
@@ -164,7 +164,9 @@ def _training(table: TomlTable, fidelity: Fidelity) -> Training:
     return Training(steps, tuple(seeds or Training.seeds), device, made["sft"], made["dpo"])
 
 
-def _settings(table: TomlTable, common: Mapping[str, Any], own: TomlTable, fidelity: Fidelity) -> TrainingSettings:
+def _settings(
+    table: TomlTable, common: Mapping[str, Any], own: TomlTable, fidelity: Fidelity
+) -> TrainingSettings:
     """One step's numbers; a mistake is told where it stands, what both steps share once."""
     mine = own.rest()
     try:

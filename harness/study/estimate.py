@@ -25,12 +25,12 @@ from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
-from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT
-from harness.study.graph import StudyGraph, StudentPlan
-from harness.study.scheduler import StageStatus, StageState, stage_statuses
+from harness.study.config import BASE, BEST, STUDENT, TRUNCATED_BASE
+from harness.study.graph import StudentPlan, StudyGraph
+from harness.study.scheduler import StageState, StageStatus, stage_statuses
 from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
 from harness.workflows.generation_plan import plan_responses
-from harness.workflows.judge import JudgingPlan as JudgingPlan
+from harness.workflows.judge import JudgingPlan
 from harness.workflows.judge_cost import CostEstimate, estimate
 
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
@@ -162,12 +162,16 @@ def _training(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateL
             hours = sum(one.teraflop for one in known) / CARD_TERAFLOPS / 3600
             what = f"{student_spec.base}, {step.upper()}"
             lines.append(
-                EstimateLine("train", what, len(students), len(students) - len(left), card_hours=hours, note=note)
+                EstimateLine(
+                    "train", what, len(students), len(students) - len(left), card_hours=hours, note=note
+                )
             )
     return lines
 
 
-def _trained(graph: StudyGraph, found: Sequence[StageStatus], student_spec: str, step: str) -> list[StudentPlan]:
+def _trained(
+    graph: StudyGraph, found: Sequence[StageStatus], student_spec: str, step: str
+) -> list[StudentPlan]:
     """Every training of a learner's step, those on the way to another step included."""
     there = {one.stage.name for one in found}
     (of,) = (one for one in graph.study.student_specs if one.name == student_spec)
@@ -220,7 +224,7 @@ def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
-        shape = parse_decoder_config(load_base_config(student.student_spec.base))
+        shape = parse_decoder_config(load_base_config(student.learner.base))
     except UserError:
         return None
     rows = _rows(graph, student)
@@ -278,7 +282,9 @@ async def _judging(graph: StudyGraph, found: Sequence[StageStatus]) -> list[Esti
         total = CostEstimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for split in dict.fromkeys(str(one.stage.settings["split"]) for one in left):
             times = sum(one.stage.settings["split"] == split for one in left)
-            (one_contest,) = await estimate(context.store, _stand_ins(graph, by, Split(split)), context.settings)
+            (one_contest,) = await estimate(
+                context.store, _stand_ins(graph, by, Split(split)), context.settings
+            )
             total = _sum(total, one_contest, times)
         lines.append(
             EstimateLine(

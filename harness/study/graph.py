@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from agents.hashing import content_id
-from agents.judge import Judge, select_judge_prompt, judge_temperature
+from agents.judge import Judge, judge_temperature, select_judge_prompt
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.student_prompt import rendering
@@ -21,13 +21,18 @@ from finetune.config import with_seed
 from finetune.dialogue_selection import LOW_RATED
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study import stages
-from harness.study.config import BASE, BEST, TRUNCATED_BASE, STUDENT, StudentSpec
+from harness.study.config import BASE, BEST, STUDENT, TRUNCATED_BASE, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, served
 from harness.workflows.generate import GenerationPlan
-from harness.workflows.generation_plan import DialogueSubset, plan_improvements, plan_responses, direct_responder
+from harness.workflows.generation_plan import (
+    DialogueSubset,
+    direct_responder,
+    plan_improvements,
+    plan_responses,
+)
 
 CARD = "card"
 KINDS = ("improve", "build", "base", "train", "respond", "generate", "judge", "choose", "report")
@@ -133,7 +138,9 @@ class StudyGraph:
         """The format controls that are trained: on low-rated human responses, SFT alone."""
         return self._students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
 
-    def _students(self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]) -> list[StudentPlan]:
+    def _students(
+        self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]
+    ) -> list[StudentPlan]:
         seeds = self.study.training.seeds
         return [
             StudentPlan(learner, recipe, seed, step, len(seeds) > 1)
@@ -148,7 +155,9 @@ class StudyGraph:
         self.stages.setdefault(stage.name, stage)
         return stage.name
 
-    async def improvement_plan(self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]) -> GenerationPlan:
+    async def improvement_plan(
+        self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]
+    ) -> GenerationPlan:
         """What a teacher is asked."""
         study, context = self.study, self.context
         return await plan_improvements(
@@ -215,7 +224,9 @@ class StudyGraph:
         data = self.study.data
         return DialogueSubset(self.context.dataset, split, data.limit or None, data.seed)
 
-    def _responses(self, word: str, learner: StudentSpec | None, student: StudentPlan | None, split: Split) -> str:
+    def _responses(
+        self, word: str, learner: StudentSpec | None, student: StudentPlan | None, split: Split
+    ) -> str:
         """The stage that makes a contestant's responses; the name itself where they are there already."""
         if word.startswith(("dataset:", "file:")):
             return word

@@ -16,7 +16,7 @@ from agents.hashing import content_id
 from harness import provenance
 from harness.atomic_write import atomic_write
 from harness.study.context import StudyContext
-from harness.study.stage_cache import StageOutput, StageInputs
+from harness.study.stage_cache import StageInputs, StageOutput
 from harness.workflows.judge import JUDGING
 from results.db.store import Store
 
@@ -70,7 +70,9 @@ async def create_study_run(
         "taught": sorted({str(one["set"]) for one in asked}),
     }
     context = provenance.context(study=study.source)
-    run_id, invocation = await store.begin(JUDGING, spec, command=provenance.redacted_command_line(), context=context)
+    run_id, invocation = await store.begin(
+        JUDGING, spec, command=provenance.redacted_command_line(), context=context
+    )
     try:
         async with store.together():
             await store.put_run_dialogues(run_id, dialogues)
@@ -87,4 +89,6 @@ async def write_report(world: StudyContext, store: Store, run_id: str, ready: St
     page = await render(store, run_id)
     place = ready.folder(world.folder / "reports").with_suffix(".html")
     atomic_write(place, page)
-    return StageOutput(f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.relative_path(place), "run": run_id})
+    return StageOutput(
+        f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.relative_path(place), "run": run_id}
+    )

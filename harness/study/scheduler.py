@@ -19,7 +19,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from agents.errors import EmpathyError, UserError
-from harness.study.stage_cache import StageOutput, StageCache, StageInputs, StageRecord, Stage
+from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput, StageRecord
 
 
 class StageState(StrEnum):
@@ -91,7 +91,10 @@ def _needs(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRec
     """The records of what a stage needs; None where some are not there. A patient one takes what is done."""
     records = {name: found.record for name in stage.needs if (found := known[name]).record is not None}
     if stage.run_on_partial_inputs:
-        ended = all(known[name].state in (StageState.DONE, StageState.FAILED, StageState.BLOCKED) for name in stage.needs)
+        ended = all(
+            known[name].state in (StageState.DONE, StageState.FAILED, StageState.BLOCKED)
+            for name in stage.needs
+        )
         return records if ended and records else None
     return records if len(records) == len(stage.needs) else None
 
@@ -232,7 +235,9 @@ class StageScheduler:
                     self._end(stage, StageStatus(stage, StageState.DONE, record))
                     continue
                 if stage.name not in self._pick:
-                    self._end(stage, StageStatus(stage, StageState.BLOCKED, why="is left out, and not done yet"))
+                    self._end(
+                        stage, StageStatus(stage, StageState.BLOCKED, why="is left out, and not done yet")
+                    )
                 continue
             stuck = [
                 name

@@ -30,7 +30,7 @@ from harness.study.config import TINY, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import report_progress
 from harness.study.report_run import create_study_run, write_report
-from harness.study.stage_cache import StageOutput, StageInputs
+from harness.study.stage_cache import StageInputs, StageOutput
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
 from harness.workflows.generate import GenerationPlan, Summary, generate
@@ -101,7 +101,9 @@ async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: St
     manifest = orjson.loads((folder / MANIFEST).read_bytes())
     rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
     left_out = manifest["excluded"]
-    return StageOutput(dataset_id(manifest), {"folder": context.relative_path(folder), **rows, "left_out": left_out})
+    return StageOutput(
+        dataset_id(manifest), {"folder": context.relative_path(folder), **rows, "left_out": left_out}
+    )
 
 
 async def find_base(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> StageOutput:
@@ -115,14 +117,21 @@ async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Sta
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
+    got = await run_in_subprocess(
+        job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec)
+    )
     if tiny:
         got |= {"base": "", "at": "", "folder": context.relative_path(folder)}
     return StageOutput(got["weights"], got)
 
 
 async def train(
-    context: StudyContext, settings: TrainingSettings, step: str, name: str, student_spec: StudentSpec, ready: StageInputs
+    context: StudyContext,
+    settings: TrainingSettings,
+    step: str,
+    name: str,
+    student_spec: StudentSpec,
+    ready: StageInputs,
 ) -> StageOutput:
     """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
     base = ready.needs[f"base {student_spec.name}"].result
@@ -144,10 +153,14 @@ async def train(
         "cpu": context.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await run_in_subprocess(job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec))
+    got = await run_in_subprocess(
+        job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec)
+    )
     async with await Store.open(context.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
-    return StageOutput(got["id"], {"student": name, "step": step, "folder": context.relative_path(out), **got})
+    return StageOutput(
+        got["id"], {"student": name, "step": step, "folder": context.relative_path(out), **got}
+    )
 
 
 def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
@@ -161,7 +174,9 @@ def base_location(context: StudyContext, base: Mapping[str, Any]) -> str:
     return str(base["base"]) or str(context.folder / base["folder"])
 
 
-async def judge(context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: StageInputs) -> StageOutput:
+async def judge(
+    context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: StageInputs
+) -> StageOutput:
     """One contest under one judge, every pair in both orders."""
     study = context.study
     async with await Store.open(context.db) as store:
@@ -220,7 +235,9 @@ async def contestant(context: StudyContext, store: Store, name: str, ready: Stag
     """A contest's author: from the stage that made its responses, or as it is named."""
     if name in ready.needs:
         made = ready.needs[name].result
-        return await resolve_author(f"{made['author'].partition('@')[0]}@{made['set']}", context.dataset, store)
+        return await resolve_author(
+            f"{made['author'].partition('@')[0]}@{made['set']}", context.dataset, store
+        )
     return await resolve_author(name, context.dataset, store)
 
 

@@ -19,13 +19,26 @@ from finetune.checkpoint import Base, read_checkpoint, weights_id
 from finetune.model_loader import LocalModel
 from finetune.tokenizer_identity import check_prompt_encoding
 from harness.serving.backends import ServingConfig
-from harness.serving.checkpoint_resolver import BASE, BASE_CUT, STUDENT, ServedModels, ServedAuthor, short_name
+from harness.serving.checkpoint_resolver import (
+    BASE,
+    BASE_CUT,
+    STUDENT,
+    ServedAuthor,
+    ServedModels,
+    short_name,
+)
 from harness.serving.hardware import default_device
 from harness.study.config import TRUNCATED_BASE, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import report_progress
-from harness.study.stage_cache import StageOutput, StageInputs
-from harness.study.stages import StudyInterrupted, StageNotFinished, base_location, response_set_output, thread_environment
+from harness.study.stage_cache import StageInputs, StageOutput
+from harness.study.stages import (
+    StageNotFinished,
+    StudyInterrupted,
+    base_location,
+    response_set_output,
+    thread_environment,
+)
 from harness.workflows.generate import Summary
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -41,7 +54,10 @@ async def served(
     Raises:
         UserError: they cannot be served.
     """
-    for name, value in {"TQDM_DISABLE": "1", **thread_environment(student_spec)}.items():  # bars would cover our progress
+    for name, value in {
+        "TQDM_DISABLE": "1",
+        **thread_environment(student_spec),
+    }.items():  # bars would cover our progress
         os.environ.setdefault(name, value)
     base = _located(context, student_spec, group[0])
     check_base(base.folder)
@@ -59,7 +75,9 @@ async def served(
         plan = plan_responses(chosen, [responder(one, who, how, context.library) for one in who.contestants])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with report_progress(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
-            summary = await respond(store, context.registry, chosen, who, how, context.settings, context.library)
+            summary = await respond(
+                store, context.registry, chosen, who, how, context.settings, context.library
+            )
         yield summary
 
 

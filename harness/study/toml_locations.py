@@ -106,7 +106,7 @@ class FaultCollector:
             at = (*path, key) if (*path, key) in self._lines else path
             self.add(at, fault.what, fault.found, fault.remedy)
 
-    def tell(self, what: str, remedy: str = "") -> None:
+    def raise_if_any(self, what: str, remedy: str = "") -> None:
         """All of them at once.
 
         Raises:

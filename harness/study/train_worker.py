@@ -144,7 +144,9 @@ def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         )
     else:
         base, revision, form = job["base"], job["revision"], job["form"]
-        made = train_sft(base, data, out, settings, revision=revision, form=form, name=job["name"], options=options)
+        made = train_sft(
+            base, data, out, settings, revision=revision, form=form, name=job["name"], options=options
+        )
     told = made.record
     names = ("losses", "margins", "seconds", "steps", "health", "device")
     return {"id": made.id, **{name: told[name] for name in names}}

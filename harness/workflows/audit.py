@@ -212,9 +212,10 @@ async def run_audit(
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
-        RequestSource(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge) for judge in plan.judges
+        RequestSource(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge)
+        for judge in plan.judges
     ]
     report = await run_requests(store, registry, settings, AUDIT, plan.spec, describe, sources)
     return await summarize_audit(
-        store, report.run_id, report.lanes, interrupted=report.interrupted, without_kin=without_kin
+        store, report.run_id, report.endpoints, interrupted=report.interrupted, without_kin=without_kin
     )

@@ -31,7 +31,7 @@ from finetune.dialogue_selection import (
     membership,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
-from harness.data.author_resolver import resolve_author, emulated_set
+from harness.data.author_resolver import emulated_set, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_in_split
@@ -40,7 +40,9 @@ from prompts import Library
 from results.db.store import Store
 from results.queries.responses import outcome_of, reads_of, runs_of, set_of
 
-Texts = dict[tuple[str, str], str | UnusableResponse]  # (dialogue's id, role) → response, or why it may not train
+Texts = dict[
+    tuple[str, str], str | UnusableResponse
+]  # (dialogue's id, role) → response, or why it may not train
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,9 @@ def _part(members: DialogueSelection, kept: set[str], *, inside: bool) -> Dialog
     )
 
 
-async def _found(dataset: Dataset, train: Sequence[Dialogue], store: Store | None, recipe: TrainingSetSpec) -> _Found:
+async def _found(
+    dataset: Dataset, train: Sequence[Dialogue], store: Store | None, recipe: TrainingSetSpec
+) -> _Found:
     texts: Texts = {
         (dialogue.id, role): dataset.texts[role][dialogue.id] for role in (HUMAN, *LLMS) for dialogue in train
     }

@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError
 from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from harness.engine.budget import Price
 from prompts import Library
 
@@ -153,7 +153,9 @@ def _read(
         verdict = "text"
     elif verdict == "text" and tops and not thinks:
         verdict = "logprobs"
-    room = OUTPUT_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
+    room = (
+        OUTPUT_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
+    )
     return ModelDiagnosis(
         model=model.id,
         address=model.base_url,
@@ -202,7 +204,9 @@ def facts(diagnosis: ModelDiagnosis) -> Mapping[str, str]:
         "tokens": tokens,
         "thinks first": "yes" if capabilities.thinking else "no",
         "temperature": "accepted" if capabilities.temperature else "refused",
-        "log-probabilities": f"{capabilities.max_top_logprobs} a token" if capabilities.max_top_logprobs else "none",
+        "log-probabilities": f"{capabilities.max_top_logprobs} a token"
+        if capabilities.max_top_logprobs
+        else "none",
         "token limit's name": capabilities.token_limit,
         "refused": ", ".join(diagnosis.refused) or "nothing",
         "limits stated": ", ".join(known) or "none",

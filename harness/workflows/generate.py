@@ -34,7 +34,9 @@ from results.db.store import Store
 from results.queries.responses import cost_of, last_attempts, reads_of
 
 ResponseAgent = Responder | Improver
-AttemptCounts = Mapping[tuple[str, str], Mapping[int, int]]  # (set, dialogue) → step → number of the last attempt
+AttemptCounts = Mapping[
+    tuple[str, str], Mapping[int, int]
+]  # (set, dialogue) → step → number of the last attempt
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class InitialResponses:
         """Responses that are asked for when they are needed."""
         return cls(responder.set, {}, responder)
 
-    async def original(self, client: ModelClient, dialogue: Dialogue, tries: AttemptCounts) -> Response | None:
+    async def original(
+        self, client: ModelClient, dialogue: Dialogue, tries: AttemptCounts
+    ) -> Response | None:
         """The response to improve; None where there is none that is worth improving."""
         if self.responder is None:
             return self.responses[dialogue.key]
@@ -138,7 +142,9 @@ class GenerationPlan:
         """How many pieces of work `work` gives."""
         return sum(self.can(agent, one) for one in self.dialogues for agent in self.agents_of(model))
 
-    async def _do(self, agent: ResponseAgent, dialogue: Dialogue, tries: AttemptCounts, client: ModelClient) -> None:
+    async def _do(
+        self, agent: ResponseAgent, dialogue: Dialogue, tries: AttemptCounts, client: ModelClient
+    ) -> None:
         again = tries.get((agent.set.id, dialogue.key))
         if isinstance(agent, Responder):
             await agent.respond(client, dialogue, again)
@@ -162,7 +168,12 @@ class Summary:
 
 
 async def generate(
-    store: Store, registry: Registry, plan: GenerationPlan, settings: RequestSettings, *, retry_unusable: bool = False
+    store: Store,
+    registry: Registry,
+    plan: GenerationPlan,
+    settings: RequestSettings,
+    *,
+    retry_unusable: bool = False,
 ) -> Summary:
     """Make every response of a plan that is not there yet, store, and summarise.
 
@@ -186,11 +197,15 @@ async def generate(
                     await put_prompt(store, prompt)
         await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
-    sources = [RequestSource(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models]
+    sources = [
+        RequestSource(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models
+    ]
     report = await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
     sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
     cost = await cost_of(store, [of.id for of in plan.sets])
-    return Summary(report.run_id, plan.kind, plan.spec, tuple(sets), report.lanes, cost, report.interrupted)
+    return Summary(
+        report.run_id, plan.kind, plan.spec, tuple(sets), report.endpoints, cost, report.interrupted
+    )
 
 
 def _wants_sampling(sampling: Sampling) -> bool:

@@ -13,22 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion
 from agents.models.registry import Registry
-from agents.models.spec import Model, Capabilities
+from agents.models.spec import Capabilities, Model
 from agents.prompt_lookup import get_prompt
 from agents.responder import Responder
-from agents.student_prompt import PromptStyle, PromptFormat
+from agents.student_prompt import PromptFormat, PromptStyle
 from agents.truncation import FIRST_TURN_97_WORDS
 from agents.types import DEFAULT_PRESET
 from finetune.checkpoint import extra_adapter_config_id
-from finetune.tokenizer_identity import PromptEncoding, load_prompt_encoding, find_prompt_problems
+from finetune.tokenizer_identity import PromptEncoding, find_prompt_problems, load_prompt_encoding
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
-from harness.serving.checkpoint_resolver import BASE, ServedModels, ServedAuthor
+from harness.serving.checkpoint_resolver import BASE, ServedAuthor, ServedModels
 from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
@@ -78,7 +78,7 @@ def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library
     Raises:
         UserError: the preset is none, or the student was trained with other words than ours are now.
     """
-    name, set_name = sampling_presets.name_of(how.preset)
+    name, set_name = sampling_presets.parse_preset_name(how.preset)
     if how.merged and one.checkpoint is not None:
         set_name = f"{set_name or name}-merged"
     config = read_json(cast.base.folder / "config.json")
@@ -117,10 +117,14 @@ def _form(one: ServedAuthor, cast: ServedModels) -> PromptStyle:
     return forms.pop() if len(forms) == 1 else PromptStyle.PLAIN
 
 
-def _model(one: ServedAuthor, cast: ServedModels, how: ServingConfig, rendering: PromptFormat, preset: Preset) -> Model:
+def _model(
+    one: ServedAuthor, cast: ServedModels, how: ServingConfig, rendering: PromptFormat, preset: Preset
+) -> Model:
     protocol = rendering.protocol
     extra = preset.extra_parameters(_options(one, cast, rendering.form))
-    capabilities = Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra)
+    capabilities = Capabilities(
+        seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra
+    )
     name = one.author if one.checkpoint is not None else cast.base_name
     identity = served(one, cast, how).id
     return Model(PROVIDER, name, protocol, capabilities, base_url="http://served/v1", identity=identity)
@@ -205,7 +209,9 @@ async def respond(
     return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
 
 
-def check_questions(folder: Path, responders: Sequence[Responder], chosen: DialogueSubset, how: ServingConfig) -> None:
+def check_questions(
+    folder: Path, responders: Sequence[Responder], chosen: DialogueSubset, how: ServingConfig
+) -> None:
     """Make sure that a base has an embedding for whatever it is asked; tell what it takes for its own marks.
 
     Raises:
@@ -307,7 +313,9 @@ async def _missing(store: Store, plan: GenerationPlan, settings: RequestSettings
     return again or any(one.calls for one in await forecast(store, plan, settings))
 
 
-def _without(last: dict[str, EndpointReport], before: Sequence[dict[str, EndpointReport]]) -> dict[str, EndpointReport]:
+def _without(
+    last: dict[str, EndpointReport], before: Sequence[dict[str, EndpointReport]]
+) -> dict[str, EndpointReport]:
     """The last look's lanes, what this invocation has made itself not counted as known beforehand."""
     made = {name: sum(each[name].made for each in before if name in each) for name in last}
     return {name: replace(lane, reused=max(0, lane.reused - made[name])) for name, lane in last.items()}

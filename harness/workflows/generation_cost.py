@@ -71,7 +71,9 @@ async def forecast(store: Store, plan: GenerationPlan, settings: RequestSettings
     return found
 
 
-def _forecast(plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: RequestSettings) -> GenerationCost:
+def _forecast(
+    plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: RequestSettings
+) -> GenerationCost:
     price = lookup_price(model, dict(settings.prices))
     asked: set[str] = set()
     known: set[str] = set()
@@ -115,7 +117,9 @@ def _calls(plan: GenerationPlan, model: Model) -> Iterator[tuple[tuple[str, str,
             yield from _chain(agent, dialogue, original.text if original is not None else STAND_IN)
 
 
-def _chain(agent: Improver, dialogue: Dialogue, text: str) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
+def _chain(
+    agent: Improver, dialogue: Dialogue, text: str
+) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
     said: tuple[Message, ...] = ()
     for step in range(1, agent.steps + 1):
         messages = agent.messages(step, dialogue, text, said)

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from agents.errors import UserError
 from agents.improver import improver
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.prompt_lookup import get_prompt
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.seeded_order import seeded_order
-from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, PromptStyle, PromptFormat
+from agents.student_prompt import DIRECT_PROMPT, RELEASED_PROMPT, PromptFormat, PromptStyle
 from agents.types import DEFAULT_PRESET, Dialogue, Fidelity, Split, Strategy
 from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import check_no_leak, dialogues_in_split
-from harness.workflows.generate import InitialResponses, GenerationPlan
+from harness.workflows.generate import GenerationPlan, InitialResponses
 from prompts import Library
 from results.db.store import Store
 from results.queries.responses import outcome_of, reads_of
@@ -92,7 +92,9 @@ def direct_responder(
     """
     _check_writes(model)
     is_released = fidelity is Fidelity.RELEASED
-    rendering = PromptFormat(get_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), PromptStyle.CHAT)
+    rendering = PromptFormat(
+        get_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), PromptStyle.CHAT
+    )
     named = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
     return Responder(
         model, rendering, named, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens

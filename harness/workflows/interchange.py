@@ -27,10 +27,10 @@ from agents.types import (
     Dialogue,
     Judgment,
     Preference,
-    UnscoredReason,
     Response,
     ResponseSet,
     Unscored,
+    UnscoredReason,
     Verdict,
 )
 from harness.data.author_resolver import Author

@@ -105,7 +105,9 @@ class JudgingPlan:
             a, b = self.a.responses[dialogue.key], self.b.responses[dialogue.key]
             yield from Comparison(dialogue, a, b).both_orders()
 
-    def work(self, judge: Judge, retries: Retries, watch: StoppingMonitor | None = None) -> Iterator[WorkItem]:
+    def work(
+        self, judge: Judge, retries: Retries, watch: StoppingMonitor | None = None
+    ) -> Iterator[WorkItem]:
         """One piece of work per judgment of this judge; `watch` holds it back, and ends it."""
         for number, comparison in enumerate(self.comparisons()):
             for sample in range(self.samples):
@@ -121,7 +123,12 @@ class JudgingPlan:
 
 
 async def _ask_watched(
-    watch: StoppingMonitor, place: JudgmentIndex, judge: Judge, comparison: Comparison, attempt: int, client: ModelClient
+    watch: StoppingMonitor,
+    place: JudgmentIndex,
+    judge: Judge,
+    comparison: Comparison,
+    attempt: int,
+    client: ModelClient,
 ) -> None:
     """Ask, where the question is still open when this dialogue's turn comes."""
     if not await watch.wait_for_turn(place[0]):
@@ -242,9 +249,10 @@ def _watches(plan: JudgingPlan) -> dict[str, StoppingMonitor]:
     """One for each judge of a plan whose contests stop when they are answered."""
     if plan.until is None:
         return {}
-    lanes = len(plan.judges)
     return {
-        judge.id: StoppingMonitor(len(plan.dialogues), plan.until, lanes=lanes, samples=plan.samples)
+        judge.id: StoppingMonitor(
+            len(plan.dialogues), plan.until, n_contests=len(plan.judges), samples=plan.samples
+        )
         for judge in plan.judges
     }
 

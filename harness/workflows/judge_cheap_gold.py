@@ -109,4 +109,6 @@ async def judge_cheap_gold(
     saved = CostSaving(None, None, None)
     if isinstance(found, CheapAndGold):
         saved = cost_saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
-    return CheapGoldResult(cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata)
+    return CheapGoldResult(
+        cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.data.author_resolver import Author, resolve_author, missing
+from harness.data.author_resolver import Author, missing, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
 from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile

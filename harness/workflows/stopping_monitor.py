@@ -8,7 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from agents.types import Judgment, Preference, Verdict
-from results.analysis.early_stopping import JudgmentIndex, StoppingRule, complete_prefix, interim_look, interim_looks
+from results.analysis.early_stopping import (
+    JudgmentIndex,
+    StoppingRule,
+    complete_prefix,
+    interim_look,
+    interim_looks,
+)
 from results.statistics import JudgmentTable
 
 INTERIM_LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete

@@ -10,7 +10,7 @@ import numpy as np
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import MultiComparison
 from results.queries.contest_index import name_of
-from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, dialogue_scores
+from results.statistics import NotEstimable, WinnerEstimate, dialogue_scores, estimate_winner
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ def best_authors(everyone: MultiComparison) -> Mapping[str, BestAuthor]:
     }
 
 
-def _winner(gathered: ContestSelection, under: JudgeContests, seed: int, level: float, *, soft: bool) -> BestAuthor:
+def _winner(
+    gathered: ContestSelection, under: JudgeContests, seed: int, level: float, *, soft: bool
+) -> BestAuthor:
     authors = [author for author in gathered.authors if author.id in under.standings]
     standings = [under.standings[author.id] for author in authors]
     asked = np.all([standing.asked for standing in standings], axis=0)

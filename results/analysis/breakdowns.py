@@ -16,8 +16,8 @@ from results.queries.contests import Contest
 from results.queries.test_set_uses import USES_TEST, uses_of
 from results.statistics import (
     LengthControl,
-    PooledRate,
     NotEstimable,
+    PooledRate,
     WinRate,
     breakdown,
     length_controlled,

@@ -48,7 +48,9 @@ def _estimated(
     return (result, ()) if isinstance(result, NotEstimable) else (result.estimate, result.strata)
 
 
-def ppi_estimate(cheap: JudgeResult, gold: JudgeResult, *, level: float = 0.95) -> CheapAndGold | NotEstimable:
+def ppi_estimate(
+    cheap: JudgeResult, gold: JudgeResult, *, level: float = 0.95
+) -> CheapAndGold | NotEstimable:
     """The estimate from two contests of the same authors, the gold one about some of the dialogues."""
     return cheap_and_gold(*_scores_of(cheap, gold), level=level)
 

@@ -16,16 +16,16 @@ from agents.types import ResponseSet
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
+    McNemarTest,
+    NotEstimable,
     PairedComparison,
     PairedDifference,
-    McNemarTest,
     PairedScores,
-    NotEstimable,
+    adjust_family,
     against_common_opponent,
     compare,
     difference_breakdown,
     disagreement,
-    adjust_family,
     head_to_head,
     single_order_mcnemar,
 )
@@ -155,7 +155,11 @@ def compare_pair(
 
 
 def _by_group(
-    gathered: ContestSelection, ways: Sequence[tuple[PairedScores, Marks]], answer: PairedComparison, by: str, seed: int
+    gathered: ContestSelection,
+    ways: Sequence[tuple[PairedScores, Marks]],
+    answer: PairedComparison,
+    by: str,
+    seed: int,
 ) -> dict[str, PairedDifference]:
     """The primary comparison, by a property of the dialogues that were to be judged in it."""
     pairs, asked = next(way for way in ways if way[0].kind == answer.primary)

@@ -88,13 +88,13 @@ async def summarise(
     judges = []
     for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
-        lane = report.lanes.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
+        lane = report.endpoints.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
         stopped = None
         if until is not None:
             stopped = stopping_result(
                 contest.columns,
                 until,
-                lanes=len(contests),
+                n_contests=len(contests),
                 samples=contest.samples,
                 cost_usd=contest.cost_usd,
                 given_up=(given_up or {}).get(contest.judge_id, ()),

@@ -21,7 +21,7 @@ from agents.models.response_model import answering_model_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, ContestEntry, load_contest_index, name_of
+from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index, name_of
 from results.queries.contests import Contest, contests_of
 from results.statistics import JudgmentTable
 
@@ -160,7 +160,9 @@ async def select_contests(
     return replace(found, left_out=tuple(sorted(kin)))
 
 
-def _mentioning(catalogue: ContestIndex, name: str, entries: Sequence[ContestEntry]) -> list[ContestEntry] | None:
+def _mentioning(
+    catalogue: ContestIndex, name: str, entries: Sequence[ContestEntry]
+) -> list[ContestEntry] | None:
     """Those of the contests that have the author; None (all contests) where none has."""
     ids = {of.id for of in catalogue.response_sets_named(name)}
     return [entry for entry in entries if entry.sets & ids] or None
@@ -208,7 +210,10 @@ def _check_different(sets: Sequence[ResponseSet], opponent: ResponseSet) -> None
 
 
 def _judges_of(
-    entries: Sequence[ContestEntry], sets: Sequence[ResponseSet], opponent: ResponseSet, chosen: Sequence[set[str]]
+    entries: Sequence[ContestEntry],
+    sets: Sequence[ResponseSet],
+    opponent: ResponseSet,
+    chosen: Sequence[set[str]],
 ) -> list[str]:
     """The judges that judged every author against the opponent; none where a named one did not.
 

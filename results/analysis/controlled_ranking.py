@@ -94,7 +94,9 @@ def _ranking(
             rows.append((codes[contest.a.id], codes[contest.b.id], float(scores[place]), keys[key]))
             one, other = measured[contest.a.id][key], measured[contest.b.id][key]
             apart.append(np.array(one) - np.array(other))
-    strengths: ControlledStrengths | NotEstimable = NotEstimable("controlled strengths", "no dialogue has both orders scored")
+    strengths: ControlledStrengths | NotEstimable = NotEstimable(
+        "controlled strengths", "no dialogue has both orders scored"
+    )
     if rows:
         first, second, score, dialogue = (np.array(column) for column in zip(*rows, strict=True))
         strengths = controlled_strengths(

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from agents.errors import UserError
 from agents.types import UnscoredReason
-from results.statistics import JudgmentTable, ConfidenceSequence, Estimand, Feasibility, stopping_feasibility, confidence_sequence
+from results.statistics import (
+    ConfidenceSequence,
+    Estimand,
+    Feasibility,
+    JudgmentTable,
+    confidence_sequence,
+    stopping_feasibility,
+)
 from results.statistics.confidence_sequences import ANSWER
 
 DECIDED = "decided"
@@ -128,7 +135,9 @@ def _up(half_width: float) -> str:
 def _one_sided(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
     won = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
-    return confidence_sequence(won, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand)
+    return confidence_sequence(
+        won, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +261,9 @@ def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
-def interim_look(columns: JudgmentTable, at: int, until: StoppingRule, n_contests: int, samples: int) -> ConfidenceSequence:
+def interim_look(
+    columns: JudgmentTable, at: int, until: StoppingRule, n_contests: int, samples: int
+) -> ConfidenceSequence:
     """The sequence after the first `at` dialogues, whatever else has come in."""
     return confidence_sequence(
         columns.rows(columns.dialogue < at),
@@ -282,5 +293,7 @@ def _with_unanswered(columns: JudgmentTable, given_up: Collection[JudgmentIndex]
         outcome=np.concatenate([columns.outcome, unknown]),
         soft=np.concatenate([columns.soft, unknown]),
         outside=np.concatenate([columns.outside, unknown]),
-        reason=np.concatenate([columns.reason, np.array([str(UnscoredReason.NO_ANSWER)] * len(more), dtype=object)]),
+        reason=np.concatenate(
+            [columns.reason, np.array([str(UnscoredReason.NO_ANSWER)] * len(more), dtype=object)]
+        ),
     )

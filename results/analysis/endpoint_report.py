@@ -59,4 +59,8 @@ class RunReport:
     @property
     def adaptations(self) -> dict[str, Adaptation]:
         """By model id, the settings under which models may accept what they refused."""
-        return {name: endpoint.adaptation for name, endpoint in self.endpoints.items() if endpoint.adaptation is not None}
+        return {
+            name: endpoint.adaptation
+            for name, endpoint in self.endpoints.items()
+            if endpoint.adaptation is not None
+        }

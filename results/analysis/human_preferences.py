@@ -125,7 +125,9 @@ def _form(faults: Faults, table: Table) -> str:
     return f"It needs the columns {', '.join(COLUMNS)}." if lacking else ""
 
 
-def adjusted_by_people(juror: PanelJudge, people: Floats) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
+def adjusted_by_people(
+    juror: PanelJudge, people: Floats
+) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
     """A judge's rate corrected by people's preferences on a share of the same comparisons, in both ways.
 
     The plug-in (sensitivity and specificity), and prediction-powered inference with people as the gold judge.
@@ -158,7 +160,9 @@ def _by_audit(juror: PanelJudge, best: tuple[Floats, str] | None) -> BiasAdjuste
     if best is None:
         return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
     scores = dialogue_scores(juror.columns).score
-    reference = ReferenceVerdicts.role_free(best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split")
+    reference = ReferenceVerdicts.role_free(
+        best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split"
+    )
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
 
 

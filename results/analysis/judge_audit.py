@@ -19,7 +19,7 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import Audit, Floats, audit, more_than, first_preference_rates
+from results.statistics.judge_accuracy import Audit, Floats, audit, first_preference_rates, more_than
 from results.statistics.rated_pairs import RatedPairs
 
 CONTROL = "control"
@@ -121,7 +121,9 @@ async def summarize_audit(
     ]
     for name, score in computed.items():
         both = np.repeat(score[:, None, None], 2, axis=1)
-        below.append(JudgeAuditResult(name, None, audit(pairs, both, seed=seed, permuted=found.permuted), {}, None))
+        below.append(
+            JudgeAuditResult(name, None, audit(pairs, both, seed=seed, permuted=found.permuted), {}, None)
+        )
     return AuditSummary(found, tuple(judges), tuple(below), interrupted)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from agents.types import ResponseSet
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, ContestEntry
+from results.queries.contest_index import ContestEntry, ContestIndex
 from results.queries.contests import Contest, contests_of
 from results.statistics.agreement import rank_correlation
 from results.statistics.not_estimable import NotEstimable

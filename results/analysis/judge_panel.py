@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from agents.errors import Fault, UserError
 from agents.judge import Judge
-from agents.models.family import FamilyMatch, self_preference_warning, family_matches
+from agents.models.family import FamilyMatch, family_matches, self_preference_warning
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import compare_judge_orders
 from results.db.store import Store
-from results.queries.contest_index import ContestIndex, ContestEntry, load_contest_index
+from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index
 from results.queries.contests import Contest, contests_of
 from results.queries.student_lineage import taught
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
@@ -192,7 +192,7 @@ async def contests_by_entry(store: Store, entries: Sequence[ContestEntry]) -> di
 def recoded(contest: Contest, first: str, codes: dict[str, int]) -> JudgmentTable:
     """A contest's columns with the author of set `first` as A and common dialogue codes."""
     columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
-    return columns.recoded([codes[dialogue.key] for dialogue in contest.dialogues], len(codes))
+    return columns.reindex([codes[dialogue.key] for dialogue in contest.dialogues], len(codes))
 
 
 async def _jury(
@@ -227,7 +227,9 @@ async def _jury(
         verdict = win_rate(_majority(answers[models], len(dialogues), samples), seed=seed)
         contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
         pooled = pooled_over_judges(contests, seed=seed)
-    ranks = await compare_judge_orders(store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors])
+    ranks = await compare_judge_orders(
+        store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors]
+    )
     return JudgePanel(
         *sets,
         split,

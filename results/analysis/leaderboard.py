@@ -190,7 +190,9 @@ def _chosen(entries: Sequence[ContestEntry], judges: Sequence[str]) -> list[Cont
     return chosen
 
 
-async def _contests(store: Store, entries: Sequence[ContestEntry]) -> dict[tuple[str, frozenset[str]], Contest]:
+async def _contests(
+    store: Store, entries: Sequence[ContestEntry]
+) -> dict[tuple[str, frozenset[str]], Contest]:
     found = {}
     for run_id in sorted({entry.run_id for entry in entries}):
         wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
@@ -201,7 +203,9 @@ async def _contests(store: Store, entries: Sequence[ContestEntry]) -> dict[tuple
     return found
 
 
-def _ranking(judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest]], seed: int) -> JudgeRanking | None:
+def _ranking(
+    judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest]], seed: int
+) -> JudgeRanking | None:
     """From the contests of one judge, or of several; None where no dialogue is complete."""
     sets = {one.id: one for _, contest in of for one in (contest.a, contest.b)}
     authors = tuple(sorted(sets.values(), key=lambda one: (name_of(one), one.id)))

@@ -8,17 +8,17 @@ from itertools import combinations
 
 from agents.errors import UserError
 from results.analysis.comparison import LEVEL, Marks, check_has_soft_verdicts, select_judged
-from results.analysis.contest_selection import ContestSelection, AuthorContest, JudgeContests
+from results.analysis.contest_selection import AuthorContest, ContestSelection, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
     PairedDifference,
     PairedScores,
     WinRate,
-    against_common_opponent,
-    primary_comparison,
     adjust_family,
+    against_common_opponent,
     head_to_head,
     is_saturated,
+    primary_comparison,
     win_rate,
 )
 
@@ -131,7 +131,13 @@ def _own_rate(standing: AuthorContest, seed: int, *, soft: bool) -> WinRate:
 
 
 def _pair(
-    under: JudgeContests, first: str, second: str, names: Mapping[str, str], over: Sequence[str], *, soft: bool
+    under: JudgeContests,
+    first: str,
+    second: str,
+    names: Mapping[str, str],
+    over: Sequence[str],
+    *,
+    soft: bool,
 ) -> _Row:
     """Two authors, by their sets' ids, in the way that answers."""
     one, other = under.standings[first], under.standings[second]

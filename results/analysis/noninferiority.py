@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from results.analysis.comparison import PairComparison, JudgeComparison
+from results.analysis.comparison import JudgeComparison, PairComparison
 from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
 from results.statistics import (

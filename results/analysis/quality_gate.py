@@ -79,7 +79,11 @@ def decide(bound: float, rates: Mapping[str, WinRate]) -> GateDecision:
     decisions = [_one(bound, rate) for rate in rates.values()]
     if GateDecision.FAILED in decisions:
         return GateDecision.FAILED
-    return GateDecision.UNDECIDED if GateDecision.UNDECIDED in decisions or not decisions else GateDecision.PASSED
+    return (
+        GateDecision.UNDECIDED
+        if GateDecision.UNDECIDED in decisions or not decisions
+        else GateDecision.PASSED
+    )
 
 
 def combine_decisions(decisions: Sequence[GateDecision]) -> GateDecision:

@@ -35,7 +35,9 @@ class SeedComparison:
     soft: bool
 
 
-def compare_training_seeds(gathered: ContestSelection, first: int, *, seed: int, soft: bool = False) -> SeedComparison:
+def compare_training_seeds(
+    gathered: ContestSelection, first: int, *, seed: int, soft: bool = False
+) -> SeedComparison:
     """The gathered authors are checkpoints: the first so many of one strategy, the others of another.
 
     Args:

@@ -31,7 +31,9 @@ class VarianceAnalysis:
     soft: bool
 
 
-def analyze_variance(gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False) -> VarianceAnalysis:
+def analyze_variance(
+    gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False
+) -> VarianceAnalysis:
     """The gathered authors are so many generations of each training seed's checkpoint, in the order given.
 
     Raises:

@@ -139,7 +139,9 @@ class Writer:
         self.add_reading(reading)
         return self.committed()
 
-    def add(self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None) -> None:
+    def add(
+        self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
+    ) -> None:
         """The same as `put` for who does not wait: what became of it, `committed` tells.
 
         Raises:

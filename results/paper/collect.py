@@ -18,7 +18,7 @@ from agents.files.table import read_table
 from agents.files.text import read_bytes
 from agents.types import Method
 from results.db.store import Store
-from results.paper.cell_results import ours_of, describe_author
+from results.paper.cell_results import describe_author, ours_of
 from results.paper.cells import (
     GEMINI,
     GPT_4O,

@@ -283,7 +283,9 @@ def _scores(one: Cell | Scores, ours: Mapping[Cell, Scores]) -> Scores:
     return ours[one] if isinstance(one, Cell) else one
 
 
-def _pairs(sides: tuple[Sequence[Scores], Sequence[Scores]], keys: Sequence[str], claim: _Claim) -> PairedScores:
+def _pairs(
+    sides: tuple[Sequence[Scores], Sequence[Scores]], keys: Sequence[str], claim: _Claim
+) -> PairedScores:
     plus = _mean(sides[0], keys)
     minus = _mean(sides[1], keys) if sides[1] else 1.0 - plus  # a rate: 2 · rate − 1, as head to head
     both = np.isnan(plus) | np.isnan(minus)

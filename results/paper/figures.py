@@ -67,7 +67,7 @@ def drawn(chart: Chart) -> dict[str, bytes]:
         "svg": {"bbox_inches": "tight"},
         "png": {"bbox_inches": "tight", "dpi": 160},
     }
-    return figure_style.drawn(partial(_figure, chart), formats, font__size=9)
+    return figure_style.render_figure(partial(_figure, chart), formats, font__size=9)
 
 
 def _figure(chart: Chart) -> Figure:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from results.paper.cells import GEMINI, Cell, published
 from results.statistics import SingleOrder, holm
-from results.statistics.replication import ReplicationResult, effective_n, compare_with_published
+from results.statistics.replication import ReplicationResult, compare_with_published, effective_n
 
 BASE_FIRST, STUDENT_FIRST = "base first", "student first"
 ALIKE = (

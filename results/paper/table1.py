@@ -15,7 +15,13 @@ from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell
 from results.paper.deviations import ALWAYS
 from results.paper.single_order import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
 from results.statistics import SingleOrder
-from results.statistics.replication import ReplicationResult, as_family, effective_n, expected_outside, compare_with_published
+from results.statistics.replication import (
+    ReplicationResult,
+    as_family,
+    compare_with_published,
+    effective_n,
+    expected_outside,
+)
 
 EMPTY = ""
 EMULATED = "EMULATED"

@@ -90,7 +90,9 @@ class ContestIndex:
     entries: Sequence[ContestEntry]
     where: str
 
-    def response_sets_named(self, name: str, among: Iterable[ContestEntry] | None = None) -> list[ResponseSet]:
+    def response_sets_named(
+        self, name: str, among: Iterable[ContestEntry] | None = None
+    ) -> list[ResponseSet]:
         """The sets that a name means (of any age), among these contests; `base` means every base's.
 
         A file that is there is known by what it holds now, under whatever name it was judged.
@@ -152,7 +154,9 @@ class ContestIndex:
         names, at = [], 0
         while at < len(pieces):
             ends = range(len(pieces), at, -1)
-            end = next((end for end in ends if self.response_sets_named(",".join(pieces[at:end]).strip())), at + 1)
+            end = next(
+                (end for end in ends if self.response_sets_named(",".join(pieces[at:end]).strip())), at + 1
+            )
             names.append(",".join(pieces[at:end]).strip())
             at = end
         return [name for name in names if name]

@@ -65,7 +65,9 @@ class JudgeVerdicts:
     @property
     def answering_model_note(self) -> str:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
-        return "" if self.provider == CONTROL else answering_model_note(self.judge, self.model, self.answerers)
+        return (
+            "" if self.provider == CONTROL else answering_model_note(self.judge, self.model, self.answerers)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from results.analysis.contest_results import JudgeResult, Summary
 from results.render.format import between, percent
 from results.statistics import (
     LengthControl,
-    PooledRate,
     NotEstimable,
+    PooledRate,
     WinRate,
 )
 

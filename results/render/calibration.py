@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from results.render.format import between, percent
-from results.statistics import CalibrationBin, Calibration, ClusteredEstimate, NotEstimable
+from results.statistics import Calibration, CalibrationBin, ClusteredEstimate, NotEstimable
 
 
 def calibration_data(found: Calibration | NotEstimable | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ Computes nothing. What every line means stands in `docs/comparing.md`.
 
 from __future__ import annotations
 
-from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
+from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.queries.contest_index import name_of
 from results.render.comparison_data import verdict
 from results.render.format import ORDER_ROBUST_NOTE, between
@@ -21,7 +21,7 @@ from results.render.paired_differences import (
     table_of,
 )
 from results.render.table import Table
-from results.statistics import PairedDifference, NotEstimable
+from results.statistics import NotEstimable, PairedDifference
 
 
 def comparison_table(of: PairComparison) -> Table:

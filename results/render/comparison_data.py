@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.comparison import PairComparison, JudgeComparison, SingleOrderTest
+from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
-from results.analysis.multi_comparison import MultiComparison, ComparisonRow
+from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
-from results.statistics import SCOPE, PairedDifference, SampleSize, NotEstimable, StrategyEstimate
+from results.statistics import SCOPE, NotEstimable, PairedDifference, SampleSize, StrategyEstimate
 
 
 def verdict(test: PairedDifference, level: float = 0.95) -> str:

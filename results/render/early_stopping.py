@@ -67,7 +67,10 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "of": sequence.total,
         "incomplete": sequence.incomplete,
         "looks": stopped.looked,
-        "path": [dict(zip(("dialogues", "low", "high"), interim_look, strict=True)) for interim_look in stopped.path],
+        "path": [
+            dict(zip(("dialogues", "low", "high"), interim_look, strict=True))
+            for interim_look in stopped.path
+        ],
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
         **answerer_data(contest),

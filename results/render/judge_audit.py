@@ -13,7 +13,7 @@ from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from agents.types import Split
 from results.analysis.audit_baselines import LENIENCY
-from results.analysis.judge_audit import JudgeAuditResult, AuditSummary
+from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.calibration import calibration_data, calibration_lines
 from results.render.format import EMULATED_NOTE, between, money, percent, reasons
 from results.render.table import Table
@@ -239,7 +239,9 @@ def notes(summary: AuditSummary) -> list[str]:
 def _kin_note(one: JudgeAuditResult) -> str:
     if not one.kin:
         return ""
-    told = self_preference_warning(one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin])
+    told = self_preference_warning(
+        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin]
+    )
     left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
     return f"{told}{left_out}."
 

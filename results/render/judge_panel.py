@@ -7,7 +7,7 @@ from typing import Any
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.human_preferences import Corrected
-from results.analysis.judge_panel import PanelJudge, JudgePanel
+from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
 from results.render.bias_correction import corrections_data, people_data
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent

@@ -11,7 +11,7 @@ import numpy as np
 from agents.author_names import is_named
 from agents.errors import UserError
 from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
-from results.analysis.leaderboard import Leaderboard, JudgeRanking
+from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent
 from results.render.table import Table

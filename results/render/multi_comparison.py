@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.multi_comparison import MultiComparison, ComparisonRow
+from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
 from results.render.format import ORDER_ROBUST_NOTE, between, percent
 from results.render.paired_differences import (

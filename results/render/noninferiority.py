@@ -28,7 +28,9 @@ def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
 def margins_lines(margins: NonInferiorityMargins) -> list[str]:
     """One sentence a judge."""
     return [
-        f"{judge}: {result}." if isinstance(result, NotEstimable) else f"{judge}: {_sentence(margins, result)}"
+        f"{judge}: {result}."
+        if isinstance(result, NotEstimable)
+        else f"{judge}: {_sentence(margins, result)}"
         for judge, result in margins.judges.items()
     ]
 

@@ -8,7 +8,7 @@ from agents.models.family import self_preference_warning
 from agents.types import Split
 from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
-from results.render.comparison_data import has_students, is_any_emulated, test_set_uses_by_author, scope_of
+from results.render.comparison_data import has_students, is_any_emulated, scope_of, test_set_uses_by_author
 from results.render.format import EMULATED_NOTE, percent
 from results.render.table import Table
 from results.statistics import PairedDifference
@@ -36,7 +36,9 @@ def p_value(p: float | None) -> str:
     return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def table_of(what: str, gathered: ContestSelection, size: int, columns: Sequence[str], *, soft: bool) -> Table:
+def table_of(
+    what: str, gathered: ContestSelection, size: int, columns: Sequence[str], *, soft: bool
+) -> Table:
     """An empty table of tests; its title says how many make up the family."""
     family = "one test" if size < 2 else f"a family of {size} tests (Holm)"
     title = f"{what}{', soft' if soft else ''}: {family}, {gathered.split} split"

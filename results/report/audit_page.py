@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from agents.output_escape import html_page
-from results.analysis.judge_audit import JudgeAuditResult, AuditSummary
+from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.charts import Estimate, interval_plot
 from results.render.format import EMULATED_NOTE, percent
 from results.render.judge_audit import columns_of, decimal, estimate, notes, page_title, points, trust, within

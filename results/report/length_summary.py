@@ -40,7 +40,9 @@ def lengths_of(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> Leng
     a, b = (np.array([words[of.id].get(key, np.nan) for key in keys]) for of in (contest.a, contest.b))
     apart = a - b
     if not keys or np.isnan(apart).any():
-        missing = NotEstimable("length-controlled win rate", "a response of the contest is not in the database")
+        missing = NotEstimable(
+            "length-controlled win rate", "a response of the contest is not in the database"
+        )
         return Lengths(None, None, None, None, missing)
     scores = dialogue_scores(contest.columns)
     counted = scores.complete & (apart != 0)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.paper.cell_results import ours_of, describe_author
+from results.paper.cell_results import describe_author, ours_of
 from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, cell_of, judge_of, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import CellResult, Table1, notes, table1
@@ -127,7 +127,11 @@ def _place(
 
 
 def _line(
-    head: tuple[str, str], step: str, ours: Mapping[Place, CellResult], cells: Mapping[Place, Cell], table: Table1
+    head: tuple[str, str],
+    step: str,
+    ours: Mapping[Place, CellResult],
+    cells: Mapping[Place, Cell],
+    table: Table1,
 ) -> Line:
     base, judge = head
     model = judge.partition("/")[2]

@@ -6,15 +6,15 @@
 from results.statistics.agreement import PairAgreement, judge_agreement
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
-from results.statistics.calibration import CalibrationBin, Calibration, calibration
+from results.statistics.calibration import Calibration, CalibrationBin, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.confidence_sequences import (
     ConfidenceSequence,
     Estimand,
-    judging_order,
     confidence_sequence,
+    judging_order,
 )
-from results.statistics.contest_design import DesignAssumptions, Design, design_assumptions, design
+from results.statistics.contest_design import Design, DesignAssumptions, design, design_assumptions
 from results.statistics.controlled_strengths import ControlledStrengths, CovariateEffect, controlled_strengths
 from results.statistics.few_seeds import SeedSpread
 from results.statistics.hypothesis_tests import McNemarTest, SignFlipTest, exact_mcnemar, holm, sign_flip
@@ -32,10 +32,10 @@ from results.statistics.noninferiority import (
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_comparison import (
     PairedComparison,
-    primary_comparison,
     compare,
     compare_all,
     is_saturated,
+    primary_comparison,
     single_order_mcnemar,
 )
 from results.statistics.paired_differences import (
@@ -44,15 +44,20 @@ from results.statistics.paired_differences import (
     PairedDifference,
     PairedScores,
     against_common_opponent,
-    paired_difference,
     head_to_head,
+    paired_difference,
 )
-from results.statistics.power import SampleSize, needed, minimum_detectable_effect
+from results.statistics.power import SampleSize, minimum_detectable_effect, needed
 from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, cost_saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
 from results.statistics.scores import DialogueScores, dialogue_scores, mean_score, order_robust_bounds
-from results.statistics.selection_bias import WinnerEstimate, CorrectedEstimate, estimate_winner, corrected_winner
+from results.statistics.selection_bias import (
+    CorrectedEstimate,
+    WinnerEstimate,
+    corrected_winner,
+    estimate_winner,
+)
 from results.statistics.stopping_feasibility import Feasibility, stopping_feasibility
 from results.statistics.stratified_ppi import StratifiedGold, Stratum, stratified_cheap_and_gold
 from results.statistics.strength_intervals import PairScores, StrengthBounds
@@ -63,7 +68,12 @@ from results.statistics.training_seeds import (
     strategy_family,
     strategy_rate,
 )
-from results.statistics.variance_components import VarianceComponents, DesignSize, VarianceTable, variance_table
+from results.statistics.variance_components import (
+    DesignSize,
+    VarianceComponents,
+    VarianceTable,
+    variance_table,
+)
 from results.statistics.win_rate import SCOPE, SingleOrder, WinRate, win_rate
 from results.statistics.within_rater_test import WithinRaters, within_raters
 
@@ -71,61 +81,58 @@ __all__ = [
     "COMMON_OPPONENT",
     "HEAD_TO_HEAD",
     "SCOPE",
-    "PairedComparison",
-    "DesignAssumptions",
     "Audit",
-    "WinnerEstimate",
     "BiasAdjusted",
-    "CalibrationBin",
+    "BradleyTerryStrengths",
     "Calibration",
+    "CalibrationBin",
     "CheapAndGold",
-    "JudgmentTable",
-    "VarianceComponents",
+    "ClusteredEstimate",
     "ConfidenceSequence",
     "ControlledStrengths",
     "CorrectedEstimate",
-    "Design",
-    "PairedDifference",
+    "CostSaving",
     "CovariateEffect",
+    "Design",
+    "DesignAssumptions",
+    "DesignSize",
+    "DialogueScores",
     "Estimand",
-    "ClusteredEstimate",
-    "TestFamily",
+    "Feasibility",
     "Interval",
     "JudgeBias",
+    "JudgmentTable",
     "LengthControl",
     "McNemarTest",
-    "SampleSize",
     "NonInferiority",
+    "NotEstimable",
     "PairAgreement",
-    "ResponderPairAgreement",
     "PairScores",
+    "PairedComparison",
+    "PairedDifference",
     "PairedScores",
     "PooledRate",
     "RatedPairs",
-    "Feasibility",
     "ReferenceVerdicts",
-    "NotEstimable",
     "ReplicationResult",
-    "CostSaving",
-    "DialogueScores",
+    "ResponderPairAgreement",
+    "SampleSize",
     "SeedSpread",
     "SignFlipTest",
     "SingleOrder",
-    "DesignSize",
     "StrategyEstimate",
     "StratifiedGold",
     "Stratum",
     "StrengthBounds",
-    "BradleyTerryStrengths",
+    "TestFamily",
+    "VarianceComponents",
     "VarianceTable",
     "WinRate",
+    "WinnerEstimate",
     "WithinRaters",
+    "adjust_family",
     "against_common_opponent",
-    "judge_agreement",
-    "primary_comparison",
-    "design_assumptions",
     "audit",
-    "estimate_winner",
     "bias_adjusted",
     "breakdown",
     "calibration",
@@ -134,33 +141,36 @@ __all__ = [
     "clustered_mean",
     "compare",
     "compare_all",
+    "compare_with_published",
+    "confidence_sequence",
     "controlled_strengths",
     "corrected_winner",
+    "cost_saving",
     "design",
+    "design_assumptions",
     "dialogue_scores",
     "difference_breakdown",
-    "paired_difference",
     "disagreement",
+    "estimate_winner",
     "exact_mcnemar",
-    "adjust_family",
     "head_to_head",
     "holm",
-    "score_interval",
     "is_saturated",
+    "judge_agreement",
     "judging_order",
     "length_controlled",
     "mean_score",
+    "minimum_detectable_effect",
     "needed",
     "non_inferior",
     "order_robust_bounds",
+    "paired_difference",
     "pooled_over_judges",
-    "stopping_feasibility",
-    "compare_with_published",
-    "cost_saving",
-    "confidence_sequence",
+    "primary_comparison",
+    "score_interval",
     "sign_flip",
     "single_order_mcnemar",
-    "minimum_detectable_effect",
+    "stopping_feasibility",
     "strategy_difference",
     "strategy_family",
     "strategy_non_inferior",

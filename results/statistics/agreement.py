@@ -102,7 +102,9 @@ def _not_read(shares: Floats) -> NotEstimable | None:
     largest = float(shares.max())
     if largest <= FREQUENT:
         return None
-    return NotEstimable("κ", f"one answer has {largest:.1%} of all: chance alone would agree in nearly as much")
+    return NotEstimable(
+        "κ", f"one answer has {largest:.1%} of all: chance alone would agree in nearly as much"
+    )
 
 
 def beyond_chance(observed: float, expected: float) -> float:

@@ -69,7 +69,9 @@ class BradleyTerryStrengths:
         return np.asarray(1000.0 + ELO_PER_LOG * self.log)
 
 
-def win_counts(first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None) -> Floats:
+def win_counts(
+    first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None
+) -> Floats:
     """Wins from meetings: `score` in [0, 1] is the first's; each counts `weight`."""
     each = np.ones(score.shape) if weight is None else weight
     wins = np.zeros((authors, authors))

@@ -101,7 +101,9 @@ def calibration(
     there = ~np.isnan(soft) & ~np.isnan(outcome)
     p, y, cluster = soft[there], outcome[there], clusters[there]
     if p.size < FEWEST:
-        return NotEstimable(WHAT, f"{p.size} pairs have a soft verdict and an outcome, at least {FEWEST} needed")
+        return NotEstimable(
+            WHAT, f"{p.size} pairs have a soft verdict and an outcome, at least {FEWEST} needed"
+        )
     if min(p.min(), y.min()) < 0.0 or max(p.max(), y.max()) > 1.0:
         raise ValueError("soft verdicts and outcomes lie in [0, 1]")
     confidence, right = folded(p, y)

@@ -17,9 +17,9 @@ from results.statistics.betting_martingale import bounded_mean_interval
 from results.statistics.intervals import (
     FEW_DIALOGUES,
     MIN_DIFFERING_DIALOGUES,
+    MIN_SHORT_SIDE,
     NEAR_THE_EDGE,
     SAME,
-    MIN_SHORT_SIDE,
     check_level,
 )
 

@@ -24,7 +24,7 @@ from scipy.special import expit, stdtrit
 
 from results.statistics.bradley_terry import ELO_PER_LOG, PRIOR_TIES
 from results.statistics.intervals import check_level
-from results.statistics.length_control import MIN_SHARE_EITHER_SIDE, FEWEST
+from results.statistics.length_control import FEWEST, MIN_SHARE_EITHER_SIDE
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.selection_bias import CorrectedEstimate, corrected_winner
 
@@ -138,7 +138,9 @@ def controlled_strengths(
     fits = [_fit(who, one, score, pairs, authors) for one in (apart[:, :0], apart)]
     plain, full = fits
     if plain is None or full is None or not _told_apart(who, apart):
-        return NotEstimable(WHAT, "the covariates cannot be told apart from the authors, or separate the outcomes")
+        return NotEstimable(
+            WHAT, "the covariates cannot be told apart from the authors, or separate the outcomes"
+        )
     extrapolated = _extrapolated(first, second, covariates, authors)
     known = (_sides(first, second, score, authors) >= FEWEST_ON_A_SIDE - 1e-9) & ~extrapolated
     centring = _centring(known, full.size)
@@ -153,7 +155,9 @@ def controlled_strengths(
         extrapolated=extrapolated,
         best=_best(log, covariance[:authors, :authors], known, seed, level),
         effects=tuple(
-            CovariateEffect(names[at], float(value), float(value - half), float(value + half), float(scales[at]))
+            CovariateEffect(
+                names[at], float(value), float(value - half), float(value + half), float(scales[at])
+            )
             for at, value, half in zip(vary, full[authors:], reach[authors:], strict=True)
         ),
         level=level,

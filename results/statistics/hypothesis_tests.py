@@ -147,7 +147,9 @@ def exact_mcnemar(first: Floats, second: Floats) -> McNemarTest | NotEstimable:
     if not won.size:
         return NotEstimable("McNemar test", "the contestants share no dialogue judged in this order")
     if not (np.isin(won, (0.0, 1.0)).all() and np.isin(also, (0.0, 1.0)).all()):
-        return NotEstimable("McNemar test", "the verdicts are not binary (ties, or several samples that differ)")
+        return NotEstimable(
+            "McNemar test", "the verdicts are not binary (ties, or several samples that differ)"
+        )
     only_first = int(((won == 1.0) & (also == 0.0)).sum())
     only_second = int(((won == 0.0) & (also == 1.0)).sum())
     discordant = only_first + only_second

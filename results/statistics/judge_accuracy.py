@@ -18,7 +18,7 @@ from results.statistics.agreement import FREQUENT, beyond_chance
 from results.statistics.cluster_bootstrap import ClusteredEstimate, clustered_mean
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.rated_pairs import RatedPairs
-from results.statistics.scores import consistency, mean_of, first_position_rate, stability
+from results.statistics.scores import consistency, first_position_rate, mean_of, stability
 from results.statistics.within_rater_test import WHAT, Signs, WithinRaters, within_raters
 
 Floats = NDArray[np.float64]
@@ -253,7 +253,9 @@ def _leaning(pairs: RatedPairs, score: Floats, toward: Floats, seed: int) -> Jud
     )
 
 
-def _own_family(pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int) -> JudgeBias | NotEstimable:
+def _own_family(
+    pairs: RatedPairs, score: Floats, family: frozenset[str], seed: int
+) -> JudgeBias | NotEstimable:
     if not pairs.having(family).any():
         return NotEstimable("own-family preference", "no pair has a responder of the judge's own family")
     of_family = np.array([name in family for name in pairs.names], dtype=float)

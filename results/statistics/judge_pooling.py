@@ -90,9 +90,7 @@ def pooled_over_judges(
     shared = scores[:, whole].mean(axis=0)
     robust = [order_robust(dialogue_scores(columns).by_order[whole]) for columns in contests.values()]
     there = [bounds for bounds in robust if bounds is not None]
-    interval = (
-        score_interval(shared, seed=seed, level=level, resamples=resamples) if shared.size else None
-    )
+    interval = score_interval(shared, seed=seed, level=level, resamples=resamples) if shared.size else None
     rates = [result.rate for result in own.values() if result.rate is not None]
     on_sign, by_points = disagreement(rates, even=0.5)
     return PooledRate(

@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from results.statistics.hypothesis_tests import holm
 from results.statistics.intervals import MANY, bootstrap_is_valid, boundary_interval, check_level
-from results.statistics.paired_differences import PairedDifference, PairedScores, paired_difference, stacked_differences
+from results.statistics.paired_differences import (
+    PairedDifference,
+    PairedScores,
+    paired_difference,
+    stacked_differences,
+)
 
 Floats = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from results.statistics.paired_differences import (
     PairedDifference,
     PairedScores,
     against_common_opponent,
-    paired_difference,
     head_to_head,
+    paired_difference,
 )
 from results.statistics.power import SampleSize, needed, repetition_variance
 from results.statistics.scores import dialogue_scores, mean_score, order_robust_bounds, spread
@@ -114,7 +114,9 @@ def is_saturated(rate: float | None) -> bool:
     return rate is not None and rate > SATURATION_RATE + 1e-9
 
 
-def primary_comparison(through: PairedScores, straight: PairedScores | None = None, *, saturated: bool) -> PairedScores:
+def primary_comparison(
+    through: PairedScores, straight: PairedScores | None = None, *, saturated: bool
+) -> PairedScores:
     """Of the two ways of comparing, the one that answers.
 
     Head to head where the common opponent saturates or no dialogue is shared by way of it, and where any
@@ -155,7 +157,9 @@ def compare_all(
     return adjust_family(pairs, seed=seed, level=level, resamples=resamples)
 
 
-def single_order_mcnemar(first: JudgmentTable, second: JudgmentTable, *, a_first: bool) -> McNemarTest | NotEstimable:
+def single_order_mcnemar(
+    first: JudgmentTable, second: JudgmentTable, *, a_first: bool
+) -> McNemarTest | NotEstimable:
     """Exact McNemar test of two students against a common opponent, on the verdicts of one order alone.
 
     Args:

@@ -59,7 +59,9 @@ class PairedScores:
         return PairedScores(self.name, self.kind, *parts)
 
 
-def against_common_opponent(first: JudgmentTable, second: JudgmentTable, *, name: str = "", soft: bool = False) -> PairedScores:
+def against_common_opponent(
+    first: JudgmentTable, second: JudgmentTable, *, name: str = "", soft: bool = False
+) -> PairedScores:
     """Pair two contests that have the same opponent as B, the same judge and the same dialogue codes.
 
     Raises:
@@ -151,7 +153,9 @@ class PairedDifference:
     note: str = ""
 
 
-def paired_difference(pairs: PairedScores, *, seed: int, level: float = 0.95, resamples: int = 4000) -> PairedDifference:
+def paired_difference(
+    pairs: PairedScores, *, seed: int, level: float = 0.95, resamples: int = 4000
+) -> PairedDifference:
     """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
 
     The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one

@@ -47,7 +47,9 @@ def spread_of(differences: Floats) -> float:
     return float(np.sqrt(np.mean(differences**2)))
 
 
-def minimum_detectable_effect(spread: float, n: int, *, level: float = 0.95, power: float = 0.8) -> float | None:
+def minimum_detectable_effect(
+    spread: float, n: int, *, level: float = 0.95, power: float = 0.8
+) -> float | None:
     """The smallest true difference that n dialogues detect with probability `power`, at most 1.
 
     None where the spread is 0 (nothing ever differed: n says nothing about what could) or n is 0.

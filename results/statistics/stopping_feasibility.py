@@ -75,7 +75,9 @@ def stopping_feasibility(
     def half_width_after(count: int, scores: Floats) -> float:
         seen = scores[:count]
         low = lower_confidence_bound(seen, alpha=alpha, total=total, planned=dialogues)
-        return (1.0 - lower_confidence_bound(1.0 - seen, alpha=alpha, total=total, planned=dialogues) - low) / 2.0
+        return (
+            1.0 - lower_confidence_bound(1.0 - seen, alpha=alpha, total=total, planned=dialogues) - low
+        ) / 2.0
 
     quiet = min(
         (partial(half_width_after, scores=np.full(dialogues, value)) for value in (1.0, 0.5)),
@@ -83,7 +85,10 @@ def stopping_feasibility(
     )
     loud = partial(half_width_after, scores=(np.arange(dialogues) % 2).astype(np.float64))
     narrowest, widest = quiet(dialogues), loud(dialogues)
-    fewest_dialogues, most_dialogues = _reached(quiet, dialogues, half_width), _reached(loud, dialogues, half_width)
+    fewest_dialogues, most_dialogues = (
+        _reached(quiet, dialogues, half_width),
+        _reached(loud, dialogues, half_width),
+    )
     possible = half_width is None or fewest_dialogues is not None
     return Feasibility(
         estimand=estimand,

@@ -63,7 +63,9 @@ def difference_breakdown(
     """
     found: dict[str, PairedDifference] = {}
     for name, of_group in _groups(groups, pairs.first.size).items():
-        result = paired_difference(pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples)
+        result = paired_difference(
+            pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples
+        )
         result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
         if 0 < result.n < MIN_GROUP_SIZE:
             note = _few(result.n, result.note)

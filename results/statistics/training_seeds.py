@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics.few_seeds import p_value, seed_spread, seed_margin, welch_degrees
+from results.statistics.few_seeds import p_value, seed_margin, seed_spread, welch_degrees
 from results.statistics.hypothesis_tests import holm, sign_flip
 from results.statistics.intervals import check_level, score_interval
 from results.statistics.judgment_table import JudgmentTable

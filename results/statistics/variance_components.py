@@ -131,7 +131,9 @@ def variance_table(verdicts: Floats, *, requests: int = 1000) -> VarianceTable |
     components = estimate_components(whole)
     parts = variance_contributions(components, sizes)
     if not sum(parts.values()) > 0.0:
-        return NotEstimable(WHAT, "no noise is found in these verdicts, which does not mean that there is none")
+        return NotEstimable(
+            WHAT, "no noise is found in these verdicts, which does not mean that there is none"
+        )
     after = {
         name: float(np.sqrt(sum(variance_contributions(components, more).values())))
         for name, more in _enlarged(components, sizes, requests).items()
@@ -170,7 +172,9 @@ def estimate_components(verdicts: Floats) -> VarianceComponents:
     interaction = float((rest**2).sum()) / ((seeds - 1) * (dialogues - 1))
     seed = float(cells.mean(axis=1).var(ddof=1)) - interaction / dialogues
     dialogue = float(cells.mean(axis=0).var(ddof=1)) - interaction / seeds
-    return _not_negative(VarianceComponents(seed, dialogue, interaction - noise, generation, order, repetition))
+    return _not_negative(
+        VarianceComponents(seed, dialogue, interaction - noise, generation, order, repetition)
+    )
 
 
 def _not_negative(components: VarianceComponents) -> VarianceComponents:

@@ -22,9 +22,9 @@ from results.statistics.scores import (
     DialogueScores,
     consistency,
     dialogue_scores,
+    first_position_rate,
     mean_of,
     order_robust,
-    first_position_rate,
     spread,
     stability,
 )
@@ -162,9 +162,7 @@ def win_rate(
     chosen = scores.score[complete]
 
     def over(values: Floats) -> Interval | None:
-        return (
-            score_interval(values, seed=seed, level=level, resamples=resamples) if values.size else None
-        )
+        return score_interval(values, seed=seed, level=level, resamples=resamples) if values.size else None
 
     interval = over(chosen)
     whole = bool(complete.all())

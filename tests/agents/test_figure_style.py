@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agents.errors import UserError
-from agents.figure_style import render_figure, figure_format
+from agents.figure_style import figure_format, render_figure
 from tests.hostile import HOSTILE
 
 if TYPE_CHECKING:

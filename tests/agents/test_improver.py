@@ -11,7 +11,7 @@ from agents.clients.function import FunctionClient
 from agents.generation import ExclusionReason
 from agents.improver import Improver, improver
 from agents.messages import Completion, FinishReason, Message
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.types import Dialogue, Fidelity, Response, ResponseSet, Strategy
 from prompts import Library
 
@@ -152,9 +152,15 @@ UNUSABLE = [
     (Completion("I hear y", FinishReason.LENGTH), ExclusionReason.TRUNCATED),
     (Completion("  \n", FinishReason.STOP), ExclusionReason.EMPTY),
     (Completion(DIALOGUE.utterance, FinishReason.STOP), ExclusionReason.RETURNED),
-    (Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], FinishReason.STOP), ExclusionReason.RETURNED),
+    (
+        Completion(first_request(Strategy.NAIVE).partition("\n\n")[0], FinishReason.STOP),
+        ExclusionReason.RETURNED,
+    ),
     (Completion(first_request(Strategy.NAIVE), FinishReason.STOP), ExclusionReason.RETURNED),
-    (Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", FinishReason.STOP), ExclusionReason.LANGUAGE),
+    (
+        Completion("Siento mucho lo de tu perro, estoy aquí para ti y te escucho.", FinishReason.STOP),
+        ExclusionReason.LANGUAGE,
+    ),
     (Completion("我很抱歉听到这个消息。", FinishReason.STOP), ExclusionReason.LANGUAGE),
 ]
 
@@ -166,7 +172,9 @@ async def test_a_response_after_the_prompt_said_over_again_is_a_response() -> No
 
 
 @pytest.mark.parametrize(("answer", "flaw"), UNUSABLE)
-async def test_what_may_not_train_is_told_and_enters_no_set(answer: Completion, flaw: ExclusionReason) -> None:
+async def test_what_may_not_train_is_told_and_enters_no_set(
+    answer: Completion, flaw: ExclusionReason
+) -> None:
     asked = Asked(answer)
     got = await of(Strategy.NAIVE).improve(asked, DIALOGUE, ORIGINAL)
     assert got.flaw == flaw

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from agents.control_judges import rules
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge, select_judge_prompt, judge_temperature
+from agents.judge import DEFAULT_PROMPT, Judge, judge_temperature, select_judge_prompt
 from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.protocols import request_body
 from agents.types import (
     Comparison,
@@ -25,9 +25,9 @@ from agents.types import (
     Fidelity,
     Judgment,
     Preference,
-    UnscoredReason,
     Response,
     Unscored,
+    UnscoredReason,
     Verdict,
 )
 from agents.verdicts.parser import VERDICT_PARSER
@@ -202,10 +202,18 @@ def test_another_judge_is_another_judge() -> None:
         "another word": Judge(GPT, replace(PAIRWISE, version="prompt-1:other")),
         "another temperature": Judge(GPT, PAIRWISE, temperature=1.0),
         "no temperature": Judge(GPT, PAIRWISE, temperature=None),
-        "another limit": Judge(replace(GPT, capabilities=replace(GPT.capabilities, verdict_tokens=6)), PAIRWISE),
-        "no log-probabilities": Judge(replace(GPT, capabilities=replace(GPT.capabilities, max_top_logprobs=0)), PAIRWISE),
-        "held to a schema": Judge(replace(GPT, capabilities=replace(GPT.capabilities, verdict="json")), PAIRWISE),
-        "an extra key": Judge(replace(GPT, capabilities=replace(GPT.capabilities, extra='{"x":1}')), PAIRWISE),
+        "another limit": Judge(
+            replace(GPT, capabilities=replace(GPT.capabilities, verdict_tokens=6)), PAIRWISE
+        ),
+        "no log-probabilities": Judge(
+            replace(GPT, capabilities=replace(GPT.capabilities, max_top_logprobs=0)), PAIRWISE
+        ),
+        "held to a schema": Judge(
+            replace(GPT, capabilities=replace(GPT.capabilities, verdict="json")), PAIRWISE
+        ),
+        "an extra key": Judge(
+            replace(GPT, capabilities=replace(GPT.capabilities, extra='{"x":1}')), PAIRWISE
+        ),
         "another name of the limit": Judge(
             replace(GPT, capabilities=replace(GPT.capabilities, token_limit="m")), PAIRWISE
         ),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, FinishReason
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.prompt_escape import escape_delimiters
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library

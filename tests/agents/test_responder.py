@@ -6,7 +6,7 @@ import pytest
 
 from agents.generation import ExclusionReason
 from agents.messages import Completion, FinishReason
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.responder import OUTPUT_TOKENS, Responder
 from agents.student_prompt import PromptStyle, rendering
 from agents.types import Dialogue
@@ -51,7 +51,11 @@ def test_sampling_is_the_models_own_unless_it_is_given() -> None:
     ("answer", "flaw", "text"),
     [
         (Completion('"I hear you."', FinishReason.STOP), "", "I hear you."),
-        (Completion("I can't assist with that.", FinishReason.STOP), ExclusionReason.REFUSED, "I can't assist with that."),
+        (
+            Completion("I can't assist with that.", FinishReason.STOP),
+            ExclusionReason.REFUSED,
+            "I can't assist with that.",
+        ),
         (Completion("I hear y", FinishReason.LENGTH), ExclusionReason.TRUNCATED, "I hear y"),
         (Completion("", FinishReason.FILTERED), ExclusionReason.FILTERED, None),
         (Completion(" ", FinishReason.STOP), ExclusionReason.EMPTY, None),

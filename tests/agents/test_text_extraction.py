@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.text_extraction import clean, parse_lacking_dimension, is_unchanged, word_count
+from agents.text_extraction import clean, is_unchanged, parse_lacking_dimension, word_count
 from agents.types import Dialogue
 
 DIALOGUE = Dialogue(

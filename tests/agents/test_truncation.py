@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.truncation import FIRST_TURN_97_WORDS, NEW_TURN, STOP_STRINGS, NO_TRUNCATION, first_words, rambles, strip_label
+from agents.truncation import (
+    FIRST_TURN_97_WORDS,
+    NEW_TURN,
+    NO_TRUNCATION,
+    STOP_STRINGS,
+    first_words,
+    rambles,
+    strip_label,
+)
 
 PIECES = st.sampled_from(
     [

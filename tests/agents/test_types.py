@@ -7,17 +7,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import CallError, EmpathyError, Failure, Fault, EndpointDisabled, UserError
+from agents.errors import CallError, EmpathyError, EndpointDisabled, Failure, Fault, UserError
 from agents.types import (
     Comparison,
     Dialogue,
     Fidelity,
     Method,
     Preference,
-    UnscoredReason,
     Response,
     Strategy,
     Unscored,
+    UnscoredReason,
     Verdict,
 )
 

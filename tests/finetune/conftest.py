@@ -10,7 +10,7 @@ import pytest
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import DatasetOrigin, write
-from finetune.training_rows import DpoRow, TrainingRows, SftRow
+from finetune.training_rows import DpoRow, SftRow, TrainingRows
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden", "phone", "team", "boat", "choir")
 GOOD = "I can hear how much the {} means to you, and I am glad you told me. What would help?"

@@ -78,7 +78,9 @@ def test_activations_are_what_autograd_keeps(shape: DecoderConfig, checkpointing
         for of in (
             lambda one, tokens: _kept(one, tokens, checkpointing=checkpointing),
             lambda one, tokens: (
-                memory(one, TrainingConfig(activation_checkpointing=checkpointing), "sft", tokens, 0).activations
+                memory(
+                    one, TrainingConfig(activation_checkpointing=checkpointing), "sft", tokens, 0
+                ).activations
             ),
         )
     )

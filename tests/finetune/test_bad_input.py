@@ -213,7 +213,12 @@ class TestWhileTraining:
             train_dpo(made.path, dataset, tmp_path / "x", SETTINGS, options=HOW)
         with pytest.raises(UserError, match="no such model folder"):
             train_dpo(
-                tmp_path / "t-sft", dataset, tmp_path / "x", SETTINGS, base=str(tmp_path / "gone"), options=HOW
+                tmp_path / "t-sft",
+                dataset,
+                tmp_path / "x",
+                SETTINGS,
+                base=str(tmp_path / "gone"),
+                options=HOW,
             )
         (made.path / "adapter_model.safetensors").write_bytes(b"other")
         with pytest.raises(UserError, match="not the adapter that the record describes"):

@@ -33,7 +33,11 @@ def test_the_papers_numbers() -> None:
 
 def test_released_takes_the_base_as_reference() -> None:
     assert parse_training_config({}, Fidelity.RELEASED).reference == "base"
-    assert parse_training_config({}, Fidelity.PAPER).reference == parse_training_config({}, Fidelity.OURS).reference == "sft"
+    assert (
+        parse_training_config({}, Fidelity.PAPER).reference
+        == parse_training_config({}, Fidelity.OURS).reference
+        == "sft"
+    )
     assert parse_training_config({"reference": "sft"}, Fidelity.RELEASED).reference == "sft"
 
 

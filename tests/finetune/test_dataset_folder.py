@@ -14,7 +14,7 @@ from agents.student_prompt import RESPONSE_CUE, rendering
 from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import DatasetOrigin, dataset_id, to_parquet, write
 from finetune.dataset_reader import check_has_rows, read
-from finetune.training_rows import DpoRow, TrainingRows, SftRow
+from finetune.training_rows import DpoRow, SftRow, TrainingRows
 
 ORIGIN = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
 MakeDialogues = Callable[[int], dict[str, Dialogue]]
@@ -161,7 +161,9 @@ def test_another_kind_of_folder(tmp_path: Path, content: str) -> None:
 
 def test_a_dataset_without_pairs_cannot_train_dpo(tmp_path: Path) -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
-    write(tmp_path / "d", TrainingRows((SftRow("d", "human", "Oh."),), (), ()), dialogues, rendering(), ORIGIN)
+    write(
+        tmp_path / "d", TrainingRows((SftRow("d", "human", "Oh."),), (), ()), dialogues, rendering(), ORIGIN
+    )
     data = read(tmp_path / "d")
     check_has_rows(data, "sft")
     with pytest.raises(UserError, match=r"no DPO rows.*empathy train sft"):

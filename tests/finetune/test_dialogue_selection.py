@@ -35,7 +35,8 @@ METHODS = [(Method.DIRECT, llm) for llm in (*LLMS, COMBINED)] + [
 ratings = st.integers(1, 3)
 rated_lists = st.lists(st.tuples(ratings, ratings, ratings, ratings, ratings), max_size=40).map(
     lambda rows: [
-        RatedDialogue(f"d{number}", row[0], dict(zip(LLMS, row[1:], strict=True))) for number, row in enumerate(rows)
+        RatedDialogue(f"d{number}", row[0], dict(zip(LLMS, row[1:], strict=True)))
+        for number, row in enumerate(rows)
     ]
 )
 
@@ -177,7 +178,9 @@ def test_released_partition_of_the_real_dataset_is_the_published_scripts(
     assert [entry.dialogue for entry in got.dpo] == list(train.drop(drawn.index)["dialog_id"])
 
 
-def test_which_dialogues_train_what_on_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogue]) -> None:
+def test_which_dialogues_train_what_on_the_real_dataset(
+    train: pd.DataFrame, rated: list[RatedDialogue]
+) -> None:
     low = set(train[train["rating_human"].isin([1, 2])]["dialog_id"])
     assert {entry.dialogue for entry in membership(Method.OVER_HUMAN, rated).dpo} == low
     good = train[(train["rating_human"] == 3) & (train["rating_mixtral_empathy"] == 3)]["dialog_id"]

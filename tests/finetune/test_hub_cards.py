@@ -11,7 +11,9 @@ from finetune.config import TrainingConfig
 from finetune.hub_cards import model_card
 from finetune.post_training_check import PostTrainingCheck
 
-HEALTH = PostTrainingCheck("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.5, 21.5, 0.25, 0.5, 128, ("forgetting: a lot",))
+HEALTH = PostTrainingCheck(
+    "held out", 16, 2.5, 2.1, 2.0, 3.0, 3.5, 21.5, 0.25, 0.5, 128, ("forgetting: a lot",)
+)
 
 
 def record(revision: str = "0f404baf", **more: Any) -> dict[str, Any]:

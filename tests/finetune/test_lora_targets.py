@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import UserError
-from agents.model_files.layers import layers_of, embedding_rows
+from agents.model_files.layers import embedding_rows, layers_of
 from finetune.config import TrainingConfig
 from finetune.lora_targets import check_target_modules, parse_target_modules, tied_weight_faults
 from tests.agents.model_files.test_lora import ENDS, LAYERS, write

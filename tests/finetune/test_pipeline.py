@@ -74,8 +74,12 @@ def test_the_loss_is_of_completion_tokens_alone_and_the_end_is_learned(
     from finetune.sft import train_sft
 
     data, options = read(dataset), rendering()
-    whole = TrainingConfig(dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1)
-    first = train_sft(str(tiny_llama), dataset, tmp_path / "one", whole, options=HOW).record["losses"]["first"]
+    whole = TrainingConfig(
+        dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1
+    )
+    first = train_sft(str(tiny_llama), dataset, tmp_path / "one", whole, options=HOW).record["losses"][
+        "first"
+    ]
     model, tokenizer = _student(None, tiny_llama)
     rows = [options.encode(one.turn, one.response, tokenizer) for one in data.sft]
     expected = post_training_check.mean_loss(
@@ -209,7 +213,9 @@ def test_an_instruct_student_is_trained_in_its_own_form_in_bf16(
 
     settings = TrainingConfig(learning_rate=1e-2, accumulation=1, max_steps=12)
     second = TrainingConfig(learning_rate=1e-3, accumulation=1, max_steps=2)
-    made = train_two_step(str(tiny_instruct), dataset, tmp_path / "i", settings, dpo_settings=second, options=HOW)
+    made = train_two_step(
+        str(tiny_instruct), dataset, tmp_path / "i", settings, dpo_settings=second, options=HOW
+    )
     first = read_checkpoint(tmp_path / "i-sft")
     assert (first.form, made.form) == ("chat", "chat")
     assert first.record["losses"]["last"] < first.record["losses"]["first"]
@@ -227,8 +233,16 @@ def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Pa
     seen: list[TrainingStep] = []
     settings = TrainingConfig(dtype="fp32", accumulation=1, max_steps=3)
     train_sft(
-        str(tiny_llama), dataset, tmp_path / "w", settings, options=TrainOptions(cpu=True, new_tokens=4, watch=seen.append)
+        str(tiny_llama),
+        dataset,
+        tmp_path / "w",
+        settings,
+        options=TrainOptions(cpu=True, new_tokens=4, watch=seen.append),
     )
-    assert [(step.step, step.steps, step.steps_this_run) for step in seen] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
+    assert [(step.step, step.steps, step.steps_this_run) for step in seen] == [
+        (1, 3, 1),
+        (2, 3, 2),
+        (3, 3, 3),
+    ]
     assert seen[-1].tokens > seen[0].tokens > 0
     assert seen[-1].seconds_left == 0

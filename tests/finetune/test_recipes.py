@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.student_prompt import CONTROL_TOKEN, PromptStyle, PromptFormat, rendering
+from agents.student_prompt import CONTROL_TOKEN, PromptFormat, PromptStyle, rendering
 from agents.types import Dialogue
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import Example, Pair
@@ -40,7 +40,9 @@ def turn(how: PromptFormat, said: str) -> str:
 
 @pytest.mark.parametrize("form", list(PromptStyle))
 @pytest.mark.parametrize("where", ["dialogue", "response"])
-def test_any_control_token_in_a_text_is_found(tokenizers: dict[str, Any], form: PromptStyle, where: str) -> None:
+def test_any_control_token_in_a_text_is_found(
+    tokenizers: dict[str, Any], form: PromptStyle, where: str
+) -> None:
     tokenizer, how = tokenizers[str(form)], rendering(form)
     marks = [str(token) for token in tokenizer.added_tokens_decoder.values()]
     marks += ["<|turn_over|>"] if form is PromptStyle.CHAT else []
@@ -95,14 +97,14 @@ def test_tokens_that_the_base_has_no_row_for(tiny_llama: Path, dataset: Path, tm
     shutil.copytree(tiny_llama, tmp_path / "word")
     tokenizer.save_pretrained(tmp_path / "word")
     with pytest.raises(UserError, match=r"no embedding.*'thinking'.*rows"):
-        train_sft(str(tmp_path / "word"), dataset, tmp_path / "o", SETTINGS, how=HOW)
+        train_sft(str(tmp_path / "word"), dataset, tmp_path / "o", SETTINGS, options=HOW)
     assert not list(tmp_path.glob("o*"))
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     shutil.copytree(tiny_llama, tmp_path / "pad")
     tokenizer.save_pretrained(tmp_path / "pad")
-    made = train_two_step(str(tmp_path / "pad"), dataset, tmp_path / "p", SETTINGS, how=HOW)
+    made = train_two_step(str(tmp_path / "pad"), dataset, tmp_path / "p", SETTINGS, options=HOW)
     assert made.record["steps"] == 4
     engine = TransformersEngine(tmp_path / "pad", "base", {}, dtype="fp32", device="cpu")
     assert engine.tokenizer.pad_token_id >= engine._words
@@ -116,15 +118,15 @@ def test_a_base_with_a_short_context_is_trained_within_it(
     shutil.copytree(tiny_llama, tmp_path / "base")
     path = tmp_path / "base" / "config.json"
     config = json.loads(path.read_text())
-    whole = train_sft(str(tiny_llama), dataset, tmp_path / "whole", SETTINGS, how=HOW)
+    whole = train_sft(str(tiny_llama), dataset, tmp_path / "whole", SETTINGS, options=HOW)
     assert whole.record["data"]["left_out"] == {}
     for context, left in ((4096, 0), (16, None)):
         path.write_text(json.dumps({**config, "max_position_embeddings": context}))
         if left is None:
             with pytest.raises(UserError, match="no row is left"):
-                train_sft(str(tmp_path / "base"), dataset, tmp_path / f"o{context}", SETTINGS, how=HOW)
+                train_sft(str(tmp_path / "base"), dataset, tmp_path / f"o{context}", SETTINGS, options=HOW)
         else:
-            made = train_sft(str(tmp_path / "base"), dataset, tmp_path / f"o{context}", SETTINGS, how=HOW)
+            made = train_sft(str(tmp_path / "base"), dataset, tmp_path / f"o{context}", SETTINGS, options=HOW)
             assert sum(made.record["data"]["left_out"].values()) == left
     assert sorted(one.name for one in tmp_path.iterdir()) == ["base", "o4096", "whole"]
 
@@ -137,5 +139,5 @@ def test_target_modules_are_looked_at_before_anything_runs(
 
     settings = TrainingConfig(dtype="fp32", max_steps=4, target_modules=names)
     with pytest.raises(UserError):
-        train_two_step(str(tiny_llama), dataset, tmp_path / "o", settings, how=HOW)
+        train_two_step(str(tiny_llama), dataset, tmp_path / "o", settings, options=HOW)
     assert list(tmp_path.iterdir()) == []

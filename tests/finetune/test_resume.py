@@ -73,7 +73,11 @@ def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: 
     assert read_checkpoint(tmp_path / "b-sft").stage == "sft"  # the first step was finished by the second run
     told: list[str] = []
     train_two_step(
-        str(tiny_llama), dataset, killed, settings, options=TrainOptions(cpu=True, new_tokens=4, tell=told.append)
+        str(tiny_llama),
+        dataset,
+        killed,
+        settings,
+        options=TrainOptions(cpu=True, new_tokens=4, tell=told.append),
     )
     assert "dpo: going on from step 3" in told
     for suffix in ("-sft", ""):
@@ -96,7 +100,11 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
     settings = TrainingConfig(**SETTINGS)
     with pytest.raises(StopError):
         train_sft(
-            str(tiny_llama), dataset, tmp_path / "c", settings, options=TrainOptions(cpu=True, new_tokens=4, watch=stop)
+            str(tiny_llama),
+            dataset,
+            tmp_path / "c",
+            settings,
+            options=TrainOptions(cpu=True, new_tokens=4, watch=stop),
         )
     state = tmp_path / "c.partial/state"
     assert sorted(path.name for path in state.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-6"]
@@ -104,10 +112,16 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
     (state / "checkpoint-6/adapter_model.safetensors").write_bytes(b"cut off")
     told: list[str] = []
     train_sft(
-        str(tiny_llama), dataset, tmp_path / "c", settings, options=TrainOptions(cpu=True, new_tokens=4, tell=told.append)
+        str(tiny_llama),
+        dataset,
+        tmp_path / "c",
+        settings,
+        options=TrainOptions(cpu=True, new_tokens=4, tell=told.append),
     )
     assert "sft: going on from step 3" in told
-    train_sft(str(tiny_llama), dataset, tmp_path / "d", settings, options=TrainOptions(cpu=True, new_tokens=4))
+    train_sft(
+        str(tiny_llama), dataset, tmp_path / "d", settings, options=TrainOptions(cpu=True, new_tokens=4)
+    )
     assert _losses(tmp_path / "c") == _losses(tmp_path / "d")
 
 

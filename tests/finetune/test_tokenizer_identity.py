@@ -86,7 +86,10 @@ def test_what_counts_of_a_tokenizers_files(
     from finetune.tokenizer_identity import load_prompt_encoding
 
     other = mended(tiny_llama, tmp_path / "other", change, name)
-    here, there = load_prompt_encoding(tiny_llama, PromptStyle.PLAIN), load_prompt_encoding(other, PromptStyle.PLAIN)
+    here, there = (
+        load_prompt_encoding(tiny_llama, PromptStyle.PLAIN),
+        load_prompt_encoding(other, PromptStyle.PLAIN),
+    )
     assert here.id
     assert (here.id != there.id) is counts
 
@@ -98,16 +101,21 @@ def test_a_template_counts_in_chat_form_alone(tiny_instruct: Path, tmp_path: Pat
     shutil.copytree(tiny_instruct, other)
     path = other / "chat_template.jinja"
     path.write_text("Be kind." + path.read_text(encoding="utf-8"), encoding="utf-8")
-    assert load_prompt_encoding(tiny_instruct, PromptStyle.PLAIN) == load_prompt_encoding(other, PromptStyle.PLAIN)
-    assert load_prompt_encoding(tiny_instruct, PromptStyle.CHAT).id != load_prompt_encoding(other, PromptStyle.CHAT).id
+    assert load_prompt_encoding(tiny_instruct, PromptStyle.PLAIN) == load_prompt_encoding(
+        other, PromptStyle.PLAIN
+    )
+    assert (
+        load_prompt_encoding(tiny_instruct, PromptStyle.CHAT).id
+        != load_prompt_encoding(other, PromptStyle.CHAT).id
+    )
 
 
 def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.dpo import train_dpo
     from finetune.merge_lora import merge
     from finetune.sft import train_sft
-    from finetune.tokenizer_identity import load_prompt_encoding, check_prompt_encoding
-    from harness.serving.checkpoint_resolver import cast
+    from finetune.tokenizer_identity import check_prompt_encoding, load_prompt_encoding
+    from harness.serving.checkpoint_resolver import select_served_models
 
     made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     assert made.record["asking"] == load_prompt_encoding(tiny_llama, PromptStyle.PLAIN).id
@@ -115,7 +123,7 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
     uses = (
         lambda: train_dpo(made.path, dataset, tmp_path / "d", SETTINGS, base=str(other), options=HOW),
         lambda: merge(made.path, tmp_path / "m", base=str(other)),
-        lambda: cast(["student:s"], base=str(other), students=[made.path]),
+        lambda: select_served_models(["student:s"], base=str(other), students=[made.path]),
     )
     record = dict(made.record)
     for kept in (
@@ -174,7 +182,7 @@ def test_a_bases_own_generation_config_adds_nothing(tiny_llama: Path, tmp_path: 
     """Beams, forbidden words, penalties: answers are those of a base that has no such file."""
     from agents.clients.base import ModelRequest
     from agents.messages import Completion, Message, Sampling
-    from agents.models.spec import Model, ApiProtocol
+    from agents.models.spec import ApiProtocol, Model
     from serve.transformers_engine import TransformersEngine
 
     told = {"num_beams": 3, "no_repeat_ngram_size": 1, "bad_words_ids": [[20]], "min_new_tokens": 30}

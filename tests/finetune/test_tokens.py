@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.student_prompt import RESPONSE_CUE, PromptStyle, PromptFormat, default_style, rendering, token_faults
+from agents.student_prompt import (
+    RESPONSE_CUE,
+    PromptFormat,
+    PromptStyle,
+    default_style,
+    rendering,
+    token_faults,
+)
 from agents.types import Dialogue
 from finetune.dataset_reader import Example, Pair, read
 from finetune.tokenization import tokenize_examples, tokenize_pairs

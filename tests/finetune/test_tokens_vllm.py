@@ -100,7 +100,9 @@ def test_a_server_reads_the_ids_that_were_trained(
 
     base = request.getfixturevalue(which)
     settings = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
-    made = train_sft(str(base), dataset, tmp_path / "s", settings, options=TrainOptions(cpu=True, new_tokens=4))
+    made = train_sft(
+        str(base), dataset, tmp_path / "s", settings, options=TrainOptions(cpu=True, new_tokens=4)
+    )
     tokenizer = load_tokenizer(made.path)
     options = rendering(default_style(tokenizer))
     turn = options.turn(DIALOGUE)
@@ -118,7 +120,10 @@ def test_a_server_reads_the_ids_that_were_trained(
     with _server(base, "--enable-lora", "--lora-modules", f"trained={made.path}") as url:
         common = {"model": "trained", "max_tokens": 8, "temperature": 0, "return_token_ids": True}
         (message,) = options.messages(DIALOGUE)
-        body = {"prompt": options.prompt_text(turn, tokenizer), "add_special_tokens": options.adds_special_tokens}
+        body = {
+            "prompt": options.prompt_text(turn, tokenizer),
+            "add_special_tokens": options.adds_special_tokens,
+        }
         answers = [_post(f"{url}/v1/completions", {**common, **body})]
         if options.adds_special_tokens:
             answers.append(_post(f"{url}/v1/completions", {**common, "prompt": message.content}))

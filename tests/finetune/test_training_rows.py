@@ -12,13 +12,13 @@ from finetune.dialogue_selection import (
     HUMAN,
     IMPROVED,
     LLMS,
-    DpoEntry,
     DialogueSelection,
+    DpoEntry,
     RatedDialogue,
     SftEntry,
     direct_combined,
 )
-from finetune.training_rows import DUPLICATE, EMPTY, MISSING, IDENTICAL, UnusableResponse, build_rows
+from finetune.training_rows import DUPLICATE, EMPTY, IDENTICAL, MISSING, UnusableResponse, build_rows
 
 said = st.sampled_from(["yes", "no", " yes ", "", "  ", UnusableResponse("refused"), None])
 entries = st.tuples(st.booleans(), said, said)
@@ -26,7 +26,8 @@ entries = st.tuples(st.booleans(), said, said)
 
 @given(st.lists(entries, max_size=20), st.sampled_from(Fidelity))
 def test_every_wanted_row_is_there_or_counted(
-    wanted: list[tuple[bool, str | UnusableResponse | None, str | UnusableResponse | None]], fidelity: Fidelity
+    wanted: list[tuple[bool, str | UnusableResponse | None, str | UnusableResponse | None]],
+    fidelity: Fidelity,
 ) -> None:
     dialogues = {f"d{n}": Dialogue(f"d{n}", "s", "u") for n in range(len(wanted))}
     responses: dict[tuple[str, str], str | UnusableResponse] = {}
@@ -67,7 +68,10 @@ def test_combined_repeats_human_rows_in_paper_and_drops_them_in_ours() -> None:
 
 def test_an_unchanged_improvement_is_an_example_twice_and_never_a_pair() -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
-    responses: dict[tuple[str, str], str | UnusableResponse] = {("d", HUMAN): "same", ("d", IMPROVED): "same "}
+    responses: dict[tuple[str, str], str | UnusableResponse] = {
+        ("d", HUMAN): "same",
+        ("d", IMPROVED): "same ",
+    }
     wanted = DialogueSelection((SftEntry("d", (HUMAN, IMPROVED)),), (DpoEntry("d", IMPROVED, HUMAN),))
     rows = build_rows(wanted, dialogues, responses)
     assert (len(rows.sft), len(rows.dpo)) == (2, 0)

@@ -82,7 +82,12 @@ class Bench:
         return replace(model, identity=self.definition) if self.definition and model.base_url else model
 
     async def judge(
-        self, plan: JudgingPlan, *, retry_unscored: bool = False, keys: dict[str, str] | None = None, **changed: Any
+        self,
+        plan: JudgingPlan,
+        *,
+        retry_unscored: bool = False,
+        keys: dict[str, str] | None = None,
+        **changed: Any,
     ) -> Summary:
         """Judge a plan, with these settings changed."""
         settings = replace(SETTINGS, **changed)

@@ -14,8 +14,8 @@ from sqlalchemy.engine import URL, make_url
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
-from agents.models.spec import Model, ApiProtocol
-from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
+from agents.models.spec import ApiProtocol, Model
+from agents.types import Judgment, Preference, Unscored, UnscoredReason, Verdict
 from results.db.schema import InvocationRow, table
 from results.db.store import Store
 

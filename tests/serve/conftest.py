@@ -41,7 +41,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
     from finetune.tiny_model import build
-    from finetune.training_rows import TrainingRows, SftRow
+    from finetune.training_rows import SftRow, TrainingRows
 
     place = tmp_path_factory.mktemp("tiny")
     base = build(place / "tiny-base")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling
-from agents.models.spec import Model, Capabilities, ApiProtocol
-from serve.batcher import BatchResult, Batcher
+from agents.models.spec import ApiProtocol, Capabilities, Model
+from serve.batcher import Batcher, BatchResult
 from serve.request_params import asked, truncate_at_stop
 
 MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True))

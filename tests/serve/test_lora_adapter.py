@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from serve.lora_adapter import RANKS, shared_serving_faults, read_adapter, cache_adapter, vllm_rank
+from serve.lora_adapter import RANKS, cache_adapter, read_adapter, shared_serving_faults, vllm_rank
 
 
 def write(folder: Path, *values: float, rank: int = 1, **config: Any) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from prompts import Library
-from serve.sampling_presets import NAMES, preset_dtype, parse_preset_name, base_sampling, read_json, resolve
+from serve.sampling_presets import NAMES, base_sampling, parse_preset_name, preset_dtype, read_json, resolve
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 

@@ -21,7 +21,7 @@ from agents.clients.base import ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.judge import Judge
 from agents.messages import Completion, Sampling
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.student_prompt import rendering
 from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
@@ -115,7 +115,9 @@ def test_the_plans_cache_is_vllms_own(server: VllmServer, tiny: Any) -> None:
     assert abs(planned(tiny.base).cache_tokens - tokens) <= tokens / 10
 
 
-def test_base_and_two_students_on_one_server(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
+def test_base_and_two_students_on_one_server(
+    server: VllmServer, tiny: Any, dialogues: list[Dialogue]
+) -> None:
     assert set(server.models()) == {BASE + NULL_ADAPTER_SUFFIX, BASE, "student:glad"}
     server.load("student:sorry", tiny.students["sorry"])  # while it runs
     names = (BASE, "student:glad", "student:sorry")
@@ -171,7 +173,9 @@ def test_seeded_sampling_in_one_large_batch(server: VllmServer, tiny: Any, dialo
     )
     capabilities = replace(model_at(server, BASE).capabilities, extra=preset.extra)
     models = [replace(model_at(server, name), capabilities=capabilities) for name in (BASE, "student:glad")]
-    calls = [ModelRequest(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8]
+    calls = [
+        ModelRequest(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8
+    ]
     assert len(ask(server, *calls)) == len(calls)  # in one batch a rounding may draw another token
     alone = [ask(server, calls[0])[0].text for _ in range(3)]
     assert len(set(alone)) == 1  # the same question with the same seed

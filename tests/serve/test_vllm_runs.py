@@ -22,7 +22,7 @@ from harness.data.dataset import sample
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
-from harness.serving.checkpoint_resolver import cast
+from harness.serving.checkpoint_resolver import select_served_models
 from harness.workflows import generate_students
 from harness.workflows.generate_students import respond
 from harness.workflows.generation_plan import DialogueSubset
@@ -72,7 +72,9 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
             yield InferenceBackend(lambda model: Killing(room, model), room.died, room.server)
 
     monkeypatch.setattr(generate_students, "opened", killing)
-    people = cast(["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]])
+    people = select_served_models(
+        ["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]]
+    )
     told: list[str] = []
     how = ServingConfig(memory_mib=8000, tell=told.append)
     settings = RequestSettings(Limits(max_in_flight=2), quiet=True)

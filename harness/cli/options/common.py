@@ -263,12 +263,12 @@ class CallOptions:
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
                 from harness.emulator.config import EmulatorConfig
-                from harness.emulator.server_process import spawn
+                from harness.emulator.server_process import emulator_process
 
                 options = EmulatorConfig()
                 _check_emulated([registry.emulated(model, "", "") for model in models])
                 stack.enter_context(bypass_proxy())
-                spawned = stack.enter_context(spawn(options))
+                spawned = stack.enter_context(emulator_process(options))
                 models = [registry.emulated(model, spawned.url, options.definition_hash) for model in models]
             yield registry, models
 

@@ -106,7 +106,9 @@ class ServingOptions:
             raise UserError("these exclude each other", found=found, remedy="Leave one of them out.")
         return made
 
-    def select_served_models(self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()) -> ServedModels:
+    def select_served_models(
+        self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()
+    ) -> ServedModels:
         """Who these names are; `registered` are folders that the database knows of."""
         from harness.serving.checkpoint_resolver import select_served_models
 

@@ -79,7 +79,9 @@ class StudySession:
         return replace(study, emulate=study.emulate or self.calls.emulate)
 
     @asynccontextmanager
-    async def context(self, study: Study, *, live: bool, tell: Tell | None = None) -> AsyncIterator[StudyContext]:
+    async def context(
+        self, study: Study, *, live: bool, tell: Tell | None = None
+    ) -> AsyncIterator[StudyContext]:
         """Everything around the study while the block runs.
 
         Args:
@@ -87,7 +89,14 @@ class StudySession:
             live: models can be asked and the database is made; else nothing is started and nothing written.
         """
         from harness.study.budget import StudyBudget
-        from harness.study.context import StudyContext, requested_models, load_study_dataset, study_settings, resolve_backend, emulated_models
+        from harness.study.context import (
+            StudyContext,
+            emulated_models,
+            load_study_dataset,
+            requested_models,
+            resolve_backend,
+            study_settings,
+        )
         from harness.study.stage_cache import StageCache
 
         study = resolve_backend(study)
@@ -154,7 +163,11 @@ class StudySession:
                 refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):
                     await plan_study(graph)  # refuses what would be asked
-                left = [one.stage for one in stage_statuses(graph, context.memory) if one.state is not StageState.DONE]
+                left = [
+                    one.stage
+                    for one in stage_statuses(graph, context.memory)
+                    if one.state is not StageState.DONE
+                ]
                 self._tell_keys(context, [stage for stage in left if stage.name in pick])
                 if before is not None:
                     await before(graph, pick)
@@ -200,7 +213,9 @@ def _is_there(db: str) -> bool:
     return "://" in db or Path(db).exists()
 
 
-def default_call_options(models_file: Path | None = None, *, emulate: bool = False, quiet: bool = True) -> CallOptions:
+def default_call_options(
+    models_file: Path | None = None, *, emulate: bool = False, quiet: bool = True
+) -> CallOptions:
     """Calls as they are made where nothing is said of them."""
     return CallOptions(
         max_in_flight=None,
@@ -240,4 +255,6 @@ def load_session(folder: Path, name: str) -> StudySession:
     told = json.loads(place.read_text(encoding="utf-8"))
     prompts, models = (Path(told[key]) if told[key] else None for key in ("prompts", "models"))
     calls = default_call_options(models, emulate=told["emulate"])
-    return StudySession(told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls)
+    return StudySession(
+        told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls
+    )

@@ -24,7 +24,9 @@ class ServerProtocol(Protocol):
         """The API key that a request carries, or ""."""
         ...
 
-    def read(self, body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
+    def read(
+        self, body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig
+    ) -> ParsedRequest:
         """The question in a request's JSON; raises `RejectedError` in the provider's words."""
         ...
 
@@ -36,6 +38,8 @@ class ServerProtocol(Protocol):
         """The status and the error's JSON."""
         ...
 
-    def limit_headers(self, standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+    def limit_headers(
+        self, standing: ModelLimitStatus, retry_seconds: float | None, now: datetime
+    ) -> dict[str, str]:
         """The headers that say how the limits stand, and how long to wait after a 429."""
         ...

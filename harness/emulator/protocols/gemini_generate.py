@@ -12,7 +12,7 @@ from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols.request_parser import RequestFields, parse_schema_fields
 from harness.emulator.rate_limits import ModelLimitStatus
-from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest, RejectedError
+from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError, SampledCompletion
 
 NAME: str = "gemini-generate"
 ID_HEADER: str = "x-request-id"

@@ -12,7 +12,7 @@ from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
 from harness.emulator.protocols.request_parser import RequestFields, parse_schema_fields
 from harness.emulator.seeded_random import uniform
-from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
+from harness.emulator.types import CompletionSet, ParsedRequest, SampledCompletion
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
 

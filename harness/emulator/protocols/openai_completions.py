@@ -10,7 +10,7 @@ from agents.messages import Message
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_common as common
 from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
-from harness.emulator.types import SampledCompletion, CompletionSet, ParsedRequest
+from harness.emulator.types import CompletionSet, ParsedRequest, SampledCompletion
 
 __all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
 

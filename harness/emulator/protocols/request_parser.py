@@ -106,7 +106,10 @@ class RequestFields:
             raise self.reject(
                 f"Invalid '{self.where}{key}': must not be empty.", self.where + key, "empty_array"
             )
-        return [RequestFields(each, self.reject, f"{self.where}{key}[{index}].") for index, each in enumerate(value)]
+        return [
+            RequestFields(each, self.reject, f"{self.where}{key}[{index}].")
+            for index, each in enumerate(value)
+        ]
 
     def _type(self, key: str, wanted: str, value: Any) -> RejectedError:
         if value is None:

@@ -64,7 +64,9 @@ def judges(material: Material) -> Section | None:
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
         alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
-        refused=sorted({str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, NotEstimable)}),
+        refused=sorted(
+            {str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, NotEstimable)}
+        ),
         audits=audit_views(material),
     )
     return Section("judges", "What the judges are worth", html)

@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.clients.http import HttpClient, open_session
 from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 
@@ -42,8 +42,20 @@ class Way:
 
 
 WAYS = [
-    Way(ApiProtocol.OPENAI_CHAT, "openai", "emulated-gpt-4o", "/v1", Capabilities(max_top_logprobs=20, seed=True)),
-    Way(ApiProtocol.OPENAI_COMPLETIONS, "vllm", "emulated-llama-3.1-8b", "/v1", Capabilities(max_top_logprobs=20)),
+    Way(
+        ApiProtocol.OPENAI_CHAT,
+        "openai",
+        "emulated-gpt-4o",
+        "/v1",
+        Capabilities(max_top_logprobs=20, seed=True),
+    ),
+    Way(
+        ApiProtocol.OPENAI_COMPLETIONS,
+        "vllm",
+        "emulated-llama-3.1-8b",
+        "/v1",
+        Capabilities(max_top_logprobs=20),
+    ),
     Way(ApiProtocol.ANTHROPIC_MESSAGES, "anthropic", "emulated-claude-sonnet-4-5", "", Capabilities()),
     Way(
         ApiProtocol.GEMINI_GENERATE,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, Message, Sampling
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.protocols import request_body
 
 OPEN = Capabilities(seed=True, max_top_logprobs=20)
@@ -52,7 +52,9 @@ def variants(protocol: ApiProtocol) -> dict[str, ModelRequest]:
         "top_k": call(protocol, sampling=replace(asked, top_k=5)),
         "stop": call(protocol, sampling=replace(asked, stop=("y",))),
         "two stops": call(protocol, sampling=replace(asked, stop=("x", "y"))),
-        "extra": call(protocol, model=replace(whom, capabilities=replace(OPEN, extra='{"thinking":{"type":"x"}}'))),
+        "extra": call(
+            protocol, model=replace(whom, capabilities=replace(OPEN, extra='{"thinking":{"type":"x"}}'))
+        ),
         "sample": call(protocol, sample=1),
         "attempt": call(protocol, attempt=1),
     }
@@ -95,7 +97,9 @@ def test_what_decides_no_answer_is_not_part_of_the_key(protocol: ApiProtocol) ->
         call(protocol, read=read),
         call(protocol, model=replace(base.model, base_url="http://elsewhere/v1")),
         call(protocol, model=replace(base.model, key_env="ANOTHER_KEY")),
-        call(protocol, model=replace(base.model, capabilities=replace(OPEN, verdict="text", verdict_tokens=99))),
+        call(
+            protocol, model=replace(base.model, capabilities=replace(OPEN, verdict="text", verdict_tokens=99))
+        ),
         call(protocol, model=replace(base.model, capabilities=replace(OPEN, thinking=True))),
         call(protocol, sampling=replace(base.sampling, choices=("1", "2"))),
     ):

@@ -19,11 +19,11 @@ from agents.clients import http_transport
 from agents.clients.http import open_session
 from agents.clients.http_transport import (
     CONNECTION_ERRORS,
+    DirectTransport,
     HttpTransport,
     RawResponse,
-    DirectTransport,
-    SessionTransport,
     ResponseTooLargeError,
+    SessionTransport,
     transport_for,
 )
 
@@ -239,7 +239,9 @@ async def test_a_header_that_would_be_two_is_refused(way: Make, raw: Raw) -> Non
 
 
 @pytest.mark.parametrize("way", [DirectTransport, SessionTransport])
-async def test_a_closed_session_posts_nothing(way: type[DirectTransport | SessionTransport], raw: Raw) -> None:
+async def test_a_closed_session_posts_nothing(
+    way: type[DirectTransport | SessionTransport], raw: Raw
+) -> None:
     await raw.start(saying(whole(b"")))
     session = open_session()
     post = way(raw.url, {}, session, MOST)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.clients.control_judge import ControlClient
 from agents.clients.function import FunctionClient
 from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import ModelRequest, ModelClient
+from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import Adaptation, CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import ApiProtocol
@@ -220,7 +220,9 @@ async def test_other_spellings_of_a_finish_reason_mean_the_same(
     asked = client(kind, way.model(running.url))
     long = Sampling(3, temperature=1.0)
     for number in range(8):
-        call = ModelRequest(way.model(running.url), (Message("user", f"Tell me about dogs, number {number}."),), long)
+        call = ModelRequest(
+            way.model(running.url), (Message("user", f"Tell me about dogs, number {number}."),), long
+        )
         assert (await asked.complete(call)).finish is FinishReason.LENGTH
 
 

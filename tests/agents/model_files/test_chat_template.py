@@ -9,15 +9,15 @@ import pytest
 
 from agents.errors import UserError
 from agents.model_files.chat_template import template_options
-from agents.model_files.tokenizer_identity import tokenizer_identity, end_token_ids
+from agents.model_files.tokenizer_identity import end_token_ids, tokenizer_identity
 from agents.student_prompt import (
-    PromptStyle,
     PromptFormat,
+    PromptStyle,
     chat_completion,
     chat_prompt,
+    find_unregistered_end,
     lacks_bos,
     rendering,
-    find_unregistered_end,
     token_faults,
 )
 
@@ -86,11 +86,16 @@ def test_a_template_is_told_what_changes_it_and_no_more(template: str, options: 
 
 def test_a_template_that_cannot_be_freed_of_the_clock_is_refused_in_chat_form_alone() -> None:
     tokenizer = Characters(CLOCK)
-    for use in (lambda: chat_prompt(tokenizer, "Hello."), lambda: tokenizer_identity(tokenizer, PromptStyle.CHAT)):
+    for use in (
+        lambda: chat_prompt(tokenizer, "Hello."),
+        lambda: tokenizer_identity(tokenizer, PromptStyle.CHAT),
+    ):
         with pytest.raises(UserError) as error:
             use()
         assert "--form plain" in error.value.fault.remedy
-    assert tokenizer_identity(tokenizer, PromptStyle.PLAIN) == tokenizer_identity(Characters(), PromptStyle.PLAIN)
+    assert tokenizer_identity(tokenizer, PromptStyle.PLAIN) == tokenizer_identity(
+        Characters(), PromptStyle.PLAIN
+    )
 
 
 def test_a_thought_that_the_prompt_opens_is_refused() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.safetensors_format import (
     WIDTHS,
-    nonfinite_tensors,
     is_zero,
+    nonfinite_tensors,
     pointer_fault,
     read_header,
     tensors_equal,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.models.family import model_makers, self_preference_warning, family_matches
+from agents.models.family import family_matches, model_makers, self_preference_warning
 from agents.types import ResponseSet
 
 
@@ -58,12 +58,16 @@ def test_how_a_server_is_spoken_to_makes_no_kin() -> None:
 
 
 def test_the_flag_names_both_families_once() -> None:
-    kin = family_matches("x/deepseek-llama", [of("dataset:llama-2-70b"), of("x/deepseek-v3"), of("x/deepseek-v3")])
+    kin = family_matches(
+        "x/deepseek-llama", [of("dataset:llama-2-70b"), of("x/deepseek-v3"), of("x/deepseek-v3")]
+    )
     note = self_preference_warning("x/deepseek-llama", kin)
     assert note.startswith(
         "x/deepseek-llama is of the same family (DeepSeek and Meta) as dataset:llama-2-70b"
     )
     assert note.count("x/deepseek-v3") == 1
     assert self_preference_warning("x", ()) == ""
-    many = self_preference_warning("x/llama", family_matches("x/llama", [of(f"x/llama-{at}") for at in range(9)]))
+    many = self_preference_warning(
+        "x/llama", family_matches("x/llama", [of(f"x/llama-{at}") for at in range(9)])
+    )
     assert "x/llama-2, 6 more: it may" in many

@@ -12,7 +12,7 @@ from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, Status, lifecycle_faults, parse_lifecycle, parse_shutdown_dates
 from agents.models.registry import Registry
 from agents.models.retirement import check_not_retired, is_retired, refusal, warnings, with_provider_dates
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 
 DAY = date(2027, 1, 14)
 ENDS = Lifecycle(DAY, "openai/next", "https://provider.example/ends", date(2026, 11, 30), confirmed=True)

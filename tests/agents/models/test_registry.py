@@ -13,7 +13,7 @@ import pytest
 from agents.control_judges import rules
 from agents.errors import UserError
 from agents.models.registry import Registry
-from agents.models.spec import Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities
 
 Write = Callable[[str], Path]
 OWN = tomllib.loads(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
@@ -84,7 +84,10 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
     ("name", "traits"),
     [
         ("openai/gpt-4o", Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
-        ("openai/gpt-4.1-mini", Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
+        (
+            "openai/gpt-4.1-mini",
+            Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5),
+        ),
         (
             "openai/o4-mini",
             Capabilities(
@@ -108,7 +111,10 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
         ("anthropic/claude-3-5-haiku-latest", Capabilities()),
         ("openai/some/model", Capabilities(seed=True, verdict_tokens=2048)),
         ("openai/deepseek-reasoner", Capabilities(seed=True, verdict_tokens=4096)),
-        ("vllm/any/model", Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=4096)),
+        (
+            "vllm/any/model",
+            Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=4096),
+        ),
         ("vllm/Llama-2-7b", Capabilities(seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5)),
         ("unheard/of", Capabilities()),
     ],
@@ -128,7 +134,9 @@ def test_a_newer_model_has_room_to_think_and_is_sent_nothing_that_it_refuses(nam
     assert capabilities.verdict_tokens >= 1024
     assert capabilities.verdict in ("json", "text")
     assert capabilities.temperature == name.startswith("google/")
-    assert capabilities.token_limit == ("max_completion_tokens" if name.startswith("openai/") else "max_tokens")
+    assert capabilities.token_limit == (
+        "max_completion_tokens" if name.startswith("openai/") else "max_tokens"
+    )
 
 
 def test_every_entry_fits_its_provider() -> None:
@@ -142,7 +150,9 @@ def test_every_entry_fits_its_provider() -> None:
     for pattern in patterns:
         provider = pattern.partition("/")[0]
         assert provider in providers
-        capabilities = registry.model(re.sub(r"\[.(?:-.|)*(.)\]", r"\1", pattern).replace("*", "x")).capabilities
+        capabilities = registry.model(
+            re.sub(r"\[.(?:-.|)*(.)\]", r"\1", pattern).replace("*", "x")
+        ).capabilities
         assert capabilities.verdict != "logprobs" or capabilities.max_top_logprobs > 0
         assert capabilities.verdict != "choice" or provider == "vllm"
         assert not capabilities.thinking or capabilities.verdict_tokens >= 1024

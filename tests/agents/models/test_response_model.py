@@ -8,7 +8,7 @@ import pytest
 
 from agents.models.registry import Registry
 from agents.models.response_model import UNNAMED, NameMatch, answering_model_note, is_at_provider, match
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 
 EXACT, SNAPSHOT, LISTED, UNNAMED_, OTHER = (
     NameMatch.EXACT,
@@ -95,7 +95,9 @@ def test_the_table(provider: str, asked: str, answered: str, expected: NameMatch
         ((), "gpt-5.6-sol", OTHER),
     ],
 )
-def test_who_may_answer_as_well_is_listed(listed: tuple[str, ...], answered: str, expected: NameMatch) -> None:
+def test_who_may_answer_as_well_is_listed(
+    listed: tuple[str, ...], answered: str, expected: NameMatch
+) -> None:
     assert match("openai", "gpt-5.6", answered, listed) is expected
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.protocols import parse_completion, parse_response
 
 CHAT, PLAIN = ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS
@@ -292,7 +292,13 @@ def answer_in(protocol: ApiProtocol, text: str, finish: str = "stop") -> dict[st
 
 FINISHES = {
     FinishReason.STOP: ["stop", "STOP", "eos", "end_turn", "stop_sequence", "FINISH_REASON_STOP", "COMPLETE"],
-    FinishReason.LENGTH: ["length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"],
+    FinishReason.LENGTH: [
+        "length",
+        "max_tokens",
+        "MAX_TOKENS",
+        "model_length",
+        "model_context_window_exceeded",
+    ],
     FinishReason.FILTERED: [
         *(
             "content_filter",

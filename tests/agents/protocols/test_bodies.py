@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.messages import Message, Sampling
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.protocols import FORMATS, request_body, request_url
 
 OPEN = Capabilities(seed=True, max_top_logprobs=20)
@@ -43,11 +43,15 @@ SCHEMA = {
 }
 
 
-def model(protocol: ApiProtocol, capabilities: Capabilities = OPEN, provider: str = "openai", name: str = "m") -> Model:
+def model(
+    protocol: ApiProtocol, capabilities: Capabilities = OPEN, provider: str = "openai", name: str = "m"
+) -> Model:
     return Model(provider, name, protocol, capabilities, "http://h/v1")
 
 
-def body(protocol: ApiProtocol, sampling: Sampling, capabilities: Capabilities = OPEN, **changed: Any) -> dict[str, Any]:
+def body(
+    protocol: ApiProtocol, sampling: Sampling, capabilities: Capabilities = OPEN, **changed: Any
+) -> dict[str, Any]:
     messages = changed.pop("messages", USER)
     return request_body(model(protocol, capabilities, **changed), messages, sampling)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
-from agents.models.spec import Model, Capabilities, ApiProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.protocols.adaptation import suggest_adaptation
 from agents.protocols.error_mapping import LONGEST_MESSAGE, parse_error_response, redact_secrets
 
@@ -299,7 +299,9 @@ def test_a_limit_larger_than_the_model_is_made_to_fit(message: str, fits: int | 
 
 
 def test_a_limit_that_is_no_verdicts_is_left_alone() -> None:
-    assert suggest_adaptation(MODEL, "supports at most 8 completion tokens", "", b'{"max_tokens":1024}') is None
+    assert (
+        suggest_adaptation(MODEL, "supports at most 8 completion tokens", "", b'{"max_tokens":1024}') is None
+    )
 
 
 def test_fastapis_form_of_a_refused_parameter() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.messages import Completion, FinishReason
-from agents.types import Preference, UnscoredReason, Unscored, Verdict
+from agents.types import Preference, Unscored, UnscoredReason, Verdict
 from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from tests.agents.verdicts.verdict_variants import Wording, corpus
 
@@ -21,7 +21,9 @@ WORDINGS = corpus()
 STATING = [wording for wording in WORDINGS if wording.expected and wording.finish is FinishReason.STOP]
 
 
-def read(text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = FinishReason.STOP) -> Preference | UnscoredReason:
+def read(
+    text: str, answers: tuple[str, ...] = TWO, finish: FinishReason = FinishReason.STOP
+) -> Preference | UnscoredReason:
     outcome = parse_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Unscored):
         assert outcome.raw == text, "what came is kept as it came"
@@ -143,7 +145,9 @@ def test_a_tie_counts_where_it_is_allowed(text: str) -> None:
         ("", FinishReason.OTHER, UnscoredReason.EMPTY),
     ],
 )
-def test_how_an_answer_ended_counts(text: str, finish: FinishReason, expected: Preference | UnscoredReason) -> None:
+def test_how_an_answer_ended_counts(
+    text: str, finish: FinishReason, expected: Preference | UnscoredReason
+) -> None:
     assert read(text, finish=finish) == expected
 
 

@@ -18,7 +18,7 @@ from agents.models import lifecycle, retirement
 from agents.models.lifecycle import Status
 from agents.models.registry import Registry
 from harness.study.config_loader import load, shipped
-from harness.study.context import asked
+from harness.study.context import requested_models
 
 Run = Callable[..., Any]
 DATA = ("--data", "sample", "--limit", "2")
@@ -130,7 +130,7 @@ def test_several_models_under_one_name_are_an_error_where_one_is_required(
     assert done.data["judges"][0]["answerers"] == {"model-0": 1}
     mixed = empathy(*words)
     assert (mixed.code, mixed.data["judges"][0]["answered_by_several"]) == (0, True)
-    refused = empathy(*words, "--require-one-model")  # they are stored: nothing is asked
+    refused = empathy(*words, "--require-one-model")  # they are stored: nothing is requested_models
     assert refused.code == 1
     assert "--require-one-model" in refused.err
     alone = empathy(*words, "--snapshot", "model-0").data["judges"][0]
@@ -202,7 +202,7 @@ def named_in(text: str) -> set[str]:
 @pytest.mark.parametrize("study", shipped())
 def test_no_shipped_study_asks_a_model_that_retires(study: str) -> None:
     registry = Registry(None, {})
-    ends = {name: registry.lifecycle(name) for name in asked(load(study))}
+    ends = {name: registry.lifecycle(name) for name in requested_models(load(study))}
     assert {name for name, end in ends.items() if end and end.status(WRITTEN) is not Status.LIVING} == set()
 
 

@@ -103,7 +103,9 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
             """Nothing."""
 
     @contextlib.asynccontextmanager
-    async def opened(who: Any, part: Sequence[Any], how: Any, models: Any, dtype: str) -> AsyncIterator[InferenceBackend]:
+    async def opened(
+        who: Any, part: Sequence[Any], how: Any, models: Any, dtype: str
+    ) -> AsyncIterator[InferenceBackend]:
         yield InferenceBackend(lambda model: Client())
 
     monkeypatch.setattr(generate_students, "opened", opened)

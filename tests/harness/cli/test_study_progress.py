@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from harness.cli.study_progress import StudyProgress
-from harness.study.scheduler import StageStatus, StageState
-from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
+from harness.study.scheduler import StageState, StageStatus
+from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
 
 
 async def nothing(ready: StageInputs) -> StageOutput:
@@ -19,7 +19,9 @@ def ended(name: str, *, now: bool, why: str = "") -> StageStatus:
     stage = Stage("judge", name, {}, nothing)
     if why:
         return StageStatus(stage, StageState.FAILED, why=why, now=now)
-    return StageStatus(stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {}, seconds=1.25), now=now)
+    return StageStatus(
+        stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {}, seconds=1.25), now=now
+    )
 
 
 def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:

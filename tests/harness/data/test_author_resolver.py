@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.hashing import content_id
 from agents.types import Response, ResponseSet
-from harness.data.author_resolver import resolve_author, read_file
+from harness.data.author_resolver import read_file, resolve_author
 from harness.data.command_hints import command
 from harness.data.dataset import RESPONDERS, Dataset, sample
 from results.db.store import Store

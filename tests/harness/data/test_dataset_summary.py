@@ -39,7 +39,9 @@ def test_figure_3_counts_ratings_by_responder(both: tuple[Rows, DatasetSummary, 
     assert {sum(of.values()) for of in described.ratings.values()} == {len(rows)}
 
 
-def test_figure_4_counts_rating_pairs_of_people_and_each_llm(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
+def test_figure_4_counts_rating_pairs_of_people_and_each_llm(
+    both: tuple[Rows, DatasetSummary, Dataset],
+) -> None:
     rows, described, _ = both
     for llm in LLMS:
         counts = Counter((row["rating_human"], row[f"rating_{RESPONDERS[llm]}"]) for row in rows)

@@ -15,7 +15,14 @@ from agents.errors import UserError
 from agents.seeded_order import seeded_order, seeded_subset
 from agents.types import Dialogue, Rating, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
-from harness.data.splits import DEVELOPMENT_SHARE, SplitOverlap, check_no_leak, dialogues_in_split, is_test, overlap
+from harness.data.splits import (
+    DEVELOPMENT_SHARE,
+    SplitOverlap,
+    check_no_leak,
+    dialogues_in_split,
+    is_test,
+    overlap,
+)
 
 RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 

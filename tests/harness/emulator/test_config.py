@@ -43,7 +43,9 @@ def test_whole_numbers_and_fractions_are_one_definition() -> None:
 
 
 def test_options_survive_json() -> None:
-    options = EmulatorConfig(seed=3, api_key="secret", latency_ms=1, bias_on="logit", requests_per_minute=90.5)
+    options = EmulatorConfig(
+        seed=3, api_key="secret", latency_ms=1, bias_on="logit", requests_per_minute=90.5
+    )
     assert EmulatorConfig.from_json(options.to_json()) == options
     assert EmulatorConfig.from_json("{}") == EmulatorConfig()
 

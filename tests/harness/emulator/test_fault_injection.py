@@ -7,10 +7,10 @@ import pytest
 
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import (
-    RequestAttempt,
     FaultKind,
-    error_status,
+    RequestAttempt,
     draw_fault,
+    error_status,
     latency_seconds,
     malformed_body,
 )

@@ -15,13 +15,13 @@ from agents.messages import Message
 from harness.emulator.judge_preferences import (
     count_cues,
     empathy_score,
-    expected_scores,
     expected_score,
+    expected_scores,
+    first_verdict_probability,
+    parse_task,
     preference,
     probabilities,
     quoted,
-    parse_task,
-    first_verdict_probability,
     true_preference,
 )
 from harness.emulator.models import MODELS, JudgeProfile
@@ -65,7 +65,10 @@ def test_what_is_said_is_a_distribution_and_a_tie_is_never_said_unless_offered(
 @given(st.floats(0.05, 0.95), st.floats(-0.05, 0.05))
 def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred: float, bias: float) -> None:
     taste = JudgeProfile(0.5, 5.0, bias)
-    first, swapped = first_verdict_probability(preferred, taste), first_verdict_probability(1.0 - preferred, taste)
+    first, swapped = (
+        first_verdict_probability(preferred, taste),
+        first_verdict_probability(1.0 - preferred, taste),
+    )
     assert first == pytest.approx(preferred + bias)
     assert (first + 1.0 - swapped) / 2.0 == pytest.approx(preferred)
 
@@ -74,7 +77,10 @@ def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred:
 @given(st.floats(0.55, 0.95), st.floats(0.2, 3.0))
 def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float, bias: float) -> None:
     taste = JudgeProfile(0.5, 5.0, bias, bias_on="logit")
-    first, swapped = first_verdict_probability(preferred, taste), first_verdict_probability(1.0 - preferred, taste)
+    first, swapped = (
+        first_verdict_probability(preferred, taste),
+        first_verdict_probability(1.0 - preferred, taste),
+    )
     assert math.log(first / (1 - first)) == pytest.approx(math.log(preferred / (1 - preferred)) + bias)
     assert 0.5 < (first + 1.0 - swapped) / 2.0 < preferred
 
@@ -82,7 +88,9 @@ def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float,
 @pytest.mark.parametrize(("bias", "said"), [(5000.0, 1.0), (-5000.0, 0.0)])
 def test_a_bias_without_measure_leaves_no_doubt(bias: float, said: float) -> None:
     for preferred in (0.0, 0.5, 1.0):
-        assert first_verdict_probability(preferred, JudgeProfile(0.5, 5.0, bias, bias_on="logit")) == pytest.approx(said)
+        assert first_verdict_probability(
+            preferred, JudgeProfile(0.5, 5.0, bias, bias_on="logit")
+        ) == pytest.approx(said)
 
 
 def _pairs(count: int) -> list[tuple[str, str, str, str]]:
@@ -136,7 +144,11 @@ def test_the_truth_helpers_agree_with_each_other() -> None:
 
 def test_empathy_score_counts_cues_of_all_three_dimensions() -> None:
     warm = "I understand. I am so sorry. I am here for you."
-    assert [count_cues(warm, dimension) for dimension in ("cognitive", "affective", "compassionate")] == [1, 1, 1]
+    assert [count_cues(warm, dimension) for dimension in ("cognitive", "affective", "compassionate")] == [
+        1,
+        1,
+        1,
+    ]
     assert empathy_score(warm) == 3.0
     assert empathy_score(warm + " How are you?") == 3.5
     assert empathy_score("No.") == -1.0

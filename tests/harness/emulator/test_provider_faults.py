@@ -11,7 +11,13 @@ import pytest
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
-from harness.emulator.provider_faults import TABLE, FaultIdentity, result_changing_faults, apply_faults, matching_faults
+from harness.emulator.provider_faults import (
+    TABLE,
+    FaultIdentity,
+    apply_faults,
+    matching_faults,
+    result_changing_faults,
+)
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
 from tests.harness.emulator.conftest import Ask, Start
@@ -55,7 +61,10 @@ def test_what_is_struck_again(name: str) -> None:
 
 def test_faults_are_drawn_apart() -> None:
     both = [
-        {fault.name for fault, _ in matching_faults({"odd-usage": 0.5, "odd-finish": 0.5}, CHAT, identity(n), 0)}
+        {
+            fault.name
+            for fault, _ in matching_faults({"odd-usage": 0.5, "odd-finish": 0.5}, CHAT, identity(n), 0)
+        }
         for n in range(N)
     ]
     assert abs(sum(len(names) == 2 for names in both) / N - 0.25) < 0.03
@@ -89,7 +98,8 @@ def test_the_definition_holds_the_faults_that_decide_answers() -> None:
         assert (changed != plain) == fault.decides
         assert EmulatorConfig(faults={name: 0.0}).definition_hash == plain
     assert (
-        EmulatorConfig(faults={"filtered": 1}).definition_hash == EmulatorConfig(faults={"filtered": 1.0}).definition_hash
+        EmulatorConfig(faults={"filtered": 1}).definition_hash
+        == EmulatorConfig(faults={"filtered": 1.0}).definition_hash
     )
     assert EmulatorConfig(outage_start=0.0, outage_seconds=1.0).definition_hash == plain
 

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.emulator.protocols import anthropic_messages, openai_common
-from harness.emulator.rate_limits import BURST_REQUESTS, LimitStatus, EmulatedRateLimiter, ModelLimits, ModelLimitStatus
+from harness.emulator.rate_limits import (
+    BURST_REQUESTS,
+    EmulatedRateLimiter,
+    LimitStatus,
+    ModelLimits,
+    ModelLimitStatus,
+)
 
 RATES = st.floats(1.0, 20_000.0)
 GAPS = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=200)

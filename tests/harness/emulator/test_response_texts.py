@@ -9,7 +9,7 @@ import pytest
 
 from agents.messages import Message
 from harness.emulator.judge_preferences import PromptTask, count_cues, empathy_score, parse_task
-from harness.emulator.response_texts import improve, ramble, respond, pick_topic, wanted_dimensions
+from harness.emulator.response_texts import improve, pick_topic, ramble, respond, wanted_dimensions
 
 UTTERANCES = [
     f"{who} {what} {when}"

@@ -15,7 +15,7 @@ from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_scores, preference, probabilities
 from harness.emulator.models import MODELS
 from harness.emulator.responses import generate_completions
-from harness.emulator.types import SampledCompletion, ParsedRequest
+from harness.emulator.types import ParsedRequest, SampledCompletion
 
 Chat = Callable[..., dict[str, Any]]
 WARM = "I am so sorry, I understand, and I am here for you."
@@ -33,7 +33,9 @@ def _ask(body: dict[str, Any], options: EmulatorConfig, key: str = "", **further
 @pytest.mark.parametrize("bias", [0.0, 0.15, -0.2])
 @pytest.mark.parametrize("bias_on", ["probability", "logit"])
 def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on: str) -> None:
-    options = EmulatorConfig(seed=11, mean_preference=0.7, concentration=6.0, position_bias=bias, bias_on=bias_on)
+    options = EmulatorConfig(
+        seed=11, mean_preference=0.7, concentration=6.0, position_bias=bias, bias_on=bias_on
+    )
     model = options.model("emulated-gpt-4o")
     assert model is not None
     count, said_first, expected, scores, pairs = 500, 0, 0.0, [], []
@@ -160,7 +162,9 @@ def test_refusals_come_at_their_rate_in_both_forms_and_stay(chat: Chat) -> None:
 def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
     body = chat("respond")
     one = _ask(body, EmulatorConfig(seed=1), key="k")
-    assert one == _ask(dict(reversed(body.items())), EmulatorConfig(seed=1, latency_ms=9.0, errors_500=0.5), key="k")
+    assert one == _ask(
+        dict(reversed(body.items())), EmulatorConfig(seed=1, latency_ms=9.0, errors_500=0.5), key="k"
+    )
     others = [
         _ask(body, EmulatorConfig(seed=2), key="k"),
         _ask(body, EmulatorConfig(seed=1), key="l"),

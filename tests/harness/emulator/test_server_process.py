@@ -74,7 +74,10 @@ def test_it_dies_with_a_parent_that_is_killed() -> None:
 def test_a_child_that_cannot_start_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(EmpathyError, match="did not start"), emulator_process(EmulatorConfig(), port=port):
+        with (
+            pytest.raises(EmpathyError, match="did not start"),
+            emulator_process(EmulatorConfig(), port=port),
+        ):
             raise AssertionError("never reached")
 
 

@@ -19,7 +19,7 @@ import pytest
 from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from results.db.claims import Claimed
 from results.db.store import Used
 
@@ -66,7 +66,9 @@ USAGE = Usage(10, 1)
 MODEL = Model("openai", "gpt-test", ApiProtocol.OPENAI_CHAT)
 
 
-def question(at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL) -> ModelRequest:
+def question(
+    at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL
+) -> ModelRequest:
     """A call of its own for every number; its answer has at most `most` tokens."""
     return ModelRequest(model, (Message("user", f"question {at}"),), Sampling(most), sample, 0, read)
 
@@ -168,7 +170,9 @@ class Notes:
     on_commit: Callable[[float, Sequence[str]], None] = field(default=lambda cost, keys: None)
     held: int = 0
 
-    async def put(self, call: ModelRequest, completion: Completion, reading: object, cost: float | None) -> None:
+    async def put(
+        self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
+    ) -> None:
         self.held += 1
         await asyncio.sleep(self.seconds)
         self._committed(call, completion, reading, cost)
@@ -193,7 +197,9 @@ class Notes:
         self.held -= 1
         self.readings.append(reading)
 
-    def _committed(self, call: ModelRequest, completion: Completion, reading: object, cost: float | None) -> None:
+    def _committed(
+        self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
+    ) -> None:
         self.held -= 1
         self.memory.answered.setdefault(call.key, completion)
         self.memory.claims.pop(call.key, None)

@@ -13,16 +13,16 @@ from hypothesis import strategies as some
 
 from agents.errors import CallError, Failure, UserError
 from agents.messages import Usage
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from harness.engine.budget import (
     FREE,
     BudgetedClient,
     Price,
-    RunBudget,
     Reservation,
+    RunBudget,
     StaleReservationError,
-    parse_prices,
     lookup_price,
+    parse_prices,
 )
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
@@ -336,7 +336,9 @@ class Provider:
         run_budget = RunBudget(draw, self.books.budget)
         reservation = Reservation(PRICE, learnt, self.warnings.append)
         rate_limiter = RateLimiter(Limits(max_in_flight=AT_ONCE))
-        client = BudgetedClient(RateLimitedClient(self.server, rate_limiter, check=reservation.check), run_budget, reservation)
+        client = BudgetedClient(
+            RateLimitedClient(self.server, rate_limiter, check=reservation.check), run_budget, reservation
+        )
 
         async def one(call: Any) -> Any:
             completion = await client.complete(call)

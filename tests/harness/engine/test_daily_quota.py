@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agents.errors import CallError, Failure, EndpointDisabled
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import Usage
 from harness.engine.daily_quota import DAY_SECONDS, REFRESH_SECONDS, DailyQuota, DailyQuotaClient
 from harness.engine.dispatcher import dispatch

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agents.clients.base import ModelRequest, ModelClient
-from agents.errors import CallError, Failure, EndpointDisabled, UserError
+from agents.clients.base import ModelClient, ModelRequest
+from agents.errors import CallError, EndpointDisabled, Failure, UserError
 from harness.engine.dispatcher import MAX_PENDING_CHAINS, WorkItem, dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
@@ -272,7 +272,11 @@ def test_one_failing_item_never_stops_the_others(virtual: Run, single: Single) -
     house = House()
     endpoint = house.endpoint(server)
     virtual(dispatch([(endpoint, single(300))]))
-    assert (endpoint.stats.done, endpoint.stats.failed, endpoint.stats.made) == (300, len(bad), 300 - len(bad))
+    assert (endpoint.stats.done, endpoint.stats.failed, endpoint.stats.made) == (
+        300,
+        len(bad),
+        300 - len(bad),
+    )
     assert set(house.memory.answered) == {question(at).key for at in range(300)} - bad
     assert {key for key, *_ in house.notes.failures} == bad
 

@@ -46,8 +46,8 @@ def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
     house = House()
     with EventLog(path) as events:
         endpoints = [
-            house.lane(server, 5, "good", events=events, price=Price(1.0, 1.0)),
-            house.lane(stopping, 1, "bad", events=events),
+            house.endpoint(server, 5, "good", events=events, price=Price(1.0, 1.0)),
+            house.endpoint(stopping, 1, "bad", events=events),
         ]
         virtual(dispatch([(endpoints[0], calls(30)), (endpoints[1], calls(5, begin=100))]))
     told = lines(path)

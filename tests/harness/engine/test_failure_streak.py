@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from agents.errors import Failure
 from agents.generation import ExclusionReason, Generation
-from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
+from agents.types import Judgment, Preference, Unscored, UnscoredReason, Verdict
 from harness.engine.failure_streak import MAX_STREAK, FailureStreak, failure_kind
 from tests.harness.engine.conftest import question
 
@@ -29,7 +29,11 @@ def generation(flaw: str) -> Generation:
 
 
 VERDICT = judgment(Verdict(Preference.FIRST))
-COUNTED = {UnscoredReason.TRUNCATED: "truncated", UnscoredReason.EMPTY: "empty", UnscoredReason.FILTERED: "filtered"}
+COUNTED = {
+    UnscoredReason.TRUNCATED: "truncated",
+    UnscoredReason.EMPTY: "empty",
+    UnscoredReason.FILTERED: "filtered",
+}
 
 
 @pytest.mark.parametrize("reason", UnscoredReason)
@@ -40,7 +44,11 @@ def test_the_kind_of_a_judgment(reason: UnscoredReason) -> None:
 
 @pytest.mark.parametrize("flaw", ["", *ExclusionReason])
 def test_the_kind_of_a_generation(flaw: str) -> None:
-    expected = {ExclusionReason.EMPTY: "empty", ExclusionReason.FILTERED: "filtered", ExclusionReason.TRUNCATED: "truncated"}
+    expected = {
+        ExclusionReason.EMPTY: "empty",
+        ExclusionReason.FILTERED: "filtered",
+        ExclusionReason.TRUNCATED: "truncated",
+    }
     assert failure_kind(generation(flaw)) == (expected.get(ExclusionReason(flaw)) if flaw else None)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.clients.base import ModelRequest
-from agents.errors import CallError, Failure, EndpointDisabled
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import Completion
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage, OutageAction
@@ -48,7 +48,9 @@ class OutageEndpoint:
         )
 
 
-def until(seconds: float, failure: Failure, **details: Any) -> Callable[[ModelRequest], Completion | CallError]:
+def until(
+    seconds: float, failure: Failure, **details: Any
+) -> Callable[[ModelRequest], Completion | CallError]:
     """A server that fails until so many seconds of the loop's clock have passed, and answers then."""
 
     def outcome(call: ModelRequest) -> Completion | CallError:

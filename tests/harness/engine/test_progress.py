@@ -98,7 +98,11 @@ def test_the_table_has_a_row_for_every_lane(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("columns", [140, 80, 60, 40])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_number_of_every_lane_is_seen_on_a_terminal(
-    endpoint: Endpoint, columns: int, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint,
+    columns: int,
+    count: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     endpoint.name = "openai/[/x]:two:" + "a-long-name-of-a-model"
     monkeypatch.setenv("COLUMNS", str(columns))

@@ -12,7 +12,11 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, Failure
 from agents.messages import Completion, ServerLimits, Usage
 from harness.engine.limits import Limits
-from harness.engine.rate_limited_client import INITIAL_OUTPUT_TOKENS, INITIAL_TOKENS_PER_BYTE, RateLimitedClient
+from harness.engine.rate_limited_client import (
+    INITIAL_OUTPUT_TOKENS,
+    INITIAL_TOKENS_PER_BYTE,
+    RateLimitedClient,
+)
 from harness.engine.rate_limiter import RateLimiter
 from tests.harness.engine.conftest import Server, answer, question
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from agents.errors import CallError, Failure, EndpointDisabled, UserError
+from agents.errors import CallError, EndpointDisabled, Failure, UserError
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
-from harness.engine.rate_limiter import MAX_IN_FLIGHT, INITIAL_IN_FLIGHT, RateLimiter, throttle_settings
+from harness.engine.rate_limiter import INITIAL_IN_FLIGHT, MAX_IN_FLIGHT, RateLimiter, throttle_settings
 
 Run = Callable[[Any], Any]
 
 
-async def _sent(rate_limiter: RateLimiter, calls: int, latency_seconds: float, tokens: float = 100.0) -> list[float]:
+async def _sent(
+    rate_limiter: RateLimiter, calls: int, latency_seconds: float, tokens: float = 100.0
+) -> list[float]:
     """The moments at which `calls` calls were let in, each answered after the latency."""
     loop = asyncio.get_running_loop()
     moments: list[float] = []
@@ -51,7 +53,9 @@ def test_a_request_limit_is_used_to_98_percent_and_never_passed(virtual: Run, rp
 
 def test_a_token_limit_is_used_to_98_percent_and_never_passed(virtual: Run) -> None:
     async def scenario() -> list[float]:
-        return await _sent(RateLimiter(Limits(tokens_per_minute=60_000)), 2000, latency_seconds=0.3, tokens=100)
+        return await _sent(
+            RateLimiter(Limits(tokens_per_minute=60_000)), 2000, latency_seconds=0.3, tokens=100
+        )
 
     moments = virtual(scenario())
     rate = (len(moments) - 1) * 100 / (moments[-1] - moments[0]) * 60

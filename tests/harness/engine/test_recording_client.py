@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agents.clients.base import ModelRequest
-from agents.errors import CallError, Failure, EndpointDisabled, UserError
+from agents.errors import CallError, EndpointDisabled, Failure, UserError
 from agents.messages import Completion
-from agents.types import Judgment, Preference, UnscoredReason, Unscored, Verdict
+from agents.types import Judgment, Preference, Unscored, UnscoredReason, Verdict
 from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
 from harness.engine.recording_client import RecordingClient
@@ -291,9 +291,7 @@ def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> Non
 
     virtual(scenario())
     assert process.stats.made == len(server.sent) == 6
-    assert process.tracker.pending == {
-        call.key: answer() for call in calls[7:]
-    }  # nobody told it of commits
+    assert process.tracker.pending == {call.key: answer() for call in calls[7:]}  # nobody told it of commits
 
 
 def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.clients.base import ModelRequest
-from agents.errors import Adaptation, CallError, Failure, EndpointDisabled
+from agents.errors import Adaptation, CallError, EndpointDisabled, Failure
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import (
     MAX_TRUSTED_WAITS,
-    RetryDecision,
     GiveUp,
     RetryAfter,
+    RetryDecision,
     RetryingClient,
     RetryPolicy,
     StopEndpoint,

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
-from harness.serving.checkpoint_resolver import select_served_models, check_names, parse_student_folder
+from harness.serving.checkpoint_resolver import check_names, parse_student_folder, select_served_models
 from tests.harness.workflows.test_generate_students import base_at, student_at
 
 
@@ -48,7 +48,9 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
 def test_copies_of_one_checkpoint_are_one_student(place: Path) -> None:
     shutil.rmtree(place / "runs/b")
     shutil.copytree(place / "runs/a/final", place / "runs/b/final")
-    (one,) = select_served_models(["student:final"], students=[place / "runs/a", place / "runs/b"]).contestants
+    (one,) = select_served_models(
+        ["student:final"], students=[place / "runs/a", place / "runs/b"]
+    ).contestants
     assert one.checkpoint is not None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from harness.serving.live_server import cached_adapters, prepare
 from serve.lora_adapter import Adapter, read_adapter
 from serve.vllm_server import VllmServer

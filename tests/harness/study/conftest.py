@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.study.scheduler import StudyResult, StageScheduler
-from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
+from harness.study.scheduler import StageScheduler, StudyResult
+from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
 
 STUDY = """
 title = "Two responders"

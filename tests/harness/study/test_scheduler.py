@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from harness.study.interrupt import run_with_shared_signals
 from harness.study.scheduler import StageScheduler, StageState, chosen, stage_statuses
-from harness.study.stage_cache import StageOutput, StageCache, StageInputs, Stage
+from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
 
 StudyGraph = dict[int, set[int]]
 
@@ -150,7 +150,9 @@ def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
     ]
     ended = kitchen.run(stages)
     assert kitchen.outputs(ended) == {"good": "5", "report": "5"}
-    alone = kitchen.run([kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], run_on_partial_inputs=True)])
+    alone = kitchen.run(
+        [kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], run_on_partial_inputs=True)]
+    )
     assert [one.state for one in alone.stage_statuses] == [StageState.FAILED, StageState.BLOCKED]
 
 
@@ -177,7 +179,11 @@ def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> 
 
     stages = [kitchen.stage(name, 1, session_key="base", session=session) for name in "ab"]
     ended = kitchen.run([*stages, kitchen.stage("free", 1)])
-    assert [one.state for one in ended.stage_statuses] == [StageState.FAILED, StageState.FAILED, StageState.DONE]
+    assert [one.state for one in ended.stage_statuses] == [
+        StageState.FAILED,
+        StageState.FAILED,
+        StageState.DONE,
+    ]
     assert "no card" in ended.stage_statuses[0].why
 
 
@@ -191,7 +197,11 @@ def test_only_and_from(kitchen: Any) -> None:
         chosen(stages, kinds, "sing", "")
     ended = kitchen.run(stages, pick={"sum b", "sum c"})
     assert kitchen.ran == []
-    assert [one.state for one in ended.stage_statuses] == [StageState.BLOCKED, StageState.BLOCKED, StageState.BLOCKED]
+    assert [one.state for one in ended.stage_statuses] == [
+        StageState.BLOCKED,
+        StageState.BLOCKED,
+        StageState.BLOCKED,
+    ]
     kitchen.run(stages, pick={"sum a"})
     kitchen.run(stages, pick={"sum b"})
     assert kitchen.ran == ["b"]
@@ -246,7 +256,11 @@ def test_a_half_written_record_counts_as_none(kitchen: Any) -> None:
 
 
 def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
-    with StageCache(tmp_path).held(), pytest.raises(UserError, match="another process"), StageCache(tmp_path).held():
+    with (
+        StageCache(tmp_path).held(),
+        pytest.raises(UserError, match="another process"),
+        StageCache(tmp_path).held(),
+    ):
         pass
     with StageCache(tmp_path).held():
         pass

@@ -10,8 +10,8 @@ from rich.console import Console
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
-from harness.study.scheduler import StageStatus, StageState
-from harness.study.stage_cache import StageOutput, StageInputs, StageRecord, Stage
+from harness.study.scheduler import StageState, StageStatus
+from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
 from harness.study.status_tables import as_table, notes
 
 STUDY = load("tiny")
@@ -32,7 +32,9 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageSt
         "unscored": {},
     }
     stage = Stage("judge", f"{contest} by {judge}", {}, nothing)
-    return StageStatus(stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more}))
+    return StageStatus(
+        stage, StageState.DONE, StageRecord("key", "judge", stage.name, "out", {**result, **more})
+    )
 
 
 def printed(*stage_statuses: StageStatus) -> str:

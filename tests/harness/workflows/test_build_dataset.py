@@ -15,7 +15,7 @@ from agents.errors import UserError
 from agents.generation import ExclusionReason, Generation
 from agents.improver import Improver, improver
 from agents.messages import Completion, FinishReason
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.responder import Responder
 from agents.student_prompt import PromptStyle, rendering
 from agents.types import Dialogue, Fidelity, Response, Split, Strategy

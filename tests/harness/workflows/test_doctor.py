@@ -133,7 +133,10 @@ def test_the_command_prints_it_and_ends_with_1_where_one_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = EmulatorConfig(latency_ms=0.0, faults={"refuses-temperature": 1.0})
-    with emulator_process(options) as well, emulator_process(EmulatorConfig(latency_ms=0.0, faults={"overloaded": 1.0})) as ill:
+    with (
+        emulator_process(options) as well,
+        emulator_process(EmulatorConfig(latency_ms=0.0, faults={"overloaded": 1.0})) as ill,
+    ):
         monkeypatch.setenv("OPENAI_BASE_URL", f"{well.url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", ill.url)

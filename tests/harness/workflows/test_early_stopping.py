@@ -16,20 +16,27 @@ from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
-from agents.types import Judgment, Preference, UnscoredReason, Split, Unscored, Verdict
+from agents.types import Judgment, Preference, Split, Unscored, UnscoredReason, Verdict
 from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset, sample
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.server import Running, serve
+from harness.emulator.server import EmulatorServer, serve
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import INTERIM_LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
 from results.analysis.contest_results import Summary, summarise
-from results.analysis.early_stopping import StoppingResult, StoppingRule, check_feasible, interim_looks, stopping_result, parse_stopping_rule
+from results.analysis.early_stopping import (
+    StoppingResult,
+    StoppingRule,
+    check_feasible,
+    interim_looks,
+    parse_stopping_rule,
+    stopping_result,
+)
 from results.db.store import Store
-from results.statistics import JudgmentTable, Estimand, confidence_sequence
+from results.statistics import Estimand, JudgmentTable, confidence_sequence
 
 DECIDED = StoppingRule()
 KNOWN = StoppingRule(None, Estimand.THESE_DIALOGUES)
@@ -110,10 +117,14 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
     stopped = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     order = np.arange(80)
     decided = [
-        at for at in interim_looks(80) if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
+        at
+        for at in interim_looks(80)
+        if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
     ]
     assert stopped.sequence.prefix == (decided[0] if decided else 80)
-    assert [at for at, *_ in stopped.path] == [at for at in interim_looks(80) if at <= stopped.sequence.prefix]
+    assert [at for at, *_ in stopped.path] == [
+        at for at in interim_looks(80) if at <= stopped.sequence.prefix
+    ]
     assert stopped.path[-1][1:] == (stopped.sequence.low, stopped.sequence.high)
     assert (np.diff([low for _, low, _ in stopped.path]) >= -1e-7).all()
     assert stopped.answered is bool(decided)
@@ -188,7 +199,10 @@ def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
 
 def test_more_lanes_take_longer() -> None:
     columns = contest(np.random.default_rng(5), 250, 0.65)
-    after = [stopping_result(columns, DECIDED, n_contests=n_contests, samples=1).sequence.prefix for n_contests in (1, 5, 50)]
+    after = [
+        stopping_result(columns, DECIDED, n_contests=n_contests, samples=1).sequence.prefix
+        for n_contests in (1, 5, 50)
+    ]
     assert after == sorted(after)
     assert after[0] < after[-1]
 
@@ -259,7 +273,7 @@ async def test_a_lane_that_stops_leaves_nobody_waiting() -> None:
 
 
 @pytest.fixture
-async def emulator() -> AsyncIterator[Running]:
+async def emulator() -> AsyncIterator[EmulatorServer]:
     running = await serve(EmulatorConfig(latency_ms=0))
     yield running
     await running.close()
@@ -275,12 +289,16 @@ def dataset() -> Dataset:
     return sample()
 
 
-def find_model(registry: Registry, emulator: Running, name: str) -> Model:
+def find_model(registry: Registry, emulator: EmulatorServer, name: str) -> Model:
     return registry.emulated(registry.model(name), emulator.url, EmulatorConfig(latency_ms=0).definition_hash)
 
 
 async def plan_of(
-    dataset: Dataset, store: Store, models: list[Model], until: StoppingRule | None = DECIDED, a: str = "llama-2-70b"
+    dataset: Dataset,
+    store: Store,
+    models: list[Model],
+    until: StoppingRule | None = DECIDED,
+    a: str = "llama-2-70b",
 ) -> JudgingPlan:
     authors = [await resolve_author(f"dataset:{name}", dataset, store) for name in (a, "human")]
     judges = [Judge(model, Library(None)["judge/pairwise"]) for model in models]
@@ -305,7 +323,7 @@ def answers(summary: Summary) -> list[tuple[Any, ...]]:
 
 
 async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
-    tmp_path: Path, registry: Registry, emulator: Running, dataset: Dataset
+    tmp_path: Path, registry: Registry, emulator: EmulatorServer, dataset: Dataset
 ) -> None:
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         models = [find_model(registry, emulator, "openai/gpt-4o"), registry.model("control/first")]
@@ -326,7 +344,11 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
 
 
 async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
-    tmp_path: Path, registry: Registry, emulator: Running, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    registry: Registry,
+    emulator: EmulatorServer,
+    dataset: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     models = [find_model(registry, emulator, name) for name in ("openai/gpt-4o", "google/gemini-2.0-flash")]
     async with await Store.open(str(tmp_path / "undisturbed.sqlite")) as store:
@@ -360,7 +382,7 @@ async def killed(judging: Coroutine[Any, Any, Summary], after: int, monkeypatch:
 
 
 async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
-    tmp_path: Path, registry: Registry, emulator: Running, dataset: Dataset
+    tmp_path: Path, registry: Registry, emulator: EmulatorServer, dataset: Dataset
 ) -> None:
     models = [find_model(registry, emulator, "openai/gpt-4o")]
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:

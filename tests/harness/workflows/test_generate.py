@@ -25,10 +25,10 @@ from harness.workflows.generate import GenerationPlan, Summary, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import (
     DialogueSubset,
-    plan_improvements,
-    plan_responses,
     direct_responder,
     parse_strategies,
+    plan_improvements,
+    plan_responses,
 )
 from prompts import Library
 from results.db.schema import CompletionRow, ResponseRow, table
@@ -69,7 +69,9 @@ async def models() -> AsyncIterator[Models]:
         await each.close()
 
 
-def chosen(split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset | None = None) -> DialogueSubset:
+def chosen(
+    split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset | None = None
+) -> DialogueSubset:
     return DialogueSubset(dataset or sample(), split, limit)
 
 

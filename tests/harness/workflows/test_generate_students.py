@@ -25,7 +25,12 @@ from harness.data.author_resolver import resolve_author
 from harness.data.dataset import sample
 from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig
-from harness.serving.checkpoint_resolver import ServedModels, ServedAuthor, select_served_models, parse_student_folder
+from harness.serving.checkpoint_resolver import (
+    ServedAuthor,
+    ServedModels,
+    parse_student_folder,
+    select_served_models,
+)
 from harness.serving.hardware import plan_serving
 from harness.workflows import generate_students
 from harness.workflows.generate import Summary
@@ -113,7 +118,12 @@ class Rooms:
 
     @contextlib.asynccontextmanager
     async def __call__(
-        self, who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, models: Sequence[Model], dtype: str
+        self,
+        who: ServedModels,
+        part: Sequence[ServedAuthor],
+        how: ServingConfig,
+        models: Sequence[Model],
+        dtype: str,
     ) -> AsyncIterator[InferenceBackend]:
         self.opened.append([one.author for one in part])
         self.dead = self.dead and self.for_good
@@ -146,7 +156,9 @@ def who(place: Path, *names: str) -> ServedModels:
     return select_served_models(names, students=[place / "checkpoints"])
 
 
-async def asked(store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5) -> Summary:
+async def asked(
+    store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5
+) -> Summary:
     chosen = DialogueSubset(sample(), Split.TEST, limit)
     return await respond(store, Registry(None, {}), chosen, people, how or ServingConfig(), SETTINGS, LIBRARY)
 
@@ -197,7 +209,9 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
         return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
-        monkeypatch.setattr(generate_students, "load_prompt_encoding", lambda folder, form: PromptEncoding(name, (2,)))
+        monkeypatch.setattr(
+            generate_students, "load_prompt_encoding", lambda folder, form: PromptEncoding(name, (2,))
+        )
         return await sets(preset)
 
     older = await sets()  # how they are asked is not known: as before it was part of what they are
@@ -234,9 +248,9 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
         before = [replace(one, known_before=True) for one in people.contestants]
         older = replace(people, contestants=tuple(before))
         for one in before:
-            assert "chat_template" not in responder(one, older, ServingConfig(), LIBRARY).model.capabilities.extra or (
-                one.checkpoint is not None and recorded
-            )
+            assert "chat_template" not in responder(
+                one, older, ServingConfig(), LIBRARY
+            ).model.capabilities.extra or (one.checkpoint is not None and recorded)
 
 
 async def test_the_database_tells_who_was_truncated_and_who_rambles(

@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import UserError
 from harness.data.dataset import sample
-from harness.workflows.interchange import read_import, import_responses
+from harness.workflows.interchange import import_responses, read_import
 from results.db.store import Store
 
 DIALOGUES = sample().dialogues

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.judge_preferences import expected_preferences
+from harness.emulator.judge_preferences import expected_scores
 from harness.engine.retry import RetryPolicy
 from harness.workflows.judge_cost import estimate
 from results.analysis.contest_results import Summary
@@ -182,7 +182,7 @@ async def test_both_orders_cover_the_truth_and_one_order_is_off_by_the_bias(benc
         (d.situation, d.utterance, plan.a.responses[d.key].text, plan.b.responses[d.key].text)
         for d in plan.dialogues
     ]
-    truths = expected_preferences(options.seed, model, shown)
+    truths = expected_scores(options.seed, model, shown)
     truth = sum(truths) / len(truths)
     assert rate.low is not None
     assert rate.high is not None

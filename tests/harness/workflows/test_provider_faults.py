@@ -13,7 +13,7 @@ from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # whichev
 from harness.emulator.config import EmulatorConfig
 from harness.engine import outage
 from harness.engine.budget import lookup_price
-from harness.engine.failure_streak import LONGEST
+from harness.engine.failure_streak import MAX_STREAK
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
@@ -68,7 +68,9 @@ async def verdicts(store: Store) -> Verdicts:
 def with_traits(plan: JudgingPlan, **capabilities: Any) -> JudgingPlan:
     """The plan with every judge asked under other settings."""
     judges = tuple(
-        replace(judge, model=replace(judge.model, capabilities=replace(judge.model.capabilities, **capabilities)))
+        replace(
+            judge, model=replace(judge.model, capabilities=replace(judge.model.capabilities, **capabilities))
+        )
         for judge in plan.judges
     )
     return replace(plan, judges=judges)
@@ -200,7 +202,7 @@ async def test_useless_answers_stop_the_endpoint(place: Make, fault: str, judge:
     end = await ending(place, fault, judge=judge)
     kind = "filtered" if fault in ("filtered", "moderated") else "truncated"
     assert kind in end.trouble
-    assert LONGEST <= end.books["requests"] <= LONGEST + IN_FLIGHT
+    assert MAX_STREAK <= end.books["requests"] <= MAX_STREAK + IN_FLIGHT
     assert not end.summary.judges[0].has_verdicts
 
 
@@ -295,7 +297,9 @@ async def test_a_parameter_that_is_refused_now_and_then_costs_only_what_is_refus
     house = await place(faults={fault: 0.2})
     summary = await house.judge(await house.plan(judge))
     lane, got = lane_of(summary, judge), await verdicts(house.store)
-    right = await wanted(place, judge) | await wanted(place, judge, **capabilities)  # two judges, by their ids
+    right = await wanted(place, judge) | await wanted(
+        place, judge, **capabilities
+    )  # two judges, by their ids
     assert got.items() <= right.items()
     if not summary.adapted:
         assert len(got) + lane.failed == 2 * N

@@ -12,15 +12,15 @@ from sqlalchemy import func, select
 
 from agents.clients.base import ModelRequest
 from agents.messages import Completion, FinishReason, Message, Sampling
-from agents.models.spec import Model, ApiProtocol
+from agents.models.spec import ApiProtocol, Model
 from agents.types import (
     Dialogue,
     Judgment,
     Preference,
-    UnscoredReason,
     Response,
     ResponseSet,
     Unscored,
+    UnscoredReason,
     Verdict,
 )
 from agents.verdicts.parser import VERDICT_PARSER

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from results.analysis.quality_gate import GateDecision, Requirement, combine_decisions, decide, parse_requirement
+from results.analysis.quality_gate import (
+    GateDecision,
+    Requirement,
+    combine_decisions,
+    decide,
+    parse_requirement,
+)
 from results.statistics import JudgmentTable, WinRate, score_interval, win_rate
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")

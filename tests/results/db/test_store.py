@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from agents.errors import CallError, Failure, UserError
-from agents.types import Dialogue, UnscoredReason, Response, ResponseSet
+from agents.types import Dialogue, Response, ResponseSet, UnscoredReason
 from results.db.schema import AttemptRow, CompletionRow, DialogueRow, InvocationRow, ResponseRow, table
 from results.db.store import CHUNK, Store, Used
 from tests.results.conftest import (

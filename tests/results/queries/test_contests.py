@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from agents.types import Dialogue, Preference, UnscoredReason, Response, ResponseSet, Unscored, Verdict
+from agents.types import Dialogue, Preference, Response, ResponseSet, Unscored, UnscoredReason, Verdict
 from results.db.store import Store
 from results.db.writer import Writer
 from results.queries.contests import Contest, contests_of

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from agents.types import ResponseSet
-from results.analysis.leaderboard import Leaderboard, ContestScore, JudgeRanking
+from results.analysis.leaderboard import ContestScore, JudgeRanking, Leaderboard
 from results.render.leaderboard import as_alpaca, as_csv, as_data, as_markdown, as_tables, rows_of
 from results.statistics import strengths
 from results.statistics.intervals import standard_error

@@ -7,9 +7,9 @@ import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from results.statistics.agreement import (
-    judge_agreement,
     cohen_kappa,
     gwet_ac1,
+    judge_agreement,
     krippendorff_alpha,
     majority,
     rank_correlation,

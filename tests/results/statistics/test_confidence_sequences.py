@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from results.statistics import (
-    JudgmentTable,
     Estimand,
+    JudgmentTable,
+    confidence_sequence,
     judging_order,
     stopping_feasibility,
-    confidence_sequence,
     win_rate,
 )
 from results.statistics.betting_martingale import fractions_for
@@ -80,7 +80,9 @@ def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int
 @pytest.mark.parametrize("estimand", list(Estimand))
 def test_the_ends_never_widen(contest: MakeContest, estimand: Estimand) -> None:
     columns, order = contest(120, mean=0.7, unscored=0.03), judging_order(120, 2)
-    looks = [confidence_sequence(came_in(columns, order, at), order, estimand=estimand) for at in range(0, 121, 8)]
+    looks = [
+        confidence_sequence(came_in(columns, order, at), order, estimand=estimand) for at in range(0, 121, 8)
+    ]
     assert (np.diff([look.low for look in looks]) >= -1e-7).all()
     assert (np.diff([look.high for look in looks]) <= 1e-7).all()
 
@@ -167,7 +169,9 @@ def test_samples_that_are_still_to_come_hold_the_prefix_back(contest: MakeContes
     assert confidence_sequence(columns, order, samples=1).prefix == 30
 
 
-def look_all_the_time(columns: JudgmentTable, order: NDArray[np.int64], estimand: Estimand, truth: float) -> bool:
+def look_all_the_time(
+    columns: JudgmentTable, order: NDArray[np.int64], estimand: Estimand, truth: float
+) -> bool:
     """Whether the sequence covered `truth` at every look: the ends never widen, so the last look tells."""
     sequence = confidence_sequence(columns, order, estimand=estimand)
     crossed = "crossed" in sequence.note  # then one of them missed it on the way
@@ -202,7 +206,9 @@ def these_dialogues_coverage(mean: float, *, runs: int, n: int) -> float:
     held = 0
     for run in range(runs):
         order = judging_order(n, run)
-        sequence = confidence_sequence(came_in(columns, order, n - 1), order, estimand=Estimand.THESE_DIALOGUES)
+        sequence = confidence_sequence(
+            came_in(columns, order, n - 1), order, estimand=Estimand.THESE_DIALOGUES
+        )
         held += sequence.low - 1e-6 <= truth <= sequence.high + 1e-6 and "crossed" not in sequence.note
     return held / runs
 
@@ -350,5 +356,7 @@ def test_these_dialogues_can_always_be_known(contest: MakeContest) -> None:
 
 def test_what_is_reached_lies_within_what_was_said(contest: MakeContest) -> None:
     said = stopping_feasibility(120, estimand=Estimand.POPULATION)
-    sequence = confidence_sequence(contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION)
+    sequence = confidence_sequence(
+        contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION
+    )
     assert said.narrowest <= sequence.half_width <= said.widest + 0.02

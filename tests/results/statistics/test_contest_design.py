@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.statistics import (
-    JudgmentTable,
     Design,
+    JudgmentTable,
     NotEstimable,
     StrategyEstimate,
-    design_assumptions,
     design,
+    design_assumptions,
     score_interval,
     sign_flip,
     strategy_rate,
@@ -63,7 +63,9 @@ def test_the_variance_of_one_order_is_exact_without_bias(
     kinds: list[tuple[float, float, float]], samples: int
 ) -> None:
     given_, _, one = moments([(q, q, weight) for q, _, weight in kinds], samples)
-    assert score_variance(design_assumptions(**given_), samples=samples, orders=1) == pytest.approx(one, abs=1e-9)
+    assert score_variance(design_assumptions(**given_), samples=samples, orders=1) == pytest.approx(
+        one, abs=1e-9
+    )
 
 
 @given(st.floats(0.02, 0.98), st.integers(2, 3000), st.integers(1, 20), st.integers(2, 8))
@@ -175,7 +177,9 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
         group = []
         for shift in generator.normal(0, spread, seeds):
             won = (taste < 1 / (1 + np.exp(-odds - shift))).astype(float)
-            group.append(JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)))
+            group.append(
+                JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+            )
         result = strategy_rate(group, seed=run, resamples=300)
         assert not isinstance(result, NotEstimable)
         assert isinstance(result, StrategyEstimate)

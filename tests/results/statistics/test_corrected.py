@@ -100,7 +100,9 @@ def test_it_is_refused_where_it_would_mean_nothing(
 
 def test_an_audit_gives_a_sensitivity_analysis_and_says_so() -> None:
     found = bias_adjusted(
-        np.tile([1.0, 0.0, 1.0], 80), ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)), headline=False
+        np.tile([1.0, 0.0, 1.0], 80),
+        ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)),
+        headline=False,
     )
     assert isinstance(found, BiasAdjusted)
     assert not found.headline

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp, ttest_ind
 
 from results.statistics import JudgmentTable, StrategyEstimate, strategy_difference, strategy_rate
-from results.statistics.few_seeds import SeedSpread, p_value, seed_spread, seed_margin, welch_degrees
+from results.statistics.few_seeds import SeedSpread, p_value, seed_margin, seed_spread, welch_degrees
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 RATES = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6).map(np.array)

@@ -14,9 +14,9 @@ from results.statistics.judge_accuracy import (
     RatedPairs,
     agreeing,
     audit,
+    first_preference_rates,
     leniency_scores,
     more_than,
-    first_preference_rates,
 )
 from results.statistics.not_estimable import NotEstimable
 

@@ -84,7 +84,9 @@ def test_the_interval_is_that_of_leaving_out_one_dialogue_at_a_time() -> None:
     columns, length_a, length_b = long_wins(120, 7, theta=0.5, phi=0.8)
     result = fitted(columns, length_a, length_b)
     keep = ~np.eye(120, dtype=bool)
-    fits = [fitted(columns.select_dialogues(others), length_a[others], length_b[others]).rate for others in keep]
+    fits = [
+        fitted(columns.select_dialogues(others), length_a[others], length_b[others]).rate for others in keep
+    ]
     log_odds = np.log(np.array(fits) / (1 - np.array(fits)))
     error = np.sqrt(119 / 120 * ((log_odds - log_odds.mean()) ** 2).sum())
     ends = np.log(np.array([result.low, result.high]) / (1 - np.array([result.low, result.high])))

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, logit
 
-from results.statistics import JudgmentTable, WinRate, order_robust_bounds, pooled_over_judges, strategy_rate, win_rate
+from results.statistics import (
+    JudgmentTable,
+    WinRate,
+    order_robust_bounds,
+    pooled_over_judges,
+    strategy_rate,
+    win_rate,
+)
 
 MakeContest = Callable[..., JudgmentTable]
 NUMBERS = st.floats(-3, 3, allow_nan=False)

@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from results.statistics import (
     JudgmentTable,
     McNemarTest,
-    PairedScores,
     NotEstimable,
+    PairedScores,
     StrategyEstimate,
+    adjust_family,
     against_common_opponent,
-    primary_comparison,
     compare,
     compare_all,
     dialogue_scores,
-    paired_difference,
-    adjust_family,
     head_to_head,
     holm,
     is_saturated,
-    needed,
-    single_order_mcnemar,
     minimum_detectable_effect,
+    needed,
+    paired_difference,
+    primary_comparison,
+    single_order_mcnemar,
     strategy_difference,
     strategy_family,
     strategy_rate,
@@ -256,7 +256,9 @@ def test_the_paired_interval_covers() -> None:
         scores = (generator.random((120, 2)) < np.clip(ease + np.array([0.1, -0.1]), 0, 1)).astype(float)
         truth = float(np.mean(np.clip(np.linspace(0, 1, 10001) + 0.1, 0, 1)))
         truth -= float(np.mean(np.clip(np.linspace(0, 1, 10001) - 0.1, 0, 1)))
-        pairs = PairedScores("", "against a common opponent", scores[:, 0], scores[:, 1], scores[:, 0], scores[:, 1])
+        pairs = PairedScores(
+            "", "against a common opponent", scores[:, 0], scores[:, 1], scores[:, 0], scores[:, 1]
+        )
         result = paired_difference(pairs, seed=run, resamples=400)
         held += (result.low or 0) <= truth <= (result.high or 0)
     assert 0.915 <= held / 300 <= 0.985

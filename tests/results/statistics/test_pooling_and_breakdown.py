@@ -13,9 +13,9 @@ from results.statistics import (
     breakdown,
     dialogue_scores,
     difference_breakdown,
-    paired_difference,
     disagreement,
     head_to_head,
+    paired_difference,
     pooled_over_judges,
     win_rate,
 )

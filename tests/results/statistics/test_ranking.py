@@ -10,10 +10,10 @@ from results.paper.cells import published
 from results.statistics.bradley_terry import fit, strengths, win_counts
 from results.statistics.replication import (
     as_family,
+    compare_with_published,
     effective_n,
     expected_outside,
     newcombe,
-    compare_with_published,
     wilson,
 )
 

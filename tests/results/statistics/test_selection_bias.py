@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from results.statistics import WinnerEstimate, NotEstimable, estimate_winner, clopper_pearson, corrected_winner
+from results.statistics import (
+    NotEstimable,
+    WinnerEstimate,
+    clopper_pearson,
+    corrected_winner,
+    estimate_winner,
+)
 from results.statistics.selection_bias import BONFERRONI, HYBRID
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

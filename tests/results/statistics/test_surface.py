@@ -22,10 +22,10 @@ from results.statistics import (
     breakdown,
     compare,
     compare_all,
+    confidence_sequence,
     judging_order,
     length_controlled,
     pooled_over_judges,
-    confidence_sequence,
     strategy_difference,
     win_rate,
 )

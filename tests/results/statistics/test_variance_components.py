@@ -6,11 +6,11 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import design_assumptions, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from results.statistics import VarianceComponents, NotEstimable, DesignSize, VarianceTable, variance_table
+from results.statistics import DesignSize, NotEstimable, VarianceComponents, VarianceTable, variance_table
 from results.statistics.variance_components import estimate_components, variance_contributions
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -30,7 +30,7 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> Floats:
 @given(SHAPES, st.integers(0, 9))
 def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed: int) -> None:
     verdicts = drawn(shape, seed)
-    design_assumptions(isinstance(variance_table(verdicts), VarianceTable))
+    assume(isinstance(variance_table(verdicts), VarianceTable))
     generator = np.random.default_rng(seed)
     one = table_of(verdicts)
     mirrored = table_of(1.0 - verdicts)
@@ -75,7 +75,9 @@ def test_a_single_source_is_found_alone(name: str, axis: int) -> None:
     variance = effect.var(axis=3, ddof=1).mean() if name == "order" else np.var(effect, ddof=1)
     assert own == pytest.approx(float(variance), rel=0.15)
     others = [
-        value for other, value in zip(VarianceComponents.__slots__, astuple(found), strict=True) if other != name
+        value
+        for other, value in zip(VarianceComponents.__slots__, astuple(found), strict=True)
+        if other != name
     ]
     assert max(value or 0.0 for value in others) < own / 8
 
@@ -88,7 +90,7 @@ def test_the_error_of_one_sample_of_one_checkpoint_is_that_of_the_scores() -> No
 
 @given(SHAPES, st.integers(1, 5000))
 def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) -> None:
-    design_assumptions(isinstance(variance_table(drawn(shape)), VarianceTable))
+    assume(isinstance(variance_table(drawn(shape)), VarianceTable))
     table = table_of(drawn(shape), requests)
     assert all(error <= table.error + 1e-12 for error in table.afterwards.values())
     assert table.best == min(table.afterwards, key=table.afterwards.__getitem__, default="")

@@ -156,7 +156,9 @@ def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
 
 
 def test_one_lost_sample_makes_the_dialogue_incomplete_and_only_its_share_unknown() -> None:
-    columns = JudgmentTable.of([0, 0, 0, 0], [True, True, False, False], [1, np.nan, 1, 1], sample=[0, 1, 0, 1])
+    columns = JudgmentTable.of(
+        [0, 0, 0, 0], [True, True, False, False], [1, np.nan, 1, 1], sample=[0, 1, 0, 1]
+    )
     result = win_rate(columns, seed=0)
     assert result.rate is None
     assert (result.bound_low, result.bound_high) == (0.75, 1)
