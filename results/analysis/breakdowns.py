@@ -13,7 +13,7 @@ from results.analysis.contest_results import Summary
 from results.db.store import Store
 from results.queries.contest_index import name_of
 from results.queries.contests import Contest
-from results.queries.test_set_uses import USES_TEST, uses_of
+from results.queries.test_set_uses import USES_TEST, load_test_set_uses
 from results.statistics import (
     LengthControl,
     NotEstimable,
@@ -79,7 +79,7 @@ async def _looks(store: Store, summary: Summary) -> dict[str, int]:
     if summary.spec.get("split") not in USES_TEST or not summary.judges:
         return {}
     contest = summary.judges[0].contest
-    uses = await uses_of(store, (contest.a.id, contest.b.id))
+    uses = await load_test_set_uses(store, (contest.a.id, contest.b.id))
     return {name_of(of): uses[of.id] for of in (contest.a, contest.b)}
 
 

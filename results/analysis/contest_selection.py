@@ -22,7 +22,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index, name_of
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics import JudgmentTable
 
 CONTROL = "control"
@@ -126,7 +126,7 @@ async def select_contests(
         judges: names, or beginnings of ids; none means every model that judged all of the authors, or
             every control judge where no model did.
         without_kin: leave out what was judged by one of a contestant's family.
-        snapshots: as `results.queries.contests.contests_of` takes them.
+        snapshots: as `results.queries.contests.load_contests` takes them.
 
     Raises:
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
@@ -299,7 +299,7 @@ async def _load(
                 wanted[judge_id, first, second] = entry
     loaded: dict[str, list[Contest]] = {}
     for run_id in dict.fromkeys(entry.run_id for entry in wanted.values()):
-        loaded[run_id] = await contests_of(store, run_id, snapshots)
+        loaded[run_id] = await load_contests(store, run_id, snapshots)
     found = {key: _contest(loaded[entry.run_id], key[0], entry) for key, entry in wanted.items()}
     everything = {dialogue.key: dialogue for contest in found.values() for dialogue in contest.dialogues}
     dialogues = tuple(seeded_order(everything.values(), 0))
