@@ -115,8 +115,9 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
     if missing and not recipe.partial:
         raise UserError(
             f"{len(missing):,} of {wanted:,} responses are missing",
-            found=f"none by {missing[0][1]} to {missing[0][0]}, for one",
-            remedy=f"Make them with: {recipe.command}  (or build without them: --partial)",
+            code="responses.missing",
+            found=f"for example none by {missing[0][1]} to {missing[0][0]}",
+            remedy=f"Generate them with: {recipe.command}  (or build without them: --partial)",
         )
     _leave_out(members, found.texts, {dialogue for dialogue, _ in missing})
     kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)} if recipe.hold_out else set()
@@ -227,14 +228,17 @@ async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> 
     name = f"{recipe.teacher}@{preset}"
     if len(sets) > 1:
         faults = [Fault(f"{of.id}: {of.made}") for of in sets]
-        raise UserError("several sets of responses have this name", found=name, faults=faults)
+        raise UserError(
+            "several response sets have this name", code="response-set.ambiguous", found=name, faults=faults
+        )
     if not sets:
         there = await emulated_set(store, recipe.teacher, preset)
-        aside = f"  (rehearsed ones are there: --teacher {there.author})" if there else ""
+        aside = f"  (emulated responses exist: --teacher {there.author})" if there else ""
         raise UserError(
-            "there are no such improved responses",
+            "no improved responses with this name",
+            code="response-set.not-found",
             found=name,
-            remedy=f"Make them with: {recipe.command}{aside}",
+            remedy=f"Generate them with: {recipe.command}{aside}",
         )
     return sets[0]
 

@@ -50,7 +50,8 @@ async def profile_responses(
     if not common:
         told = ", ".join(f"{name} answered {count}" for name, count in answered.items())
         raise UserError(
-            f"there is no dialogue of the {split} split that all of these answered",
+            f"no dialogue of the {split} split was answered by every author",
+            code="responses.no-common-dialogues",
             found=f"{told} of {len(of_split)}",
             remedy=missing(authors, of_split, str(split)),
         )

@@ -60,7 +60,7 @@ def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
         ((*TWO, str(dataset), "--seeds", "1,2", "--push-to-hub", "me/x"), "exclude each other"),
         (
             ("merge", "student:nobody", "--out", "x", "--db", str(tmp_path / "no.db")),
-            "no student of this name",
+            "checkpoint.unknown-student",
         ),
     ):
         shown = _run(*arguments)

@@ -111,7 +111,7 @@ def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
     assert "as narrow as asked for after" in done.out
     refused = empathy(*words, "0.01", "--estimand", "population")
     assert refused.code == 2
-    assert "Nothing was asked" in refused.err
+    assert "early-stopping.half-width-unreachable" in refused.err
     for more in (("--by", "emotion"), ("--length-control",), ("--report", "page.html")):
         beside = empathy(*words, "decided", *more)
         assert beside.code == 2

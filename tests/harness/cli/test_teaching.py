@@ -121,7 +121,7 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
         (improve, ("--teacher", "openai/gpt-4o", "--initial", "openai/x"), "--initial"),
         (improve, ("--teacher", "gpt-4o"), "provider/name"),
         (respond, ("dataset:human",), "there already"),
-        (respond, ("student:anna",), "no student of this name"),
+        (respond, ("student:anna",), "checkpoint.unknown-student"),
         (build, ("--method", "over-human", "--out", "x"), "--teacher"),
         (build, ("--method", "direct", "--format", "csv", "--out", "x"), "--format"),
         (

@@ -29,6 +29,7 @@ from harness.data.training_set_spec import TrainingSetSpec
 from harness.workflows.build_dataset import BuiltDataset, build
 from prompts import Library
 from results.db.store import Store
+from tests.errors import user_error
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -190,7 +191,7 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
         await build(dataset, store, recipe("over-human"))
     some = dialogues_in_split(dataset, Split.TRAIN)[:10]
     await stored(store, teacher(dataset, HUMAN, Strategy.NAIVE), some, "Improved")
-    with pytest.raises(UserError, match="responses are missing"):
+    with user_error("responses.missing"):
         await build(dataset, store, recipe("over-human"))
     built = await build(dataset, store, recipe("over-human", partial=True))
     assert built.rows.dialogues() == {one.id for one in some}
