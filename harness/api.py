@@ -49,9 +49,9 @@ RATES = (
     "incomplete",
     "unscored",
     "consistency",
-    "position_preference",
+    "first_position_rate",
     "cost_usd",
-    "answered_by_several",
+    "several_answering_models",
 )
 LAST = "last"  # the run that was worked on last; elsewhere a run's id or the beginning of one
 

@@ -28,7 +28,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "cost_usd": summary.cost_usd,
-        "sets": [_set_data(one) for one in summary.sets],
+        "response_sets": [_set_data(one) for one in summary.sets],
         "models": {name: _lane_data(lane) for name, lane in summary.lanes.items()},
     }
 
@@ -36,8 +36,8 @@ def as_data(summary: Summary) -> dict[str, Any]:
 def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     return {
         "author": one.name,
-        "set": one.of.id,
-        "made": one.of.made,
+        "response_set": one.of.id,
+        "provenance": one.of.made,
         "dialogues": one.dialogues,
         "responses": one.responses,
         "flaws": dict(one.flaws),

@@ -34,7 +34,7 @@ def people_data(corrected: Corrected) -> dict[str, Any] | None:
     people = corrected.people
     if people is None:
         return None
-    return {"rows": people.rows, "used": people.used, "passed_over": dict(people.passed_over)}
+    return {"rows": people.rows, "used": people.used, "skipped": dict(people.passed_over)}
 
 
 def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _powered(found: CheapAndGold | NotEstimable) -> tuple[str, ...]:
     if isinstance(found, NotEstimable):
         return ("refused", *["-"] * 3)
     asked = f"{found.n_gold} of {found.n}"
-    return (percent(found.rate), between(found.low, found.high), asked, f"{found.effective:.0f}")
+    return (percent(found.rate), between(found.low, found.high), asked, f"{found.effective_n:.0f}")
 
 
 def corrections(jury: JudgePanel, corrected: Corrected) -> list[str]:

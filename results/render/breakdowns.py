@@ -23,7 +23,10 @@ def add_breakdowns(data: dict[str, Any], of: Breakdowns) -> dict[str, Any]:
     for judge in data["judges"]:
         if judge["judge_id"] in of.groups:
             groups = of.groups[judge["judge_id"]]
-            judge["by"] = {"property": of.by, "groups": {name: _rate(one) for name, one in groups.items()}}
+            judge["group_by"] = {
+                "property": of.by,
+                "groups": {name: _rate(one) for name, one in groups.items()},
+            }
         if judge["judge_id"] in of.lengths:
             judge["length_control"] = _length_data(of.lengths[judge["judge_id"]])
     return data

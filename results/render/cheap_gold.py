@@ -49,7 +49,7 @@ def lines(done: CheapGoldResult) -> list[str]:
             f"({between(found.low, found.high)}), {found.method}"
         )
         told.append(
-            f"    {found.n_gold} gold dialogues of {found.n}, worth {found.effective:.0f}; "
+            f"    {found.n_gold} gold dialogues of {found.n}, worth {found.effective_n:.0f}; "
             f"weight of the cheap judge {found.weight:.2f}; {found.scope}"
         )
         if done.strata:
@@ -75,8 +75,8 @@ def _money(saved: CostSaving) -> list[str]:
         return []
     told = [
         f"    paid {money(saved.paid)}; gold on every dialogue {money(saved.gold_everywhere)}: "
-        f"{money(saved.saved)} saved; gold alone as precise {money(saved.gold_alike)}"
+        f"{money(saved.saved)} saved; gold alone as precise {money(saved.gold_equivalent)}"
     ]
-    if saved.gold_alike is not None and not saved.is_worth_it:
+    if saved.gold_equivalent is not None and not saved.is_worth_it:
         told.append("    the cheap judge tells too little of the gold one to be worth its price here")
     return told

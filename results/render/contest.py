@@ -36,8 +36,8 @@ def as_data(summary: Summary) -> dict[str, Any]:
 def answerer_data(contest: Contest) -> dict[str, Any]:
     """Who answered under a judge's name: counts, whether they are several, what is left out."""
     return {
-        "answerers": dict(contest.answerers),
-        "answered_by_several": len(contest.answerers) > 1,
+        "answering_models": dict(contest.answerers),
+        "several_answering_models": len(contest.answerers) > 1,
         "answers_left_out": contest.left_out,
     }
 
@@ -62,7 +62,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "order_robust": list(rate.order_robust),
         "ties": rate.ties,
         "consistency": rate.consistency,
-        "position_preference": rate.first_position_rate,
+        "first_position_rate": rate.first_position_rate,
         "repetition_stability": rate.repetition_stability,
         "samples": contest.samples,
         "temperature": contest.temperature,
@@ -76,7 +76,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
             "interval": judge.soft.interval_method,
             "n": judge.soft.n,
         },
-        "outside": rate.outside,
+        "unlisted_mass": rate.unlisted_mass,
         "single_orders": {
             "note": SINGLE_ORDER_NOTE,
             "a_first": _single(rate.a_first),
@@ -86,7 +86,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "asked_again": contest.asked_again,
         **answerer_data(contest),
         "readings": contest.readings.as_data(),
-        "calls": {
+        "requests": {
             "expected": contest.expected,
             "made": lane.made if lane else 0,
             "reused": lane.reused if lane else 0,
@@ -99,7 +99,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "warning": lane.warning if lane else "",
         "emulated": _is_emulated(judge),
-        "kin": [one.told() for one in contest.kin],
+        "same_family": [one.told() for one in contest.kin],
         "note": rate.note,
     }
 
@@ -146,8 +146,8 @@ def as_table(summary: Summary) -> Table:
 
 
 NOTHING = ("", "-", "0", "0.0 %")
-INCOMPLETE, ASKED_AGAIN, REPEATS, KIN = "incomplete", "asked again", "repeats agree", "kin"
-LEFT_OUT_EMPTY = (KIN, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+INCOMPLETE, ASKED_AGAIN, REPEATS, SAME_FAMILY = "incomplete", "asked again", "repeats agree", "same family"
+LEFT_OUT_EMPTY = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
 COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
 
 
@@ -160,7 +160,7 @@ def _row(judge: JudgeResult) -> dict[str, str]:
     rate, contest, lane = judge.hard, judge.contest, judge.lane
     soft = judge.soft
     return {
-        KIN: KIN if contest.kin else "",
+        SAME_FAMILY: SAME_FAMILY if contest.kin else "",
         "win rate": percent(rate.rate),
         "95 %": between(rate.low, rate.high),
         "order-robust": between(*rate.order_robust),

@@ -11,7 +11,7 @@ from results.statistics import Design, SampleSize
 
 def design_data(design: Design, needed: SampleSize) -> dict[str, Any]:
     """The design and what `needed.difference` would take; rates in [0, 1]."""
-    return {**asdict(design), "needed": asdict(needed)}
+    return {**asdict(design), "required_sample_size": asdict(needed)}
 
 
 def design_lines(design: Design, needed: SampleSize) -> list[str]:
@@ -28,8 +28,8 @@ def design_lines(design: Design, needed: SampleSize) -> list[str]:
     lines = [
         f"What {size} could tell, assuming {given} (--assume):",
         f"    the interval of a rate: ± {_points(design.half_width)} points; {design.scope}",
-        f"    found four times in five: a rate {_points(design.detectable)} points from another value, a "
-        f"difference of {_points(design.detectable_difference)} points between two authors against one "
+        f"    found four times in five: a rate {_points(design.mde)} points from another value, a "
+        f"difference of {_points(design.mde_difference)} points between two authors against one "
         "opponent",
         f"    to find a difference of {_points(needed.difference)} points: {needed.dialogues:,} dialogues"
         + (f", {needed.more_dialogues:,} more" if needed.more_dialogues else ", which there are"),

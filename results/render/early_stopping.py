@@ -49,7 +49,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "judge_id": contest.judge_id,
         "a": contest.a.author,
         "b": contest.b.author,
-        "until": stopped.until.spec["until"],
+        "stop_when": stopped.until.spec["until"],
         "estimand": str(sequence.estimand),
         "answered": stopped.answered,
         "finished": stopped.finished,
@@ -60,13 +60,13 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "low": sequence.low,
         "high": sequence.high,
         "level": sequence.level,
-        "lanes": sequence.n_contests,
+        "n_contests": sequence.n_contests,
         "interval": METHOD,
         "scope": SCOPE[str(sequence.estimand)],
         "dialogues": sequence.prefix,
-        "of": sequence.total,
+        "total_dialogues": sequence.total,
         "incomplete": sequence.incomplete,
-        "looks": stopped.looked,
+        "interim_looks": stopped.looked,
         "path": [
             dict(zip(("dialogues", "low", "high"), interim_look, strict=True))
             for interim_look in stopped.path
@@ -75,7 +75,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "unscored": dict(judge.hard.unscored),
         **answerer_data(contest),
         "exact": stopped.is_exact,
-        "calls": {
+        "requests": {
             "expected": stopped.expected,
             "asked": stopped.asked,
             "beyond": stopped.beyond,
@@ -90,7 +90,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "kin": [one.told() for one in contest.kin],
+        "same_family": [one.told() for one in contest.kin],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 

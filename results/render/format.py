@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+SCHEMA_VERSION = 2  # of every JSON result: raised whenever a key changes its name or its meaning
 EMULATED_NOTE = (
     "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real "
     "model; their cost is what the real one's would be."
@@ -44,3 +46,9 @@ def reasons(unscored: Mapping[str, int]) -> str:
         return "0"
     told = ", ".join(f"{reason} {count}" for reason, count in sorted(unscored.items()))
     return f"{sum(unscored.values())}: {told}"
+
+
+def versioned(data: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+    """Return a JSON result with `schema_version` at its top; a list becomes the value of `items`."""
+    fields = data if isinstance(data, Mapping) else {"items": data}
+    return {"schema_version": SCHEMA_VERSION, **fields}

@@ -62,7 +62,7 @@ def as_data(summary: AuditSummary) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "judges": [_judge_data(one) for one in summary.judges],
-        "floors": [_judge_data(one) for one in summary.floors],
+        "baselines": [_judge_data(one) for one in summary.floors],
     }
 
 
@@ -75,11 +75,11 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
     return {
         "judge": one.name,
         "judge_id": said.judge_id if said else "",
-        "answerers": dict(said.answerers) if said else {},
-        "answered_by_several": said is not None and len(said.answerers) > 1,
+        "answering_models": dict(said.answerers) if said else {},
+        "several_answering_models": said is not None and len(said.answerers) > 1,
         "family": one.family,
-        "kin": list(one.kin),
-        "left_out_as_kin": one.left_out,
+        "same_family": list(one.kin),
+        "excluded_same_family": one.left_out,
         "agreement": asdict(found.agreement),
         "bounds": [found.low_bound, found.high_bound],
         "rater_centred": asdict(found.centred),
@@ -102,7 +102,7 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
         "kappa": _number(found.kappa),
         "kappa_refused": _reason(found.kappa),
         "consistency": found.consistency,
-        "position_preference": found.first_position_rate,
+        "first_position_rate": found.first_position_rate,
         "length": _leaning(found.length),
         "own_family": None if isinstance(found.own_family, NotEstimable) else _leaning(found.own_family),
         "own_family_refused": _reason(found.own_family),
@@ -111,7 +111,7 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
         "n": found.n,
         "incomplete": found.incomplete,
         "calibration": calibration_data(one.calibration),
-        "over_floors": {name: asdict(estimate) for name, estimate in one.over.items()},
+        "over_baselines": {name: asdict(estimate) for name, estimate in one.over.items()},
         "unscored": dict(said.unscored) if said else {},
         "asked_again": said.asked_again if said else 0,
         "judgments": said.judgments if said else 0,

@@ -27,7 +27,7 @@ def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, A
         "split": jury.split,
         "dialogues": len(jury.dialogues),
         "judges": [_juror_data(at, juror, more) for at, juror in enumerate(jury.jurors)],
-        "left_out_as_kin": list(jury.left_out),
+        "excluded_same_family": list(jury.left_out),
         "agreement": [
             {
                 "judges": [jury.jurors[one].name, jury.jurors[other].name],
@@ -37,7 +37,7 @@ def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, A
             }
             for (one, other), found in jury.agreements.items()
         ],
-        "asked_alike": [jury.jurors[at].name for at in jury.alike],
+        "majority_judges": [jury.jurors[at].name for at in jury.alike],
         "alpha": _value(jury.alpha),
         "majority": None
         if jury.verdict is None
@@ -78,10 +78,10 @@ def _juror_data(at: int, juror: PanelJudge, corrected: Corrected) -> dict[str, A
         "n": rate.n,
         "incomplete": rate.incomplete,
         "consistency": rate.consistency,
-        "position_preference": rate.first_position_rate,
+        "first_position_rate": rate.first_position_rate,
         "unscored": dict(rate.unscored),
         "not_judged": rate.not_judged,
-        "kin": [one.told() for one in juror.kin],
+        "same_family": [one.told() for one in juror.kin],
         "cost_usd": juror.cost_usd,
         "emulated": is_emulated(juror.entry.model),
     }
@@ -114,7 +114,7 @@ def as_tables(jury: JudgePanel) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
     judges = table_of(
-        title, ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first place", "kin", "cost")
+        title, ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first place", "same_family", "cost")
     )
     for juror in jury.jurors:
         rate = juror.rate
@@ -126,7 +126,7 @@ def as_tables(jury: JudgePanel) -> list[Table]:
             str(rate.n),
             percent(rate.consistency),
             percent(rate.first_position_rate),
-            "kin" if juror.kin else "",
+            "same_family" if juror.kin else "",
             money(juror.cost_usd),
             style="dim" if juror.is_control else "",
         )

@@ -37,7 +37,7 @@ HEADS = (
     "order_robust_high",
     "n",
     "group",
-    "kin",
+    "same_family",
 )
 TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "order-robust", "n")
 ALPACA = (
@@ -73,7 +73,7 @@ def rows_of(ranking: JudgeRanking) -> list[dict[str, Any]]:
             "order_robust_high": float(ranking.order_robust[at, 1]),
             "n": int(of.n[at]),
             "group": int(of.component[at]),
-            "kin": ranking.authors[at].id in ranking.kin,
+            "same_family": ranking.authors[at].id in ranking.kin,
         }
         for at in ranking.order
     ]
@@ -87,7 +87,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
     """The whole leaderboard as plain data."""
     return {
         "split": board.split,
-        "passed_over": board.passed_over,
+        "skipped_contests": board.passed_over,
         "rankings": [
             {
                 "judge": ranking.judge,
@@ -98,7 +98,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "authors": [
                     {
                         **row,
-                        "set": ranking.authors[at].id,
+                        "response_set": ranking.authors[at].id,
                         "reference": ranking.names[ranking.strengths.reference[at]],
                     }
                     for at, row in zip(ranking.order, rows_of(ranking), strict=True)
@@ -135,7 +135,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     )
     return [
         str(row["rank"]),
-        row["author"] + (" (kin)" if row["kin"] else ""),
+        row["author"] + (" (same family)" if row["same_family"] else ""),
         f"{row['strength']:.0f}",
         _ends(row["low"], row["high"]),
         places,
@@ -231,7 +231,7 @@ def notes(board: Leaderboard) -> list[str]:
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
         told.append("Authors that never met, even through others, are ranked in groups of their own.")
     if any(ranking.kin for ranking in board.rankings):
-        told.append("kin: of the judge's own family, or taught by it; it may favour its own.")
+        told.append("Same family: of the judge's own family, or taught by it; it may favour its own.")
     if board.passed_over:
         told.append(f"Passed over: {board.passed_over} contests that stopped on their own answers.")
     if len(board.rankings) == 1:

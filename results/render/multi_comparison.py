@@ -29,7 +29,7 @@ def multi_comparison_table(of: MultiComparison) -> Table:
     else:
         what = f"every author against {opponent}"
         columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
-    columns += ("p", "p, Holm", "n", "detectable")
+    columns += ("p", "p, Holm", "n", "MDE")
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}
     places = sorted(of.places, key=lambda one: (order[one.under.judge_id], -(one.test.difference or 0.0)))
@@ -61,7 +61,7 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
         "p: sign-flip permutation over dialogues, against no difference; Holm over all rows. Simultaneous: "
-        "with probability 95 % all of these intervals hold at once. “detectable”: in points of the "
+        "with probability 95 % all of these intervals hold at once. “MDE”: in points of the "
         "difference between the two, before Holm."
     )
     if not of.pairwise:

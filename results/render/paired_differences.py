@@ -63,7 +63,7 @@ def cells(test: PairedDifference) -> tuple[str, ...]:
         p_value(test.p),
         p_value(test.p_adjusted),
         str(test.n),
-        "-" if test.detectable is None else f"{100 * test.detectable:.1f}",
+        "-" if test.mde is None else f"{100 * test.mde:.1f}",
     )
 
 

@@ -35,7 +35,7 @@ def result(summary: Summary) -> dict[str, Any]:
     """All that a summary says of the contests, and nothing of what this invocation did."""
     data = as_data(summary)
     for judge in data["judges"]:
-        for name in ("calls", "stopped"):
+        for name in ("requests", "stopped"):
             judge.pop(name)
     return data
 
