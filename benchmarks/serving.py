@@ -36,7 +36,14 @@ from harness.data.dataset import load
 from harness.data.splits import dialogues_in_split
 from harness.serving.hardware import available_memory_mib, default_device
 from serve.lora_adapter import LoraAdapter, read_adapter
-from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, vllm_command, lora_module_arguments, plan_memory
+from serve.memory_plan import (
+    CARD_MIB,
+    MEMORY_FRACTION,
+    ServingRequest,
+    lora_module_arguments,
+    plan_memory,
+    vllm_command,
+)
 from serve.null_adapter import with_null_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import VLLM_DTYPES, Dtype
@@ -106,7 +113,9 @@ def _medians(ways: Mapping[str, Callable[[], float]], count: int) -> list[Row]:
     return [(how, count, median(seconds)) for how, seconds in taken.items()]
 
 
-def _merged(base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path) -> list[Row]:
+def _merged(
+    base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path
+) -> list[Row]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

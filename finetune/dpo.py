@@ -23,7 +23,7 @@ from finetune.model_loader import (
     locate_model,
     select_device,
 )
-from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, student_rendering, run_training
+from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, run_training, student_rendering
 from finetune.tokenization import tokenize_pairs
 from finetune.tokenizer_identity import check_prompt_encoding, load_prompt_encoding
 from finetune.trainer import REFERENCE, trainer_arguments

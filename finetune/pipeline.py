@@ -143,7 +143,9 @@ def run_training(
         began = time.monotonic()
         with tracker_environment(work):
             made = make(task, work)
-            run_trainer(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.on_step)
+            run_trainer(
+                made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.on_step
+            )
         tell(f"{task.stage}: checking for forgetting and collapse")
         model = made.trainer.accelerator.unwrap_model(made.trainer.model)
         found = post_training_check.run_post_training_check(

@@ -19,7 +19,7 @@ from finetune.model_loader import (
     resolve_form,
     select_device,
 )
-from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, student_rendering, run_training
+from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, run_training, student_rendering
 from finetune.tokenization import tokenize_examples
 from finetune.tokenizer_identity import load_prompt_encoding
 from finetune.trainer import trainer_arguments

@@ -51,7 +51,9 @@ CHAT_TEMPLATES = {  # the shape of the families' own: BOS in the text, the end o
 }
 
 
-def build_tiny_model(folder: Path, kind: TokenizerKind = "llama", *, chat: bool = False, seed: int = 1) -> Path:
+def build_tiny_model(
+    folder: Path, kind: TokenizerKind = "llama", *, chat: bool = False, seed: int = 1
+) -> Path:
     """Write a tiny student's folder: config, safetensors weights, tokenizer.
 
     Args:
@@ -87,7 +89,9 @@ def build_tiny_model(folder: Path, kind: TokenizerKind = "llama", *, chat: bool 
     return folder
 
 
-def build_tokenizer(kind: TokenizerKind, *, chat: bool = False, legacy: bool = False) -> PreTrainedTokenizerBase:
+def build_tokenizer(
+    kind: TokenizerKind, *, chat: bool = False, legacy: bool = False
+) -> PreTrainedTokenizerBase:
     """A tokenizer of the real model's type with about `VOCABULARY` tokens.
 
     Args:

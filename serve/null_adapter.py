@@ -24,7 +24,13 @@ NULL_ADAPTER_SUFFIX = "/itself"
 
 
 def with_null_adapter(
-    base: Path, name: str, adapters: Sequence[LoraAdapter], device: Device, cache_dir: Path, *, loads_later: bool = False
+    base: Path,
+    name: str,
+    adapters: Sequence[LoraAdapter],
+    device: Device,
+    cache_dir: Path,
+    *,
+    loads_later: bool = False,
 ) -> tuple[str, list[LoraAdapter]]:
     """What an engine serves the base as, and with which adapters, so that `name` is the base on any device.
 

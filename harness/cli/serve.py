@@ -107,9 +107,9 @@ def start(
     made for it, unless it is told otherwise.
     """
     from harness.serving import live_server
-    from serve.memory_plan import vllm_command, lora_module_arguments
+    from serve.memory_plan import lora_module_arguments, vllm_command
     from serve.null_adapter import NULL_ADAPTER_SUFFIX
-    from serve.vllm_server import check_port, server_exit_error, free_port, require_vllm, running_server
+    from serve.vllm_server import check_port, free_port, require_vllm, running_server, server_exit_error
 
     require_vllm()
     if port:
@@ -127,7 +127,7 @@ def start(
     try:
         with (
             running_server(
-                told, host, port, key=key or "", environment=made.environment(), log=log, tell=_tell
+                told, host, port, key=key or "", environment=made.environment(), log=log, on_progress=_tell
             ) as server,
             live_server.remembered(server, who, dtype, merged=merged),
         ):
@@ -178,7 +178,9 @@ def _laid_out(
         check_weights(folder)
         more = bool(rest["spare_loras"])
         adapters = backends.adapters_of(who.contestants, folder)
-        name, adapters = with_null_adapter(folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more)
+        name, adapters = with_null_adapter(
+            folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
+        )
     asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 
@@ -208,7 +210,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import LoraAdapter, read_adapter
-    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, vllm_command, plan_memory
+    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, plan_memory, vllm_command
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
@@ -236,7 +238,9 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     )
     config = {"max_position_embeddings": 131_072, **load_base_config(base)}
     made = plan_memory(config, there, asked)
-    shown = made if made.fits else made.suggestions[0].plan  # where it does not fit: the command of what would
+    shown = (
+        made if made.fits else made.suggestions[0].plan
+    )  # where it does not fit: the command of what would
     told = vllm_command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
         data = {**made.to_dict(), "command": told, "environment": shown.environment()}

@@ -28,12 +28,12 @@ from harness.serving.hardware import plan_serving, wanted
 from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
-from serve.lora_adapter import LoraAdapter, EngineName, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, vllm_command, lora_module_arguments
+from serve.lora_adapter import EngineName, LoraAdapter, read_adapter
+from serve.memory_plan import ServePlan, ServingRequest, lora_module_arguments, vllm_command
 from serve.null_adapter import with_null_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
-from serve.vllm_server import LOOPBACK, VllmServer, server_exit_error, free_port, require_vllm, running_server
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, require_vllm, running_server, server_exit_error
 
 MERGED = Path("merged")
 # For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
@@ -172,7 +172,10 @@ async def _started(
 ) -> AsyncIterator[VllmServer]:
     require_vllm()
     port = free_port()
-    told = [*vllm_command(made, folder, name, LOOPBACK, port), *lora_module_arguments(cached_adapters(adapters))]
+    told = [
+        *vllm_command(made, folder, name, LOOPBACK, port),
+        *lora_module_arguments(cached_adapters(adapters)),
+    ]
     with contextlib.ExitStack() as stack:
         starting = running_server(told, LOOPBACK, port, environment=made.environment(), on_progress=tell)
         server = await asyncio.to_thread(stack.enter_context, starting)
@@ -214,7 +217,9 @@ async def _in_process(make: Callable[[], Any]) -> AsyncIterator[InferenceBackend
             engine.close()
 
 
-def _transformers(folder: Path, name: str, adapters: Sequence[LoraAdapter], dtype: Dtype, device: Device) -> Any:
+def _transformers(
+    folder: Path, name: str, adapters: Sequence[LoraAdapter], dtype: Dtype, device: Device
+) -> Any:
     from serve.transformers_engine import TransformersEngine
 
     return TransformersEngine(folder, name, _folders(adapters), dtype=dtype, device=device)

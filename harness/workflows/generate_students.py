@@ -221,7 +221,9 @@ def check_questions(
     for rendering in renderings.values():
         found = find_prompt_problems(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
         if found.missing_embeddings:
-            told = ", ".join(f"{token!r} ({count})" for token, count in list(found.missing_embeddings.items())[:8])
+            told = ", ".join(
+                f"{token!r} ({count})" for token, count in list(found.missing_embeddings.items())[:8]
+            )
             raise UserError(
                 "dialogues hold tokens that the base has no embedding for",
                 where=str(folder),

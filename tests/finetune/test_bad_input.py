@@ -247,7 +247,9 @@ class TestWhileTraining:
 
         dialogues = make_dialogues(4)
         only = TrainingRows(make_rows(dialogues).sft, (), ())
-        write_dataset(tmp_path / "data", only, dialogues, rendering(), DatasetOrigin("low-rated", Fidelity.PAPER))
+        write_dataset(
+            tmp_path / "data", only, dialogues, rendering(), DatasetOrigin("low-rated", Fidelity.PAPER)
+        )
         with pytest.raises(UserError, match="no DPO rows"):
             train_two_step(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)
         assert not (tmp_path / "x-sft").exists() and not (tmp_path / "x-sft.partial").exists()

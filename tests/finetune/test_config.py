@@ -28,7 +28,11 @@ def test_the_papers_numbers() -> None:
         0,
         16,
     )
-    assert set(SOURCES) == {one.name for one in fields(TrainingConfig)} == {name for name, _, _ in settings_table()}
+    assert (
+        set(SOURCES)
+        == {one.name for one in fields(TrainingConfig)}
+        == {name for name, _, _ in settings_table()}
+    )
 
 
 def test_released_takes_the_base_as_reference() -> None:

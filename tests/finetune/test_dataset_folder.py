@@ -65,7 +65,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     other = Dialogue("d2", "It rained.", "All day.")
     rows = TrainingRows((SftRow("d1", "human", odd),), (DpoRow("d1", "improved", "human", odd, "Oh."),), ())
     held = TrainingRows((SftRow("d2", "human", "Oh dear."),), (), ())
-    manifest = write_dataset(tmp_path / "d", rows, {"d1": dialogue, "d2": other}, rendering(), ORIGIN, held_out=held)
+    manifest = write_dataset(
+        tmp_path / "d", rows, {"d1": dialogue, "d2": other}, rendering(), ORIGIN, held_out=held
+    )
     data = read_dataset(tmp_path / "d")
     turn = rendering().turn(dialogue)
     assert [(one.dialogue, one.turn, one.response) for one in data.sft] == [("d1", turn, odd)]

@@ -20,9 +20,9 @@ from finetune.dialogue_selection import (
     LLMS,
     LOW_RATED,
     RatedDialogue,
-    select_dialogues,
     over_llm,
     partition,
+    select_dialogues,
     sft_count,
 )
 
@@ -68,7 +68,9 @@ def test_methods_that_use_every_dialogue_lose_none(rated: list[RatedDialogue]) -
 @given(rated_lists)
 def test_ours_differs_from_paper_in_no_entry(rated: list[RatedDialogue]) -> None:
     for method, llm in METHODS:
-        assert select_dialogues(method, rated, Fidelity.OURS, llm=llm) == select_dialogues(method, rated, llm=llm)
+        assert select_dialogues(method, rated, Fidelity.OURS, llm=llm) == select_dialogues(
+            method, rated, llm=llm
+        )
 
 
 @given(rated_lists)

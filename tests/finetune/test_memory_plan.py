@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, load_base_config, estimate_memory, plan_stage
+from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, estimate_memory, load_base_config, plan_stage
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
@@ -41,7 +41,10 @@ def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
     small = TrainingConfig(activation_checkpointing=checkpointing, micro_batch=1)
     assert estimate_memory(shape, small, name, longest, longest).total < now.total
     with_it, without = TrainingConfig(), TrainingConfig(activation_checkpointing=False)
-    assert estimate_memory(shape, with_it, name, longest, 9).total < estimate_memory(shape, without, name, longest, 9).total
+    assert (
+        estimate_memory(shape, with_it, name, longest, 9).total
+        < estimate_memory(shape, without, name, longest, 9).total
+    )
 
 
 def test_the_papers_recipe_fits_the_card_and_says_what_to_turn_on_where_it_does_not() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from finetune.memory_plan import CONFIGS
 from harness.serving.hardware import gpu_memory_mib
-from serve.memory_plan import ServingRequest, vllm_command, plan_memory
+from serve.memory_plan import ServingRequest, plan_memory, vllm_command
 from serve.vllm_server import LOOPBACK, free_port, running_server
 
 pytest.importorskip("vllm")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import parse_decoder_config
 from serve.lora_adapter import LoraAdapter
-from serve.memory_plan import CARD_MIB, ServingRequest, vllm_command, plan_memory
+from serve.memory_plan import CARD_MIB, ServingRequest, plan_memory, vllm_command
 
 LLAMA = {
     "model_type": "llama",
@@ -87,7 +87,9 @@ def test_laws(memory: int, ranks: list[int], sequences: int | None, length: int)
 
 
 def test_the_command_binds_to_where_it_is_told_and_holds_no_key() -> None:
-    told = vllm_command(plan_memory(LLAMA, adapters(8)), "meta-llama/Llama-3.1-8B", "base:x", "127.0.0.1", 8001)
+    told = vllm_command(
+        plan_memory(LLAMA, adapters(8)), "meta-llama/Llama-3.1-8B", "base:x", "127.0.0.1", 8001
+    )
     assert told[told.index("--host") + 1] == "127.0.0.1"
     assert told[told.index("--generation-config") + 1] == "vllm"
     # the very files that are hashed, whatever else lies beside them

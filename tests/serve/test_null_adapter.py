@@ -28,7 +28,9 @@ def test_the_base_has_an_adapter_of_zeros_where_students_are_or_may_come(tmp_pat
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     student = LoraAdapter("student:a", tmp_path, 8, 1)
     for there, more in (([student], False), ([], True)):
-        name, (null, *others) = with_null_adapter(tmp_path, "base:x", there, "cpu", tmp_path / "shelf", loads_later=more)
+        name, (null, *others) = with_null_adapter(
+            tmp_path, "base:x", there, "cpu", tmp_path / "shelf", loads_later=more
+        )
         assert (name, null.name, others) == ("base:x" + NULL_ADAPTER_SUFFIX, "base:x", there)
         with pytest.raises(UserError, match="changes nothing"):  # as a student it would be refused
             read_adapter("base:x", null.folder)

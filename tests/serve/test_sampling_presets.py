@@ -10,7 +10,14 @@ import pytest
 
 from agents.errors import UserError
 from prompts import Library
-from serve.sampling_presets import NAMES, base_sampling, parse_preset_name, preset_dtype, read_json, resolve_preset
+from serve.sampling_presets import (
+    NAMES,
+    base_sampling,
+    parse_preset_name,
+    preset_dtype,
+    read_json,
+    resolve_preset,
+)
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -36,7 +43,9 @@ def test_nothing_is_left_to_a_server(name: Any, role: Any, config: Any, own: Any
 @pytest.mark.parametrize("config", [LLAMA, MISTRAL])
 def test_ours_and_the_papers_ask_base_and_student_alike(config: Any) -> None:
     for name in ("cut", "paper"):
-        assert resolve_preset(name, "base", config, LLAMAS_OWN) == resolve_preset(name, "student", config, LLAMAS_OWN)
+        assert resolve_preset(name, "base", config, LLAMAS_OWN) == resolve_preset(
+            name, "student", config, LLAMAS_OWN
+        )
 
 
 def test_the_published_scripts_did_not() -> None:

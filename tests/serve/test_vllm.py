@@ -27,7 +27,7 @@ from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
 from prompts import Library
 from serve.lora_adapter import LoraAdapter, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, vllm_command, lora_module_arguments, plan_memory
+from serve.memory_plan import ServePlan, ServingRequest, lora_module_arguments, plan_memory, vllm_command
 from serve.null_adapter import NULL_ADAPTER_SUFFIX, with_null_adapter
 from serve.sampling_presets import read_json, resolve_preset
 from serve.transformers_engine import TransformersEngine
