@@ -162,7 +162,14 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @train.command()
 @base_option
 @data_option
-@click.option("--card-mib", "gpu_memory_mib", type=int, default=CARD_MIB, show_default=True, help="The card's memory in MiB.")
+@click.option(
+    "--card-mib",
+    "gpu_memory_mib",
+    type=int,
+    default=CARD_MIB,
+    show_default=True,
+    help="The card's memory in MiB.",
+)
 @base_options
 @json_option
 @settings_options
