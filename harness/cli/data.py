@@ -153,7 +153,7 @@ def split(
     text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
     """
     from agents.types import Split
-    from finetune.dialogue_selection import membership
+    from finetune.dialogue_selection import select_dialogues
     from harness.data.dataset import load
     from harness.data.dataset_summary import training_ratings
     from harness.data.splits import check_no_leak, dialogues_in_split, overlap
@@ -162,7 +162,7 @@ def split(
     train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
     chosen = method if method == "low-rated" else Method(method)
-    members = membership(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
+    members = select_dialogues(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
     shared = overlap(train, test)
     sizes: dict[str, Any] = {
         "method": method,
