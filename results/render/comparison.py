@@ -8,7 +8,7 @@ from __future__ import annotations
 from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.queries.contest_index import name_of
 from results.render.comparison_data import verdict
-from results.render.format import ORDER_ROBUST_NOTE, between
+from results.render.format import ORDER_ROBUST_NOTE, format_range
 from results.render.paired_differences import (
     cells,
     common_notes,
@@ -134,7 +134,7 @@ def comparison_notes(of: PairComparison) -> list[str]:
     told.append(scope_note(of.gathered))
     for one in of.judges:
         judge = one.under.judge
-        robust = [f"{name} {between(*bounds)}" for name, bounds in _robust(of, one) if bounds]
+        robust = [f"{name} {format_range(*bounds)}" for name, bounds in _robust(of, one) if bounds]
         if robust:
             told.append(f"{judge}, order-robust rates against the opponent: {', '.join(robust)}.")
         if one.answer.note:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from results.render.format import percent
+from results.render.format import format_percent
 from results.statistics import Design, SampleSize
 
 
@@ -19,9 +19,9 @@ def design_lines(design: Design, needed: SampleSize) -> list[str]:
     assumed = design.assumed
     orders = "both orders" if design.orders == 2 else "one order"
     size = f"{design.dialogues} dialogues, {orders}, {_counted(design.samples, 'sample')}"
-    given = f"a win rate of {percent(assumed.rate)}, consistency {percent(assumed.consistency)}"
+    given = f"a win rate of {format_percent(assumed.rate)}, consistency {format_percent(assumed.consistency)}"
     if design.samples > 1:
-        given += f", repeats that agree in {percent(assumed.repeat_agreement)}"
+        given += f", repeats that agree in {format_percent(assumed.repeat_agreement)}"
     if design.seeds > 1:
         size += f", {design.seeds} training seeds"
         given += f", a spread between seeds of {assumed.seed_spread:g} log-odds"

@@ -12,7 +12,7 @@ from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, Summary
 from results.analysis.early_stopping import StoppingResult, StoppingRule
 from results.render.contest import answerer_data, answerer_notes, kin_notes
-from results.render.format import EMULATED_NOTE, between, money, percent, reasons
+from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
 from results.render.table import Table
 from results.statistics.win_rate import GENERATION
 
@@ -23,7 +23,7 @@ SCOPE = {
 }
 
 
-def as_data(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: Summary) -> dict[str, Any]:
     """The summary as plain data; rates in [0, 1]."""
     return {
         "run": summary.run_id,
@@ -95,7 +95,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
     }
 
 
-def as_table(summary: Summary) -> Table:
+def to_table(summary: Summary) -> Table:
     """The summary as a table: one row a judge."""
     first, told = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
@@ -110,15 +110,15 @@ def as_table(summary: Summary) -> Table:
         sequence = stopped.sequence
         table.add_row(
             judge.contest.judge,
-            percent(sequence.rate),
-            "exact" if stopped.is_exact else between(sequence.low, sequence.high),
+            format_percent(sequence.rate),
+            "exact" if stopped.is_exact else format_range(sequence.low, sequence.high),
             f"{sequence.prefix} of {sequence.total}",
             str(sequence.incomplete),
             _answer(judge, stopped),
             f"{stopped.asked:,}",
             f"{stopped.saved:,}",
-            money(judge.contest.cost_usd),
-            money(stopped.saved_usd),
+            format_usd(judge.contest.cost_usd),
+            format_usd(stopped.saved_usd),
         )
     return table
 
@@ -135,7 +135,7 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
     return "undecided" if stopped.finished else "open"
 
 
-def notes(summary: Summary) -> list[str]:
+def caveats(summary: Summary) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     told += answerer_notes(judge.contest for judge in summary.judges)
@@ -155,10 +155,10 @@ def notes(summary: Summary) -> list[str]:
         if stopped.beyond:
             said.append(f"{stopped.beyond:,} judgments beyond that look are stored and do not count")
         if judge.hard.unscored:
-            said.append(f"unscored {reasons(judge.hard.unscored)}, entered by their bounds")
+            said.append(f"unscored {format_reasons(judge.hard.unscored)}, entered by their bounds")
         told.append(f"{judge.contest.judge}: {'; '.join(said)}.")
     return told
 
 
 def _saved_money(stopped: StoppingResult) -> str:
-    return f"about {money(stopped.saved_usd)}" if stopped.saved_usd is not None else "price not known"
+    return f"about {format_usd(stopped.saved_usd)}" if stopped.saved_usd is not None else "price not known"

@@ -32,7 +32,7 @@ _FLAT = (
 
 def as_json(material: Material) -> str:
     """Everything, indented."""
-    return json_bytes(versioned(as_data(material))).decode()
+    return json_bytes(versioned(to_dict(material))).decode()
 
 
 def as_csv(material: Material) -> str:
@@ -48,7 +48,7 @@ def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
     return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
 
 
-def as_data(material: Material) -> dict[str, Any]:
+def to_dict(material: Material) -> dict[str, Any]:
     """All of the material."""
     told = told_on_top(material)
     return {
@@ -150,7 +150,7 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "answering_models": dict(contest.answerers),
         "several_answering_models": len(contest.answerers) > 1,
         "answers_left_out": contest.left_out,
-        "readings": contest.readings.as_data(),
+        "readings": contest.readings.to_dict(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,
