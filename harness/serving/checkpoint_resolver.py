@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.errors import Fault, UserError
 from finetune.checkpoint import RECORD, Checkpoint, check_same_base, read_checkpoint
-from finetune.model_loader import LocalModel, locate
+from finetune.model_loader import LocalModel, locate_model
 from finetune.tokenizer_identity import check_prompt_encoding
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
@@ -250,14 +250,14 @@ def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint
 def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> LocalModel:
     if base:
         revisions = {one.base.revision for one in made if one.base.name == base}
-        return locate(base, revisions.pop() if len(revisions) == 1 else "")
+        return locate_model(base, revisions.pop() if len(revisions) == 1 else "")
     wanted = {
         name.partition(":")[2] for name in names if name.partition(":")[0] in (BASE, BASE_CUT) and ":" in name
     }
     bases = {one.base.weights: one for one in made if not wanted or short_name(one.base.name) in wanted}
     if len(bases) == 1:
         (one,) = bases.values()
-        return locate(one.base_location, "" if Path(one.base_location).is_dir() else one.base.revision)
+        return locate_model(one.base_location, "" if Path(one.base_location).is_dir() else one.base.revision)
     raise UserError(
         "several base models match" if bases else "the base model is not known",
         code="base-model.ambiguous" if bases else "base-model.unknown",

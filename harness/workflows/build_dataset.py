@@ -18,7 +18,7 @@ from agents.errors import Fault, UserError
 from agents.improver import improvement_preset
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet, Split
-from finetune.dataset_folder import DatasetOrigin, write
+from finetune.dataset_folder import DatasetOrigin, write_dataset
 from finetune.dialogue_selection import (
     HUMAN,
     IMPROVED,
@@ -28,7 +28,7 @@ from finetune.dialogue_selection import (
     PARTITION_SEED,
     RELEASED_SEED,
     DialogueSelection,
-    membership,
+    select_dialogues,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
 from harness.data.author_resolver import emulated_set, resolve_author
@@ -68,7 +68,7 @@ class BuiltDataset:
         Raises:
             UserError: as `finetune.dataset_folder.write`.
         """
-        return write(
+        return write_dataset(
             folder,
             self.rows,
             self.dialogues,
@@ -141,8 +141,8 @@ def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: TrainingSetSpe
     method = recipe.method if recipe.method == LOW_RATED else Method(recipe.method)
     if method is Method.DIRECT and recipe.needs_store:
         # No person has rated these: the human's rating alone parts the dialogues, as where it is improved.
-        return _renamed(membership(Method.OVER_HUMAN, rated, recipe.fidelity), {IMPROVED: recipe.llm})
-    return membership(method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
+        return _renamed(select_dialogues(Method.OVER_HUMAN, rated, recipe.fidelity), {IMPROVED: recipe.llm})
+    return select_dialogues(method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
 
 def _renamed(members: DialogueSelection, names: Mapping[str, str]) -> DialogueSelection:

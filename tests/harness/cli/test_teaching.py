@@ -44,8 +44,8 @@ def test_from_teachers_to_datasets_and_profiles(call: Any, tmp_path: Path) -> No
     told = json.loads(call(improve, *options, *emulated, "--json"))
     assert told["emulated"] is True
     assert told["models"][TEACHER]["made"] == foreseen["models"][0]["calls"] == 8 * (1 + 2 * 4)
-    assert {one["responses"] for one in told["sets"]} == {8}
-    assert f"{TEACHER}@sequential-over-llm" in {one["author"] for one in told["sets"]}
+    assert {one["responses"] for one in told["response_sets"]} == {8}
+    assert f"{TEACHER}@sequential-over-llm" in {one["author"] for one in told["response_sets"]}
 
     shown = call(improve, *options, *emulated)
     assert "EMULATED" in shown

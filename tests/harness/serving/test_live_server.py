@@ -9,7 +9,7 @@ import pytest
 
 from agents.models.spec import ApiProtocol, Model
 from harness.serving.live_server import cached_adapters, prepare
-from serve.lora_adapter import Adapter, read_adapter
+from serve.lora_adapter import LoraAdapter, read_adapter
 from serve.vllm_server import VllmServer
 from tests.errors import user_error
 from tests.serve.test_lora_adapter import write
@@ -41,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def student(value: float, folder: str = "a") -> Adapter:
+def student(value: float, folder: str = "a") -> LoraAdapter:
     return read_adapter("student:a", write(Path(folder), value))
 
 

@@ -20,7 +20,7 @@ from agents.responder import Responder
 from agents.student_prompt import PromptStyle, rendering
 from agents.types import Dialogue, Fidelity, Response, Split, Strategy
 from finetune.dataset_folder import FORMATS
-from finetune.dataset_reader import read
+from finetune.dataset_reader import read_dataset
 from finetune.dialogue_selection import LLMS
 from harness.data.dataset import Dataset, load, sample
 from harness.data.splits import dialogues_in_split
@@ -143,7 +143,7 @@ async def test_no_test_dialogue_in_any_file_and_one_prompt_a_pair(store: Store, 
         for file in folder.rglob("*.json*"):
             text = file.read_text(encoding="utf-8")
             assert not any(json.dumps(one.id) in text or one.utterance in text for one in test)
-        data = read(folder)
+        data = read_dataset(folder)
         assert (len(data.sft), len(data.dpo)) == (manifest["rows"]["sft"], manifest["rows"]["dpo"])
         turns = {one.dialogue: one.turn for one in data.sft} | {one.dialogue: one.turn for one in data.dpo}
         assert all(pair.turn == turns[pair.dialogue] and pair.chosen != pair.rejected for pair in data.dpo)

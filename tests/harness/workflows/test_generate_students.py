@@ -238,7 +238,9 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
     path = place / "checkpoints" / "kind" / "checkpoint.json"
     options = (("enable_thinking", False),)
     monkeypatch.setattr(
-        generate_students, "load_prompt_encoding", lambda folder, form: PromptEncoding("asking-1:a", (2,), options)
+        generate_students,
+        "load_prompt_encoding",
+        lambda folder, form: PromptEncoding("asking-1:a", (2,), options),
     )
     record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(PromptStyle.CHAT).id}
     for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
