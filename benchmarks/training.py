@@ -34,7 +34,7 @@ from rich.table import Table
 
 from agents.model_files.decoder_config import parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import read
+from finetune.dataset_reader import read_dataset
 from finetune.memory_plan import CARD_MIB, GIB, load_base_config, plan_stage
 from finetune.sequence_lengths import Stage, sequence_lengths
 from harness.data.dataset import load
@@ -140,7 +140,7 @@ def peaks(
     parent = place / "peak-sft"  # which is trained first, and DPO goes on from
     shape, lengths = (
         parse_decoder_config(load_base_config(base)),
-        sequence_lengths(read(longest), base, settings)[0],
+        sequence_lengths(read_dataset(longest), base, settings)[0],
     )
     made = []
     for stage in STAGES:
@@ -261,7 +261,7 @@ def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfi
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
 
-    options = TrainOptions(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
+    options = TrainOptions(on_step=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
     if job["stage"] == "sft":
         train_sft(job["base"], data, out, settings, options=options)
     else:
@@ -272,7 +272,7 @@ def _tiny(place: Path) -> Path:
     from finetune import tiny_model
 
     folder = place / "tiny"
-    return folder if folder.is_dir() else tiny_model.build(folder)
+    return folder if folder.is_dir() else tiny_model.build_tiny_model(folder)
 
 
 def _sample(place: Path) -> Path:

@@ -68,7 +68,7 @@ class Base:
     revision: str
     weights: str
 
-    def told(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """As it stands in a record."""
         return {"name": self.name, "revision": self.revision, "weights": self.weights}
 

@@ -153,7 +153,7 @@ def parse_training_config(
     return settings
 
 
-def table() -> list[tuple[str, str, str]]:
+def settings_table() -> list[tuple[str, str, str]]:
     """(name, default, source) of every setting, for the documentation and `train plan`."""
     return [(one.name, str(one.default), SOURCES[one.name]) for one in fields(TrainingConfig)]
 

@@ -66,7 +66,7 @@ class DatasetOrigin:
         return ", ".join(part for part in (self.method, self.llm, self.strategy, self.teacher) if part)
 
 
-def write(
+def write_dataset(
     folder: Path,
     rows: TrainingRows,
     dialogues: Mapping[str, Dialogue],

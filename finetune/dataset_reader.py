@@ -53,7 +53,7 @@ class DatasetFolder:
     held_out_dpo: tuple[Pair, ...]
 
 
-def read(folder: Path) -> DatasetFolder:
+def read_dataset(folder: Path) -> DatasetFolder:
     """The dataset in `folder`, checked: kind, version, every file's hash, every row.
 
     Raises:

@@ -172,7 +172,7 @@ def partition(
     )
 
 
-def membership(
+def select_dialogues(
     method: Method | str,
     rated: Sequence[RatedDialogue],
     fidelity: Fidelity = Fidelity.PAPER,
@@ -185,7 +185,7 @@ def membership(
     Raises:
         UserError: no such method or LLM, a dialogue given twice, a rating that is not 1, 2 or 3.
     """
-    check(rated)
+    check_ratings(rated)
     match method:
         case Method.DIRECT:
             return direct_combined(rated, fidelity) if llm == COMBINED else direct(rated, llm, fidelity)
@@ -199,7 +199,7 @@ def membership(
     raise UserError("no such method", where="--method", found=repr(method), remedy=f"Choose: {known}.")
 
 
-def check(rated: Sequence[RatedDialogue]) -> None:
+def check_ratings(rated: Sequence[RatedDialogue]) -> None:
     """Every fault of the ratings at once.
 
     Raises:

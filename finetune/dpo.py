@@ -13,17 +13,17 @@ from typing import Any
 from agents.errors import UserError
 from finetune.checkpoint import Checkpoint, check_adapter, check_same_base, read_checkpoint
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import check_has_rows, read
+from finetune.dataset_reader import check_has_rows, read_dataset
 from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.model_loader import (
     check_weights,
     length_limits,
     load_model,
     load_tokenizer,
-    locate,
+    locate_model,
     select_device,
 )
-from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, student_rendering, train
+from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, run_training, student_rendering
 from finetune.tokenization import tokenize_pairs
 from finetune.tokenizer_identity import check_prompt_encoding, load_prompt_encoding
 from finetune.trainer import REFERENCE, trainer_arguments
@@ -61,12 +61,12 @@ def train_dpo(
             found=f"a {started.stage} checkpoint",
             remedy="Name the SFT step's folder with --from.",
         )
-    found = locate(base or started.base_location, "" if base else started.base.revision)
+    found = locate_model(base or started.base_location, "" if base else started.base.revision)
     check_same_base(started, found.base)
     check_weights(found.folder)
     check_adapter(parent, found.folder)
     check_prompt_encoding(started, found.folder)
-    folder = read(data)
+    folder = read_dataset(data)
     check_has_rows(folder, "dpo")
     room = length_limits(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
@@ -105,7 +105,7 @@ def train_dpo(
             _trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else ""
         )
 
-    return train(task, make, options)
+    return run_training(task, make, options)
 
 
 def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:

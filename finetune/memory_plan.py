@@ -72,7 +72,7 @@ class TrainingPlan:
     Attributes:
         tokens_per_pass: of one forward pass at the longest row; a pair counts twice.
         teraflop: of the whole stage, 10^12 multiplications and additions.
-        ways: settings that bring it under the card's size, the least first; () where it fits already.
+        suggestions: settings that bring it under the card's size, the least first; () where it fits already.
     """
 
     stage: Literal["sft", "dpo"]
@@ -84,7 +84,7 @@ class TrainingPlan:
     teraflop: float
     memory: MemoryEstimate
     fits: bool
-    ways: tuple[str, ...]
+    suggestions: tuple[str, ...]
 
 
 def load_base_config(base: str, revision: str = "") -> Mapping[str, Any]:
@@ -110,7 +110,7 @@ def load_base_config(base: str, revision: str = "") -> Mapping[str, Any]:
         raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error
 
 
-def memory(
+def estimate_memory(
     shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int
 ) -> MemoryEstimate:
     """The peak of one stage.
@@ -157,7 +157,7 @@ def plan_stage(
         lengths, said: tokens of every row (of a pair's longer side), and of its completions.
     """
     longest, longest_said = max(lengths, default=0), max(said, default=0)
-    found = memory(shape, settings, stage, longest, longest_said)
+    found = estimate_memory(shape, settings, stage, longest, longest_said)
     card = card_mib * 2**20
     steps = settings.steps(len(lengths))
     share = min(1.0, steps * settings.effective_batch / max(len(lengths) * settings.epochs, 1))
@@ -192,7 +192,7 @@ def _ways(
     trial = settings
 
     def enough() -> bool:
-        return memory(shape, trial, stage, longest, said).total <= card
+        return estimate_memory(shape, trial, stage, longest, said).total <= card
 
     if not trial.activation_checkpointing:
         trial = replace(trial, activation_checkpointing=True)
@@ -203,9 +203,9 @@ def _ways(
     if not enough() and stage == "dpo" and not trial.precompute_reference:
         ways.append("--precompute-reference")
     if not enough():
-        weights = memory(shape, trial, stage, 0, 0)
+        weights = estimate_memory(shape, trial, stage, 0, 0)
         for length in range(longest, 31, -1):
-            if memory(shape, trial, stage, length, min(said, length * 2)).total <= card:
+            if estimate_memory(shape, trial, stage, length, min(said, length * 2)).total <= card:
                 ways.append(f"--max-length {length} (longer rows are left out and counted)")
                 break
         else:

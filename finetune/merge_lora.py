@@ -22,7 +22,7 @@ from agents.model_files.weights import load_json_object, tensors_of, weight_file
 from finetune.checkpoint import Checkpoint, check_adapter, check_same_base, read_checkpoint, weights_id
 from finetune.dependencies import require_training_libraries
 from finetune.lora_targets import tied_weight_faults
-from finetune.model_loader import LocalModel, load_model, load_tokenizer, locate, torch_dtype
+from finetune.model_loader import LocalModel, load_model, load_tokenizer, locate_model, torch_dtype
 from finetune.tiny_model import corpus
 from finetune.tokenizer_identity import check_prompt_encoding
 
@@ -52,14 +52,14 @@ class LogitDifference:
         return cls(largest, largest / size if size else largest)
 
 
-def merge(
+def merge_adapter(
     checkpoint: Path,
     out: Path,
     *,
     base: str = "",
     dtype: str = "",
     cpu: bool = True,
-    tell: Callable[[str], None] = lambda line: None,
+    on_message: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Write the merged model and give back its record (also in `merged.json`).
 
@@ -75,7 +75,7 @@ def merge(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("there is something already", where=str(out), remedy="Name a new folder with --out.")
     made = read_checkpoint(checkpoint)
-    found = locate(base or made.base_location, "" if base else made.base.revision)
+    found = locate_model(base or made.base_location, "" if base else made.base.revision)
     check_same_base(made, found.base)
     check_adapter(checkpoint, found.folder)
     check_prompt_encoding(made, found.folder)
@@ -87,7 +87,7 @@ def merge(
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
             folder = Path(work) / "model"
-            record = _write(made, found, folder, dtype or _stored(found.folder), cpu=cpu, tell=tell)
+            record = _write(made, found, folder, dtype or _stored(found.folder), cpu=cpu, tell=on_message)
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
@@ -129,7 +129,7 @@ def _write(
         "version": 1,
         "name": made.name,
         "checkpoint": made.id,
-        "base": made.base.told(),
+        "base": made.base.to_dict(),
         "weights": weights_id(folder),
         "dtype": dtype,
         "form": str(made.form),

@@ -43,7 +43,7 @@ class LocalModel:
     base: Base
 
 
-def locate(name: str, revision: str = "") -> LocalModel:
+def locate_model(name: str, revision: str = "") -> LocalModel:
     """The base's folder, from the Hub where it is not one already, and its identity by content.
 
     Raises:

@@ -37,10 +37,10 @@ from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
 from finetune.tokenization import TokenizedRows
 from finetune.tokenizer_identity import PromptEncoding
-from finetune.trainer import StepCallback, run, tracker_environment, translate_errors
+from finetune.trainer import StepCallback, run_trainer, tracker_environment, translate_errors
 from finetune.work_dir import WorkDir, existing_checkpoint, locked_work_dir, recipe_id, save_step
 
-Tell = Callable[[str], None]
+MessageCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +99,23 @@ class TrainOptions:
     """What changes nothing in a recipe, but for the device.
 
     Attributes:
-        watch: is given every optimiser step.
-        tell: is given, line by line, what a person who waits wants to know.
+        on_step: is given every optimiser step.
+        on_message: is given, line by line, what a person who waits wants to know.
         report_to: trackers beside metrics.jsonl.
         restart: throw unfinished work away.
         new_tokens: limit of the responses in the check after training.
         cpu: leave a card alone that is there.
     """
 
-    watch: StepCallback | None = None
-    tell: Tell = lambda line: None
+    on_step: StepCallback | None = None
+    on_message: MessageCallback = lambda line: None
     report_to: tuple[str, ...] = ()
     restart: bool = False
     new_tokens: int = post_training_check.NEW_TOKENS
     cpu: bool = False
 
 
-def train(
+def run_training(
     task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrainer], options: TrainOptions
 ) -> Checkpoint:
     """Train, or give back what this very recipe has made already.
@@ -124,7 +124,7 @@ def train(
         UserError: the machine ran out of something, a loss is not a number, `out` is taken; nothing
             half-written is left at `out`.
     """
-    tell = options.tell
+    tell = options.on_message
     recipe = task.recipe()
     done = existing_checkpoint(task.out, recipe)
     if done is not None:
@@ -134,7 +134,7 @@ def train(
         locked_work_dir(task.out, recipe, restart=options.restart) as work,
         translate_errors(task.settings, work, tell),
     ):
-        tell(f"{task.stage}: {task.prepared.told()}")
+        tell(f"{task.stage}: {task.prepared.describe()}")
         for note in tokenizer_warnings(task.tokenizer, task.rendering.form):
             tell(f"{task.stage}: look at this: {note}")
         save = work.last_intact_save(tell)
@@ -143,10 +143,12 @@ def train(
         began = time.monotonic()
         with tracker_environment(work):
             made = make(task, work)
-            run(made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.watch)
+            run_trainer(
+                made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.on_step
+            )
         tell(f"{task.stage}: checking for forgetting and collapse")
         model = made.trainer.accelerator.unwrap_model(made.trainer.model)
-        found = post_training_check.check(
+        found = post_training_check.run_post_training_check(
             model,
             task.tokenizer,
             task.rendering,
@@ -235,7 +237,7 @@ def _record(
         "version": VERSION,
         "name": task.name,
         "stage": task.stage,
-        "base": task.base.told(),
+        "base": task.base.to_dict(),
         # where the base lay, seen from this folder: the name above is seen from where the training was begun
         "base_from_here": _from(task.base_folder, task.out) if is_local_folder(task.base.name) else "",
         "parent": _parent(task.parent) if task.parent else None,
@@ -261,7 +263,7 @@ def _record(
         "steps": steps,
         "losses": first_and_last(metrics, "loss"),
         "margins": first_and_last(metrics, "rewards/margins") if task.stage == "dpo" else {},
-        "health": found.told(),
+        "health": found.to_dict(),
         "trainable_parameters": trainable,
         "seconds": seconds,
         "device": task.device,

@@ -59,7 +59,7 @@ class PostTrainingCheck:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> PostTrainingCheck | None:
+    def from_record(cls, record: Mapping[str, Any]) -> PostTrainingCheck | None:
         """What stands in a checkpoint's record; None where nothing was checked.
 
         >>> Health.of(read_checkpoint(folder).record).distinct
@@ -67,7 +67,7 @@ class PostTrainingCheck:
         told = record.get("health")
         return cls(**{**told, "warnings": tuple(told["warnings"])}) if told else None
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in a checkpoint's record."""
         return {**asdict(self), "warnings": list(self.warnings)}
 
@@ -92,7 +92,7 @@ def select_check_examples(
     return ("held out" if held else "trained on"), tuple(rows[name] for name in chosen)
 
 
-def check(
+def run_post_training_check(
     model: Any,
     tokenizer: Any,
     rendering: PromptFormat,

@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import check_has_rows, read
+from finetune.dataset_reader import check_has_rows, read_dataset
 from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.lora_targets import check_target_modules, parse_target_modules
 from finetune.model_loader import (
@@ -15,11 +15,11 @@ from finetune.model_loader import (
     length_limits,
     load_model,
     load_tokenizer,
-    locate,
+    locate_model,
     resolve_form,
     select_device,
 )
-from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, student_rendering, train
+from finetune.pipeline import PreparedTrainer, TrainingJob, TrainOptions, run_training, student_rendering
 from finetune.tokenization import tokenize_examples
 from finetune.tokenizer_identity import load_prompt_encoding
 from finetune.trainer import trainer_arguments
@@ -51,10 +51,10 @@ def train_sft(
     settings = settings or TrainingConfig()
     options = options or TrainOptions()
     trackers = check_trackers(options.report_to)
-    found = locate(base, revision)
+    found = locate_model(base, revision)
     check_weights(found.folder)
     check_target_modules(settings, found.folder)
-    folder = read(data)
+    folder = read_dataset(data)
     check_has_rows(folder, "sft")
     room = length_limits(found.folder, settings.max_length)
     tokenizer = load_tokenizer(found.folder, room.words)
@@ -79,7 +79,7 @@ def train_sft(
     def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:
         return PreparedTrainer(_trainer(task, work, trackers))
 
-    return train(task, make, options)
+    return run_training(task, make, options)
 
 
 def lora(settings: TrainingConfig) -> Any:

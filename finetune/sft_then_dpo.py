@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig, with_seed
-from finetune.dataset_reader import check_has_rows, read
+from finetune.dataset_reader import check_has_rows, read_dataset
 from finetune.dpo import train_dpo
 from finetune.pipeline import TrainOptions
 from finetune.sft import train_sft
@@ -34,7 +34,7 @@ def train_two_step(
         UserError: as `train_sft` and `train_dpo`; a dataset without pairs is refused before anything runs.
     """
     settings = settings or TrainingConfig()
-    folder = read(data)
+    folder = read_dataset(data)
     for stage in ("sft", "dpo"):
         check_has_rows(folder, stage)
     name = name or out.name

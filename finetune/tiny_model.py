@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
-Kind = Literal["llama", "mistral"]
-KINDS: tuple[Kind, ...] = ("llama", "mistral")
+TokenizerKind = Literal["llama", "mistral"]
+KINDS: tuple[TokenizerKind, ...] = ("llama", "mistral")
 VOCABULARY = 1024
 CONTEXT = 2048
 SHAPE = {
@@ -51,7 +51,9 @@ CHAT_TEMPLATES = {  # the shape of the families' own: BOS in the text, the end o
 }
 
 
-def build(folder: Path, kind: Kind = "llama", *, chat: bool = False, seed: int = 1) -> Path:
+def build_tiny_model(
+    folder: Path, kind: TokenizerKind = "llama", *, chat: bool = False, seed: int = 1
+) -> Path:
     """Write a tiny student's folder: config, safetensors weights, tokenizer.
 
     Args:
@@ -87,7 +89,9 @@ def build(folder: Path, kind: Kind = "llama", *, chat: bool = False, seed: int =
     return folder
 
 
-def build_tokenizer(kind: Kind, *, chat: bool = False, legacy: bool = False) -> PreTrainedTokenizerBase:
+def build_tokenizer(
+    kind: TokenizerKind, *, chat: bool = False, legacy: bool = False
+) -> PreTrainedTokenizerBase:
     """A tokenizer of the real model's type with about `VOCABULARY` tokens.
 
     Args:
@@ -184,7 +188,7 @@ def _begins_with(tokenizer: Tokenizer, token: str) -> Any:
     )
 
 
-def _model(kind: Kind, tokenizer: PreTrainedTokenizerBase) -> Any:
+def _model(kind: TokenizerKind, tokenizer: PreTrainedTokenizerBase) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
     common: dict[str, Any] = {

@@ -76,7 +76,7 @@ class TokenizedRows:
         """Tokens of the longest row; 0 without rows."""
         return max(self.lengths, default=0)
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """One line for the person who waits: `1,900 rows, 412,000 tokens, longest 377; left out: …`."""
         left = ", ".join(f"{why} ({count})" for why, count in self.left_out.items()) or "nothing"
         return (

@@ -37,12 +37,12 @@ class PromptEncoding:
 
     Attributes:
         id: content id of tokenizer and template (`agents.model_files.tokenizer_identity`); "" where it cannot be known here.
-        ends: ids that end an answer.
+        eos_token_ids: ids that end an answer.
         options: what the chat template is told beside the conversation; {} in plain form.
     """
 
     id: str = ""
-    ends: tuple[int, ...] = ()
+    eos_token_ids: tuple[int, ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
 
     def template_kwargs(self) -> dict[str, Any]:
@@ -90,12 +90,12 @@ class PromptProblems:
     """Questions that a base cannot be asked as they are meant.
 
     Attributes:
-        beyond: tokens that it has no embedding for → how many questions hold them.
-        control: marks of its own that a dialogue holds as words → how many questions hold them.
+        missing_embeddings: tokens that it has no embedding for → how many questions hold them.
+        control_tokens: marks of its own that a dialogue holds as words → how many questions hold them.
     """
 
-    beyond: Mapping[str, int]
-    control: Mapping[str, int]
+    missing_embeddings: Mapping[str, int]
+    control_tokens: Mapping[str, int]
 
 
 def find_prompt_problems(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> PromptProblems:

@@ -113,7 +113,7 @@ def tracker_environment(work: WorkDir) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def run(trainer: Any, work: WorkDir, stage: str, steps: int, watch: StepCallback | None) -> None:
+def run_trainer(trainer: Any, work: WorkDir, stage: str, steps: int, watch: StepCallback | None) -> None:
     """Train to the end, from the last whole save where there is one.
 
     Args:

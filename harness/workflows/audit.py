@@ -127,10 +127,11 @@ def plan_audit(
     """
     if split not in (Split.TRAIN, Split.TEST):
         raise UserError(
-            "train and test are audited apart",
+            "an audit runs on the train split or on the test split",
+            code="audit.invalid-split",
             where="--on",
             found=str(split),
-            remedy="The test split was chosen by low ratings; one number over both would mean neither.",
+            remedy="Audit each split separately: the test split was selected by its low ratings.",
         )
     dialogues = tuple(seeded_order(dialogues_in_split(dataset, split), seed)[:limit])
     responders = tuple(dataset.texts)
@@ -159,10 +160,11 @@ def plan_audit(
     )
     if not plan.pairs:
         raise UserError(
-            "no two responses to one dialogue were rated differently",
+            "no two responses to the same dialogue have different human ratings",
+            code="audit.no-pairs",
             where=dataset.source,
             found=f"{len(dialogues)} dialogues in the {split} split",
-            remedy="An audit needs pairs with different human ratings: another split, or more dialogues.",
+            remedy="Choose another split or more dialogues.",
         )
     return plan
 

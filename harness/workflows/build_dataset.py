@@ -18,7 +18,7 @@ from agents.errors import Fault, UserError
 from agents.improver import improvement_preset
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet, Split
-from finetune.dataset_folder import DatasetOrigin, write
+from finetune.dataset_folder import DatasetOrigin, write_dataset
 from finetune.dialogue_selection import (
     HUMAN,
     IMPROVED,
@@ -28,7 +28,7 @@ from finetune.dialogue_selection import (
     PARTITION_SEED,
     RELEASED_SEED,
     DialogueSelection,
-    membership,
+    select_dialogues,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
 from harness.data.author_resolver import emulated_set, resolve_author
@@ -68,7 +68,7 @@ class BuiltDataset:
         Raises:
             UserError: as `finetune.dataset_folder.write`.
         """
-        return write(
+        return write_dataset(
             folder,
             self.rows,
             self.dialogues,
@@ -115,8 +115,9 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
     if missing and not recipe.partial:
         raise UserError(
             f"{len(missing):,} of {wanted:,} responses are missing",
-            found=f"none by {missing[0][1]} to {missing[0][0]}, for one",
-            remedy=f"Make them with: {recipe.command}  (or build without them: --partial)",
+            code="responses.missing",
+            found=f"for example none by {missing[0][1]} to {missing[0][0]}",
+            remedy=f"Generate them with: {recipe.command}  (or build without them: --partial)",
         )
     _leave_out(members, found.texts, {dialogue for dialogue, _ in missing})
     kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)} if recipe.hold_out else set()
@@ -140,8 +141,8 @@ def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: TrainingSetSpe
     method = recipe.method if recipe.method == LOW_RATED else Method(recipe.method)
     if method is Method.DIRECT and recipe.needs_store:
         # No person has rated these: the human's rating alone parts the dialogues, as where it is improved.
-        return _renamed(membership(Method.OVER_HUMAN, rated, recipe.fidelity), {IMPROVED: recipe.llm})
-    return membership(method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
+        return _renamed(select_dialogues(Method.OVER_HUMAN, rated, recipe.fidelity), {IMPROVED: recipe.llm})
+    return select_dialogues(method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
 
 def _renamed(members: DialogueSelection, names: Mapping[str, str]) -> DialogueSelection:
@@ -227,14 +228,17 @@ async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> 
     name = f"{recipe.teacher}@{preset}"
     if len(sets) > 1:
         faults = [Fault(f"{of.id}: {of.made}") for of in sets]
-        raise UserError("several sets of responses have this name", found=name, faults=faults)
+        raise UserError(
+            "several response sets have this name", code="response-set.ambiguous", found=name, faults=faults
+        )
     if not sets:
         there = await emulated_set(store, recipe.teacher, preset)
-        aside = f"  (rehearsed ones are there: --teacher {there.author})" if there else ""
+        aside = f"  (emulated responses exist: --teacher {there.author})" if there else ""
         raise UserError(
-            "there are no such improved responses",
+            "no improved responses with this name",
+            code="response-set.not-found",
             found=name,
-            remedy=f"Make them with: {recipe.command}{aside}",
+            remedy=f"Generate them with: {recipe.command}{aside}",
         )
     return sets[0]
 

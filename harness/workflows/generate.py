@@ -223,14 +223,18 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
         for other in await store.response_sets(of.author, of.preset):
             if other.id != of.id and await store.responses(other.id):
                 faults.append(
-                    Fault(f"{of.author}@{of.preset} is there, made in another way: {_apart(other, of)}")
+                    Fault(
+                        f"{of.author}@{of.preset} exists with other settings: {_apart(other, of)}",
+                        code="response-set.settings-differ",
+                    )
                 )
     if faults:
         raise UserError(
-            "these responses would be a second set under the same name",
+            "a response set with this name and other settings already exists",
+            code="response-set.exists",
             where="--preset",
-            remedy="Ask as before, or give them a name of their own with --preset NAME"
-            + (" (to improve initial responses that are there: --initial AUTHOR)." if plan.bases else "."),
+            remedy="Use the same settings as before, or name the new set with --preset NAME"
+            + (" (to improve stored responses: --initial-responses AUTHOR)." if plan.bases else "."),
             faults=faults,
         )
 

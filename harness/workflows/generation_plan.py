@@ -64,7 +64,8 @@ def parse_strategies(text: str) -> tuple[Strategy, ...]:
     unknown = [name for name in names if name not in set(Strategy)]
     if unknown or not names:
         raise UserError(
-            "no such strategy",
+            "unknown strategy",
+            code="option.unknown-strategy",
             where="--strategies",
             found=", ".join(map(repr, unknown)) or "none",
             remedy=f"Choose from: {', '.join(Strategy)}; or: {ALL}.",
@@ -141,8 +142,9 @@ async def plan_improvements(
             if base.responder is None and not any(one.key in base.responses for one in dialogues):
                 raise UserError(
                     f"{name} has no response to any of these dialogues",
-                    where="--initial",
-                    remedy=f"Make them with: empathy respond {initial} --split {chosen.split}",
+                    code="responses.missing",
+                    where="--initial-responses",
+                    remedy=f"Generate them with: empathy respond {initial} --split {chosen.split}",
                 )
             bases[base.set.id] = base
             agents += [
@@ -164,7 +166,12 @@ async def plan_improvements(
 def _check_writes(model: Model) -> None:
     if model.protocol is ApiProtocol.CONTROL:
         remedy = "Name a model, for example openai/gpt-6-luna."
-        raise UserError("a control judge writes no responses", found=model.id, remedy=remedy)
+        raise UserError(
+            "a control judge cannot write responses",
+            code="model.control-judge",
+            found=model.id,
+            remedy=remedy,
+        )
 
 
 async def _base(

@@ -166,13 +166,17 @@ def plan_judging(
     """
     if a.set.id == b.set.id:
         raise UserError(
-            "an author cannot be judged against itself", found=a.name, remedy="Name two different authors."
+            "an author cannot be judged against itself",
+            code="contest.same-author",
+            found=a.name,
+            remedy="Name two different authors.",
         )
     of_split = dialogues_in_split(dataset, split)
     both = [d for d in of_split if d.key in a.responses and d.key in b.responses]
     if not both:
         raise UserError(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
+            code="responses.no-common-dialogues",
             found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
             remedy=missing((a, b), of_split, str(split)),
         )

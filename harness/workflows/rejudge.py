@@ -75,7 +75,8 @@ async def judged(store: Store, written: str) -> StoredContest:
     entries = [entry for entry in (await load_contest_index(store)).entries if entry.run_id == run_id]
     if not entries:
         raise UserError(
-            "this run is about no contest",
+            "the run has no contest to rejudge",
+            code="run.no-contest",
             found=f"{run_id} ({kind})",
             remedy="Audit another judge with: empathy audit JUDGE"
             if kind == AUDIT

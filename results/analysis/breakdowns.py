@@ -57,9 +57,10 @@ async def beside(
     if any(judge.stopped for judge in summary.judges):
         if by or length:
             raise UserError(
-                "a contest that stops when it is known reports its sequence alone",
-                where="--by" if by else "--length-control",
-                remedy="Leave --until away to judge every dialogue.",
+                "not available for contests judged with early stopping",
+                code="early-stopping.no-breakdown",
+                where="--group-by" if by else "--length-control",
+                remedy="Omit --stop-when to judge every dialogue.",
             )
         return Breakdowns(looks=await _looks(store, summary))
     groups, lengths = {}, {}

@@ -129,9 +129,10 @@ async def load_panel(
     chosen = {judge_id: _fullest(kept, judge_id) for judge_id in {entry.judge_id for entry in kept}}
     if not chosen:
         raise UserError(
-            "no judge has judged these two to the end",
+            "no judge has a completed contest of these two authors",
+            code="panel.no-contests",
             where=store.database.shown,
-            found=f"left out as kin: {', '.join(left_out)}" if left_out else f"split {split}",
+            found=f"excluded as same-family: {', '.join(left_out)}" if left_out else f"split {split}",
             remedy="Judge them with: empathy judge A B --judge MODEL",
         )
     contests = await contests_by_entry(store, list(chosen.values()))
@@ -165,10 +166,14 @@ async def without_kin(
     kept = [judge for judge in judges if not kin[judge.id]]
     if not kept:
         raise UserError(
-            "every judge is of a contestant's family, and those are left out",
-            where="--without-kin",
-            faults=[Fault(self_preference_warning(judge.name, kin[judge.id])) for judge in judges],
-            remedy="Ask a judge of another family, or leave --without-kin away.",
+            "every judge belongs to the model family of a compared author and is excluded",
+            code="panel.judges-excluded",
+            where="--exclude-same-family",
+            faults=[
+                Fault(self_preference_warning(judge.name, kin[judge.id]), code="judge.same-family")
+                for judge in judges
+            ],
+            remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
     return kept, [judge.name for judge in judges if kin[judge.id]]
 

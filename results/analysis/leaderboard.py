@@ -120,7 +120,12 @@ async def load_leaderboard(
         rankings.append(_ranking(POOLED, "", models, seed))
     found = [ranking for ranking in rankings if ranking is not None]
     if not found:
-        raise UserError("no dialogue has both orders scored", where="--split", found=split)
+        raise UserError(
+            "no dialogue has both orders scored",
+            code="leaderboard.no-complete-dialogues",
+            where="--split",
+            found=split,
+        )
     return Leaderboard(split, tuple(found), passed_over)
 
 
@@ -140,13 +145,14 @@ async def complete_contests(
         elsewhere = sorted({entry.split for entry in catalogue.entries if not entry.stopped} - {split})
         kin = sum(bool(entry.kin) for entry in there) if without_kin else 0
         raise UserError(
-            f"nothing has been judged to the end on the {split} split",
+            f"no completed contests on the {split} split",
+            code="leaderboard.no-contests",
             where=catalogue.where,
-            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} of them stopped"
-            + (f", {kin} left out as kin" if kin else ""),
-            remedy=f"There are contests on: --split {', '.join(elsewhere)}."
+            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} with early stopping"
+            + (f", {kin} excluded as same-family" if kin else ""),
+            remedy=f"Completed contests exist on: --split {', '.join(elsewhere)}."
             if elsewhere
-            else "Judge something with: empathy judge A B --judge MODEL",
+            else "Judge two authors with: empathy judge A B --judge MODEL",
         )
     fullest: dict[tuple[str, frozenset[str]], ContestEntry] = {}
     for entry in chosen:
@@ -181,10 +187,13 @@ def _chosen(entries: Sequence[ContestEntry], judges: Sequence[str]) -> list[Cont
         if not mine:
             known = sorted({one.judge for one in entries})
             raise UserError(
-                "this judge has judged nothing to the end",
+                "no completed contests by this judge",
+                code="judge.no-judgments",
                 where="--judge",
                 found=repr(name),
-                remedy=f"There are: {', '.join(known)}; or: all." if known else "Judge something first.",
+                remedy=f"Choose from: {', '.join(known)}; or: all."
+                if known
+                else "Judge two authors with: empathy judge",
             )
         chosen += mine
     return chosen

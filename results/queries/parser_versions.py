@@ -38,7 +38,7 @@ class ParserVersionCounts:
         newest = parser_order(VERDICT_PARSER)
         return sum(count for parser, count in self.by_parser.items() if parser_order(parser) < newest)
 
-    def as_data(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "parser": VERDICT_PARSER,

@@ -140,11 +140,11 @@ def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
                 "comparisons whose samples all gave the same verdict",
             )
         )
-    if any(one.hard.outside is not None for one in judged):
+    if any(one.hard.unlisted_mass is not None for one in judged):
         rows.append(
             Metric(
                 "probability outside the answers",
-                tuple(percent(one.hard.outside) for one in judged),
+                tuple(percent(one.hard.unlisted_mass) for one in judged),
                 "mean mass on anything but an allowed answer",
             )
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.output_escape import csv_rows, json_bytes
 from results.queries.checkpoints import CheckpointRecord
+from results.render.format import versioned
 from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import caveats
 from results.report.context import AuthorPair, JudgedContest, ReportContext
@@ -23,7 +24,7 @@ from results.statistics import LengthControl, NotEstimable, SingleOrder
 _FLAT = (
     *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
     *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
-    *("position_preference", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
+    *("first_position_rate", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
     *("asked_again", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
     *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
 )
@@ -31,7 +32,7 @@ _FLAT = (
 
 def as_json(material: ReportContext) -> str:
     """Everything, indented."""
-    return json_bytes(as_data(material)).decode()
+    return json_bytes(versioned(to_dict(material))).decode()
 
 
 def to_csv(material: ReportContext) -> str:
@@ -47,7 +48,7 @@ def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
     return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
 
 
-def as_data(material: ReportContext) -> dict[str, Any]:
+def to_dict(material: ReportContext) -> dict[str, Any]:
     """All of the material."""
     told = headline_lines(material)
     return {
@@ -80,7 +81,7 @@ def as_data(material: ReportContext) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": one.name, "floor": one.is_floor, "unscored": one.unscored}
+                    {"judge": one.name, "baseline": one.is_floor, "unscored": one.unscored}
                     | _plain(asdict(one.found))
                     for one in audit.judges
                 ],
@@ -119,7 +120,7 @@ def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
         "judge_id": contest.judge_id,
         "control": one.is_control,
         "emulated": one.is_emulated,
-        "kin": [kin.told() for kin in contest.kin],
+        "same_family": [kin.told() for kin in contest.kin],
         "win_rate": hard.rate,
         "low": hard.low,
         "high": hard.high,
@@ -139,17 +140,17 @@ def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
         "worst_case_high": hard.missing_won.high if hard.missing_won else None,
         "ties": hard.ties,
         "consistency": hard.consistency,
-        "position_preference": hard.first_position_rate,
+        "first_position_rate": hard.first_position_rate,
         "repetition_stability": hard.repetition_stability,
         "a_first": _single(hard.a_first),
         "b_first": _single(hard.b_first),
         "unscored": dict(hard.unscored),
         "not_judged": hard.not_judged,
         "asked_again": contest.asked_again,
-        "answerers": dict(contest.answerers),
-        "answered_by_several": len(contest.answerers) > 1,
+        "answering_models": dict(contest.answerers),
+        "several_answering_models": len(contest.answerers) > 1,
         "answers_left_out": contest.left_out,
-        "readings": contest.readings.as_data(),
+        "readings": contest.readings.to_dict(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,
@@ -183,11 +184,11 @@ def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any
 def _author(one: ReportAuthor, looks: int) -> dict[str, Any]:
     return {
         "author": one.name,
-        "set": one.of.id,
+        "response_set": one.of.id,
         "role": str(one.role),
         "tiny": one.is_tiny,
-        "made": one.of.made,
-        "looks_at_test": looks,
+        "provenance": one.of.made,
+        "test_set_uses": looks,
         "endings": asdict(one.endings),
         "profile": asdict(one.profile) if one.profile else None,
     }

@@ -9,7 +9,7 @@ import pytest
 
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import memory
+from finetune.memory_plan import estimate_memory
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -78,7 +78,7 @@ def test_activations_are_what_autograd_keeps(shape: DecoderConfig, checkpointing
         for of in (
             lambda one, tokens: _kept(one, tokens, checkpointing=checkpointing),
             lambda one, tokens: (
-                memory(
+                estimate_memory(
                     one, TrainingConfig(activation_checkpointing=checkpointing), "sft", tokens, 0
                 ).activations
             ),

@@ -8,14 +8,14 @@ import pytest
 
 from benchmarks.training import longest_rows, peaks, random_base
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import read
+from finetune.dataset_reader import read_dataset
 from finetune.memory_plan import CARD_MIB, GIB
 
 LLAMA = "meta-llama/Llama-3.1-8B"
 
 
 def test_the_longest_rows_of_a_dataset_are_a_dataset(dataset: Path, tmp_path: Path) -> None:
-    whole, part = read(dataset), read(longest_rows(dataset, tmp_path / "longest", 5))
+    whole, part = read_dataset(dataset), read_dataset(longest_rows(dataset, tmp_path / "longest", 5))
     assert (len(part.sft), len(part.dpo)) == (5, 5)
     assert {*part.sft} <= {*whole.sft}
     assert max(len(one.turn + one.response) for one in whole.sft) == len(

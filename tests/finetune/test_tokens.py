@@ -22,7 +22,7 @@ from agents.student_prompt import (
     token_faults,
 )
 from agents.types import Dialogue
-from finetune.dataset_reader import Example, Pair, read
+from finetune.dataset_reader import Example, Pair, read_dataset
 from finetune.tokenization import tokenize_examples, tokenize_pairs
 
 pytest.importorskip("torch")
@@ -141,7 +141,7 @@ def test_trl_makes_the_same_ids_of_a_dataset_folders_rows(
 
     tokenizer = tokenizers[kind]
     tokenizer.pad_token = tokenizer.eos_token
-    data, how = read(dataset), rendering()
+    data, how = read_dataset(dataset), rendering()
     shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = LlamaConfig(vocab_size=len(tokenizer), **shape)
     shared: dict[str, Any] = {
@@ -205,4 +205,4 @@ def test_rows_over_the_length_are_left_out_and_counted(tokenizers: dict[str, Any
     ]
     assert sorted(prepared.left_out.values()) == [1, 1]
     assert "longer than the length of 512 tokens" in prepared.left_out
-    assert "left out: longer" in prepared.told()
+    assert "left out: longer" in prepared.describe()

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from agents.control_judges import rules
-from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.types import Split
@@ -23,6 +22,7 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, audited
 from results.statistics import WithinRaters
 from results.statistics.judge_accuracy import agreeing
+from tests.errors import user_error
 
 PROMPT = Library()[DEFAULT_PROMPT]
 
@@ -123,11 +123,11 @@ async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_p
 
 
 def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:
-    with pytest.raises(UserError, match="apart"):
+    with user_error("audit.invalid-split", found="all"):
         plan_audit(sample(), [], PROMPT, split=Split.ALL)
     alike = sample()
     ratings = tuple(
         type(one)(one.dialogue_id, one.responder, 2, one.rater, one.part) for one in alike.ratings
     )
-    with pytest.raises(UserError, match="rated differently"):
+    with user_error("audit.no-pairs", where="alike"):
         plan_audit(Dataset("alike", "0", alike.dialogues, alike.texts, ratings), [], PROMPT, split=Split.TEST)

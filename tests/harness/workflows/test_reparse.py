@@ -143,9 +143,9 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
         if reread:
             await reparse(store)
         summary = await summarise(store, run)
-        (told,) = judge_result.as_data(summary)["judges"]
-        (contest,) = data_export.as_data(await build_context(store, run))["contests"]
-        notes = data_export.as_data(await build_context(store, run))["notes"]
+        (told,) = judge_result.to_dict(summary)["judges"]
+        (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
+        notes = data_export.to_dict(await build_context(store, run))["notes"]
     readings = told["readings"]
     assert contest["readings"] == readings
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
@@ -180,5 +180,5 @@ def test_the_command_does_nothing_else(tmp_path: Path) -> None:
 
 
 def test_data_and_table_have_the_same_judges() -> None:
-    assert reparse_output.as_data([])["judges"] == []
-    assert reparse_output.as_table([]).rows == []
+    assert reparse_output.to_dict([])["judges"] == []
+    assert reparse_output.to_table([]).rows == []

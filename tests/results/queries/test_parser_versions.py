@@ -53,7 +53,7 @@ def test_what_changed_is_counted_by_kind() -> None:
     assert dict(readings.reread) == {"verdict-1": 3, "verdict-9": 1}
     assert (readings.changed, readings.became_scored, readings.became_unscored) == (1, 1, 1)
     assert readings.outdated == 1
-    assert readings.as_data()["parser"] == VERDICT_PARSER
+    assert readings.to_dict()["parser"] == VERDICT_PARSER
     assert readings.note("judge")
 
 

@@ -16,7 +16,7 @@ from results.db.store import Store
 from results.paper.cells import published
 from results.queries.checkpoints import save_checkpoint
 from results.queries.contests import load_contests
-from results.report import find_run, build_context, render
+from results.report import build_context, find_run, render
 from results.report.author_roles import AuthorRole
 from results.statistics import win_rate
 
