@@ -134,18 +134,18 @@ def compare(
             )
             return asked, groups
 
-    gathered, groups = run(main())
+    selection, groups = run(main())
     names = [name for group in groups for name in group]
     if generations is not None:
-        shown = _noise(gathered, generations, soft=soft)
+        shown = _noise(selection, generations, soft=soft)
     elif everyone:
-        shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
+        shown = _everyone(selection, seed, pairwise=pairwise, soft=soft)
     elif len(groups) == 1 or len(names) > 2:
-        shown = _strategies(gathered, len(groups[0]), seed, soft=soft, margin=margin)
+        shown = _strategies(selection, len(groups[0]), seed, soft=soft, margin=margin)
     else:
         by = "" if by == "none" else by
         shown = _two(
-            gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by, margin=margin
+            selection, seed, soft=soft, worth=worth, single_orders=single_orders, by=by, margin=margin
         )
     _show(shown, as_json=as_json)
 
@@ -197,13 +197,13 @@ def _other_sides(authors: Sequence[str]) -> UserError:
     )
 
 
-def _groups(authors: Sequence[str], catalogue: ContestIndex, *, one_side: bool) -> list[list[str]]:
+def _groups(authors: Sequence[str], contest_index: ContestIndex, *, one_side: bool) -> list[list[str]]:
     """The authors of each side: one, or a strategy's several training seeds.
 
     Raises:
         UserError: one author alone, where not one side is wanted.
     """
-    groups = [catalogue.names_in(side) for side in authors]
+    groups = [contest_index.names_in(side) for side in authors]
     if len(groups) == 1 and len(groups[0]) == 1 and not one_side:
         raise _other_sides(authors)
     return groups
@@ -232,7 +232,7 @@ def _refuse_for_two_only(*, everyone: bool) -> None:
 
 
 def _two(
-    gathered: ContestSelection,
+    selection: ContestSelection,
     seed: int,
     *,
     soft: bool,
@@ -245,7 +245,9 @@ def _two(
     from results.render import comparison as telling
     from results.render.comparison_data import compared_data
 
-    found = compare_pair(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
+    found = compare_pair(
+        selection, seed=seed, soft=soft, min_effect=worth, single_orders=single_orders, by=by
+    )
     shown = Shown(
         compared_data(found),
         telling.comparison_table(found),
@@ -266,22 +268,22 @@ def _with_margin(shown: Shown, margins: NonInferiorityMargins) -> Shown:
     return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
 
 
-def _noise(gathered: ContestSelection, generations: int, *, soft: bool) -> Shown:
+def _noise(selection: ContestSelection, generations: int, *, soft: bool) -> Shown:
     from results.analysis.variance import analyze_variance
     from results.render.variance import noise_data, noise_lines, noise_notes
 
-    noise = analyze_variance(gathered, generations, soft=soft)
+    noise = analyze_variance(selection, generations, soft=soft)
     return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
 
 
-def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> Shown:
+def _everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> Shown:
     from results.analysis.best_author import best_authors
-    from results.analysis.multi_comparison import compare_everyone
+    from results.analysis.multi_comparison import compare_authors
     from results.render import multi_comparison as telling
     from results.render.best_author import winners_data, winners_lines
     from results.render.comparison_data import multi_comparison_data
 
-    found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
+    found = compare_authors(selection, seed=seed, pairwise=pairwise, soft=soft)
     winners = best_authors(found)
     return Shown(
         {**multi_comparison_data(found), "best": winners_data(winners)},
@@ -292,13 +294,13 @@ def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bo
 
 
 def _strategies(
-    gathered: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None
+    selection: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None
 ) -> Shown:
     from results.analysis.training_seeds import compare_training_seeds
     from results.render import training_seeds as telling
     from results.render.comparison_data import strategies_data
 
-    found = compare_training_seeds(gathered, first, seed=seed, soft=soft)
+    found = compare_training_seeds(selection, first, seed=seed, soft=soft)
     shown = Shown(
         strategies_data(found), None, telling.strategies_lines(found), telling.strategies_notes(found)
     )

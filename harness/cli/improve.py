@@ -21,7 +21,7 @@ from harness.cli.options.common import (
 from harness.cli.respond import SPLITS, carry_out, finish
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import Summary
+    from harness.workflows.generate import GenerationResult
 
 
 @click.command()
@@ -96,7 +96,7 @@ def improve(
     kinds = _kinds(over, initial)
     chosen_strategies = parse_strategies(strategies)
 
-    async def main() -> Summary | None:
+    async def main() -> GenerationResult | None:
         from harness.data.dataset import load
         from harness.workflows.generation_plan import DialogueSubset, plan_improvements
         from results.db.store import Store

@@ -39,7 +39,7 @@ from harness.terminal.output import print_message
 if TYPE_CHECKING:
     from harness.workflows.judge import JudgingPlan
     from results.analysis.breakdowns import Breakdowns
-    from results.analysis.contest_results import Summary
+    from results.analysis.contest_results import JudgingResult
     from results.analysis.early_stopping import StoppingRule
     from results.db.store import Store
 
@@ -177,11 +177,11 @@ def judge(
         )
         return
 
-    async def main() -> tuple[Summary, str, Breakdowns] | None:
+    async def main() -> tuple[JudgingResult, str, Breakdowns] | None:
         from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.judge import judge_contest, plan_judging
-        from results.analysis.breakdowns import beside
+        from results.analysis.breakdowns import compute_breakdowns
         from results.db.store import Store
 
         dataset = load(data)
@@ -223,7 +223,7 @@ def judge(
                     store, registry, plan, settings, retry_unscored=retry_unscored, snapshots=snapshots
                 )
                 page = await _page(store, summary, snapshots) if report_to is not None else ""
-                more = await beside(store, summary, seed=seed, by=by, length=length_control)
+                more = await compute_breakdowns(store, summary, seed=seed, by=by, length=length_control)
                 return summary, page, more
 
     done = run(main())
@@ -280,7 +280,7 @@ def _tell_reach(plan: JudgingPlan) -> None:
         print_message(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.")
 
 
-async def _page(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> str:
+async def _page(store: Store, summary: JudgingResult, snapshots: tuple[str, ...]) -> str:
     from results.report import render
 
     return await render(store, summary.run_id, snapshots=snapshots)

@@ -29,16 +29,16 @@ class JudgeResult:
     contest: Contest
     hard: WinRate
     soft: WinRate | None
-    lane: EndpointReport | None
+    endpoint: EndpointReport | None
     stopped: StoppingResult | None = None
     unanswered_usd: float = 0.0
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """What went wrong, for people; "" where every request has its answer and some state a verdict."""
-        lane = self.lane.trouble if self.lane is not None else ""
-        if lane or not self.contest.expected or self.has_verdicts:
-            return lane
+        endpoint = self.endpoint.problem if self.endpoint is not None else ""
+        if endpoint or not self.contest.expected or self.has_verdicts:
+            return endpoint
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(self.unscored.items()))
         return f"not one verdict was read ({counts or 'nothing was judged'})."
 
@@ -57,7 +57,7 @@ class JudgeResult:
 
 
 @dataclass(frozen=True)
-class Summary:
+class JudgingResult:
     """A judging run's result; `adapted` says which parameters judges refused, and how they were asked."""
 
     run_id: str
@@ -67,14 +67,14 @@ class Summary:
     adapted: tuple[str, ...] = ()
 
 
-async def summarise(
+async def summarize_judging(
     store: Store,
     run_id: str,
     seed: int = SEED,
     report: RunReport | None = None,
     given_up: Mapping[str, Collection[JudgmentIndex]] | None = None,
     snapshots: Collection[str] = (),
-) -> Summary:
+) -> JudgingResult:
     """A run's result, from the database alone (and what this invocation did, where there was one).
 
     Args:
@@ -88,7 +88,7 @@ async def summarise(
     judges = []
     for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
-        lane = report.endpoints.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
+        endpoint = report.endpoints.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
         stopped = None
         if until is not None:
             stopped = stopping_result(
@@ -100,8 +100,8 @@ async def summarise(
                 given_up=(given_up or {}).get(contest.judge_id, ()),
             )
         usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
-        judges.append(JudgeResult(contest, hard, _soft(contest, seed), lane, stopped, usd))
-    return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
+        judges.append(JudgeResult(contest, hard, _soft(contest, seed), endpoint, stopped, usd))
+    return JudgingResult(run_id, spec, tuple(judges), bool(report and report.interrupted))
 
 
 def _soft(contest: Contest, seed: int) -> WinRate | None:

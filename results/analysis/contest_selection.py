@@ -35,13 +35,13 @@ class AuthorContest:
     Attributes:
         entry: the contest it is from.
         columns: the author as A.
-        asked: per code, whether the contest was about that dialogue.
+        included: per code, whether the contest was about that dialogue.
         answerers: answering name → number of answers.
     """
 
     entry: ContestEntry
     columns: JudgmentTable
-    asked: NDArray[np.bool_]
+    included: NDArray[np.bool_]
     answerers: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -59,7 +59,7 @@ class JudgeContests:
     judge: str
     provider: str
     model: str
-    standings: dict[str, AuthorContest] = field(default_factory=dict)
+    author_contests: dict[str, AuthorContest] = field(default_factory=dict)
     direct: dict[tuple[str, str], AuthorContest] = field(default_factory=dict)
 
     @property
@@ -71,7 +71,7 @@ class JudgeContests:
     def answerers(self) -> dict[str, int]:
         """Answering name → number of answers, over all its contests here."""
         counts: Counter[str] = Counter()
-        for standing in (*self.standings.values(), *self.direct.values()):
+        for standing in (*self.author_contests.values(), *self.direct.values()):
             counts.update(standing.answerers)
         return dict(counts)
 
@@ -81,10 +81,10 @@ class JudgeContests:
         return "" if self.is_control else answering_model_note(self.judge, self.model, self.answerers)
 
     @property
-    def kin(self) -> tuple[FamilyMatch, ...]:
+    def same_family(self) -> tuple[FamilyMatch, ...]:
         """Those whom it judged here that are of its own family."""
-        standings = [*self.standings.values(), *self.direct.values()]
-        return tuple(dict.fromkeys(one for standing in standings for one in standing.entry.kin))
+        author_contests = [*self.author_contests.values(), *self.direct.values()]
+        return tuple(dict.fromkeys(one for standing in author_contests for one in standing.entry.same_family))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class ContestSelection:
         left_out: judges left out as kin.
     """
 
-    catalogue: ContestIndex
+    contest_index: ContestIndex
     opponent: ResponseSet
     authors: tuple[ResponseSet, ...]
     dialogues: tuple[Dialogue, ...]
@@ -132,44 +132,50 @@ async def select_contests(
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
             judged to the end, or only by kin that are left out.
     """
-    catalogue = await load_contest_index(store)
-    there = [entry for entry in catalogue.entries if entry.split == split]
-    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
-    chosen = _chosen_judges(catalogue, judges)
+    contest_index = await load_contest_index(store)
+    there = [entry for entry in contest_index.entries if entry.split == split]
+    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.same_family)]
+    chosen = _chosen_judges(contest_index, judges)
     named = set().union(*chosen)
     of_judges = [entry for entry in full if not chosen or entry.judge_id in named]
-    against = catalogue.author(opponent, _mentioning(catalogue, opponent, of_judges))
+    against = contest_index.author(opponent, _mentioning(contest_index, opponent, of_judges))
     with_opponent = [entry for entry in of_judges if against.id in entry.sets]
     if authors:
-        sets = tuple(catalogue.author(name, _mentioning(catalogue, name, with_opponent)) for name in authors)
+        sets = tuple(
+            contest_index.author(name, _mentioning(contest_index, name, with_opponent)) for name in authors
+        )
     else:
         sets = _all_against(with_opponent, against)
     _check_different(sets, against)
     ids = _judges_of(with_opponent, sets if authors else (), against, chosen)
-    kin = {entry.judge for entry in there if entry.kin and against.id in entry.sets} if without_kin else set()
-    if (not ids or not sets) and kin:
+    same_family = (
+        {entry.judge for entry in there if entry.same_family and against.id in entry.sets}
+        if without_kin
+        else set()
+    )
+    if (not ids or not sets) and same_family:
         raise UserError(
             "no judge remains once the judges of a compared author's family are excluded",
             code="comparison.judges-excluded",
             where="--exclude-same-family",
-            found=f"excluded: {', '.join(sorted(kin))}",
+            found=f"excluded: {', '.join(sorted(same_family))}",
             remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
     if not ids or not sets:
-        raise _not_judged(catalogue, there, sets, against, judges, split, named)
-    found = await _load(store, catalogue, sets, against, ids, full, split, snapshots)
-    return replace(found, left_out=tuple(sorted(kin)))
+        raise _not_judged(contest_index, there, sets, against, judges, split, named)
+    found = await _load(store, contest_index, sets, against, ids, full, split, snapshots)
+    return replace(found, left_out=tuple(sorted(same_family)))
 
 
 def _mentioning(
-    catalogue: ContestIndex, name: str, entries: Sequence[ContestEntry]
+    contest_index: ContestIndex, name: str, entries: Sequence[ContestEntry]
 ) -> list[ContestEntry] | None:
     """Those of the contests that have the author; None (all contests) where none has."""
-    ids = {of.id for of in catalogue.response_sets_named(name)}
+    ids = {of.id for of in contest_index.response_sets_named(name)}
     return [entry for entry in entries if entry.sets & ids] or None
 
 
-def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[str]]:
+def _chosen_judges(contest_index: ContestIndex, names: Sequence[str]) -> list[set[str]]:
     """For each name, the ids of the ways of judging that have it.
 
     Raises:
@@ -180,11 +186,11 @@ def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[st
         by_id = name.startswith("judge-1:")
         ids = {
             entry.judge_id
-            for entry in catalogue.entries
+            for entry in contest_index.entries
             if entry.judge == name or (by_id and entry.judge_id.startswith(name))
         }
         if not ids:
-            known = sorted({entry.judge for entry in catalogue.entries})
+            known = sorted({entry.judge for entry in contest_index.entries})
             raise UserError(
                 "no judgments by this judge in the database",
                 code="judge.no-judgments",
@@ -249,7 +255,7 @@ def _judges_of(
 
 
 def _not_judged(
-    catalogue: ContestIndex,
+    contest_index: ContestIndex,
     there: Sequence[ContestEntry],
     sets: Sequence[ResponseSet],
     opponent: ResponseSet,
@@ -285,7 +291,7 @@ def _not_judged(
                     code="comparison.not-judged",
                 )
             )
-    elsewhere = {entry.split for entry in catalogue.entries if opponent.id in entry.sets} - {str(split)}
+    elsewhere = {entry.split for entry in contest_index.entries if opponent.id in entry.sets} - {str(split)}
     hint = f" This opponent has contests on: --split {', '.join(sorted(elsewhere))}." if elsewhere else ""
     return UserError(
         f"no judge has judged every author against {name_of(opponent)} on the {split} split",
@@ -299,7 +305,7 @@ def _not_judged(
 
 async def _load(
     store: Store,
-    catalogue: ContestIndex,
+    contest_index: ContestIndex,
     sets: tuple[ResponseSet, ...],
     opponent: ResponseSet,
     judge_ids: Sequence[str],
@@ -325,13 +331,15 @@ async def _load(
     judges: dict[str, JudgeContests] = {}
     for (judge_id, first, second), contest in found.items():
         entry = wanted[judge_id, first, second]
-        under = judges.setdefault(judge_id, JudgeContests(judge_id, entry.judge, entry.provider, entry.model))
+        judge_contests = judges.setdefault(
+            judge_id, JudgeContests(judge_id, entry.judge, entry.provider, entry.model)
+        )
         standing = _standing(entry, contest, first, codes)
         if second == opponent.id:
-            under.standings[first] = standing
+            judge_contests.author_contests[first] = standing
         else:
-            under.direct[first, second] = standing
-    return ContestSelection(catalogue, opponent, sets, dialogues, tuple(judges.values()), str(split))
+            judge_contests.direct[first, second] = standing
+    return ContestSelection(contest_index, opponent, sets, dialogues, tuple(judges.values()), str(split))
 
 
 def _fullest(entries: Sequence[ContestEntry], judge_id: str, first: str, second: str) -> ContestEntry | None:

@@ -37,7 +37,7 @@ class EndpointReport:
     answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """What went wrong, in a line for people; "" where every call has its answer."""
         if self.stopped:
             return f"stopped: {self.stopped}"

@@ -127,13 +127,13 @@ def _form(faults: Faults, table: Table) -> str:
 
 
 def adjusted_by_people(
-    juror: PanelJudge, people: Floats
+    judge: PanelJudge, people: Floats
 ) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
     """A judge's rate corrected by people's preferences on a share of the same comparisons, in both ways.
 
     The plug-in (sensitivity and specificity), and prediction-powered inference with people as the gold judge.
     """
-    scores = dialogue_scores(juror.columns).score
+    scores = dialogue_scores(judge.columns).score
     there = ~np.isnan(scores)
     reference = ReferenceVerdicts(
         scores[there & (people > 0.5)], scores[there & (people < 0.5)], "people's preferences on this pair"
@@ -141,12 +141,12 @@ def adjusted_by_people(
     return bias_adjusted(scores[there], reference), cheap_and_gold(scores, people)
 
 
-async def adjusted_by_audit(store: Store, jurors: Sequence[PanelJudge]) -> list[BiasAdjusted | NotEstimable]:
+async def adjusted_by_audit(store: Store, judges: Sequence[PanelJudge]) -> list[BiasAdjusted | NotEstimable]:
     """Per judge, a sensitivity analysis from its largest audit in this database; never a headline."""
     runs = table(RunRow).c
     wanted = select(runs.id).where(runs.kind == AUDIT).order_by(runs.created_at)
     best: dict[str, tuple[Floats, str]] = {}
-    ids = frozenset(juror.entry.judge_id for juror in jurors)
+    ids = frozenset(judge.entry.judge_id for judge in judges)
     for run_id in await store.read(lambda connection: connection.execute(wanted).scalars().all()):
         found = await audited(store, run_id, ids)
         for said in found.said:
@@ -154,24 +154,24 @@ async def adjusted_by_audit(store: Store, jurors: Sequence[PanelJudge]) -> list[
             right = right[~np.isnan(right)]
             if right.size > best.get(said.judge_id, (np.zeros(0), ""))[0].size:
                 best[said.judge_id] = (right, str(found.spec["split"]))
-    return [_by_audit(juror, best.get(juror.entry.judge_id)) for juror in jurors]
+    return [_by_audit(judge, best.get(judge.entry.judge_id)) for judge in judges]
 
 
-def _by_audit(juror: PanelJudge, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
+def _by_audit(judge: PanelJudge, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
     if best is None:
-        return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
-    scores = dialogue_scores(juror.columns).score
+        return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(judge)}")
+    scores = dialogue_scores(judge.columns).score
     reference = ReferenceVerdicts.role_free(
         best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split"
     )
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
 
 
-def _audit_of(juror: PanelJudge) -> str:
+def _audit_of(judge: PanelJudge) -> str:
     """The command that audits a judge."""
-    entry = juror.entry
+    entry = judge.entry
     emulated = entry.model.startswith(EMULATED)
-    prompt = "" if entry.is_plain or juror.is_control else entry.judge.partition("(")[2].rstrip(")")
+    prompt = "" if entry.is_plain or judge.is_control else entry.judge.partition("(")[2].rstrip(")")
     words = ["empathy audit", f"{entry.provider}/{entry.model.removeprefix(EMULATED)}"]
     words += [f"--judge-prompt {prompt}"] if prompt else []
     return " ".join([*words, *(["--emulate"] if emulated else [])])

@@ -44,14 +44,14 @@ class JudgeAuditResult:
     said: JudgeVerdicts | None
     audit: Audit
     over: Mapping[str, ClusteredEstimate]
-    lane: EndpointReport | None
-    kin: tuple[str, ...] = ()
+    endpoint: EndpointReport | None
+    same_family: tuple[str, ...] = ()
     family: str = ""
     left_out: int = 0
     calibration: Calibration | NotEstimable | None = None
 
     @property
-    def is_floor(self) -> bool:
+    def is_baseline(self) -> bool:
         """Whether it is a floor and no opinion."""
         return self.said is None or self.said.provider == CONTROL
 
@@ -62,7 +62,7 @@ class AuditSummary:
 
     found: AuditData
     judges: tuple[JudgeAuditResult, ...]
-    floors: tuple[JudgeAuditResult, ...]
+    baselines: tuple[JudgeAuditResult, ...]
     interrupted: bool = False
 
     @property
@@ -83,7 +83,7 @@ class AuditSummary:
 async def summarize_audit(
     store: Store,
     run_id: str,
-    lanes: Mapping[str, EndpointReport] | None = None,
+    endpoints: Mapping[str, EndpointReport] | None = None,
     *,
     interrupted: bool = False,
     without_kin: bool = False,
@@ -105,7 +105,7 @@ async def summarize_audit(
     asked = [one for one in found.said if one.provider == CONTROL]
     beneath = {one.judge: first_preference_rates(one.verdicts) for one in asked} | computed
     judges = [
-        _of_judge(one, found, beneath, lanes or {}, seed, without_kin=without_kin)
+        _of_judge(one, found, beneath, endpoints or {}, seed, without_kin=without_kin)
         for one in found.said
         if one.provider != CONTROL
     ]
@@ -115,7 +115,7 @@ async def summarize_audit(
             one,
             audit(pairs, one.verdicts, seed=seed, permuted=found.permuted),
             {},
-            _lane(one, lanes or {}),
+            _lane(one, endpoints or {}),
         )
         for one in asked
     ]
@@ -131,24 +131,26 @@ def _of_judge(
     said: JudgeVerdicts,
     found: AuditData,
     beneath: Mapping[str, Floats],
-    lanes: Mapping[str, EndpointReport],
+    endpoints: Mapping[str, EndpointReport],
     seed: int,
     *,
     without_kin: bool,
 ) -> JudgeAuditResult:
     own, pairs = model_makers(f"{said.provider}/{said.model}"), found.pairs
-    kin = tuple(name for name in pairs.names if own & model_makers(name))
-    wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
+    same_family = tuple(name for name in pairs.names if own & model_makers(name))
+    wanted = ~pairs.having(same_family) if without_kin else np.ones(len(pairs), dtype=np.bool_)
     mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
     score = first_preference_rates(verdicts)
     return JudgeAuditResult(
         name=said.judge,
         said=said,
-        audit=audit(mine, verdicts, seed=seed, family=frozenset(kin), permuted=found.permuted[:, wanted]),
+        audit=audit(
+            mine, verdicts, seed=seed, family=frozenset(same_family), permuted=found.permuted[:, wanted]
+        ),
         over={name: more_than(mine, score, floor[wanted], seed=seed) for name, floor in beneath.items()},
-        lane=_lane(said, lanes),
-        kin=kin,
-        family=" and ".join(sorted(own)) if kin else "",
+        endpoint=_lane(said, endpoints),
+        same_family=same_family,
+        family=" and ".join(sorted(own)) if same_family else "",
         left_out=int((~wanted).sum()),
         calibration=_calibration(mine, said.soft[wanted], seed),
     )
@@ -162,5 +164,5 @@ def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | No
     return calibration(likely, (pairs.better > 0).astype(np.float64), pairs.part, seed=seed)
 
 
-def _lane(said: JudgeVerdicts, lanes: Mapping[str, EndpointReport]) -> EndpointReport | None:
-    return lanes.get(f"{said.provider}/{said.model}")
+def _lane(said: JudgeVerdicts, endpoints: Mapping[str, EndpointReport]) -> EndpointReport | None:
+    return endpoints.get(f"{said.provider}/{said.model}")

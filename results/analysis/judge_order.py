@@ -22,14 +22,14 @@ FEWEST = 3  # authors: two are in one order or in the other
 
 
 async def compare_judge_orders(
-    store: Store, catalogue: ContestIndex, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
+    store: Store, contest_index: ContestIndex, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
 ) -> dict[tuple[int, int], float | NotEstimable]:
     """By two judges' places in `judge_ids`, τ-b of the authors that both judged against the opponent."""
     loaded: dict[str, list[Contest]] = {}
     rates = []
     for judge_id in judge_ids:
         fullest: dict[str, ContestEntry] = {}
-        for entry in catalogue.entries:
+        for entry in contest_index.entries:
             if entry.judge_id == judge_id and opponent.id in entry.sets and entry.split == split:
                 (author,) = entry.sets - {opponent.id}
                 if not entry.stopped and (author not in fullest or entry.size > fullest[author].size):

@@ -67,9 +67,9 @@ class PanelJudge:
         return self.entry.judge
 
     @property
-    def kin(self) -> tuple[FamilyMatch, ...]:
+    def same_family(self) -> tuple[FamilyMatch, ...]:
         """Those of the two authors that are of the judge's family."""
-        return self.entry.kin
+        return self.entry.same_family
 
     @property
     def is_control(self) -> bool:
@@ -86,7 +86,7 @@ class JudgePanel:
         dialogues: by their code.
         jurors: models, then controls, by name.
         left_out: names of judges left out as kin.
-        agreements: by two judges' places in `jurors`.
+        agreements: by two judges' places in `judges`.
         alike: places of the models asked with the same words; alpha, verdict and pooled are theirs.
         alpha: Krippendorff's, nominal.
         verdict: win rate of their majority; None with fewer than two.
@@ -99,10 +99,10 @@ class JudgePanel:
     b: ResponseSet
     split: str
     dialogues: tuple[Dialogue, ...]
-    jurors: tuple[PanelJudge, ...]
+    judges: tuple[PanelJudge, ...]
     left_out: tuple[str, ...]
     agreements: dict[tuple[int, int], PairAgreement]
-    alike: tuple[int, ...]
+    same_prompt: tuple[int, ...]
     alpha: float | NotEstimable
     verdict: WinRate | None
     pooled: PooledRate | None
@@ -118,14 +118,14 @@ async def load_panel(
     Raises:
         UserError: nobody judged them to the end, or only kin did and kin are left out.
     """
-    catalogue = await load_contest_index(store)
+    contest_index = await load_contest_index(store)
     entries = [
         entry
-        for entry in catalogue.entries
+        for entry in contest_index.entries
         if entry.sets == {a, b} and entry.split == split and not entry.stopped
     ]
-    left_out = sorted({entry.judge for entry in entries if entry.kin}) if without_kin else []
-    kept = [entry for entry in entries if not (without_kin and entry.kin)]
+    left_out = sorted({entry.judge for entry in entries if entry.same_family}) if without_kin else []
+    kept = [entry for entry in entries if not (without_kin and entry.same_family)]
     chosen = {judge_id: _fullest(kept, judge_id) for judge_id in {entry.judge_id for entry in kept}}
     if not chosen:
         raise UserError(
@@ -139,18 +139,18 @@ async def load_panel(
     every = {dialogue.key: dialogue for contest in contests.values() for dialogue in contest.dialogues}
     dialogues = tuple(seeded_order(every.values(), 0))
     codes = {dialogue.key: at for at, dialogue in enumerate(dialogues)}
-    jurors = []
+    judges = []
     for judge_id, entry in chosen.items():
         contest = contests[judge_id, entry.run_id]
         columns = recoded(contest, a, codes)
         asked = np.zeros(len(codes), dtype=bool)
         asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
         rate = win_rate(columns.select_dialogues(asked), seed=seed)
-        jurors.append(PanelJudge(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
-    jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
+        judges.append(PanelJudge(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
+    judges.sort(key=lambda judge: (judge.is_control, judge.name, judge.entry.judge_id))
     first = next(iter(contests.values()))
     sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)
-    return await _jury(store, catalogue, sets, split, dialogues, jurors, left_out, seed)
+    return await _jury(store, contest_index, sets, split, dialogues, judges, left_out, seed)
 
 
 async def without_kin(
@@ -162,20 +162,20 @@ async def without_kin(
         UserError: nobody is left.
     """
     told = await taught(store)
-    kin = {judge.id: family_matches(judge.model.id, sets, told) for judge in judges}
-    kept = [judge for judge in judges if not kin[judge.id]]
+    same_family = {judge.id: family_matches(judge.model.id, sets, told) for judge in judges}
+    kept = [judge for judge in judges if not same_family[judge.id]]
     if not kept:
         raise UserError(
             "every judge belongs to the model family of a compared author and is excluded",
             code="panel.judges-excluded",
             where="--exclude-same-family",
             faults=[
-                Fault(self_preference_warning(judge.name, kin[judge.id]), code="judge.same-family")
+                Fault(self_preference_warning(judge.name, same_family[judge.id]), code="judge.same-family")
                 for judge in judges
             ],
             remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
-    return kept, [judge.name for judge in judges if kin[judge.id]]
+    return kept, [judge.name for judge in judges if same_family[judge.id]]
 
 
 def _fullest(entries: Sequence[ContestEntry], judge_id: str) -> ContestEntry:
@@ -202,19 +202,19 @@ def recoded(contest: Contest, first: str, codes: dict[str, int]) -> JudgmentTabl
 
 async def _jury(
     store: Store,
-    catalogue: ContestIndex,
+    contest_index: ContestIndex,
     sets: tuple[ResponseSet, ResponseSet],
     split: str,
     dialogues: tuple[Dialogue, ...],
-    jurors: list[PanelJudge],
+    judges: list[PanelJudge],
     left_out: list[str],
     seed: int,
 ) -> JudgePanel:
-    samples = min(spread(juror.columns, juror.columns.outcome).shape[2] for juror in jurors)
-    laid_out = [spread(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
+    samples = min(spread(judge.columns, judge.columns.outcome).shape[2] for judge in judges)
+    laid_out = [spread(judge.columns, judge.columns.outcome)[:, :, :samples] for judge in judges]
     answers = np.stack([one.reshape(-1) for one in laid_out])
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
-    models = _asked_alike(jurors)
+    models = _asked_alike(judges)
     agreements = {
         (one, other): judge_agreement(
             answers[one],
@@ -223,23 +223,23 @@ async def _jury(
             seed=seed,
             answers=ANSWERS if (answers[[one, other]] == TIE).any() else (A_PREFERRED, B_PREFERRED),
         )
-        for one, other in combinations(range(len(jurors)), 2)
+        for one, other in combinations(range(len(judges)), 2)
     }
     alpha: float | NotEstimable = NotEstimable("α", "it needs two judges that are models")
     verdict = pooled = None
     if len(models) > 1:
         alpha = krippendorff_alpha(answers[models])
         verdict = win_rate(_majority(answers[models], len(dialogues), samples), seed=seed)
-        contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
+        contests = {f"{judges[at].name}\n{judges[at].entry.judge_id}": judges[at].columns for at in models}
         pooled = pooled_over_judges(contests, seed=seed)
     ranks = await compare_judge_orders(
-        store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors]
+        store, contest_index, sets[1], split, [one.entry.judge_id for one in judges]
     )
     return JudgePanel(
         *sets,
         split,
         dialogues,
-        tuple(jurors),
+        tuple(judges),
         tuple(left_out),
         agreements,
         tuple(models),
@@ -251,17 +251,17 @@ async def _jury(
     )
 
 
-def _asked_alike(jurors: Sequence[PanelJudge]) -> list[int]:
+def _asked_alike(judges: Sequence[PanelJudge]) -> list[int]:
     """The models that were asked with the same words: those of the prompt that most were asked with.
 
     Judges of one dimension of empathy answer another question; they are no jury with the others.
     """
-    prompts = Counter(juror.entry.prompt_version for juror in jurors if not juror.is_control)
+    prompts = Counter(judge.entry.prompt_version for judge in judges if not judge.is_control)
     if not prompts:
         return []
-    plain = {one.entry.prompt_version for one in jurors if one.entry.is_plain}
+    plain = {one.entry.prompt_version for one in judges if one.entry.is_plain}
     commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version))
-    return [at for at, juror in enumerate(jurors) if juror.entry.prompt_version == commonest]
+    return [at for at, judge in enumerate(judges) if judge.entry.prompt_version == commonest]
 
 
 def _majority(answers: Floats, dialogues: int, samples: int) -> JudgmentTable:

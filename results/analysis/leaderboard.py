@@ -75,7 +75,7 @@ class JudgeRanking:
     rates: Floats
     order_robust: Floats
     meetings: tuple[ContestScore, ...]
-    kin: frozenset[str]
+    same_family: frozenset[str]
     emulated: bool
     answerer_notes: tuple[str, ...] = ()
 
@@ -137,19 +137,19 @@ async def complete_contests(
     Raises:
         UserError: nothing was judged to the end on this split, or a judge is not known.
     """
-    catalogue = await load_contest_index(store)
-    there = [entry for entry in catalogue.entries if entry.split == split]
-    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
+    contest_index = await load_contest_index(store)
+    there = [entry for entry in contest_index.entries if entry.split == split]
+    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.same_family)]
     chosen = _chosen(full, judges)
     if not chosen:
-        elsewhere = sorted({entry.split for entry in catalogue.entries if not entry.stopped} - {split})
-        kin = sum(bool(entry.kin) for entry in there) if without_kin else 0
+        elsewhere = sorted({entry.split for entry in contest_index.entries if not entry.stopped} - {split})
+        same_family = sum(bool(entry.same_family) for entry in there) if without_kin else 0
         raise UserError(
             f"no completed contests on the {split} split",
             code="leaderboard.no-contests",
-            where=catalogue.where,
+            where=contest_index.where,
             found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} with early stopping"
-            + (f", {kin} excluded as same-family" if kin else ""),
+            + (f", {same_family} excluded as same-family" if same_family else ""),
             remedy=f"Completed contests exist on: --split {', '.join(elsewhere)}."
             if elsewhere
             else "Judge two authors with: empathy judge A B --judge MODEL",
@@ -248,7 +248,7 @@ def _ranking(
         rates=total / np.maximum(1, count),
         order_robust=robust / np.maximum(1, count)[:, None],
         meetings=tuple(meetings),
-        kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
+        same_family=frozenset(one.set_id for entry, _ in of for one in entry.same_family),
         emulated=any(is_emulated(entry.model) for entry, _ in of),
         answerer_notes=tuple(dict.fromkeys(note for _, one in of if (note := one.answering_model_note))),
     )

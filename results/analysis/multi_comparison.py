@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from agents.errors import UserError
-from results.analysis.comparison import LEVEL, Marks, check_has_soft_verdicts, select_judged
+from results.analysis.comparison import LEVEL, DialogueMask, check_has_soft_verdicts, select_judged
 from results.analysis.contest_selection import AuthorContest, ContestSelection, JudgeContests
 from results.queries.contest_index import name_of
 from results.statistics import (
@@ -34,7 +34,7 @@ class ComparisonRow:
         test: their difference; by way of the opponent or head to head, as its `kind` says.
     """
 
-    under: JudgeContests
+    judge_contests: JudgeContests
     first: str
     second: str
     rate: WinRate | None
@@ -54,7 +54,7 @@ class MultiComparison:
         saturated: by judge, the authors that beat the opponent too often for it to tell them apart.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     places: tuple[ComparisonRow, ...]
     pairwise: bool
     family_size: int
@@ -68,16 +68,16 @@ class MultiComparison:
 class _Row:
     """A place before it is tested: its two sides, and which dialogues were to be judged for both."""
 
-    under: JudgeContests
+    judge_contests: JudgeContests
     first: str
     second: str
     rate: WinRate | None
     pairs: PairedScores
-    asked: Marks
+    asked: DialogueMask
 
 
-def compare_everyone(
-    gathered: ContestSelection, *, seed: int, pairwise: bool = False, soft: bool = False
+def compare_authors(
+    selection: ContestSelection, *, seed: int, pairwise: bool = False, soft: bool = False
 ) -> MultiComparison:
     """Every author against the opponent, or all pairs of authors by way of it, as one family.
 
@@ -87,52 +87,61 @@ def compare_everyone(
         UserError: soft verdicts of a judge that gave none, or pairs of a single author.
     """
     if soft:
-        check_has_soft_verdicts(gathered)
+        check_has_soft_verdicts(selection)
     rows: list[_Row] = []
     saturated: dict[str, list[str]] = {}
-    names = {of.id: name_of(of) for of in gathered.authors}
-    for under in gathered.judges:
-        standings = {of.id: under.standings[of.id] for of in gathered.authors if of.id in under.standings}
-        rates = {set_id: _own_rate(one, seed, soft=soft) for set_id, one in standings.items()}
+    names = {of.id: name_of(of) for of in selection.authors}
+    for judge_contests in selection.judges:
+        author_contests = {
+            of.id: judge_contests.author_contests[of.id]
+            for of in selection.authors
+            if of.id in judge_contests.author_contests
+        }
+        rates = {set_id: _own_rate(one, seed, soft=soft) for set_id, one in author_contests.items()}
         over = [set_id for set_id, rate in rates.items() if is_saturated(rate.rate)]
         if over:
-            saturated[under.judge] = [names[set_id] for set_id in over]
+            saturated[judge_contests.judge] = [names[set_id] for set_id in over]
         if pairwise:
-            rows += [_pair(under, *two, names, over, soft=soft) for two in combinations(standings, 2)]
+            rows += [
+                _pair(judge_contests, *two, names, over, soft=soft)
+                for two in combinations(author_contests, 2)
+            ]
         else:
             rows += [
                 _Row(
-                    under,
+                    judge_contests,
                     names[set_id],
-                    name_of(gathered.opponent),
+                    name_of(selection.opponent),
                     rates[set_id],
                     head_to_head(standing.columns, soft=soft),
-                    standing.asked,
+                    standing.included,
                 )
-                for set_id, standing in standings.items()
+                for set_id, standing in author_contests.items()
             ]
     if not rows:
         raise UserError(
             "no pair of authors to compare",
             code="comparison.no-pairs",
             where="--pairwise",
-            found=f"{', '.join(names.values())} against {name_of(gathered.opponent)}",
+            found=f"{', '.join(names.values())} against {name_of(selection.opponent)}",
             remedy="Judge another author against the same opponent.",
         )
     family = adjust_family([row.pairs for row in rows], seed=seed, level=LEVEL)
     places = tuple(
-        ComparisonRow(row.under, row.first, row.second, row.rate, select_judged(test, row.pairs, row.asked))
+        ComparisonRow(
+            row.judge_contests, row.first, row.second, row.rate, select_judged(test, row.pairs, row.included)
+        )
         for row, test in zip(rows, family.tests, strict=True)
     )
-    return MultiComparison(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)
+    return MultiComparison(selection, places, pairwise, family.size, seed, LEVEL, soft, saturated)
 
 
 def _own_rate(standing: AuthorContest, seed: int, *, soft: bool) -> WinRate:
-    return win_rate(standing.columns.select_dialogues(standing.asked), seed=seed, soft=soft)
+    return win_rate(standing.columns.select_dialogues(standing.included), seed=seed, soft=soft)
 
 
 def _pair(
-    under: JudgeContests,
+    judge_contests: JudgeContests,
     first: str,
     second: str,
     names: Mapping[str, str],
@@ -141,10 +150,10 @@ def _pair(
     soft: bool,
 ) -> _Row:
     """Two authors, by their sets' ids, in the way that answers."""
-    one, other = under.standings[first], under.standings[second]
-    direct = under.direct.get((first, second))
+    one, other = judge_contests.author_contests[first], judge_contests.author_contests[second]
+    direct = judge_contests.direct.get((first, second))
     through = against_common_opponent(one.columns, other.columns, soft=soft)
     straight = None if direct is None else head_to_head(direct.columns, soft=soft)
     chosen = primary_comparison(through, straight, saturated=first in over or second in over)
-    asked = one.asked & other.asked if direct is None or chosen is through else direct.asked
-    return _Row(under, names[first], names[second], None, chosen, asked)
+    asked = one.included & other.included if direct is None or chosen is through else direct.included
+    return _Row(judge_contests, names[first], names[second], None, chosen, asked)

@@ -40,34 +40,35 @@ class NonInferiorityMargins:
 
 def noninferiority_margins(compared: PairComparison, margin: float) -> NonInferiorityMargins:
     """Two authors: by the comparison that answers the question for each judge."""
-    first, second = (name_of(author) for author in compared.gathered.authors)
+    first, second = (name_of(author) for author in compared.selection.authors)
     level = 1.0 - (1.0 - compared.level) / len(compared.judges)
     judges = {
-        answer.under.judge: _non_inferior(compared, answer, margin, level) for answer in compared.judges
+        answer.judge_contests.judge: _non_inferior(compared, answer, margin, level)
+        for answer in compared.judges
     }
-    how = {answer.under.judge: answer.answer.primary for answer in compared.judges}
+    how = {answer.judge_contests.judge: answer.answer.primary for answer in compared.judges}
     return NonInferiorityMargins(first, second, margin, judges, how)
 
 
 def _non_inferior(
     compared: PairComparison, answer: JudgeComparison, margin: float, level: float
 ) -> NonInferiority | NotEstimable:
-    first, second = compared.gathered.authors
-    under = answer.under
+    first, second = compared.selection.authors
+    judge_contests = answer.judge_contests
     if answer.answer.primary == COMMON_OPPONENT:
-        one, other = under.standings[first.id], under.standings[second.id]
+        one, other = judge_contests.author_contests[first.id], judge_contests.author_contests[second.id]
         pairs = against_common_opponent(one.columns, other.columns, soft=compared.soft)
-        asked = one.asked & other.asked
+        asked = one.included & other.included
     else:
-        direct = under.direct[first.id, second.id]
-        pairs, asked = head_to_head(direct.columns, soft=compared.soft), direct.asked
+        direct = judge_contests.direct[first.id, second.id]
+        pairs, asked = head_to_head(direct.columns, soft=compared.soft), direct.included
     return non_inferior(pairs.select_dialogues(asked), margin, seed=compared.seed, level=level)
 
 
 def seed_noninferiority_margins(strategies: SeedComparison, margin: float) -> NonInferiorityMargins:
     """Two strategies, or one and the opponent: their estimates are simultaneous over the judges already."""
     names = [" + ".join(name_of(author) for author in group) for group in strategies.groups]
-    names.append(name_of(strategies.gathered.opponent))
+    names.append(name_of(strategies.selection.opponent))
     judges = {
         judge: strategy_non_inferior(estimate, margin)
         if isinstance(estimate, StrategyEstimate)

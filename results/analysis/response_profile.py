@@ -159,7 +159,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ProfiledResponse:
     """One response: the dialogue's id, what its speaker told (situation and utterance), and the response."""
 
     dialogue: str
@@ -167,7 +167,7 @@ class Said:
     response: str
 
 
-def profile(said: Sequence[Said]) -> Profile:
+def profile(said: Sequence[ProfiledResponse]) -> Profile:
     """The profile of an author's responses.
 
     Raises:

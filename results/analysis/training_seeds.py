@@ -25,7 +25,7 @@ class SeedComparison:
         seed, level, soft: as asked for.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     groups: tuple[tuple[ResponseSet, ...], ...]
     estimates: Mapping[str, StrategyEstimate | NotEstimable]
     family_size: int
@@ -36,7 +36,7 @@ class SeedComparison:
 
 
 def compare_training_seeds(
-    gathered: ContestSelection, first: int, *, seed: int, soft: bool = False
+    selection: ContestSelection, first: int, *, seed: int, soft: bool = False
 ) -> SeedComparison:
     """The gathered authors are checkpoints: the first so many of one strategy, the others of another.
 
@@ -47,12 +47,14 @@ def compare_training_seeds(
         UserError: soft verdicts of a judge that gave none.
     """
     if soft:
-        check_has_soft_verdicts(gathered)
-    groups = tuple(group for group in (gathered.authors[:first], gathered.authors[first:]) if group)
+        check_has_soft_verdicts(selection)
+    groups = tuple(group for group in (selection.authors[:first], selection.authors[first:]) if group)
     estimates = strategy_family(
         {
-            under.judge: [[under.standings[of.id].columns for of in group] for group in groups]
-            for under in gathered.judges
+            judge_contests.judge: [
+                [judge_contests.author_contests[of.id].columns for of in group] for group in groups
+            ]
+            for judge_contests in selection.judges
         },
         seed=seed,
         level=LEVEL,
@@ -60,12 +62,12 @@ def compare_training_seeds(
     )
     told = sum(isinstance(one, StrategyEstimate) for one in estimates.values())
     saturated = {
-        under.judge: [
+        judge_contests.judge: [
             name_of(of)
-            for of in gathered.authors
-            if is_saturated(mean_score(under.standings[of.id].columns, soft=soft))
+            for of in selection.authors
+            if is_saturated(mean_score(judge_contests.author_contests[of.id].columns, soft=soft))
         ]
-        for under in gathered.judges
+        for judge_contests in selection.judges
     }
     over = {judge: names for judge, names in saturated.items() if names}
-    return SeedComparison(gathered, groups, estimates, told, over, seed, LEVEL, soft)
+    return SeedComparison(selection, groups, estimates, told, over, seed, LEVEL, soft)

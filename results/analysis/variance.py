@@ -25,14 +25,14 @@ class VarianceAnalysis:
         soft: as asked for.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     checkpoints: tuple[tuple[ResponseSet, ...], ...]
     tables: Mapping[str, VarianceTable | NotEstimable]
     soft: bool
 
 
 def analyze_variance(
-    gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False
+    selection: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False
 ) -> VarianceAnalysis:
     """The gathered authors are so many generations of each training seed's checkpoint, in the order given.
 
@@ -40,8 +40,8 @@ def analyze_variance(
         UserError: the authors are no multiple of the generations, or soft verdicts of a judge without any.
     """
     if soft:
-        check_has_soft_verdicts(gathered)
-    authors = gathered.authors
+        check_has_soft_verdicts(selection)
+    authors = selection.authors
     if len(authors) % generations:
         raise UserError(
             "the number of authors is not a multiple of the generations per checkpoint",
@@ -51,18 +51,27 @@ def analyze_variance(
             remedy="Name every generation of every checkpoint, separated by commas.",
         )
     checkpoints = tuple(authors[start : start + generations] for start in range(0, len(authors), generations))
-    tables = {under.judge: _table(under, checkpoints, requests, soft=soft) for under in gathered.judges}
-    return VarianceAnalysis(gathered, checkpoints, tables, soft)
+    tables = {
+        judge_contests.judge: _table(judge_contests, checkpoints, requests, soft=soft)
+        for judge_contests in selection.judges
+    }
+    return VarianceAnalysis(selection, checkpoints, tables, soft)
 
 
 def _table(
-    under: JudgeContests, checkpoints: tuple[tuple[ResponseSet, ...], ...], requests: int, *, soft: bool
+    judge_contests: JudgeContests,
+    checkpoints: tuple[tuple[ResponseSet, ...], ...],
+    requests: int,
+    *,
+    soft: bool,
 ) -> VarianceTable | NotEstimable:
-    standings = [[under.standings[one.id] for one in generations] for generations in checkpoints]
-    asked = np.all([standing.asked for row in standings for standing in row], axis=0)
+    author_contests = [
+        [judge_contests.author_contests[one.id] for one in generations] for generations in checkpoints
+    ]
+    asked = np.all([standing.included for row in author_contests for standing in row], axis=0)
     by_order = [
         [dialogue_scores(standing.columns, soft=soft).by_order[asked] for standing in row]
-        for row in standings
+        for row in author_contests
     ]
     repetitions = min(scores.shape[2] for row in by_order for scores in row)
     stacked = np.array([[scores[:, :, :repetitions] for scores in row] for row in by_order])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.types import Dialogue, Response, ResponseSet
-from results.analysis.response_profile import Profile, Said, profile
+from results.analysis.response_profile import Profile, ProfiledResponse, profile
 from results.db.store import Store
 from results.queries.checkpoints import Registered, checkpoints_of, lineage
 from results.queries.responses import Endings, endings_of
@@ -68,8 +68,8 @@ async def author_of(
     )
 
 
-def _said(dialogue: Dialogue, response: Response) -> Said:
-    return Said(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
+def _said(dialogue: Dialogue, response: Response) -> ProfiledResponse:
+    return ProfiledResponse(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
 
 
 async def trainings(store: Store, trained: Mapping[str, Registered]) -> tuple[Trained, ...]:

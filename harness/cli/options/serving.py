@@ -81,7 +81,7 @@ class ServingOptions:
 
     base: str
     places: tuple[Path, ...]
-    through: str
+    backend: str
     offline: bool
     merged: bool
     url: str
@@ -98,7 +98,7 @@ class ServingOptions:
             UserError: two that exclude each other.
         """
         made = cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
-        ways = [("--offline", made.offline), ("--with transformers", made.through == "transformers")]
+        ways = [("--offline", made.offline), ("--with transformers", made.backend == "transformers")]
         ways += [("--url", bool(made.url))]
         told = [name for name, on in ways if on]
         if len(told) > 1 or (made.merged and made.url):
@@ -120,17 +120,17 @@ class ServingOptions:
         from harness.serving.hardware import default_device
         from harness.serving.live_server import running
 
-        through = "offline" if self.offline else self.through
+        backend = "offline" if self.offline else self.backend
         url, key, trusted = self.url, os.environ.get(KEY, ""), False
         dtype: Dtype | Literal[""] = self.dtype or ""
-        there = running(who) if through == "server" and not self.merged else None
+        there = running(who) if backend == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
             dtype = _dtype(dtype, preset, there[2], who)
             if not quiet:
                 print_message(f"Asking the server that is running at {url} ({dtype}).")
         return ServingConfig(
-            through=through,
+            backend=backend,
             preset=preset,
             seed=self.sampling_seed,
             merged=self.merged,

@@ -25,7 +25,7 @@ from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import INTERIM_LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
-from results.analysis.contest_results import Summary, summarise
+from results.analysis.contest_results import JudgingResult, summarize_judging
 from results.analysis.early_stopping import (
     StoppingResult,
     StoppingRule,
@@ -313,7 +313,7 @@ def _end_of(stopped: StoppingResult) -> tuple[Any, ...]:
     return stopped.looked, sequence.low, sequence.high, sequence.rate, sequence.prefix
 
 
-def answers(summary: Summary) -> list[tuple[Any, ...]]:
+def answers(summary: JudgingResult) -> list[tuple[Any, ...]]:
     """All that must not depend on what happened on the way."""
     return [
         (judge.contest.judge_id, judge.stopped.note(), *_end_of(judge.stopped))
@@ -333,14 +333,14 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
         assert first.stopped is not None
         assert gpt.stopped.answered
         assert gpt.stopped.saved > 0
-        assert gpt.lane is not None
-        assert gpt.lane.made + gpt.stopped.saved == gpt.stopped.expected == 128
+        assert gpt.endpoint is not None
+        assert gpt.endpoint.made + gpt.stopped.saved == gpt.stopped.expected == 128
         assert (first.stopped.answered, first.stopped.finished, first.stopped.asked) == (False, True, 128)
         again = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
         assert answers(again) == answers(summary)
-        assert [judge.lane.made for judge in again.judges if judge.lane] == [0, 0]
+        assert [judge.endpoint.made for judge in again.judges if judge.endpoint] == [0, 0]
         # from the database alone
-        assert answers(await summarise(store, summary.run_id)) == answers(summary)
+        assert answers(await summarize_judging(store, summary.run_id)) == answers(summary)
 
 
 async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
@@ -360,10 +360,12 @@ async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
             await killed(judge_contest(store, registry, plan, QUIET), dies_after, monkeypatch)
         done = await judge_contest(store, registry, plan, QUIET)
     assert answers(done) == undisturbed
-    assert sum(judge.lane.reused for judge in done.judges if judge.lane) > 0
+    assert sum(judge.endpoint.reused for judge in done.judges if judge.endpoint) > 0
 
 
-async def killed(judging: Coroutine[Any, Any, Summary], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def killed(
+    judging: Coroutine[Any, Any, JudgingResult], after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Let a run die as soon as so many judgments are in."""
     run = asyncio.ensure_future(judging)
     tell_it, count = StoppingMonitor.told, 0
@@ -391,8 +393,8 @@ async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
         stopped = poor.judges[0].stopped
         assert stopped is not None
         assert not stopped.finished
-        assert poor.judges[0].lane is not None
-        assert poor.judges[0].lane.stopped
+        assert poor.judges[0].endpoint is not None
+        assert poor.judges[0].endpoint.stopped
         rich = await judge_contest(store, registry, plan, QUIET)
     async with await Store.open(str(tmp_path / "other.sqlite")) as store:
         undisturbed = await judge_contest(store, registry, plan, QUIET)
@@ -436,5 +438,5 @@ async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
         stopped = done.judges[0].stopped
         assert stopped is not None
         assert stopped.finished
-    assert summary.judges[0].lane is not None
-    assert summary.judges[0].lane.failed > 0
+    assert summary.judges[0].endpoint is not None
+    assert summary.judges[0].endpoint.failed > 0
