@@ -1,4 +1,4 @@
-"""Results of a judging run, computed from the database alone."""
+"""Results of a judging run, computed from the database."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ SEED = 0
 
 @dataclass(frozen=True)
 class JudgeResult:
-    """One judge's result: the contest, its win rate, what its lane did in this invocation.
+    """One judge's result in a judging run.
 
-    Where `stopped` is there, it alone is the result: the win rates' intervals do not hold beside it.
-    `unanswered_usd` is the most that attempts without an answer may have cost, in all of the run.
+    Attributes:
+        contest: the contest with its judgments.
+        hard, soft: win rates from hard and from soft verdicts; `soft` is None without probabilities.
+        endpoint: what the judge's endpoint did in this invocation; None when nothing was sent.
+        stopped: result of early stopping. If set, it replaces the win rates, whose intervals do not hold.
+        unanswered_usd: upper bound on the cost of attempts without a completion, over the whole run.
     """
 
     contest: Contest
@@ -35,21 +39,21 @@ class JudgeResult:
 
     @property
     def problem(self) -> str:
-        """What went wrong, for people; "" where every request has its answer and some state a verdict."""
-        endpoint = self.endpoint.problem if self.endpoint is not None else ""
-        if endpoint or not self.contest.expected or self.has_verdicts:
-            return endpoint
+        """Description of a problem; "" if every request has a completion and some state a verdict."""
+        problem = self.endpoint.problem if self.endpoint is not None else ""
+        if problem or not self.contest.expected or self.has_verdicts:
+            return problem
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(self.unscored.items()))
-        return f"not one verdict was read ({counts or 'nothing was judged'})."
+        return f"no verdict could be parsed ({counts or 'nothing was judged'})."
 
     @property
     def has_verdicts(self) -> bool:
-        """Whether the judge stated any verdict."""
+        """Whether any judgment has a verdict."""
         return not bool(np.isnan(self.contest.columns.outcome).all())
 
     @property
     def unscored(self) -> dict[str, int]:
-        """Judgments without a verdict, by reason; calls that never got an answer among them."""
+        """Number of judgments without a verdict, by reason, including requests without a completion."""
         reasons = dict(self.hard.unscored)
         if self.hard.not_judged:
             reasons["no answer"] = reasons.get("no answer", 0) + self.hard.not_judged
@@ -58,7 +62,7 @@ class JudgeResult:
 
 @dataclass(frozen=True)
 class JudgingResult:
-    """A judging run's result; `adapted` says which parameters judges refused, and how they were asked."""
+    """Result of a judging run; `adapted` lists the parameters that judges refused and their replacements."""
 
     run_id: str
     spec: Mapping[str, Any]
@@ -75,11 +79,13 @@ async def summarize_judging(
     given_up: Mapping[str, Collection[JudgmentIndex]] | None = None,
     snapshots: Collection[str] = (),
 ) -> JudgingResult:
-    """A run's result, from the database alone (and what this invocation did, where there was one).
+    """Return the result of a judging run from the database.
 
     Args:
-        given_up: by judge, what this invocation asked for and got no answer to.
-        snapshots: as `contests_of` takes them.
+        seed: seed of the resampling.
+        report: what this invocation did; None outside a run.
+        given_up: judge id → judgments that this invocation requested without getting a completion.
+        snapshots: answering models to restrict to, as for `contests_of`.
     """
     spec = orjson.loads(await store.spec_of(run_id))
     until = StoppingRule.of_spec(spec)
@@ -100,12 +106,12 @@ async def summarize_judging(
                 given_up=(given_up or {}).get(contest.judge_id, ()),
             )
         usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
-        judges.append(JudgeResult(contest, hard, _soft(contest, seed), endpoint, stopped, usd))
+        judges.append(JudgeResult(contest, hard, _soft_win_rate(contest, seed), endpoint, stopped, usd))
     return JudgingResult(run_id, spec, tuple(judges), bool(report and report.interrupted))
 
 
-def _soft(contest: Contest, seed: int) -> WinRate | None:
-    """The soft win rate, for a judge that gave probabilities with every verdict."""
+def _soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
+    """Return the soft win rate, or None unless every verdict has probabilities."""
     columns = contest.columns
     scored = columns.outcome == columns.outcome
     if not scored.any() or not (columns.soft[scored] == columns.soft[scored]).all():

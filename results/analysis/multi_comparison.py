@@ -73,7 +73,7 @@ class _Row:
     second: str
     rate: WinRate | None
     pairs: PairedScores
-    asked: DialogueMask
+    included: DialogueMask
 
 
 def compare_authors(

@@ -173,6 +173,6 @@ def test_calls_without_an_answer_are_told_with_their_reason(
     )
     done = empathy(*words, *(("--strategies", "naive") if command[0] == "improve" else ()))
     assert done.code == 1
-    assert "2 calls got no answer" in done.err
+    assert "2 requests failed" in done.err
     assert "does not know the word response" in done.err
-    assert "the same command asks again" in done.err
+    assert "repeat the command to send them again" in done.err
