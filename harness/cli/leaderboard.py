@@ -198,8 +198,8 @@ async def _written(
     from results.render import leaderboard as shown
 
     made = {
-        "md": shown.as_markdown(board).encode(),
-        "csv": shown.as_csv(board).encode(),
+        "md": shown.to_markdown(board).encode(),
+        "csv": shown.to_csv(board).encode(),
         "json": json_bytes(shown.to_dict(board)),
     }
     if "alpaca-eval" in wanted:

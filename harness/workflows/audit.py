@@ -207,11 +207,11 @@ async def run_audit(
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
-        await store.put_dialogues(plan.dialogues)
+        await store.save_dialogues(plan.dialogues)
         for of, responses in zip(plan.sets, plan.responses, strict=True):
-            await store.put_responses(of, [responses[dialogue.key] for dialogue in plan.dialogues])
+            await store.save_responses(of, [responses[dialogue.key] for dialogue in plan.dialogues])
         await save_judges(store, plan.judges)
-        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+        await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
         RequestSource(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge)

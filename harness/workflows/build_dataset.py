@@ -38,7 +38,7 @@ from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_in_sp
 from harness.data.training_set_spec import TrainingSetSpec
 from prompts import Library
 from results.db.store import Store
-from results.queries.responses import outcome_of, reads_of, runs_of, set_of
+from results.queries.responses import final_outcome, find_response_set, load_generations, runs_of_sets
 
 Texts = dict[
     tuple[str, str], str | UnusableResponse
@@ -126,7 +126,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
         build_rows(part, dialogues, found.texts, recipe.fidelity)
         for part in (_part(members, kept, inside=False), _part(members, kept, inside=True))
     )
-    runs = await runs_of(store, [of.id for of in found.sets.values()]) if store is not None else []
+    runs = await runs_of_sets(store, [of.id for of in found.sets.values()]) if store is not None else []
     return BuiltDataset(
         trained,
         held if kept else None,
@@ -186,7 +186,7 @@ async def _found(
     sets = {IMPROVED: improved}
     if recipe.method == Method.OVER_LLM:
         base_id = str(_made(improved)["base"])
-        initial = await set_of(store, base_id)
+        initial = await find_response_set(store, base_id)
         initial_flaws = await _flaws(store, initial)
         _add(texts, train, INITIAL, await _responses(store, initial), initial_flaws)
         flaws |= {key: f"initial response: {flaw}" for key, flaw in initial_flaws.items()}
@@ -285,8 +285,8 @@ async def _responses(store: Store, of: ResponseSet) -> dict[str, Response]:
 
 
 async def _flaws(store: Store, of: ResponseSet) -> dict[str, str]:
-    reads = await reads_of(store, of.id)
-    return {key: flaw for key, one in reads.items() if (flaw := outcome_of(one).flaw)}
+    reads = await load_generations(store, of.id)
+    return {key: flaw for key, one in reads.items() if (flaw := final_outcome(one).flaw)}
 
 
 def _made(of: ResponseSet) -> dict[str, Any]:

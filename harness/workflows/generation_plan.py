@@ -22,7 +22,7 @@ from harness.data.splits import check_no_leak, dialogues_in_split
 from harness.workflows.generate import GenerationPlan, InitialResponses
 from prompts import Library
 from results.db.store import Store
-from results.queries.responses import outcome_of, reads_of
+from results.queries.responses import final_outcome, load_generations
 
 HUMAN = "human"
 LLM = "llm"
@@ -189,8 +189,8 @@ async def _base(
     if not initial:
         return InitialResponses.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
     author = await resolve_author(initial, chosen.dataset, store)
-    reads = await reads_of(store, author.set.id)
-    flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}
+    reads = await load_generations(store, author.set.id)
+    flawed = {key for key, of_dialogue in reads.items() if final_outcome(of_dialogue).flaw}
     fit = {key: response for key, response in author.responses.items() if key not in flawed}
     name = LLM if author.name == teacher.id else author.name
     return InitialResponses(author.set, fit), name

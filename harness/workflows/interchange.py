@@ -47,7 +47,7 @@ from results.db.schema import (
 )
 from results.db.store import Store
 from results.queries.contest_index import name_of
-from results.queries.parser_versions import newest_readings
+from results.queries.parser_versions import newest_judgments
 
 OURS = ("dataset:", "file:", "control/", "-")
 BATTLE_WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}
@@ -113,9 +113,9 @@ async def import_responses(store: Store, author: Author, dialogues: Sequence[Dia
             remedy="Import the file under another name with --as NAME.",
             faults=[Fault(f"{of.id}: {of.made}") for of in others],
         )
-    async with store.together():
-        await store.put_dialogues([one for one in dialogues if one.key in author.responses])
-        await store.put_responses(author.set, author.responses.values())
+    async with store.transaction():
+        await store.save_dialogues([one for one in dialogues if one.key in author.responses])
+        await store.save_responses(author.set, author.responses.values())
 
 
 async def response_rows(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ async def export_judgments(store: Store) -> list[dict[str, Any]]:
     )
     rows = await store.read(lambda connection: connection.execute(wanted).all())
     authors = await _authors(store)
-    newest = newest_readings(
+    newest = newest_judgments(
         rows,
         lambda row: (
             row.judge_id,

@@ -29,7 +29,7 @@ from results.analysis.contest_results import SEED, JudgingResult, summarize_judg
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
-from results.queries.contests import contests_of
+from results.queries.contests import load_contests
 
 MIN_BUDGET_USD = 1e-9  # buys nothing
 MAX_ADAPTATIONS = 6  # one for each parameter that a model may refuse
@@ -194,7 +194,7 @@ async def judge_contest(
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
 ) -> JudgingResult:
-    """Judge, store and summarise; `snapshots` as `contests_of` takes them.
+    """Judge, store and summarise; `snapshots` as `load_contests` takes them.
 
     Raises:
         UserError: as `run_requests`.
@@ -278,12 +278,12 @@ async def run_judging(
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
-        await store.put_dialogues(plan.dialogues)
+        await store.save_dialogues(plan.dialogues)
         for author in (plan.a, plan.b):
-            await store.put_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
+            await store.save_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
         await save_judges(store, plan.judges)
-        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
-        await store.put_contests(
+        await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+        await store.save_contests(
             run_id, [(judge.id, plan.a.set.id, plan.b.set.id, plan.samples) for judge in plan.judges]
         )
 
@@ -306,7 +306,7 @@ async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {
         contest.judge_id: next(iter(contest.answerers))
-        for contest in await contests_of(store, run_id)
+        for contest in await load_contests(store, run_id)
         if contest.answerers
     }
 

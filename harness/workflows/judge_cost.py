@@ -95,7 +95,7 @@ async def _estimate(
     most = 0.0
     calls = _calls(plan, judge, retries)
     while chunk := list(islice(calls, CHUNK)):
-        answered = await store.known([call.key for call in chunk])
+        answered = await store.completed_keys([call.key for call in chunk])
         for call in chunk:
             if call.key in answered or call.key in asked:
                 known += 1

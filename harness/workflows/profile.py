@@ -11,7 +11,7 @@ from agents.types import Split
 from harness.data.author_resolver import Author, missing, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
-from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, ProfiledResponse, profile
+from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
 from results.render.table import Table, table_of
@@ -29,7 +29,7 @@ class ResponseProfiles:
         answered: author's name → how many of the split it answered.
     """
 
-    of: Mapping[str, Profile]
+    of: Mapping[str, ResponseProfile]
     dialogues: int
     split: str
     answered: Mapping[str, int]
@@ -91,7 +91,7 @@ def to_table(found: ResponseProfiles) -> Table:
     return table
 
 
-def _rows(one: Profile) -> dict[str, str]:
+def _rows(one: ResponseProfile) -> dict[str, str]:
     contents = {what: format_percent(one.contents[name]) for name, (what, _) in WORD_LISTS.items()}
     return {
         "words: mean / median / most": f"{one.mean_words:.1f} / {one.median_words:.0f} / {one.most_words}",

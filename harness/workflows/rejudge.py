@@ -21,7 +21,7 @@ from harness.workflows.judge import JudgingPlan
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.contest_index import load_contest_index
-from results.queries.contests import run_dialogues
+from results.queries.contests import load_run_dialogues
 from results.queries.judge_audits import AUDIT
 from results.report import find_run
 
@@ -82,7 +82,7 @@ async def judged(store: Store, written: str) -> StoredContest:
             if kind == AUDIT
             else "Name a judging run.",
         )
-    dialogues = tuple(await run_dialogues(store, run_id))
+    dialogues = tuple(await load_run_dialogues(store, run_id))
     first = entries[0]
     a, b = [await _author(store, of, dialogues) for of in (first.a, first.b)]
     return StoredContest(run_id, orjson.loads(await store.spec_of(run_id)), a, b, dialogues)

@@ -12,7 +12,7 @@ from agents.errors import UserError
 from results.analysis.contest_results import JudgingResult
 from results.db.store import Store
 from results.queries.contests import Contest
-from results.queries.test_set_uses import USES_TEST, uses_of
+from results.queries.test_set_uses import USES_TEST, load_test_set_uses
 from results.statistics import (
     LengthControl,
     NotEstimable,
@@ -79,7 +79,7 @@ async def _count_test_set_uses(store: Store, summary: JudgingResult) -> dict[str
     if summary.spec.get("split") not in USES_TEST or not summary.judges:
         return {}
     contest = summary.judges[0].contest
-    uses = await uses_of(store, (contest.a.id, contest.b.id))
+    uses = await load_test_set_uses(store, (contest.a.id, contest.b.id))
     return {author.name: uses[author.id] for author in (contest.a, contest.b)}
 
 

@@ -21,7 +21,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics import JudgmentTable
 
 CONTROL = "control"
@@ -128,7 +128,7 @@ async def select_contests(
             control judge when no model did.
         split: split of the contests.
         without_kin: exclude judges of a compared author's model family.
-        snapshots: answering models to restrict to, as for `results.queries.contests.contests_of`.
+        snapshots: answering models to restrict to, as for `results.queries.contests.load_contests`.
 
     Raises:
         UserError: an unknown author, opponent or judge; a needed contest that was never completed, or only
@@ -349,7 +349,7 @@ async def _load_contests(
                 entry_of[judge_id, first, second] = entry
     loaded: dict[str, list[Contest]] = {}
     for run_id in dict.fromkeys(entry.run_id for entry in entry_of.values()):
-        loaded[run_id] = await contests_of(store, run_id, snapshots)
+        loaded[run_id] = await load_contests(store, run_id, snapshots)
     contest_of = {key: _find_contest(loaded[entry.run_id], key[0], entry) for key, entry in entry_of.items()}
     dialogue_of_key = {
         dialogue.key: dialogue for contest in contest_of.values() for dialogue in contest.dialogues

@@ -23,7 +23,7 @@ from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import compare_judge_orders
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.queries.student_lineage import taught
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
@@ -188,7 +188,7 @@ async def contests_by_entry(store: Store, entries: Sequence[ContestEntry]) -> di
     found = {}
     for run_id in dict.fromkeys(entry.run_id for entry in entries):
         wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
-        for contest in await contests_of(store, run_id):
+        for contest in await load_contests(store, run_id):
             if (contest.judge_id, frozenset((contest.a.id, contest.b.id))) in wanted:
                 found[contest.judge_id, run_id] = contest
     return found

@@ -20,7 +20,7 @@ from agents.types import ResponseSet
 from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, load_contest_index, name_of
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
 from results.statistics.scores import dialogue_scores, order_robust_bounds
@@ -205,7 +205,7 @@ async def _contests(
     found = {}
     for run_id in sorted({entry.run_id for entry in entries}):
         wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
-        for contest in await contests_of(store, run_id):
+        for contest in await load_contests(store, run_id):
             key = (contest.judge_id, frozenset((contest.a.id, contest.b.id)))
             if key in wanted:
                 found[key] = contest

@@ -110,12 +110,12 @@ def to_dict(board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def as_csv(board: Leaderboard) -> str:
+def to_csv(board: Leaderboard) -> str:
     """One line per judge and author."""
     return csv_rows(HEADS, (row for ranking in board.rankings for row in rows_of(ranking)))
 
 
-def as_markdown(board: Leaderboard) -> str:
+def to_markdown(board: Leaderboard) -> str:
     """A table per judge."""
     parts = [f"# Leaderboard, {board.split} split"]
     for ranking in board.rankings:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from agents.output_escape import html_page
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
-from results.render.charts import Estimate, interval_plot
+from results.render.charts import IntervalEstimate, interval_plot
 from results.render.format import EMULATED_NOTE, format_percent
 from results.render.judge_audit import (
     caveats,
@@ -72,7 +72,9 @@ def _drawing(summary: AuditSummary) -> Markup:
     """Everybody's agreement, with its interval: judges, then floors."""
     every = (*summary.judges, *summary.baselines)
     estimates = [
-        Estimate(one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read")
+        IntervalEstimate(
+            one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read"
+        )
         for one in every
         for found in (one.audit.agreement,)
     ]

@@ -16,7 +16,7 @@ from harness.data.dataset import sample
 from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
-from results.queries.checkpoints import put_checkpoint
+from results.queries.checkpoints import save_checkpoint
 
 Run = Callable[..., Any]
 
@@ -45,7 +45,7 @@ async def registered(path: str, name: str, teacher: str) -> None:
     data = {"method": "over-llm", "strategy": "all-dimensions", "taught_by": [teacher], "fidelity": "paper"}
     record = {"name": name, "stage": "dpo", "base": {"name": "meta-llama/Llama-3.1-8B"}, "data": data}
     async with await Store.open(path) as store:
-        await put_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
+        await save_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
 
 
 def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run, workplace: Path) -> None:

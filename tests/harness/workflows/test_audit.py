@@ -103,12 +103,12 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
 async def stored(tmp_path: Path, plan: object) -> AuditData:
     """The plan's pairs as read from a database in which nothing has been asked yet."""
     async with await Store.open(str(tmp_path / "audit.sqlite")) as store:
-        run_id, invocation = await store.begin("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
-        await store.put_dialogues(plan.dialogues)  # type: ignore[attr-defined]
+        run_id, invocation = await store.start_run("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
+        await store.save_dialogues(plan.dialogues)  # type: ignore[attr-defined]
         for of, responses in zip(plan.sets, plan.responses, strict=True):  # type: ignore[attr-defined]
-            await store.put_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
-        await store.put_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
-        await store.end(invocation)
+            await store.save_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
+        await store.save_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
+        await store.finish_run(invocation)
         return await audited(store, run_id)
 
 

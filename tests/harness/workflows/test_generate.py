@@ -33,7 +33,7 @@ from harness.workflows.generation_plan import (
 from prompts import Library
 from results.db.schema import CompletionRow, ResponseRow, table
 from results.db.store import Store
-from results.queries.responses import reads_of
+from results.queries.responses import load_generations
 from tests.errors import user_error
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
@@ -144,7 +144,7 @@ async def test_every_step_of_a_chain_is_kept(store: Store, models: Models) -> No
     for fidelity in (Fidelity.PAPER, Fidelity.RELEASED):
         plan = await improving(store, model, "human", "sequential", fidelity=fidelity)
         await run(store, plan)
-        reads = await reads_of(store, plan.agents[0].set.id)
+        reads = await load_generations(store, plan.agents[0].set.id)
         assert len(reads) == 6
         for of_dialogue in reads.values():
             assert [read.step for read in of_dialogue] == [1, 2, 3]

@@ -39,7 +39,7 @@ from harness.workflows.generation_plan import DialogueSubset
 from harness.workflows.records import last_seen_folders
 from prompts import Library
 from results.db.store import Store
-from results.queries.responses import Endings, endings_of
+from results.queries.responses import EndingCounts, count_endings
 from serve.memory_plan import ServingRequest
 from tests.errors import user_error
 
@@ -268,12 +268,12 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
     people = who(place, "student:kind", "base", "base-cut")
     for one in (await asked(store, people)).sets:
         base = one.of.author != "student:kind"
-        expected = Endings(5, truncated=5 * base, rambling=5 * base)
-        assert await endings_of(store, one.of.id) == expected
+        expected = EndingCounts(5, truncated=5 * base, rambling=5 * base)
+        assert await count_endings(store, one.of.id) == expected
         assert one.flaws == ({"truncated": 5} if base else {})
     human = await resolve_author("dataset:human", sample(), store)
-    await store.put_responses(human.set, human.responses.values())
-    assert (await endings_of(store, human.set.id, [*human.responses][:9])) == Endings(9, None, 0)
+    await store.save_responses(human.set, human.responses.values())
+    assert (await count_endings(store, human.set.id, [*human.responses][:9])) == EndingCounts(9, None, 0)
 
 
 async def test_a_server_that_dies_is_started_again_and_nothing_is_lost(
