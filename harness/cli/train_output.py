@@ -13,7 +13,7 @@ from finetune.memory_plan import TrainingPlan
 from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import TrainingStep
 from harness.terminal.output import StatusLine
-from results.render.format import clock
+from results.render.format import format_duration
 
 SECONDS_BETWEEN_LINES = 10.0
 STAGES = {"sft": "SFT", "dpo": "DPO"}
@@ -36,7 +36,7 @@ class Progress:
         margin = f", margin {step.margin:.3f}" if step.margin is not None else ""
         line = (
             f"{step.stage} {step.step:,}/{step.steps:,}: loss {step.loss:.4f}{margin}, "
-            f"{step.tokens_per_second:,.0f} tokens/s, {clock(step.seconds_left)} left"
+            f"{step.tokens_per_second:,.0f} tokens/s, {format_duration(step.seconds_left)} left"
         )
         self._line.show(line, ends=ends)
 

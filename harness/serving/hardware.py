@@ -48,10 +48,11 @@ def plan_serving(folder: Path, adapters: Sequence[LoraAdapter], asked: ServingRe
     if not made.fits:
         told = made.to_dict()
         raise UserError(
-            "there is too little memory to serve this",
+            "not enough memory to serve these models",
+            code="hardware.out-of-memory",
             found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
             f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
-            remedy=f"What would fit: {describe_fitting_plans(made)}.",
+            remedy=f"These fit: {describe_fitting_plans(made)}.",
         )
     return made
 

@@ -98,8 +98,9 @@ def prepare(
     missing = sorted({model.name for model in models} - set(there))
     if missing:
         raise UserError(
-            "the server does not serve this",
+            "the server does not serve these models",
+            code="server.model-not-served",
             where=server.url,
             found=", ".join(missing),
-            remedy=f"It serves: {', '.join(there)}. Give it that name with --served-model-name.",
+            remedy=f"It serves: {', '.join(there)}. Start it with --served-model-name NAME.",
         )

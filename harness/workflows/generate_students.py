@@ -89,10 +89,11 @@ def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library
     rendering = PromptFormat(get_prompt(library, preset.prompt), _form(one, cast))
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(
-            "the student was trained with another prompt than it would be asked with",
+            "the student was trained with another prompt",
+            code="checkpoint.prompt-mismatch",
             where=str(one.checkpoint.path),
             found=f"{one.checkpoint.record['rendering']}, here {rendering.id}",
-            remedy="Ask it with the prompt it was trained with: --prompts DIR.",
+            remedy="Use the prompt of the training run: --prompts DIR.",
         )
     return Responder(
         _model(one, cast, how, rendering, preset),
@@ -225,10 +226,11 @@ def check_questions(
                 f"{token!r} ({count})" for token, count in list(found.missing_embeddings.items())[:8]
             )
             raise UserError(
-                "dialogues hold tokens that the base has no embedding for",
+                "dialogues contain tokens without an embedding in the base model",
+                code="tokenizer.no-embedding",
                 where=str(folder),
                 found=told,
-                remedy="Resize the base's embeddings to its tokenizer, or use its own tokenizer.",
+                remedy="Resize the base model's embeddings to its tokenizer, or use its original tokenizer.",
             )
         if found.control_tokens:
             told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control_tokens.items()))
