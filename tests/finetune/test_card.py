@@ -9,7 +9,7 @@ import pytest
 from benchmarks.training import longest_rows, peaks, random_base
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read_dataset
-from finetune.memory_plan import RTX_4090_MIB, GIB
+from finetune.memory_plan import GIB, RTX_4090_MIB
 
 LLAMA = "meta-llama/Llama-3.1-8B"
 

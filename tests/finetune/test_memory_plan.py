@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import RTX_4090_MIB, CONFIGS, GIB, estimate_memory, load_base_config, plan_stage
+from finetune.memory_plan import CONFIGS, GIB, RTX_4090_MIB, estimate_memory, load_base_config, plan_stage
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])

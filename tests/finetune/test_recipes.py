@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.student_prompt import CONTROL_TOKEN, PromptFormat, PromptStyle, rendering
 from agents.types import Dialogue
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import SftExample, PreferencePair
+from finetune.dataset_reader import PreferencePair, SftExample
 from finetune.pipeline import TrainOptions
 from finetune.tokenization import IDENTICAL_SIDES, LengthLimits, tokenize_examples, tokenize_pairs
 
@@ -65,7 +65,10 @@ def test_any_control_token_in_a_text_is_found(
 def test_pairs_whose_sides_are_the_same_ids_are_left_out_and_counted(tokenizers: dict[str, Any]) -> None:
     how, tokenizer = rendering(), tokenizers["plain"]
     asked = turn(how, "All day.")
-    pairs = [PreferencePair("d", asked, "Oh dear.", " Oh dear. "), PreferencePair("e", asked, "Oh dear.", "Oh.")]
+    pairs = [
+        PreferencePair("d", asked, "Oh dear.", " Oh dear. "),
+        PreferencePair("e", asked, "Oh dear.", "Oh."),
+    ]
     prepared = tokenize_pairs(pairs, tokenizer, how, 1024)
     assert (len(prepared.rows), prepared.left_out) == (1, {IDENTICAL_SIDES: 1})
 

@@ -22,7 +22,7 @@ from agents.student_prompt import (
     token_faults,
 )
 from agents.types import Dialogue
-from finetune.dataset_reader import SftExample, PreferencePair, read_dataset
+from finetune.dataset_reader import PreferencePair, SftExample, read_dataset
 from finetune.tokenization import tokenize_examples, tokenize_pairs
 
 pytest.importorskip("torch")
@@ -180,7 +180,9 @@ def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[s
     turn = how.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
     said = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
     examples = tokenize_examples([SftExample("d", turn, text) for text in said], tokenizer, how, 1024)
-    pairs = tokenize_pairs([PreferencePair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024)
+    pairs = tokenize_pairs(
+        [PreferencePair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024
+    )
     prompt = how.prompt_ids(turn, tokenizer)
     for text, row, length, count, pair in zip(
         said, examples.rows, examples.lengths, examples.completion_tokens, pairs.rows, strict=True
