@@ -20,7 +20,7 @@ from agents.model_files.weights import load_json_object, quantization_faults
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
 from finetune.dataset_reader import read_dataset
-from finetune.memory_plan import CARD_MIB, load_base_config, plan_stage
+from finetune.memory_plan import RTX_4090_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
 from harness.cli.options.checkpoint import checkpoint_folder
@@ -166,7 +166,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
     "--card-mib",
     "gpu_memory_mib",
     type=int,
-    default=CARD_MIB,
+    default=RTX_4090_MIB,
     show_default=True,
     help="The card's memory in MiB.",
 )
@@ -187,7 +187,7 @@ def plan(
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of)
+        (plan_stage(shape, settings, name, of.rows, of.completion_tokens, gpu_memory_mib), of)
         for name, of in lengths.items()
     ]
     if as_json:
