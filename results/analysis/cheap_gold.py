@@ -42,6 +42,7 @@ class CheapGoldResult:
 def estimate_win_rate(
     cheap: JudgeResult, gold: JudgeResult, *, stratified: bool
 ) -> tuple[CheapAndGold | NotEstimable, tuple[Stratum, ...]]:
+    """Estimate the gold judge's win rate of A; also return the strata of a stratified share."""
     if not stratified:
         return ppi_estimate(cheap, gold), ()
     result = stratified_cheap_and_gold(*_paired_scores(cheap, gold))

@@ -1,4 +1,4 @@
-"""Where the noise of a rate comes from: seeds, dialogues, generations, repetitions, by every judge."""
+"""Variance components of a win rate: training seeds, dialogues, generations and samples, by judge."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from results.statistics import NotEstimable, VarianceTable, dialogue_scores, var
 
 @dataclass(frozen=True)
 class VarianceAnalysis:
-    """A variance table for every judge.
+    """Variance table of every judge.
 
     Attributes:
-        gathered: what it is made of.
-        checkpoints: one tuple of response sets, its generations, for each training seed.
-        tables: by the judge's name, or why there is none.
-        soft: as asked for.
+        selection: contests that the analysis uses.
+        checkpoints: one tuple of response sets (its generations) per training seed.
+        tables: judge → variance table.
+        soft: whether soft verdicts are used.
     """
 
     selection: ContestSelection
@@ -34,10 +34,16 @@ class VarianceAnalysis:
 def analyze_variance(
     selection: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False
 ) -> VarianceAnalysis:
-    """The gathered authors are so many generations of each training seed's checkpoint, in the order given.
+    """Compute the variance components of the selected authors.
+
+    Args:
+        generations: number of generations per checkpoint; the authors are ordered by checkpoint.
+        requests: number of further judge requests to allocate.
+        soft: use soft verdicts instead of hard ones.
 
     Raises:
-        UserError: the authors are no multiple of the generations, or soft verdicts of a judge without any.
+        UserError: the number of authors is not a multiple of `generations`, or soft verdicts of a judge that
+            returned none.
     """
     if soft:
         check_has_soft_verdicts(selection)
@@ -52,13 +58,13 @@ def analyze_variance(
         )
     checkpoints = tuple(authors[start : start + generations] for start in range(0, len(authors), generations))
     tables = {
-        judge_contests.judge: _table(judge_contests, checkpoints, requests, soft=soft)
+        judge_contests.judge: _variance_table(judge_contests, checkpoints, requests, soft=soft)
         for judge_contests in selection.judges
     }
     return VarianceAnalysis(selection, checkpoints, tables, soft)
 
 
-def _table(
+def _variance_table(
     judge_contests: JudgeContests,
     checkpoints: tuple[tuple[ResponseSet, ...], ...],
     requests: int,
@@ -66,11 +72,11 @@ def _table(
     soft: bool,
 ) -> VarianceTable | NotEstimable:
     author_contests = [
-        [judge_contests.author_contests[one.id] for one in generations] for generations in checkpoints
+        [judge_contests.author_contests[author.id] for author in generations] for generations in checkpoints
     ]
-    asked = np.all([standing.included for row in author_contests for standing in row], axis=0)
+    included = np.all([contest.included for row in author_contests for contest in row], axis=0)
     by_order = [
-        [dialogue_scores(standing.columns, soft=soft).by_order[asked] for standing in row]
+        [dialogue_scores(contest.columns, soft=soft).by_order[included] for contest in row]
         for row in author_contests
     ]
     repetitions = min(scores.shape[2] for row in by_order for scores in row)

@@ -91,7 +91,7 @@ def test_a_profile_shows_its_word_lists_and_leaves_no_database(call: Any, tmp_pa
     shown = call(profile, "dataset:human", "dataset:gpt-4")
     assert not (tmp_path / "runs").exists()
     assert "Descriptive" in shown
-    assert "claims to have lived it" in shown
+    assert "claims a similar experience" in shown
 
 
 def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,7 @@ def test_an_early_end_and_no_end_are_told() -> None:
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
     even = JudgmentTable.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
     open_to_the_end = stopping_result(even, DECIDED, n_contests=1, samples=1)
-    assert open_to_the_end.note() == "judged to the end (40 dialogues), undecided"
+    assert open_to_the_end.note() == "all 40 dialogues judged, undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
     assert not open_to_the_end.is_exact
     assert stopping_result(even, KNOWN, n_contests=1, samples=1).is_exact
@@ -194,7 +194,7 @@ def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
         assert stopped.answered
         assert stopped.sequence.half_width <= 0.1 + 1e-9
         assert stopped.sequence.prefix < 300
-        assert stopped.note().startswith("as narrow as asked for after")
+        assert stopped.note().startswith("target half-width reached after")
 
 
 def test_more_lanes_take_longer() -> None:
@@ -416,7 +416,7 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
         await running.close()
     stopped = summary.judges[0].stopped
     assert stopped is not None
-    assert stopped.note() == "judged to the end (64 dialogues), undecided"
+    assert stopped.note() == "all 64 dialogues judged, undecided"
     assert (stopped.sequence.low, stopped.sequence.high, stopped.sequence.incomplete) == (0, 1, 64)
 
 
