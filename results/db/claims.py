@@ -34,12 +34,12 @@ _claims, _completions, _invocations = table(ClaimRow), table(CompletionRow), tab
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimResult:
     """What became of a batch of keys: ours to ask, answered already, or held by a living process."""
 
-    won: Sequence[str]
-    answered: dict[str, Completion]
-    held: Sequence[str]
+    acquired: Sequence[str]
+    completed: dict[str, Completion]
+    held_elsewhere: Sequence[str]
 
 
 @cache
@@ -116,15 +116,15 @@ class Observer:
         return dead | (set(invocations) - known)
 
 
-def claim(connection: Connection, keys: Sequence[str], invocation_id: str, observer: Observer) -> Claimed:
+def claim(connection: Connection, keys: Sequence[str], invocation_id: str, observer: Observer) -> ClaimResult:
     """Claim what nobody has answered and nobody living holds (inside a transaction)."""
     answered = answers(connection, keys)
     wanted = sorted(key for key in keys if key not in answered)  # one order for all: no deadlock
     if not wanted:
-        return Claimed((), answered, ())
+        return ClaimResult((), answered, ())
     rows = [{"key": key, "invocation_id": invocation_id} for key in wanted]
     if insert_new(connection, _claims, rows) == len(wanted) and connection.dialect.name == "sqlite":
-        return Claimed(wanted, answered, ())  # nobody else's
+        return ClaimResult(wanted, answered, ())  # nobody else's
     if connection.dialect.name != "sqlite":  # answered between our look and our claim: SQLite has one writer
         answered |= answers(connection, wanted)
         release(connection, [key for key in wanted if key in answered], invocation_id)
@@ -136,7 +136,7 @@ def claim(connection: Connection, keys: Sequence[str], invocation_id: str, obser
     orphaned = [key for key, holder in holders.items() if holder in dead]
     taken = _take_over(connection, orphaned, dead, invocation_id) if orphaned else set()
     ours = {key for key, holder in holders.items() if holder == invocation_id} | taken
-    return Claimed(
+    return ClaimResult(
         [key for key in wanted if key in ours], answered, [key for key in wanted if key not in ours]
     )
 

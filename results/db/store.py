@@ -21,7 +21,7 @@ from agents.errors import Failure, UserError
 from agents.hashing import canonical, content_id
 from agents.types import Dialogue, Response, ResponseSet
 from results.db.bulk import insert_new
-from results.db.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started, release
+from results.db.claims import HEARTBEAT_SECONDS, ClaimResult, Observer, claim, place, process_started, release
 from results.db.connection import Database, open_database
 from results.db.mappers import dialogue_row, parser_order, response_row
 from results.db.schema import (
@@ -169,7 +169,7 @@ class Store:
 
     # -- calls ---------------------------------------------------------------------------------------
 
-    async def claim(self, keys: Sequence[str], invocation_id: str) -> Claimed:
+    async def claim(self, keys: Sequence[str], invocation_id: str) -> ClaimResult:
         """Claim calls: ours to ask, answered already, or held by another living process."""
         return await self.database.write(
             lambda connection: claim(connection, keys, invocation_id, self._observer)

@@ -20,7 +20,7 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import ApiProtocol, Model
-from results.db.claims import Claimed
+from results.db.claims import ClaimResult
 from results.db.store import Used
 
 
@@ -133,7 +133,7 @@ class Memory:
     used: Used = field(default_factory=lambda: Used(0, 0))
     looks: int = 0
 
-    async def claim(self, keys: Sequence[str], invocation: str) -> Claimed:
+    async def claim(self, keys: Sequence[str], invocation: str) -> ClaimResult:
         await asyncio.sleep(self.seconds)
         if self.broken is not None:
             raise self.broken
@@ -144,7 +144,7 @@ class Memory:
             if self.claims.get(key, "") in ("", *self.dead):
                 self.claims[key] = invocation
         won = sorted(key for key in wanted if self.claims[key] == invocation)  # as a database gives them
-        return Claimed(won, answered, [key for key in wanted if self.claims[key] != invocation])
+        return ClaimResult(won, answered, [key for key in wanted if self.claims[key] != invocation])
 
     async def release(self, keys: Sequence[str], invocation: str) -> None:
         await asyncio.sleep(self.seconds)
