@@ -148,7 +148,7 @@ class RunBudget:
         self._in_flight += 1
 
     def settle(self, reserved_usd: float, spent_usd: float) -> None:
-        """Replace the reservation of a finished request by its cost, which stays held until it is committed."""
+        """Replace the reservation of a finished request by its cost, held until it is committed."""
         self._in_flight -= 1
         self._reserved = self._reserved - reserved_usd if self._in_flight else 0.0  # drops rounding errors
         self.hold(spent_usd)

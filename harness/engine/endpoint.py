@@ -71,7 +71,7 @@ class Endpoint:
             client, self.rate_limiter, self._request_cancelled, self._reservation.check
         )
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
-            inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.used_since, model.id)))
+            inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.usage_since, model.id)))
         if run_budget is not None and price is not None:
             inner = BudgetedClient(inner, run_budget, self._reservation)
         self.retrying = RetryingClient(inner, self.name, policy, self._attempt_failed, self._stopped)

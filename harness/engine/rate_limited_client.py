@@ -16,7 +16,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from harness.engine.outage import ENDPOINT_FAILURES, Outage, OutageAction
 from harness.engine.rate_limiter import RateLimiter
-from results.render.format import clock
+from results.render.format import format_duration
 
 INITIAL_TOKENS_PER_BYTE = 0.25
 INITIAL_OUTPUT_TOKENS = 64.0
@@ -136,18 +136,18 @@ class RateLimitedClient:
 
 def _outage_error(request: ModelRequest, error: CallError, outage: Outage) -> CallError:
     """Return the error that gives up the endpoint: the requested wait or the outage exceeds the patience."""
-    patience, name = clock(outage.patience_seconds), request.model.id
+    patience, name = format_duration(outage.patience_seconds), request.model.id
     requested_seconds = error.retry_after_seconds or 0.0
     if requested_seconds > outage.patience_seconds:
         until = (datetime.now().astimezone() + timedelta(seconds=requested_seconds)).strftime(
             "%Y-%m-%d %H:%M"
         )
         message = (
-            f"{name}: the server requests a wait of {clock(requested_seconds)}, until {until}, which exceeds "
+            f"{name}: the server requests a wait of {format_duration(requested_seconds)}, until {until}, which exceeds "
             f"the patience of {patience} (--patience). Run the same command then."
         )
     else:
-        duration = clock(outage.duration(asyncio.get_running_loop().time()))
+        duration = format_duration(outage.duration(asyncio.get_running_loop().time()))
         message = (
             f"{name}: no response for {duration}, which exceeds the patience of {patience} (--patience). "
             "Run the same command later."

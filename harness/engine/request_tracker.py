@@ -104,12 +104,12 @@ class RequestTracker:
         """Commit a completion and what was parsed from it; the returned awaitable ends when both are
         committed.
         """
-        committed: Awaitable[None] = self._writer.put(request, completion, parsed, cost_usd)
+        committed: Awaitable[None] = self._writer.save(request, completion, parsed, cost_usd)
         return committed
 
     def record_parsed(self, parsed: object) -> Awaitable[None]:
         """Commit what was parsed from a completion that was stored before."""
-        committed: Awaitable[None] = self._writer.put_reading(parsed)
+        committed: Awaitable[None] = self._writer.save_parsed(parsed)
         return committed
 
     def enqueue(
@@ -119,15 +119,15 @@ class RequestTracker:
         shared, self.pending[request.key] = self.pending.get(request.key), completion
         if isinstance(shared, asyncio.Future):
             shared.set_result(completion)
-        self._writer.add(request, completion, parsed, cost_usd)
+        self._writer.enqueue(request, completion, parsed, cost_usd)
 
     def enqueue_parsed(self, parsed: object) -> None:
         """Queue what was parsed from a stored completion, without waiting."""
-        self._writer.add_reading(parsed)
+        self._writer.enqueue_parsed(parsed)
 
     async def wait_for_capacity(self) -> None:
         """Wait until less than a batch is queued: back-pressure for results that need not be sent."""
-        if self._writer.held >= BATCH_SIZE:
+        if self._writer.pending >= BATCH_SIZE:
             await self._writer.committed()
 
     async def drain(self) -> None:
@@ -149,7 +149,7 @@ class RequestTracker:
         self, request: ModelRequest, error: CallError, attempts: int, cost_usd: float | None
     ) -> None:
         """Queue a failed attempt and its possible cost for the next commit."""
-        self._writer.put_failure(request, error, attempts, cost_usd)
+        self._writer.save_failure(request, error, attempts, cost_usd)
 
     def release(self, key: str) -> None:
         """Give up the claim of a request that will not be sent, so that another process may send it."""
@@ -164,9 +164,9 @@ class RequestTracker:
             if not future.done():
                 future.set_exception(error)
 
-    async def used_since(self, model: str, since: float) -> Any:
+    async def usage_since(self, model: str, since: float) -> Any:
         """Return the usage of a model since a time by all other invocations."""
-        return await self._store.used_since(model, since, besides=self._invocation_id)
+        return await self._store.usage_since(model, since, besides=self._invocation_id)
 
     async def close(self) -> None:
         """Release all claims of requests that were not sent."""

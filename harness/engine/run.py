@@ -133,7 +133,7 @@ async def run_requests(
     if settings.budget_usd is not None:
         _check_prices(prices)
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
-    run_id, invocation_id = await store.begin(
+    run_id, invocation_id = await store.start_run(
         kind, spec, command=provenance.redacted_command_line(), context=context
     )
     interrupted = asyncio.Event()
@@ -143,7 +143,7 @@ async def run_requests(
     gc.freeze()  # scanning the existing objects again and again used a tenth of a run's CPU time
     gc.set_threshold(20_000, 20, 50)  # requests create few reference cycles
     try:
-        async with store.together():
+        async with store.transaction():
             await describe(run_id)
         writer = store.writer(invocation_id)
         tracker = RequestTracker(store, writer, invocation_id)
@@ -152,7 +152,7 @@ async def run_requests(
             with _open_event_log(settings, run_id) as events, _handle_signals(interrupted):
                 for source in sources:
                     longest_output = (
-                        await store.most_output_tokens(run_id, source.model.id) if run_budget else 0
+                        await store.longest_output_tokens(run_id, source.model.id) if run_budget else 0
                     )
                     checked_client = ResponseModelClient(
                         clients[source.model],
@@ -176,7 +176,7 @@ async def run_requests(
                         events=events,
                     )
                     endpoint.stats.total = source.total
-                    endpoint.rate_limiter.uncommitted = lambda: writer.held
+                    endpoint.rate_limiter.uncommitted = lambda: writer.pending
                     endpoints.append(endpoint)
                 writer.watch(
                     partial(_is_idle, endpoints), partial(_on_commit, endpoints, tracker, run_budget)
@@ -196,7 +196,7 @@ async def run_requests(
     finally:
         gc.set_threshold(*gc_threshold)
         gc.unfreeze()
-        await store.end(invocation_id)
+        await store.finish_run(invocation_id)
     reports = {
         endpoint.model.id: _endpoint_report(endpoint, prices[endpoint.model], checked_client.answers)
         for endpoint, checked_client in zip(endpoints, checked_clients, strict=True)
@@ -265,7 +265,7 @@ def _open_budget(
         return None
 
     async def draw(total_usd: float) -> float:
-        return await store.hold(run_id, invocation_id, total_usd, budget)
+        return await store.reserve_budget(run_id, invocation_id, total_usd, budget)
 
     return RunBudget(draw, budget)
 

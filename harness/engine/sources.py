@@ -45,7 +45,7 @@ async def check_retired_models(store: Store, sources: Sequence[RequestSource], a
     for source in sources:
         if is_retired(source.model):
             keys = {work.key for work in source.work() if isinstance(work, ModelRequest)}
-            unanswered[source.model] = len(keys - await store.known(list(keys)))
+            unanswered[source.model] = len(keys - await store.completed_keys(list(keys)))
     check_not_retired(unanswered)
 
 

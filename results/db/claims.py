@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, select, update
 
 from agents.messages import Completion
-from results.db.bulk import among, insert_new, keys_of
+from results.db.bulk import among, insert_if_absent, key_parameters
 from results.db.mappers import completion_of
 from results.db.schema import ClaimRow, CompletionRow, InvocationRow, table
 
@@ -80,7 +80,7 @@ def _is_gone(pid: int, started: str) -> bool:
 
 
 @dataclass
-class Observer:
+class LivenessObserver:
     """Tells which invocations are dead, from what this process has seen of them."""
 
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -116,14 +116,16 @@ class Observer:
         return dead | (set(invocations) - known)
 
 
-def claim(connection: Connection, keys: Sequence[str], invocation_id: str, observer: Observer) -> ClaimResult:
+def claim(
+    connection: Connection, keys: Sequence[str], invocation_id: str, observer: LivenessObserver
+) -> ClaimResult:
     """Claim what nobody has answered and nobody living holds (inside a transaction)."""
     answered = answers(connection, keys)
     wanted = sorted(key for key in keys if key not in answered)  # one order for all: no deadlock
     if not wanted:
         return ClaimResult((), answered, ())
     rows = [{"key": key, "invocation_id": invocation_id} for key in wanted]
-    if insert_new(connection, _claims, rows) == len(wanted) and connection.dialect.name == "sqlite":
+    if insert_if_absent(connection, _claims, rows) == len(wanted) and connection.dialect.name == "sqlite":
         return ClaimResult(wanted, answered, ())  # nobody else's
     if connection.dialect.name != "sqlite":  # answered between our look and our claim: SQLite has one writer
         answered |= answers(connection, wanted)
@@ -154,7 +156,7 @@ def answers(connection: Connection, keys: Sequence[str]) -> dict[str, Completion
     """The stored answers of these calls."""
     if not keys:
         return {}
-    rows = connection.execute(_answers(connection.dialect.name), keys_of(keys))
+    rows = connection.execute(_answers(connection.dialect.name), key_parameters(keys))
     return {row.key: completion_of(row) for row in rows}
 
 

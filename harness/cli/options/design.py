@@ -55,12 +55,12 @@ def foresee_design(
         UserError: as `design_assumptions`.
     """
     from results.render.contest_design import design_data, design_lines
-    from results.statistics import design, needed
+    from results.statistics import design, required_sample_size
 
     if not dialogues:
         return DesignReport({"design": None}, [])
     planned = design(design_assumptions(assumptions), dialogues, samples=samples, seeds=seeds)
-    takes = needed(worth, planned.difference_spread, dialogues, samples=samples)
+    takes = required_sample_size(worth, planned.difference_std, dialogues, samples=samples)
     return DesignReport({"design": design_data(planned, takes)}, design_lines(planned, takes))
 
 

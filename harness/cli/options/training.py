@@ -99,8 +99,8 @@ class TrainingOptions:
             remedy = "Upload the one you choose: the same command with its --seed, --out and --push-to-hub."
             raise UserError("these exclude each other", where="--seeds, --push-to-hub", remedy=remedy)
         options = TrainOptions(
-            watch=Progress(),
-            tell=print_message,
+            on_step=Progress(),
+            on_message=print_message,
             report_to=tuple(given.pop("report_to")),
             restart=given.pop("restart"),
             cpu=given.pop("cpu"),

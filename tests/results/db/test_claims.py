@@ -91,10 +91,10 @@ async def test_a_whole_run_by_several_asks_every_call_once(opening: Open) -> Non
             batch, wanted = wanted[:6], wanted[6:]
             claimed = await store.claim(batch, invocation)
             asked.update(claimed.acquired)
-            await asyncio.gather(*(writer.put(calls[key], answer(), None, None) for key in claimed.acquired))
+            await asyncio.gather(*(writer.save(calls[key], answer(), None, None) for key in claimed.acquired))
             wanted += claimed.held_elsewhere
         await writer.close()
-        await store.end(invocation)
+        await store.finish_run(invocation)
 
     await asyncio.gather(*(work(seed) for seed in range(4)))
     assert asked == Counter(list(calls))
@@ -107,11 +107,11 @@ async def test_what_is_answered_is_given_and_not_won(store: Store) -> None:
     _, invocation = await begin(store)
     writer = store.writer(invocation)
     known, unknown = question(1), question(2)
-    await writer.put(known, answer("2"), None, None)
+    await writer.save(known, answer("2"), None, None)
     claimed = await store.claim([known.key, unknown.key], invocation)
     assert (list(claimed.acquired), list(claimed.held_elsewhere)) == ([unknown.key], [])
     assert claimed.completed == {known.key: answer("2")}
-    assert await store.known([known.key, unknown.key]) == {known.key}
+    assert await store.completed_keys([known.key, unknown.key]) == {known.key}
 
 
 async def test_claims_are_our_own_until_released_and_only_we_release_them(opening: Open) -> None:
@@ -123,7 +123,7 @@ async def test_claims_are_our_own_until_released_and_only_we_release_them(openin
     assert list((await other.claim(KEYS[:3], theirs)).held_elsewhere) == KEYS[:3]
     await one.release(KEYS[:2], mine)
     assert list((await other.claim(KEYS[:3], theirs)).acquired) == KEYS[:2]
-    await one.end(mine)
+    await one.finish_run(mine)
     assert list((await other.claim(KEYS[:3], theirs)).acquired) == KEYS[:3]
 
 
@@ -222,7 +222,7 @@ async def test_hearts_beat_while_a_process_works(store: Store, monkeypatch: pyte
     _, invocation = await begin(store)
     for _ in range(4):
         await beats.acquire()
-    await store.end(invocation)
+    await store.finish_run(invocation)
     row = next(row for row in await rows(store, InvocationRow) if row.id == invocation)
     assert row.heartbeat >= 3
     assert row.ended_at is not None
