@@ -162,7 +162,15 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @train.command()
 @base_option
 @data_option
-@click.option("--card-mib", type=int, default=CARD_MIB, show_default=True, help="The card's memory in MiB.")
+@click.option(
+    "--gpu-memory-mib",
+    "--card-mib",
+    "gpu_memory_mib",
+    type=int,
+    default=CARD_MIB,
+    show_default=True,
+    help="The card's memory in MiB.",
+)
 @base_options
 @json_option
 @settings_options
@@ -172,11 +180,15 @@ def plan(
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     folder = read(data)
     config = load_base_config(base, revision)
     if faults := quantization_faults(config, base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
