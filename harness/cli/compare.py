@@ -280,8 +280,6 @@ def _compare_pair(
     comparison = compare_pair(
         selection, seed=seed, soft=soft, worth=min_effect, single_orders=single_orders, by=group_by
     )
-        gathered, seed=seed, soft=soft, worth=min_effect, single_orders=single_orders, by=group_by
-    )
     output = CompareOutput(
         compared_data(comparison),
         rendering.comparison_table(comparison),
@@ -310,9 +308,7 @@ def _analyze_variance(selection: ContestSelection, generations: int, *, soft: bo
     return CompareOutput(noise_data(variance), None, noise_lines(variance), noise_notes(variance))
 
 
-def _compare_everyone(
-    selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool
-) -> CompareOutput:
+def _compare_everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> CompareOutput:
     from results.analysis.best_author import best_authors
     from results.analysis.multi_comparison import compare_everyone
     from results.render import multi_comparison as rendering
