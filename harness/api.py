@@ -28,7 +28,7 @@ from harness.workflows.judge import judge_contest, plan_judging
 from results.analysis.contest_results import Summary, summarise
 from results.db.store import Store
 from results.queries import dataframes
-from results.render.contest import as_data
+from results.render.contest import to_dict
 from results.report import find_run, render
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ RATES = (
     "incomplete",
     "unscored",
     "consistency",
-    "position_preference",
+    "first_position_rate",
     "cost_usd",
-    "answered_by_several",
+    "several_answering_models",
 )
 LAST = "last"  # the run that was worked on last; elsewhere a run's id or the beginning of one
 
@@ -256,7 +256,7 @@ def _given(
 def _rates(summary: Summary) -> DataFrame:
     import pandas
 
-    return pandas.DataFrame([_row(one) for one in as_data(summary)["judges"]], columns=list(RATES))
+    return pandas.DataFrame([_row(one) for one in to_dict(summary)["judges"]], columns=list(RATES))
 
 
 def _row(told: Mapping[str, Any]) -> dict[str, Any]:

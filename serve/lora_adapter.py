@@ -24,7 +24,7 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank ta
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
+class LoraAdapter:
     """One LoRA adapter.
 
     Attributes:
@@ -44,13 +44,13 @@ EngineName = Literal["vllm", "peft"]
 
 
 def read_adapter(
-    name: str, folder: Path, base: Path | None = None, *, beside: bool = True, engine: EngineName = "vllm"
-) -> Adapter:
+    name: str, folder: Path, base: Path | None = None, *, shared: bool = True, engine: EngineName = "vllm"
+) -> LoraAdapter:
     """The adapter in `folder`, its weights read through.
 
     Args:
         base: the folder of the base that it must stand on whole; None where that is not at hand.
-        beside: whether it is to stand beside its base and others; not where it is merged, or alone.
+        shared: whether it is to stand beside its base and others; not where it is merged, or alone.
         engine: what it would stand there in.
 
     Raises:
@@ -66,11 +66,11 @@ def read_adapter(
         for tensor in nonfinite_tensors(weights)[:3]
     ]
     faults += adapter_faults(folder, base)
-    if beside:
+    if shared:
         faults += shared_serving_faults(config, str(folder / CONFIG), engine)
     if faults:
         raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
-    return Adapter(name, folder, max(_ranks(config)), weights.stat().st_size)
+    return LoraAdapter(name, folder, max(_ranks(config)), weights.stat().st_size)
 
 
 def shared_serving_faults(config: Mapping[str, Any], where: str, engine: EngineName = "vllm") -> list[Fault]:
@@ -104,7 +104,7 @@ def _not_in_vllm(config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def cache_adapter(adapter: Adapter, cache_dir: Path) -> Adapter:
+def cache_adapter(adapter: LoraAdapter, cache_dir: Path) -> LoraAdapter:
     """The same adapter at a path that says its content: hard links where that can be, else a copy."""
     digest = sha256()
     for name in (CONFIG, WEIGHTS):

@@ -24,7 +24,7 @@ from typing import Any
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from agents.model_files.weights import quantization_faults
-from serve.lora_adapter import Adapter, vllm_rank
+from serve.lora_adapter import LoraAdapter, vllm_rank
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
 GIB = 2**30
@@ -76,7 +76,7 @@ class ServePlan:
     Attributes:
         cache_tokens: that the KV cache holds, all sequences together.
         max_cpu_loras: adapters kept in the machine's memory, whatever is on the card.
-        ways: what would fit, each by itself: the fewest settings, then the card; () where it fits already.
+        suggestions: what would fit, each by itself: the fewest settings, then the card; () where it fits already.
     """
 
     wanted: ServingRequest
@@ -94,7 +94,7 @@ class ServePlan:
     max_num_seqs: int
     max_model_len: int
     fits: bool
-    ways: tuple[FittingPlan, ...] = ()
+    suggestions: tuple[FittingPlan, ...] = ()
 
     @property
     def budget(self) -> int:
@@ -113,7 +113,7 @@ class ServePlan:
         """Of one pass: on a CPU a prompt is read whole."""
         return max(BATCHED_TOKENS, self.max_model_len) if self.wanted.device == "cpu" else BATCHED_TOKENS
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As numbers for people and programs, GiB to two decimals."""
         parts = ("weights", "adapters", "activations", "logits", "reserve", "cache")
         return {
@@ -129,7 +129,7 @@ class ServePlan:
             "max_num_seqs": self.max_num_seqs,
             "max_model_len": self.max_model_len,
             "fits": self.fits,
-            "ways": [way.told for way in self.ways],
+            "ways": [way.label for way in self.suggestions],
         }
 
     def arguments(self) -> list[str]:
@@ -160,12 +160,12 @@ class ServePlan:
 class FittingPlan:
     """Something that would fit: what to say or to have, and the plan that it gives."""
 
-    told: str
+    label: str
     plan: ServePlan
 
 
-def plan(
-    config: Mapping[str, Any], adapters: Sequence[Adapter], wanted: ServingRequest | None = None
+def plan_memory(
+    config: Mapping[str, Any], adapters: Sequence[LoraAdapter], wanted: ServingRequest | None = None
 ) -> ServePlan:
     """What serving this base with these adapters takes, and what would make it fit where it does not.
 
@@ -184,10 +184,10 @@ def plan(
             remedy=f"It is {shape.context or DEFAULT_MODEL_LENGTH}.",
         )
     made = _plan(shape, adapters, asked)
-    return made if made.fits else replace(made, ways=_ways(shape, adapters, asked))
+    return made if made.fits else replace(made, suggestions=_ways(shape, adapters, asked))
 
 
-def command(plan: ServePlan, model: Path | str, name: str, host: str, port: int) -> list[str]:
+def vllm_command(plan: ServePlan, model: Path | str, name: str, host: str, port: int) -> list[str]:
     """The whole command; keys are in the environment, never here. The `vllm` script is not relied upon."""
     return [
         sys.executable,
@@ -202,14 +202,14 @@ def command(plan: ServePlan, model: Path | str, name: str, host: str, port: int)
     ]
 
 
-def lora_module_arguments(adapters: Sequence[Adapter]) -> list[str]:
+def lora_module_arguments(adapters: Sequence[LoraAdapter]) -> list[str]:
     """The adapters on the server's command line."""
     if not adapters:
         return []
     return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
 
 
-def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:
+def _plan(shape: DecoderConfig, adapters: Sequence[LoraAdapter], asked: ServingRequest) -> ServePlan:
     width = BYTES[asked.dtype]
     rank = max([asked.min_rank, *(adapter.rank for adapter in adapters)])
     count = len(adapters) + asked.spare_loras
@@ -249,7 +249,7 @@ def _plan(shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingReque
 
 
 def _ways(
-    shape: DecoderConfig, adapters: Sequence[Adapter], asked: ServingRequest
+    shape: DecoderConfig, adapters: Sequence[LoraAdapter], asked: ServingRequest
 ) -> tuple[FittingPlan, ...]:
     """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
     short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agents.model_files.decoder_config import parse_decoder_config
 from agents.model_files.lora import CONFIG, WEIGHTS
-from serve.lora_adapter import Adapter, cache_adapter
+from serve.lora_adapter import LoraAdapter, cache_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Device
 
@@ -23,23 +23,29 @@ LAYER = "q_proj"  # one is enough: what an adapter does not name stays as it is
 NULL_ADAPTER_SUFFIX = "/itself"
 
 
-def beside(
-    base: Path, name: str, adapters: Sequence[Adapter], device: Device, cache_dir: Path, *, more: bool = False
-) -> tuple[str, list[Adapter]]:
+def with_null_adapter(
+    base: Path,
+    name: str,
+    adapters: Sequence[LoraAdapter],
+    device: Device,
+    cache_dir: Path,
+    *,
+    loads_later: bool = False,
+) -> tuple[str, list[LoraAdapter]]:
     """What an engine serves the base as, and with which adapters, so that `name` is the base on any device.
 
     Args:
         base: the base's folder.
         name: what it is asked as.
         shelf: where such an adapter is kept.
-        more: whether students may be loaded later.
+        loads_later: whether students may be loaded later.
     """
-    if device != "cpu" or not (adapters or more):
+    if device != "cpu" or not (adapters or loads_later):
         return name, list(adapters)
     return name + NULL_ADAPTER_SUFFIX, [null_adapter(base, name, cache_dir), *adapters]
 
 
-def null_adapter(base: Path, name: str, cache_dir: Path) -> Adapter:
+def null_adapter(base: Path, name: str, cache_dir: Path) -> LoraAdapter:
     """An adapter of this base that changes nothing, called `name`."""
     shape = parse_decoder_config(read_json(base / "config.json"))
     into, out = shape.linear()[LAYER]
@@ -59,7 +65,7 @@ def null_adapter(base: Path, name: str, cache_dir: Path) -> Adapter:
             folder / WEIGHTS, {f"{layer}.lora_A.weight": (1, into), f"{layer}.lora_B.weight": (out, 1)}
         )
         size = (folder / WEIGHTS).stat().st_size
-        return cache_adapter(Adapter(name, folder, 1, size), cache_dir)
+        return cache_adapter(LoraAdapter(name, folder, 1, size), cache_dir)
 
 
 def write_zeros(path: Path, shapes: dict[str, tuple[int, int]]) -> None:

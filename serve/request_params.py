@@ -47,7 +47,7 @@ class RequestParams:
         return (*told, self.repetition_penalty, self.seed, self.stop)
 
 
-def asked(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
+def parse_request_params(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
     """What this call asks.
 
     Raises:

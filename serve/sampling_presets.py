@@ -118,7 +118,7 @@ def base_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> BaseSamp
     )
 
 
-def resolve(
+def resolve_preset(
     name: PresetName,
     role: Role,
     config: Mapping[str, Any],

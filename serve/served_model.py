@@ -55,7 +55,7 @@ class ServedModelId:
         if (self.how == "base") != (self.adapter == ""):
             raise ValueError("a base has no adapter, and everything else has one")
 
-    def told(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """What of it there is to say, for people."""
         return {name: str(value) for name, value in asdict(self).items() if value}
 

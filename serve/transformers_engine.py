@@ -18,7 +18,7 @@ from agents.errors import CallError, Failure, UserError
 from agents.messages import Completion, FinishReason, Usage
 from agents.model_files.weights import LOADING_OPTIONS, check_loaded, weight_files
 from serve.batcher import BatchResult
-from serve.request_params import RequestParams, asked, truncate_at_stop
+from serve.request_params import RequestParams, parse_request_params, truncate_at_stop
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
 ROWS = 32  # of one pass
@@ -89,7 +89,7 @@ class TransformersEngine:
         groups: dict[tuple[Any, ...], list[tuple[int, RequestParams]]] = defaultdict(list)
         for number, call in enumerate(calls):
             try:
-                told = asked(call, self.tokenizer)
+                told = parse_request_params(call, self.tokenizer)
                 self._check_ids(told)
                 groups[told.model, told.sampling].append((number, told))
             except CallError as error:

@@ -12,7 +12,7 @@ from agents.errors import CallError, UserError
 from agents.messages import Completion, FinishReason, Usage
 from serve.batcher import BatchResult
 from serve.memory_plan import FORMATS, ServePlan
-from serve.request_params import RequestParams, asked
+from serve.request_params import RequestParams, parse_request_params
 from serve.served_model import VLLM_DTYPES
 from serve.vllm_server import require_vllm
 
@@ -77,7 +77,7 @@ class VllmEngine:
         told: list[tuple[int, RequestParams]] = []
         for number, call in enumerate(calls):
             try:
-                told.append((number, asked(call, self.tokenizer)))
+                told.append((number, parse_request_params(call, self.tokenizer)))
             except CallError as error:
                 answers[number] = error
         if told:

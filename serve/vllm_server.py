@@ -66,7 +66,7 @@ class VllmServer:
     _process: subprocess.Popen[bytes] | None = None
 
     @property
-    def ours(self) -> bool:
+    def is_managed(self) -> bool:
         """Whether we started it."""
         return self._process is not None
 
@@ -205,7 +205,7 @@ def require_vllm() -> None:
 
 
 @contextlib.contextmanager
-def started(
+def running_server(
     command: Sequence[str],
     host: str,
     port: int,
@@ -213,7 +213,7 @@ def started(
     key: str = "",
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None] = lambda line: None,
     start_seconds: float = START_SECONDS,
 ) -> Iterator[VllmServer]:
     """A server, healthy when this is entered, gone with its children when it is left.
@@ -221,7 +221,7 @@ def started(
     Args:
         key: what it will ask for; "" for one made here.
         log: where what it says goes; None for a file of its own, which stays only where it died.
-        tell: is told what the start is at, when that changes.
+        on_progress: is told what the start is at, when that changes.
 
     Raises:
         UserError: the port is in use; it died while it started (its log is shown); it took too long.
@@ -256,7 +256,7 @@ def started(
     shown = LOOPBACK if host in ("0.0.0.0", "::") else host
     server = VllmServer(f"http://{shown}:{port}", key, log, process)
     try:
-        _wait(server, start_seconds, tell)
+        _wait(server, start_seconds, on_progress)
         was_well = True
         yield server
     finally:
@@ -272,7 +272,7 @@ def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None])
     said = ""
     while not server.is_healthy(timeout_seconds=2.0):
         if not server.is_alive():
-            raise died(server)
+            raise server_exit_error(server)
         if time.monotonic() > until:
             raise UserError(
                 "the server did not come up in time",
@@ -287,7 +287,7 @@ def _wait(server: VllmServer, start_seconds: float, tell: Callable[[str], None])
     tell("the server is up")
 
 
-def died(server: VllmServer) -> UserError:
+def server_exit_error(server: VllmServer) -> UserError:
     """What a dead server's log means, with its end."""
     whole = server.log.read_text(errors="replace") if server.log and server.log.is_file() else ""
     causes = _CAUSE.findall("\n".join(line for line in whole.splitlines() if not _MILD.search(line)))

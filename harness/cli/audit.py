@@ -209,12 +209,12 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
     from results.render import judge_audit as presenting_audit
 
     if as_json:
-        told = {"audits": [presenting_audit.as_data(summary) for summary in summaries]}
+        told = {"audits": [presenting_audit.to_dict(summary) for summary in summaries]}
         print_json(told)
         return
     for summary in summaries:
-        print_table(presenting_audit.as_table(summary))
-        print_notes(presenting_audit.notes(summary))
+        print_table(presenting_audit.to_table(summary))
+        print_notes(presenting_audit.caveats(summary))
 
 
 def _leave(summaries: list[AuditSummary]) -> None:

@@ -96,8 +96,8 @@ def clean(out: Path, data: str | None) -> None:
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     """Ratings of each responder and rating pairs: the paper's Figures 3 and 4 as tables."""
     from harness.data.dataset import load
-    from harness.data.dataset_summary import as_data, plot
     from harness.data.dataset_summary import describe as describe_dataset
+    from harness.data.dataset_summary import plot, to_dict
 
     dataset = load(data)
     described = describe_dataset(dataset)
@@ -110,7 +110,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
             ) from error
         print_message(f"Drawn: {plot_to}")
     if as_json:
-        print_json(as_data(described))
+        print_json(to_dict(described))
         return
     sentiments = ", ".join(f"{count} {name}" for name, count in described.sentiments.items())
     size = (
@@ -161,7 +161,7 @@ def split(
     text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
     """
     from agents.types import Split
-    from finetune.dialogue_selection import membership
+    from finetune.dialogue_selection import select_dialogues
     from harness.data.dataset import load
     from harness.data.dataset_summary import training_ratings
     from harness.data.splits import check_no_leak, dialogues_in_split, overlap
@@ -170,7 +170,7 @@ def split(
     train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
     chosen = method if method == "low-rated" else Method(method)
-    members = membership(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
+    members = select_dialogues(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
     shared = overlap(train, test)
     sizes: dict[str, Any] = {
         "method": method,

@@ -1,6 +1,6 @@
 """A summary of a run that made responses, as data and as a table: the same numbers, no other.
 
-`as_data` is what `--json` prints; `as_table` is what people read. Neither computes anything.
+`to_dict` is what `--json` prints; `to_table` is what people read. Neither computes anything.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from agents.text_extraction import WORD_LIMIT
 from harness.workflows.generate import Summary
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
-from results.render.format import EMULATED_NOTE, money
+from results.render.format import EMULATED_NOTE, format_usd
 from results.render.table import Table
 
 
-def as_data(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: Summary) -> dict[str, Any]:
     """The summary as plain data."""
     return {
         "run": summary.run_id,
@@ -28,7 +28,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "cost_usd": summary.cost_usd,
-        "sets": [_set_data(one) for one in summary.sets],
+        "response_sets": [_set_data(one) for one in summary.sets],
         "models": {name: _lane_data(lane) for name, lane in summary.lanes.items()},
     }
 
@@ -36,8 +36,8 @@ def as_data(summary: Summary) -> dict[str, Any]:
 def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     return {
         "author": one.name,
-        "set": one.of.id,
-        "made": one.of.made,
+        "response_set": one.of.id,
+        "provenance": one.of.made,
         "dialogues": one.dialogues,
         "responses": one.responses,
         "flaws": dict(one.flaws),
@@ -58,7 +58,7 @@ def _lane_data(lane: EndpointReport) -> dict[str, Any]:
     return {name: getattr(lane, name) for name in names}
 
 
-def as_table(summary: Summary) -> Table:
+def to_table(summary: Summary) -> Table:
     """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
     first = summary.sets[0]
     authors = {one.of.author for one in summary.sets}
@@ -83,7 +83,7 @@ def as_table(summary: Summary) -> Table:
             f"{one.responses:,}",
             *(f"{of[name]:,}" for name in shown),
             "-" if one.mean_words is None else f"{one.mean_words:.1f}",
-            money(one.cost_usd),
+            format_usd(one.cost_usd),
         )
     return table
 
@@ -100,7 +100,7 @@ def _counted(one: ResponseSetSummary) -> dict[str, int]:
     }
 
 
-def notes(summary: Summary) -> list[str]:
+def caveats(summary: Summary) -> list[str]:
     """What is to be said beside the table."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     for one in summary.sets:
@@ -114,7 +114,9 @@ def notes(summary: Summary) -> list[str]:
         )
         told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
     if len(summary.sets) > 1:
-        told.append(f"all together {money(summary.cost_usd)}: an answer that several sets share counts once")
+        told.append(
+            f"all together {format_usd(summary.cost_usd)}: an answer that several sets share counts once"
+        )
     return told
 
 

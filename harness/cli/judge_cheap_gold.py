@@ -186,7 +186,7 @@ def print_result(done: CheapGoldResult, as_json: bool) -> None:
     from results.render import cheap_gold as presenting
 
     if as_json:
-        print_json(presenting.as_data(done))
+        print_json(presenting.to_dict(done))
         return
     for line in presenting.lines(done):
         print_line(line)

@@ -207,15 +207,15 @@ async def _written(
     from results.render import leaderboard as shown
 
     made = {
-        "md": shown.as_markdown(board).encode(),
-        "csv": shown.as_csv(board).encode(),
-        "json": json_bytes(shown.as_data(board)),
+        "md": shown.to_markdown(board).encode(),
+        "csv": shown.to_csv(board).encode(),
+        "json": json_bytes(shown.to_dict(board)),
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
         ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
         named = baseline or shown.commonest_opponent(board.rankings)
-        made["alpaca-eval"] = shown.as_alpaca(ranking, named, await _lengths(store, ranking)).encode()
+        made["alpaca-eval"] = shown.to_alpaca_csv(ranking, named, await _lengths(store, ranking)).encode()
         print_message(f"AlpacaEval's form: against {named}, by {ranking.judge}")
     return made
 
@@ -234,8 +234,8 @@ def _show(board: Leaderboard, as_json: bool) -> None:
     from results.render import leaderboard as shown
 
     if as_json:
-        print_json(shown.as_data(board))
+        print_json(shown.to_dict(board))
         return
-    for table in shown.as_tables(board):
+    for table in shown.to_tables(board):
         print_table(table)
-    print_notes(shown.notes(board))
+    print_notes(shown.caveats(board))

@@ -49,7 +49,7 @@ async def confirm_cost(
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
     from harness.workflows.judge_cost import estimate
-    from results.render.format import money
+    from results.render.format import format_usd
 
     estimates = [
         each
@@ -58,8 +58,8 @@ async def confirm_cost(
     ]
     for each in estimates:
         print_message(
-            f"{each.judge}: {each.calls:,} calls, expected {money(each.expected_usd)}, "
-            f"at most {money(each.maximum_usd)}"
+            f"{each.judge}: {each.calls:,} calls, expected {format_usd(each.expected_usd)}, "
+            f"at most {format_usd(each.maximum_usd)}"
         )
     if estimates and not click.confirm("Ask them?", default=True, err=True):
         raise click.Abort
@@ -75,12 +75,12 @@ def print_result(summary: Summary, as_json: bool, more: Breakdowns | None = None
     more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
     if as_json:
-        data = add_breakdowns(shown.as_data(summary), more)
+        data = add_breakdowns(shown.to_dict(summary), more)
         print_json(data)
         return
-    print_table(shown.as_table(summary))
+    print_table(shown.to_table(summary))
     print_notes(told(summary, more), dim=False)
-    print_notes(shown.notes(summary))
+    print_notes(shown.caveats(summary))
 
 
 def exit_with_status(summary: Summary, require_one_model: bool = False) -> None:

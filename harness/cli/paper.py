@@ -50,7 +50,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
     from results.paper.collect import paper_claims, table1_cells
-    from results.paper.latex import as_latex
+    from results.paper.latex import to_latex
 
     contests = run(_contests(db, cells, exclude_same_family))
     found, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
@@ -58,10 +58,10 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
         "rows": layout.rows(found),
         "notes": layout.notes(found),
         "heading": layout.heading(found),
-        "claims": contrasts.as_rows(claims),
+        "claims": contrasts.to_rows(claims),
         "text_against_table": list(contrasts.TEXT_AGAINST_TABLE),
     }
-    markdown = f"{layout.as_markdown(found)}\n{contrasts.as_markdown(claims)}"
+    markdown = f"{layout.to_markdown(found)}\n{contrasts.to_markdown(claims)}"
     if out is None:
         print_document(json_bytes(told) if as_json else markdown)
         return
@@ -69,8 +69,8 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
 
     for name, text in (
         ("table1.md", markdown),
-        ("table1.tex", as_latex(found)),
-        ("table1.csv", layout.as_csv(found)),
+        ("table1.tex", to_latex(found)),
+        ("table1.csv", layout.to_csv(found)),
         ("table1.json", json_bytes(told).decode()),
     ):
         write_page(out / name, text)

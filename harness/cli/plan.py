@@ -90,8 +90,8 @@ def plan(
 def _show(
     study: Study, lines: Sequence[EstimateLine], budget_usd: float | None, could: Sequence[str]
 ) -> None:
-    from harness.study.estimate_tables import as_table, notes
+    from harness.study.estimate_tables import caveats, to_table
 
-    print_table(as_table(study, lines))
-    print_notes(notes(study, lines, budget_usd))
+    print_table(to_table(study, lines))
+    print_notes(caveats(study, lines, budget_usd))
     print_notes(could, dim=False)

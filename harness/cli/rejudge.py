@@ -152,9 +152,9 @@ def reread(db: str, as_json: bool) -> None:
 
     judges = run(main())
     if as_json:
-        print_json(presenting.as_data(judges))
+        print_json(presenting.to_dict(judges))
         return
-    print_table(presenting.as_table(judges))
+    print_table(presenting.to_table(judges))
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
@@ -190,15 +190,15 @@ def print_result(jury: JudgePanel, corrected: Corrected, summary: Summary | None
 
     if as_json:
         told = {
-            "run": None if summary is None else presenting.as_data(summary),
-            "jury": presenting_jury.as_data(jury, corrected),
+            "run": None if summary is None else presenting.to_dict(summary),
+            "jury": presenting_jury.to_dict(jury, corrected),
         }
         print_json(told)
         return
-    for table in presenting_jury.as_tables(jury):
+    for table in presenting_jury.to_tables(jury):
         print_table(table)
     corrections = presenting_corrected.corrections_table(jury, corrected)
     if corrections is not None:
         print_table(corrections)
     print_notes(presenting_corrected.corrections(jury, corrected))
-    print_notes(presenting_jury.notes(jury))
+    print_notes(presenting_jury.caveats(jury))

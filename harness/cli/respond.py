@@ -224,11 +224,11 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
     summary = run(main())
     if summary is None:
         return
-    from harness.cli.generate_output import as_data, as_table, notes
+    from harness.cli.generate_output import caveats, to_dict, to_table
 
     if as_json:
-        print_json(as_data(summary))
+        print_json(to_dict(summary))
     else:
-        print_table(as_table(summary))
-        print_notes(notes(summary))
+        print_table(to_table(summary))
+        print_notes(caveats(summary))
     end(summary.lanes.items(), summary.interrupted)

@@ -78,7 +78,7 @@ def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = No
     ]
 
 
-def as_data(description: DatasetSummary) -> dict[str, Any]:
+def to_dict(description: DatasetSummary) -> dict[str, Any]:
     """For `--json`: keys as text."""
     return {
         "dialogues": description.dialogues,

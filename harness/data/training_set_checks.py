@@ -16,7 +16,7 @@ from typing import Any
 
 from agents.hashing import content_id
 from agents.types import Dialogue, Split
-from finetune.dataset_reader import DatasetFolder, read
+from finetune.dataset_reader import DatasetFolder, read_dataset
 from finetune.training_rows import WORD_LIMIT
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
@@ -97,7 +97,7 @@ def inspect(folder: Path, dataset: Dataset | None = None, samples: int = 3) -> T
     Raises:
         UserError: the folder is no dataset, or faulty.
     """
-    data = read(folder)
+    data = read_dataset(folder)
     rows = {stage: _rows(folder / f"{stage}.jsonl") for stage in STAGES}
     held = [row for stage in STAGES for row in _rows(folder / f"held-out-{stage}.jsonl")]
     pairs = rows["dpo"]
@@ -124,7 +124,7 @@ def compare(first: Path, second: Path) -> Difference:
     Raises:
         UserError: one of the folders is no dataset, or faulty.
     """
-    one, other = read(first), read(second)
+    one, other = read_dataset(first), read_dataset(second)
     stages = tuple(
         _stage_difference(stage, _rows(first / f"{stage}.jsonl"), _rows(second / f"{stage}.jsonl"))
         for stage in STAGES

@@ -190,12 +190,12 @@ class Reservation:
     def __init__(
         self,
         price: Price | None,
-        most_output_tokens: int = 0,
+        longest_output_tokens: int = 0,
         on_overspent: Callable[[str], None] = lambda words: None,
     ) -> None:
         self.price = price
         self.ratio = 1.0
-        self._most_output_tokens = most_output_tokens
+        self._most_output_tokens = longest_output_tokens
         self._on_overspent = on_overspent
         self._reserved: dict[str, float] = {}
 

@@ -49,11 +49,11 @@ class DailyQuota:
     def __init__(
         self,
         limits: Limits,
-        used_since: Callable[[float], Awaitable[UsageCounts]],
+        usage_since: Callable[[float], Awaitable[UsageCounts]],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._limits = limits
-        self._used_since = used_since
+        self._used_since = usage_since
         self._now = now
         self._others: UsageCounts | None = None
         self._looked_at = 0.0

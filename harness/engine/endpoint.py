@@ -47,7 +47,7 @@ class Endpoint:
         policy: RetryPolicy | None = None,
         price: Price | None = None,
         run_budget: RunBudget | None = None,
-        most_output_tokens: int = 0,
+        longest_output_tokens: int = 0,
         events: EventLog | None = None,
     ) -> None:
         self.name = name or model.id
@@ -60,12 +60,12 @@ class Endpoint:
         policy = policy or RetryPolicy()
         outage = Outage(policy.patience_seconds, 2 * policy.initial_backoff_seconds)
         self.rate_limiter = RateLimiter(limits or Limits(), self._limit_changed, outage)
-        self._reservation = Reservation(price, most_output_tokens, self._overspent)
+        self._reservation = Reservation(price, longest_output_tokens, self._overspent)
         inner: ModelClient = RateLimitedClient(
             client, self.rate_limiter, self._abandoned, self._reservation.check
         )
         if limits is not None and (limits.requests_per_day or limits.tokens_per_day):
-            inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.used_since, model.id)))
+            inner = DailyQuotaClient(inner, DailyQuota(limits, partial(tracker.usage_since, model.id)))
         if run_budget is not None and price is not None:
             inner = BudgetedClient(inner, run_budget, self._reservation)
         self.retrying = RetryingClient(inner, self.name, policy, self._try_failed, self._stopped)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.engine.endpoint import Endpoint
 from harness.terminal.output import live, print_progress
-from results.render.format import clock, money
+from results.render.format import format_duration, format_usd
 from results.render.table import Table, table_of
 
 LIVE_SECONDS = 0.25
@@ -43,7 +43,11 @@ def describe_wait(endpoint: Endpoint) -> str:
     """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
     seconds, reason = endpoint.rate_limiter.pause_seconds, endpoint.rate_limiter.pause_reason
     long = seconds > SHOWN_SECONDS or endpoint.rate_limiter.outage.is_active
-    return f"waits {clock(seconds)} ({reason})" if long and reason and not endpoint.stats.stopped else ""
+    return (
+        f"waits {format_duration(seconds)} ({reason})"
+        if long and reason and not endpoint.stats.stopped
+        else ""
+    )
 
 
 def progress_line(endpoint: Endpoint) -> str:
@@ -61,8 +65,8 @@ def progress_line(endpoint: Endpoint) -> str:
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
-        f"cost {money(endpoint.spent_usd)}",
-        f"left {clock(remaining_seconds(endpoint))}",
+        f"cost {format_usd(endpoint.spent_usd)}",
+        f"left {format_duration(remaining_seconds(endpoint))}",
     ]
     wait = describe_wait(endpoint)
     ending = f"  STOPPED: {stats.stopped}" if stats.stopped else f"  {wait}" if wait else ""
@@ -88,8 +92,10 @@ def live_table(endpoints: Sequence[Endpoint]) -> Table:
             str(stats.rate_limited),
             str(stats.retried),
             str(stats.unscored + stats.failed),
-            money(endpoint.spent_usd),
-            "stopped" if stats.stopped else describe_wait(endpoint) or clock(remaining_seconds(endpoint)),
+            format_usd(endpoint.spent_usd),
+            "stopped"
+            if stats.stopped
+            else describe_wait(endpoint) or format_duration(remaining_seconds(endpoint)),
         )
     return table
 

@@ -15,7 +15,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion
 from harness.engine.outage import ENDPOINT_FAILURES, Outage, OutageAction
 from harness.engine.rate_limiter import RateLimiter
-from results.render.format import clock
+from results.render.format import format_duration
 
 INITIAL_TOKENS_PER_BYTE = 0.25
 INITIAL_OUTPUT_TOKENS = 64.0
@@ -131,17 +131,17 @@ class RateLimitedClient:
 
 def _given_up(call: ModelRequest, error: CallError, outage: Outage) -> CallError:
     """Why the endpoint is given up: it asks to wait too long, or did not answer for too long."""
-    patience, name = clock(outage.patience_seconds), call.model.id
+    patience, name = format_duration(outage.patience_seconds), call.model.id
     asked = error.retry_after_seconds or 0.0
     if asked > outage.patience_seconds:
         until = (datetime.now().astimezone() + timedelta(seconds=asked)).strftime("%Y-%m-%d %H:%M")
         words = (
-            f"{name}: the server asks to wait {clock(asked)}, until {until}, longer than the patience of "
+            f"{name}: the server asks to wait {format_duration(asked)}, until {until}, longer than the patience of "
             f"{patience} (--patience). Run the same command then."
         )
     else:
         words = (
-            f"{name}: no answer for {clock(outage.duration(asyncio.get_running_loop().time()))}; the patience "
+            f"{name}: no answer for {format_duration(outage.duration(asyncio.get_running_loop().time()))}; the patience "
             f"is {patience} (--patience). Run the same command later."
         )
     return CallError(Failure.OUTAGE, f"{words} Last: {error}", status=error.status)

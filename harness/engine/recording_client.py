@@ -100,19 +100,19 @@ class RecordingClient:
             raise
         if claimed is None:
             return Claim([], elsewhere, 0)
-        for key in claimed.held:
+        for key in claimed.held_elsewhere:
             self._over(key, asyncio.CancelledError())  # whoever shares it asks about it itself
             elsewhere.append(fresh[key])
-        for key, completion in claimed.answered.items():
+        for key, completion in claimed.completed.items():
             self._over(key, completion)
             self._stats.reused += 1
             if fresh[key].read is not None:
                 self._ledger.keep_reading(self._reading_again(fresh[key], completion))
-        if claimed.answered:
+        if claimed.completed:
             await self._ledger.room()  # what is known comes without any limit but this
-        won = set(claimed.won)
+        won = set(claimed.acquired)
         ours = [call for key, call in fresh.items() if key in won]  # in the order in which they came
-        return Claim(ours, elsewhere, len(claimed.answered))
+        return Claim(ours, elsewhere, len(claimed.completed))
 
     async def ask(self, call: ModelRequest) -> None:
         """Ask a call that `claim` gave us. Its answer is on its way to the database when this returns.

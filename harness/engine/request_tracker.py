@@ -11,23 +11,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion
+from results.db.claims import ClaimResult
 
 BATCH_SIZE = 256
 MAX_DELAY_SECONDS = 1.0
 POLL_SECONDS = 0.25
-
-
-class Claimed(Protocol):
-    """What became of a batch of keys."""
-
-    won: Sequence[str]
-    answered: dict[str, Completion]
-    held: Sequence[str]
 
 
 class RequestTracker:
@@ -72,7 +65,7 @@ class RequestTracker:
                 self._timer = loop.call_later(MAX_DELAY_SECONDS, self._start)
         return future
 
-    async def claim(self, keys: Sequence[str]) -> Claimed:
+    async def claim(self, keys: Sequence[str]) -> ClaimResult:
         """What becomes of these keys: ours to ask and to `keep`, answered, or held by another process.
 
         Raises:
@@ -82,7 +75,7 @@ class RequestTracker:
         if self._abandoned is not None:
             raise self._abandoned
         await self._give_back()
-        claimed: Claimed = await self._store.claim(keys, self._invocation_id)
+        claimed: ClaimResult = await self._store.claim(keys, self._invocation_id)
         return claimed
 
     def flush_soon(self) -> None:
@@ -101,12 +94,12 @@ class RequestTracker:
         self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
     ) -> Awaitable[None]:
         """Commit an answer and what was read from it; done when both are safe."""
-        committed: Awaitable[None] = self._writer.put(call, completion, reading, cost_usd)
+        committed: Awaitable[None] = self._writer.save(call, completion, reading, cost_usd)
         return committed
 
     def record_reading(self, reading: object) -> Awaitable[None]:
         """Commit what was read from an answer that was stored before."""
-        committed: Awaitable[None] = self._writer.put_reading(reading)
+        committed: Awaitable[None] = self._writer.save_parsed(reading)
         return committed
 
     def keep(
@@ -116,15 +109,15 @@ class RequestTracker:
         shared, self.pending[call.key] = self.pending.get(call.key), completion
         if isinstance(shared, asyncio.Future):
             shared.set_result(completion)
-        self._writer.add(call, completion, reading, cost_usd)
+        self._writer.enqueue(call, completion, reading, cost_usd)
 
     def keep_reading(self, reading: object) -> None:
         """The same as `record_reading` for who does not wait."""
-        self._writer.add_reading(reading)
+        self._writer.enqueue_parsed(reading)
 
     async def room(self) -> None:
         """Until less than a batch waits for its commit: the back-pressure for what is kept and not asked."""
-        if self._writer.held >= BATCH_SIZE:
+        if self._writer.pending >= BATCH_SIZE:
             await self._writer.committed()
 
     async def settled(self) -> None:
@@ -146,7 +139,7 @@ class RequestTracker:
         self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None
     ) -> None:
         """Keep a failed try, with what it may have cost; committed with the next batch."""
-        self._writer.put_failure(call, error, tries, cost_usd)
+        self._writer.save_failure(call, error, tries, cost_usd)
 
     def release(self, key: str) -> None:
         """We shall not ask this call after all; somebody else may."""
@@ -161,9 +154,9 @@ class RequestTracker:
             if not future.done():
                 future.set_exception(error)
 
-    async def used_since(self, model: str, since: float) -> Any:
+    async def usage_since(self, model: str, since: float) -> Any:
         """What a model was asked since a moment, by everybody but this invocation."""
-        return await self._store.used_since(model, since, besides=self._invocation_id)
+        return await self._store.usage_since(model, since, besides=self._invocation_id)
 
     async def close(self) -> None:
         """Give back what was claimed and not asked."""
@@ -208,13 +201,13 @@ class RequestTracker:
                 if not future.done():
                     future.set_exception(error)
             return
-        won = set(claimed.won)
+        won = set(claimed.acquired)
         for key, future in wanted.items():  # in the order in which they came
             if key in won:
                 self._settle(future, key, None)
-        for key, completion in claimed.answered.items():
+        for key, completion in claimed.completed.items():
             self._settle(wanted[key], key, completion)
-        for key in claimed.held:
+        for key in claimed.held_elsewhere:
             if self._abandoned is None:
                 self._held[key] = wanted[key]
             elif not wanted[key].done():

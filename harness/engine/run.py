@@ -129,7 +129,7 @@ async def run_requests(
     if settings.budget_usd is not None:
         _check_prices(prices)
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
-    run_id, invocation_id = await store.begin(
+    run_id, invocation_id = await store.start_run(
         kind, spec, command=provenance.redacted_command_line(), context=context
     )
     interrupted = asyncio.Event()
@@ -139,7 +139,7 @@ async def run_requests(
     gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
     gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
     try:
-        async with store.together():
+        async with store.transaction():
             await describe(run_id)
         writer = store.writer(invocation_id)
         tracker = RequestTracker(store, writer, invocation_id)
@@ -147,7 +147,9 @@ async def run_requests(
         async with _opened(keys, settings) as clients:
             with _events(settings, run_id) as events, _signals(interrupted):
                 for source in sources:
-                    most_output = await store.most_output_tokens(run_id, source.model.id) if run_budget else 0
+                    most_output = (
+                        await store.longest_output_tokens(run_id, source.model.id) if run_budget else 0
+                    )
                     answerer = ResponseModelClient(
                         clients[source.model],
                         source.model,
@@ -166,11 +168,11 @@ async def run_requests(
                         policy=settings.policy,
                         price=prices[source.model],
                         run_budget=run_budget,
-                        most_output_tokens=most_output,
+                        longest_output_tokens=most_output,
                         events=events,
                     )
                     endpoint.stats.total = source.total
-                    endpoint.rate_limiter.uncommitted = lambda: writer.held
+                    endpoint.rate_limiter.uncommitted = lambda: writer.pending
                     endpoints.append(endpoint)
                 writer.watch(
                     partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, run_budget)
@@ -190,7 +192,7 @@ async def run_requests(
     finally:
         gc.set_threshold(*watched)
         gc.unfreeze()
-        await store.end(invocation_id)
+        await store.finish_run(invocation_id)
     reports = {
         endpoint.model.id: _report(endpoint, prices[endpoint.model], answerer.answers)
         for endpoint, answerer in zip(endpoints, answerers, strict=True)
@@ -256,7 +258,7 @@ def _purse(store: Store, settings: RequestSettings, run_id: str, invocation_id: 
         return None
 
     async def draw(total_usd: float) -> float:
-        return await store.hold(run_id, invocation_id, total_usd, budget)
+        return await store.reserve_budget(run_id, invocation_id, total_usd, budget)
 
     return RunBudget(draw, budget)
 

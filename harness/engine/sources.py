@@ -44,7 +44,7 @@ async def check_retired_models(store: Store, sources: Sequence[RequestSource], a
     for source in sources:
         if is_retired(source.model):
             keys = {work.key for work in source.work() if isinstance(work, ModelRequest)}
-            left[source.model] = len(keys - await store.known(list(keys)))
+            left[source.model] = len(keys - await store.completed_keys(list(keys)))
     check_not_retired(left)
 
 

@@ -21,19 +21,19 @@ from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
 from finetune.checkpoint import Checkpoint
 from finetune.merge_lora import RECORD as MERGED_RECORD
-from finetune.merge_lora import merge
+from finetune.merge_lora import merge_adapter
 from finetune.model_loader import check_weights
 from harness.serving.checkpoint_resolver import ServedAuthor, ServedModels
 from harness.serving.hardware import plan_serving, wanted
 from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
 from serve import sampling_presets
 from serve.batcher import Batcher
-from serve.lora_adapter import Adapter, EngineName, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_arguments
-from serve.null_adapter import beside
+from serve.lora_adapter import EngineName, LoraAdapter, read_adapter
+from serve.memory_plan import ServePlan, ServingRequest, lora_module_arguments, vllm_command
+from serve.null_adapter import with_null_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
-from serve.vllm_server import LOOPBACK, VllmServer, died, free_port, require_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, require_vllm, running_server, server_exit_error
 
 MERGED = Path("merged")
 # For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
@@ -111,7 +111,7 @@ async def opened(
             yield room
     else:
         await asyncio.to_thread(check_weights, folder)
-        name, adapters = beside(folder, name, adapters, how.device, ADAPTER_CACHE)
+        name, adapters = with_null_adapter(folder, name, adapters, how.device, ADAPTER_CACHE)
         made = plan_serving(folder, adapters, _wanted(how, dtype))
         if how.through == "offline":
             async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
@@ -125,7 +125,7 @@ def _wanted(how: ServingConfig, dtype: Dtype) -> ServingRequest:
     return wanted(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[Adapter]:
+def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[LoraAdapter]:
     """The students' adapters, read through.
 
     Args:
@@ -137,7 +137,7 @@ def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "
     """
     made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
     beside = engine == "vllm" or len(part) > 1
-    return [read_adapter(author, folder, base, beside=beside, engine=engine) for author, folder in made]
+    return [read_adapter(author, folder, base, shared=beside, engine=engine) for author, folder in made]
 
 
 def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
@@ -146,18 +146,18 @@ def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[st
     Raises:
         UserError: it cannot be merged, or holds weights that are not numbers.
     """
-    read_adapter(made.name, made.path, base, beside=False)
+    read_adapter(made.name, made.path, base, shared=False)
     folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
     if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
         tell(f"merging {made.name} into its base")
-        merge(made.path, folder, base=str(base), dtype=dtype, tell=tell)
+        merge_adapter(made.path, folder, base=str(base), dtype=dtype, on_message=tell)
     return folder
 
 
 def _weights(
     who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, dtype: Dtype
-) -> tuple[Path, str, list[Adapter]]:
+) -> tuple[Path, str, list[LoraAdapter]]:
     """What is loaded: the base with adapters, or one merged student; and under which name."""
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
@@ -168,13 +168,16 @@ def _weights(
 
 @contextlib.asynccontextmanager
 async def _started(
-    made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter], tell: Callable[[str], None]
+    made: ServePlan, folder: Path, name: str, adapters: Sequence[LoraAdapter], tell: Callable[[str], None]
 ) -> AsyncIterator[VllmServer]:
     require_vllm()
     port = free_port()
-    told = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(cached_adapters(adapters))]
+    told = [
+        *vllm_command(made, folder, name, LOOPBACK, port),
+        *lora_module_arguments(cached_adapters(adapters)),
+    ]
     with contextlib.ExitStack() as stack:
-        starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
+        starting = running_server(told, LOOPBACK, port, environment=made.environment(), on_progress=tell)
         server = await asyncio.to_thread(stack.enter_context, starting)
         yield server
 
@@ -188,7 +191,7 @@ async def _asked(server: VllmServer) -> AsyncIterator[InferenceBackend]:
             return HttpClient(replace(model, base_url=f"{server.url}/v1"), server.key, session, SECONDS)
 
         def dead() -> str:
-            return str(died(server)) if server.ours and not server.is_alive() else ""
+            return str(server_exit_error(server)) if server.is_managed and not server.is_alive() else ""
 
         yield InferenceBackend(client, dead, server)
     finally:
@@ -214,17 +217,19 @@ async def _in_process(make: Callable[[], Any]) -> AsyncIterator[InferenceBackend
             engine.close()
 
 
-def _transformers(folder: Path, name: str, adapters: Sequence[Adapter], dtype: Dtype, device: Device) -> Any:
+def _transformers(
+    folder: Path, name: str, adapters: Sequence[LoraAdapter], dtype: Dtype, device: Device
+) -> Any:
     from serve.transformers_engine import TransformersEngine
 
     return TransformersEngine(folder, name, _folders(adapters), dtype=dtype, device=device)
 
 
-def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter]) -> Any:
+def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[LoraAdapter]) -> Any:
     from serve.vllm_engine import VllmEngine
 
     return VllmEngine(made, folder, name, _folders(adapters))
 
 
-def _folders(adapters: Sequence[Adapter]) -> Mapping[str, Path]:
+def _folders(adapters: Sequence[LoraAdapter]) -> Mapping[str, Path]:
     return {one.name: one.folder for one in adapters}

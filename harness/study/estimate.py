@@ -19,7 +19,7 @@ from agents.seeded_order import seeded_order
 from agents.student_prompt import rendering
 from agents.types import Fidelity, Response, ResponseSet, Split
 from finetune.config import TrainingConfig as TrainingSettings
-from finetune.dialogue_selection import LOW_RATED, DialogueSelection, membership
+from finetune.dialogue_selection import LOW_RATED, DialogueSelection, select_dialogues
 from finetune.memory_plan import TrainingPlan, load_base_config, plan_stage
 from harness.data.author_resolver import Author
 from harness.data.dataset_summary import training_ratings
@@ -212,7 +212,7 @@ def _rows(graph: StudyGraph, student: StudentPlan) -> list[tuple[int, int]]:
 
 def _members(graph: StudyGraph, recipe: TrainingSetSpec) -> DialogueSelection:
     rated = training_ratings(graph.context.dataset)
-    return membership(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
+    return select_dialogues(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
 
 def _tokens(whole: int, said: int) -> tuple[int, int]:

@@ -132,7 +132,11 @@ def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPl
     wanted = {dialogue.key for dialogue in chosen.dialogues()}
     kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in wanted)
     if not kept:
-        raise UserError("there is no dialogue that both answered", found=f"{student.name}, {opponent.name}")
+        raise UserError(
+            f"{student.name} and {opponent.name} have no dialogue in common",
+            code="responses.no-common-dialogues",
+            found=f"{student.name}, {opponent.name}",
+        )
     return replace(plan, dialogues=kept)
 
 

@@ -67,7 +67,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> ServedM
         backend="transformers" if how.through == "transformers" else "vllm",
         address=how.url if how.url and not how.trusted else "",
         asking=asking.id,
-        ends=" ".join(map(str, asking.ends)),
+        ends=" ".join(map(str, asking.eos_token_ids)),
         adapter_config="" if made is None or one.known_before else extra_adapter_config_id(made),
     )
 
@@ -85,14 +85,15 @@ def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library
     generation = read_json(cast.base.folder / "generation_config.json")
     role: sampling_presets.Role = "student" if one.checkpoint is not None else "base"
     seed = sampling_presets.SEED if how.seed is None else how.seed
-    preset = sampling_presets.resolve(name, role, config, generation, seed=seed)
+    preset = sampling_presets.resolve_preset(name, role, config, generation, seed=seed)
     rendering = PromptFormat(get_prompt(library, preset.prompt), _form(one, cast))
     if one.checkpoint is not None and one.checkpoint.record["rendering"] != rendering.id:
         raise UserError(
-            "the student was trained with another prompt than it would be asked with",
+            "the student was trained with another prompt",
+            code="checkpoint.prompt-mismatch",
             where=str(one.checkpoint.path),
             found=f"{one.checkpoint.record['rendering']}, here {rendering.id}",
-            remedy="Ask it with the prompt it was trained with: --prompts DIR.",
+            remedy="Use the prompt of the training run: --prompts DIR.",
         )
     return Responder(
         _model(one, cast, how, rendering, preset),
@@ -105,7 +106,7 @@ def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library
         seed=preset.seed,
         stop=preset.stop,
         cut=FIRST_TURN_97_WORDS if one.cut else preset.cut,
-        run=served(one, cast, how).told(),
+        run=served(one, cast, how).to_dict(),
     )
 
 
@@ -220,16 +221,19 @@ def check_questions(
     renderings = {one.rendering.form: one.rendering for one in responders}
     for rendering in renderings.values():
         found = find_prompt_problems(folder, rendering, [rendering.turn(one) for one in chosen.dialogues()])
-        if found.beyond:
-            told = ", ".join(f"{token!r} ({count})" for token, count in list(found.beyond.items())[:8])
+        if found.missing_embeddings:
+            told = ", ".join(
+                f"{token!r} ({count})" for token, count in list(found.missing_embeddings.items())[:8]
+            )
             raise UserError(
-                "dialogues hold tokens that the base has no embedding for",
+                "dialogues contain tokens without an embedding in the base model",
+                code="tokenizer.no-embedding",
                 where=str(folder),
                 found=told,
-                remedy="Resize the base's embeddings to its tokenizer, or use its own tokenizer.",
+                remedy="Resize the base model's embeddings to its tokenizer, or use its original tokenizer.",
             )
-        if found.control:
-            told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control.items()))
+        if found.control_tokens:
+            told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control_tokens.items()))
             how.tell(f"dialogues hold marks of this base's own, and are not asked as they are meant: {told}")
 
 

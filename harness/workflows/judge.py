@@ -29,7 +29,7 @@ from results.analysis.contest_results import SEED, Summary, summarise
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
-from results.queries.contests import contests_of
+from results.queries.contests import load_contests
 
 MIN_BUDGET_USD = 1e-9  # buys nothing
 MAX_ADAPTATIONS = 6  # one for each parameter that a model may refuse
@@ -166,13 +166,17 @@ def plan_judging(
     """
     if a.set.id == b.set.id:
         raise UserError(
-            "an author cannot be judged against itself", found=a.name, remedy="Name two different authors."
+            "an author cannot be judged against itself",
+            code="contest.same-author",
+            found=a.name,
+            remedy="Name two different authors.",
         )
     of_split = dialogues_in_split(dataset, split)
     both = [d for d in of_split if d.key in a.responses and d.key in b.responses]
     if not both:
         raise UserError(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
+            code="responses.no-common-dialogues",
             found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
             remedy=missing((a, b), of_split, str(split)),
         )
@@ -190,7 +194,7 @@ async def judge_contest(
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
 ) -> Summary:
-    """Judge, store and summarise; `snapshots` as `contests_of` takes them.
+    """Judge, store and summarise; `snapshots` as `load_contests` takes them.
 
     Raises:
         UserError: as `run_requests`.
@@ -274,12 +278,12 @@ async def run_judging(
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
-        await store.put_dialogues(plan.dialogues)
+        await store.save_dialogues(plan.dialogues)
         for author in (plan.a, plan.b):
-            await store.put_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
+            await store.save_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
         await save_judges(store, plan.judges)
-        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
-        await store.put_contests(
+        await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+        await store.save_contests(
             run_id, [(judge.id, plan.a.set.id, plan.b.set.id, plan.samples) for judge in plan.judges]
         )
 
@@ -302,7 +306,7 @@ async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {
         contest.judge_id: next(iter(contest.answerers))
-        for contest in await contests_of(store, run_id)
+        for contest in await load_contests(store, run_id)
         if contest.answerers
     }
 

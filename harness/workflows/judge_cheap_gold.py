@@ -43,14 +43,20 @@ def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
         UserError: a share outside (0, 1], or one of fewer than two dialogues.
     """
     if not 0 < share <= 1:
-        raise UserError("the share lies above 0 and is at most 1", where="--gold-share", found=f"{share:g}")
+        raise UserError(
+            "the gold share must be greater than 0 and at most 1",
+            code="cheap-gold.invalid-share",
+            where="--gold-share",
+            found=f"{share:g}",
+        )
     count = round(share * len(plan.dialogues))
     if count < 2:
         raise UserError(
-            "this share is fewer than two dialogues",
+            "the gold share selects fewer than two dialogues",
+            code="cheap-gold.too-few-dialogues",
             where="--gold-share",
             found=f"{share:g} of {len(plan.dialogues)}",
-            remedy="Ask for a larger share, or judge more dialogues.",
+            remedy="Use a larger share, or judge more dialogues.",
         )
     chosen = {dialogue.key for dialogue in seeded_order(plan.dialogues, GOLD_SEED)[:count]}
     kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in chosen)

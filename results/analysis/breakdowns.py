@@ -13,7 +13,7 @@ from results.analysis.contest_results import Summary
 from results.db.store import Store
 from results.queries.contest_index import name_of
 from results.queries.contests import Contest
-from results.queries.test_set_uses import USES_TEST, uses_of
+from results.queries.test_set_uses import USES_TEST, load_test_set_uses
 from results.statistics import (
     LengthControl,
     NotEstimable,
@@ -57,9 +57,10 @@ async def beside(
     if any(judge.stopped for judge in summary.judges):
         if by or length:
             raise UserError(
-                "a contest that stops when it is known reports its sequence alone",
-                where="--by" if by else "--length-control",
-                remedy="Leave --until away to judge every dialogue.",
+                "not available for contests judged with early stopping",
+                code="early-stopping.no-breakdown",
+                where="--group-by" if by else "--length-control",
+                remedy="Omit --stop-when to judge every dialogue.",
             )
         return Breakdowns(looks=await _looks(store, summary))
     groups, lengths = {}, {}
@@ -79,7 +80,7 @@ async def _looks(store: Store, summary: Summary) -> dict[str, int]:
     if summary.spec.get("split") not in USES_TEST or not summary.judges:
         return {}
     contest = summary.judges[0].contest
-    uses = await uses_of(store, (contest.a.id, contest.b.id))
+    uses = await load_test_set_uses(store, (contest.a.id, contest.b.id))
     return {name_of(of): uses[of.id] for of in (contest.a, contest.b)}
 
 

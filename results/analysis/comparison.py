@@ -180,7 +180,10 @@ def check_has_soft_verdicts(gathered: ContestSelection) -> None:
     )
     if silent:
         raise UserError(
-            "these judges give no probabilities", where="--soft", found=", ".join(dict.fromkeys(silent))
+            "these judges return no probabilities",
+            code="comparison.no-soft-verdicts",
+            where="--soft",
+            found=", ".join(dict.fromkeys(silent)),
         )
 
 

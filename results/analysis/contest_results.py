@@ -12,7 +12,7 @@ import orjson
 from results.analysis.early_stopping import JudgmentIndex, StoppingResult, StoppingRule, stopping_result
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics import WinRate, win_rate
 
 SEED = 0
@@ -79,11 +79,11 @@ async def summarise(
 
     Args:
         given_up: by judge, what this invocation asked for and got no answer to.
-        snapshots: as `contests_of` takes them.
+        snapshots: as `load_contests` takes them.
     """
     spec = orjson.loads(await store.spec_of(run_id))
     until = StoppingRule.of_spec(spec)
-    contests = await contests_of(store, run_id, snapshots)
+    contests = await load_contests(store, run_id, snapshots)
     unanswered = await store.unanswered_usd(run_id)
     judges = []
     for contest in contests:

@@ -22,7 +22,7 @@ from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index, name_of
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics import JudgmentTable
 
 CONTROL = "control"
@@ -126,7 +126,7 @@ async def select_contests(
         judges: names, or beginnings of ids; none means every model that judged all of the authors, or
             every control judge where no model did.
         without_kin: leave out what was judged by one of a contestant's family.
-        snapshots: as `results.queries.contests.contests_of` takes them.
+        snapshots: as `results.queries.contests.load_contests` takes them.
 
     Raises:
         UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
@@ -149,10 +149,11 @@ async def select_contests(
     kin = {entry.judge for entry in there if entry.kin and against.id in entry.sets} if without_kin else set()
     if (not ids or not sets) and kin:
         raise UserError(
-            "every judge of these is left out, or has not judged all of them",
-            where="--without-kin",
-            found=f"of a contestant's family: {', '.join(sorted(kin))}",
-            remedy="Ask a judge of another family, or leave --without-kin away.",
+            "no judge remains once the judges of a compared author's family are excluded",
+            code="comparison.judges-excluded",
+            where="--exclude-same-family",
+            found=f"excluded: {', '.join(sorted(kin))}",
+            remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
     if not ids or not sets:
         raise _not_judged(catalogue, there, sets, against, judges, split, named)
@@ -185,10 +186,13 @@ def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[st
         if not ids:
             known = sorted({entry.judge for entry in catalogue.entries})
             raise UserError(
-                "this judge has judged nothing in this database",
+                "no judgments by this judge in the database",
+                code="judge.no-judgments",
                 where="--judge",
                 found=repr(name),
-                remedy=f"There are: {', '.join(known)}." if known else "Judge something with: empathy judge",
+                remedy=f"Choose from: {', '.join(known)}."
+                if known
+                else "Judge two authors with: empathy judge",
             )
         found.append(ids)
     return found
@@ -204,8 +208,9 @@ def _check_different(sets: Sequence[ResponseSet], opponent: ResponseSet) -> None
     if len(set(ids)) < len(ids) or opponent.id in ids:
         raise UserError(
             "an author cannot be compared with itself",
+            code="comparison.same-author",
             found=", ".join(name_of(of) for of in (*sets, opponent)),
-            remedy="Name different authors, and an opponent that is none of them.",
+            remedy="Name different authors and an opponent that is not among them.",
         )
 
 
@@ -230,10 +235,11 @@ def _judges_of(
     same = [one for one in ids if sum(names[other].judge == names[one].judge for other in ids) > 1]
     if same:
         raise UserError(
-            "several ways of judging have this name",
+            "several judge configurations have this name",
+            code="judge.ambiguous",
             where="--judge",
             found=", ".join(sorted({repr(names[one].judge) for one in same})),
-            remedy=f"Name one by the beginning of its id: --judge {same[0][:20]}",
+            remedy=f"Select one by the start of its id: --judge {same[0][:20]}",
             faults=[
                 Fault(f"{one}: prompt {names[one].prompt_version or 'none'}, sampling {names[one].sampling}")
                 for one in same
@@ -263,18 +269,30 @@ def _not_judged(
         if by:
             faults.append(Fault(f"{name_of(of)} against {name_of(opponent)}: judged by {', '.join(by)}"))
         elif found:
-            what = "judged only until it was known; its sequence stands alone and cannot be compared"
-            faults.append(Fault(f"{name_of(of)} against {name_of(opponent)}: {what}", remedy=command))
+            what = "judged with early stopping only; such a contest cannot be compared"
+            faults.append(
+                Fault(
+                    f"{name_of(of)} against {name_of(opponent)}: {what}",
+                    remedy=command,
+                    code="comparison.early-stopped",
+                )
+            )
         else:
-            what = "not judged"
-            faults.append(Fault(f"{name_of(of)} against {name_of(opponent)}: {what}", remedy=command))
+            faults.append(
+                Fault(
+                    f"{name_of(of)} against {name_of(opponent)}: not judged",
+                    remedy=command,
+                    code="comparison.not-judged",
+                )
+            )
     elsewhere = {entry.split for entry in catalogue.entries if opponent.id in entry.sets} - {str(split)}
-    hint = f" There are contests of it on: --split {', '.join(sorted(elsewhere))}." if elsewhere else ""
+    hint = f" This opponent has contests on: --split {', '.join(sorted(elsewhere))}." if elsewhere else ""
     return UserError(
-        f"no judge has judged all of these against {name_of(opponent)} on the {split} split",
+        f"no judge has judged every author against {name_of(opponent)} on the {split} split",
+        code="comparison.incomplete",
         where="--judge" if judges else "",
         found=", ".join(judges),
-        remedy="Judge what is lacking first." + hint,
+        remedy="Judge the missing contests first." + hint,
         faults=faults,
     )
 
@@ -299,7 +317,7 @@ async def _load(
                 wanted[judge_id, first, second] = entry
     loaded: dict[str, list[Contest]] = {}
     for run_id in dict.fromkeys(entry.run_id for entry in wanted.values()):
-        loaded[run_id] = await contests_of(store, run_id, snapshots)
+        loaded[run_id] = await load_contests(store, run_id, snapshots)
     found = {key: _contest(loaded[entry.run_id], key[0], entry) for key, entry in wanted.items()}
     everything = {dialogue.key: dialogue for contest in found.values() for dialogue in contest.dialogues}
     dialogues = tuple(seeded_order(everything.values(), 0))

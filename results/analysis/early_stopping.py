@@ -83,10 +83,11 @@ def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> Stopp
         half_width = 0.0
     if not 0.0 < half_width < 0.5:
         raise UserError(
-            "is neither 'decided' nor a half-width between 0 and 0.5",
-            where="--until",
+            "expected 'decided' or a half-width between 0 and 0.5",
+            code="early-stopping.invalid-rule",
+            where="--stop-when",
             found=repr(text),
-            remedy="Write --until decided, or the half-width in the unit of rates: --until 0.10.",
+            remedy="Use --stop-when decided, or a half-width on the win-rate scale: --stop-when 0.10.",
         )
     return StoppingRule(half_width, about)
 
@@ -110,20 +111,22 @@ def check_feasible(dialogues: int, until: StoppingRule, n_contests: int) -> Feas
     reach = stopping_feasibility(
         dialogues, half_width=until.half_width, level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )
-    remedy = f"Judge more dialogues, fewer judges at once (now {n_contests}), or "
+    remedy = f"Judge more dialogues, use fewer judges at once (now {n_contests}), or "
     if not reach.possible:
         raise UserError(
             reach.note,
-            where="--until",
+            code="early-stopping.half-width-unreachable",
+            where="--stop-when",
             found=f"{until.half_width:g}",
-            remedy=remedy + f"ask for {_up(reach.narrowest)} or more. Nothing was asked.",
+            remedy=remedy + f"set a half-width of at least {_up(reach.narrowest)}. No request was sent.",
         )
     if until.half_width is None and not until.answered(_one_sided(dialogues, until, n_contests)):
         raise UserError(
-            f"{dialogues} dialogues cannot decide: not even if one author won them all",
-            where="--until",
+            f"--stop-when decided is unreachable with {dialogues} dialogues",
+            code="early-stopping.decision-unreachable",
+            where="--stop-when",
             found=f"{DECIDED} ({until.estimand})",
-            remedy=remedy + "leave --until away. Nothing was asked.",
+            remedy=remedy + "omit --stop-when. No request was sent.",
         )
     return reach
 

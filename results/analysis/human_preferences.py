@@ -110,10 +110,11 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
     if not counts.any():
         there = dict.fromkeys(f"{row.cells['a']} and {row.cells['b']}" for row in table.rows)
         raise UserError(
-            f"nobody's preference between {a} and {b} on these dialogues is in this file",
+            f"no preference rows for {a} vs {b} on the judged dialogues",
+            code="panel.no-preference-rows",
             where=str(path),
-            found=f"{len(table.rows)} rows, about {'; '.join(list(there)[:3])[:200]}" if there else "no rows",
-            remedy="Write the authors as the run names them, and the dataset's dialogue ids.",
+            found=f"{len(table.rows)} rows, of {'; '.join(list(there)[:3])[:200]}" if there else "no rows",
+            remedy="Name the authors as the run does, and use the dataset's dialogue ids.",
         )
     means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return Preferences(means, len(table.rows), int(counts.sum()), dict(passed_over))

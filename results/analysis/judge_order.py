@@ -13,7 +13,7 @@ import numpy as np
 from agents.types import ResponseSet
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics.agreement import rank_correlation
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores
@@ -51,7 +51,7 @@ async def _rates(
     found = {}
     for author, entry in entries.items():
         if entry.run_id not in loaded:
-            loaded[entry.run_id] = await contests_of(store, entry.run_id)
+            loaded[entry.run_id] = await load_contests(store, entry.run_id)
         for contest in loaded[entry.run_id]:
             if contest.judge_id == entry.judge_id and {contest.a.id, contest.b.id} == entry.sets:
                 columns = contest.columns if contest.a.id == author else contest.columns.swap_authors()

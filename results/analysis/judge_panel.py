@@ -23,7 +23,7 @@ from agents.types import Dialogue, ResponseSet
 from results.analysis.judge_order import compare_judge_orders
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.queries.student_lineage import taught
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
@@ -129,9 +129,10 @@ async def load_panel(
     chosen = {judge_id: _fullest(kept, judge_id) for judge_id in {entry.judge_id for entry in kept}}
     if not chosen:
         raise UserError(
-            "no judge has judged these two to the end",
+            "no judge has a completed contest of these two authors",
+            code="panel.no-contests",
             where=store.database.shown,
-            found=f"left out as kin: {', '.join(left_out)}" if left_out else f"split {split}",
+            found=f"excluded as same-family: {', '.join(left_out)}" if left_out else f"split {split}",
             remedy="Judge them with: empathy judge A B --judge MODEL",
         )
     contests = await contests_by_entry(store, list(chosen.values()))
@@ -165,10 +166,14 @@ async def without_kin(
     kept = [judge for judge in judges if not kin[judge.id]]
     if not kept:
         raise UserError(
-            "every judge is of a contestant's family, and those are left out",
-            where="--without-kin",
-            faults=[Fault(self_preference_warning(judge.name, kin[judge.id])) for judge in judges],
-            remedy="Ask a judge of another family, or leave --without-kin away.",
+            "every judge belongs to the model family of a compared author and is excluded",
+            code="panel.judges-excluded",
+            where="--exclude-same-family",
+            faults=[
+                Fault(self_preference_warning(judge.name, kin[judge.id]), code="judge.same-family")
+                for judge in judges
+            ],
+            remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
     return kept, [judge.name for judge in judges if kin[judge.id]]
 
@@ -183,7 +188,7 @@ async def contests_by_entry(store: Store, entries: Sequence[ContestEntry]) -> di
     found = {}
     for run_id in dict.fromkeys(entry.run_id for entry in entries):
         wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
-        for contest in await contests_of(store, run_id):
+        for contest in await load_contests(store, run_id):
             if (contest.judge_id, frozenset((contest.a.id, contest.b.id))) in wanted:
                 found[contest.judge_id, run_id] = contest
     return found

@@ -20,7 +20,7 @@ from agents.types import ResponseSet
 from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, load_contest_index, name_of
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
 from results.statistics.scores import dialogue_scores, order_robust_bounds
@@ -120,7 +120,12 @@ async def load_leaderboard(
         rankings.append(_ranking(POOLED, "", models, seed))
     found = [ranking for ranking in rankings if ranking is not None]
     if not found:
-        raise UserError("no dialogue has both orders scored", where="--split", found=split)
+        raise UserError(
+            "no dialogue has both orders scored",
+            code="leaderboard.no-complete-dialogues",
+            where="--split",
+            found=split,
+        )
     return Leaderboard(split, tuple(found), passed_over)
 
 
@@ -140,13 +145,14 @@ async def complete_contests(
         elsewhere = sorted({entry.split for entry in catalogue.entries if not entry.stopped} - {split})
         kin = sum(bool(entry.kin) for entry in there) if without_kin else 0
         raise UserError(
-            f"nothing has been judged to the end on the {split} split",
+            f"no completed contests on the {split} split",
+            code="leaderboard.no-contests",
             where=catalogue.where,
-            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} of them stopped"
-            + (f", {kin} left out as kin" if kin else ""),
-            remedy=f"There are contests on: --split {', '.join(elsewhere)}."
+            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} with early stopping"
+            + (f", {kin} excluded as same-family" if kin else ""),
+            remedy=f"Completed contests exist on: --split {', '.join(elsewhere)}."
             if elsewhere
-            else "Judge something with: empathy judge A B --judge MODEL",
+            else "Judge two authors with: empathy judge A B --judge MODEL",
         )
     fullest: dict[tuple[str, frozenset[str]], ContestEntry] = {}
     for entry in chosen:
@@ -181,10 +187,13 @@ def _chosen(entries: Sequence[ContestEntry], judges: Sequence[str]) -> list[Cont
         if not mine:
             known = sorted({one.judge for one in entries})
             raise UserError(
-                "this judge has judged nothing to the end",
+                "no completed contests by this judge",
+                code="judge.no-judgments",
                 where="--judge",
                 found=repr(name),
-                remedy=f"There are: {', '.join(known)}; or: all." if known else "Judge something first.",
+                remedy=f"Choose from: {', '.join(known)}; or: all."
+                if known
+                else "Judge two authors with: empathy judge",
             )
         chosen += mine
     return chosen
@@ -196,7 +205,7 @@ async def _contests(
     found = {}
     for run_id in sorted({entry.run_id for entry in entries}):
         wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
-        for contest in await contests_of(store, run_id):
+        for contest in await load_contests(store, run_id):
             key = (contest.judge_id, frozenset((contest.a.id, contest.b.id)))
             if key in wanted:
                 found[key] = contest

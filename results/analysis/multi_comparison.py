@@ -113,7 +113,8 @@ def compare_everyone(
             ]
     if not rows:
         raise UserError(
-            "there is no pair of authors to compare",
+            "no pair of authors to compare",
+            code="comparison.no-pairs",
             where="--pairwise",
             found=f"{', '.join(names.values())} against {name_of(gathered.opponent)}",
             remedy="Judge another author against the same opponent.",

@@ -65,11 +65,12 @@ def parse_requirement(written: str, opponents: Sequence[str]) -> Requirement:
     opponent = (found["opponent"] if found else None) or BASE
     if not 0 < bound < 1 or opponent not in opponents:
         raise UserError(
-            "this is no requirement",
+            "not a valid requirement",
+            code="option.invalid-requirement",
             where="--require",
             found=repr(written),
-            remedy="Write 'win_rate>0.55', 'OPPONENT.win_rate>0.5', or 'OPPONENT.deficit<0.03' for as good "
-            f"as OPPONENT within 3 points; opponents: {', '.join(opponents)}.",
+            remedy="Write 'win_rate>0.55', 'OPPONENT.win_rate>0.5', or 'OPPONENT.deficit<0.03' (non-inferior to "
+            f"OPPONENT by a margin of 3 points). Opponents: {', '.join(opponents)}.",
         )
     return Requirement(opponent, bound, margin)
 

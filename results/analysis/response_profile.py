@@ -123,7 +123,7 @@ _ENDED = re.compile(r"[.!?…。！？][\s\"'”’)\]*]*\Z|[)\]\"”»]\Z|[:;][
 
 
 @dataclass(frozen=True)
-class Profile:
+class ResponseProfile:
     """What one author's responses are like; shares in [0, 1] of `responses`.
 
     Attributes:
@@ -167,7 +167,7 @@ class Said:
     response: str
 
 
-def profile(said: Sequence[Said]) -> Profile:
+def profile(said: Sequence[Said]) -> ResponseProfile:
     """The profile of an author's responses.
 
     Raises:
@@ -183,7 +183,7 @@ def profile(said: Sequence[Said]) -> Profile:
     crisis = [one for one in said if _LISTS["crisis"].search(one.told)]
     referred = [bool(_LISTS["refers"].search(one.response)) for one in crisis]
     count = len(texts)
-    return Profile(
+    return ResponseProfile(
         responses=count,
         mean_words=fmean(words),
         median_words=float(median(words)),

@@ -44,7 +44,8 @@ def analyze_variance(
     authors = gathered.authors
     if len(authors) % generations:
         raise UserError(
-            "the authors are so many generations of each checkpoint, one checkpoint after another",
+            "the number of authors is not a multiple of the generations per checkpoint",
+            code="comparison.uneven-generations",
             where="--variance",
             found=f"{len(authors)} authors, {generations} generations",
             remedy="Name every generation of every checkpoint, separated by commas.",

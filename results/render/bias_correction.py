@@ -10,7 +10,7 @@ from typing import Any
 
 from results.analysis.human_preferences import Corrected
 from results.analysis.judge_panel import JudgePanel
-from results.render.format import between, percent
+from results.render.format import format_percent, format_range
 from results.render.table import Table, table_of
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
@@ -34,7 +34,7 @@ def people_data(corrected: Corrected) -> dict[str, Any] | None:
     people = corrected.people
     if people is None:
         return None
-    return {"rows": people.rows, "used": people.used, "passed_over": dict(people.passed_over)}
+    return {"rows": people.rows, "used": people.used, "skipped": dict(people.passed_over)}
 
 
 def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def corrections_table(jury: JudgePanel, corrected: Corrected) -> Table | None:
     for at, (plug_in, powered) in corrected.by_people.items():
         table.add_row(
             jury.jurors[at].name,
-            percent(jury.jurors[at].rate.rate),
+            format_percent(jury.jurors[at].rate.rate),
             *_adjusted(plug_in),
             *_powered(powered),
         )
@@ -68,7 +68,7 @@ def corrections_table(jury: JudgePanel, corrected: Corrected) -> Table | None:
         table.add_section()
     for at, found in corrected.by_audit.items():
         name = f"{jury.jurors[at].name}: sensitivity analysis"
-        table.add_row(name, percent(jury.jurors[at].rate.rate), *_adjusted(found))
+        table.add_row(name, format_percent(jury.jurors[at].rate.rate), *_adjusted(found))
     return table
 
 
@@ -77,14 +77,19 @@ def _adjusted(found: BiasAdjusted | NotEstimable) -> tuple[str, ...]:
         return ("refused", *["-"] * 4)
     errs = (f"{found.sensitivity:.2f}", f"{found.specificity:.2f}")
     references = " / ".join(map(str, found.references))
-    return (percent(found.rate), between(found.low, found.high), *errs, references)
+    return (format_percent(found.rate), format_range(found.low, found.high), *errs, references)
 
 
 def _powered(found: CheapAndGold | NotEstimable) -> tuple[str, ...]:
     if isinstance(found, NotEstimable):
         return ("refused", *["-"] * 3)
     asked = f"{found.n_gold} of {found.n}"
-    return (percent(found.rate), between(found.low, found.high), asked, f"{found.effective:.0f}")
+    return (
+        format_percent(found.rate),
+        format_range(found.low, found.high),
+        asked,
+        f"{found.effective_n:.0f}",
+    )
 
 
 def corrections(jury: JudgePanel, corrected: Corrected) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.queries.contest_index import name_of
 from results.render.comparison_data import verdict
-from results.render.format import ORDER_ROBUST_NOTE, between
+from results.render.format import ORDER_ROBUST_NOTE, format_range
 from results.render.paired_differences import (
     cells,
     common_notes,
@@ -28,7 +28,7 @@ def comparison_table(of: PairComparison) -> Table:
     """One row a test; the primary one of each judge is marked."""
     first, second = (name_of(one) for one in of.gathered.authors)
     columns = ["judge", "how", "first", "second", "difference", interval_head(of.family_size)]
-    columns += ["p", "p, Holm", "n", "detectable"]
+    columns += ["p", "p, Holm", "n", "MDE"]
     what = f"{first} minus {second}, in points"
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     opponent = f"against {name_of(of.gathered.opponent)}"
@@ -102,7 +102,7 @@ def _told(test: PairedDifference, found: str, first: str, second: str) -> str:
 
 
 def _more(one: JudgeComparison) -> str:
-    found = one.answer.needed
+    found = one.answer.required_sample_size
     if found is None:
         return ""
     size = f"{100 * found.difference:g} points"
@@ -125,7 +125,7 @@ def comparison_notes(of: PairComparison) -> list[str]:
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
         "* answers the question. Differences are paired by dialogue: sign-flip permutation test, bootstrap "
-        "interval (near an edge, one that holds there). “detectable”: the smallest true difference, in "
+        "interval (near an edge, one that holds there). “MDE”: the smallest true difference, in "
         "points, that so many dialogues find four times in five, before Holm."
     )
     if of.by:
@@ -134,7 +134,7 @@ def comparison_notes(of: PairComparison) -> list[str]:
     told.append(scope_note(of.gathered))
     for one in of.judges:
         judge = one.under.judge
-        robust = [f"{name} {between(*bounds)}" for name, bounds in _robust(of, one) if bounds]
+        robust = [f"{name} {format_range(*bounds)}" for name, bounds in _robust(of, one) if bounds]
         if robust:
             told.append(f"{judge}, order-robust rates against the opponent: {', '.join(robust)}.")
         if one.answer.note:

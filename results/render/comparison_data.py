@@ -29,7 +29,7 @@ def compared_data(of: PairComparison) -> dict[str, Any]:
         "family_size": of.family_size,
         "level": of.level,
         "scope": scope_of(of.gathered),
-        "by": of.by,
+        "group_by": of.by,
         "disagree": of.disagree,
         "judges": [_answer_data(one, of.level) for one in of.judges],
     }
@@ -38,14 +38,14 @@ def compared_data(of: PairComparison) -> dict[str, Any]:
 def _head(gathered: ContestSelection, seed: int, *, soft: bool) -> dict[str, Any]:
     return {
         "authors": [name_of(of) for of in gathered.authors],
-        "sets": [of.id for of in gathered.authors],
+        "response_sets": [of.id for of in gathered.authors],
         "opponent": name_of(gathered.opponent),
         "split": gathered.split,
         "seed": seed,
         "soft": soft,
         "emulated": is_any_emulated(gathered),
-        "left_out_as_kin": list(gathered.left_out),
-        "looks_at_test": test_set_uses_by_author(gathered),
+        "excluded_same_family": list(gathered.left_out),
+        "test_set_uses": test_set_uses_by_author(gathered),
     }
 
 
@@ -86,7 +86,7 @@ def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
         "single_orders": [_mcnemar_data(test) for test in one.single_orders],
         "groups": {name: difference_data(test) for name, test in one.groups.items()},
         "unshared": one.unshared,
-        "needed": _needed_data(answer.needed),
+        "required_sample_size": _needed_data(answer.required_sample_size),
         "note": answer.note,
     }
 
@@ -97,9 +97,9 @@ def _judge(under: JudgeContests) -> dict[str, Any]:
         "judge": under.judge,
         "judge_id": under.judge_id,
         "runs": sorted({one.entry.run_id for one in standings}),
-        "kin": [one.told() for one in under.kin],
-        "answerers": under.answerers,
-        "answered_by_several": len(under.answerers) > 1,
+        "same_family": [one.told() for one in under.kin],
+        "answering_models": under.answerers,
+        "several_answering_models": len(under.answerers) > 1,
     }
 
 
@@ -120,7 +120,7 @@ def difference_data(test: PairedDifference) -> dict[str, Any]:
         "left_out": test.left_out,
         "bounds": [test.bound_low, test.bound_high],
         "discordant": test.discordant,
-        "detectable": test.detectable,
+        "mde": test.mde,
         "scope": test.scope,
         "note": test.note,
     }
@@ -156,8 +156,10 @@ def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
         "level": of.level,
         "scope": scope_of(of.gathered),
         "saturated": {judge: list(names) for judge, names in of.saturated.items()},
-        "answerers": {under.judge: under.answerers for under in of.gathered.judges},
-        "kin": {under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin},
+        "answering_models": {under.judge: under.answerers for under in of.gathered.judges},
+        "same_family": {
+            under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin
+        },
         "rows": [_place_data(place, of.level) for place in of.places],
     }
 
@@ -175,7 +177,7 @@ def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
         "first": place.first,
         "second": place.second,
         "verdict": verdict(place.test, level),
-        "alone": own,
+        "unadjusted": own,
         **difference_data(place.test),
     }
 

@@ -10,7 +10,7 @@ from results.analysis.human_preferences import Corrected
 from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
 from results.render.bias_correction import corrections_data, people_data
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent
+from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, format_percent, format_range, format_usd
 from results.render.table import Table, table_of
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.not_estimable import NotEstimable
@@ -18,7 +18,7 @@ from results.statistics.not_estimable import NotEstimable
 ROBUST = "order-robust"
 
 
-def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, Any]:
+def to_dict(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, Any]:
     """A jury as plain data; rates in [0, 1]."""
     more = corrected or Corrected()
     return {
@@ -27,7 +27,7 @@ def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, A
         "split": jury.split,
         "dialogues": len(jury.dialogues),
         "judges": [_juror_data(at, juror, more) for at, juror in enumerate(jury.jurors)],
-        "left_out_as_kin": list(jury.left_out),
+        "excluded_same_family": list(jury.left_out),
         "agreement": [
             {
                 "judges": [jury.jurors[one].name, jury.jurors[other].name],
@@ -37,7 +37,7 @@ def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, A
             }
             for (one, other), found in jury.agreements.items()
         ],
-        "asked_alike": [jury.jurors[at].name for at in jury.alike],
+        "majority_judges": [jury.jurors[at].name for at in jury.alike],
         "alpha": _value(jury.alpha),
         "majority": None
         if jury.verdict is None
@@ -61,7 +61,7 @@ def as_data(jury: JudgePanel, corrected: Corrected | None = None) -> dict[str, A
             "note": jury.pooled.note,
         },
         "preferences": people_data(more),
-        "notes": notes(jury),
+        "notes": caveats(jury),
     }
 
 
@@ -78,10 +78,10 @@ def _juror_data(at: int, juror: PanelJudge, corrected: Corrected) -> dict[str, A
         "n": rate.n,
         "incomplete": rate.incomplete,
         "consistency": rate.consistency,
-        "position_preference": rate.first_position_rate,
+        "first_position_rate": rate.first_position_rate,
         "unscored": dict(rate.unscored),
         "not_judged": rate.not_judged,
-        "kin": [one.told() for one in juror.kin],
+        "same_family": [one.told() for one in juror.kin],
         "cost_usd": juror.cost_usd,
         "emulated": is_emulated(juror.entry.model),
     }
@@ -110,24 +110,24 @@ def _value(value: float | NotEstimable) -> float | str:
     return value if isinstance(value, float) else str(value)
 
 
-def as_tables(jury: JudgePanel) -> list[Table]:
+def to_tables(jury: JudgePanel) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(jury.a)} against {name_of(jury.b)}, {jury.split} split: {len(jury.jurors)} judges"
     judges = table_of(
-        title, ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first place", "kin", "cost")
+        title, ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first place", "same_family", "cost")
     )
     for juror in jury.jurors:
         rate = juror.rate
         judges.add_row(
             juror.name,
-            percent(rate.rate),
-            between(rate.low, rate.high),
-            between(*rate.order_robust),
+            format_percent(rate.rate),
+            format_range(rate.low, rate.high),
+            format_range(*rate.order_robust),
             str(rate.n),
-            percent(rate.consistency),
-            percent(rate.first_position_rate),
-            "kin" if juror.kin else "",
-            money(juror.cost_usd),
+            format_percent(rate.consistency),
+            format_percent(rate.first_position_rate),
+            "same_family" if juror.kin else "",
+            format_usd(juror.cost_usd),
             style="dim" if juror.is_control else "",
         )
     for name, found in (
@@ -135,9 +135,14 @@ def as_tables(jury: JudgePanel) -> list[Table]:
         (f"mean of {len(jury.alike)} models", jury.pooled),
     ):
         if found is not None:
-            robust = between(found.order_robust_low, found.order_robust_high)
+            robust = format_range(found.order_robust_low, found.order_robust_high)
             judges.add_row(
-                name, percent(found.rate), between(found.low, found.high), robust, str(found.n), *[""] * 4
+                name,
+                format_percent(found.rate),
+                format_range(found.low, found.high),
+                robust,
+                str(found.n),
+                *[""] * 4,
             )
     tables = [judges]
     if jury.agreements:
@@ -160,9 +165,9 @@ def as_tables(jury: JudgePanel) -> list[Table]:
             shares = " / ".join(f"{100 * pair.prevalence.get(answer, 0.0):.0f}" for answer in (1.0, 0.5, 0.0))
             agreement.add_row(
                 f"{jury.jurors[one].name} – {jury.jurors[other].name}",
-                percent(pair.agreement),
-                between(pair.low, pair.high),
-                percent(pair.attainable),
+                format_percent(pair.agreement),
+                format_range(pair.low, pair.high),
+                format_percent(pair.attainable),
                 _decimal(pair.ac1),
                 _decimal(pair.kappa),
                 _decimal(pair.alpha),
@@ -187,7 +192,7 @@ def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
 
-def notes(jury: JudgePanel) -> list[str]:
+def caveats(jury: JudgePanel) -> list[str]:
     """What a reader of the tables must know."""
     told = []
     if any(is_emulated(juror.entry.model) for juror in jury.jurors):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
-from results.render.format import ORDER_ROBUST_NOTE, between, percent
+from results.render.format import ORDER_ROBUST_NOTE, format_percent, format_range
 from results.render.paired_differences import (
     cells,
     common_notes,
@@ -29,7 +29,7 @@ def multi_comparison_table(of: MultiComparison) -> Table:
     else:
         what = f"every author against {opponent}"
         columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
-    columns += ("p", "p, Holm", "n", "detectable")
+    columns += ("p", "p, Holm", "n", "MDE")
     table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
     order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}
     places = sorted(of.places, key=lambda one: (order[one.under.judge_id], -(one.test.difference or 0.0)))
@@ -50,10 +50,15 @@ def _rates(place: ComparisonRow) -> tuple[str, str, str, str]:
     test, rate = place.test, place.rate
     together = "-"
     if test.low is not None and test.high is not None:
-        together = between((1 + test.low) / 2, (1 + test.high) / 2)
+        together = format_range((1 + test.low) / 2, (1 + test.high) / 2)
     if rate is None:
-        return percent(test.rate_first), together, "-", "-"
-    return percent(test.rate_first), together, between(rate.low, rate.high), between(*rate.order_robust)
+        return format_percent(test.rate_first), together, "-", "-"
+    return (
+        format_percent(test.rate_first),
+        together,
+        format_range(rate.low, rate.high),
+        format_range(*rate.order_robust),
+    )
 
 
 def multi_comparison_notes(of: MultiComparison) -> list[str]:
@@ -61,7 +66,7 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
     told = common_notes(of.gathered, soft=of.soft)
     told.append(
         "p: sign-flip permutation over dialogues, against no difference; Holm over all rows. Simultaneous: "
-        "with probability 95 % all of these intervals hold at once. “detectable”: in points of the "
+        "with probability 95 % all of these intervals hold at once. “MDE”: in points of the "
         "difference between the two, before Holm."
     )
     if not of.pairwise:

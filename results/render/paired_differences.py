@@ -9,7 +9,7 @@ from agents.types import Split
 from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
 from results.render.comparison_data import has_students, is_any_emulated, scope_of, test_set_uses_by_author
-from results.render.format import EMULATED_NOTE, percent
+from results.render.format import EMULATED_NOTE, format_percent
 from results.render.table import Table
 from results.statistics import PairedDifference
 
@@ -56,14 +56,14 @@ def interval_head(size: int) -> str:
 def cells(test: PairedDifference) -> tuple[str, ...]:
     """Both rates, difference, interval, p, p after Holm, n, smallest detectable difference."""
     return (
-        percent(test.rate_first),
-        percent(test.rate_second),
+        format_percent(test.rate_first),
+        format_percent(test.rate_second),
         points(test.difference),
         span(test.low, test.high),
         p_value(test.p),
         p_value(test.p_adjusted),
         str(test.n),
-        "-" if test.detectable is None else f"{100 * test.detectable:.1f}",
+        "-" if test.mde is None else f"{100 * test.mde:.1f}",
     )
 
 

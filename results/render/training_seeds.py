@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
-from results.render.format import between, percent
+from results.render.format import format_percent, format_range
 from results.render.paired_differences import common_notes, p_value, points, saturation_note, span
 from results.statistics import NotEstimable, StrategyEstimate
 
@@ -26,8 +26,8 @@ def _line(found: StrategyEstimate, level: float) -> str:
     together = ", simultaneous" if found.family_size > 1 else ""
     seeds = " and ".join(map(str, found.seeds))
     if len(found.seeds) == 1:
-        robust = between(found.order_robust_low, found.order_robust_high)
-        what = f"win rate {percent(found.estimate)}, order-robust {robust} ({between(found.low, found.high)}"
+        robust = format_range(found.order_robust_low, found.order_robust_high)
+        what = f"win rate {format_percent(found.estimate)}, order-robust {robust} ({format_range(found.low, found.high)}"
     else:
         what = f"first minus second {points(found.estimate)} points ({span(found.low, found.high)}"
     p = f"p {p_value(found.p)}"

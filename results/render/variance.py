@@ -8,7 +8,7 @@ from typing import Any
 from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
-from results.render.format import percent
+from results.render.format import format_percent
 from results.render.paired_differences import common_notes
 from results.statistics import NotEstimable, VarianceTable
 
@@ -54,7 +54,7 @@ def _lines(judge: str, table: VarianceTable) -> list[str]:
     sizes = table.sizes
     left_out = f", {table.left_out} left out" if table.left_out else ""
     lines = [
-        f"{judge}: {percent(table.rate)} ± {100 * table.error:.1f} points (standard error {table.scope}), n "
+        f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error {table.scope}), n "
         f"{sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions",
         f"    {'source':<17}{'one verdict, sd in points':>26}{'share of error²':>17}",
     ]
@@ -80,7 +80,7 @@ def _part(table: VarianceTable, name: str) -> str:
         return "both are judged"
     if getattr(table.components, name) is None or not table.error:
         return "-"
-    return percent(table.parts[name] / table.error**2)
+    return format_percent(table.parts[name] / table.error**2)
 
 
 def noise_notes(noise: VarianceAnalysis) -> list[str]:

@@ -57,13 +57,13 @@ def foresee_design(
         UserError: if the assumptions are invalid.
     """
     from results.render.contest_design import design_data, design_lines
-    from results.statistics import design, needed
+    from results.statistics import design, required_sample_size
 
     if not dialogues:
         return DesignReport({"design": None}, [])
     planned = design(parse_assumptions(assumptions), dialogues, samples=samples, seeds=seeds)
-    takes = needed(min_effect, planned.difference_spread, dialogues, samples=samples)
-    return DesignReport({"design": design_data(planned, takes)}, design_lines(planned, takes))
+    sample_size = required_sample_size(min_effect, planned.difference_std, dialogues, samples=samples)
+    return DesignReport({"design": design_data(planned, sample_size)}, design_lines(planned, sample_size))
 
 
 def parse_assumptions(assumptions: Sequence[str]) -> DesignAssumptions:

@@ -103,8 +103,8 @@ class TrainingOptions:
                 remedy="Upload one of the checkpoints: repeat the command with its --seed, --out and --push-to-hub.",
             )
         options = TrainOptions(
-            watch=Progress(),
-            tell=print_message,
+            on_step=Progress(),
+            on_message=print_message,
             report_to=tuple(given.pop("report_to")),
             restart=given.pop("restart"),
             cpu=given.pop("cpu"),

@@ -81,7 +81,7 @@ def test_a_providers_own_address_is_no_part_of_a_models_identity(
 
 
 @pytest.mark.parametrize(
-    ("name", "traits"),
+    ("name", "capabilities"),
     [
         ("openai/gpt-4o", Capabilities(seed=True, max_top_logprobs=20, verdict="logprobs", verdict_tokens=5)),
         (

@@ -16,7 +16,7 @@ from harness.data.dataset import sample
 from harness.workflows.paper_figures import charts
 from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
-from results.queries.checkpoints import put_checkpoint
+from results.queries.checkpoints import save_checkpoint
 
 Run = Callable[..., Any]
 
@@ -45,7 +45,7 @@ async def registered(path: str, name: str, teacher: str) -> None:
     data = {"method": "over-llm", "strategy": "all-dimensions", "taught_by": [teacher], "fidelity": "paper"}
     record = {"name": name, "stage": "dpo", "base": {"name": "meta-llama/Llama-3.1-8B"}, "data": data}
     async with await Store.open(path) as store:
-        await put_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
+        await save_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
 
 
 def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run, workplace: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run
     words = ("judge", student, base, "--data", "sample", "--emulate", "--quiet")
     both = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
     told = empathy(*words, *both, "--json").data["judges"]
-    assert {one["judge"]: [kin["why"] for kin in one["kin"]] for one in told} == {
+    assert {one["judge"]: [kin["why"] for kin in one["same_family"]] for one in told} == {
         "openai/emulated-gpt-4o": ["taught by openai/gpt-4o"],
         "google/emulated-gemini-2.0-flash": [],
     }
@@ -68,16 +68,16 @@ def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run
     alone = empathy(*words, *both[:2], "--without-kin")
     assert (alone.code, "taught by openai/gpt-4o" in alone.err) == (2, True)
     filled = [row for row in empathy("paper", "table1", "--json").data["rows"] if row["ours"] is not None]
-    assert {(row["judge"], row["strategy"], row["kin"]) for row in filled} == {
+    assert {(row["judge"], row["strategy"], row["same_family"]) for row in filled} == {
         ("GPT-4o", "all-dimensions", True),
         ("Gemini-2.0-Flash", "all-dimensions", False),
     }
     without = empathy("paper", "table1", "--without-kin", "--json").data["rows"]
     assert [row["judge"] for row in without if row["ours"] is not None] == ["Gemini-2.0-Flash"]
     everyone = ("compare", "--all", "--opponent", base, "--json")
-    assert empathy(*everyone).data["kin"]["openai/emulated-gpt-4o"][0]["author"] == student
+    assert empathy(*everyone).data["same_family"]["openai/emulated-gpt-4o"][0]["author"] == student
     without = empathy(*everyone, "--without-kin").data
-    assert (without["kin"], without["left_out_as_kin"]) == ({}, ["openai/emulated-gpt-4o"])
+    assert (without["same_family"], without["excluded_same_family"]) == ({}, ["openai/emulated-gpt-4o"])
     only = empathy("leaderboard", "--without-kin", "--json").data["rankings"]
     assert [one["judge"] for one in only] == ["google/emulated-gemini-2.0-flash"]
 

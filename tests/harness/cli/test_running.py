@@ -101,11 +101,11 @@ def test_an_interrupt_leaves_everything_that_was_answered_and_says_how_to_go_on(
     assert "Go on with the same command" in err
     assert "Traceback" not in err
     first = json.loads(out)
-    made = first["judges"][0]["calls"]["made"]
+    made = first["judges"][0]["requests"]["made"]
     assert first["interrupted"] is True
     assert 10 <= made < 2 * len(sample().dialogues)
     again = empathy(*command).data
-    calls = again["judges"][0]["calls"]
+    calls = again["judges"][0]["requests"]
     assert (calls["reused"], calls["made"]) == (made, 128 - made)
     assert (again["interrupted"], again["judges"][0]["n"]) == (False, 64)
     assert answered[0] == 128

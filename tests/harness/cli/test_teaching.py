@@ -44,8 +44,8 @@ def test_from_teachers_to_datasets_and_profiles(call: Any, tmp_path: Path) -> No
     told = json.loads(call(improve, *options, *emulated, "--json"))
     assert told["emulated"] is True
     assert told["models"][TEACHER]["made"] == foreseen["models"][0]["calls"] == 8 * (1 + 2 * 4)
-    assert {one["responses"] for one in told["sets"]} == {8}
-    assert f"{TEACHER}@sequential-over-llm" in {one["author"] for one in told["sets"]}
+    assert {one["responses"] for one in told["response_sets"]} == {8}
+    assert f"{TEACHER}@sequential-over-llm" in {one["author"] for one in told["response_sets"]}
 
     shown = call(improve, *options, *emulated)
     assert "EMULATED" in shown
@@ -121,7 +121,7 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
         (improve, ("--teacher", "openai/gpt-4o", "--initial", "openai/x"), "--initial"),
         (improve, ("--teacher", "gpt-4o"), "provider/name"),
         (respond, ("dataset:human",), "there already"),
-        (respond, ("student:anna",), "no student of this name"),
+        (respond, ("student:anna",), "checkpoint.unknown-student"),
         (build, ("--method", "over-human", "--out", "x"), "--teacher"),
         (build, ("--method", "direct", "--format", "csv", "--out", "x"), "--format"),
         (

@@ -44,8 +44,8 @@ async def keep(
     """A stored set of responses to the first dialogues."""
     of = ResponseSet(content_id("set-1", [author, preset, made]), author, preset, made)
     dialogues = dataset.dialogues[:count]
-    await store.put_dialogues(dialogues)
-    await store.put_responses(of, [Response(d.key, author, f"{made} {d.id}", of.id) for d in dialogues])
+    await store.save_dialogues(dialogues)
+    await store.save_responses(of, [Response(d.key, author, f"{made} {d.id}", of.id) for d in dialogues])
     return of
 
 

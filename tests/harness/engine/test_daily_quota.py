@@ -14,7 +14,7 @@ from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
-from results.db.store import Used
+from results.db.store import ModelUsage
 from tests.harness.engine.conftest import Memory, Server, answer, question
 from tests.harness.engine.test_dispatcher import House, calls
 
@@ -26,10 +26,10 @@ class Day:
     """A clock, and what everybody else has asked, as the database says."""
 
     now: float = 1e9
-    used: Used = Used(0, 0)  # noqa: RUF009  (a frozen value)
+    used: ModelUsage = ModelUsage(0, 0)  # noqa: RUF009  (a frozen value)
     asked_about: tuple[float, ...] = ()
 
-    async def since(self, moment: float) -> Used:
+    async def since(self, moment: float) -> ModelUsage:
         self.asked_about += (moment,)
         await asyncio.sleep(0.01)
         return self.used
@@ -52,7 +52,7 @@ async def many(client: DailyQuotaClient, count: int, most: int = 5) -> list[Any]
 
 
 def test_requests_are_counted_to_the_last_and_those_of_others_too(virtual: Run) -> None:
-    day, server = Day(used=Used(30, 0)), Server()
+    day, server = Day(used=ModelUsage(30, 0)), Server()
     client = DailyQuotaClient(server, day.allowance(requests_per_day=100))
     outcomes = virtual(many(client, 200))
     assert len(server.sent) == 70
@@ -75,7 +75,7 @@ def test_every_try_is_a_request(virtual: Run) -> None:
 def test_tokens_never_cross_their_limit_and_what_is_not_used_is_used_by_others(virtual: Run) -> None:
     size = len(question(10).body) + 5  # the most that one call may take
     server = Server(otherwise=lambda call: answer(usage=Usage(10, 2)))
-    client = DailyQuotaClient(server, Day(used=Used(0, 40)).allowance(tokens_per_day=40 + 3 * size))
+    client = DailyQuotaClient(server, Day(used=ModelUsage(0, 40)).allowance(tokens_per_day=40 + 3 * size))
     outcomes = virtual(many(client, 90))
     answered = outcomes.count(answer(usage=Usage(10, 2)))
     assert answered * 12 <= 3 * size < (answered + 1) * 12 + size  # all that is certain to fit
@@ -137,7 +137,7 @@ def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> Non
         for _ in range(3):
             await many(client, 5)
         assert len(day.asked_about) == 1
-        day.used = Used(90, 0)  # another process, on another machine
+        day.used = ModelUsage(90, 0)  # another process, on another machine
         day.now += REFRESH_SECONDS + 1.0
         return await many(client, 5)
 
@@ -147,7 +147,7 @@ def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> Non
 
 
 def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
-    house = House(Memory(used=Used(40, 0)))
+    house = House(Memory(used=ModelUsage(40, 0)))
     server = Server(0.1)
     limited = house.endpoint(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
     other = house.endpoint(Server(0.1), name="other")

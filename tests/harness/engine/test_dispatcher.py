@@ -36,7 +36,7 @@ class House:
     def endpoint(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
         endpoint = Endpoint(question(0).model, server, self.tracker, name=name, limits=limits, **more)
-        endpoint.rate_limiter.uncommitted = lambda: self.notes.held
+        endpoint.rate_limiter.uncommitted = lambda: self.notes.pending
         self._lanes.append(endpoint)
         return endpoint
 
@@ -112,7 +112,7 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
 
     async def watch() -> None:
         while True:
-            exposed.append(server.in_flight + house.notes.held)
+            exposed.append(server.in_flight + house.notes.pending)
             await asyncio.sleep(0.05)
 
     async def scenario() -> None:
@@ -184,7 +184,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
 
     def source() -> Iterator[WorkItem]:
         for at in range(3000):
-            held.append(house.notes.held)
+            held.append(house.notes.pending)
             yield question(at, read=lambda completion, key: completion.text)
 
     virtual(dispatch([(house.endpoint(Server()), source())]))

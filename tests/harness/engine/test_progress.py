@@ -17,7 +17,7 @@ from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.progress import live_table, progress_line, remaining_seconds, shown
 from harness.terminal.output import live
-from results.render.format import clock
+from results.render.format import format_duration
 from tests.harness.engine.conftest import Server
 from tests.harness.engine.test_dispatcher import House
 
@@ -85,7 +85,7 @@ def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
 
 
 def test_the_clock_reads_like_one() -> None:
-    assert [clock(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
+    assert [format_duration(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
 
 
 def test_the_table_has_a_row_for_every_lane(endpoint: Endpoint) -> None:

@@ -281,7 +281,7 @@ def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> Non
         claim = await process.client.claim([*calls, calls[11]])
         assert [call.key for call in claim.ours] == [call.key for call in calls[7:]]
         assert {call.key for call in claim.elsewhere} == {call.key for call in [*calls[3:7], calls[11]]}
-        assert claim.known == process.stats.reused == process.notes.held == 3
+        assert claim.known == process.stats.reused == process.notes.pending == 3
         await alone
         assert sorted(memory.batches) == [1, 11]
         for call in claim.ours:

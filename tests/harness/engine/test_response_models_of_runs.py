@@ -15,7 +15,7 @@ from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
-from results.render.contest import as_data, notes
+from results.render.contest import notes, to_dict
 from results.report import render
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
 
@@ -129,7 +129,7 @@ async def test_behind_a_gateway_both_count_and_every_result_says_so(bench: Make)
     judge = only(summary)
     assert (judge.lane.stopped, judge.hard.n) == ("", N)
     assert judge.contest.answerers == {"emulated-gpt-4o": N, "successor-9": N}
-    data = as_data(summary)["judges"][0]
+    data = to_dict(summary)["judges"][0]
     assert data["answerers"] == {"emulated-gpt-4o": N, "successor-9": N}
     assert data["answered_by_several"] is True
     told = [*notes(summary)]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from agents.models.spec import ApiProtocol, Model
 from harness.serving.live_server import cached_adapters, prepare
-from serve.lora_adapter import Adapter, read_adapter
+from serve.lora_adapter import LoraAdapter, read_adapter
 from serve.vllm_server import VllmServer
+from tests.errors import user_error
 from tests.serve.test_lora_adapter import write
 
 
@@ -41,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def student(value: float, folder: str = "a") -> Adapter:
+def student(value: float, folder: str = "a") -> LoraAdapter:
     return read_adapter("student:a", write(Path(folder), value))
 
 
@@ -70,5 +70,5 @@ def test_what_another_has_loaded_is_left_alone_where_the_server_is_not_ours() ->
 
 
 def test_a_server_of_something_else() -> None:
-    with pytest.raises(UserError, match="--served-model-name"):
+    with user_error("server.model-not-served", found="another"):
         prepare(Standing(), [], [Model("vllm", "another", ApiProtocol.OPENAI_COMPLETIONS)], trusted=False)

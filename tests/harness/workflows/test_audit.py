@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from agents.control_judges import rules
-from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.types import Split
@@ -23,6 +22,7 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, audited
 from results.statistics import WithinRaters
 from results.statistics.judge_accuracy import agreeing
+from tests.errors import user_error
 
 PROMPT = Library()[DEFAULT_PROMPT]
 
@@ -103,12 +103,12 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
 async def stored(tmp_path: Path, plan: object) -> AuditData:
     """The plan's pairs as read from a database in which nothing has been asked yet."""
     async with await Store.open(str(tmp_path / "audit.sqlite")) as store:
-        run_id, invocation = await store.begin("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
-        await store.put_dialogues(plan.dialogues)  # type: ignore[attr-defined]
+        run_id, invocation = await store.start_run("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
+        await store.save_dialogues(plan.dialogues)  # type: ignore[attr-defined]
         for of, responses in zip(plan.sets, plan.responses, strict=True):  # type: ignore[attr-defined]
-            await store.put_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
-        await store.put_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
-        await store.end(invocation)
+            await store.save_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
+        await store.save_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
+        await store.finish_run(invocation)
         return await audited(store, run_id)
 
 
@@ -123,11 +123,11 @@ async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_p
 
 
 def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:
-    with pytest.raises(UserError, match="apart"):
+    with user_error("audit.invalid-split", found="all"):
         plan_audit(sample(), [], PROMPT, split=Split.ALL)
     alike = sample()
     ratings = tuple(
         type(one)(one.dialogue_id, one.responder, 2, one.rater, one.part) for one in alike.ratings
     )
-    with pytest.raises(UserError, match="rated differently"):
+    with user_error("audit.no-pairs", where="alike"):
         plan_audit(Dataset("alike", "0", alike.dialogues, alike.texts, ratings), [], PROMPT, split=Split.TEST)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from agents.errors import UserError
 from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.models.spec import Model
@@ -37,6 +36,7 @@ from results.analysis.early_stopping import (
 )
 from results.db.store import Store
 from results.statistics import Estimand, JudgmentTable, confidence_sequence
+from tests.errors import user_error
 
 DECIDED = StoppingRule()
 KNOWN = StoppingRule(None, Estimand.THESE_DIALOGUES)
@@ -232,14 +232,14 @@ def test_what_is_asked_for_is_read_or_told() -> None:
         assert StoppingRule.of_spec(until.spec) == until
     assert StoppingRule.of_spec({"split": "test"}) is None
     for wrong in ("soon", "0", "0.5", "-0.1", "nan", "inf", ""):
-        with pytest.raises(UserError, match="--until"):
+        with user_error("early-stopping.invalid-rule", found=repr(wrong)):
             parse_stopping_rule(wrong)
 
 
 def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
-    with pytest.raises(UserError, match="cannot reach a half-width"):
+    with user_error("early-stopping.half-width-unreachable", found="0.005"):
         check_feasible(250, StoppingRule(0.005, Estimand.POPULATION), 1)
-    with pytest.raises(UserError, match="cannot decide"):
+    with user_error("early-stopping.decision-unreachable"):
         check_feasible(5, StoppingRule(None, Estimand.POPULATION), 1)
     check_feasible(5, KNOWN, 1)  # at the fifth of five the answer is exact
     assert "may not be enough" in check_feasible(250, StoppingRule(0.05, Estimand.POPULATION), 1).note

@@ -33,7 +33,8 @@ from harness.workflows.generation_plan import (
 from prompts import Library
 from results.db.schema import CompletionRow, ResponseRow, table
 from results.db.store import Store
-from results.queries.responses import reads_of
+from results.queries.responses import load_generations
+from tests.errors import user_error
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -140,7 +141,7 @@ async def test_every_step_of_a_chain_is_kept(store: Store, models: Models) -> No
     for fidelity in (Fidelity.PAPER, Fidelity.RELEASED):
         plan = await improving(store, model, "human", "sequential", fidelity=fidelity)
         await run(store, plan)
-        reads = await reads_of(store, plan.agents[0].set.id)
+        reads = await load_generations(store, plan.agents[0].set.id)
         assert len(reads) == 6
         for of_dialogue in reads.values():
             assert [read.step for read in of_dialogue] == [1, 2, 3]
@@ -238,7 +239,7 @@ async def test_another_authors_initial_responses(store: Store, models: Models) -
     with pytest.raises(UserError, match="empathy respond"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
     await run(store, plan_responses(chosen(Split.TEST), [direct_responder(other, LIBRARY)]))
-    with pytest.raises(UserError, match="no response to any"):
+    with user_error("responses.missing", where="--initial-responses"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
     await run(store, plan_responses(chosen(), [direct_responder(other, LIBRARY)]))
     plan = await improving(store, teacher, "llm", "naive", initial=other.id)
@@ -252,16 +253,16 @@ async def test_a_name_never_comes_to_mean_two_sets(store: Store, models: Models)
     (model,) = await models()
     await run(store, await improving(store, model, "human", "naive", limit=2))
     warm = await improving(store, model, "human", "naive", limit=2, temperature=0.5)
-    with pytest.raises(UserError, match="second set under the same name") as told:
+    with user_error("response-set.exists") as error:
         await run(store, warm)
-    assert "temperature" in str(told.value)
+    assert "temperature" in error.faults[0].what
     named = await improving(store, model, "human", "naive", limit=2, temperature=0.5, tag="warm")
     assert (await run(store, named)).sets[0].name.endswith("@naive-over-human-warm")
 
 
 @pytest.mark.parametrize("text", ["", "naive,kind", "all,naive"])
 def test_strategies_that_are_none(text: str) -> None:
-    with pytest.raises(UserError, match="no such strategy"):
+    with user_error("option.unknown-strategy", where="--strategies"):
         parse_strategies(text)
 
 
@@ -272,9 +273,9 @@ def test_strategies_by_name() -> None:
 
 async def test_a_control_judge_writes_nothing(store: Store) -> None:
     control = Registry(None, {}).model("control/first")
-    with pytest.raises(UserError, match="writes no responses"):
+    with user_error("model.control-judge", found="control/first"):
         direct_responder(control, LIBRARY)
-    with pytest.raises(UserError, match="writes no responses"):
+    with user_error("model.control-judge", found="control/first"):
         await improving(store, control, "human", "naive")
 
 

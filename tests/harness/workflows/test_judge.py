@@ -18,7 +18,7 @@ from harness.workflows.judge_cost import estimate
 from results.analysis.contest_results import Summary
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
 from results.db.store import Store
-from results.render.contest import as_data
+from results.render.contest import to_dict
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, SETTINGS, Bench, Start, count, rows
 from tests.results.conftest import Open
 
@@ -33,9 +33,9 @@ def by_judge(summary: Summary) -> dict[str, Any]:
 
 def result(summary: Summary) -> dict[str, Any]:
     """All that a summary says of the contests, and nothing of what this invocation did."""
-    data = as_data(summary)
+    data = to_dict(summary)
     for judge in data["judges"]:
-        for name in ("calls", "stopped"):
+        for name in ("requests", "stopped"):
             judge.pop(name)
     return data
 

@@ -74,7 +74,7 @@ async def test_an_older_database_that_lacks_tables_alone_is_brought_up_to_date(
 ) -> None:
     async with await Store.open(named) as store:
         run, invocation = await begin(store)
-        await store.end(invocation)
+        await store.finish_run(invocation)
     older = (f"UPDATE meta SET value = '{ADDED_TO}'", "DROP TABLE checkpoint")
     await write(named, *older)
     opened = await asyncio.gather(*(Store.open(named, create=create) for _ in range(3)))
@@ -123,7 +123,7 @@ async def test_writers_take_turns_and_readers_never_wait(opening: Open) -> None:
     assert len({run for run, _ in invocations}) == 1
     assert len({invocation for _, invocation in invocations}) == 20
     for at, (_, invocation) in enumerate(invocations):
-        await (one if at < 10 else other).end(invocation)
+        await (one if at < 10 else other).finish_run(invocation)
 
 
 # -- addresses ---------------------------------------------------------------------------------------
@@ -228,10 +228,10 @@ async def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path: Path) 
     limit = f"PRAGMA max_page_count={pages + 2}"
     await store.database.write(lambda connection: connection.exec_driver_sql(limit))
     with pytest.raises(UserError, match="The disk is full: free some space"):
-        await store.put_prompt("prompt-1:x", "judge/pairwise", "x" * 100_000)
+        await store.save_prompt("prompt-1:x", "judge/pairwise", "x" * 100_000)
     assert await store.spec_of(run)
-    await store.put_prompt("prompt-1:y", "judge/pairwise", "short")  # the transaction is over, not the store
-    await store.end(invocation)
+    await store.save_prompt("prompt-1:y", "judge/pairwise", "short")  # the transaction is over, not the store
+    await store.finish_run(invocation)
     await store.close()
 
 

@@ -305,9 +305,9 @@ async def test_a_run_that_is_not_there_or_judges_nothing_is_a_mistake_of_the_use
 
 
 async def test_a_run_that_stopped_on_its_own_answers_has_no_page(store: Store) -> None:
-    run_id, invocation = await store.begin(
+    run_id, invocation = await store.start_run(
         "judging until known", {"until": "decided"}, command="", context={}
     )
-    await store.end(invocation)
+    await store.finish_run(invocation)
     with pytest.raises(UserError, match="its sequence stands alone"):
         await render(store, run_id)
