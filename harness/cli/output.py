@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-async def exclude_same_family(
+async def select_judges(
     store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], wanted: bool
 ) -> Sequence[Judge]:
     """The judges that are asked: all, or where it is wanted those that are no contestant's kin.

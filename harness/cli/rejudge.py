@@ -69,7 +69,7 @@ def rejudge(
     judge_prompts: tuple[str, ...],
     dimensions: bool,
     samples: int | None,
-    without_kin: bool,
+    exclude_same_family: bool,
     people: Path | None,
     sensitivity: bool,
     retry_unscored: bool,
@@ -94,9 +94,10 @@ def rejudge(
     if reparse:
         if judges or people or sensitivity or retry_unscored or dimensions:
             raise UserError(
-                "--reparse reads stored answers again, and does nothing else",
+                "--reparse only parses stored answers again",
+                code="option.conflict",
                 where="--reparse",
-                remedy="Leave out the other options; ask other judges with a second command.",
+                remedy="Remove the other options, and ask other judges with a second command.",
             )
         reread(db, as_json)
         return
@@ -105,7 +106,7 @@ def rejudge(
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
     async def main() -> tuple[JudgePanel, Corrected, JudgingResult | None]:
-        from harness.cli.output import confirm_cost, exclude_same_family
+        from harness.cli.output import confirm_cost, select_judges
         from harness.workflows.judge import judge_contest
         from harness.workflows.rejudge import judged
         from results.analysis.judge_panel import load_panel
@@ -120,15 +121,15 @@ def rejudge(
                     asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
                     unique = list({judge.id: judge for judge in asked}.values())
                     sets = (found.a.set, found.b.set)
-                    plan = found.plan(await exclude_same_family(store, unique, sets, without_kin), samples)
+                    plan = found.plan(await select_judges(store, unique, sets, exclude_same_family), samples)
                     if not calls.yes and not calls.emulate:
                         await confirm_cost(store, plan, settings)
                     summary = await judge_contest(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
             ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
-            panel = await load_panel(store, *ids, found.split, seed=own_seed, without_kin=without_kin)
-            return panel, await _corrected(store, panel, people, sensitivity), summary
+            jury = await load_panel(store, *ids, found.split, seed=own_seed, without_kin=exclude_same_family)
+            return jury, await _corrected(store, jury, people, sensitivity), summary
 
     panel, corrected, summary = run(main())
     print_result(panel, corrected, summary, as_json)

@@ -108,9 +108,10 @@ def respond(
     local = [name for name in named if is_served(name)]
     if local and (temperature, top_p, max_tokens) != (None, None, 4096) and len(local) == len(named):
         raise UserError(
-            "base and students are sampled as a preset says",
+            "bases and students take their sampling parameters from a preset",
+            code="option.conflict",
             where="--temperature, --top-p, --max-tokens",
-            remedy="Choose one: --preset cut, paper or released.",
+            remedy="Choose --preset truncated, paper or released instead.",
         )
 
     async def main() -> GenerationResult | None:
@@ -168,9 +169,11 @@ def _check_authors(authors: tuple[str, ...]) -> None:
     for name in authors:
         if name.startswith(("dataset:", "file:")):
             raise UserError(
-                "this author's responses are there already",
+                "this author has its responses already",
+                code="author.not-generated",
+                where="AUTHORS",
                 found=repr(name),
-                remedy="Name it where you judge or build.",
+                remedy="Use the name with `empathy judge` or `empathy data build`.",
             )
 
 

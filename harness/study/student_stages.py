@@ -125,9 +125,10 @@ def _located(context: StudyContext, student_spec: StudentSpec, ready: StageInput
     weights = weights_id(folder)
     if weights != told["weights"]:
         raise UserError(
-            "the base's folder holds other weights than the study began with",
+            "the weights of the base model changed since the study began",
+            code="base-model.changed-weights",
             where=str(folder),
             found=weights,
-            remedy=f"Put {told['weights']} back, or begin the study anew elsewhere.",
+            remedy=f"Restore the weights {told['weights']}, or start the study again with another --out.",
         )
     return LocalModel(folder, Base(place, told["revision"], weights))

@@ -15,7 +15,7 @@ from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
-from results.render.contest import notes, to_dict
+from results.render.contest import caveats, to_dict
 from results.report import render
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
 
@@ -80,7 +80,7 @@ async def test_a_snapshot_of_the_alias_is_the_model(bench: Make, judge: str, suf
     name = judge.partition("/")[2] + suffix
     assert only(summary).contest.answerers == {name: 2 * N}
     assert only(summary).hard.n == N
-    assert any(name in note for note in notes(summary))
+    assert any(name in note for note in caveats(summary))
 
 
 async def test_a_model_that_its_provider_has_shut_down_is_refused_before_it_is_asked(bench: Make) -> None:
@@ -130,11 +130,11 @@ async def test_behind_a_gateway_both_count_and_every_result_says_so(bench: Make)
     assert (judge.lane.stopped, judge.hard.n) == ("", N)
     assert judge.contest.answerers == {"emulated-gpt-4o": N, "successor-9": N}
     data = to_dict(summary)["judges"][0]
-    assert data["answerers"] == {"emulated-gpt-4o": N, "successor-9": N}
-    assert data["answered_by_several"] is True
-    told = [*notes(summary)]
+    assert data["answering_models"] == {"emulated-gpt-4o": N, "successor-9": N}
+    assert data["several_answering_models"] is True
+    told = [*caveats(summary)]
     told += [await render(house.store, summary.run_id, form=form) for form in ("html", "md", "json")]
-    for text in ("\n".join(notes(summary)), *told[-3:]):
+    for text in ("\n".join(caveats(summary)), *told[-3:]):
         assert "successor-9" in text
         assert "2 models" in text
 
@@ -173,5 +173,5 @@ async def test_a_gateway_that_answers_with_another_name_works_and_says_so(bench:
     house = elsewhere(await bench(other_model="azure-deployment-7", other_model_after=1))
     summary = await house.judge(await house.plan(GPT, limit=N), require_one_model=True)
     assert (only(summary).hard.n, only(summary).lane.stopped) == (N, "")
-    assert any("azure-deployment-7" in note for note in notes(summary))
+    assert any("azure-deployment-7" in note for note in caveats(summary))
     assert await count(house.store, JudgmentRow) == 2 * N

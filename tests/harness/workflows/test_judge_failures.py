@@ -175,14 +175,14 @@ async def test_requests_a_day_are_kept_over_all_runs(bench: Make, faults: float)
     plan, other = await house.plan(GPT, GEMINI), await house.plan(GPT, limit=3)
     first = await house.judge(plan, endpoint_limits=limits)
     told = endpoints(first)
-    assert told[GPT].stopped == "the limit of 50 requests a day is reached; run the same command later"
+    assert told[GPT].stopped == "the limit of 50 requests per day is reached; run the same command later"
     assert (told[GEMINI].made, told[GEMINI].stopped) == (2 * N, "")
     assert (await house.stats())["by_model"]["emulated-gpt-4o"] == 50
     assert told[GPT].made + told[GPT].retried >= 50 - 16
     second = await house.judge(plan, endpoint_limits=limits)
     another = await house.judge(other, endpoint_limits=limits)
     assert endpoints(second)[GPT].made == 0
-    assert "50 requests a day" in endpoints(second)[GPT].stopped
+    assert "50 requests per day" in endpoints(second)[GPT].stopped
     assert endpoints(another)[GPT].made == 0
     assert (await house.stats())["by_model"]["emulated-gpt-4o"] == 50
     more = await house.judge(plan, endpoint_limits={GPT: Limits(max_in_flight=16, requests_per_day=5000)})
