@@ -165,7 +165,7 @@ async def load_panel(
     return await _build_panel(store, contest_index, authors, split, dialogues, judges, left_out, seed)
 
 
-async def without_kin(
+async def split_by_family(
     store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet]
 ) -> tuple[list[Judge], list[str]]:
     """Return the judges of other model families than these authors, and the names of the excluded ones.

@@ -336,7 +336,7 @@ def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
     def identity(at: int, how: ServingConfig) -> str:
         return responder(people.contestants[at], people, how, LIBRARY).model.identity
 
-    assert identity(0, how) == identity(0, replace(how, through="offline", preset="paper"))
+    assert identity(0, how) == identity(0, replace(how, backend="offline", preset="paper"))
     others = [replace(how, **{name: value}) for name, value in OTHERS]
     for at in (0, 1):
         assert identity(at, how) not in {identity(at, other) for other in others}
@@ -348,7 +348,7 @@ def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
 OTHERS: list[tuple[str, Any]] = [
     ("dtype", "bf16"),
     ("device", "cuda"),
-    ("through", "transformers"),
+    ("backend", "transformers"),
     ("url", "http://elsewhere"),
 ]
 
