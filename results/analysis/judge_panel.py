@@ -113,7 +113,7 @@ class JudgePanel:
 
 
 async def load_panel(
-    store: Store, a: str, b: str, split: str, *, seed: int = 0, without_kin: bool = False
+    store: Store, a: str, b: str, split: str, *, seed: int = 0, exclude_same_family: bool = False
 ) -> JudgePanel:
     """Load the panel of two response sets on one split.
 
@@ -132,8 +132,8 @@ async def load_panel(
         for entry in contest_index.entries
         if entry.sets == {a, b} and entry.split == split and not entry.stopped
     ]
-    left_out = sorted({entry.judge for entry in entries if entry.same_family}) if without_kin else []
-    remaining = [entry for entry in entries if not (without_kin and entry.same_family)]
+    left_out = sorted({entry.judge for entry in entries if entry.same_family}) if exclude_same_family else []
+    remaining = [entry for entry in entries if not (exclude_same_family and entry.same_family)]
     largest_entries = {
         judge_id: _largest_entry(remaining, judge_id) for judge_id in {entry.judge_id for entry in remaining}
     }
