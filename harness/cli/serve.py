@@ -155,18 +155,20 @@ def _laid_out(
     names = [f"student:{name}" for name in _names(checkpoint_folders(places) if places else [])]
     if merged and len(names) != 1:
         raise UserError(
-            "merged students are served one at a time",
+            "--merged serves exactly one student",
+            code="server.merged-needs-one-student",
             where="--merged",
             found=f"{len(names)} students",
-            remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
+            remedy="Name one with --students; `empathy respond … --merged` serves several in turn.",
         )
     who = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
     there = live_server.running(who)
     if there is not None:
         raise UserError(
             "a server with this base is running already",
+            code="server.already-running",
             found=there[0],
-            remedy="Use it: other commands find it and load the students that it lacks. Or end it first.",
+            remedy="Use it (other commands find it and load missing students), or stop it first.",
         )
     dtype, device = rest["dtype"] or who.dtype, default_device()
     folder, name, adapters = who.base.folder, who.base_name, []
@@ -216,14 +218,24 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     places = [*rest.pop("first"), *rest.pop("more")]
     folders = checkpoint_folders(places) if places else []
     if places and not folders:
-        raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+        raise UserError(
+            "no checkpoint found",
+            code="checkpoint.not-found",
+            where="--students",
+            found=", ".join(map(str, places)),
+        )
     check_names(places)
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
         base = read_checkpoint(folders[0]).base_location
     if not base:
-        raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
+        raise UserError(
+            "the base model is not given",
+            code="base-model.not-given",
+            where="--base",
+            remedy="Add --base MODEL.",
+        )
     # a plan needs no weights: without them an adapter is held against its own config alone
     at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
     there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]

@@ -25,6 +25,7 @@ from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import db_option, json_option, run
+from harness.cli.options.renamed import renamed_option
 from harness.cli.options.training import (
     TrainingOptions,
     base_options,
@@ -162,9 +163,9 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @train.command()
 @base_option
 @data_option
-@click.option(
+@renamed_option(
+    "--gpu-memory-mib",
     "--card-mib",
-    "gpu_memory_mib",
     type=int,
     default=RTX_4090_MIB,
     show_default=True,
@@ -179,11 +180,15 @@ def plan(
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     folder = read_dataset(data)
     config = load_base_config(base, revision)
     if faults := quantization_faults(config, base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [

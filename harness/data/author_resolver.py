@@ -21,7 +21,7 @@ from agents.models.registry import EMULATED
 from agents.types import DEFAULT_PRESET, Dialogue, Response, ResponseSet, Split
 from harness.data.command_hints import command
 from harness.data.dataset import Dataset
-from harness.data.response_files import FORMS as FORMS_OF_FILES
+from harness.data.response_files import FORMATS as FILE_FORMATS
 from harness.data.response_files import read_answers
 from results.db.schema import ResponseSetRow, table
 from results.db.store import Store
@@ -61,14 +61,16 @@ async def resolve_author(name: str, dataset: Dataset, store: Store) -> Author:
     stored = await _stored(store, bare, preset or DEFAULT_PRESET)
     if len(stored) > 1:
         raise UserError(
-            "several sets of responses have this name",
+            "several response sets have this author name",
+            code="author.ambiguous",
             found=repr(name),
-            remedy=f"They differ in how they were made; name one by its id: {bare}@{stored[0].set.id}",
+            remedy=f"Name one of them by its id, for example {bare}@{stored[0].set.id}.",
             faults=[Fault(f"{one.name}, {one.set.id}: {one.set.made}") for one in stored],
         )
     if not stored:
         raise UserError(
-            "there are no responses of this author",
+            "no responses of this author are stored",
+            code="author.no-responses",
             found=repr(name),
             remedy=await _remedy(store, bare, preset or DEFAULT_PRESET),
         )
@@ -86,12 +88,18 @@ async def _the_base(store: Store, kind: str) -> str:
     names = await store.read(lambda connection: connection.execute(wanted).scalars().all())
     if len(names) == 1:
         return str(names[0])
+    if names:
+        raise UserError(
+            "several base models have stored responses",
+            code="author.ambiguous",
+            found=repr(kind),
+            remedy=f"Write one of: {', '.join(names)}.",
+        )
     raise UserError(
-        "several bases have responses here" if names else "no base has responses here",
+        "no base model has stored responses",
+        code="author.no-responses",
         found=repr(kind),
-        remedy=f"Write one of: {', '.join(names)}."
-        if names
-        else f"Make them with: empathy respond {kind} --base MODEL --split test",
+        remedy=f"Make them with: empathy respond {kind} --base MODEL --split test",
     )
 
 
@@ -150,7 +158,7 @@ def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
     Raises:
         UserError: the file cannot be used; every fault with its line.
     """
-    content = read_bytes(path, "the file of responses", remedy=f"Name it as file:PATH. {FORMS_OF_FILES}")
+    content = read_bytes(path, "the file of responses", remedy=f"Name it as file:PATH. {FILE_FORMATS}")
     answers = read_answers(content, str(path), dialogues)
     author = f"{FILE}{path}"
     set_id, digest = _identity_of(content)

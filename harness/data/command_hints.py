@@ -39,7 +39,7 @@ def improving(
     """What makes a teacher's improvements; `over` is "human", "llm" or the author of what is improved."""
     kind = over if over in ("human", "llm") else "llm"
     return _said(
-        f"empathy improve --teacher {teacher} --over {kind}",
+        f"empathy improve --teacher {teacher} --rewrite {kind}",
         teacher,
         initial="" if over == kind else over,
         strategies=strategy,

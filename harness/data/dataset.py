@@ -96,7 +96,8 @@ class Dataset:
         """
         if responder not in self.texts:
             raise UserError(
-                "the dataset has no such responder",
+                "unknown responder",
+                code="dataset.unknown-responder",
                 found=f"'dataset:{responder}'",
                 remedy=f"Choose one of: {', '.join('dataset:' + name for name in self.texts)}.",
             )
@@ -122,12 +123,13 @@ def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> Path:
     if not there:
         where = "--data" if given else ENVIRONMENT if environ.get(ENVIRONMENT) else ""
         raise UserError(
-            "the dataset is not there",
+            "dataset file not found",
+            code="dataset.not-found",
             where=where,
             found=str(path),
-            remedy="Get it with: empathy data fetch  (or try the written sample: --data sample)"
+            remedy="Get it with: empathy data fetch  (or use the sample that comes with the package: --data sample)"
             if not given
-            else "Name a CSV file, or: sample",
+            else "Name a CSV file, or 'sample'.",
         )
     return path
 
@@ -157,13 +159,19 @@ def read(content: bytes, source: str) -> Dataset:
         UserError: it is not such a file; one error with every fault, each with its line.
     """
     if not content:
-        raise UserError("the dataset is empty", where=source, found="0 bytes", remedy="Fetch it again.")
+        raise UserError(
+            "the dataset file is empty",
+            code="dataset.empty",
+            where=source,
+            found="0 bytes",
+            remedy="Fetch it again.",
+        )
     faults = Faults(source)
     table = read_table(content, faults, COLUMNS, truncated="The file may be truncated: fetch it again.")
     _check_rows(table.rows, faults)
     if not faults and not table.rows:
-        faults.add(0, "has no dialogues, only a heading")
-    faults.raise_if_any("this dataset cannot be used")
+        faults.add(0, "no dialogues, only column names", code="dataset.empty")
+    faults.raise_if_any("invalid dataset file", code="dataset.invalid")
     dataset = _dataset([row.cells for row in table.rows], source, sha256(content).hexdigest())
     _tell_commas(dataset)
     return dataset
@@ -177,7 +185,7 @@ def without_comma_words(content: bytes, source: str) -> tuple[str, int]:
     """
     faults = Faults(source)
     table = read_table(content, faults, COLUMNS)
-    faults.raise_if_any("this dataset cannot be used")
+    faults.raise_if_any("invalid dataset file", code="dataset.invalid")
     made = io.StringIO(newline="")
     writer = csv.writer(made, lineterminator="\n")
     writer.writerow(table.heading)
@@ -216,13 +224,15 @@ def _check_rows(rows: Sequence[Row], faults: Faults) -> None:
     for row in rows:
         identity = row.cells.get("dialog_id", "").strip()
         if identity and lines.setdefault(identity, row.line) != row.line:
-            faults.add(row.line, "dialog_id is there already", f"{identity}, as on line {lines[identity]}")
+            first_use = f"{identity}, as on line {lines[identity]}"
+            faults.add(row.line, "duplicate dialog_id", first_use, code="dataset.duplicate-id")
         for name in ("dialog_id", *TEXTS):
             if name in row.cells and not row.cells[name].strip():
-                faults.add(row.line, f"{name} is empty")
+                faults.add(row.line, f"{name} is empty", code="dataset.empty-cell")
         for name in (f"rating_{responder}" for responder in RESPONDERS.values()):
             if name in row.cells and row.cells[name].strip() not in RATINGS:
-                faults.add(row.line, f"{name} is not 1, 2 or 3", repr(row.cells[name]))
+                rating = repr(row.cells[name])
+                faults.add(row.line, f"{name} is not 1, 2 or 3", rating, code="dataset.invalid-rating")
 
 
 def _tell_commas(dataset: Dataset) -> None:
@@ -232,9 +242,8 @@ def _tell_commas(dataset: Dataset) -> None:
     count = sum(COMMA_WORD in text for text in said)
     if count:
         warnings.warn(
-            f"{dataset.source}: {count:,} texts hold {COMMA_WORD}, which EmpatheticDialogues writes for a "
-            "comma; models and judges would read it as it stands. "
-            "Write a clean copy with: empathy data clean --data FILE --out FILE",
+            f"{dataset.source}: {count:,} texts contain {COMMA_WORD}, EmpatheticDialogues' word for a comma. "
+            "Models and judges would read it literally. Write a clean copy with: empathy data clean --data FILE --out FILE",
             InputWarning,
             stacklevel=2,
         )

@@ -51,17 +51,20 @@ def fetch(
     digest = sha256(content).hexdigest()
     if digest != REAL_SHA256:
         raise UserError(
-            "this is not the published dataset",
+            "the file is not the published dataset",
+            code="dataset.not-published",
             where=where,
             found=f"{len(content):,} bytes, sha256 {digest}",
-            remedy=f"Expected sha256 {REAL_SHA256}. Another file can be used as it is: --data FILE.",
+            remedy=f"Fetch the file with sha256 {REAL_SHA256}, or use this one as it is with --data FILE.",
         )
     dataset = read(content, where)
     if source != to:
         try:
             atomic_write(to, content)
         except OSError as error:
-            raise UserError("the dataset cannot be written", where=str(to), found=str(error)) from error
+            raise UserError(
+                "cannot write the file", code="file.not-writable", where=str(to), found=str(error)
+            ) from error
     return len(dataset.dialogues)
 
 
@@ -93,7 +96,8 @@ def download(url: str, what: str, remedy: str, progress: Callable[[int], None] =
             return bytes(content)
     except (URLError, HTTPException, OSError, ValueError) as error:
         raise UserError(
-            f"{what} cannot be downloaded",
+            f"cannot download {what}",
+            code="file.download-failed",
             where=url,
             found=str(error if isinstance(error, HTTPError) else getattr(error, "reason", error)),
             remedy=remedy,

@@ -41,14 +41,21 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
             faults.append(error.fault)
             continue
         if fault := released.file_fault(name, contents[name]):
-            faults.append(Fault(fault, where))
+            faults.append(Fault(fault, where, code="prompt.not-published-file"))
     if faults:
-        raise UserError("these are not the published prompts", where=str(source or root), faults=faults)
+        raise UserError(
+            "the files are not the published prompts",
+            code="prompt.not-published-file",
+            where=str(source or root),
+            faults=faults,
+        )
     try:
         for name, content in contents.items():
             atomic_write(to / name, content)
     except OSError as error:
-        raise UserError("the prompts cannot be written", where=str(to), found=str(error)) from error
+        raise UserError(
+            "cannot write the file", code="file.not-writable", where=str(to), found=str(error)
+        ) from error
     return len(contents)
 
 

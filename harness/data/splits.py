@@ -57,9 +57,11 @@ def check_no_leak(splits: Mapping[str, Sequence[Dialogue]]) -> None:
                 other = seen.setdefault(key, name)
                 if other != name:
                     what = "the dialogue" if len(key) == 1 else "its situation and utterance"
-                    faults.append(Fault(f"{what} is in {other} and in {name}", dialogue.id))
+                    faults.append(
+                        Fault(f"{what} is in {other} and in {name}", dialogue.id, code="split.leak")
+                    )
     if faults:
-        raise UserError("dialogues leak from one split into another", faults=faults)
+        raise UserError("dialogues are in two splits", code="split.leak", faults=faults)
 
 
 @dataclass(frozen=True, slots=True)

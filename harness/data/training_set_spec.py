@@ -40,19 +40,52 @@ class TrainingSetSpec:
         improving = self.method in (Method.OVER_HUMAN, Method.OVER_LLM)
         faults = []
         if improving and self.strategy is None:
-            faults.append(Fault("is needed", "--strategy", remedy=f"Choose: {', '.join(Strategy)}."))
+            faults.append(
+                Fault(
+                    "missing for this method",
+                    "--strategy",
+                    remedy=f"Choose one of: {', '.join(Strategy)}.",
+                    code="option.missing",
+                )
+            )
         if improving and not self.teacher:
-            faults.append(Fault("is needed", "--teacher", remedy="For example openai/gpt-6-luna."))
+            faults.append(
+                Fault(
+                    "missing for this method",
+                    "--teacher",
+                    remedy="Name a model, for example openai/gpt-6-luna.",
+                    code="option.missing",
+                )
+            )
         if not improving and (self.strategy is not None or self.teacher):
-            faults.append(Fault("is for over-human and over-llm", "--strategy, --teacher"))
+            faults.append(
+                Fault(
+                    "only for the methods over-human and over-llm",
+                    "--strategy, --teacher",
+                    code="option.not-applicable",
+                )
+            )
         if self.initial and self.method != Method.OVER_LLM:
-            faults.append(Fault("is for over-llm", "--initial", self.initial))
+            faults.append(
+                Fault(
+                    "only for the method over-llm",
+                    "--initial-responses",
+                    self.initial,
+                    code="option.not-applicable",
+                )
+            )
         if self.llm != COMBINED and self.method != Method.DIRECT:
-            faults.append(Fault("is for direct", "--llm", self.llm))
+            faults.append(
+                Fault("only for the method direct", "--llm", self.llm, code="option.not-applicable")
+            )
         if self.seed is not None and self.method != Method.OVER_LLM:
-            faults.append(Fault("is for over-llm's partition", "--seed", str(self.seed)))
+            faults.append(
+                Fault("only for the method over-llm", "--seed", str(self.seed), code="option.not-applicable")
+            )
         if faults:
-            raise UserError(f"a dataset of method {self.method} cannot be built so", faults=faults)
+            raise UserError(
+                f"invalid options for the method {self.method}", code="training-set.invalid", faults=faults
+            )
 
     @property
     def needs_store(self) -> bool:
