@@ -219,5 +219,5 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
 
 def _leave(summaries: list[AuditSummary]) -> None:
     """Exit as the runs ended: interrupted, calls without an answer, or well."""
-    lanes = ((one.name, one.lane) for summary in summaries for one in summary.judges if one.lane)
-    end(lanes, any(summary.interrupted for summary in summaries))
+    endpoints = ((one.name, one.endpoint) for summary in summaries for one in summary.judges if one.endpoint)
+    end(endpoints, any(summary.interrupted for summary in summaries))

@@ -278,7 +278,7 @@ def _compare_pair(
     from results.render.comparison_data import compared_data
 
     comparison = compare_pair(
-        selection, seed=seed, soft=soft, worth=min_effect, single_orders=single_orders, by=group_by
+        selection, seed=seed, soft=soft, min_effect=min_effect, single_orders=single_orders, by=group_by
     )
     output = CompareOutput(
         compared_data(comparison),
@@ -310,12 +310,12 @@ def _analyze_variance(selection: ContestSelection, generations: int, *, soft: bo
 
 def _compare_everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> CompareOutput:
     from results.analysis.best_author import best_authors
-    from results.analysis.multi_comparison import compare_everyone
+    from results.analysis.multi_comparison import compare_authors
     from results.render import multi_comparison as rendering
     from results.render.best_author import winners_data, winners_lines
     from results.render.comparison_data import multi_comparison_data
 
-    comparison = compare_everyone(selection, seed=seed, pairwise=pairwise, soft=soft)
+    comparison = compare_authors(selection, seed=seed, pairwise=pairwise, soft=soft)
     winners = best_authors(comparison)
     return CompareOutput(
         {**multi_comparison_data(comparison), "best": winners_data(winners)},

@@ -28,7 +28,7 @@ from harness.cli.output import end
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import GenerationPlan, Summary
+    from harness.workflows.generate import GenerationPlan, GenerationResult
     from results.db.store import Store
 
 SPLITS = click.Choice([split.value for split in Split])
@@ -114,7 +114,7 @@ def respond(
             remedy="Choose --preset truncated, paper or released instead.",
         )
 
-    async def main() -> Summary | None:
+    async def main() -> GenerationResult | None:
         from harness.data.dataset import load
         from harness.workflows.generation_plan import DialogueSubset, direct_responder, plan_responses
         from results.db.store import Store
@@ -209,7 +209,7 @@ async def carry_out(
     dry_run: bool,
     as_json: bool,
     again: bool,
-) -> Summary | None:
+) -> GenerationResult | None:
     """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
     from harness.workflows.generate import generate
 
@@ -219,7 +219,7 @@ async def carry_out(
     return await generate(store, registry, plan, settings, retry_unusable=again)
 
 
-def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: bool) -> None:
+def finish(main: Callable[[], Coroutine[Any, Any, GenerationResult | None]], as_json: bool) -> None:
     """Run the command's coroutine, show its summary on stdout, and exit as the run ended."""
     summary = run(main())
     if summary is None:
@@ -231,4 +231,4 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
     else:
         print_table(to_table(summary))
         print_notes(caveats(summary))
-    end(summary.lanes.items(), summary.interrupted)
+    end(summary.endpoints.items(), summary.interrupted)

@@ -57,7 +57,7 @@ class ServingConfig:
         tell: is told, line by line, what a person who waits wants to know.
     """
 
-    through: str = "server"
+    backend: str = "server"
     preset: str = ""
     seed: int | None = None
     merged: bool = False
@@ -101,7 +101,7 @@ async def opened(
         UserError: it cannot be had; an adapter that cannot be served; too little memory.
     """
     folder, name, adapters = _weights(who, part, how, dtype)
-    if how.through == "transformers":
+    if how.backend == "transformers":
         async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
             yield room
     elif how.url:
@@ -113,7 +113,7 @@ async def opened(
         await asyncio.to_thread(check_weights, folder)
         name, adapters = with_null_adapter(folder, name, adapters, how.device, ADAPTER_CACHE)
         made = plan_serving(folder, adapters, _wanted(how, dtype))
-        if how.through == "offline":
+        if how.backend == "offline":
             async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
                 yield room
         else:
@@ -162,7 +162,7 @@ def _weights(
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
         return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
-    adapters = adapters_of(part, who.base.folder, "peft" if how.through == "transformers" else "vllm")
+    adapters = adapters_of(part, who.base.folder, "peft" if how.backend == "transformers" else "vllm")
     return who.base.folder, who.base_name, adapters
 
 

@@ -39,7 +39,7 @@ from harness.study.stages import (
     response_set_output,
     thread_environment,
 )
-from harness.workflows.generate import Summary
+from harness.workflows.generate import GenerationResult
 from harness.workflows.generate_students import respond, responder, settled
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from results.db.store import Store
@@ -48,7 +48,7 @@ from results.db.store import Store
 @asynccontextmanager
 async def served(
     context: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[StageInputs]
-) -> AsyncIterator[Summary]:
+) -> AsyncIterator[GenerationResult]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
     Raises:
@@ -65,7 +65,7 @@ async def served(
     study = context.study
     name = f"serve {student_spec.name}, {len(by_author)} authors together"
     how = ServingConfig(
-        through=study.generation.through,
+        backend=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else default_device(),
         tell=partial(context.tell, name),
@@ -83,14 +83,14 @@ async def served(
 
 async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: StageInputs) -> StageOutput:
     """One author's responses, out of what was made together."""
-    summary: Summary = ready.opened
+    summary: GenerationResult = ready.opened
     if summary.interrupted:
         raise StudyInterrupted("interrupted; every answer is stored")
     base = _located(context, _learner(context, ready), ready)
     author = stage_author(context, ready, base).author
     (mine,) = (one for one in summary.sets if one.of.author == author)
     if mine.missing:
-        why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
+        why = next((endpoint.stopped for endpoint in summary.endpoints.values() if endpoint.stopped), "")
         raise StageNotFinished(
             f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
         )

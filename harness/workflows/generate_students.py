@@ -29,7 +29,7 @@ from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
 from harness.serving.backends import InferenceBackend, ServingConfig, opened
 from harness.serving.checkpoint_resolver import BASE, ServedAuthor, ServedModels
-from harness.workflows.generate import GenerationPlan, Summary, generate
+from harness.workflows.generate import GenerationPlan, GenerationResult, generate
 from harness.workflows.generation_cost import forecast
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from harness.workflows.records import save_checkpoints
@@ -64,7 +64,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> ServedM
         rendering=f"{made.record['rendering']} {made.form}" if made is not None else "",
         dtype=preset_dtype(cast, how),
         device=how.device,
-        backend="transformers" if how.through == "transformers" else "vllm",
+        backend="transformers" if how.backend == "transformers" else "vllm",
         address=how.url if how.url and not how.trusted else "",
         asking=asking.id,
         ends=" ".join(map(str, asking.eos_token_ids)),
@@ -182,7 +182,7 @@ async def respond(
     *,
     others: Sequence[Responder] = (),
     retry_unusable: bool = False,
-) -> Summary:
+) -> GenerationResult:
     """Responses of every contestant (and of other models beside them) to the chosen dialogues.
 
     Raises:
@@ -192,7 +192,7 @@ async def respond(
     responders = [responder(one, who, how, library) for one in who.contestants]
     await save_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
     whole = plan_responses(chosen, (*responders, *others))
-    lanes: list[dict[str, EndpointReport]] = []
+    endpoints: list[dict[str, EndpointReport]] = []
     settings = _wide(settings, responders)
     for part in _parts(who, how):
         ours = [one for one in responders if one.name in {each.author for each in part}]
@@ -201,13 +201,13 @@ async def respond(
         if not how.url or how.trusted:
             check_questions(who.base.folder, ours, chosen, how)
         summary = await _served_run(store, registry, chosen, who, how, settings, ours, part, retry_unusable)
-        lanes.append(dict(summary.lanes))
-        unfinished = any(lane.stopped or lane.failed for lane in summary.lanes.values())
+        endpoints.append(dict(summary.endpoints))
+        unfinished = any(endpoint.stopped or endpoint.failed for endpoint in summary.endpoints.values())
         if summary.interrupted or unfinished:
-            return replace(summary, lanes=_added(lanes))
+            return replace(summary, endpoints=_added(endpoints))
     # what is left is the other models' business; everything else is known by now, and is summed up here
     summary = await generate(store, registry, whole, settings, retry_unusable=retry_unusable and bool(others))
-    return replace(summary, lanes=_added([*lanes, _without(dict(summary.lanes), lanes)]))
+    return replace(summary, endpoints=_added([*endpoints, _without(dict(summary.endpoints), endpoints)]))
 
 
 def check_questions(
@@ -247,7 +247,7 @@ async def _served_run(
     responders: Sequence[Responder],
     part: Sequence[ServedAuthor],
     retry_unusable: bool,
-) -> Summary:
+) -> GenerationResult:
     """One server's share, the server started again where it died on the way."""
     plan = plan_responses(chosen, responders)
     done: list[dict[str, EndpointReport]] = []
@@ -257,13 +257,13 @@ async def _served_run(
             own = replace(settings, own=clients)
             again = retry_unusable and tries == 1
             summary = await generate(store, registry, plan, own, retry_unusable=again)
-            done.append(dict(summary.lanes))
+            done.append(dict(summary.endpoints))
             dead = room.died()
         if not dead or summary.interrupted:
             break
         if tries < MAX_SERVER_STARTS:
             how.tell(f"the server died; what was answered is stored. Starting it again.\n{dead}")
-    return replace(summary, lanes=_added(done))
+    return replace(summary, endpoints=_added(done))
 
 
 def _client(room: InferenceBackend, model: Model) -> ModelClient:
@@ -322,19 +322,22 @@ def _without(
 ) -> dict[str, EndpointReport]:
     """The last look's lanes, what this invocation has made itself not counted as known beforehand."""
     made = {name: sum(each[name].made for each in before if name in each) for name in last}
-    return {name: replace(lane, reused=max(0, lane.reused - made[name])) for name, lane in last.items()}
+    return {
+        name: replace(endpoint, reused=max(0, endpoint.reused - made[name]))
+        for name, endpoint in last.items()
+    }
 
 
-def _added(lanes: Sequence[dict[str, EndpointReport]]) -> dict[str, EndpointReport]:
+def _added(endpoints: Sequence[dict[str, EndpointReport]]) -> dict[str, EndpointReport]:
     """What lanes of the same model did, one after another."""
     total: dict[str, EndpointReport] = {}
-    for report in lanes:
-        for name, lane in report.items():
+    for report in endpoints:
+        for name, endpoint in report.items():
             had = total.get(name)
             if had is not None:
                 names = ("made", "retried", "rate_limited", "failed")
-                counts = {each: getattr(had, each) + getattr(lane, each) for each in names}
-                spent = None if lane.spent_usd is None else lane.spent_usd + (had.spent_usd or 0.0)
-                lane = replace(lane, **counts, spent_usd=spent)  # noqa: PLW2901  (the sum takes its place)
-            total[name] = lane
+                counts = {each: getattr(had, each) + getattr(endpoint, each) for each in names}
+                spent = None if endpoint.spent_usd is None else endpoint.spent_usd + (had.spent_usd or 0.0)
+                endpoint = replace(endpoint, **counts, spent_usd=spent)  # noqa: PLW2901  (the sum takes its place)
+            total[name] = endpoint
     return total

@@ -25,7 +25,7 @@ from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
-from results.analysis.contest_results import SEED, Summary, summarise
+from results.analysis.contest_results import SEED, JudgingResult, summarize_judging
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
@@ -193,7 +193,7 @@ async def judge_contest(
     *,
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
-) -> Summary:
+) -> JudgingResult:
     """Judge, store and summarise; `snapshots` as `load_contests` takes them.
 
     Raises:
@@ -216,7 +216,7 @@ async def judge_contest(
                 settings.warn(adapted[-1])
         plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    summary = await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)
+    summary = await summarize_judging(store, report.run_id, plan.seed, report, given_up, snapshots)
     return _as_named(replace(summary, adapted=tuple(adapted)), plan)
 
 
@@ -237,7 +237,7 @@ def _adapted_words(model: str, adaptation: Adaptation) -> str:
     )
 
 
-def _as_named(summary: Summary, plan: JudgingPlan) -> Summary:
+def _as_named(summary: JudgingResult, plan: JudgingPlan) -> JudgingResult:
     """The summary with the authors as they were named now: a copied file is known by its content, and may
     have been stored under another name."""
     sets = {author.set.id: author.set for author in (plan.a, plan.b)}

@@ -11,7 +11,7 @@ from agents.types import Split
 from harness.data.author_resolver import Author, missing_responses_remedy, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
-from results.analysis.response_profile import FLAGS, WORD_LISTS, ResponseProfile, Said, profile
+from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
 from results.render.table import Table, table_of
@@ -58,7 +58,7 @@ async def profile_responses(
     of = {
         author.name: profile(
             [
-                Said(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
+                ProfiledResponse(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
                 for one in common
             ]
         )

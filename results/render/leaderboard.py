@@ -73,7 +73,7 @@ def rows_of(ranking: JudgeRanking) -> list[dict[str, Any]]:
             "order_robust_high": float(ranking.order_robust[at, 1]),
             "n": int(of.n[at]),
             "group": int(of.component[at]),
-            "same_family": ranking.authors[at].id in ranking.kin,
+            "same_family": ranking.authors[at].id in ranking.same_family,
         }
         for at in ranking.order
     ]
@@ -230,7 +230,7 @@ def caveats(board: Leaderboard) -> list[str]:
         )
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
         told.append("Authors that never met, even through others, are ranked in groups of their own.")
-    if any(ranking.kin for ranking in board.rankings):
+    if any(ranking.same_family for ranking in board.rankings):
         told.append("Same family: of the judge's own family, or taught by it; it may favour its own.")
     if board.passed_over:
         told.append(f"Passed over: {board.passed_over} contests that stopped on their own answers.")

@@ -33,7 +33,7 @@ from harness.serving.checkpoint_resolver import (
 )
 from harness.serving.hardware import plan_serving
 from harness.workflows import generate_students
-from harness.workflows.generate import Summary
+from harness.workflows.generate import GenerationResult
 from harness.workflows.generate_students import respond, responder
 from harness.workflows.generation_plan import DialogueSubset
 from harness.workflows.records import last_seen_folders
@@ -159,7 +159,7 @@ def who(place: Path, *names: str) -> ServedModels:
 
 async def asked(
     store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5
-) -> Summary:
+) -> GenerationResult:
     chosen = DialogueSubset(sample(), Split.TEST, limit)
     return await respond(store, Registry(None, {}), chosen, people, how or ServingConfig(), SETTINGS, LIBRARY)
 
@@ -294,7 +294,7 @@ async def test_a_server_that_will_not_stay_up_is_told_and_what_was_answered_is_k
     summary = await asked(store, who(place, "student:kind", "base"))
     assert len(room.opened) == 3
     assert sum(one.responses for one in summary.sets) == 3
-    assert all(lane.failed or lane.stopped for lane in summary.lanes.values())
+    assert all(endpoint.failed or endpoint.stopped for endpoint in summary.endpoints.values())
     room.for_good, room.dies_after = False, 10**9
     assert [one.responses for one in (await asked(store, who(place, "student:kind", "base"))).sets] == [5, 5]
     assert len({call.key for call in room.asked}) == len(room.asked) == 10
