@@ -18,7 +18,7 @@ from harness.terminal.output import print_json, print_line, print_table, print_t
 from results.render.table import table_of
 
 if TYPE_CHECKING:
-    from harness.data.training_set_checks import Difference, TrainingSetInspection
+    from harness.data.training_set_checks import TrainingSetDifference, TrainingSetInspection
     from harness.data.training_set_spec import TrainingSetSpec
     from harness.workflows.build_dataset import BuiltDataset
 
@@ -259,7 +259,7 @@ def _show(inspected: TrainingSetInspection) -> None:
                     print_text(f"  {name} ({role}): {row[name].strip()[:LONGEST_SHOWN]}")
 
 
-def _show_difference(difference: Difference) -> None:
+def _show_difference(difference: TrainingSetDifference) -> None:
     for stage in difference.stages:
         first, second = stage.rows
         print_line(f"{stage.stage.upper()}: {first:,} and {second:,} rows, {stage.shared:,} the same")

@@ -212,7 +212,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import LoraAdapter, read_adapter
-    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, plan_memory, vllm_command
+    from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServingRequest, plan_memory, vllm_command
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
@@ -244,7 +244,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     asked = ServingRequest(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",
-        rest["memory_mib"] or CARD_MIB,
+        rest["memory_mib"] or RTX_4090_MIB,
         rest["memory_fraction"] or MEMORY_FRACTION,
         **_sizes(rest),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.errors import UserError
 from serve.lora_adapter import LoraAdapter
-from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServePlan, ServingRequest, plan_memory
+from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServePlan, ServingRequest, plan_memory
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
 
@@ -34,7 +34,7 @@ def serving_request(
         memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
     return ServingRequest(
-        device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or MEMORY_FRACTION, **more
+        device, dtype, memory_mib or gpu_memory_mib() or RTX_4090_MIB, fraction or MEMORY_FRACTION, **more
     )
 
 
