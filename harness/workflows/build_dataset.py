@@ -31,7 +31,7 @@ from finetune.dialogue_selection import (
     select_dialogues,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
-from harness.data.author_resolver import emulated_set, resolve_author
+from harness.data.author_resolver import find_emulated_set, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_in_split
@@ -232,7 +232,7 @@ async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> 
             "several response sets have this name", code="response-set.ambiguous", found=name, faults=faults
         )
     if not sets:
-        there = await emulated_set(store, recipe.teacher, preset)
+        there = await find_emulated_set(store, recipe.teacher, preset)
         aside = f"  (emulated responses exist: --teacher {there.author})" if there else ""
         raise UserError(
             "no improved responses with this name",

@@ -28,7 +28,7 @@ from harness.data.author_resolver import Author
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import save_prompt
-from harness.workflows.response_sets import ResponseSetSummary, summarise
+from harness.workflows.response_sets import ResponseSetSummary, summarize_response_set
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
 from results.queries.responses import last_attempts, load_generations, response_set_cost
@@ -48,12 +48,12 @@ class InitialResponses:
     responder: Responder | None = None
 
     @classmethod
-    def of_author(cls, author: Author) -> InitialResponses:
+    def from_author(cls, author: Author) -> InitialResponses:
         """Responses that are there."""
         return cls(author.set, author.responses)
 
     @classmethod
-    def asked(cls, responder: Responder) -> InitialResponses:
+    def from_responder(cls, responder: Responder) -> InitialResponses:
         """Responses that are asked for when they are needed."""
         return cls(responder.set, {}, responder)
 
@@ -155,14 +155,14 @@ class GenerationPlan:
 
 
 @dataclass(frozen=True)
-class Summary:
+class GenerationResult:
     """A run's result: its sets, and what its lanes did in this invocation."""
 
     run_id: str
     kind: str
     spec: Mapping[str, Any]
     sets: tuple[ResponseSetSummary, ...]
-    lanes: Mapping[str, EndpointReport]
+    endpoints: Mapping[str, EndpointReport]
     cost_usd: float | None
     interrupted: bool = False
 
@@ -174,7 +174,7 @@ async def generate(
     settings: RequestSettings,
     *,
     retry_unusable: bool = False,
-) -> Summary:
+) -> GenerationResult:
     """Make every response of a plan that is not there yet, store, and summarise.
 
     Args:
@@ -201,9 +201,9 @@ async def generate(
         RequestSource(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models
     ]
     report = await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
-    sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
+    sets = [await summarize_response_set(store, of, plan.dialogues) for of in plan.sets]
     cost = await response_set_cost(store, [of.id for of in plan.sets])
-    return Summary(
+    return GenerationResult(
         report.run_id, plan.kind, plan.spec, tuple(sets), report.endpoints, cost, report.interrupted
     )
 

@@ -34,7 +34,7 @@ from agents.types import (
     Verdict,
 )
 from harness.data.author_resolver import Author
-from harness.data.response_files import FORMS, read_answers
+from harness.data.response_files import FORMATS, read_answers
 from results.db.schema import (
     CompletionRow,
     DialogueRow,
@@ -64,7 +64,7 @@ def read_import(path: Path, dialogues: Sequence[Dialogue], name: str = "") -> Au
     Raises:
         UserError: the file cannot be used, or its author cannot have this name.
     """
-    content = read_bytes(path, "the file of responses", remedy=FORMS)
+    content = read_bytes(path, "the file of responses", remedy=FORMATS)
     answers = read_answers(content, str(path), dialogues)
     author = name.strip() or answers.generator
     _check_name(author, path)

@@ -54,7 +54,9 @@ class ResponseSetSummary:
         return self.of.name
 
 
-async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> ResponseSetSummary:
+async def summarize_response_set(
+    store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
+) -> ResponseSetSummary:
     """What there is of one set, from the database alone."""
     keys = {dialogue.key for dialogue in dialogues}
     responses = {one.dialogue: one for one in await store.responses(of.id) if one.dialogue in keys}

@@ -50,7 +50,7 @@ class ContestEntry:
     b: ResponseSet
     samples: int
     dialogues: int
-    kin: tuple[FamilyMatch, ...] = ()
+    same_family: tuple[FamilyMatch, ...] = ()
 
     @property
     def size(self) -> tuple[int, int, float, str]:
@@ -218,7 +218,9 @@ async def load_contest_index(store: Store) -> ContestIndex:
                 b=sets[row.set_b],
                 samples=row.samples,
                 dialogues=sizes.get(row.run_id, 0),
-                kin=family_matches(f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told),
+                same_family=family_matches(
+                    f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told
+                ),
             )
         )
     return ContestIndex(entries, store.database.shown)

@@ -73,7 +73,7 @@ class Contest:
     asked_again: int
     cost_usd: float | None
     readings: ParserVersionCounts
-    kin: tuple[FamilyMatch, ...] = ()
+    same_family: tuple[FamilyMatch, ...] = ()
     answerers: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
 

@@ -73,7 +73,7 @@ def compare(
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
-    worth: float = 0.05,
+    min_effect: float = 0.05,
     name: str = "",
 ) -> PairedComparison:
     """Compare two students.
@@ -85,7 +85,7 @@ def compare(
         worth: the difference that `required_sample_size` plans for, in (0, 1]; chosen for its meaning, not from the data.
 
     Raises:
-        ValueError: contests over different numbers of dialogues, or a level or `worth` out of range.
+        ValueError: contests over different numbers of dialogues, or a level or `min_effect` out of range.
     """
     ways = [against_common_opponent(first, second, name=name, soft=soft)]
     if direct is not None:
@@ -104,7 +104,7 @@ def compare(
         order_robust=(order_robust_bounds(first), order_robust_bounds(second)),
         saturated=saturated,
         primary=kind,
-        required_sample_size=_needed(primary, contests, worth=worth, level=level, soft=soft),
+        required_sample_size=_needed(primary, contests, min_effect=min_effect, level=level, soft=soft),
         note=_note(saturated=saturated, usable=len(ways) > 1 and ways[1].shared > 0, through=through),
     )
 
@@ -178,7 +178,7 @@ def single_order_mcnemar(
 
 
 def _needed(
-    primary: PairedDifference, contests: list[JudgmentTable], *, worth: float, level: float, soft: bool
+    primary: PairedDifference, contests: list[JudgmentTable], *, min_effect: float, level: float, soft: bool
 ) -> SampleSize | None:
     if primary.spread is None or primary.spread <= 0.0:
         return None
@@ -187,7 +187,7 @@ def _needed(
         between *= 4.0  # 2 · score − 1 varies four times as much as the score
     samples = max(dialogue_scores(columns).by_order.shape[2] for columns in contests)
     return required_sample_size(
-        worth,
+        min_effect,
         primary.spread,
         primary.n,
         samples=samples,

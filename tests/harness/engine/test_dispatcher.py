@@ -18,6 +18,7 @@ from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH_SIZE, RequestTracker
 from harness.engine.retry import RetryPolicy
+from tests.errors import user_error
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -334,10 +335,10 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 
     async def fails(client: ModelClient) -> None:
         await asyncio.sleep(0.35)
-        raise UserError("the database cannot be used")
+        raise UserError("the database cannot be used", code="database.unusable")
 
     async def scenario() -> None:
-        with pytest.raises(UserError, match="cannot be used"):
+        with user_error("database.unusable"):
             await dispatch([(endpoints[0], iter([fails])), (endpoints[1], single(5000))])
         sent = len(servers[1].sent)
         assert servers[1].in_flight == 0
@@ -350,9 +351,9 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 def test_a_source_that_fails_is_told(virtual: Run, single: Single) -> None:
     def source() -> Iterator[WorkItem]:
         yield from single(3)
-        raise UserError("this prompt cannot be filled")
+        raise UserError("this prompt cannot be filled", code="prompt.unfillable")
 
-    with pytest.raises(UserError, match="cannot be filled"):
+    with user_error("prompt.unfillable"):
         virtual(dispatch([(House().endpoint(Server()), source())], asyncio.Event()))
 
 
