@@ -36,7 +36,7 @@ from harness.workflows.records import save_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.db.tokenizer_identities import kept_sets
+from results.db.tokenizer_identities import unchanged_sets
 from serve import sampling_presets
 from serve.sampling_presets import Preset, read_json
 from serve.served_model import Dtype, ServedModelId
@@ -163,7 +163,7 @@ async def resolve_identities(
             build_responder(old, who, how, library).set.id: _asked_now(new, who, how)
             for old, new in zip(before, group, strict=True)
         }
-        kept = await kept_sets(store, askings)
+        kept = await unchanged_sets(store, askings)
         authors |= {one.author: one for one in (before if kept else group)}
     return replace(who, authors=tuple(authors[one.author] for one in who.authors))
 

@@ -10,7 +10,7 @@ from agents.text_extraction import WORD_LIMIT
 from agents.types import Dialogue, ResponseSet
 from results.db.store import Store
 from results.queries.responses import (
-    Outcome,
+    DialogueOutcome,
     count_endings,
     final_outcome,
     load_generations,
@@ -60,7 +60,7 @@ async def summarize_response_set(
     """What there is of one set, from the database alone."""
     keys = {dialogue.key for dialogue in dialogues}
     responses = {one.dialogue: one for one in await store.responses(of.id) if one.dialogue in keys}
-    outcomes: dict[str, Outcome] = {
+    outcomes: dict[str, DialogueOutcome] = {
         key: final_outcome(reads)
         for key, reads in (await load_generations(store, of.id)).items()
         if key in keys
