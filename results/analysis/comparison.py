@@ -121,7 +121,7 @@ def compare_pair(
                 direct=direct.columns if direct else None,
                 level=LEVEL,
                 soft=soft,
-                worth=worth,
+                min_effect=worth,
                 name=name,
             )
         )
@@ -206,9 +206,9 @@ def _mcnemars(
 def _disagreement(judges: Sequence[JudgeComparison], authors: Sequence[ResponseSet]) -> str:
     """What must be said where models disagree on the sign, or by more than 10 points."""
     found = {
-        one.under.judge: one.answer.answer.difference
+        one.under.judge: one.answer.primary_difference.difference
         for one in judges
-        if not one.under.is_control and one.answer.answer.difference is not None
+        if not one.under.is_control and one.answer.primary_difference.difference is not None
     }
     on_sign, by_points = disagreement(list(found.values()), even=0.0)
     if not on_sign and not by_points:

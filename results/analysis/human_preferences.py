@@ -30,7 +30,7 @@ from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, audited
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
-from results.statistics.judge_accuracy import agreeing, first_preference_rates
+from results.statistics.judge_accuracy import agreement_shares, first_preference_rates
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
 from results.statistics.scores import dialogue_scores
@@ -149,7 +149,7 @@ async def adjusted_by_audit(store: Store, jurors: Sequence[PanelJudge]) -> list[
     for run_id in await store.read(lambda connection: connection.execute(wanted).scalars().all()):
         found = await audited(store, run_id, ids)
         for said in found.said:
-            right = agreeing(first_preference_rates(said.verdicts), found.pairs.better)
+            right = agreement_shares(first_preference_rates(said.verdicts), found.pairs.better)
             right = right[~np.isnan(right)]
             if right.size > best.get(said.judge_id, (np.zeros(0), ""))[0].size:
                 best[said.judge_id] = (right, str(found.spec["split"]))

@@ -19,7 +19,13 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import Audit, Floats, audit, first_preference_rates, more_than
+from results.statistics.judge_accuracy import (
+    Audit,
+    Floats,
+    agreement_difference,
+    audit,
+    first_preference_rates,
+)
 from results.statistics.rated_pairs import RatedPairs
 
 CONTROL = "control"
@@ -145,7 +151,10 @@ def _of_judge(
         name=said.judge,
         said=said,
         audit=audit(mine, verdicts, seed=seed, family=frozenset(kin), permuted=found.permuted[:, wanted]),
-        over={name: more_than(mine, score, floor[wanted], seed=seed) for name, floor in beneath.items()},
+        over={
+            name: agreement_difference(mine, score, floor[wanted], seed=seed)
+            for name, floor in beneath.items()
+        },
         lane=_lane(said, lanes),
         kin=kin,
         family=" and ".join(sorted(own)) if kin else "",

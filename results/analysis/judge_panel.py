@@ -37,7 +37,7 @@ from results.statistics.agreement import (
     majority,
 )
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.scores import spread
+from results.statistics.scores import to_order_array
 
 Floats = NDArray[np.float64]
 CONTROL = "control"
@@ -205,8 +205,8 @@ async def _jury(
     left_out: list[str],
     seed: int,
 ) -> JudgePanel:
-    samples = min(spread(juror.columns, juror.columns.outcome).shape[2] for juror in jurors)
-    laid_out = [spread(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
+    samples = min(to_order_array(juror.columns, juror.columns.outcome).shape[2] for juror in jurors)
+    laid_out = [to_order_array(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
     answers = np.stack([one.reshape(-1) for one in laid_out])
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
     models = _asked_alike(jurors)
