@@ -35,12 +35,19 @@ from agents.types import Dialogue, Split
 from harness.data.dataset import load
 from harness.data.splits import dialogues_in_split
 from harness.serving.hardware import available_memory_mib, default_device
-from serve.lora_adapter import Adapter, read_adapter
-from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command, lora_module_arguments, plan
-from serve.null_adapter import beside
+from serve.lora_adapter import LoraAdapter, read_adapter
+from serve.memory_plan import (
+    MEMORY_FRACTION,
+    RTX_4090_MIB,
+    ServingRequest,
+    lora_module_arguments,
+    plan_memory,
+    vllm_command,
+)
+from serve.null_adapter import with_null_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import VLLM_DTYPES, Dtype
-from serve.vllm_server import LOOPBACK, VllmServer, free_port, started
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, running_server
 
 PROMPTS, TOKENS, ONE_BY_ONE = 250, 64, 20
 ADAPTERS = (1, 2, 4, 8)
@@ -79,7 +86,7 @@ Row = tuple[str, int, float]
 
 
 def _beside(
-    base: Path, adapters: Sequence[Adapter], asked: Sequence[Dialogue], dtype: Dtype, log: Path
+    base: Path, adapters: Sequence[LoraAdapter], asked: Sequence[Dialogue], dtype: Dtype, log: Path
 ) -> list[Row]:
     names = [one.name for one in adapters]
     shares = [asked[at :: len(names)] for at in range(len(names))]
@@ -106,7 +113,9 @@ def _medians(ways: Mapping[str, Callable[[], float]], count: int) -> list[Row]:
     return [(how, count, median(seconds)) for how, seconds in taken.items()]
 
 
-def _merged(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path) -> list[Row]:
+def _merged(
+    base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path
+) -> list[Row]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -119,7 +128,7 @@ def _merged(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtyp
         return _medians({"merged, by itself": partial(_ask, server, asked, ["base"])}, len(asked))
 
 
-def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: Dtype) -> Row:
+def _one_by_one(base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dtype: Dtype) -> Row:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -139,17 +148,17 @@ def _one_by_one(base: Path, adapter: Adapter, asked: Sequence[Dialogue], dtype: 
     return ("transformers, one by one", len(asked), time.perf_counter() - began)
 
 
-def _server(folder: Path, adapters: Sequence[Adapter], dtype: Dtype, log: Path) -> Any:
+def _server(folder: Path, adapters: Sequence[LoraAdapter], dtype: Dtype, log: Path) -> Any:
     device = default_device()
-    name, adapters = beside(folder, "base", adapters, device, log.parent / "shelf")
-    memory = CARD_MIB if device == "cuda" else available_memory_mib()
-    made = plan(
+    name, adapters = with_null_adapter(folder, "base", adapters, device, log.parent / "shelf")
+    memory = RTX_4090_MIB if device == "cuda" else available_memory_mib()
+    made = plan_memory(
         read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, MEMORY_FRACTION)
     )
     port = free_port()
-    words = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
+    words = [*vllm_command(made, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
     words.append("--no-enable-prefix-caching")
-    return started(words, LOOPBACK, port, environment=made.environment(), log=log)
+    return running_server(words, LOOPBACK, port, environment=made.environment(), log=log)
 
 
 def _ask(server: VllmServer, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
@@ -181,9 +190,9 @@ def _ask(server: VllmServer, asked: Sequence[Dialogue], names: Sequence[str]) ->
 
 
 def _tiny(folder: Path) -> Path:
-    from finetune.tiny_model import build
+    from finetune.tiny_model import build_tiny_model
 
-    return build(folder)
+    return build_tiny_model(folder)
 
 
 def _adapter(base: Path, folder: Path, seed: int, dtype: Dtype) -> Path:

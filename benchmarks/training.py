@@ -34,8 +34,8 @@ from rich.table import Table
 
 from agents.model_files.decoder_config import parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import read
-from finetune.memory_plan import CARD_MIB, GIB, load_base_config, plan_stage
+from finetune.dataset_reader import read_dataset
+from finetune.memory_plan import GIB, RTX_4090_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import Stage, sequence_lengths
 from harness.data.dataset import load
 from harness.data.training_set_spec import TrainingSetSpec
@@ -95,7 +95,7 @@ def main() -> None:
     options.add_argument("--dtype", default="", choices=["", "bf16", "fp16", "fp32"])
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--repeats", type=int, default=REPEATS)
-    options.add_argument("--card-mib", type=int, default=CARD_MIB)
+    options.add_argument("--card-mib", type=int, default=RTX_4090_MIB)
     told = options.parse_args()
     with tempfile.TemporaryDirectory() as work:
         place = Path(work)
@@ -128,7 +128,7 @@ def side_by_side(
 
 
 def peaks(
-    base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = CARD_MIB
+    base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = RTX_4090_MIB
 ) -> list[Peak]:
     """Peak memory of both stages on the longest rows, the card capped; [] where there is no card."""
     import torch
@@ -140,12 +140,12 @@ def peaks(
     parent = place / "peak-sft"  # which is trained first, and DPO goes on from
     shape, lengths = (
         parse_decoder_config(load_base_config(base)),
-        sequence_lengths(read(longest), base, settings)[0],
+        sequence_lengths(read_dataset(longest), base, settings)[0],
     )
     made = []
     for stage in STAGES:
         of = lengths[stage]
-        planned = plan_stage(shape, settings, stage, of.rows, of.said, card_mib).memory.total
+        planned = plan_stage(shape, settings, stage, of.rows, of.completion_tokens, card_mib).memory.total
         ran = child("ours", stage, base, longest, settings, place / f"peak-{stage}", parent, card_mib)
         gib = [each / GIB for each in (planned, ran.allocated, ran.reserved)]
         made.append(Peak(stage, max(of.rows), *gib))
@@ -261,7 +261,7 @@ def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfi
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
 
-    options = TrainOptions(watch=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
+    options = TrainOptions(on_step=lambda step: log(step.step, {"num_tokens": step.tokens}), new_tokens=1)
     if job["stage"] == "sft":
         train_sft(job["base"], data, out, settings, options=options)
     else:
@@ -272,7 +272,7 @@ def _tiny(place: Path) -> Path:
     from finetune import tiny_model
 
     folder = place / "tiny"
-    return folder if folder.is_dir() else tiny_model.build(folder)
+    return folder if folder.is_dir() else tiny_model.build_tiny_model(folder)
 
 
 def _sample(place: Path) -> Path:

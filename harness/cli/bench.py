@@ -106,8 +106,12 @@ def bench(
     takes every missing judgment as lost for passing, and as won for failing.
     """
     if (checkpoint is None) == (watch is None):
-        remedy = "Name a checkpoint's folder, or --watch the folder that they come into."
-        raise UserError("one checkpoint, or a folder to watch", where="CHECKPOINT, --watch", remedy=remedy)
+        raise UserError(
+            "exactly one of CHECKPOINT and --watch is needed",
+            code="usage.one-of",
+            where="CHECKPOINT, --watch",
+            remedy="Name a checkpoint's folder, or give the folder to watch with --watch.",
+        )
     do = _bencher(rest, requirements)
     if checkpoint is not None:
         result, pages = do(checkpoint_folder(str(checkpoint), rest["db"]), not no_report)
@@ -194,11 +198,11 @@ def _show(result: BenchResult, as_json: bool) -> None:
     if as_json:
         print_json(_data(result))
         return
-    print_table(telling.as_table(result.generated))
-    print_notes(telling.notes(result.generated))
+    print_table(telling.to_table(result.generated))
+    print_notes(telling.caveats(result.generated))
     for summary in result.contests.values():
-        print_table(presenting.as_table(summary))
-        print_notes(presenting.notes(summary))
+        print_table(presenting.to_table(summary))
+        print_notes(presenting.caveats(summary))
     print_notes(quality_gate_output.lines(result), dim=False)
 
 
@@ -209,10 +213,10 @@ def _data(result: BenchResult) -> dict[str, Any]:
 
     return {
         "student": result.student,
-        "generated": telling.as_data(result.generated),
-        "contests": {name: presenting.as_data(one) for name, one in result.contests.items()},
+        "generated": telling.to_dict(result.generated),
+        "contests": {name: presenting.to_dict(one) for name, one in result.contests.items()},
         "gates": {str(one): decision.name.lower() for one, decision in result.gates.items()},
-        "gate_intervals": quality_gate_output.as_data(result),
+        "gate_intervals": quality_gate_output.to_dict(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
     }

@@ -28,7 +28,7 @@ def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
     from harness.serving.checkpoint_resolver import checkpoint_folders
 
     if not place.is_dir():
-        raise UserError("there is no such folder", where="--watch", found=str(place))
+        raise UserError("the folder does not exist", code="file.not-found", where="--watch", found=str(place))
     rows: dict[str, dict[str, Any]] = {}
     failed: dict[Path, tuple[int, ...]] = {}  # as they were then: whoever is mended is tried again
     while True:
@@ -82,7 +82,7 @@ def _row(result: BenchResult) -> dict[str, Any]:
 
 def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
     """The best first, by the first judge's rate against the base."""
-    from results.render.format import between, percent
+    from results.render.format import format_percent, format_range
 
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
     atomic_write(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
@@ -91,8 +91,8 @@ def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None
         return
     for number, row in enumerate(ordered, 1):
         told = "; ".join(
-            f"{name}: {percent(each['rate'])} {between(each['low'], each['high'])}"
-            f" (order-robust {between(*each['order_robust'])})"
+            f"{name}: {format_percent(each['rate'])} {format_range(each['low'], each['high'])}"
+            f" (order-robust {format_range(*each['order_robust'])})"
             for name, each in row["rates"].items()
         )
         print_line(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())

@@ -67,13 +67,19 @@ def clean(out: Path, data: str | None) -> None:
     place = locate(data)
     if out.exists():
         raise UserError(
-            "there is something already", where="--out", found=str(out), remedy="Name a new file."
+            "the file exists already",
+            code="file.exists",
+            where="--out",
+            found=str(out),
+            remedy="Name a new file.",
         )
     text, count = without_comma_words(read_bytes(place, "the dataset"), str(place))
     try:
         atomic_write(out, text)
     except OSError as error:
-        raise UserError("the copy cannot be written", where="--out", found=str(error)) from error
+        raise UserError(
+            "cannot write the file", code="file.not-writable", where="--out", found=str(error)
+        ) from error
     print_line(f"{count:,} commas put in place: {out}")
 
 
@@ -90,8 +96,8 @@ def clean(out: Path, data: str | None) -> None:
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     """Ratings of each responder and rating pairs: the paper's Figures 3 and 4 as tables."""
     from harness.data.dataset import load
-    from harness.data.dataset_summary import as_data, plot
     from harness.data.dataset_summary import describe as describe_dataset
+    from harness.data.dataset_summary import plot, to_dict
 
     dataset = load(data)
     described = describe_dataset(dataset)
@@ -99,10 +105,12 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
         try:
             plot(described, plot_to)
         except OSError as error:
-            raise UserError("the plot cannot be written", where="--plot", found=str(error)) from error
+            raise UserError(
+                "cannot write the file", code="file.not-writable", where="--plot", found=str(error)
+            ) from error
         print_message(f"Drawn: {plot_to}")
     if as_json:
-        print_json(as_data(described))
+        print_json(to_dict(described))
         return
     sentiments = ", ".join(f"{count} {name}" for name, count in described.sentiments.items())
     size = (
@@ -153,7 +161,7 @@ def split(
     text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
     """
     from agents.types import Split
-    from finetune.dialogue_selection import membership
+    from finetune.dialogue_selection import select_dialogues
     from harness.data.dataset import load
     from harness.data.dataset_summary import training_ratings
     from harness.data.splits import check_no_leak, dialogues_in_split, overlap
@@ -162,7 +170,7 @@ def split(
     train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
     chosen = method if method == "low-rated" else Method(method)
-    members = membership(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
+    members = select_dialogues(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
     shared = overlap(train, test)
     sizes: dict[str, Any] = {
         "method": method,
@@ -209,5 +217,7 @@ def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
         for name, of in rows.items():
             atomic_write(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
     except OSError as error:
-        raise UserError("the split cannot be written", where="--out", found=str(error)) from error
+        raise UserError(
+            "cannot write the file", code="file.not-writable", where="--out", found=str(error)
+        ) from error
     print_message(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}")

@@ -1,6 +1,6 @@
 """A summary of a run that made responses, as data and as a table: the same numbers, no other.
 
-`as_data` is what `--json` prints; `as_table` is what people read. Neither computes anything.
+`to_dict` is what `--json` prints; `to_table` is what people read. Neither computes anything.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from agents.generation import ExclusionReason
 from agents.models.response_model import answering_model_note
 from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
-from harness.workflows.generate import Summary
+from harness.workflows.generate import GenerationResult
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
-from results.render.format import EMULATED_NOTE, money
+from results.render.format import EMULATED_NOTE, format_usd
 from results.render.table import Table
 
 
-def as_data(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: GenerationResult) -> dict[str, Any]:
     """The summary as plain data."""
     return {
         "run": summary.run_id,
@@ -28,16 +28,16 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "cost_usd": summary.cost_usd,
-        "sets": [_set_data(one) for one in summary.sets],
-        "models": {name: _lane_data(lane) for name, lane in summary.lanes.items()},
+        "response_sets": [_set_data(one) for one in summary.sets],
+        "models": {name: _lane_data(endpoint) for name, endpoint in summary.endpoints.items()},
     }
 
 
 def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     return {
         "author": one.name,
-        "set": one.of.id,
-        "made": one.of.made,
+        "response_set": one.of.id,
+        "provenance": one.of.made,
         "dialogues": one.dialogues,
         "responses": one.responses,
         "flaws": dict(one.flaws),
@@ -53,12 +53,12 @@ def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     }
 
 
-def _lane_data(lane: EndpointReport) -> dict[str, Any]:
+def _lane_data(endpoint: EndpointReport) -> dict[str, Any]:
     names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
-    return {name: getattr(lane, name) for name in names}
+    return {name: getattr(endpoint, name) for name in names}
 
 
-def as_table(summary: Summary) -> Table:
+def to_table(summary: GenerationResult) -> Table:
     """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
     first = summary.sets[0]
     authors = {one.of.author for one in summary.sets}
@@ -83,7 +83,7 @@ def as_table(summary: Summary) -> Table:
             f"{one.responses:,}",
             *(f"{of[name]:,}" for name in shown),
             "-" if one.mean_words is None else f"{one.mean_words:.1f}",
-            money(one.cost_usd),
+            format_usd(one.cost_usd),
         )
     return table
 
@@ -100,7 +100,7 @@ def _counted(one: ResponseSetSummary) -> dict[str, int]:
     }
 
 
-def notes(summary: Summary) -> list[str]:
+def caveats(summary: GenerationResult) -> list[str]:
     """What is to be said beside the table."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     for one in summary.sets:
@@ -108,13 +108,17 @@ def notes(summary: Summary) -> list[str]:
             told.append(f"{one.name}: flawed: {counts(one.flaws)}")
         if one.dimensions:
             told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
-    for name, lane in summary.lanes.items():
+    for name, endpoint in summary.endpoints.items():
         told += filter(
-            None, [answering_model_note(name, name.partition("/")[2], lane.answers, judging=False)]
+            None, [answering_model_note(name, name.partition("/")[2], endpoint.answers, judging=False)]
         )
-        told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
+        told.append(
+            f"{name}: {endpoint.made:,} calls made, {endpoint.reused:,} known, {endpoint.retried:,} retried"
+        )
     if len(summary.sets) > 1:
-        told.append(f"all together {money(summary.cost_usd)}: an answer that several sets share counts once")
+        told.append(
+            f"all together {format_usd(summary.cost_usd)}: an answer that several sets share counts once"
+        )
     return told
 
 
@@ -123,5 +127,5 @@ def counts(of: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in of.items())
 
 
-def _emulated(summary: Summary) -> bool:
+def _emulated(summary: GenerationResult) -> bool:
     return any(is_emulated(one.of.author.partition("/")[2]) for one in summary.sets)

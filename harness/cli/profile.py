@@ -34,7 +34,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     Over the dialogues that all authors answered. Descriptive; the word lists are shown.
     """
     from harness.data.dataset import load
-    from harness.workflows.profile import as_data, as_table, notes, profile_responses
+    from harness.workflows.profile import caveats, profile_responses, to_dict, to_table
     from results.db.store import Store
 
     async def main(place: str, *, create: bool) -> ResponseProfiles:
@@ -47,7 +47,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
         place = db if there else str(Path(nowhere) / "empty.sqlite")
         found = run(main(place, create=not there))
     if as_json:
-        print_json(as_data(found))
+        print_json(to_dict(found))
         return
-    print_table(as_table(found))
-    print_notes(notes(found))
+    print_table(to_table(found))
+    print_notes(caveats(found))

@@ -23,7 +23,7 @@ def lines(result: BenchResult) -> list[str]:
     return shown
 
 
-def as_data(result: BenchResult) -> dict[str, Any]:
+def to_dict(result: BenchResult) -> dict[str, Any]:
     """By requirement and judge: the bound and the two intervals that it is held against."""
     return {
         str(requirement): {

@@ -10,7 +10,7 @@ from results.queries.parser_versions import ReparseResult
 from results.render.table import Table, table_of
 
 
-def as_data(judges: Sequence[ReparseResult]) -> dict[str, Any]:
+def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
     """As plain data."""
     return {
         "parser": VERDICT_PARSER,
@@ -21,14 +21,14 @@ def as_data(judges: Sequence[ReparseResult]) -> dict[str, Any]:
                 "judge_id": judge.judge_id,
                 "reread": judge.reread,
                 "read_before_by": dict(judge.before.by_parser),
-                "readings": judge.after.as_data(),
+                "readings": judge.after.to_dict(),
             }
             for judge in judges
         ],
     }
 
 
-def as_table(judges: Sequence[ReparseResult]) -> Table:
+def to_table(judges: Sequence[ReparseResult]) -> Table:
     """One row a judge."""
     heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
     shown = table_of(f"Judgments read by {VERDICT_PARSER}", ("judge", *heads))

@@ -124,7 +124,7 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
 
     study = given.study()
     if as_json:
-        rows = [as_data(one) for one in ended.stage_statuses]
+        rows = [to_dict(one) for one in ended.stage_statuses]
         print_json({"study": study.name, "stages": rows})
     else:
         show_results(study, ended.stage_statuses, report or report_path(ended.stage_statuses, given.folder))
@@ -141,7 +141,7 @@ def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path 
         sys.exit(1)
 
 
-def as_data(one: StageStatus) -> dict[str, Any]:
+def to_dict(one: StageStatus) -> dict[str, Any]:
     """One stage for `--json`."""
     record = asdict(one.record) if one.record else None
     return {
@@ -155,12 +155,12 @@ def as_data(one: StageStatus) -> dict[str, Any]:
 
 def show_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
     """The win rates that are there, what a reader of them must know, and where the report is."""
-    from harness.study.status_tables import as_table, notes
+    from harness.study.status_tables import caveats, to_table
 
-    table = as_table(study, stage_statuses)
+    table = to_table(study, stage_statuses)
     if table is not None:
         print_table(table)
-    print_notes(notes(study, stage_statuses), dim=False)
+    print_notes(caveats(study, stage_statuses), dim=False)
     if report is not None:
         print_line(f"Report: {report.resolve()}")
 

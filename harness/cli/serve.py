@@ -22,7 +22,7 @@ from harness.terminal.output import print_json, print_line, print_message, print
 
 if TYPE_CHECKING:
     from harness.serving.checkpoint_resolver import ServedModels
-    from serve.lora_adapter import Adapter
+    from serve.lora_adapter import LoraAdapter
     from serve.memory_plan import ServePlan
     from serve.served_model import Dtype
 
@@ -107,9 +107,9 @@ def start(
     made for it, unless it is told otherwise.
     """
     from harness.serving import live_server
-    from serve.memory_plan import command, lora_module_arguments
+    from serve.memory_plan import lora_module_arguments, vllm_command
     from serve.null_adapter import NULL_ADAPTER_SUFFIX
-    from serve.vllm_server import check_port, died, free_port, require_vllm, started
+    from serve.vllm_server import check_port, free_port, require_vllm, running_server, server_exit_error
 
     require_vllm()
     if port:
@@ -119,15 +119,15 @@ def start(
         print_message(line)
     port = port or free_port(host)
     told = [
-        *command(made, folder, name, host, port),
+        *vllm_command(made, folder, name, host, port),
         *lora_module_arguments(live_server.cached_adapters(adapters)),
     ]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
         with (
-            started(
-                told, host, port, key=key or "", environment=made.environment(), log=log, tell=_tell
+            running_server(
+                told, host, port, key=key or "", environment=made.environment(), log=log, on_progress=_tell
             ) as server,
             live_server.remembered(server, who, dtype, merged=merged),
         ):
@@ -135,7 +135,7 @@ def start(
             _show(server.url, server.key, served, as_json)
             while server.is_alive():
                 time.sleep(POLL_SECONDS)
-            raise died(server)
+            raise server_exit_error(server)
     except KeyboardInterrupt:
         print_message("The server is down.")
         sys.exit(INTERRUPTED)
@@ -143,30 +143,32 @@ def start(
 
 def _laid_out(
     merged: bool, rest: dict[str, Any]
-) -> tuple[ServedModels, Dtype, Path, str, list[Adapter], ServePlan]:
+) -> tuple[ServedModels, Dtype, Path, str, list[LoraAdapter], ServePlan]:
     """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import checkpoint_folders, select_served_models
-    from harness.serving.hardware import default_device, plan_serving, wanted
-    from serve.null_adapter import beside
+    from harness.serving.hardware import default_device, plan_serving, serving_request
+    from serve.null_adapter import with_null_adapter
 
     places = [*rest["first"], *rest["more"]]
     names = [f"student:{name}" for name in _names(checkpoint_folders(places) if places else [])]
     if merged and len(names) != 1:
         raise UserError(
-            "merged students are served one at a time",
+            "--merged serves exactly one student",
+            code="server.merged-needs-one-student",
             where="--merged",
             found=f"{len(names)} students",
-            remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
+            remedy="Name one with --students; `empathy respond … --merged` serves several in turn.",
         )
     who = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
     there = live_server.running(who)
     if there is not None:
         raise UserError(
             "a server with this base is running already",
+            code="server.already-running",
             found=there[0],
-            remedy="Use it: other commands find it and load the students that it lacks. Or end it first.",
+            remedy="Use it (other commands find it and load missing students), or stop it first.",
         )
     dtype, device = rest["dtype"] or who.dtype, default_device()
     folder, name, adapters = who.base.folder, who.base_name, []
@@ -177,9 +179,11 @@ def _laid_out(
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = backends.adapters_of(who.contestants, folder)
-        name, adapters = beside(folder, name, adapters, device, live_server.ADAPTER_CACHE, more=more)
-    asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
+        adapters = backends.adapters_of(who.authors, folder)
+        name, adapters = with_null_adapter(
+            folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
+        )
+    asked = serving_request(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 
 
@@ -207,45 +211,57 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     """
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
-    from serve.lora_adapter import Adapter, read_adapter
-    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, command, plan
+    from serve.lora_adapter import LoraAdapter, read_adapter
+    from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServingRequest, plan_memory, vllm_command
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
     folders = checkpoint_folders(places) if places else []
     if places and not folders:
-        raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+        raise UserError(
+            "no checkpoint found",
+            code="checkpoint.not-found",
+            where="--students",
+            found=", ".join(map(str, places)),
+        )
     check_names(places)
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
         base = read_checkpoint(folders[0]).base_location
     if not base:
-        raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
+        raise UserError(
+            "the base model is not given",
+            code="base-model.not-given",
+            where="--base",
+            remedy="Add --base MODEL.",
+        )
     # a plan needs no weights: without them an adapter is held against its own config alone
     at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
     there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
     rank = rest["rank"] or USUAL_RANK
-    there += [Adapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
+    there += [LoraAdapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     asked = ServingRequest(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",
-        rest["memory_mib"] or CARD_MIB,
+        rest["memory_mib"] or RTX_4090_MIB,
         rest["memory_fraction"] or MEMORY_FRACTION,
         **_sizes(rest),
     )
     config = {"max_position_embeddings": 131_072, **load_base_config(base)}
-    made = plan(config, there, asked)
-    shown = made if made.fits else made.ways[0].plan  # where it does not fit: the command of what would
-    told = command(shown, base, "base", LOOPBACK, 8001)
+    made = plan_memory(config, there, asked)
+    shown = (
+        made if made.fits else made.suggestions[0].plan
+    )  # where it does not fit: the command of what would
+    told = vllm_command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
-        data = {**made.told(), "command": told, "environment": shown.environment()}
+        data = {**made.to_dict(), "command": told, "environment": shown.environment()}
         print_json(data)
     else:
         for line in _plan_lines(made):
             print_line(line)
         if not made.fits:
-            print_line(f"With {made.ways[0].told}:")
+            print_line(f"With {made.suggestions[0].label}:")
             for line in _plan_lines(shown):
                 print_line(line)
         print_line(shlex.join(["python", *told[1:]]))
@@ -261,7 +277,7 @@ def _names(folders: list[Path]) -> list[str]:
 
 def _plan_lines(made: ServePlan) -> Iterator[str]:
     """What the card's memory holds, and what would make it fit where it does not."""
-    told = made.told()
+    told = made.to_dict()
     yield (
         f"{told['memory_gib']} GiB × {told['memory_fraction']:g} = {made.budget / 2**30:.2f} GiB: "
         f"weights {told['weights_gib']} ({told['dtype']}), adapters {told['adapters_gib']} "

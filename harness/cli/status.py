@@ -33,7 +33,10 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
     names = [Path(study).stem] if study else sorted(one.stem for one in (folder / "studies").glob("*.json"))
     if not names:
         raise UserError(
-            "no study has been run here", where=str(folder), remedy="Run one with: empathy run tiny"
+            "no study was run in this folder",
+            code="study.not-run",
+            where=str(folder),
+            remedy="Run one with: empathy run tiny",
         )
     told = []
     for name in names:
@@ -46,9 +49,9 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
             print_text(f"{name}: {error}", is_message=True)
             continue
         if as_json:
-            from harness.cli.run import as_data
+            from harness.cli.run import to_dict
 
-            told.append({"study": name, "stages": [as_data(one) for one in found]})
+            told.append({"study": name, "stages": [to_dict(one) for one in found]})
         else:
             _show(
                 name,

@@ -19,12 +19,13 @@ from agents.model_files.decoder_config import parse_decoder_config
 from agents.model_files.weights import load_json_object, quantization_faults
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
-from finetune.dataset_reader import read
-from finetune.memory_plan import CARD_MIB, load_base_config, plan_stage
+from finetune.dataset_reader import read_dataset
+from finetune.memory_plan import RTX_4090_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import db_option, json_option, run
+from harness.cli.options.renamed import renamed_option
 from harness.cli.options.training import (
     TrainingOptions,
     base_options,
@@ -150,9 +151,9 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 
     The merged model's logits are compared with the adapter's before anything is written.
     """
-    from finetune.merge_lora import merge as merge_now
+    from finetune.merge_lora import merge_adapter as merge_now
 
-    record = merge_now(checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, tell=_tell)
+    record = merge_now(checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, on_message=_tell)
     if as_json:
         print_json(record)
     else:
@@ -162,7 +163,14 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @train.command()
 @base_option
 @data_option
-@click.option("--card-mib", type=int, default=CARD_MIB, show_default=True, help="The card's memory in MiB.")
+@renamed_option(
+    "--gpu-memory-mib",
+    "--card-mib",
+    type=int,
+    default=RTX_4090_MIB,
+    show_default=True,
+    help="The card's memory in MiB.",
+)
 @base_options
 @json_option
 @settings_options
@@ -172,15 +180,19 @@ def plan(
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
-    folder = read(data)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
+    folder = read_dataset(data)
     config = load_base_config(base, revision)
     if faults := quantization_faults(config, base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of)
+        (plan_stage(shape, settings, name, of.rows, of.completion_tokens, gpu_memory_mib), of)
         for name, of in lengths.items()
     ]
     if as_json:
@@ -204,9 +216,9 @@ def plan(
 @click.option("--seed", type=int, default=1, show_default=True)
 def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
     """Build a tiny student from nothing: half a million parameters of noise, for trying things out."""
-    from finetune.tiny_model import KINDS, build
+    from finetune.tiny_model import KINDS, build_tiny_model
 
-    print_line(str(build(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
+    print_line(str(build_tiny_model(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
 
 
 def _begin(asked: TrainingOptions, out: Path) -> TrainingOptions:

@@ -13,7 +13,7 @@ from finetune.memory_plan import TrainingPlan
 from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import TrainingStep
 from harness.terminal.output import StatusLine
-from results.render.format import clock
+from results.render.format import format_duration
 
 SECONDS_BETWEEN_LINES = 10.0
 STAGES = {"sft": "SFT", "dpo": "DPO"}
@@ -36,7 +36,7 @@ class Progress:
         margin = f", margin {step.margin:.3f}" if step.margin is not None else ""
         line = (
             f"{step.stage} {step.step:,}/{step.steps:,}: loss {step.loss:.4f}{margin}, "
-            f"{step.tokens_per_second:,.0f} tokens/s, {clock(step.seconds_left)} left"
+            f"{step.tokens_per_second:,.0f} tokens/s, {format_duration(step.seconds_left)} left"
         )
         self._line.show(line, ends=ends)
 
@@ -51,7 +51,7 @@ def checkpoint_lines(made: Checkpoint) -> Iterator[str]:
     if margins:
         told.append(f"margin {margins['first']:.3f} to {margins['last']:.3f}")
     yield f"{made.path}: {', '.join(told)}"
-    if health := PostTrainingCheck.of(record):
+    if health := PostTrainingCheck.from_record(record):
         yield from health_lines(health)
 
 
@@ -83,7 +83,7 @@ def plan_lines(plan: TrainingPlan, settings: TrainingConfig, left_out: Mapping[s
         yield f"  left out: {why} ({count:,})"
     for name, gib in plan.memory.gib().items():
         yield f"  {name:<12}{gib:>8.2f} GiB"
-    yield "  fits" if plan.fits else "  does not fit; turn on: " + "; ".join(plan.ways)
+    yield "  fits" if plan.fits else "  does not fit; turn on: " + "; ".join(plan.suggestions)
 
 
 def plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> dict[str, Any]:
@@ -93,5 +93,5 @@ def plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> dict[str, Any]
         **{name: getattr(plan, name) for name in plain},
         "left_out": dict(left_out),
         "gib": plan.memory.gib(),
-        "ways": list(plan.ways),
+        "ways": list(plan.suggestions),
     }

@@ -21,19 +21,19 @@ from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
 from finetune.checkpoint import Checkpoint
 from finetune.merge_lora import RECORD as MERGED_RECORD
-from finetune.merge_lora import merge
+from finetune.merge_lora import merge_adapter
 from finetune.model_loader import check_weights
 from harness.serving.checkpoint_resolver import ServedAuthor, ServedModels
-from harness.serving.hardware import plan_serving, wanted
-from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
+from harness.serving.hardware import plan_serving, serving_request
+from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, load_missing_adapters
 from serve import sampling_presets
 from serve.batcher import Batcher
-from serve.lora_adapter import Adapter, EngineName, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_arguments
-from serve.null_adapter import beside
+from serve.lora_adapter import EngineName, LoraAdapter, read_adapter
+from serve.memory_plan import ServePlan, ServingRequest, lora_module_arguments, vllm_command
+from serve.null_adapter import with_null_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
-from serve.vllm_server import LOOPBACK, VllmServer, died, free_port, require_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, require_vllm, running_server, server_exit_error
 
 MERGED = Path("merged")
 # For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
@@ -57,7 +57,7 @@ class ServingConfig:
         tell: is told, line by line, what a person who waits wants to know.
     """
 
-    through: str = "server"
+    backend: str = "server"
     preset: str = ""
     seed: int | None = None
     merged: bool = False
@@ -68,7 +68,7 @@ class ServingConfig:
     trusted: bool = False
     memory_mib: int | None = None
     fraction: float | None = None
-    tell: Callable[[str], None] = lambda line: None
+    on_progress: Callable[[str], None] = lambda line: None
 
     @property
     def set_name(self) -> str:
@@ -87,12 +87,12 @@ class InferenceBackend:
     """
 
     client: Callable[[Model], ModelClient]
-    died: Callable[[], str] = lambda: ""
+    exit_log: Callable[[], str] = lambda: ""
     server: VllmServer | None = None
 
 
 @contextlib.asynccontextmanager
-async def opened(
+async def open_backend(
     who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, models: Sequence[Model], dtype: Dtype
 ) -> AsyncIterator[InferenceBackend]:
     """What answers for these contestants.
@@ -101,31 +101,34 @@ async def opened(
         UserError: it cannot be had; an adapter that cannot be served; too little memory.
     """
     folder, name, adapters = _weights(who, part, how, dtype)
-    if how.through == "transformers":
-        async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
-            yield room
+    if how.backend == "transformers":
+        async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as backend:
+            yield backend
     elif how.url:
         server = VllmServer(how.url.rstrip("/").removesuffix("/v1"), how.key)
-        await asyncio.to_thread(prepare, server, adapters, models, trusted=how.trusted)
-        async with _asked(server) as room:
-            yield room
+        await asyncio.to_thread(load_missing_adapters, server, adapters, models, trusted=how.trusted)
+        async with _asked(server) as backend:
+            yield backend
     else:
         await asyncio.to_thread(check_weights, folder)
-        name, adapters = beside(folder, name, adapters, how.device, ADAPTER_CACHE)
+        name, adapters = with_null_adapter(folder, name, adapters, how.device, ADAPTER_CACHE)
         made = plan_serving(folder, adapters, _wanted(how, dtype))
-        if how.through == "offline":
-            async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
-                yield room
+        if how.backend == "offline":
+            async with _in_process(lambda: _vllm(made, folder, name, adapters)) as backend:
+                yield backend
         else:
-            async with _started(made, folder, name, adapters, how.tell) as server, _asked(server) as room:
-                yield room
+            async with (
+                _started(made, folder, name, adapters, how.on_progress) as server,
+                _asked(server) as backend,
+            ):
+                yield backend
 
 
 def _wanted(how: ServingConfig, dtype: Dtype) -> ServingRequest:
-    return wanted(how.device, dtype, how.memory_mib, how.fraction)
+    return serving_request(how.device, dtype, how.memory_mib, how.fraction)
 
 
-def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[Adapter]:
+def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[LoraAdapter]:
     """The students' adapters, read through.
 
     Args:
@@ -137,44 +140,53 @@ def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "
     """
     made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
     beside = engine == "vllm" or len(part) > 1
-    return [read_adapter(author, folder, base, beside=beside, engine=engine) for author, folder in made]
+    return [read_adapter(author, folder, base, shared=beside, engine=engine) for author, folder in made]
 
 
-def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
+def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, on_progress: Callable[[str], None]) -> Path:
     """The checkpoint merged into its base in this dtype: made now, or before.
 
     Raises:
         UserError: it cannot be merged, or holds weights that are not numbers.
     """
-    read_adapter(made.name, made.path, base, beside=False)
+    read_adapter(made.name, made.path, base, shared=False)
     folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
     if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
-        tell(f"merging {made.name} into its base")
-        merge(made.path, folder, base=str(base), dtype=dtype, tell=tell)
+        on_progress(f"merging {made.name} into its base")
+        merge_adapter(made.path, folder, base=str(base), dtype=dtype, on_message=on_progress)
     return folder
 
 
 def _weights(
     who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, dtype: Dtype
-) -> tuple[Path, str, list[Adapter]]:
+) -> tuple[Path, str, list[LoraAdapter]]:
     """What is loaded: the base with adapters, or one merged student; and under which name."""
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
-        return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
-    adapters = adapters_of(part, who.base.folder, "peft" if how.through == "transformers" else "vllm")
+        return merged_folder(one.checkpoint, who.base.folder, dtype, how.on_progress), one.author, []
+    adapters = adapters_of(part, who.base.folder, "peft" if how.backend == "transformers" else "vllm")
     return who.base.folder, who.base_name, adapters
 
 
 @contextlib.asynccontextmanager
 async def _started(
-    made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter], tell: Callable[[str], None]
+    made: ServePlan,
+    folder: Path,
+    name: str,
+    adapters: Sequence[LoraAdapter],
+    on_progress: Callable[[str], None],
 ) -> AsyncIterator[VllmServer]:
     require_vllm()
     port = free_port()
-    told = [*command(made, folder, name, LOOPBACK, port), *lora_module_arguments(cached_adapters(adapters))]
+    told = [
+        *vllm_command(made, folder, name, LOOPBACK, port),
+        *lora_module_arguments(cached_adapters(adapters)),
+    ]
     with contextlib.ExitStack() as stack:
-        starting = started(told, LOOPBACK, port, environment=made.environment(), tell=tell)
+        starting = running_server(
+            told, LOOPBACK, port, environment=made.environment(), on_progress=on_progress
+        )
         server = await asyncio.to_thread(stack.enter_context, starting)
         yield server
 
@@ -188,7 +200,7 @@ async def _asked(server: VllmServer) -> AsyncIterator[InferenceBackend]:
             return HttpClient(replace(model, base_url=f"{server.url}/v1"), server.key, session, SECONDS)
 
         def dead() -> str:
-            return str(died(server)) if server.ours and not server.is_alive() else ""
+            return str(server_exit_error(server)) if server.is_managed and not server.is_alive() else ""
 
         yield InferenceBackend(client, dead, server)
     finally:
@@ -214,17 +226,19 @@ async def _in_process(make: Callable[[], Any]) -> AsyncIterator[InferenceBackend
             engine.close()
 
 
-def _transformers(folder: Path, name: str, adapters: Sequence[Adapter], dtype: Dtype, device: Device) -> Any:
+def _transformers(
+    folder: Path, name: str, adapters: Sequence[LoraAdapter], dtype: Dtype, device: Device
+) -> Any:
     from serve.transformers_engine import TransformersEngine
 
     return TransformersEngine(folder, name, _folders(adapters), dtype=dtype, device=device)
 
 
-def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[Adapter]) -> Any:
+def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[LoraAdapter]) -> Any:
     from serve.vllm_engine import VllmEngine
 
     return VllmEngine(made, folder, name, _folders(adapters))
 
 
-def _folders(adapters: Sequence[Adapter]) -> Mapping[str, Path]:
+def _folders(adapters: Sequence[LoraAdapter]) -> Mapping[str, Path]:
     return {one.name: one.folder for one in adapters}

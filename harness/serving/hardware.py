@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
-from serve.lora_adapter import Adapter
-from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServePlan, ServingRequest, plan
+from serve.lora_adapter import LoraAdapter
+from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServePlan, ServingRequest, plan_memory
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
 
 CPU_FRACTION = 0.6
 
 
-def wanted(
+def serving_request(
     device: Device, dtype: Dtype, memory_mib: int | None, fraction: float | None, **more: Any
 ) -> ServingRequest:
     """What a server may take here.
@@ -34,31 +34,32 @@ def wanted(
         memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
     return ServingRequest(
-        device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or MEMORY_FRACTION, **more
+        device, dtype, memory_mib or gpu_memory_mib() or RTX_4090_MIB, fraction or MEMORY_FRACTION, **more
     )
 
 
-def plan_serving(folder: Path, adapters: Sequence[Adapter], asked: ServingRequest) -> ServePlan:
+def plan_serving(folder: Path, adapters: Sequence[LoraAdapter], asked: ServingRequest) -> ServePlan:
     """The plan, which must fit.
 
     Raises:
         UserError: it does not; it names what would.
     """
-    made = plan(read_json(folder / "config.json"), adapters, asked)
+    made = plan_memory(read_json(folder / "config.json"), adapters, asked)
     if not made.fits:
-        told = made.told()
+        told = made.to_dict()
         raise UserError(
-            "there is too little memory to serve this",
+            "not enough memory to serve these models",
+            code="hardware.out-of-memory",
             found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
             f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
-            remedy=f"What would fit: {describe_fitting_plans(made)}.",
+            remedy=f"These fit: {describe_fitting_plans(made)}.",
         )
     return made
 
 
 def describe_fitting_plans(made: ServePlan) -> str:
     """What would fit in words: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
-    return ", or ".join([*(way.told for way in made.ways), "a smaller base"])
+    return ", or ".join([*(way.label for way in made.suggestions), "a smaller base"])
 
 
 def default_device() -> Device:

@@ -18,7 +18,7 @@ from agents.models.spec import Model
 from agents.student_prompt import PromptStyle
 from finetune.tokenizer_identity import load_prompt_encoding
 from harness.serving.checkpoint_resolver import ServedModels
-from serve.lora_adapter import Adapter, cache_adapter
+from serve.lora_adapter import LoraAdapter, cache_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Dtype
 from serve.vllm_server import VllmServer
@@ -66,13 +66,13 @@ def _askings(who: ServedModels) -> list[str]:
     return ids
 
 
-def cached_adapters(adapters: Sequence[Adapter]) -> list[Adapter]:
+def cached_adapters(adapters: Sequence[LoraAdapter]) -> list[LoraAdapter]:
     """The same adapters by paths that say their content."""
     return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
 
 
-def prepare(
-    server: VllmServer, adapters: Sequence[Adapter], models: Sequence[Model], *, trusted: bool
+def load_missing_adapters(
+    server: VllmServer, adapters: Sequence[LoraAdapter], models: Sequence[Model], *, trusted: bool
 ) -> None:
     """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.
 
@@ -98,8 +98,9 @@ def prepare(
     missing = sorted({model.name for model in models} - set(there))
     if missing:
         raise UserError(
-            "the server does not serve this",
+            "the server does not serve these models",
+            code="server.model-not-served",
             where=server.url,
             found=", ".join(missing),
-            remedy=f"It serves: {', '.join(there)}. Give it that name with --served-model-name.",
+            remedy=f"It serves: {', '.join(there)}. Start it with --served-model-name NAME.",
         )

@@ -15,7 +15,7 @@ UNKNOWN = "?"
 COLUMNS = ("done", "calls", "tokens ≈ in / out", "card hours ≈", "time ≈", "expected cost ≈", "at most")
 
 
-def as_table(study: Study, lines: Sequence[EstimateLine]) -> Table:
+def to_table(study: Study, lines: Sequence[EstimateLine]) -> Table:
     """The plan: a row for each line, and their total."""
     table = table_of(f"{study.title} (fidelity {study.fidelity})", ("stage", *COLUMNS))
     for one in lines:
@@ -38,7 +38,7 @@ def _cells(one: EstimateLine) -> tuple[str, ...]:
     )
 
 
-def notes(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> list[str]:
+def caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> list[str]:
     """What a reader of the table must know."""
     noted = (
         f"{one.kind if one.calls else f'{one.kind} {_short(one)}'}: {one.note}." for one in lines if one.note

@@ -11,7 +11,13 @@ from typing import Any
 from agents.models.family import FamilyMatch, self_preference_warning
 from harness.study.config import TINY, Study
 from harness.study.scheduler import StageStatus
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent, reasons
+from results.render.format import (
+    EMULATED_NOTE,
+    ORDER_ROBUST_NOTE,
+    format_percent,
+    format_range,
+    format_reasons,
+)
 from results.render.table import Cell, Table, table_of
 from results.statistics.win_rate import SCOPE
 
@@ -23,7 +29,7 @@ TINY_NOTE = (
 Result = Mapping[str, Any]
 
 
-def as_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | None:
+def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | None:
     """How often A wins: a row a contest, a column a judge; None where nothing is judged yet."""
     found = _judged(study, stage_statuses)
     if not found:
@@ -39,7 +45,7 @@ def as_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | Non
     return table
 
 
-def notes(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
+def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     """What a reader of the table must know."""
     found = _judged(study, stage_statuses).values()
     told = []
@@ -48,7 +54,7 @@ def notes(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
             best = one.record.result
             told.append(
                 f"best of {best['of']} on {study.selection.split if study.selection else ''} dialogues: "
-                f"{best['student']} ({percent(best['win_rate'])} there)"
+                f"{best['student']} ({format_percent(best['win_rate'])} there)"
             )
     counts = {one["n"] for one in found}
     if counts:
@@ -60,10 +66,12 @@ def notes(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     if study.emulate:
         told.append(EMULATED_NOTE)
     told += list(dict.fromkeys(note for each in found if (note := each.get("answered", ""))))
-    kin: dict[str, list[FamilyMatch]] = {}
+    same_family: dict[str, list[FamilyMatch]] = {}
     for each in found:
-        kin.setdefault(str(each["judge"]), []).extend(FamilyMatch.of(one) for one in each.get("kin", ()))
-    told += [f"{self_preference_warning(judge, of)}." for judge, of in kin.items() if of]
+        same_family.setdefault(str(each["judge"]), []).extend(
+            FamilyMatch.of(one) for one in each.get("kin", ())
+        )
+    told += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
     if any(one.base.startswith(TINY) for one in study.student_specs):
         told.append(TINY_NOTE)
     return told
@@ -83,11 +91,11 @@ def _judged(study: Study, stage_statuses: Sequence[StageStatus]) -> dict[tuple[s
 def _cell(one: Result | None, *, with_n: bool) -> Cell:
     if one is None:
         return NOT_YET
-    lines = [percent(one["win_rate"]), between(one["low"], one["high"])]
+    lines = [format_percent(one["win_rate"]), format_range(one["low"], one["high"])]
     if "order_robust" in one:  # a stage done before they were computed has none
-        lines.append(between(*one["order_robust"]))
+        lines.append(format_range(*one["order_robust"]))
     if with_n:
         lines.append(f"n = {one['n']}")
     if one["unscored"]:
-        lines.append(f"unscored {reasons(one['unscored'])}")
+        lines.append(f"unscored {format_reasons(one['unscored'])}")
     return tuple(lines)

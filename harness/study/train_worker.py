@@ -94,7 +94,8 @@ def main() -> None:
     except UserError as error:
         fault = error.fault
         found = "; ".join([fault.found, *map(str, error.faults)]).strip("; ")
-        say({"wrong": {"what": fault.what, "where": fault.where, "found": found, "remedy": fault.remedy}})
+        fields = {"what": fault.what, "where": fault.where, "remedy": fault.remedy, "code": fault.code}
+        say({"wrong": {**fields, "found": found}})
 
 
 def _die_with_parent() -> None:
@@ -105,17 +106,17 @@ def _die_with_parent() -> None:
 def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Find a base, or build a tiny one: where it is, and its weights' id."""
     from finetune.dependencies import require_training_libraries
-    from finetune.model_loader import check_weights, locate
-    from finetune.tiny_model import build
+    from finetune.model_loader import check_weights, locate_model
+    from finetune.tiny_model import build_tiny_model
 
     require_training_libraries()
     name, folder = str(job["base"]), Path(job["new"])
     if kind := job.get("tiny"):
         tell(f"building a tiny {kind}")
         if not folder.is_dir():
-            build(folder, kind)
+            build_tiny_model(folder, kind)
         name = str(folder)
-    found = locate(name, job["revision"])
+    found = locate_model(name, job["revision"])
     check_weights(found.folder)
     return {
         "base": name,
@@ -136,7 +137,7 @@ def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     def watch(step: TrainingStep) -> None:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")
 
-    options = TrainOptions(watch=watch, tell=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
+    options = TrainOptions(on_step=watch, on_message=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
     data, out, settings = Path(job["data"]), Path(job["out"]), TrainingConfig(**job["settings"])
     if job["parent"]:
         made = train_dpo(

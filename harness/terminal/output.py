@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from agents.output_escape import json_bytes, visible_text
+from results.render.format import versioned
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -59,9 +60,12 @@ def print_table(table: Table) -> None:
     _draw(sys.stdout, renderables(table, width_of_terminal(sys.stdout), _encoding(sys.stdout)))
 
 
-def print_json(data: Any, *, indented: bool = True) -> None:
-    """Write a value as JSON to standard output, in UTF-8."""
-    print_document(json_bytes(data, indented=indented))
+def print_json(data: Mapping[str, Any] | Sequence[Any], *, indented: bool = True) -> None:
+    """Write a result as JSON to standard output, in UTF-8, with `schema_version` at its top.
+
+    A list becomes the value of `items`.
+    """
+    print_document(json_bytes(versioned(data), indented=indented))
 
 
 def print_document(content: bytes | str) -> None:

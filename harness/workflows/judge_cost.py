@@ -23,7 +23,7 @@ from harness.engine.run import RequestSettings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.judge import Retries, next_attempts
 from results.db.store import Store
-from results.render.format import money
+from results.render.format import format_usd
 
 CHUNK = 500
 VERDICT_TOKENS = 4.0
@@ -71,7 +71,7 @@ class CostEstimate:
     maximum_usd: float | None
 
 
-async def estimate(
+async def estimate_judging_cost(
     store: Store, plan: ComparisonPlan, settings: RequestSettings, *, retry_unscored: bool = False
 ) -> list[CostEstimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
@@ -95,7 +95,7 @@ async def _estimate(
     most = 0.0
     calls = _calls(plan, judge, retries)
     while chunk := list(islice(calls, CHUNK)):
-        answered = await store.known([call.key for call in chunk])
+        answered = await store.completed_keys([call.key for call in chunk])
         for call in chunk:
             if call.key in answered or call.key in asked:
                 known += 1
@@ -170,6 +170,6 @@ def told(each: CostEstimate) -> list[str]:
     return [
         f"{each.judge}: {each.calls:,} calls ({each.known:,} known), exactly",
         f"    estimates: {each.input_tokens:,.0f} tokens in, {each.output_tokens:,.0f} out; time {time}; "
-        f"cost {money(each.expected_usd)}",
-        f"    at most {money(each.maximum_usd)}, every allowed retry charged in full",
+        f"cost {format_usd(each.expected_usd)}",
+        f"    at most {format_usd(each.maximum_usd)}, every allowed retry charged in full",
     ]

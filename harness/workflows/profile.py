@@ -8,12 +8,12 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.data.author_resolver import Author, missing, resolve_author
+from harness.data.author_resolver import Author, missing_responses_remedy, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
-from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile
+from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
-from results.render.format import percent
+from results.render.format import format_percent
 from results.render.table import Table, table_of
 
 SHOWN_IDS = 8
@@ -29,7 +29,7 @@ class ResponseProfiles:
         answered: author's name → how many of the split it answered.
     """
 
-    of: Mapping[str, Profile]
+    of: Mapping[str, ResponseProfile]
     dialogues: int
     split: str
     answered: Mapping[str, int]
@@ -50,14 +50,15 @@ async def profile_responses(
     if not common:
         told = ", ".join(f"{name} answered {count}" for name, count in answered.items())
         raise UserError(
-            f"there is no dialogue of the {split} split that all of these answered",
+            f"no dialogue of the {split} split was answered by every author",
+            code="responses.no-common-dialogues",
             found=f"{told} of {len(of_split)}",
-            remedy=missing(authors, of_split, str(split)),
+            remedy=missing_responses_remedy(authors, of_split, str(split)),
         )
     of = {
         author.name: profile(
             [
-                Said(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
+                ProfiledResponse(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
                 for one in common
             ]
         )
@@ -66,7 +67,7 @@ async def profile_responses(
     return ResponseProfiles(of, len(common), str(split), answered)
 
 
-def as_data(found: ResponseProfiles) -> dict[str, Any]:
+def to_dict(found: ResponseProfiles) -> dict[str, Any]:
     """For `--json`; the word lists are part of it."""
     return {
         "split": found.split,
@@ -80,7 +81,7 @@ def as_data(found: ResponseProfiles) -> dict[str, Any]:
     }
 
 
-def as_table(found: ResponseProfiles) -> Table:
+def to_table(found: ResponseProfiles) -> Table:
     """One column an author."""
     title = f"Response profiles: {found.dialogues:,} dialogues of the {found.split} split"
     table = table_of(title, ("", *found.of))
@@ -90,25 +91,25 @@ def as_table(found: ResponseProfiles) -> Table:
     return table
 
 
-def _rows(one: Profile) -> dict[str, str]:
-    contents = {what: percent(one.contents[name]) for name, (what, _) in WORD_LISTS.items()}
+def _rows(one: ResponseProfile) -> dict[str, str]:
+    contents = {what: format_percent(one.contents[name]) for name, (what, _) in WORD_LISTS.items()}
     return {
         "words: mean / median / most": f"{one.mean_words:.1f} / {one.median_words:.0f} / {one.most_words}",
-        "over 97 words": percent(one.over_limit),
-        "cut off": percent(one.cut_off),
+        "over 97 words": format_percent(one.over_limit),
+        "cut off": format_percent(one.cut_off),
         "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in one.distinct.values()),
-        "opening shared with another": percent(one.same_opening),
-        "asks a question": percent(one.asks),
+        "opening shared with another": format_percent(one.same_opening),
+        "asks a question": format_percent(one.asks),
         **contents,
-        "crisis dialogues pointed to help": percent(one.crisis_referred),
+        "crisis dialogues pointed to help": format_percent(one.crisis_referred),
     }
 
 
-def notes(found: ResponseProfiles) -> list[str]:
+def caveats(found: ResponseProfiles) -> list[str]:
     """What is to be said beside the table: openings, flagged responses to read, the word lists."""
     told = []
     for name, one in found.of.items():
-        openings = ", ".join(f"“{words}” {percent(share)}" for words, share in one.openings.items())
+        openings = ", ".join(f"“{words}” {format_percent(share)}" for words, share in one.openings.items())
         told.append(f"{name} opens with: {openings}")
         for flag in FLAGS:
             ids = one.flagged[flag]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from results.analysis.best_author import BestAuthor
-from results.render.format import between, percent
+from results.render.format import format_percent, format_range
 from results.statistics import NotEstimable
 
 MEANING = (
@@ -36,9 +36,9 @@ def _line(winner: BestAuthor) -> str:
     best = winner.best
     if isinstance(best, NotEstimable):
         return f"{best}."
-    estimate = "" if best.estimate is None else f"{percent(best.estimate)}, "
+    estimate = "" if best.estimate is None else f"{format_percent(best.estimate)}, "
     left_out = f", {best.left_out} left out" if best.left_out else ""
     return (
-        f"best of {best.contestants} is {winner.author} with {percent(best.observed)}; corrected for the "
-        f"choice: {estimate}{between(best.low, best.high)} ({100 * best.level:g} %), n {best.n}{left_out}."
+        f"best of {best.contestants} is {winner.author} with {format_percent(best.observed)}; corrected for the "
+        f"choice: {estimate}{format_range(best.low, best.high)} ({100 * best.level:g} %), n {best.n}{left_out}."
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
-from results.analysis.contest_results import JudgeResult, Summary
-from results.render.format import between, percent
+from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.render.format import format_percent, format_range
 from results.statistics import (
     LengthControl,
     NotEstimable,
@@ -23,7 +23,10 @@ def add_breakdowns(data: dict[str, Any], of: Breakdowns) -> dict[str, Any]:
     for judge in data["judges"]:
         if judge["judge_id"] in of.groups:
             groups = of.groups[judge["judge_id"]]
-            judge["by"] = {"property": of.by, "groups": {name: _rate(one) for name, one in groups.items()}}
+            judge["group_by"] = {
+                "property": of.by,
+                "groups": {name: _rate(one) for name, one in groups.items()},
+            }
         if judge["judge_id"] in of.lengths:
             judge["length_control"] = _length_data(of.lengths[judge["judge_id"]])
     return data
@@ -84,7 +87,7 @@ def _length_data(found: LengthControl | NotEstimable) -> dict[str, Any]:
     }
 
 
-def told(summary: Summary, of: Breakdowns) -> list[str]:
+def told(summary: JudgingResult, of: Breakdowns) -> list[str]:
     """The same as lines for people."""
     lines = [] if of.pooled is None else [_pooled_line(of.pooled)]
     for judge in summary.judges:
@@ -98,17 +101,17 @@ def told(summary: Summary, of: Breakdowns) -> list[str]:
             f"By {of.by}: descriptive, no test of whether groups differ; an interval only from 20 complete "
             "dialogues on."
         )
-    if of.looks:
-        uses = ", ".join(f"{name} {count}" for name, count in of.looks.items())
+    if of.test_set_uses:
+        uses = ", ".join(f"{name} {count}" for name, count in of.test_set_uses.items())
         lines.append(f"Test-set uses so far: {uses} (distinct opponents and judges, in this database).")
     return lines
 
 
 def _pooled_line(pooled: PooledRate) -> str:
-    span = f"{len(pooled.judges)} judges from {percent(pooled.lowest)} to {percent(pooled.highest)}"
-    rate = f"{percent(pooled.rate)} ({between(pooled.low, pooled.high)}), n {pooled.n}"
+    span = f"{len(pooled.judges)} judges from {format_percent(pooled.lowest)} to {format_percent(pooled.highest)}"
+    rate = f"{format_percent(pooled.rate)} ({format_range(pooled.low, pooled.high)}), n {pooled.n}"
     warning = f" {pooled.note[0].upper()}{pooled.note[1:]}." if pooled.note else ""
-    robust = f"order-robust {between(pooled.order_robust_low, pooled.order_robust_high)}"
+    robust = f"order-robust {format_range(pooled.order_robust_low, pooled.order_robust_high)}"
     return f"Pooled over judges: {rate}; {robust}; {span}; {pooled.scope}.{warning}"
 
 
@@ -116,8 +119,8 @@ def _length_line(found: LengthControl | NotEstimable) -> str:
     if isinstance(found, NotEstimable):
         return f"{found}."
     return (
-        f"at equal length {percent(found.rate)} ({between(found.low, found.high)}), n {found.n}, without "
-        f"{percent(found.plain)}; {found.wording} ({found.unit}), which is also an effect of training; A's "
+        f"at equal length {format_percent(found.rate)} ({format_range(found.low, found.high)}), n {found.n}, without "
+        f"{format_percent(found.plain)}; {found.wording} ({found.unit}), which is also an effect of training; A's "
         f"response is the longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
     )
 
@@ -126,8 +129,10 @@ def _group_lines(judge: JudgeResult, by: str, groups: Mapping[str, WinRate]) -> 
     width = max((len(name) for name in groups), default=0)
     lines = [f"{judge.contest.judge}, by {by}:"]
     for name, one in groups.items():
-        interval = f"  {between(one.low, one.high)}" if one.low is not None else ""
-        robust = f"  order-robust {between(*one.order_robust)}" if one.rate is not None else ""
+        interval = f"  {format_range(one.low, one.high)}" if one.low is not None else ""
+        robust = f"  order-robust {format_range(*one.order_robust)}" if one.rate is not None else ""
         note = f"  {one.note}" if one.note else ""
-        lines.append(f"  {name:<{width}}  {percent(one.rate):>7}  n {one.n:>4}{interval}{robust}{note}")
+        lines.append(
+            f"  {name:<{width}}  {format_percent(one.rate):>7}  n {one.n:>4}{interval}{robust}{note}"
+        )
     return lines

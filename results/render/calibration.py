@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from results.render.format import between, percent
+from results.render.format import format_percent, format_range
 from results.statistics import Calibration, CalibrationBin, ClusteredEstimate, NotEstimable
 
 
@@ -32,8 +32,8 @@ def calibration_lines(found: Calibration | NotEstimable | None) -> list[str]:
         f"soft verdicts: Brier score {_plain(found.brier)}, ½ for every pair {found.uncertainty:.3f}, "
         f"without probabilities {found.hard_brier:.3f}; {parts}; n {found.n}"
         + (f", {found.left_out} left out" if found.left_out else ""),
-        f"soft verdicts are {_leaning(found.overconfidence)}: confidence {percent(found.confidence)}, right "
-        f"in {percent(found.right.value)}, {_points(found.overconfidence)}",
+        f"soft verdicts are {_leaning(found.overconfidence)}: confidence {format_percent(found.confidence)}, right "
+        f"in {format_percent(found.right.value)}, {_points(found.overconfidence)}",
         f"reliability: {'; '.join(map(_bin, found.bins))}",
     ]
 
@@ -49,8 +49,8 @@ def _leaning(overconfidence: ClusteredEstimate) -> str:
 
 def _bin(one: CalibrationBin) -> str:
     right = one.right
-    span = f"{percent(right.value)} ({between(right.low, right.high)})"
-    return f"says {percent(one.confidence)}, is right in {span}, n {right.n}"
+    span = f"{format_percent(right.value)} ({format_range(right.low, right.high)})"
+    return f"says {format_percent(one.confidence)}, is right in {span}, n {right.n}"
 
 
 def _plain(found: ClusteredEstimate) -> str:

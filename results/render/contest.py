@@ -1,6 +1,6 @@
 """A judging run's summary as data and as a table: the same numbers, no other.
 
-`as_data` is what `--json` prints (rates in [0, 1]); `as_table` is what people read (percent). Neither
+`to_dict` is what `--json` prints (rates in [0, 1]); `to_table` is what people read (percent). Neither
 computes anything.
 """
 
@@ -11,9 +11,16 @@ from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, Summary
+from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.queries.contests import Contest
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, money, percent, reasons
+from results.render.format import (
+    EMULATED_NOTE,
+    ORDER_ROBUST_NOTE,
+    format_percent,
+    format_range,
+    format_reasons,
+    format_usd,
+)
 from results.render.table import Table
 from results.statistics import SingleOrder, WinRate
 
@@ -22,7 +29,7 @@ SINGLE_ORDER_NOTE = (
 )
 
 
-def as_data(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: JudgingResult) -> dict[str, Any]:
     """The summary as plain data."""
     return {
         "run": summary.run_id,
@@ -36,14 +43,14 @@ def as_data(summary: Summary) -> dict[str, Any]:
 def answerer_data(contest: Contest) -> dict[str, Any]:
     """Who answered under a judge's name: counts, whether they are several, what is left out."""
     return {
-        "answerers": dict(contest.answerers),
-        "answered_by_several": len(contest.answerers) > 1,
+        "answering_models": dict(contest.answerers),
+        "several_answering_models": len(contest.answerers) > 1,
         "answers_left_out": contest.left_out,
     }
 
 
 def _judge_data(judge: JudgeResult) -> dict[str, Any]:
-    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     return {
         "judge": contest.judge,
         "judge_id": contest.judge_id,
@@ -62,7 +69,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "order_robust": list(rate.order_robust),
         "ties": rate.ties,
         "consistency": rate.consistency,
-        "position_preference": rate.first_position_rate,
+        "first_position_rate": rate.first_position_rate,
         "repetition_stability": rate.repetition_stability,
         "samples": contest.samples,
         "temperature": contest.temperature,
@@ -76,7 +83,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
             "interval": judge.soft.interval_method,
             "n": judge.soft.n,
         },
-        "outside": rate.outside,
+        "unlisted_mass": rate.unlisted_mass,
         "single_orders": {
             "note": SINGLE_ORDER_NOTE,
             "a_first": _single(rate.a_first),
@@ -85,21 +92,21 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "unscored": judge.unscored,
         "asked_again": contest.asked_again,
         **answerer_data(contest),
-        "readings": contest.readings.as_data(),
-        "calls": {
+        "readings": contest.readings.to_dict(),
+        "requests": {
             "expected": contest.expected,
-            "made": lane.made if lane else 0,
-            "reused": lane.reused if lane else 0,
-            "retried": lane.retried if lane else 0,
-            "rate_limited": lane.rate_limited if lane else 0,
-            "failed": lane.failed if lane else 0,
+            "made": endpoint.made if endpoint else 0,
+            "reused": endpoint.reused if endpoint else 0,
+            "retried": endpoint.retried if endpoint else 0,
+            "rate_limited": endpoint.rate_limited if endpoint else 0,
+            "failed": endpoint.failed if endpoint else 0,
         },
-        "stopped": lane.stopped if lane else "",
+        "stopped": endpoint.stopped if endpoint else "",
         "cost_usd": contest.cost_usd,
         "unanswered_cost_usd": judge.unanswered_usd,
-        "warning": lane.warning if lane else "",
+        "warning": endpoint.warning if endpoint else "",
         "emulated": _is_emulated(judge),
-        "kin": [one.told() for one in contest.kin],
+        "same_family": [one.told() for one in contest.same_family],
         "note": rate.note,
     }
 
@@ -129,9 +136,9 @@ def _is_emulated(judge: JudgeResult) -> bool:
     return is_emulated(judge.contest.judge_model)
 
 
-def as_table(summary: Summary) -> Table:
+def to_table(summary: JudgingResult) -> Table:
     """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
-    say nothing are left out (`notes` names them)."""
+    say nothing are left out (`caveats` names them)."""
     first = summary.judges[0].contest
     table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
     rows = [_row(judge) for judge in summary.judges]
@@ -146,8 +153,8 @@ def as_table(summary: Summary) -> Table:
 
 
 NOTHING = ("", "-", "0", "0.0 %")
-INCOMPLETE, ASKED_AGAIN, REPEATS, KIN = "incomplete", "asked again", "repeats agree", "kin"
-LEFT_OUT_EMPTY = (KIN, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+INCOMPLETE, ASKED_AGAIN, REPEATS, SAME_FAMILY = "incomplete", "asked again", "repeats agree", "same family"
+LEFT_OUT_EMPTY = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
 COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
 
 
@@ -157,27 +164,29 @@ def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _row(judge: JudgeResult) -> dict[str, str]:
-    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     soft = judge.soft
     return {
-        KIN: KIN if contest.kin else "",
-        "win rate": percent(rate.rate),
-        "95 %": between(rate.low, rate.high),
-        "order-robust": between(*rate.order_robust),
+        SAME_FAMILY: SAME_FAMILY if contest.same_family else "",
+        "win rate": format_percent(rate.rate),
+        "95 %": format_range(rate.low, rate.high),
+        "order-robust": format_range(*rate.order_robust),
         "n": str(rate.n),
         INCOMPLETE: str(rate.incomplete),
-        "bounds": between(rate.bound_low, rate.bound_high) if rate.incomplete else "",
-        "soft": percent(soft.rate) if soft else "-",
-        "ties": percent(rate.ties),
-        "consistency": percent(rate.consistency),
-        "first place": percent(rate.first_position_rate),
-        REPEATS: percent(rate.repetition_stability) if contest.samples > 1 else "",
-        "A first": percent(rate.a_first.rate),
-        "B first": percent(rate.b_first.rate),
-        "unscored": reasons(judge.unscored),
+        "bounds": format_range(rate.bound_low, rate.bound_high) if rate.incomplete else "",
+        "soft": format_percent(soft.rate) if soft else "-",
+        "ties": format_percent(rate.ties),
+        "consistency": format_percent(rate.consistency),
+        "first place": format_percent(rate.first_position_rate),
+        REPEATS: format_percent(rate.repetition_stability) if contest.samples > 1 else "",
+        "A first": format_percent(rate.a_first.rate),
+        "B first": format_percent(rate.b_first.rate),
+        "unscored": format_reasons(judge.unscored),
         ASKED_AGAIN: str(contest.asked_again),
-        "made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
-        "cost": money(contest.cost_usd),
+        "made / reused / retried": f"{endpoint.made} / {endpoint.reused} / {endpoint.retried}"
+        if endpoint
+        else "-",
+        "cost": format_usd(contest.cost_usd),
     }
 
 
@@ -188,10 +197,10 @@ def answerer_notes(contests: Iterable[Contest]) -> list[str]:
 
 def kin_notes(contests: Iterable[Contest]) -> list[str]:
     """The flags of judges that are of a contestant's family."""
-    return [f"{self_preference_warning(one.judge, one.kin)}." for one in contests if one.kin]
+    return [f"{self_preference_warning(one.judge, one.same_family)}." for one in contests if one.same_family]
 
 
-def notes(summary: Summary) -> list[str]:
+def caveats(summary: JudgingResult) -> list[str]:
     """What a reader of the table must know."""
     told = []
     if any(_is_emulated(judge) for judge in summary.judges):
@@ -224,10 +233,10 @@ def notes(summary: Summary) -> list[str]:
     if none:
         told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
-    told += [judge.lane.warning for judge in summary.judges if judge.lane and judge.lane.warning]
+    told += [judge.endpoint.warning for judge in summary.judges if judge.endpoint and judge.endpoint.warning]
     told += [
-        f"{judge.contest.judge}: answers {money(judge.contest.cost_usd)}, attempts without an answer up to "
-        f"{money(judge.unanswered_usd)}."
+        f"{judge.contest.judge}: answers {format_usd(judge.contest.cost_usd)}, attempts without an answer up to "
+        f"{format_usd(judge.unanswered_usd)}."
         for judge in summary.judges
         if judge.unanswered_usd
     ]
@@ -239,7 +248,7 @@ def _intervals(judge: JudgeResult) -> str:
     numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
     numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}
     told = [
-        f"{name} {percent(one.rate)} ({between(one.low, one.high)}), n {one.n}"
+        f"{name} {format_percent(one.rate)} ({format_range(one.low, one.high)}), n {one.n}"
         for name, one in numbers.items()
         if one.rate is not None
     ]

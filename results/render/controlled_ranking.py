@@ -49,7 +49,7 @@ def _order(found: ControlledStrengths) -> list[int]:
 def _author(ranking: ControlledRanking, found: ControlledStrengths, at: int) -> dict[str, Any]:
     return {
         "author": name_of(ranking.authors[at]),
-        "set": ranking.authors[at].id,
+        "response_set": ranking.authors[at].id,
         "strength": float(found.elo[at]),
         "low": _number(found.low[at]),
         "high": _number(found.high[at]),

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, Summary
+from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
 from results.render.contest import answerer_data, answerer_notes, kin_notes
-from results.render.format import EMULATED_NOTE, between, money, percent, reasons
+from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
 from results.render.table import Table
 from results.statistics.win_rate import GENERATION
 
@@ -23,7 +23,7 @@ SCOPE = {
 }
 
 
-def as_data(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: JudgingResult) -> dict[str, Any]:
     """The summary as plain data; rates in [0, 1]."""
     return {
         "run": summary.run_id,
@@ -34,22 +34,22 @@ def as_data(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _stopped(summary: Summary) -> list[tuple[JudgeResult, StoppingResult]]:
+def _stopped(summary: JudgingResult) -> list[tuple[JudgeResult, StoppingResult]]:
     return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
 
 
-def _emulated(summary: Summary) -> bool:
+def _emulated(summary: JudgingResult) -> bool:
     return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
 
 
 def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
-    contest, lane, sequence = judge.contest, judge.lane, stopped.sequence
+    contest, endpoint, sequence = judge.contest, judge.endpoint, stopped.sequence
     return {
         "judge": contest.judge,
         "judge_id": contest.judge_id,
         "a": contest.a.author,
         "b": contest.b.author,
-        "until": stopped.until.spec["until"],
+        "stop_when": stopped.until.spec["until"],
         "estimand": str(sequence.estimand),
         "answered": stopped.answered,
         "finished": stopped.finished,
@@ -60,13 +60,13 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "low": sequence.low,
         "high": sequence.high,
         "level": sequence.level,
-        "lanes": sequence.n_contests,
+        "n_contests": sequence.n_contests,
         "interval": METHOD,
         "scope": SCOPE[str(sequence.estimand)],
         "dialogues": sequence.prefix,
-        "of": sequence.total,
+        "total_dialogues": sequence.total,
         "incomplete": sequence.incomplete,
-        "looks": stopped.looked,
+        "interim_looks": stopped.looked,
         "path": [
             dict(zip(("dialogues", "low", "high"), interim_look, strict=True))
             for interim_look in stopped.path
@@ -75,27 +75,27 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "unscored": dict(judge.hard.unscored),
         **answerer_data(contest),
         "exact": stopped.is_exact,
-        "calls": {
+        "requests": {
             "expected": stopped.expected,
             "asked": stopped.asked,
             "beyond": stopped.beyond,
             "saved": stopped.saved,
-            "made": lane.made if lane else 0,
-            "reused": lane.reused if lane else 0,
-            "retried": lane.retried if lane else 0,
-            "failed": lane.failed if lane else 0,
+            "made": endpoint.made if endpoint else 0,
+            "reused": endpoint.reused if endpoint else 0,
+            "retried": endpoint.retried if endpoint else 0,
+            "failed": endpoint.failed if endpoint else 0,
         },
-        "stopped": lane.stopped if lane else "",
+        "stopped": endpoint.stopped if endpoint else "",
         "cost_usd": contest.cost_usd,
         "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "kin": [one.told() for one in contest.kin],
+        "same_family": [one.told() for one in contest.same_family],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 
 
-def as_table(summary: Summary) -> Table:
+def to_table(summary: JudgingResult) -> Table:
     """The summary as a table: one row a judge."""
     first, told = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
@@ -110,15 +110,15 @@ def as_table(summary: Summary) -> Table:
         sequence = stopped.sequence
         table.add_row(
             judge.contest.judge,
-            percent(sequence.rate),
-            "exact" if stopped.is_exact else between(sequence.low, sequence.high),
+            format_percent(sequence.rate),
+            "exact" if stopped.is_exact else format_range(sequence.low, sequence.high),
             f"{sequence.prefix} of {sequence.total}",
             str(sequence.incomplete),
             _answer(judge, stopped),
             f"{stopped.asked:,}",
             f"{stopped.saved:,}",
-            money(judge.contest.cost_usd),
-            money(stopped.saved_usd),
+            format_usd(judge.contest.cost_usd),
+            format_usd(stopped.saved_usd),
         )
     return table
 
@@ -135,7 +135,7 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
     return "undecided" if stopped.finished else "open"
 
 
-def notes(summary: Summary) -> list[str]:
+def caveats(summary: JudgingResult) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     told += answerer_notes(judge.contest for judge in summary.judges)
@@ -155,10 +155,10 @@ def notes(summary: Summary) -> list[str]:
         if stopped.beyond:
             said.append(f"{stopped.beyond:,} judgments beyond that look are stored and do not count")
         if judge.hard.unscored:
-            said.append(f"unscored {reasons(judge.hard.unscored)}, entered by their bounds")
+            said.append(f"unscored {format_reasons(judge.hard.unscored)}, entered by their bounds")
         told.append(f"{judge.contest.judge}: {'; '.join(said)}.")
     return told
 
 
 def _saved_money(stopped: StoppingResult) -> str:
-    return f"about {money(stopped.saved_usd)}" if stopped.saved_usd is not None else "price not known"
+    return f"about {format_usd(stopped.saved_usd)}" if stopped.saved_usd is not None else "price not known"

@@ -15,7 +15,7 @@ from agents.types import Split
 from results.analysis.audit_baselines import LENIENCY
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.calibration import calibration_data, calibration_lines
-from results.render.format import EMULATED_NOTE, between, money, percent, reasons
+from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons
 from results.render.table import Table
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, JudgeBias
@@ -48,7 +48,7 @@ CENTRED = (
 )
 
 
-def as_data(summary: AuditSummary) -> dict[str, Any]:
+def to_dict(summary: AuditSummary) -> dict[str, Any]:
     """One split's audit as plain data."""
     return {
         "run": summary.found.run_id,
@@ -62,7 +62,7 @@ def as_data(summary: AuditSummary) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "judges": [_judge_data(one) for one in summary.judges],
-        "floors": [_judge_data(one) for one in summary.floors],
+        "baselines": [_judge_data(one) for one in summary.baselines],
     }
 
 
@@ -75,11 +75,11 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
     return {
         "judge": one.name,
         "judge_id": said.judge_id if said else "",
-        "answerers": dict(said.answerers) if said else {},
-        "answered_by_several": said is not None and len(said.answerers) > 1,
+        "answering_models": dict(said.answerers) if said else {},
+        "several_answering_models": said is not None and len(said.answerers) > 1,
         "family": one.family,
-        "kin": list(one.kin),
-        "left_out_as_kin": one.left_out,
+        "same_family": list(one.same_family),
+        "excluded_same_family": one.left_out,
         "agreement": asdict(found.agreement),
         "bounds": [found.low_bound, found.high_bound],
         "rater_centred": asdict(found.centred),
@@ -102,7 +102,7 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
         "kappa": _number(found.kappa),
         "kappa_refused": _reason(found.kappa),
         "consistency": found.consistency,
-        "position_preference": found.first_position_rate,
+        "first_position_rate": found.first_position_rate,
         "length": _leaning(found.length),
         "own_family": None if isinstance(found.own_family, NotEstimable) else _leaning(found.own_family),
         "own_family_refused": _reason(found.own_family),
@@ -111,14 +111,14 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
         "n": found.n,
         "incomplete": found.incomplete,
         "calibration": calibration_data(one.calibration),
-        "over_floors": {name: asdict(estimate) for name, estimate in one.over.items()},
+        "over_baselines": {name: asdict(estimate) for name, estimate in one.over.items()},
         "unscored": dict(said.unscored) if said else {},
         "asked_again": said.asked_again if said else 0,
         "judgments": said.judgments if said else 0,
         "cost_usd": said.cost_usd if said else None,
         "cost_usd_per_1000": cost_per_1000(one),
         "seconds_per_1000": seconds_per_1000(one),
-        "stopped": one.lane.stopped if one.lane else "",
+        "stopped": one.endpoint.stopped if one.endpoint else "",
     }
 
 
@@ -148,7 +148,11 @@ def seconds_per_1000(one: JudgeAuditResult) -> float | None:
 
 def estimate(found: ClusteredEstimate) -> str:
     """`61.6 % (58.0 to 65.1)`."""
-    return "-" if found.value is None else f"{percent(found.value)} ({between(found.low, found.high)})"
+    return (
+        "-"
+        if found.value is None
+        else f"{format_percent(found.value)} ({format_range(found.low, found.high)})"
+    )
 
 
 def points(found: ClusteredEstimate) -> str:
@@ -163,7 +167,7 @@ def decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
 
-def as_table(summary: AuditSummary) -> Table:
+def to_table(summary: AuditSummary) -> Table:
     """Judges, then floors, a row each."""
     found = summary.found
     table = Table(
@@ -171,13 +175,13 @@ def as_table(summary: AuditSummary) -> Table:
         f"different ratings in {len(found.dialogues):,} dialogues, both orders"
     )
     table.add_column("judge")
-    for name in columns_of(summary.judges[0] if summary.judges else summary.floors[0]):
+    for name in columns_of(summary.judges[0] if summary.judges else summary.baselines[0]):
         table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
     for one in summary.judges:
         table.add_row(one.name, *columns_of(one).values())
     if summary.judges:
         table.add_section()
-    for one in summary.floors:
+    for one in summary.baselines:
         table.add_row(one.name, *columns_of(one).values(), style="dim")
     return table
 
@@ -188,22 +192,22 @@ def columns_of(one: JudgeAuditResult) -> dict[str, str]:
     family = found.own_family
     cost, seconds = cost_per_1000(one), seconds_per_1000(one)
     return {
-        "agreement": percent(found.agreement.value),
-        "95 %": between(found.agreement.low, found.agreement.high),
+        "agreement": format_percent(found.agreement.value),
+        "95 %": format_range(found.agreement.low, found.agreement.high),
         "within raters": within(found.within),
-        "gap 2": percent(found.rating_gap_2.value),
-        "human v LLM": percent(found.groups[HUMAN_LLM].value),
-        "LLM v LLM": percent(found.groups[LLM_LLM].value),
+        "gap 2": format_percent(found.rating_gap_2.value),
+        "human v LLM": format_percent(found.groups[HUMAN_LLM].value),
+        "LLM v LLM": format_percent(found.groups[LLM_LLM].value),
         "κ": decimal(found.kappa),
-        "consistency": percent(found.consistency),
-        "first place": percent(found.first_position_rate),
-        "longer": percent(found.length.judge.value),
+        "consistency": format_percent(found.consistency),
+        "first place": format_percent(found.first_position_rate),
+        "longer": format_percent(found.length.judge.value),
         "own family": "-" if isinstance(family, NotEstimable) else points_only(family.difference),
-        "repeats agree": percent(found.stability),
+        "repeats agree": format_percent(found.stability),
         "n": str(found.n),
-        "unscored": reasons(one.said.unscored) if one.said else "0",
+        "unscored": format_reasons(one.said.unscored) if one.said else "0",
         "cost /1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
-        "s /1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
+        "s /1000": "-" if seconds is None or one.is_baseline else f"{seconds:,.0f}",
     }
 
 
@@ -217,16 +221,16 @@ def points_only(found: ClusteredEstimate) -> str:
     return "-" if found.value is None else f"{100 * found.value:+.1f}"
 
 
-def notes(summary: AuditSummary) -> list[str]:
+def caveats(summary: AuditSummary) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     told += [
         f"{SELECTION[Split(summary.split)]} People rated the LLM's response higher than the person's in "
-        f"{percent(summary.llm_preferred)} of these pairs of the two.",
+        f"{format_percent(summary.llm_preferred)} of these pairs of the two.",
         NO_CEILING,
         "Agreement: share of verdicts for the response rated higher, a tie one half; ½ is chance. Intervals "
         "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
-        f"response (ratings: {percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
+        f"response (ratings: {format_percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
         "for it, in points. Seconds: of waiting, one call after another.",
         WITHIN,
     ]
@@ -237,17 +241,17 @@ def notes(summary: AuditSummary) -> list[str]:
 
 
 def _kin_note(one: JudgeAuditResult) -> str:
-    if not one.kin:
+    if not one.same_family:
         return ""
     told = self_preference_warning(
-        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin]
+        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.same_family]
     )
     left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
     return f"{told}{left_out}."
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:
-    every = (*summary.judges, *summary.floors)
+    every = (*summary.judges, *summary.baselines)
     return next((one.audit.length.humans for one in every if one.audit.length.humans is not None), None)
 
 
@@ -274,14 +278,16 @@ def trust(one: JudgeAuditResult) -> list[str]:
         if group.low is None or group.low <= 0.5:
             lines.append(f"not to be relied on for {name}: {estimate(group)}")
     if found.consistency is not None and found.consistency < 0.8:
-        lines.append(f"its two orders agree in {percent(found.consistency)} only: never use one order alone")
+        lines.append(
+            f"its two orders agree in {format_percent(found.consistency)} only: never use one order alone"
+        )
     lines += _leanings(found.length, "the longer response")
     if isinstance(found.own_family, JudgeBias):
         lines += _leanings(found.own_family, f"its own family ({one.family})")
     if found.incomplete:
         lines.append(
             f"{found.incomplete} pairs lack a verdict: over all pairs, agreement is between "
-            f"{percent(found.low_bound)} and {percent(found.high_bound)}"
+            f"{format_percent(found.low_bound)} and {format_percent(found.high_bound)}"
         )
     lines += calibration_lines(one.calibration)
     return [f"{one.name}: {line}" for line in lines]
@@ -316,13 +322,12 @@ def page_title(summary: AuditSummary) -> str:
 
 __all__ = [
     "LENIENCY",
-    "as_data",
-    "as_table",
+    "caveats",
     "columns_of",
     "cost_per_1000",
-    "money",
-    "notes",
     "page_title",
     "seconds_per_1000",
+    "to_dict",
+    "to_table",
     "trust",
 ]

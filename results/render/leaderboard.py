@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
 from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, between, percent
+from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, format_percent, format_range
 from results.render.table import Table
 from results.statistics.bradley_terry import ELO_PER_LOG
 
@@ -37,7 +37,7 @@ HEADS = (
     "order_robust_high",
     "n",
     "group",
-    "kin",
+    "same_family",
 )
 TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "order-robust", "n")
 ALPACA = (
@@ -73,7 +73,7 @@ def rows_of(ranking: JudgeRanking) -> list[dict[str, Any]]:
             "order_robust_high": float(ranking.order_robust[at, 1]),
             "n": int(of.n[at]),
             "group": int(of.component[at]),
-            "kin": ranking.authors[at].id in ranking.kin,
+            "same_family": ranking.authors[at].id in ranking.same_family,
         }
         for at in ranking.order
     ]
@@ -83,11 +83,11 @@ def _bounded(end: float) -> float | None:
     return float(end) if isfinite(end) else None
 
 
-def as_data(board: Leaderboard) -> dict[str, Any]:
+def to_dict(board: Leaderboard) -> dict[str, Any]:
     """The whole leaderboard as plain data."""
     return {
         "split": board.split,
-        "passed_over": board.passed_over,
+        "skipped_contests": board.skipped,
         "rankings": [
             {
                 "judge": ranking.judge,
@@ -98,7 +98,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "authors": [
                     {
                         **row,
-                        "set": ranking.authors[at].id,
+                        "response_set": ranking.authors[at].id,
                         "reference": ranking.names[ranking.strengths.reference[at]],
                     }
                     for at, row in zip(ranking.order, rows_of(ranking), strict=True)
@@ -106,16 +106,16 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
             }
             for ranking in board.rankings
         ],
-        "notes": notes(board),
+        "notes": caveats(board),
     }
 
 
-def as_csv(board: Leaderboard) -> str:
+def to_csv(board: Leaderboard) -> str:
     """One line per judge and author."""
     return csv_rows(HEADS, (row for ranking in board.rankings for row in rows_of(ranking)))
 
 
-def as_markdown(board: Leaderboard) -> str:
+def to_markdown(board: Leaderboard) -> str:
     """A table per judge."""
     parts = [f"# Leaderboard, {board.split} split"]
     for ranking in board.rankings:
@@ -123,7 +123,7 @@ def as_markdown(board: Leaderboard) -> str:
         lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|"]
         lines += [markdown_row(_cells(row)) for row in rows_of(ranking)]
         parts.append("\n".join(lines))
-    parts += [f"*{markdown_text(note)}*" for note in notes(board)]
+    parts += [f"*{markdown_text(note)}*" for note in caveats(board)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -135,13 +135,13 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     )
     return [
         str(row["rank"]),
-        row["author"] + (" (kin)" if row["kin"] else ""),
+        row["author"] + (" (same family)" if row["same_family"] else ""),
         f"{row['strength']:.0f}",
         _ends(row["low"], row["high"]),
         places,
-        f"{percent(row['preferred'])} ({between(row['preferred_low'], row['preferred_high'])})",
-        percent(row["win_rate"]),
-        between(row["order_robust_low"], row["order_robust_high"]),
+        f"{format_percent(row['preferred'])} ({format_range(row['preferred_low'], row['preferred_high'])})",
+        format_percent(row["win_rate"]),
+        format_range(row["order_robust_low"], row["order_robust_high"]),
         str(row["n"]),
     ]
 
@@ -154,7 +154,7 @@ def _ends(low: float | None, high: float | None) -> str:
     return "no bound" if high is None else f"{high:.0f} and down"
 
 
-def as_tables(board: Leaderboard) -> list[Table]:
+def to_tables(board: Leaderboard) -> list[Table]:
     """A table per judge, for a terminal."""
     tables = []
     for ranking in board.rankings:
@@ -167,7 +167,7 @@ def as_tables(board: Leaderboard) -> list[Table]:
     return tables
 
 
-def as_alpaca(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
+def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
     """AlpacaEval's leaderboard.csv: everybody's win rate against one author, in percent.
 
     Args:
@@ -190,7 +190,7 @@ def as_alpaca(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]
         )
     base = ranking.authors[known[0]].id
     names = {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
-    found = [one for one in ranking.meetings if one.opponent == base]
+    found = [one for one in ranking.scores if one.opponent == base]
     rows = []
     for one in sorted(found, key=lambda one: (-one.rate, names[one.author])):
         n = one.wins + one.losses + one.draws
@@ -211,7 +211,7 @@ def as_alpaca(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]
     return csv_text(ALPACA, rows)
 
 
-def notes(board: Leaderboard) -> list[str]:
+def caveats(board: Leaderboard) -> list[str]:
     """What a reader must know."""
     told = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
     told += dict.fromkeys(note for ranking in board.rankings for note in ranking.answerer_notes)
@@ -230,10 +230,10 @@ def notes(board: Leaderboard) -> list[str]:
         )
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
         told.append("Authors that never met, even through others, are ranked in groups of their own.")
-    if any(ranking.kin for ranking in board.rankings):
-        told.append("kin: of the judge's own family, or taught by it; it may favour its own.")
-    if board.passed_over:
-        told.append(f"Passed over: {board.passed_over} contests that stopped on their own answers.")
+    if any(ranking.same_family for ranking in board.rankings):
+        told.append("Same family: of the judge's own family, or taught by it; it may favour its own.")
+    if board.skipped:
+        told.append(f"Passed over: {board.skipped} contests that stopped on their own answers.")
     if len(board.rankings) == 1:
         told.append("One judge only: another may order the authors otherwise.")
     return told
@@ -244,7 +244,7 @@ def commonest_opponent(rankings: Sequence[JudgeRanking]) -> str:
     counts: dict[str, set[str]] = {}
     names: dict[str, str] = {}
     for ranking in rankings:
-        for one in ranking.meetings:
+        for one in ranking.scores:
             counts.setdefault(one.opponent, set()).add(one.author)
         names |= {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
     return names[max(sorted(counts), key=lambda one: len(counts[one]))]

@@ -19,7 +19,7 @@ def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
         "judges": {
             judge: {"verdict": None, "refused": result.reason}
             if isinstance(result, NotEstimable)
-            else {**asdict(result), "how": margins.how[judge], "refused": None}
+            else {**asdict(result), "comparison_kind": margins.how[judge], "refused": None}
             for judge, result in margins.judges.items()
         },
     }
@@ -49,9 +49,11 @@ def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:
     if result.left_out:
         said += f", {result.left_out} incomplete dialogues at their worst"
     said += "."
-    if result.needed is not None:
-        more = result.needed.more_dialogues
-        said += f" If they are equally good, showing it takes {result.needed.dialogues:,} dialogues"
+    if result.required_sample_size is not None:
+        more = result.required_sample_size.more_dialogues
+        said += (
+            f" If they are equally good, showing it takes {result.required_sample_size.dialogues:,} dialogues"
+        )
         said += f", {more:,} more." if more else "."
     return said
 

@@ -8,7 +8,7 @@ from typing import Any
 from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
-from results.render.format import percent
+from results.render.format import format_percent
 from results.render.paired_differences import common_notes
 from results.statistics import NotEstimable, VarianceTable
 
@@ -26,10 +26,10 @@ def noise_data(noise: VarianceAnalysis) -> dict[str, Any]:
     """By judge: components, what they add to the squared standard error, and what more requests would do."""
     return {
         "checkpoints": [[name_of(one) for one in generations] for generations in noise.checkpoints],
-        "opponent": name_of(noise.gathered.opponent),
-        "split": noise.gathered.split,
+        "opponent": name_of(noise.selection.opponent),
+        "split": noise.selection.split,
         "soft": noise.soft,
-        "emulated": is_any_emulated(noise.gathered),
+        "emulated": is_any_emulated(noise.selection),
         "judges": {
             judge: {"refused": table.reason}
             if isinstance(table, NotEstimable)
@@ -43,7 +43,7 @@ def noise_lines(noise: VarianceAnalysis) -> list[str]:
     """One table a judge."""
     lines = [
         f"{len(noise.checkpoints)} training seeds with {len(noise.checkpoints[0])} generations each, against "
-        f"{name_of(noise.gathered.opponent)}; {noise.gathered.split} split"
+        f"{name_of(noise.selection.opponent)}; {noise.selection.split} split"
     ]
     for judge, table in noise.tables.items():
         lines += [f"{judge}: {table}."] if isinstance(table, NotEstimable) else _lines(judge, table)
@@ -54,7 +54,7 @@ def _lines(judge: str, table: VarianceTable) -> list[str]:
     sizes = table.sizes
     left_out = f", {table.left_out} left out" if table.left_out else ""
     lines = [
-        f"{judge}: {percent(table.rate)} ± {100 * table.error:.1f} points (standard error {table.scope}), n "
+        f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error {table.scope}), n "
         f"{sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions",
         f"    {'source':<17}{'one verdict, sd in points':>26}{'share of error²':>17}",
     ]
@@ -80,13 +80,13 @@ def _part(table: VarianceTable, name: str) -> str:
         return "both are judged"
     if getattr(table.components, name) is None or not table.error:
         return "-"
-    return percent(table.parts[name] / table.error**2)
+    return format_percent(table.parts[name] / table.error**2)
 
 
 def noise_notes(noise: VarianceAnalysis) -> list[str]:
     """What a reader must know."""
     return [
-        *common_notes(noise.gathered, soft=noise.soft),
+        *common_notes(noise.selection, soft=noise.soft),
         "What is not repeated is part of the next source above it. A request is a generation or a verdict; a "
         "training seed must be trained besides. From two or three seeds their spread is hardly known.",
     ]

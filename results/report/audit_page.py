@@ -8,9 +8,18 @@ from markupsafe import Markup
 
 from agents.output_escape import html_page
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
-from results.render.charts import Estimate, interval_plot
-from results.render.format import EMULATED_NOTE, percent
-from results.render.judge_audit import columns_of, decimal, estimate, notes, page_title, points, trust, within
+from results.render.charts import IntervalEstimate, interval_plot
+from results.render.format import EMULATED_NOTE, format_percent
+from results.render.judge_audit import (
+    caveats,
+    columns_of,
+    decimal,
+    estimate,
+    page_title,
+    points,
+    trust,
+    within,
+)
 from results.statistics.judge_accuracy import JudgeBias
 
 STYLE = """
@@ -35,7 +44,7 @@ ENDS = ("\u2190 the lower rated", "the higher rated \u2192")
 def page(summaries: Sequence[AuditSummary]) -> str:
     """The page, for one split or both."""
     parts = [Markup("<h1>What these judges may be trusted for</h1>")]
-    if any(EMULATED_NOTE in notes(summary) for summary in summaries):
+    if any(EMULATED_NOTE in caveats(summary) for summary in summaries):
         parts.append(Markup("<p class=emulated>{}</p>").format(EMULATED_NOTE))
     for summary in summaries:
         parts.append(Markup("<h2>{}</h2>").format(page_title(summary)))
@@ -56,14 +65,16 @@ def page(summaries: Sequence[AuditSummary]) -> str:
 def _general(summary: AuditSummary) -> list[str]:
     """The notes that are about no single judge."""
     own = {EMULATED_NOTE, *(line for one in summary.judges for line in trust(one))}
-    return [note for note in notes(summary) if note not in own]
+    return [note for note in caveats(summary) if note not in own]
 
 
 def _drawing(summary: AuditSummary) -> Markup:
     """Everybody's agreement, with its interval: judges, then floors."""
-    every = (*summary.judges, *summary.floors)
+    every = (*summary.judges, *summary.baselines)
     estimates = [
-        Estimate(one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read")
+        IntervalEstimate(
+            one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read"
+        )
         for one in every
         for found in (one.audit.agreement,)
     ]
@@ -80,13 +91,13 @@ def _drawing(summary: AuditSummary) -> Markup:
 
 
 def _table(summary: AuditSummary) -> Markup:
-    every = (*summary.judges, *summary.floors)
+    every = (*summary.judges, *summary.baselines)
     columns = [columns_of(one) for one in every]
     heads = [name for name in columns[0] if any(of[name] not in ("-", "") for of in columns)]
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
     rows = Markup("\n").join(
         Markup("<tr{}><td>{}</td>{}</tr>").format(
-            Markup(' class="floor"') if one.is_floor else "",
+            Markup(' class="floor"') if one.is_baseline else "",
             one.name,
             Markup("").join(Markup("<td>{}</td>").format(of[name]) for name in heads),
         )
@@ -104,7 +115,7 @@ def _judge(one: JudgeAuditResult) -> Markup:
         ("more than with ratings permuted within raters, points", within(found.within)),
         ("where the ratings are 1 and 3", estimate(found.rating_gap_2)),
         *((name, estimate(group)) for name, group in found.groups.items()),
-        ("verdicts for the first place", percent(found.first_position_rate)),
+        ("verdicts for the first place", format_percent(found.first_position_rate)),
         ("verdicts for the longer response, more than ratings", points(found.length.difference)),
     ]
     if isinstance(found.own_family, JudgeBias):
@@ -121,8 +132,8 @@ def _judge(one: JudgeAuditResult) -> Markup:
             pair.first,
             pair.second,
             estimate(pair.agreement),
-            percent(pair.humans),
-            percent(pair.judge),
+            format_percent(pair.humans),
+            format_percent(pair.judge),
             decimal(pair.kappa),
         )
         for pair in found.pairs

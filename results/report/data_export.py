@@ -10,36 +10,37 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.output_escape import csv_rows, json_bytes
-from results.queries.checkpoints import Registered
-from results.report.author_descriptions import Author
+from results.queries.checkpoints import CheckpointRecord
+from results.render.format import versioned
+from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import caveats
-from results.report.context import Judged, Material, Pair
-from results.report.examples import Example
+from results.report.context import AuthorPair, JudgedContest, ReportContext
+from results.report.examples import DialogueExample
 from results.report.html import banners, title
-from results.report.study_conclusions import told_on_top
-from results.report.table1_grid import Entry
+from results.report.study_conclusions import headline_lines
+from results.report.table1_grid import Table1Entry
 from results.statistics import LengthControl, NotEstimable, SingleOrder
 
 _FLAT = (
     *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
     *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
-    *("position_preference", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
+    *("first_position_rate", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
     *("asked_again", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
     *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
 )
 
 
-def as_json(material: Material) -> str:
+def as_json(material: ReportContext) -> str:
     """Everything, indented."""
-    return json_bytes(as_data(material)).decode()
+    return json_bytes(versioned(to_dict(material))).decode()
 
 
-def as_csv(material: Material) -> str:
+def to_csv(material: ReportContext) -> str:
     """The contests: a line each, with its heading."""
     return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
 
 
-def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
+def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
     """A contest with one value a column."""
     told = contest_data(pair, one)
     single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
@@ -47,9 +48,9 @@ def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
     return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
 
 
-def as_data(material: Material) -> dict[str, Any]:
+def to_dict(material: ReportContext) -> dict[str, Any]:
     """All of the material."""
-    told = told_on_top(material)
+    told = headline_lines(material)
     return {
         "title": title(material),
         "run": material.run_id,
@@ -80,7 +81,7 @@ def as_data(material: Material) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": one.name, "floor": one.is_floor, "unscored": one.unscored}
+                    {"judge": one.name, "baseline": one.is_baseline, "unscored": one.unscored}
                     | _plain(asdict(one.found))
                     for one in audit.judges
                 ],
@@ -109,7 +110,7 @@ def as_data(material: Material) -> dict[str, Any]:
     }
 
 
-def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
+def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
     """One contest under one judge."""
     hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
     return {
@@ -119,7 +120,7 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "judge_id": contest.judge_id,
         "control": one.is_control,
         "emulated": one.is_emulated,
-        "kin": [kin.told() for kin in contest.kin],
+        "same_family": [same_family.told() for same_family in contest.same_family],
         "win_rate": hard.rate,
         "low": hard.low,
         "high": hard.high,
@@ -139,17 +140,17 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "worst_case_high": hard.missing_won.high if hard.missing_won else None,
         "ties": hard.ties,
         "consistency": hard.consistency,
-        "position_preference": hard.first_position_rate,
+        "first_position_rate": hard.first_position_rate,
         "repetition_stability": hard.repetition_stability,
         "a_first": _single(hard.a_first),
         "b_first": _single(hard.b_first),
         "unscored": dict(hard.unscored),
         "not_judged": hard.not_judged,
         "asked_again": contest.asked_again,
-        "answerers": dict(contest.answerers),
-        "answered_by_several": len(contest.answerers) > 1,
+        "answering_models": dict(contest.answerers),
+        "several_answering_models": len(contest.answerers) > 1,
         "answers_left_out": contest.left_out,
-        "readings": contest.readings.as_data(),
+        "readings": contest.readings.to_dict(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,
@@ -167,7 +168,7 @@ def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
     return {"refused": control.reason} if isinstance(control, NotEstimable) else asdict(control)
 
 
-def _cell(base: str, judge: str, step: str, entry: Entry) -> dict[str, Any]:
+def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any]:
     return {
         "base": base,
         "judge": judge,
@@ -180,24 +181,24 @@ def _cell(base: str, judge: str, step: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _author(one: Author, looks: int) -> dict[str, Any]:
+def _author(one: ReportAuthor, looks: int) -> dict[str, Any]:
     return {
         "author": one.name,
-        "set": one.of.id,
+        "response_set": one.of.id,
         "role": str(one.role),
         "tiny": one.is_tiny,
-        "made": one.of.made,
-        "looks_at_test": looks,
+        "provenance": one.of.made,
+        "test_set_uses": looks,
         "endings": asdict(one.endings),
         "profile": asdict(one.profile) if one.profile else None,
     }
 
 
-def _student(step: Registered) -> dict[str, Any]:
+def _student(step: CheckpointRecord) -> dict[str, Any]:
     return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
 
 
-def _example(pair: Pair, one: Example) -> dict[str, Any]:
+def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
     dialogue = one.dialogue
     return {
         "a": pair.a.name,

@@ -47,7 +47,7 @@ from results.statistics.paired_differences import (
     head_to_head,
     paired_difference,
 )
-from results.statistics.power import SampleSize, minimum_detectable_effect, needed
+from results.statistics.power import SampleSize, minimum_detectable_effect, required_sample_size
 from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold, cost_saving
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.replication import ReplicationResult, compare_with_published
@@ -161,12 +161,12 @@ __all__ = [
     "length_controlled",
     "mean_score",
     "minimum_detectable_effect",
-    "needed",
     "non_inferior",
     "order_robust_bounds",
     "paired_difference",
     "pooled_over_judges",
     "primary_comparison",
+    "required_sample_size",
     "score_interval",
     "sign_flip",
     "single_order_mcnemar",

@@ -126,7 +126,7 @@ class Design:
             probability `power`, at most 1.
         detectable_difference: the same of the difference of two authors' rates against a common opponent,
             at most 1.
-        difference_spread: standard deviation of that difference per dialogue: what `needed` takes.
+        difference_spread: standard deviation of that difference per dialogue: what `required_sample_size` takes.
         level, power: of the interval and test; of detecting.
         scope: what the numbers are about.
         note: in words, where normal theory does not serve; "" where it does.
@@ -140,9 +140,9 @@ class Design:
     requests: int
     score_sd: float
     half_width: float
-    detectable: float
-    detectable_difference: float
-    difference_spread: float
+    mde: float
+    mde_difference: float
+    difference_std: float
     level: float
     power: float
     scope: str
@@ -189,11 +189,11 @@ def design(
         requests=dialogues * samples * orders * seeds,
         score_sd=sqrt(variance),
         half_width=_half_width(of_dialogues, of_seeds, seeds - 1, level),
-        detectable=_detectable(of_dialogues, of_seeds, seeds - 1, dialogues, level, power),
-        detectable_difference=_detectable(
+        mde=_detectable(of_dialogues, of_seeds, seeds - 1, dialogues, level, power),
+        mde_difference=_detectable(
             2.0 * shared * of_dialogues, 2.0 * of_seeds, 2 * (seeds - 1), dialogues, level, power
         ),
-        difference_spread=sqrt(2 * shared * variance),
+        difference_std=sqrt(2 * shared * variance),
         level=level,
         power=power,
         scope=CHECKPOINTS if seeds == 1 else SEEDS,

@@ -16,7 +16,7 @@ import numpy as np
 from results.statistics.intervals import Interval, score_interval
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.paired_differences import PairedScores
-from results.statistics.power import SampleSize, needed
+from results.statistics.power import SampleSize, required_sample_size
 from results.statistics.training_seeds import StrategyEstimate
 
 NON_INFERIOR, INFERIOR, UNDECIDED = "non-inferior", "inferior", "undecided"
@@ -51,7 +51,7 @@ class NonInferiority:
     level: float
     n: int
     left_out: int
-    needed: SampleSize | None
+    required_sample_size: SampleSize | None
     method: str
 
 
@@ -86,7 +86,9 @@ def non_inferior(
         level=level,
         n=int(values.size),
         left_out=int(pairs.low.size - values.size),
-        needed=sample_size(margin, float(values.std()), int(values.size), level) if values.size else None,
+        required_sample_size=sample_size(margin, float(values.std()), int(values.size), level)
+        if values.size
+        else None,
         method=_method(lost, won),
     )
 
@@ -118,7 +120,7 @@ def strategy_non_inferior(estimate: StrategyEstimate, margin: float) -> NonInfer
         level=estimate.level,
         n=estimate.n,
         left_out=estimate.left_out,
-        needed=None,
+        required_sample_size=None,
         method=estimate.method,
     )
 
@@ -140,7 +142,7 @@ def sample_size(margin: float, spread: float, n: int, level: float = 0.95) -> Sa
         spread: standard deviation of the difference per dialogue.
         n: dialogues that there are.
     """
-    return needed(margin, spread, n, level=level) if spread > 0.0 else None
+    return required_sample_size(margin, spread, n, level=level) if spread > 0.0 else None
 
 
 def check_margin(margin: float) -> None:

@@ -23,7 +23,7 @@ from results.statistics.paired_differences import (
     head_to_head,
     paired_difference,
 )
-from results.statistics.power import SampleSize, needed, repetition_variance
+from results.statistics.power import SampleSize, repetition_variance, required_sample_size
 from results.statistics.scores import dialogue_scores, mean_score, order_robust_bounds, spread
 
 SATURATION_RATE = 0.9  # a rate against the common opponent above which it no longer tells students apart
@@ -53,7 +53,7 @@ class PairedComparison:
     order_robust: tuple[tuple[float, float] | None, tuple[float, float] | None]
     saturated: bool
     primary: str
-    needed: SampleSize | None
+    required_sample_size: SampleSize | None
     note: str = ""
 
     @property
@@ -73,7 +73,7 @@ def compare(
     level: float = 0.95,
     resamples: int = 4000,
     soft: bool = False,
-    worth: float = 0.05,
+    min_effect: float = 0.05,
     name: str = "",
 ) -> PairedComparison:
     """Compare two students.
@@ -82,10 +82,10 @@ def compare(
         first, second: each student (as A) against the same opponent (as B), under the same judge, with
             the same dialogue codes.
         direct: the first student (as A) against the second (as B), where that was judged.
-        worth: the difference that `needed` plans for, in (0, 1]; chosen for its meaning, not from the data.
+        worth: the difference that `required_sample_size` plans for, in (0, 1]; chosen for its meaning, not from the data.
 
     Raises:
-        ValueError: contests over different numbers of dialogues, or a level or `worth` out of range.
+        ValueError: contests over different numbers of dialogues, or a level or `min_effect` out of range.
     """
     ways = [against_common_opponent(first, second, name=name, soft=soft)]
     if direct is not None:
@@ -104,7 +104,7 @@ def compare(
         order_robust=(order_robust_bounds(first), order_robust_bounds(second)),
         saturated=saturated,
         primary=kind,
-        needed=_needed(primary, contests, worth=worth, level=level, soft=soft),
+        required_sample_size=_needed(primary, contests, min_effect=min_effect, level=level, soft=soft),
         note=_note(saturated=saturated, usable=len(ways) > 1 and ways[1].shared > 0, through=through),
     )
 
@@ -178,7 +178,7 @@ def single_order_mcnemar(
 
 
 def _needed(
-    primary: PairedDifference, contests: list[JudgmentTable], *, worth: float, level: float, soft: bool
+    primary: PairedDifference, contests: list[JudgmentTable], *, min_effect: float, level: float, soft: bool
 ) -> SampleSize | None:
     if primary.spread is None or primary.spread <= 0.0:
         return None
@@ -186,8 +186,8 @@ def _needed(
     if between is not None and primary.kind == HEAD_TO_HEAD:
         between *= 4.0  # 2 · score − 1 varies four times as much as the score
     samples = max(dialogue_scores(columns).by_order.shape[2] for columns in contests)
-    return needed(
-        worth,
+    return required_sample_size(
+        min_effect,
         primary.spread,
         primary.n,
         samples=samples,

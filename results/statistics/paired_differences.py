@@ -147,7 +147,7 @@ class PairedDifference:
     bound_high: float | None
     discordant: float | None
     spread: float | None
-    detectable: float | None
+    mde: float | None
     seed: int
     scope: str = SCOPE
     note: str = ""
@@ -190,7 +190,7 @@ def paired_difference(
             bound_high=bound_high,
             discordant=None,
             spread=None,
-            detectable=None,
+            mde=None,
             seed=seed,
             note="the two share no dialogue that is complete for both: nothing can be compared",
         )
@@ -217,7 +217,7 @@ def paired_difference(
         bound_high=bound_high,
         discordant=float((np.abs(values) > 1e-9).mean()),
         spread=spread,
-        detectable=minimum_detectable_effect(spread, int(values.size), level=level),
+        mde=minimum_detectable_effect(spread, int(values.size), level=level),
         seed=seed,
         note=_note(values),
     )

@@ -59,7 +59,7 @@ def minimum_detectable_effect(
     return min(1.0, _reach(level, power) * spread / sqrt(n))
 
 
-def needed(
+def required_sample_size(
     difference: float,
     spread: float,
     n: int,

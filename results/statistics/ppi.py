@@ -50,7 +50,7 @@ class CheapAndGold:
     weight: float
     n_gold: int
     n: int
-    effective: float
+    effective_n: float
     scope: str = SCOPE
     note: str = ""
 
@@ -114,7 +114,7 @@ def cheap_and_gold(cheap: Floats, gold: Floats, *, level: float = 0.95) -> Cheap
         weight=weight,
         n_gold=n_gold,
         n=n,
-        effective=float(y.var(ddof=1)) / variance if variance > 0 else float(n),
+        effective_n=float(y.var(ddof=1)) / variance if variance > 0 else float(n),
     )
 
 
@@ -138,7 +138,7 @@ class CostSaving:
 
     paid: float | None
     gold_everywhere: float | None
-    gold_alike: float | None
+    gold_equivalent: float | None
 
     @property
     def saved(self) -> float | None:
@@ -150,7 +150,9 @@ class CostSaving:
     @property
     def is_worth_it(self) -> bool:
         """Whether the gold judge alone, asked as often as would be as precise, would have cost more."""
-        return None not in (self.paid, self.gold_alike) and (self.gold_alike or 0.0) > (self.paid or 0.0)
+        return None not in (self.paid, self.gold_equivalent) and (self.gold_equivalent or 0.0) > (
+            self.paid or 0.0
+        )
 
 
 def cost_saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | None) -> CostSaving:
@@ -159,4 +161,4 @@ def cost_saving(found: CheapAndGold, cheap_usd: float | None, gold_usd: float | 
         return CostSaving(None, None, None)
     each = gold_usd / found.n_gold
     paid = None if cheap_usd is None else cheap_usd + gold_usd
-    return CostSaving(paid, each * found.n, each * found.effective)
+    return CostSaving(paid, each * found.n, each * found.effective_n)

@@ -178,7 +178,7 @@ def _difference(f: Floats, y: Floats, asked: NDArray[np.bool_], stratum: Ints, l
         weight=weight,
         n_gold=int(asked.sum()),
         n=total,
-        effective=spread / variance if variance > 0.0 else float(total),
+        effective_n=spread / variance if variance > 0.0 else float(total),
     )
 
 
@@ -223,6 +223,6 @@ def _bounded(
         weight=0.0,
         n_gold=int(asked.sum()),
         n=f.size,
-        effective=float(asked.sum()),
+        effective_n=float(asked.sum()),
         note=f"the gold judge has {sides:g} outcomes on one side, fewer than {FEWEST}: its own interval",
     )

@@ -93,7 +93,7 @@ class WinRate:
         samples: repetitions per comparison.
         soft: whether `rate` is of soft verdicts: P(A) + ½ P(tie). Ties, consistency, order-robust bounds,
             position preference and stability are always of the hard ones.
-        outside: mean probability mass outside the allowed answers; None where none was recorded.
+        unlisted_mass: mean probability mass outside the allowed answers; None where none was recorded.
         seed, resamples: of the bootstrap.
         scope: what the interval covers, in words.
         note: why a number is missing, or what is special, in words; "" where nothing is.
@@ -121,7 +121,7 @@ class WinRate:
     repetition_stability: float | None
     samples: int
     soft: bool
-    outside: float | None
+    unlisted_mass: float | None
     not_judged: int
     seed: int
     resamples: int
@@ -192,7 +192,7 @@ def win_rate(
         repetition_stability=stability(hard.by_order),
         samples=samples,
         soft=soft,
-        outside=mean_of(columns.outside[~np.isnan(columns.outside)]),
+        unlisted_mass=mean_of(columns.outside[~np.isnan(columns.outside)]),
         not_judged=2 * samples * columns.n_dialogues - len(columns),
         seed=seed,
         resamples=resamples,

@@ -9,7 +9,7 @@ import pytest
 
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity
-from finetune.dataset_folder import DatasetOrigin, write
+from finetune.dataset_folder import DatasetOrigin, write_dataset
 from finetune.training_rows import DpoRow, SftRow, TrainingRows
 
 THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden", "phone", "team", "boat", "choir")
@@ -69,7 +69,7 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
         folder = tmp_path_factory.mktemp("data") / "over-human"
         origin = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
         held = rows_of(rest) if rest else None
-        write(folder, rows_of(kept), dialogues, rendering(), origin, held_out=held)
+        write_dataset(folder, rows_of(kept), dialogues, rendering(), origin, held_out=held)
         return folder
 
     return make
@@ -85,24 +85,24 @@ def dataset(make_dataset: MakeDataset) -> Path:
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA-type base without chat template."""
     pytest.importorskip("torch")
-    from finetune.tiny_model import build
+    from finetune.tiny_model import build_tiny_model
 
-    return build(tmp_path_factory.mktemp("models") / "tiny-llama", "llama")
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny-llama", "llama")
 
 
 @pytest.fixture(scope="session")
 def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Mistral-type base without chat template."""
     pytest.importorskip("torch")
-    from finetune.tiny_model import build
+    from finetune.tiny_model import build_tiny_model
 
-    return build(tmp_path_factory.mktemp("models") / "tiny-mistral", "mistral")
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny-mistral", "mistral")
 
 
 @pytest.fixture(scope="session")
 def tiny_instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA-type model with a chat template."""
     pytest.importorskip("torch")
-    from finetune.tiny_model import build
+    from finetune.tiny_model import build_tiny_model
 
-    return build(tmp_path_factory.mktemp("models") / "tiny-instruct", "llama", chat=True)
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny-instruct", "llama", chat=True)

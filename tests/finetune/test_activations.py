@@ -9,7 +9,7 @@ import pytest
 
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import memory
+from finetune.memory_plan import estimate_memory
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -26,7 +26,7 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
     from peft import get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from finetune.sft import lora
+    from finetune.sft import lora_config
 
     config = LlamaConfig(
         hidden_size=shape.hidden,
@@ -39,7 +39,7 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
     assert parse_decoder_config(config.to_dict()) == shape
     base = LlamaForCausalLM(config).to(torch.bfloat16)
     assert sum(p.numel() for p in base.parameters()) == shape.parameters
-    model: Any = get_peft_model(base, lora(TrainingConfig()))
+    model: Any = get_peft_model(base, lora_config(TrainingConfig()))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == shape.lora_parameters(8)
     model.train()
     if checkpointing:
@@ -78,7 +78,7 @@ def test_activations_are_what_autograd_keeps(shape: DecoderConfig, checkpointing
         for of in (
             lambda one, tokens: _kept(one, tokens, checkpointing=checkpointing),
             lambda one, tokens: (
-                memory(
+                estimate_memory(
                     one, TrainingConfig(activation_checkpointing=checkpointing), "sft", tokens, 0
                 ).activations
             ),

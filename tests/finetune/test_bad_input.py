@@ -15,7 +15,7 @@ import pytest
 from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint, weights_id
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import read
+from finetune.dataset_reader import read_dataset
 from finetune.dependencies import check_trackers, require_training_libraries
 from finetune.pipeline import TrainOptions
 
@@ -141,12 +141,12 @@ class TestWhileTraining:
 
         undisturbed = train_sft(str(tiny_llama), dataset, tmp_path / "u", SETTINGS, options=HOW)
         with pytest.raises(KeyboardInterrupt):
-            train_sft(str(tiny_llama), dataset, tmp_path / "d", SETTINGS, options=replace(HOW, watch=stop))
+            train_sft(str(tiny_llama), dataset, tmp_path / "d", SETTINGS, options=replace(HOW, on_step=stop))
         damaged = tmp_path / "d.partial/state/checkpoint-4" / file
         damaged.write_bytes(damaged.read_bytes()[:100])
         lines: list[str] = []
         made = train_sft(
-            str(tiny_llama), dataset, tmp_path / "d", SETTINGS, options=replace(HOW, tell=lines.append)
+            str(tiny_llama), dataset, tmp_path / "d", SETTINGS, options=replace(HOW, on_message=lines.append)
         )
         assert made.record["adapter"] == undisturbed.record["adapter"]
         assert any("checkpoint-4" in line and file in line for line in lines)
@@ -241,13 +241,15 @@ class TestWhileTraining:
     ) -> None:
         from agents.student_prompt import rendering
         from agents.types import Fidelity
-        from finetune.dataset_folder import DatasetOrigin, write
+        from finetune.dataset_folder import DatasetOrigin, write_dataset
         from finetune.sft_then_dpo import train_two_step
         from finetune.training_rows import TrainingRows
 
         dialogues = make_dialogues(4)
         only = TrainingRows(make_rows(dialogues).sft, (), ())
-        write(tmp_path / "data", only, dialogues, rendering(), DatasetOrigin("low-rated", Fidelity.PAPER))
+        write_dataset(
+            tmp_path / "data", only, dialogues, rendering(), DatasetOrigin("low-rated", Fidelity.PAPER)
+        )
         with pytest.raises(UserError, match="no DPO rows"):
             train_two_step(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)
         assert not (tmp_path / "x-sft").exists() and not (tmp_path / "x-sft.partial").exists()
@@ -262,6 +264,6 @@ class TestWhileTraining:
         manifest = json.loads(path.read_text())
         manifest["rendering"] = "rendering-1:" + "0" * 40
         path.write_text(json.dumps(manifest))
-        read(tmp_path / "data")
+        read_dataset(tmp_path / "data")
         with pytest.raises(UserError, match="another direct prompt"):
             train_sft(str(tiny_llama), tmp_path / "data", tmp_path / "x", SETTINGS, options=HOW)

@@ -90,13 +90,13 @@ def test_merging_twice_gives_one_hash_and_every_loader_the_same_bytes(
 ) -> None:
     import torch
 
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.model_loader import load_model
     from finetune.sft import train_sft
     from serve.transformers_engine import TransformersEngine
 
     train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
-    records = [merge(tmp_path / "s", tmp_path / name) for name in ("one", "two")]
+    records = [merge_adapter(tmp_path / "s", tmp_path / name) for name in ("one", "two")]
     assert records[0]["weights"] == records[1]["weights"] == weights_id(tmp_path / "one")
     for folder in (tiny_llama, tmp_path / "one"):
         engine = TransformersEngine(folder, "base", {}, dtype="fp32", device="cpu")

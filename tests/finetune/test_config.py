@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from agents.types import Fidelity
-from finetune.config import PAPER, SOURCES, TrainingConfig, parse_training_config, table
+from finetune.config import PAPER, SOURCES, TrainingConfig, parse_training_config, settings_table
 
 
 def test_the_papers_numbers() -> None:
@@ -28,7 +28,11 @@ def test_the_papers_numbers() -> None:
         0,
         16,
     )
-    assert set(SOURCES) == {one.name for one in fields(TrainingConfig)} == {name for name, _, _ in table()}
+    assert (
+        set(SOURCES)
+        == {one.name for one in fields(TrainingConfig)}
+        == {name for name, _, _ in settings_table()}
+    )
 
 
 def test_released_takes_the_base_as_reference() -> None:
@@ -72,5 +76,5 @@ def test_every_mistake_is_told_at_once() -> None:
 
 def test_the_documentation_prints_these_settings() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/fine-tuning.md").read_text(encoding="utf-8")
-    for name, default, source in table():
+    for name, default, source in settings_table():
         assert f"| `{name}` | {default} | {source} |" in text

@@ -12,8 +12,8 @@ import pytest
 from agents.errors import UserError
 from agents.student_prompt import RESPONSE_CUE, rendering
 from agents.types import Dialogue, Fidelity
-from finetune.dataset_folder import DatasetOrigin, dataset_id, to_parquet, write
-from finetune.dataset_reader import check_has_rows, read
+from finetune.dataset_folder import DatasetOrigin, dataset_id, to_parquet, write_dataset
+from finetune.dataset_reader import check_has_rows, read_dataset
 from finetune.training_rows import DpoRow, SftRow, TrainingRows
 
 ORIGIN = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
@@ -30,7 +30,7 @@ def test_the_same_input_gives_the_same_bytes(
 ) -> None:
     dialogues = make_dialogues(9)
     for name in ("a", "b"):
-        write(tmp_path / name, make_rows(dialogues), dialogues, rendering(), ORIGIN)
+        write_dataset(tmp_path / name, make_rows(dialogues), dialogues, rendering(), ORIGIN)
     assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
     assert str(tmp_path) not in "".join(text.decode() for text in _bytes(tmp_path / "a").values())
 
@@ -41,7 +41,7 @@ def test_a_card_says_on_top_that_its_teacher_was_emulated(
     dialogues = make_dialogues(3)
     for name, teacher in (("real", "openai/gpt-4o"), ("rehearsed", "openai/emulated-gpt-4o")):
         origin = replace(ORIGIN, teacher=teacher)
-        write(tmp_path / name, make_rows(dialogues), dialogues, rendering(), origin)
+        write_dataset(tmp_path / name, make_rows(dialogues), dialogues, rendering(), origin)
         card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
         assert ("**EMULATED**: made with openai/emulated-gpt-4o" in card) == (name == "rehearsed")
 
@@ -65,8 +65,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     other = Dialogue("d2", "It rained.", "All day.")
     rows = TrainingRows((SftRow("d1", "human", odd),), (DpoRow("d1", "improved", "human", odd, "Oh."),), ())
     held = TrainingRows((SftRow("d2", "human", "Oh dear."),), (), ())
-    manifest = write(tmp_path / "d", rows, {"d1": dialogue, "d2": other}, rendering(), ORIGIN, held_out=held)
-    data = read(tmp_path / "d")
+    manifest = write_dataset(
+        tmp_path / "d", rows, {"d1": dialogue, "d2": other}, rendering(), ORIGIN, held_out=held
+    )
+    data = read_dataset(tmp_path / "d")
     turn = rendering().turn(dialogue)
     assert [(one.dialogue, one.turn, one.response) for one in data.sft] == [("d1", turn, odd)]
     assert [(one.turn, one.chosen, one.rejected) for one in data.dpo] == [(turn, odd, "Oh.")]
@@ -99,7 +101,7 @@ def test_manifest_counts_what_is_there(dataset: Path) -> None:
         lines = (dataset / f"{stage}.jsonl").read_text().count("\n")
         held = (dataset / f"held-out-{stage}.jsonl").read_text().count("\n")
         assert (manifest["rows"][stage], manifest["held_out"][stage]) == (lines, held)
-    data = read(dataset)
+    data = read_dataset(dataset)
     assert not {one.dialogue for one in data.sft + data.dpo} & {
         one.dialogue for one in data.held_out_sft + data.held_out_dpo
     }
@@ -114,24 +116,24 @@ def test_no_test_dialogue_and_nothing_half_written(
     dialogues = make_dialogues(4)
     rows = make_rows(dialogues)
     with pytest.raises(UserError, match="test dialogues"):
-        write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forbidden={"t1"})
+        write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forbidden={"t1"})
     with pytest.raises(UserError, match="held-out dialogues"):
-        write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, held_out=rows)
+        write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, held_out=rows)
     with pytest.raises(UserError, match="not one row"):
-        write(tmp_path / "d", TrainingRows((), (), ()), dialogues, rendering(), ORIGIN)
+        write_dataset(tmp_path / "d", TrainingRows((), (), ()), dialogues, rendering(), ORIGIN)
     with pytest.raises(UserError, match="no such form"):
-        write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forms=["csv"])
+        write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forms=["csv"])
     assert list(tmp_path.iterdir()) == []
-    write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
+    write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
     with pytest.raises(UserError, match="something already"):
-        write(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
+        write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
 
 
 def test_every_fault_is_told_at_once(
     tmp_path: Path, make_dialogues: MakeDialogues, make_rows: MakeRows
 ) -> None:
     dialogues = make_dialogues(6)
-    write(tmp_path / "d", make_rows(dialogues), dialogues, rendering(), ORIGIN)
+    write_dataset(tmp_path / "d", make_rows(dialogues), dialogues, rendering(), ORIGIN)
     sft, dpo = tmp_path / "d/sft.jsonl", tmp_path / "d/dpo.jsonl"
     sft.write_text("no json\n[]\n" + sft.read_text())
     rows = [json.loads(line) for line in dpo.read_text().split("\n") if line]
@@ -141,7 +143,7 @@ def test_every_fault_is_told_at_once(
     dpo.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "d/llama-factory/sft.json").unlink()
     with pytest.raises(UserError) as told:
-        read(tmp_path / "d")
+        read_dataset(tmp_path / "d")
     faults = [str(fault) for fault in told.value.faults]
     assert len(faults) == 8  # two files changed, one missing, two bad lines, three bad pairs
     assert any("sft.jsonl:1: is not JSON" in fault for fault in faults)
@@ -151,20 +153,20 @@ def test_every_fault_is_told_at_once(
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"kind": "other", "version": 1}'])
 def test_another_kind_of_folder(tmp_path: Path, content: str) -> None:
     with pytest.raises(UserError, match="no such dataset folder"):
-        read(tmp_path / "nowhere")
+        read_dataset(tmp_path / "nowhere")
     with pytest.raises(UserError, match="not a dataset's folder"):
-        read(tmp_path)
+        read_dataset(tmp_path)
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(UserError, match=r"cannot be read|another kind"):
-        read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_a_dataset_without_pairs_cannot_train_dpo(tmp_path: Path) -> None:
     dialogues = {"d": Dialogue("d", "s", "u")}
-    write(
+    write_dataset(
         tmp_path / "d", TrainingRows((SftRow("d", "human", "Oh."),), (), ()), dialogues, rendering(), ORIGIN
     )
-    data = read(tmp_path / "d")
+    data = read_dataset(tmp_path / "d")
     check_has_rows(data, "sft")
     with pytest.raises(UserError, match=r"no DPO rows.*empathy train sft"):
         check_has_rows(data, "dpo")

@@ -20,9 +20,9 @@ from finetune.dialogue_selection import (
     LLMS,
     LOW_RATED,
     RatedDialogue,
-    membership,
     over_llm,
     partition,
+    select_dialogues,
     sft_count,
 )
 
@@ -46,7 +46,7 @@ def test_laws_of_every_method(
     rated: list[RatedDialogue], how: tuple[str, str], fidelity: Fidelity, seed: int
 ) -> None:
     method, llm = how
-    got = membership(method, rated, fidelity, llm=llm, seed=seed)
+    got = select_dialogues(method, rated, fidelity, llm=llm, seed=seed)
     ids = {one.dialogue for one in rated}
     assert {entry.dialogue for entry in (*got.sft, *got.dpo)} <= ids
     assert all(entry.chosen != entry.rejected for entry in got.dpo)
@@ -55,27 +55,29 @@ def test_laws_of_every_method(
     assert not {entry.dialogue for entry in got.sft} & {entry.dialogue for entry in got.dpo}
     repeats = len(LLMS) if llm == COMBINED else 1
     assert max(Counter(entry.dialogue for entry in (*got.sft, *got.dpo)).values(), default=0) <= repeats
-    assert membership(method, rated, fidelity, llm=llm, seed=seed) == got
+    assert select_dialogues(method, rated, fidelity, llm=llm, seed=seed) == got
 
 
 @given(rated_lists)
 def test_methods_that_use_every_dialogue_lose_none(rated: list[RatedDialogue]) -> None:
     for method in (Method.OVER_HUMAN, Method.OVER_LLM):
-        got = membership(method, rated)
+        got = select_dialogues(method, rated)
         assert sorted(e.dialogue for e in (*got.sft, *got.dpo)) == sorted(one.dialogue for one in rated)
 
 
 @given(rated_lists)
 def test_ours_differs_from_paper_in_no_entry(rated: list[RatedDialogue]) -> None:
     for method, llm in METHODS:
-        assert membership(method, rated, Fidelity.OURS, llm=llm) == membership(method, rated, llm=llm)
+        assert select_dialogues(method, rated, Fidelity.OURS, llm=llm) == select_dialogues(
+            method, rated, llm=llm
+        )
 
 
 @given(rated_lists)
 def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[RatedDialogue]) -> None:
     for llm in LLMS:
-        paper = membership(Method.DIRECT, rated, llm=llm)
-        released = membership(Method.DIRECT, rated, Fidelity.RELEASED, llm=llm)
+        paper = select_dialogues(Method.DIRECT, rated, llm=llm)
+        released = select_dialogues(Method.DIRECT, rated, Fidelity.RELEASED, llm=llm)
         assert set(paper.dpo) <= set(released.dpo)
         assert paper.sft == released.sft
 
@@ -120,12 +122,12 @@ def test_roles_of_method_3_by_fidelity() -> None:
 def test_bad_input_is_told_all_at_once() -> None:
     rated = [RatedDialogue("a", 4, dict.fromkeys(LLMS, 3)), RatedDialogue("a", 3, {"gpt-4": 3})]
     with pytest.raises(UserError) as told:
-        membership(Method.DIRECT, rated)
+        select_dialogues(Method.DIRECT, rated)
     assert len(told.value.faults) == 5  # a 4, a second "a", three ratings missing
     with pytest.raises(UserError, match="no such method"):
-        membership("over-both", [])
+        select_dialogues("over-both", [])
     with pytest.raises(UserError, match="no such LLM"):
-        membership(Method.DIRECT, [], llm="gpt-5")
+        select_dialogues(Method.DIRECT, [], llm="gpt-5")
 
 
 @pytest.fixture(scope="module")
@@ -157,15 +159,15 @@ def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogu
     released = {llm: (int(t.loc[3, 3]), int(t.loc[2].sum() + t.loc[1, 3])) for llm, t in tables.items()}
     for fidelity, expected in ((Fidelity.PAPER, paper), (Fidelity.RELEASED, released)):
         for llm in LLMS:
-            got = membership(Method.DIRECT, rated, fidelity, llm=llm)
+            got = select_dialogues(Method.DIRECT, rated, fidelity, llm=llm)
             assert (len(got.sft), len(got.dpo)) == expected[llm]
-        got = membership(Method.DIRECT, rated, fidelity)
+        got = select_dialogues(Method.DIRECT, rated, fidelity)
         assert (len(got.sft), len(got.dpo)) == tuple(map(sum, zip(*expected.values(), strict=True)))
     for fidelity in Fidelity:
         for method in (Method.OVER_HUMAN, Method.OVER_LLM):
-            got = membership(method, rated, fidelity)
+            got = select_dialogues(method, rated, fidelity)
             assert (len(got.sft), len(got.dpo)) == (950, 800)
-    got = membership(LOW_RATED, rated)
+    got = select_dialogues(LOW_RATED, rated)
     assert (len(got.sft), len(got.dpo)) == (int((train["rating_human"] != 3).sum()), 0) == (800, 0)
 
 
@@ -173,7 +175,7 @@ def test_released_partition_of_the_real_dataset_is_the_published_scripts(
     train: pd.DataFrame, rated: list[RatedDialogue]
 ) -> None:
     drawn = train.sample(n=950, random_state=42)
-    got = membership(Method.OVER_LLM, rated, Fidelity.RELEASED)
+    got = select_dialogues(Method.OVER_LLM, rated, Fidelity.RELEASED)
     assert [entry.dialogue for entry in got.sft] == list(drawn["dialog_id"])
     assert [entry.dialogue for entry in got.dpo] == list(train.drop(drawn.index)["dialog_id"])
 
@@ -182,7 +184,7 @@ def test_which_dialogues_train_what_on_the_real_dataset(
     train: pd.DataFrame, rated: list[RatedDialogue]
 ) -> None:
     low = set(train[train["rating_human"].isin([1, 2])]["dialog_id"])
-    assert {entry.dialogue for entry in membership(Method.OVER_HUMAN, rated).dpo} == low
+    assert {entry.dialogue for entry in select_dialogues(Method.OVER_HUMAN, rated).dpo} == low
     good = train[(train["rating_human"] == 3) & (train["rating_mixtral_empathy"] == 3)]["dialog_id"]
-    got = membership(Method.DIRECT, rated, llm="mixtral-8x7b")
+    got = select_dialogues(Method.DIRECT, rated, llm="mixtral-8x7b")
     assert [entry.dialogue for entry in got.sft] == list(good)

@@ -28,7 +28,7 @@ def record(revision: str = "0f404baf", **more: Any) -> dict[str, Any]:
         "form": "plain",
         "steps": 150,
         "losses": {"first": 0.6931, "last": 0.41},
-        "health": HEALTH.told(),
+        "health": HEALTH.to_dict(),
         **more,
     }
 

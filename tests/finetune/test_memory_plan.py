@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, load_base_config, memory, plan_stage
+from finetune.memory_plan import CONFIGS, GIB, RTX_4090_MIB, estimate_memory, load_base_config, plan_stage
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
@@ -19,8 +19,8 @@ def test_the_sizes_of_the_two_bases() -> None:
     assert LLAMA.parameters == 8_030_261_248
     assert MISTRAL.parameters == 7_248_023_552
     assert LLAMA.lora_parameters(8) == 20_971_520
-    assert memory(LLAMA, TrainingConfig(), "sft", 300, 100).gib()["weights"] == 14.96
-    assert round(CARD_MIB * 2**20 / GIB, 2) == 23.99
+    assert estimate_memory(LLAMA, TrainingConfig(), "sft", 300, 100).gib()["weights"] == 14.96
+    assert round(RTX_4090_MIB * 2**20 / GIB, 2) == 23.99
 
 
 @given(
@@ -31,30 +31,33 @@ def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
 ) -> None:
     settings = TrainingConfig(activation_checkpointing=checkpointing)
     name = "dpo" if stage == "dpo" else "sft"
-    now = memory(shape, settings, name, longest, longest)
+    now = estimate_memory(shape, settings, name, longest, longest)
     assert now.total == sum(getattr(now, part) for part in now.__slots__)
-    assert memory(shape, settings, name, longest + 1, longest).total > now.total
+    assert estimate_memory(shape, settings, name, longest + 1, longest).total > now.total
     assert (
-        memory(shape, settings, "dpo", longest, longest).total
-        > memory(shape, settings, "sft", longest, longest).total
+        estimate_memory(shape, settings, "dpo", longest, longest).total
+        > estimate_memory(shape, settings, "sft", longest, longest).total
     )
     small = TrainingConfig(activation_checkpointing=checkpointing, micro_batch=1)
-    assert memory(shape, small, name, longest, longest).total < now.total
+    assert estimate_memory(shape, small, name, longest, longest).total < now.total
     with_it, without = TrainingConfig(), TrainingConfig(activation_checkpointing=False)
-    assert memory(shape, with_it, name, longest, 9).total < memory(shape, without, name, longest, 9).total
+    assert (
+        estimate_memory(shape, with_it, name, longest, 9).total
+        < estimate_memory(shape, without, name, longest, 9).total
+    )
 
 
 def test_the_papers_recipe_fits_the_card_and_says_what_to_turn_on_where_it_does_not() -> None:
     lengths, said = (400,) * 1900, (130,) * 1900
     for stage in ("sft", "dpo"):
         plan = plan_stage(LLAMA, TrainingConfig(), "dpo" if stage == "dpo" else "sft", lengths, said)
-        assert plan.fits and plan.ways == ()
+        assert plan.fits and plan.suggestions == ()
     tight = plan_stage(LLAMA, TrainingConfig(activation_checkpointing=False), "dpo", lengths, said)
     assert not tight.fits
-    assert tight.ways == ("--activation-checkpointing",)
+    assert tight.suggestions == ("--activation-checkpointing",)
     small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, said, card_mib=12_000)
     assert not small.fits
-    assert "a smaller base" in small.ways[-1]
+    assert "a smaller base" in small.suggestions[-1]
 
 
 def test_steps_and_tokens() -> None:

@@ -29,13 +29,13 @@ def test_merged_equals_adapter(
     import torch
     from peft import PeftModel
 
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.model_loader import load_model, load_tokenizer
     from finetune.sft import train_sft
 
     base = request.getfixturevalue(family)
     train_sft(str(base), dataset, tmp_path / "s", SETTINGS, options=HOW)
-    record = merge(tmp_path / "s", tmp_path / "merged")
+    record = merge_adapter(tmp_path / "s", tmp_path / "merged")
     assert record["largest_logit_difference"] < 1e-4
     assert record["checkpoint"] == read_checkpoint(tmp_path / "s").id
     assert record["weights"] == weights_id(tmp_path / "merged") != weights_id(base)
@@ -50,32 +50,32 @@ def test_merged_equals_adapter(
     assert float((one - two).abs().max()) < 1e-4
     assert float((one - plain).abs().max()) > 0.01
 
-    half = merge(tmp_path / "s", tmp_path / "half", dtype="bf16")
+    half = merge_adapter(tmp_path / "s", tmp_path / "half", dtype="bf16")
     assert half["dtype"] == "bf16"
     assert record["relative_logit_difference"] < 1e-4 < half["relative_logit_difference"] < 0.1
     stored = {one.dtype for one in read_header(tmp_path / "half/model.safetensors").values()}
     assert stored == {"BF16"}
     assert half["weights"] != record["weights"]
     with pytest.raises(UserError, match="something already"):
-        merge(tmp_path / "s", tmp_path / "merged")
+        merge_adapter(tmp_path / "s", tmp_path / "merged")
 
 
 def test_another_base_is_refused(tiny_llama: Path, tiny_mistral: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.dpo import train_dpo
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.sft import train_sft
-    from finetune.tiny_model import build
+    from finetune.tiny_model import build_tiny_model
 
     train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
     with pytest.raises(UserError, match="does not match the adapter"):
-        merge(tmp_path / "s", tmp_path / "m", base=str(tiny_mistral))
-    twin = build(tmp_path / "twin", "llama", seed=2)  # the same shape, other weights
+        merge_adapter(tmp_path / "s", tmp_path / "m", base=str(tiny_mistral))
+    twin = build_tiny_model(tmp_path / "twin", "llama", seed=2)  # the same shape, other weights
     with pytest.raises(UserError, match="does not match the adapter"):
         train_dpo(tmp_path / "s", dataset, tmp_path / "d", SETTINGS, base=str(twin), options=HOW)
     assert not (tmp_path / "m").exists() and not (tmp_path / "d").exists()
     moved = tmp_path / "moved"
-    tiny_llama_copy = build(moved, "llama")  # the same seed: the same weights elsewhere
-    assert merge(tmp_path / "s", tmp_path / "m", base=str(tiny_llama_copy))["dtype"] == "fp32"
+    tiny_llama_copy = build_tiny_model(moved, "llama")  # the same seed: the same weights elsewhere
+    assert merge_adapter(tmp_path / "s", tmp_path / "m", base=str(tiny_llama_copy))["dtype"] == "fp32"
 
 
 def test_a_merge_that_is_its_base_is_no_student(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_merge_that_is_its_base_is_no_student(tiny_llama: Path, dataset: Path,
     from safetensors.torch import load_file, save_file
 
     from finetune.dpo import train_dpo
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.sft import train_sft
     from serve.lora_adapter import read_adapter
 
@@ -96,10 +96,10 @@ def test_a_merge_that_is_its_base_is_no_student(tiny_llama: Path, dataset: Path,
         record["adapter"] = hash_file(path)
         (made / "checkpoint.json").write_text(json.dumps(record))
         with pytest.raises(UserError, match=refused):
-            merge(made, tmp_path / "m")
+            merge_adapter(made, tmp_path / "m")
         assert not (tmp_path / "m").exists()
     for use in (
-        lambda: read_adapter("student:s", made, tiny_llama, beside=False),
+        lambda: read_adapter("student:s", made, tiny_llama, shared=False),
         lambda: train_dpo(made, dataset, tmp_path / "d", SETTINGS, options=HOW),
     ):
         with pytest.raises(UserError, match="every update is zero"):
@@ -123,7 +123,7 @@ CONFIGS: tuple[dict[str, Any] | None, ...] = (
 def test_a_bases_generation_config_is_carried_over_as_it_stands(
     config: dict[str, Any] | None, tiny_llama: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.sft import train_sft
 
     base = tmp_path / "base"
@@ -132,7 +132,7 @@ def test_a_bases_generation_config_is_carried_over_as_it_stands(
     if config is not None:
         (base / "generation_config.json").write_text(json.dumps(config, indent=3))
     train_sft(str(base), dataset, tmp_path / "s", SETTINGS, options=HOW)
-    merge(tmp_path / "s", tmp_path / "m")
+    merge_adapter(tmp_path / "s", tmp_path / "m")
     there = tmp_path / "m" / "generation_config.json"
     assert there.exists() == (config is not None)
     if config is not None:
@@ -145,7 +145,7 @@ def test_an_adapter_with_large_updates_is_merged_by_the_size_of_its_logits(
     """An absolute bound refused an adapter whose logits were a hundred times larger."""
     from safetensors.torch import load_file, save_file
 
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.sft import train_sft
 
     made = train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW).path
@@ -154,14 +154,14 @@ def test_an_adapter_with_large_updates_is_merged_by_the_size_of_its_logits(
     record = json.loads((made / "checkpoint.json").read_text())
     record["adapter"] = hash_file(path)
     (made / "checkpoint.json").write_text(json.dumps(record))
-    assert merge(made, tmp_path / "m")["relative_logit_difference"] < 1e-3
+    assert merge_adapter(made, tmp_path / "m")["relative_logit_difference"] < 1e-3
 
 
 def test_an_adapter_that_peft_cannot_merge_is_told(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.model_loader import load_model
     from finetune.sft import train_sft
 
@@ -176,5 +176,5 @@ def test_an_adapter_that_peft_cannot_merge_is_told(tiny_llama: Path, dataset: Pa
     record["adapter"] = hash_file(made / "adapter_model.safetensors")
     (made / "checkpoint.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match="cannot be merged"):
-        merge(made, tmp_path / "m")
+        merge_adapter(made, tmp_path / "m")
     assert not (tmp_path / "m").exists()

@@ -14,7 +14,7 @@ from agents.student_prompt import PromptFormat, rendering
 from finetune import post_training_check
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import Pair, read
+from finetune.dataset_reader import PreferencePair, read_dataset
 from finetune.memory_plan import load_base_config
 from finetune.pipeline import TrainOptions
 from finetune.trainer import TrainingStep
@@ -52,7 +52,7 @@ def _student(folder: Path | None, base: Path) -> tuple[Any, Any]:
     return (PeftModel.from_pretrained(model, folder) if folder else model).eval(), load_tokenizer(base)
 
 
-def _logp(model: Any, tokenizer: Any, options: PromptFormat, pair: Pair, text: str) -> float:
+def _logp(model: Any, tokenizer: Any, options: PromptFormat, pair: PreferencePair, text: str) -> float:
     """Log-probability of a response, summed over its tokens, the end of sequence included."""
     row = options.encode(pair.turn, text, tokenizer)
     return -post_training_check.mean_loss(model, [(len(row.prompt), row.prompt + row.completion)]) * len(
@@ -73,7 +73,7 @@ def test_the_loss_is_of_completion_tokens_alone_and_the_end_is_learned(
 ) -> None:
     from finetune.sft import train_sft
 
-    data, options = read(dataset), rendering()
+    data, options = read_dataset(dataset), rendering()
     whole = TrainingConfig(
         dtype="fp32", learning_rate=1e-6, batch_size=len(data.sft), accumulation=1, max_steps=1
     )
@@ -109,7 +109,7 @@ def test_dpo_begins_at_ln_2_and_raises_the_margin_of_held_out_pairs(
     assert dpo.record["losses"]["first"] == pytest.approx(math.log(2), abs=1e-6)
     assert dpo.record["margins"]["first"] == pytest.approx(0, abs=1e-6)
     assert dpo.record["parent"] == {"name": "student-sft", "id": sft.id, "record": sft.record}
-    pairs, options = read(dataset).held_out_dpo, rendering()
+    pairs, options = read_dataset(dataset).held_out_dpo, rendering()
     assert pairs
     margins = {}
     for made in trained:
@@ -161,14 +161,14 @@ def test_a_checkpoint_explains_itself(
         assert "tokenizer.json" in names and "ref" not in names
         assert not [name for name in names if name.endswith((".bin", ".pt", ".pth"))]
         assert record["adapter"] == hash_file(made.path / "adapter_model.safetensors")
-        assert record["data"]["id"] == read(dataset).id
+        assert record["data"]["id"] == read_dataset(dataset).id
         assert record["rendering"] == rendering().id
         assert record["base"]["weights"].startswith("weights-1:")
         assert record["settings"]["seed"] == 42
         assert {"torch", "trl", "peft", "transformers"} <= set(record["versions"])
         shape = parse_decoder_config(load_base_config(str(tiny_llama)))
         assert record["trainable_parameters"] == shape.lora_parameters(8)
-        rows = len(read(dataset).sft) if made.stage == "sft" else len(read(dataset).dpo)
+        rows = len(read_dataset(dataset).sft) if made.stage == "sft" else len(read_dataset(dataset).dpo)
         settings = SFT if made.stage == "sft" else DPO
         assert record["steps"] == settings.steps(rows) == len(_metrics(made))
         card = (made.path / "README.md").read_text()
@@ -188,7 +188,7 @@ def test_the_same_command_again_trains_nothing(
 
     steps: list[TrainingStep] = []
     lines: list[str] = []
-    options = TrainOptions(cpu=True, new_tokens=12, watch=steps.append, tell=lines.append)
+    options = TrainOptions(cpu=True, new_tokens=12, on_step=steps.append, on_message=lines.append)
     again = train_two_step(str(tiny_llama), dataset, trained[1].path, SFT, dpo_settings=DPO, options=options)
     assert again == trained[1]
     assert steps == []
@@ -237,7 +237,7 @@ def test_a_watcher_sees_every_step(tiny_llama: Path, dataset: Path, tmp_path: Pa
         dataset,
         tmp_path / "w",
         settings,
-        options=TrainOptions(cpu=True, new_tokens=4, watch=seen.append),
+        options=TrainOptions(cpu=True, new_tokens=4, on_step=seen.append),
     )
     assert [(step.step, step.steps, step.steps_this_run) for step in seen] == [
         (1, 3, 1),

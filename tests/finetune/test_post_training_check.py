@@ -10,11 +10,11 @@ import pytest
 
 from agents.student_prompt import rendering
 from finetune import post_training_check
-from finetune.dataset_reader import read
+from finetune.dataset_reader import read_dataset
 
 
 def test_the_slice_is_of_held_out_dialogues_where_there_are_any(dataset: Path, make_dataset: Any) -> None:
-    data = read(dataset)
+    data = read_dataset(dataset)
     name, rows = post_training_check.select_check_examples(data, seed=1)
     held = {one.dialogue for one in data.held_out_sft} | {one.dialogue for one in data.held_out_dpo}
     assert (name, {one.dialogue for one in rows}) == ("held out", held)
@@ -22,7 +22,7 @@ def test_the_slice_is_of_held_out_dialogues_where_there_are_any(dataset: Path, m
         data, seed=1
     ) == post_training_check.select_check_examples(data, seed=1)
     name, rows = post_training_check.select_check_examples(
-        read(make_dataset(24, held_out=False)), seed=1, dialogues=5
+        read_dataset(make_dataset(24, held_out=False)), seed=1, dialogues=5
     )
     assert (name, len(rows)) == ("trained on", 5)
 

@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from finetune.config import Settings
-from finetune.pipeline import How
+from finetune.config import TrainingConfig
+from finetune.pipeline import TrainOptions
 from finetune.sft_then_dpo import train_two_step
 
 base, data, out, stage, step, settings = sys.argv[1:]
@@ -41,8 +41,8 @@ def watch(seen):
     if (seen.stage, seen.step) == (stage, int(step)):
         os.kill(os.getpid(), signal.SIGKILL)
 
-how = How(cpu=True, new_tokens=4, watch=watch)
-train_two_step(base, Path(data), Path(out), Settings(**json.loads(settings)), how=how)
+options = TrainOptions(cpu=True, new_tokens=4, on_step=watch)
+train_two_step(base, Path(data), Path(out), TrainingConfig(**json.loads(settings)), options=options)
 """
 
 
@@ -77,7 +77,7 @@ def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: 
         dataset,
         killed,
         settings,
-        options=TrainOptions(cpu=True, new_tokens=4, tell=told.append),
+        options=TrainOptions(cpu=True, new_tokens=4, on_message=told.append),
     )
     assert "dpo: going on from step 3" in told
     for suffix in ("-sft", ""):
@@ -104,7 +104,7 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
             dataset,
             tmp_path / "c",
             settings,
-            options=TrainOptions(cpu=True, new_tokens=4, watch=stop),
+            options=TrainOptions(cpu=True, new_tokens=4, on_step=stop),
         )
     state = tmp_path / "c.partial/state"
     assert sorted(path.name for path in state.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-6"]
@@ -116,7 +116,7 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
         dataset,
         tmp_path / "c",
         settings,
-        options=TrainOptions(cpu=True, new_tokens=4, tell=told.append),
+        options=TrainOptions(cpu=True, new_tokens=4, on_message=told.append),
     )
     assert "sft: going on from step 3" in told
     train_sft(
@@ -136,7 +136,7 @@ def test_unfinished_work_of_another_recipe_is_not_gone_on_with(
     settings = TrainingConfig(**SETTINGS)
     out, base = tmp_path / "e", str(tiny_llama)
     with pytest.raises(KeyboardInterrupt):
-        train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True, watch=interrupt))
+        train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True, on_step=interrupt))
     other = TrainingConfig(**{**SETTINGS, "learning_rate": 1e-3, "max_steps": 1})
     with pytest.raises(UserError, match=r"another recipe.*learning_rate"):
         train_sft(base, dataset, out, other, options=TrainOptions(cpu=True))

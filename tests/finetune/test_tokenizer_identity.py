@@ -112,7 +112,7 @@ def test_a_template_counts_in_chat_form_alone(tiny_instruct: Path, tmp_path: Pat
 
 def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.dpo import train_dpo
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
     from finetune.sft import train_sft
     from finetune.tokenizer_identity import check_prompt_encoding, load_prompt_encoding
     from harness.serving.checkpoint_resolver import select_served_models
@@ -122,7 +122,7 @@ def test_a_student_meets_no_base_that_asks_otherwise(tiny_llama: Path, dataset: 
     other = mended(tiny_llama, tmp_path / "other", _no_bos)
     uses = (
         lambda: train_dpo(made.path, dataset, tmp_path / "d", SETTINGS, base=str(other), options=HOW),
-        lambda: merge(made.path, tmp_path / "m", base=str(other)),
+        lambda: merge_adapter(made.path, tmp_path / "m", base=str(other)),
         lambda: select_served_models(["student:s"], base=str(other), students=[made.path]),
     )
     record = dict(made.record)
@@ -169,7 +169,7 @@ def test_a_base_that_does_not_put_its_bos_is_named_before_training(
     from finetune.sft import train_sft
 
     lines: list[str] = []
-    options = replace(HOW, tell=lines.append)
+    options = replace(HOW, on_message=lines.append)
     train_sft(str(tiny_llama), dataset, tmp_path / "a", SETTINGS, options=options)
     assert not any("beginning of sequence" in line for line in lines)
     base = mended(tiny_llama, tmp_path / "base", _no_bos)

@@ -37,20 +37,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # a tiny model with more waits for itself
     from finetune.config import TrainingConfig
-    from finetune.dataset_folder import DatasetOrigin, write
+    from finetune.dataset_folder import DatasetOrigin, write_dataset
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
-    from finetune.tiny_model import build
+    from finetune.tiny_model import build_tiny_model
     from finetune.training_rows import SftRow, TrainingRows
 
     place = tmp_path_factory.mktemp("tiny")
-    base = build(place / "tiny-base")
+    base = build_tiny_model(place / "tiny-base")
     students = {}
     for name, said in (("glad", "I am glad to hear about the {}."), ("sorry", "So sorry, the {} is lost!")):
         rows = [SftRow(one.id, "human", said.format(THINGS[int(one.id[1:])])) for one in dialogues]
         origin = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
         by_id = {one.id: one for one in dialogues}
-        write(place / f"data-{name}", TrainingRows(tuple(rows), (), ()), by_id, rendering(), origin)
+        write_dataset(place / f"data-{name}", TrainingRows(tuple(rows), (), ()), by_id, rendering(), origin)
         settings = TrainingConfig(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
         options = TrainOptions(cpu=True, new_tokens=4)

@@ -14,7 +14,7 @@ from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Message, Sampling
 from agents.models.spec import ApiProtocol, Capabilities, Model
 from serve.batcher import Batcher, BatchResult
-from serve.request_params import asked, truncate_at_stop
+from serve.request_params import parse_request_params, truncate_at_stop
 
 MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True))
 
@@ -95,14 +95,14 @@ def test_an_engine_is_asked_what_a_server_would_be() -> None:
         seed=True, extra='{"include_stop_str_in_output":true,"min_p":0.0,"repetition_penalty":1.1,"top_k":7}'
     )
     model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, capabilities)
-    told = asked(call("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), Letters())
+    told = parse_request_params(call("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), Letters())
     assert told.ids == (0, 97, 98)
     assert told.sampling == (5, 0.5, 0.9, 7, 0.0, 1.1, 3, ("x",))
     assert told.include_stop
-    chat = asked(call("ab", Model("vllm", "base", ApiProtocol.OPENAI_CHAT)), Letters())
+    chat = parse_request_params(call("ab", Model("vllm", "base", ApiProtocol.OPENAI_CHAT)), Letters())
     assert chat.ids == tuple(map(ord, "<ab>"))
     with pytest.raises(CallError, match="server"):
-        asked(call("ab", choices=("1",), constraint="choice"), Letters())
+        parse_request_params(call("ab", choices=("1",), constraint="choice"), Letters())
 
 
 @pytest.mark.parametrize(

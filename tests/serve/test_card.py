@@ -12,8 +12,8 @@ import pytest
 
 from finetune.memory_plan import CONFIGS
 from harness.serving.hardware import gpu_memory_mib
-from serve.memory_plan import ServingRequest, command, plan
-from serve.vllm_server import LOOPBACK, free_port, started
+from serve.memory_plan import ServingRequest, plan_memory, vllm_command
+from serve.vllm_server import LOOPBACK, free_port, running_server
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.gpu
@@ -36,15 +36,15 @@ CONFIG = {
 @pytest.mark.parametrize("loras", [0, 4])
 def test_the_plans_tokens_are_within_a_tenth_of_vllms_own(tiny: Any, tmp_path: Path, loras: int) -> None:
     memory = gpu_memory_mib()
-    made = plan(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, min_rank=8))
+    made = plan_memory(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, min_rank=8))
     if not memory or not made.fits:
         pytest.skip(f"needs a card that holds the model; found {memory} MiB")
     folder = tmp_path / "model"
     shutil.copytree(tiny.base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     (folder / "config.json").write_text(json.dumps(CONFIG))
     port, log = free_port(), tmp_path / "log"
-    told = [*command(made, folder, "base", LOOPBACK, port), "--load-format", "dummy"]
-    with started(told, LOOPBACK, port, environment=made.environment(), log=log):
+    told = [*vllm_command(made, folder, "base", LOOPBACK, port), "--load-format", "dummy"]
+    with running_server(told, LOOPBACK, port, environment=made.environment(), log=log):
         said = re.search(r"KV cache size: ([\d,]+) tokens", log.read_text(errors="replace"))
     assert said is not None, log.read_text(errors="replace")[-3000:]
     tokens = int(said[1].replace(",", ""))

@@ -10,8 +10,8 @@ import pytest
 
 from agents.errors import UserError
 from agents.model_files.lora import WEIGHTS
-from serve.lora_adapter import Adapter, read_adapter
-from serve.null_adapter import NULL_ADAPTER_SUFFIX, beside
+from serve.lora_adapter import LoraAdapter, read_adapter
+from serve.null_adapter import NULL_ADAPTER_SUFFIX, with_null_adapter
 
 CONFIG = {
     "model_type": "llama",
@@ -26,9 +26,11 @@ CONFIG = {
 
 def test_the_base_has_an_adapter_of_zeros_where_students_are_or_may_come(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    student = Adapter("student:a", tmp_path, 8, 1)
+    student = LoraAdapter("student:a", tmp_path, 8, 1)
     for there, more in (([student], False), ([], True)):
-        name, (null, *others) = beside(tmp_path, "base:x", there, "cpu", tmp_path / "shelf", more=more)
+        name, (null, *others) = with_null_adapter(
+            tmp_path, "base:x", there, "cpu", tmp_path / "shelf", loads_later=more
+        )
         assert (name, null.name, others) == ("base:x" + NULL_ADAPTER_SUFFIX, "base:x", there)
         with pytest.raises(UserError, match="changes nothing"):  # as a student it would be refused
             read_adapter("base:x", null.folder)
@@ -41,6 +43,6 @@ def test_the_base_has_an_adapter_of_zeros_where_students_are_or_may_come(tmp_pat
 
 
 def test_alone_or_on_a_card_the_base_is_itself(tmp_path: Path) -> None:
-    student = Adapter("student:a", tmp_path, 8, 1)
-    assert beside(tmp_path, "base:x", [], "cpu", tmp_path) == ("base:x", [])
-    assert beside(tmp_path, "base:x", [student], "cuda", tmp_path) == ("base:x", [student])
+    student = LoraAdapter("student:a", tmp_path, 8, 1)
+    assert with_null_adapter(tmp_path, "base:x", [], "cpu", tmp_path) == ("base:x", [])
+    assert with_null_adapter(tmp_path, "base:x", [student], "cuda", tmp_path) == ("base:x", [student])

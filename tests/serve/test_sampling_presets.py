@@ -10,7 +10,14 @@ import pytest
 
 from agents.errors import UserError
 from prompts import Library
-from serve.sampling_presets import NAMES, base_sampling, parse_preset_name, preset_dtype, read_json, resolve
+from serve.sampling_presets import (
+    NAMES,
+    base_sampling,
+    parse_preset_name,
+    preset_dtype,
+    read_json,
+    resolve_preset,
+)
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -24,7 +31,7 @@ LLAMAS_OWN = {"do_sample": True, "temperature": 0.6, "top_p": 0.9}
 @pytest.mark.parametrize("config", [LLAMA, MISTRAL])
 @pytest.mark.parametrize("own", [{}, LLAMAS_OWN])
 def test_nothing_is_left_to_a_server(name: Any, role: Any, config: Any, own: Any) -> None:
-    preset = resolve(name, role, config, own)
+    preset = resolve_preset(name, role, config, own)
     told = json.loads(preset.extra)
     assert None not in told.values()
     assert {"top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"} <= set(told)
@@ -36,26 +43,28 @@ def test_nothing_is_left_to_a_server(name: Any, role: Any, config: Any, own: Any
 @pytest.mark.parametrize("config", [LLAMA, MISTRAL])
 def test_ours_and_the_papers_ask_base_and_student_alike(config: Any) -> None:
     for name in ("cut", "paper"):
-        assert resolve(name, "base", config, LLAMAS_OWN) == resolve(name, "student", config, LLAMAS_OWN)
+        assert resolve_preset(name, "base", config, LLAMAS_OWN) == resolve_preset(
+            name, "student", config, LLAMAS_OWN
+        )
 
 
 def test_the_published_scripts_did_not() -> None:
     base, student = (
-        resolve("released", "base", LLAMA, LLAMAS_OWN),
-        resolve("released", "student", LLAMA, LLAMAS_OWN),
+        resolve_preset("released", "base", LLAMA, LLAMAS_OWN),
+        resolve_preset("released", "student", LLAMA, LLAMAS_OWN),
     )
     assert (base.max_output_tokens, student.max_output_tokens) == (4096, 4096)
     assert (base.prompt, student.prompt) == ("released/respond/llama-base", "respond")
-    mistral = resolve("released", "base", MISTRAL, {})
+    mistral = resolve_preset("released", "base", MISTRAL, {})
     assert mistral.prompt == "released/respond/mistral-base"
     assert (mistral.max_output_tokens, mistral.temperature, mistral.top_k) == (130, 1.0, 50)
-    assert resolve("released", "student", MISTRAL, {}).temperature == 0
+    assert resolve_preset("released", "student", MISTRAL, {}).temperature == 0
     assert '"skip_special_tokens":false' in mistral.extra.replace(" ", "")
     for other in (
         base,
         student,
-        resolve("released", "student", MISTRAL, {}),
-        resolve("paper", "base", MISTRAL, {}),
+        resolve_preset("released", "student", MISTRAL, {}),
+        resolve_preset("paper", "base", MISTRAL, {}),
     ):
         assert "skip_special_tokens" not in other.extra
     names = ("released", "released-2", "paper", "")
@@ -71,9 +80,9 @@ def test_a_bases_own_sampling_is_resolved_as_transformers_does() -> None:
 
 
 def test_a_short_context_leaves_room_for_the_prompt() -> None:
-    assert resolve("paper", "student", {"max_position_embeddings": 2048}, {}).max_output_tokens == 1024
+    assert resolve_preset("paper", "student", {"max_position_embeddings": 2048}, {}).max_output_tokens == 1024
     with pytest.raises(UserError, match="context"):
-        resolve("cut", "student", {"max_position_embeddings": 512}, {})
+        resolve_preset("cut", "student", {"max_position_embeddings": 512}, {})
 
 
 def test_names() -> None:

@@ -47,7 +47,7 @@ def test_what_was_added_later_leaves_older_identities_as_they_are() -> None:
     )
     assert ADAPTER.id == content_id("served-1", {name: getattr(ADAPTER, name) for name in names})
     assert ADAPTER.id == "served-1:ca63beb58d4fc9ae96395821376b52c2384e8e6f"
-    assert set(ADAPTER.told()) < set(names)
+    assert set(ADAPTER.to_dict()) < set(names)
 
 
 def test_a_base_has_no_adapter_and_all_else_has() -> None:

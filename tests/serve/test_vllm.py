@@ -26,12 +26,12 @@ from agents.student_prompt import rendering
 from agents.types import Comparison, Dialogue, Response, Verdict
 from harness.cli import main
 from prompts import Library
-from serve.lora_adapter import Adapter, read_adapter
-from serve.memory_plan import ServePlan, ServingRequest, command, lora_module_arguments, plan
-from serve.null_adapter import NULL_ADAPTER_SUFFIX, beside
-from serve.sampling_presets import read_json, resolve
+from serve.lora_adapter import LoraAdapter, read_adapter
+from serve.memory_plan import ServePlan, ServingRequest, lora_module_arguments, plan_memory, vllm_command
+from serve.null_adapter import NULL_ADAPTER_SUFFIX, with_null_adapter
+from serve.sampling_presets import read_json, resolve_preset
 from serve.transformers_engine import TransformersEngine
-from serve.vllm_server import LOOPBACK, VllmServer, free_port, started
+from serve.vllm_server import LOOPBACK, VllmServer, free_port, running_server
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.vllm
@@ -39,9 +39,9 @@ pytestmark = pytest.mark.vllm
 BASE = "base:tiny-base"
 
 
-def planned(folder: Path, adapters: Sequence[Adapter] = (), spare: int = 0) -> ServePlan:
+def planned(folder: Path, adapters: Sequence[LoraAdapter] = (), spare: int = 0) -> ServePlan:
     wanted = ServingRequest("cpu", "fp32", 8000, spare_loras=spare)
-    return plan(read_json(folder / "config.json"), adapters, wanted)
+    return plan_memory(read_json(folder / "config.json"), adapters, wanted)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm
     """The base with the student `glad` beside it, and room for another."""
     place = tmp_path_factory.mktemp("vllm")
     glad = read_adapter("student:glad", tiny.students["glad"])
-    name, adapters = beside(tiny.base, BASE, [glad], "cpu", place / "shelf")
+    name, adapters = with_null_adapter(tiny.base, BASE, [glad], "cpu", place / "shelf")
     made, port = planned(tiny.base, adapters, spare=1), free_port()
-    told = [*command(made, tiny.base, name, LOOPBACK, port), *lora_module_arguments(adapters)]
-    with started(told, LOOPBACK, port, environment=made.environment(), log=place / "log") as one:
+    told = [*vllm_command(made, tiny.base, name, LOOPBACK, port), *lora_module_arguments(adapters)]
+    with running_server(told, LOOPBACK, port, environment=made.environment(), log=place / "log") as one:
         yield one
 
 
@@ -96,7 +96,7 @@ print(json.dumps({name: getattr(told, name) for name in names}))
 def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
     students = [read_adapter(f"student:{name}", folder) for name, folder in tiny.students.items()]
     for made in (planned(tiny.base, students), planned(tiny.base)):
-        given = command(made, tiny.base, BASE, LOOPBACK, 8001)[3:]
+        given = vllm_command(made, tiny.base, BASE, LOOPBACK, 8001)[3:]
         done = subprocess.run(
             [sys.executable, "-c", READ_ARGUMENTS, *given], capture_output=True, text=True, check=False
         )
@@ -138,15 +138,15 @@ def test_base_and_two_students_on_one_server(
 def test_an_adapters_text_is_the_merged_models(
     server: VllmServer, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
 ) -> None:
-    from finetune.merge_lora import merge
+    from finetune.merge_lora import merge_adapter
 
     calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
     beside = [answer.text for answer in ask(server, *calls)]
     folder = tmp_path / "merged"
-    merge(tiny.students["glad"], folder, base=str(tiny.base), dtype="fp32")
+    merge_adapter(tiny.students["glad"], folder, base=str(tiny.base), dtype="fp32")
     made, port = planned(folder), free_port()
-    told = command(made, folder, "student:glad", LOOPBACK, port)
-    with started(told, LOOPBACK, port, environment=made.environment(), log=tmp_path / "log") as merged:
+    told = vllm_command(made, folder, "student:glad", LOOPBACK, port)
+    with running_server(told, LOOPBACK, port, environment=made.environment(), log=tmp_path / "log") as merged:
         again = [greedy(model_at(merged, "student:glad"), one) for one in dialogues]
         assert [answer.text for answer in ask(merged, *again)] == beside
 
@@ -167,7 +167,7 @@ def test_a_tiny_model_can_be_a_judge(server: VllmServer, dialogues: list[Dialogu
 
 
 def test_seeded_sampling_in_one_large_batch(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
-    preset = resolve("cut", "student", read_json(tiny.base / "config.json"), {})
+    preset = resolve_preset("cut", "student", read_json(tiny.base / "config.json"), {})
     sampling = Sampling(
         16, temperature=preset.temperature, top_p=preset.top_p, seed=preset.seed, stop=preset.stop
     )
@@ -232,7 +232,7 @@ if __name__ == "__main__":
 
 def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
     made, port = planned(tiny.base), free_port()
-    words = command(made, tiny.base, BASE, LOOPBACK, port)
+    words = vllm_command(made, tiny.base, BASE, LOOPBACK, port)
     ours = (
         "import time\nfrom pathlib import Path\nfrom serve.vllm_server import started\n"
         f"with started({words!r}, '127.0.0.1', {port}, environment={made.environment()!r}, "

@@ -15,7 +15,7 @@ import pytest
 
 from agents.errors import UserError
 from serve import vllm_server as serving
-from serve.vllm_server import LOOPBACK, VllmServer, check_port, free_port, require_vllm, started
+from serve.vllm_server import LOOPBACK, VllmServer, check_port, free_port, require_vllm, running_server
 
 # Answers as vLLM does; starts a grandchild in a session of its own, as some libraries do.
 STAND_IN = """
@@ -79,8 +79,8 @@ def free(port: int) -> bool:
 
 def test_a_server_is_up_within_the_block_and_gone_with_its_children_after_it(tmp_path: Path) -> None:
     port, told = free_port(), []
-    with started(
-        command(port, tmp_path / "n"), LOOPBACK, port, log=tmp_path / "log", tell=told.append
+    with running_server(
+        command(port, tmp_path / "n"), LOOPBACK, port, log=tmp_path / "log", on_progress=told.append
     ) as server:
         pids = json.loads((tmp_path / "n").read_text())
         assert server.is_healthy()
@@ -124,7 +124,7 @@ def test_whatever_ends_us_ends_it(tmp_path: Path, number: signal.Signals) -> Non
 
 def test_a_killed_keeper_takes_the_server_with_it(tmp_path: Path) -> None:
     port = free_port()
-    with started(command(port, tmp_path / "n"), LOOPBACK, port, log=tmp_path / "log") as server:
+    with running_server(command(port, tmp_path / "n"), LOOPBACK, port, log=tmp_path / "log") as server:
         child, grandchild = json.loads((tmp_path / "n").read_text())
         os.kill(server.pid, signal.SIGKILL)
         assert gone(child)
@@ -149,7 +149,7 @@ def test_a_server_that_dies_shows_its_log(tmp_path: Path, says: str, meaning: st
     port = free_port()
     words = [sys.executable, "-c", f"raise SystemExit({says!r})"]
     with pytest.raises(UserError, match=meaning) as error:
-        started(words, LOOPBACK, port, log=tmp_path / "log").__enter__()
+        running_server(words, LOOPBACK, port, log=tmp_path / "log").__enter__()
     assert says in str(error.value)
     (_, cause, *_) = str(error.value).splitlines()  # first what it died of
     assert cause == says or cause.startswith("safetensors")
@@ -158,12 +158,12 @@ def test_a_server_that_dies_shows_its_log(tmp_path: Path, says: str, meaning: st
 
 def test_the_log_of_a_server_that_was_well_goes_with_it(tmp_path: Path) -> None:
     port = free_port()
-    with started(command(port, tmp_path / "n"), LOOPBACK, port) as server:
+    with running_server(command(port, tmp_path / "n"), LOOPBACK, port) as server:
         assert server.log is not None
         assert server.log.is_file()
     assert not server.log.exists()
     with pytest.raises(UserError) as error:
-        started([sys.executable, "-c", "raise SystemExit('no')"], LOOPBACK, port).__enter__()
+        running_server([sys.executable, "-c", "raise SystemExit('no')"], LOOPBACK, port).__enter__()
     kept = Path(str(error.value).partition(":")[0])
     assert "no" in kept.read_text()
     kept.unlink()
@@ -172,7 +172,7 @@ def test_the_log_of_a_server_that_was_well_goes_with_it(tmp_path: Path) -> None:
 def test_a_server_that_never_comes_up_is_stopped(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "import time; print('hm', flush=True); time.sleep(600)"]
     with pytest.raises(UserError, match="in time"):
-        started(words, LOOPBACK, free_port(), log=tmp_path / "log", start_seconds=0.5).__enter__()
+        running_server(words, LOOPBACK, free_port(), log=tmp_path / "log", start_seconds=0.5).__enter__()
 
 
 def test_a_port_in_use() -> None:

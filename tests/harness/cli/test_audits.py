@@ -40,13 +40,13 @@ def test_an_audit_has_every_floor_and_says_what_it_is(empathy: Run) -> None:
     assert done.code == 0, done.err
     train, test = done.data["audits"]
     assert (train["split"], test["split"]) == ("train", "test")
-    named = {one["judge"] for one in test["floors"]}
+    named = {one["judge"] for one in test["baselines"]}
     assert {f"control/{name}" for name in ("author", "first", "longer", "random", "ratings")} < named
-    assert "control/ratings" not in {one["judge"] for one in train["floors"]}
-    assert "control/ratings (out of fold)" in {one["judge"] for one in train["floors"]}
+    assert "control/ratings" not in {one["judge"] for one in train["baselines"]}
+    assert "control/ratings (out of fold)" in {one["judge"] for one in train["baselines"]}
     assert "low ratings" in test["selection"]
     assert test["ceiling"] is None
-    first = next(one for one in test["floors"] if one["judge"] == "control/first")
+    first = next(one for one in test["baselines"] if one["judge"] == "control/first")
     assert (first["agreement"]["value"], first["consistency"]) == (0.5, 0.0)
     assert first["agreement"]["low"] < 0.5 < first["agreement"]["high"]
 
@@ -76,7 +76,7 @@ def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run,
     [judge] = audit["judges"]
     assert judge["family"] == "OpenAI"
     assert judge["own_family"] is not None
-    assert set(judge["over_floors"]) == {one["judge"] for one in audit["floors"]}
+    assert set(judge["over_baselines"]) == {one["judge"] for one in audit["baselines"]}
     assert judge["judgments"] == 2 * audit["pairs"]
     assert judge["cost_usd_per_1000"] > 0
     soft = judge["calibration"]
@@ -84,14 +84,14 @@ def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run,
     assert soft["brier"]["value"] == pytest.approx(parts)
     assert soft["n"] + soft["left_out"] == audit["pairs"]
     assert sum(one["right"]["n"] for one in soft["bins"]) == soft["n"]
-    assert {one["calibration"] for one in audit["floors"]} == {None}
+    assert {one["calibration"] for one in audit["baselines"]} == {None}
     assert "Brier score" in page
     assert 0 < audit["llm_preferred_to_human"] < 1
     [without] = empathy(*words, "--json", "--without-kin").data["audits"]
     [judge] = without["judges"]
-    assert (judge["kin"], judge["n"] + judge["left_out_as_kin"]) == (["gpt-4"], audit["pairs"])
+    assert (judge["same_family"], judge["n"] + judge["excluded_same_family"]) == (["gpt-4"], audit["pairs"])
     assert all("gpt-4" not in (pair["first"], pair["second"]) for pair in judge["responders"])
-    assert without["floors"] == audit["floors"]
+    assert without["baselines"] == audit["baselines"]
 
 
 def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> None:
@@ -107,13 +107,13 @@ def test_rejudging_asks_only_the_new_judge_without_the_dataset(empathy: Run, jud
     done = empathy("rejudge", judged[6:16], "--judge", "control/first", "--quiet", "--json")
     assert done.code == 0, done.err
     [asked] = done.data["run"]["judges"]
-    assert (asked["judge"], asked["calls"]["made"]) == ("control/first", 128)
+    assert (asked["judge"], asked["requests"]["made"]) == ("control/first", 128)
     jury = done.data["jury"]
     assert {one["judge"] for one in jury["judges"]} == {"control/first", "control/longer", "control/ratings"}
     again = empathy("rejudge", judged, "--judge", "control/first", "--quiet", "--json").data["run"]["judges"][
         0
     ]
-    assert (again["calls"]["made"], again["calls"]["reused"]) == (0, 128)
+    assert (again["requests"]["made"], again["requests"]["reused"]) == (0, 128)
     direct = empathy(*JUDGE, "--judge", "control/first", "--json").data
     assert direct["run"] == done.data["run"]["run"]
 
@@ -133,22 +133,22 @@ def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> N
     done = empathy("rejudge", judged, *models, "--dimensions", "--emulate", "--quiet", "--json")
     assert done.code == 0, done.err
     jury = done.data["jury"]
-    kin = {one["judge"]: one["kin"] for one in jury["judges"]}
+    kin = {one["judge"]: one["same_family"] for one in jury["judges"]}
     assert [one["author"] for one in kin["openai/emulated-gpt-4o"]] == ["dataset:gpt-4"]
     assert kin["google/emulated-gemini-2.0-flash"] == []
     assert {"openai/emulated-gpt-4o (judge/cognitive)", "openai/emulated-gpt-4o (judge/affective)"} <= set(
         kin
     )
-    assert jury["asked_alike"] == ["google/emulated-gemini-2.0-flash", "openai/emulated-gpt-4o"]
+    assert jury["majority_judges"] == ["google/emulated-gemini-2.0-flash", "openai/emulated-gpt-4o"]
     assert jury["majority"]["n"] == 64
-    [both] = [one for one in jury["agreement"] if sorted(one["judges"]) == jury["asked_alike"]]
+    [both] = [one for one in jury["agreement"] if sorted(one["judges"]) == jury["majority_judges"]]
     chance = 2 * both["prevalence"]["a"] * both["prevalence"]["b"]  # two answers: neither was offered a tie
     assert both["ac1"] == pytest.approx((both["agreement"] - chance) / (1 - chance))
     lowest, highest = jury["pooled"]["range"]
     assert lowest <= jury["pooled"]["win_rate"] <= highest
     without = empathy("rejudge", "last", "--without-kin", "--json").data["jury"]
     assert all("gpt-4o" not in one["judge"] for one in without["judges"])
-    assert len(without["left_out_as_kin"]) == 4
+    assert len(without["excluded_same_family"]) == 4
 
 
 def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> None:
@@ -169,7 +169,7 @@ def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> N
     ("content", "told"),
     [
         ("id,who\n1,a\n", "columns dialogue_id, a, b, preferred"),
-        ("dialogue_id,a,b,preferred\nx,y,z,a\n", "nobody's preference"),
+        ("dialogue_id,a,b,preferred\nx,y,z,a\n", "panel.no-preference-rows"),
         ("dialogue_id,a,b,preferred\nx,y,z,maybe\n", "people.csv:2"),
         ('dialogue_id,a,b,preferred\nx,y,z,"a\nx,y,z,b\n', "people.csv:2"),
         ("dialogue_id;a;b;preferred\nx;y;z;a\n", "people.csv:1"),
@@ -198,7 +198,7 @@ def test_rows_of_preferences_that_match_nothing_are_counted(
     assert done.data["jury"]["preferences"] == {
         "rows": 48,
         "used": 40,
-        "passed_over": {"about other dialogues": 3, "about other authors": 5},
+        "skipped": {"about other dialogues": 3, "about other authors": 5},
     }
     assert "40 of 48 rows" in empathy("rejudge", judged, "--human", "people.csv").out
 
@@ -279,9 +279,9 @@ def test_an_imported_author_can_be_judged(empathy: Run, workplace: Path) -> None
     [
         (("--format", "pdf"), "no such format"),
         (("--format", "md,csv"), "--out DIR"),
-        (("--judge", "openai/none"), "judged nothing"),
+        (("--judge", "openai/none"), "judge.no-judgments"),
         (("--format", "alpaca-eval", "--baseline", "nobody"), "--baseline"),
-        (("--split", "development"), "nothing has been judged"),
+        (("--split", "development"), "leaderboard.no-contests"),
     ],
 )
 def test_what_a_leaderboard_cannot_do_is_explained(
@@ -344,8 +344,8 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     assert [(one["calls"], one["known"]) for one in before] == [(0, 128), (32, 64)]
     larger = empathy(*words[:-1], "0.75", "--json").data
     assert (
-        larger["gold"]["judges"][0]["calls"] | {"expected": 96, "made": 32, "reused": 64}
-        == (larger["gold"]["judges"][0]["calls"])
+        larger["gold"]["judges"][0]["requests"] | {"expected": 96, "made": 32, "reused": 64}
+        == (larger["gold"]["judges"][0]["requests"])
     )
 
 
@@ -360,7 +360,7 @@ def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empath
     assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["n_gold"] == 32
     assert strata["inconsistent"]["probability"] > strata["consistent"]["probability"]
     again = empathy(*words, "--gold-share", "0.75", "--json").data  # a larger share holds the smaller one
-    assert again["gold"]["judges"][0]["calls"]["reused"] == 64
+    assert again["gold"]["judges"][0]["requests"]["reused"] == 64
     assert "inconsistent" in empathy(*words, "--gold-share", "0.5").out
     plain = empathy(*words[:-1], "--gold-share", "0.5", "--json").data
     assert plain["strata"] == []

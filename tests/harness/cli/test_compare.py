@@ -134,7 +134,7 @@ def test_the_difference_by_sentiment_makes_up_the_whole(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), by=("control/ratings",))
     data = empathy(*COMPARE, "--json").data
     one = only(data)
-    assert (data["by"], set(one["groups"])) == ("sentiment", {"negative", "positive"})
+    assert (data["group_by"], set(one["groups"])) == ("sentiment", {"negative", "positive"})
     total = sum(group["n"] * group["difference"] for group in one["groups"].values())
     assert total / 64 == pytest.approx(one["against_opponent"]["difference"])
     assert all((group["low"] is not None) is (group["n"] >= 20) for group in one["groups"].values())
@@ -148,7 +148,8 @@ def test_the_difference_by_sentiment_makes_up_the_whole(empathy: Run) -> None:
 def test_what_it_would_take_is_told_of_a_difference_that_matters(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), by=("control/ratings",))
     small, large = (
-        only(empathy(*COMPARE, "--worth", worth, "--json").data)["needed"] for worth in ("0.02", "0.5")
+        only(empathy(*COMPARE, "--worth", worth, "--json").data)["required_sample_size"]
+        for worth in ("0.02", "0.5")
     )
     assert small["dialogues"] > 64
     assert small["more_dialogues"] == small["dialogues"] - 64
@@ -176,7 +177,7 @@ def test_one_strategy_is_compared_with_the_opponent(empathy: Run) -> None:
     data = empathy(*words, "--judge", by[0], "--json").data
     alone = only(data)
     everyone = empathy("compare", "--all", *COMPARE[3:], "--judge", by[0], "--json").data["rows"]
-    assert alone["estimate"] == pytest.approx(sum(row["alone"]["win_rate"] for row in everyone) / 2)
+    assert alone["estimate"] == pytest.approx(sum(row["unadjusted"]["win_rate"] for row in everyone) / 2)
     assert (alone["seeds"], data["strategies"], data["family_size"]) == ([2], [list(LLMS[:2])], 1)
     both = empathy(*words, "--judge", by[0], "--judge", by[1], "--json").data
     together = next(one for one in both["judges"] if one["judge"] == by[0])
@@ -268,8 +269,8 @@ def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
     words = ("compare", "--all", "--opponent", C, "--split", "all")
     data = empathy(*words, "--json").data
     best = data["best"]["control/ratings"]
-    top = max(data["rows"], key=lambda row: row["alone"]["win_rate"])
-    assert (best["author"], best["observed"]) == (top["first"], top["alone"]["win_rate"])
+    top = max(data["rows"], key=lambda row: row["unadjusted"]["win_rate"])
+    assert (best["author"], best["observed"]) == (top["first"], top["unadjusted"]["win_rate"])
     assert (best["contestants"], best["n"], best["refused"]) == (4, 64, None)
     assert best["low"] <= best["estimate"] <= best["high"]
     printed = flat(empathy(*words))
@@ -291,8 +292,8 @@ def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> Non
     assert data["family_size"] == 4
     for row in data["rows"]:
         assert row["p_adjusted"] >= row["p"]
-        assert row["low"] <= 2 * row["alone"]["low"] - 1 + 0.02
-        assert row["difference"] == pytest.approx(2 * row["alone"]["win_rate"] - 1)
+        assert row["low"] <= 2 * row["unadjusted"]["low"] - 1 + 0.02
+        assert row["difference"] == pytest.approx(2 * row["unadjusted"]["win_rate"] - 1)
     both = empathy(*words, "--judge", "control/longer", "--json").data
     assert both["family_size"] == 8
     pairs = empathy(*words, "--pairwise", "--json").data
@@ -316,11 +317,11 @@ def test_test_set_uses_are_distinct_opponents_and_judges(empathy: Run) -> None:
     told = empathy("judge", A, C, "--data", "sample", "--quiet", "--judge", "control/first").out
     assert f"Test-set uses so far: {A} 3" in " ".join(told.split())
     data = empathy("compare", A, B, "--opponent", C, "--json").data
-    assert data["looks_at_test"] == {A: 3, B: 2}
+    assert data["test_set_uses"] == {A: 3, B: 2}
     assert f"Test-set uses so far: {A} 3, {B} 2" in flat(empathy("compare", A, B, "--opponent", C))
     empathy("report", "last", "--out", "page.json")
     page = json.loads(Path("page.json").read_text())
-    assert {one["author"]: one["looks_at_test"] for one in page["authors"]}[A] == 3
+    assert {one["author"]: one["test_set_uses"] for one in page["authors"]}[A] == 3
 
 
 def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) -> None:
@@ -355,12 +356,12 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), (A, B))
     for words, said in (
         ((A, "dataset:gpt4"), "There are: dataset:gpt-4"),
-        ((A, A), "cannot be compared with itself"),
-        ((A, C), "cannot be compared with itself"),
+        ((A, A), "comparison.same-author"),
+        ((A, C), "comparison.same-author"),
         ((A,), "two authors are compared"),
         ((f"{A},",), "two authors are compared"),
         ((",", A), "two authors are compared"),
-        ((A, B, "--judge", "openai/gpt-4o"), "There are: control/longer"),
+        ((A, B, "--judge", "openai/gpt-4o"), "judge.no-judgments"),
         ((A, B, "--split", "train"), "--split all"),
         ((A, B, "--all"), "Leave the names away"),
         ((A, B, "--pairwise"), "--all --pairwise"),
@@ -391,7 +392,7 @@ def test_a_contest_that_stopped_when_it_was_known_is_not_compared(empathy: Run) 
     judged(empathy, (B, C), more=("--until", "decided"))
     done = empathy(*COMPARE)
     assert done.code == 2
-    assert "its sequence stands alone" in done.err
+    assert "comparison.early-stopped" in done.err
     judged(empathy, (B, C))
     assert only(empathy(*COMPARE, "--json").data)["against_opponent"]["n"] == 64
 
@@ -401,7 +402,7 @@ def test_several_ways_of_judging_with_one_name_are_told_apart(empathy: Run) -> N
         judged(empathy, (A, C), (B, C), by=("openai/gpt-4o",), more=("--emulate", "--limit", "3", *more))
     done = empathy(*COMPARE)
     assert done.code == 2
-    assert "several ways of judging have this name" in done.err
+    assert "judge.ambiguous" in done.err
     one = next(word.strip(":") for word in done.err.split() if word.startswith("judge-1:") and len(word) > 40)
     assert only(empathy(*COMPARE, "--judge", one, "--json").data)["judge_id"] == one
 

@@ -107,7 +107,7 @@ def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) ->
 def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
     library = Library()
     shown = empathy("prompts", "list").out
-    rows = empathy("prompts", "list", "--json").data
+    rows = empathy("prompts", "list", "--json").data["items"]
     assert [row["name"] for row in rows] == [prompt.name for prompt in library]
     for row, prompt in zip(rows, library, strict=True):
         assert row["version"] == prompt.version
@@ -130,7 +130,7 @@ def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> Non
     (workplace / "mine" / "respond.md").write_text(head + "{{context}} {{utterance}} Say a word.")
     assert "Say a word." in empathy("prompts", "show", "respond", "--prompts", "mine").out
     ours, theirs = (
-        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data}
+        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
         for more in ((), ("--prompts", "mine"))
     )
     assert {name for name in ours if ours[name] != theirs[name]} == {"respond"}
@@ -140,25 +140,25 @@ def test_a_copied_prompt_has_the_version_of_what_it_was_copied_from(empathy: Run
     names = [prompt.name for prompt in Library()]
     assert empathy("prompts", "copy", *names, "--to", "mine").code == 0
     ours, theirs = (
-        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data}
+        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
         for more in ((), ("--prompts", "mine"))
     )
     assert ours == theirs
     again = empathy("prompts", "copy", "respond", "--to", "mine")
-    assert (again.code, "there already" in again.err) == (2, True)
+    assert (again.code, again.codes) == (2, ["prompt.not-copied", "file.exists"])
 
 
 def test_released_prompts_are_fetched_listed_shown_and_never_copied(
     empathy: Run, workplace: Path, released_prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(released.ENVIRONMENT, "nowhere")
-    before = {row["name"] for row in empathy("prompts", "list", "--json").data}
+    before = {row["name"] for row in empathy("prompts", "list", "--json").data["items"]}
     assert not before & set(released.PROMPTS)
     done = empathy("prompts", "fetch", "--from", released_prompts, "--to", "here")
     assert (done.code, "15 prompts from 10 scripts in here (10 new)" in done.out) == (0, True)
     assert "(0 new)" in empathy("prompts", "fetch", "--from", "nowhere", "--to", "here").out
     monkeypatch.setenv(released.ENVIRONMENT, "here")
-    after = {row["name"] for row in empathy("prompts", "list", "--json").data}
+    after = {row["name"] for row in empathy("prompts", "list", "--json").data["items"]}
     assert after == before | set(released.PROMPTS)
     assert empathy("prompts", "show", "released/respond/teacher").out.endswith("Response:\n")
     assert "=== system ===" in empathy("prompts", "show", "released/judge/gpt-4o").out

@@ -24,17 +24,17 @@ PAIR = ("dataset:gpt-4", "dataset:human")
 JUDGE = ("judge", *PAIR, "--data", "sample", "--quiet")
 CONTROLS = ("--judge", "control/longer", "--judge", "control/first", "--judge", "control/ratings")
 ALL = ("--split", "all")
-RUN_KEYS = {"run", "spec", "interrupted", "emulated", "judges"}
+RUN_KEYS = {"schema_version", "run", "spec", "interrupted", "emulated", "judges"}
 JUDGE_KEYS = {
     *("judge", "judge_id", "a", "b", "win_rate", "low", "high", "level", "interval", "scope", "n"),
-    *("incomplete", "bounds", "worst_case", "order_robust", "ties", "consistency", "position_preference"),
-    *("repetition_stability", "samples", "temperature", "repeatability", "soft", "outside"),
-    *("single_orders", "unscored", "asked_again", "calls", "stopped", "unanswered_cost_usd", "warning"),
-    *("answerers", "answered_by_several", "answers_left_out", "readings"),
-    *("cost_usd", "emulated", "kin", "note"),
+    *("incomplete", "bounds", "worst_case", "order_robust", "ties", "consistency", "first_position_rate"),
+    *("repetition_stability", "samples", "temperature", "repeatability", "soft", "unlisted_mass"),
+    *("single_orders", "unscored", "asked_again", "requests", "stopped", "unanswered_cost_usd", "warning"),
+    *("answering_models", "several_answering_models", "answers_left_out", "readings"),
+    *("cost_usd", "emulated", "same_family", "note"),
 }
 CALL_KEYS = {"expected", "made", "reused", "retried", "rate_limited", "failed"}
-RATES = ("win_rate", "low", "high", "level", "ties", "consistency", "position_preference")
+RATES = ("win_rate", "low", "high", "level", "ties", "consistency", "first_position_rate")
 
 
 def by_name(data: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_json_has_the_keys_that_are_told_and_rates_between_0_and_1(empathy: Run)
     assert set(by_name(data)) == {"control/longer", "control/first", "control/ratings"}
     for judge in data["judges"]:
         assert set(judge) == JUDGE_KEYS
-        assert set(judge["calls"]) == CALL_KEYS
+        assert set(judge["requests"]) == CALL_KEYS
         assert set(judge["single_orders"]) == {"note", "a_first", "b_first"}
         singles = [judge["single_orders"][order] for order in ("a_first", "b_first")]
         assert all(set(single) == {"win_rate", "low", "high", "n"} for single in singles)
@@ -106,14 +106,14 @@ def test_json_has_the_keys_that_are_told_and_rates_between_0_and_1(empathy: Run)
         assert judge["low"] <= judge["win_rate"] <= judge["high"]
         assert judge["low"] < judge["high"]
         assert (judge["a"], judge["b"], judge["n"], judge["level"]) == (*PAIR, 64, 0.95)
-        assert judge["calls"]["expected"] == judge["calls"]["made"] == 128
+        assert judge["requests"]["expected"] == judge["requests"]["made"] == 128
         assert (judge["unscored"], judge["incomplete"], judge["cost_usd"]) == ({}, 0, 0)
 
 
 def test_the_rates_are_what_the_judges_taste_makes_them(empathy: Run) -> None:
     judges = by_name(empathy(*JUDGE, *CONTROLS, *ALL, "--json").data)
     first, longer = judges["control/first"], judges["control/longer"]
-    assert (first["win_rate"], first["consistency"], first["position_preference"]) == (0.5, 0, 1)
+    assert (first["win_rate"], first["consistency"], first["first_position_rate"]) == (0.5, 0, 1)
     assert first["single_orders"]["a_first"]["win_rate"] == 1
     assert first["single_orders"]["b_first"]["win_rate"] == 0
     text = resources.files("harness.data.sample").joinpath("dialogues.csv").read_text(encoding="utf-8")
@@ -133,8 +133,8 @@ def test_the_other_way_round_everything_is_mirrored(empathy: Run) -> None:
         assert judge["win_rate"] + other[name]["win_rate"] == pytest.approx(1)
         assert judge["low"] + other[name]["high"] == pytest.approx(1)
         assert judge["consistency"] == other[name]["consistency"]
-        assert judge["position_preference"] == other[name]["position_preference"]
-        assert other[name]["calls"]["reused"] == 128  # the same comparisons: nothing is asked again
+        assert judge["first_position_rate"] == other[name]["first_position_rate"]
+        assert other[name]["requests"]["reused"] == 128  # the same comparisons: nothing is asked again
 
 
 def test_the_table_says_the_same(empathy: Run) -> None:
@@ -172,7 +172,7 @@ def test_run_again_it_makes_no_call_and_says_the_same(empathy: Run, workplace: P
     assert stored["judgment"] == 3 * 128
     assert stored["claim"] == 0
     for judge in (*once["judges"], *again["judges"]):
-        calls = judge.pop("calls")
+        calls = judge.pop("requests")
         assert (calls["made"], calls["reused"]) in ((128, 0), (0, 128))
     assert once == again
 
@@ -182,7 +182,7 @@ def test_a_limit_is_a_nested_seeded_subset(empathy: Run, workplace: Path) -> Non
     large = empathy(*JUDGE, "--judge", "control/longer", *ALL, "--limit", "9", "--json").data
     whole = empathy(*JUDGE, "--judge", "control/longer", *ALL, "--limit", "999", "--json").data
     assert [data["judges"][0]["n"] for data in (small, large, whole)] == [5, 9, 64]
-    assert [data["judges"][0]["calls"]["made"] for data in (small, large, whole)] == [10, 8, 110]
+    assert [data["judges"][0]["requests"]["made"] for data in (small, large, whole)] == [10, 8, 110]
     with sqlite3.connect(workplace / "runs" / "empathy.sqlite") as connection:
         asked = connection.execute(
             "SELECT dialogue FROM run_dialogue WHERE run_id = ? ORDER BY position", [small["run"]]
@@ -204,9 +204,9 @@ def test_a_split_is_asked_about_and_no_other(empathy: Run) -> None:
 
 def test_samples_are_asked_each(empathy: Run) -> None:
     command = (*JUDGE, "--judge", "control/first", "--limit", "3")
-    assert empathy(*command, "--samples", "2", "--json").data["judges"][0]["calls"]["made"] == 12
+    assert empathy(*command, "--samples", "2", "--json").data["judges"][0]["requests"]["made"] == 12
     more = empathy(*command, "--samples", "3", "--json").data["judges"][0]
-    assert (more["calls"]["made"], more["calls"]["reused"]) == (6, 12)
+    assert (more["requests"]["made"], more["requests"]["reused"]) == (6, 12)
     assert (more["samples"], more["repetition_stability"], more["n"]) == (3, 1, 3)
 
 
@@ -229,7 +229,7 @@ def test_the_database_is_where_it_is_named(
     monkeypatch.setenv("EMPATHY_DB", "by/environment.sqlite")
     short = (*JUDGE, "--judge", "control/first", "--limit", "2")
     for more, place in (((), "by/environment.sqlite"), (("--db", "by/flag.sqlite"), "by/flag.sqlite")):
-        assert empathy(*short, *more, "--json").data["judges"][0]["calls"]["made"] == 4
+        assert empathy(*short, *more, "--json").data["judges"][0]["requests"]["made"] == 4
         assert counts(workplace / place)["judgment"] == 4
     assert not (workplace / "runs" / "empathy.sqlite").exists()
 
@@ -271,7 +271,7 @@ def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
     assert once["emulated"] is True
     names = [name.replace("/", "/emulated-") for name in sorted(EMULATED)]
     assert sorted(by_name(once)) == sorted(names)
-    assert [judge["calls"]["made"] for judge in once["judges"]] == [6, 6, 6]
+    assert [judge["requests"]["made"] for judge in once["judges"]] == [6, 6, 6]
     assert all(judge["emulated"] for judge in once["judges"])
     assert by_name(once)["openai/emulated-gpt-4o"]["soft"] is not None
     assert all(judge["cost_usd"] > 0 for judge in once["judges"])
@@ -286,7 +286,7 @@ def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
     head = f"---\ntitle: Mine\nvariables: {variables}\nanswers: 1, 2\n---\n"
     (folder / "pairwise.md").write_text(head + asked)
     other = (*JUDGE, "--judge", EMULATED[0], "--limit", "1", "--emulate", "--prompts", "mine", "--json")
-    assert empathy(*other).data["judges"][0]["calls"]["made"] == 2  # another prompt is another measurement
+    assert empathy(*other).data["judges"][0]["requests"]["made"] == 2  # another prompt is another measurement
 
 
 # -- models of later days ------------------------------------------------------------------------------

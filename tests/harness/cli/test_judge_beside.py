@@ -14,7 +14,7 @@ def test_groups_are_the_whole_and_small_ones_have_no_interval(empathy: Run) -> N
     words = ("--judge", "control/ratings", "--by")
     whole = judge(empathy, A, C, "--judge", "control/ratings")["judges"][0]
     for by in ("sentiment", "emotion"):
-        groups = judge(empathy, A, C, *words, by)["judges"][0]["by"]["groups"]
+        groups = judge(empathy, A, C, *words, by)["judges"][0]["group_by"]["groups"]
         assert sum(group["n"] for group in groups.values()) == 64
         mean = sum(group["n"] * group["win_rate"] for group in groups.values()) / 64
         assert mean == pytest.approx(whole["win_rate"])
@@ -51,7 +51,7 @@ def test_repetitions_tell_their_stability(empathy: Run) -> None:
     words = ("--judge", "openai/gpt-4o", "--emulate", "--limit", "8", "--samples", "3")
     data = judge(empathy, A, C, *words)["judges"][0]
     assert 0 <= data["repetition_stability"] <= 1
-    assert data["calls"]["made"] == 48
+    assert data["requests"]["made"] == 48
 
 
 # -- stopping ------------------------------------------------------------------------------------------
@@ -73,9 +73,9 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
     data = empathy(*words, "--json").data
     first, longer = sorted(data["judges"], key=lambda one: one["judge"])
     assert (longer["answered"], longer["better"]) == (True, "A")
-    assert longer["calls"]["saved"] == 128 - longer["calls"]["asked"] > 0
+    assert longer["requests"]["saved"] == 128 - longer["requests"]["asked"] > 0
     assert longer["low"] > 0.5
-    assert (first["answered"], first["finished"], first["exact"], first["calls"]["saved"]) == (
+    assert (first["answered"], first["finished"], first["exact"], first["requests"]["saved"]) == (
         False,
         True,
         False,
@@ -89,9 +89,9 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
         "\n", " "
     )
     assert "calls saved" in told.out
-    assert "judged to the end (64 dialogues), undecided" in told.out
+    assert "all 64 dialogues judged, undecided" in told.out
     again = empathy(*words, "--json").data
-    assert [one["calls"]["made"] for one in again["judges"]] == [0, 0]
+    assert [one["requests"]["made"] for one in again["judges"]] == [0, 0]
     assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]
 
 
@@ -108,10 +108,10 @@ def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
     words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until")
     done = empathy(*words, "0.2")
     assert "a half-width of 0.2 takes" in done.err
-    assert "as narrow as asked for after" in done.out
+    assert "target half-width reached after" in done.out
     refused = empathy(*words, "0.01", "--estimand", "population")
     assert refused.code == 2
-    assert "Nothing was asked" in refused.err
+    assert "early-stopping.half-width-unreachable" in refused.err
     for more in (("--by", "emotion"), ("--length-control",), ("--report", "page.html")):
         beside = empathy(*words, "decided", *more)
         assert beside.code == 2

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from harness.data.dataset import sample
-from harness.workflows.paper_figures import charts
+from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
-from results.queries.checkpoints import put_checkpoint
+from results.queries.checkpoints import save_checkpoint
 
 Run = Callable[..., Any]
 
@@ -45,7 +45,7 @@ async def registered(path: str, name: str, teacher: str) -> None:
     data = {"method": "over-llm", "strategy": "all-dimensions", "taught_by": [teacher], "fidelity": "paper"}
     record = {"name": name, "stage": "dpo", "base": {"name": "meta-llama/Llama-3.1-8B"}, "data": data}
     async with await Store.open(path) as store:
-        await put_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
+        await save_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
 
 
 def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run, workplace: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run
     words = ("judge", student, base, "--data", "sample", "--emulate", "--quiet")
     both = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
     told = empathy(*words, *both, "--json").data["judges"]
-    assert {one["judge"]: [kin["why"] for kin in one["kin"]] for one in told} == {
+    assert {one["judge"]: [kin["why"] for kin in one["same_family"]] for one in told} == {
         "openai/emulated-gpt-4o": ["taught by openai/gpt-4o"],
         "google/emulated-gemini-2.0-flash": [],
     }
@@ -68,16 +68,16 @@ def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run
     alone = empathy(*words, *both[:2], "--without-kin")
     assert (alone.code, "taught by openai/gpt-4o" in alone.err) == (2, True)
     filled = [row for row in empathy("paper", "table1", "--json").data["rows"] if row["ours"] is not None]
-    assert {(row["judge"], row["strategy"], row["kin"]) for row in filled} == {
+    assert {(row["judge"], row["strategy"], row["same_family"]) for row in filled} == {
         ("GPT-4o", "all-dimensions", True),
         ("Gemini-2.0-Flash", "all-dimensions", False),
     }
     without = empathy("paper", "table1", "--without-kin", "--json").data["rows"]
     assert [row["judge"] for row in without if row["ours"] is not None] == ["Gemini-2.0-Flash"]
     everyone = ("compare", "--all", "--opponent", base, "--json")
-    assert empathy(*everyone).data["kin"]["openai/emulated-gpt-4o"][0]["author"] == student
+    assert empathy(*everyone).data["same_family"]["openai/emulated-gpt-4o"][0]["author"] == student
     without = empathy(*everyone, "--without-kin").data
-    assert (without["kin"], without["left_out_as_kin"]) == ({}, ["openai/emulated-gpt-4o"])
+    assert (without["same_family"], without["excluded_same_family"]) == ({}, ["openai/emulated-gpt-4o"])
     only = empathy("leaderboard", "--without-kin", "--json").data["rankings"]
     assert [one["judge"] for one in only] == ["google/emulated-gemini-2.0-flash"]
 
@@ -112,7 +112,7 @@ def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace:
 
 
 def test_every_figure_has_a_chart_and_cells_that_were_not_run_have_no_bar() -> None:
-    made = {chart.number: chart for chart in charts([], sample())}
+    made = {chart.number: chart for chart in paper_charts([], sample())}
     assert list(made) == ["1", "3", "4", "6", "7", "8", "9", "10"]
     counted = [bar for bars in made["3"].series.values() for bar in bars]
     assert sum(bar.value or 0 for bar in counted) == 5 * len(sample().dialogues)

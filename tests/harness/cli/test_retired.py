@@ -107,7 +107,7 @@ def test_what_a_retired_model_answered_is_read_for_ever(
     first = empathy(*words)
     later(monkeypatch, date(2028, 1, 2))
     again = empathy(*words)
-    assert (again.code, again.data["judges"][0]["calls"]["reused"]) == (0, 4)
+    assert (again.code, again.data["judges"][0]["requests"]["reused"]) == (0, 4)
     assert again.data["judges"][0]["win_rate"] == first.data["judges"][0]["win_rate"]
     more = empathy(*words[:-1], "--samples", "2")
     assert more.code == 2
@@ -127,14 +127,14 @@ def test_several_models_under_one_name_are_an_error_where_one_is_required(
     done = empathy(*words, "--require-one-model")
     assert done.code == 1
     assert "model-1" in done.err
-    assert done.data["judges"][0]["answerers"] == {"model-0": 1}
+    assert done.data["judges"][0]["answering_models"] == {"model-0": 1}
     mixed = empathy(*words)
-    assert (mixed.code, mixed.data["judges"][0]["answered_by_several"]) == (0, True)
+    assert (mixed.code, mixed.data["judges"][0]["several_answering_models"]) == (0, True)
     refused = empathy(*words, "--require-one-model")  # they are stored: nothing is requested_models
     assert refused.code == 1
     assert "--require-one-model" in refused.err
     alone = empathy(*words, "--snapshot", "model-0").data["judges"][0]
-    assert (alone["answerers"], alone["answers_left_out"]) == ({"model-0": 1}, 3)
+    assert (alone["answering_models"], alone["answers_left_out"]) == ({"model-0": 1}, 3)
     assert "model-0" in empathy("report", "--format", "md", "--snapshot", "model-0").out
     assert empathy("report", "--format", "md", "--snapshot", "nobody").code == 2
 
@@ -180,7 +180,7 @@ def test_exported_responses_are_judged_like_their_author(empathy: Run, workplace
     assert empathy("export", author, "--data", "sample", "--out", "gone.jsonl").code == 0
     rows = [json.loads(line) for line in Path("gone.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["author"] for row in rows] == [author] * 2
-    assert [row["answerers"] for row in rows] == [["emulated-gpt-6.1-sol"]] * 2
+    assert [row["answering_models"] for row in rows] == [["emulated-gpt-6.1-sol"]] * 2
     rates = [
         empathy("judge", who, "dataset:human", *DATA, "--judge", "control/longer", "--json", "--quiet").data
         for who in (author, "file:gone.jsonl")

@@ -43,7 +43,7 @@ def test_the_demo_judges_once_and_writes_its_report(
     monkeypatch.setenv("OPENAI_BASE_URL", "not an address")  # the real one's own plays no part
     first = empathy("demo", "--judging", "--out", "here")
     assert (first.code, "Traceback" in first.err) == (0, False)
-    assert "the written sample, 64 dialogues" in first.err
+    assert "sample, 64 dialogues" in first.err
     page = (workplace / "here" / "report.html").read_text(encoding="utf-8")
     for name in (
         "control/ratings",
@@ -101,11 +101,11 @@ def test_an_interrupt_leaves_everything_that_was_answered_and_says_how_to_go_on(
     assert "Go on with the same command" in err
     assert "Traceback" not in err
     first = json.loads(out)
-    made = first["judges"][0]["calls"]["made"]
+    made = first["judges"][0]["requests"]["made"]
     assert first["interrupted"] is True
     assert 10 <= made < 2 * len(sample().dialogues)
     again = empathy(*command).data
-    calls = again["judges"][0]["calls"]
+    calls = again["judges"][0]["requests"]
     assert (calls["reused"], calls["made"]) == (made, 128 - made)
     assert (again["interrupted"], again["judges"][0]["n"]) == (False, 64)
     assert answered[0] == 128

@@ -108,7 +108,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
     ) -> AsyncIterator[InferenceBackend]:
         yield InferenceBackend(lambda model: Client())
 
-    monkeypatch.setattr(generate_students, "opened", opened)
+    monkeypatch.setattr(generate_students, "open_backend", opened)
     return calls
 
 
@@ -147,8 +147,8 @@ def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list
     words = ("respond", "student:long", "base", "--data", "sample", "--limit", "4", "--quiet", "--json")
     told = empathy(*words)
     assert told.code == 0, told.err
-    assert [one["author"] for one in told.data["sets"]] == ["student:long", "base:tiny-base"]
-    made = json.loads(told.data["sets"][0]["made"])
+    assert [one["author"] for one in told.data["response_sets"]] == ["student:long", "base:tiny-base"]
+    made = json.loads(told.data["response_sets"][0]["provenance"])
     assert made["cut"] == "first-turn-97-words-2"
     assert "the model's own" not in made["sampling"].values()
     assert len(asked) == 8
@@ -161,7 +161,7 @@ def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list
 def test_mistakes_of_respond(empathy: Run, asked: list[ModelRequest]) -> None:
     known = ("--data", "sample", "--quiet")
     for words, told in (
-        (("respond", "student:nobody"), "no student of this name"),
+        (("respond", "student:nobody"), "checkpoint.unknown-student"),
         (("respond", "base", "--preset", "mine"), "--preset"),
         (("respond", "base", "--temperature", "1"), "as a preset says"),
         (("respond", "base", "--offline", "--with", "transformers"), "exclude"),
@@ -281,7 +281,7 @@ def test_a_running_server_of_another_dtype(
     assert "--dtype fp32" in told.err
     told = empathy(*words, "--preset", "released", "--dtype", "fp32")
     assert "http://127.0.0.1:1" in told.err
-    made = json.loads(told.data["sets"][0]["made"])
+    made = json.loads(told.data["response_sets"][0]["provenance"])
     assert made["run"] == {**made["run"], "dtype": "fp32", "how": "adapter", "backend": "vllm"}
     again = empathy(*words, "--preset", "released", "--with", "transformers", "--dtype", "bf16")
     assert again.code == 2  # the same name, made in another way: it says in which

@@ -12,7 +12,7 @@ import pytest
 
 from agents.types import Split
 from harness.data.dataset import LLMS, RESPONDERS, Dataset, load, read, sample
-from harness.data.dataset_summary import VALUES, DatasetSummary, as_data, describe, plot, training_ratings
+from harness.data.dataset_summary import VALUES, DatasetSummary, describe, plot, to_dict, training_ratings
 from harness.data.splits import dialogues_in_split
 
 Rows = list[dict[str, str]]
@@ -94,7 +94,7 @@ def test_the_real_figures(real_dataset: Path) -> None:
 
 def test_as_data_says_the_same_with_keys_of_text() -> None:
     described = describe(sample())
-    data = as_data(described)
+    data = to_dict(described)
     assert data["train"] + data["test"] == data["dialogues"] == described.dialogues
     assert data["ratings"]["human"] == {str(k): v for k, v in described.ratings["human"].items()}
     assert data["pairs"]["gpt-4"]["1,3"] == described.pairs["gpt-4"][1, 3]

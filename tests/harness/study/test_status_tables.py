@@ -12,7 +12,7 @@ from harness.study.config_loader import load
 from harness.study.estimate_tables import clock, dollars
 from harness.study.scheduler import StageState, StageStatus
 from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
-from harness.study.status_tables import as_table, notes
+from harness.study.status_tables import caveats, to_table
 
 STUDY = load("tiny")
 
@@ -40,10 +40,10 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageSt
 def printed(*stage_statuses: StageStatus) -> str:
     console = Console(width=200)
     with console.capture() as caught:
-        table = as_table(STUDY, stage_statuses)
+        table = to_table(STUDY, stage_statuses)
         assert table is not None
         console.print(table)
-    return caught.get() + "\n".join(notes(STUDY, stage_statuses))
+    return caught.get() + "\n".join(caveats(STUDY, stage_statuses))
 
 
 def test_every_contest_under_every_judge() -> None:
@@ -70,16 +70,16 @@ def test_what_was_not_scored_stands_beside_the_rate() -> None:
 
 def test_what_only_chooses_the_best_is_no_result() -> None:
     assert (
-        as_table(STUDY, [judged("one : base (development)", "control/longer", 0.5, split="development")])
+        to_table(STUDY, [judged("one : base (development)", "control/longer", 0.5, split="development")])
         is None
     )
 
 
 def test_what_is_emulated_or_tiny_is_said() -> None:
     of = [judged("one : base", "control/longer", 0.5)]
-    assert {note.split(":")[0] for note in notes(STUDY, of)} >= {"EMULATED", "TINY"}
+    assert {note.split(":")[0] for note in caveats(STUDY, of)} >= {"EMULATED", "TINY"}
     real = replace(STUDY, emulate=False, student_specs=(StudentSpec("llama", "meta-llama/Llama-3.1-8B"),))
-    assert not {note.split(":")[0] for note in notes(real, of)} & {"EMULATED", "TINY"}
+    assert not {note.split(":")[0] for note in caveats(real, of)} & {"EMULATED", "TINY"}
 
 
 def test_money_and_time_as_people_write_them() -> None:

@@ -144,7 +144,7 @@ def test_the_command_prints_it_and_ends_with_1_where_one_does_not_answer(
         for client in ("http", "sdk"):
             done = CliRunner().invoke(doctor, [GPT, "--json", "--client", client])
             assert done.exit_code == 0
-            (row,) = orjson.loads(done.stdout_bytes)
+            (row,) = orjson.loads(done.stdout_bytes)["items"]
             assert row["refused"] == ["temperature"]
             assert tomllib.loads(row["entry"])["model"][0]["temperature"] is False
         both = CliRunner().invoke(doctor, [GPT, CLAUDE])

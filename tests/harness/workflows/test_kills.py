@@ -83,12 +83,12 @@ async def finished(child: asyncio.subprocess.Process) -> dict[str, Any]:
 
 def result(told: dict[str, Any]) -> dict[str, Any]:
     """All but what this very process did."""
-    judges = [{name: judge[name] for name in judge if name != "calls"} for judge in told["judges"]]
+    judges = [{name: judge[name] for name in judge if name != "requests"} for judge in told["judges"]]
     return {**told, "judges": judges}
 
 
 def made(told: dict[str, Any]) -> int:
-    return int(told["judges"][0]["calls"]["made"])
+    return int(told["judges"][0]["requests"]["made"])
 
 
 @pytest.fixture

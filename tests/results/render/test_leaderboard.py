@@ -11,7 +11,7 @@ import pytest
 
 from agents.types import ResponseSet
 from results.analysis.leaderboard import ContestScore, JudgeRanking, Leaderboard
-from results.render.leaderboard import as_alpaca, as_csv, as_data, as_markdown, as_tables, rows_of
+from results.render.leaderboard import rows_of, to_alpaca_csv, to_csv, to_dict, to_markdown, to_tables
 from results.statistics import strengths
 from results.statistics.intervals import standard_error
 
@@ -30,7 +30,7 @@ def ranking(scores: list[float]) -> JudgeRanking:
         strengths=strengths(zeros, zeros + 1, found, np.arange(n), 2, seed=0),
         rates=np.array([found.mean(), 1 - found.mean()]),
         order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
-        meetings=(
+        scores=(
             ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
             ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
         ),
@@ -45,19 +45,19 @@ def board(scores: list[float]) -> Leaderboard:
 
 def test_an_end_that_the_data_do_not_bound_is_null_and_is_said_so() -> None:
     won = board([1.0] * 250)
-    best, other = orjson.loads(orjson.dumps(as_data(won)))["rankings"][0]["authors"]
+    best, other = orjson.loads(orjson.dumps(to_dict(won)))["rankings"][0]["authors"]
     assert (best["high"], other["low"]) == (None, None)
     assert best["low"] - other["high"] == pytest.approx(731.1, abs=0.1)
     assert -other["gap_high"] == pytest.approx(731.1, abs=0.1)
     assert best["reference"] == "best"
     assert 0.98 < best["preferred_low"] < best["preferred_high"] == 1.0
-    markdown = as_markdown(won)
+    markdown = to_markdown(won)
     assert "1366 and up" in markdown
     assert "634 and down" in markdown
     assert "no bound" in markdown
-    first = next(csv.DictReader(io.StringIO(as_csv(won))))
+    first = next(csv.DictReader(io.StringIO(to_csv(won))))
     assert (first["high"], first["rank_low"], first["rank_high"]) == ("", "1", "1")
-    assert as_tables(won)
+    assert to_tables(won)
 
 
 @pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
@@ -70,5 +70,5 @@ def test_what_does_not_order_them_leaves_both_places_open(scores: list[float]) -
 
 @pytest.mark.parametrize("scores", [[1.0], [1.0] * 250, [0.5] * 9, [1.0, 0.0] * 20])
 def test_alpaca_evals_standard_error_is_never_0(scores: list[float]) -> None:
-    (row,) = csv.DictReader(io.StringIO(as_alpaca(ranking(scores), "other", {})))
+    (row,) = csv.DictReader(io.StringIO(to_alpaca_csv(ranking(scores), "other", {})))
     assert float(row["standard_error"]) > 0

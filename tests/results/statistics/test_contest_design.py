@@ -77,13 +77,13 @@ def test_more_of_anything_never_tells_less(rate: float, dialogues: int, samples:
         design(assumed, dialogues, samples=samples + 1, seeds=seeds),
         design(assumed, dialogues, samples=samples, seeds=seeds + 1),
     ):
-        assert more.detectable <= base.detectable + 1e-12
+        assert more.mde <= base.mde + 1e-12
         assert more.half_width <= base.half_width + 1e-12
-        assert more.detectable_difference <= base.detectable_difference + 1e-12
-    assert base.half_width <= base.detectable <= 1
+        assert more.mde_difference <= base.mde_difference + 1e-12
+    assert base.half_width <= base.mde <= 1
     assert base.requests == dialogues * samples * 2 * seeds
     mirrored = design(design_assumptions(1 - rate), dialogues, samples=samples, seeds=seeds)
-    assert mirrored.detectable == pytest.approx(base.detectable)
+    assert mirrored.mde == pytest.approx(base.mde)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def just_detectable(n: int, concentration: float, bias: float, samples: int) -> 
         consistency = float((one * other + (1 - one) * (1 - other)).mean())
         repeats = max(consistency, float((1 - 2 * chances * (1 - chances)).mean()))
         planned = design(design_assumptions(rate, consistency, repeats), n, samples=samples)
-        low, high = (low, mean) if rate - 0.5 > planned.detectable else (mean, high)
+        low, high = (low, mean) if rate - 0.5 > planned.mde else (mean, high)
     return mean, planned
 
 
@@ -168,7 +168,7 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
     n = 250
     rate = 0.7
     for _ in range(50):
-        rate = 0.5 + design(design_assumptions(rate, 1.0, 1.0, seed_spread=spread), n, seeds=seeds).detectable
+        rate = 0.5 + design(design_assumptions(rate, 1.0, 1.0, seed_spread=spread), n, seeds=seeds).mde
         rate = min(rate, 0.97)
     odds = np.log(rate / (1 - rate))
     found = 0

@@ -192,13 +192,13 @@ def test_a_cheap_judge_that_knows_makes_gold_go_further_and_a_blind_one_costs_no
     assert isinstance(knowing, CheapAndGold)
     assert isinstance(blind, CheapAndGold)
     assert knowing.method == blind.method == TUNED
-    assert knowing.effective > 400
+    assert knowing.effective_n > 400
     assert blind.weight < 0.1
-    assert 180 < blind.effective < 220
+    assert 180 < blind.effective_n < 220
     money = cost_saving(knowing, 1.0, 20.0)
     assert (money.paid, money.gold_everywhere) == (21.0, 100.0)
-    assert money.gold_alike is not None
-    assert money.gold_alike > 40
+    assert money.gold_equivalent is not None
+    assert money.gold_equivalent > 40
     assert cost_saving(knowing, None, None).paid is None
 
 

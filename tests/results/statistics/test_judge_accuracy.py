@@ -86,7 +86,7 @@ def test_relabelling_mirrors_every_number(seed: int) -> None:
     one = audit(of, said, seed=0, family=frozenset({"gpt-4"}))
     other = audit(of.swap_authors(), mirrored, seed=0, family=frozenset({"gpt-4"}))
     assert numbers(one) == pytest.approx(numbers(other))
-    for name in ("low_bound", "high_bound", "consistency", "position_preference", "ties", "n", "kappa"):
+    for name in ("low_bound", "high_bound", "consistency", "first_position_rate", "ties", "n", "kappa"):
         assert getattr(one, name) == pytest.approx(getattr(other, name)), name
     assert one.length.judge.value == pytest.approx(other.length.judge.value)
     assert isinstance(one.own_family, JudgeBias)

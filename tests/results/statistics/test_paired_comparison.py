@@ -23,9 +23,9 @@ from results.statistics import (
     holm,
     is_saturated,
     minimum_detectable_effect,
-    needed,
     paired_difference,
     primary_comparison,
+    required_sample_size,
     single_order_mcnemar,
     strategy_difference,
     strategy_family,
@@ -80,7 +80,7 @@ def test_head_to_head_says_the_same_as_the_win_rate(contest: MakeContest) -> Non
 def test_a_student_compared_with_itself(contest: MakeContest) -> None:
     columns = contest(50)
     result = paired_difference(against_common_opponent(columns, columns), seed=0)
-    assert (result.difference, result.p, result.discordant, result.detectable) == (0, 1, 0, None)
+    assert (result.difference, result.p, result.discordant, result.mde) == (0, 1, 0, None)
     assert result.low is not None and result.high is not None and result.low < 0 < result.high
     assert result.note == "the two have the same score in every dialogue"
 
@@ -91,7 +91,7 @@ def test_students_that_share_no_dialogue() -> None:
     answer = result.answer
     assert (answer.difference, answer.p, answer.low, answer.n, answer.left_out) == (None, None, None, 0, 2)
     assert "share no dialogue" in result.note
-    assert result.needed is None
+    assert result.required_sample_size is None
 
 
 def test_contests_over_other_dialogues_cannot_be_paired(contest: MakeContest) -> None:
@@ -281,9 +281,9 @@ def test_more_dialogues_detect_less_and_the_two_are_inverse() -> None:
     spread = 0.6
     smallest = minimum_detectable_effect(spread, 250)
     assert smallest is not None
-    assert needed(smallest, spread, 250).dialogues == 250
-    assert needed(smallest, spread, 100).more_dialogues == 150
-    assert needed(smallest / 2, spread, 250).dialogues == pytest.approx(1000, abs=1)
+    assert required_sample_size(smallest, spread, 250).dialogues == 250
+    assert required_sample_size(smallest, spread, 100).more_dialogues == 150
+    assert required_sample_size(smallest / 2, spread, 250).dialogues == pytest.approx(1000, abs=1)
     assert minimum_detectable_effect(0.0, 250) is None
     assert minimum_detectable_effect(0.5, 0) is None
 
@@ -294,23 +294,23 @@ def test_the_plan_never_looks_at_the_observed_effect(contest: MakeContest) -> No
     one = paired_difference(head_to_head(contest_of(scores)), seed=0)
     other = paired_difference(head_to_head(contest_of(flipped)), seed=0)
     assert one.difference != other.difference
-    assert one.detectable == other.detectable
+    assert one.mde == other.mde
 
 
 def test_repeats_help_only_as_far_as_the_noise_between_them(contest: MakeContest) -> None:
     one, other = contest(200, seed=1, samples=2, spread=50), contest(200, seed=2, samples=2, spread=50)
-    plan = compare(one, other, seed=0, worth=0.06).needed
+    plan = compare(one, other, seed=0, worth=0.06).required_sample_size
     assert plan is not None and plan.samples is not None and plan.samples > 2
-    hopeless = compare(one, other, seed=0, worth=0.001).needed
+    hopeless = compare(one, other, seed=0, worth=0.001).required_sample_size
     assert hopeless is not None and hopeless.samples is None and hopeless.more_dialogues > 0
-    single = compare(contest(50), contest(50, seed=1), seed=0).needed
+    single = compare(contest(50), contest(50, seed=1), seed=0).required_sample_size
     assert single is not None and single.samples is None
 
 
 @pytest.mark.parametrize("worth", [0.0, -0.1, 1.2])
 def test_a_difference_out_of_range_cannot_be_planned_for(worth: float) -> None:
     with pytest.raises(ValueError, match="difference to be detected"):
-        needed(worth, 0.5, 100)
+        required_sample_size(worth, 0.5, 100)
 
 
 def checkpoints(

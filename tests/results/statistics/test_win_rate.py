@@ -206,7 +206,7 @@ def test_soft_and_hard_are_two_measurements(contest: MakeContest) -> None:
     assert hard.rate == pytest.approx(columns.outcome.mean())
     assert (soft.soft, hard.soft) == (True, False)
     assert (soft.ties, soft.consistency) == (hard.ties, hard.consistency)
-    assert soft.outside == pytest.approx(0.01)
+    assert soft.unlisted_mass == pytest.approx(0.01)
 
 
 def test_a_verdict_without_probabilities_is_missing_from_the_soft_rate_alone() -> None:
